@@ -1,0 +1,58 @@
+"""Neural networks of explicit layers on NumPy: no tape, no autograd.
+
+>>> import numpy as np, nnlite as nn
+>>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
+>>> Y = model.forward(np.ones((4, 2)))
+>>> dX = model.backward(np.ones((4, 3)))
+>>> model.Phi -= 0.1 * model.dPhi
+"""
+
+from nnlite import initializers
+from nnlite.containers.sequential import Sequential
+from nnlite.diagnostics.gradcheck import check_gradients
+from nnlite.diagnostics.summary import summary
+from nnlite.errors import DivergenceError, GradientError, ShapeError, StateError
+from nnlite.layer import Layer
+from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.linear import Linear
+from nnlite.layers.shape import Flatten
+from nnlite.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from nnlite.optim.optimizer import Optimizer
+from nnlite.optim.sgd import SGD
+from nnlite.training.evaluate import evaluate
+from nnlite.training.fit import fit
+from nnlite.training.history import History
+from nnlite.training.metrics import accuracy, binary_accuracy
+from nnlite.training.predict import predict
+
+__all__ = [
+    "SGD",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "DivergenceError",
+    "Flatten",
+    "GradientError",
+    "History",
+    "Identity",
+    "Layer",
+    "Linear",
+    "LogSoftmax",
+    "MSELoss",
+    "Optimizer",
+    "ReLU",
+    "Sequential",
+    "ShapeError",
+    "Sigmoid",
+    "Softmax",
+    "StateError",
+    "Tanh",
+    "accuracy",
+    "binary_accuracy",
+    "check_gradients",
+    "evaluate",
+    "fit",
+    "initializers",
+    "predict",
+    "summary",
+]

@@ -1,0 +1,77 @@
+"""What nnlite takes for an array, and the conversions at its doors."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+FLOATING = frozenset(np.dtype(code) for code in "efdg")  # native half, single, double and long double
+
+
+def as_array(values: Any, name: str) -> Array:
+    """``values`` as a plain ``ndarray`` of real numbers, without a copy where possible.
+
+    Args:
+        values: an array, or anything that ``np.asarray`` understands.
+        name: what to call it in an error.
+
+    Raises:
+        TypeError: masked arrays, ``np.matrix``, objects, strings, complex numbers, dates.
+
+    >>> as_array([1, 2], "X")
+    array([1, 2])
+    """
+    if isinstance(values, np.matrix):
+        raise TypeError(f"{name}: expected an ndarray, got np.matrix; pass np.asarray({name})")
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected an ndarray, got a masked array; fill it first: {name}.filled(...)")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: cannot be made into an array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {array.dtype}")
+    return array
+
+
+def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array:
+    """``values`` as a floating array: of ``dtype`` if given; else floats keep theirs, the rest become float32.
+
+    Raises:
+        TypeError: as :func:`as_array`.
+
+    >>> as_floating([1, 2], "X")
+    array([1., 2.], dtype=float32)
+    """
+    array = as_array(values, name)
+    if dtype is None:
+        dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float32
+    return array.astype(dtype, copy=False)
+
+
+def floating_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """``dtype`` as a native floating ``np.dtype``.
+
+    Raises:
+        TypeError: it is not floating.
+
+    >>> floating_dtype("float64")
+    dtype('float64')
+    """
+    result = np.dtype(dtype)
+    if result not in FLOATING:
+        raise TypeError(f"dtype: expected a floating type such as np.float32 or np.float64, got {result}")
+    return result
+
+
+def read_only(Y: Any) -> Array:
+    """``Y`` itself with writing switched off: what a layer's cache shares with its caller.
+
+    >>> read_only(np.zeros(2)).flags.writeable
+    False
+    """
+    Y = np.asarray(Y)  # a ufunc gives a scalar for a 0-d array
+    Y.setflags(write=False)
+    return Y  # type: ignore[no-any-return]

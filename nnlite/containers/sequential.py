@@ -1,0 +1,203 @@
+"""Sequential: layers in a chain."""
+
+import operator
+from collections.abc import Iterator
+from typing import Any, Self, overload
+
+from nnlite.arrays import Array
+from nnlite.errors import ShapeError
+from nnlite.layer import Layer
+from nnlite.parameters import adopt
+
+
+class Sequential(Layer):
+    """A chain of layers: forward walks it from the first to the last, backward from the last to the first.
+
+    ``model[i]`` is a layer, ``model[i:j]`` a Sequential of the same layers whose Phi is a slice of the whole's.
+    A Sequential is itself a layer, so it nests.
+
+    Args:
+        layers: any number of them. Each belongs to this model from now on.
+
+    Raises:
+        TypeError: something that is not a Layer.
+        ShapeError: the widths of two neighbours do not meet, where both are known.
+        ValueError: a layer stands twice or belongs to another model, or the layers differ in dtype.
+
+    >>> import numpy as np, nnlite as nn
+    >>> model = Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
+    >>> model
+    Sequential(
+      (0): Linear(3 -> 2)
+      (1): Tanh()
+    )
+    >>> Y = model.forward(np.ones((5, 3)))
+    >>> dX = model.backward(np.ones((5, 2)))
+    >>> Y.shape, dX.shape, model[0].dW.shape
+    ((5, 2), (5, 3), (3, 2))
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        for index, layer in enumerate(layers):
+            _check_layer(layer, f"Sequential: layer {index}", unpack="Sequential(*layers)")
+        self.layers = list(layers)
+        self._check_widths()
+        adopt(self, layers)
+
+    def forward(self, X: Any) -> Array:
+        """Each layer's Y is the next layer's X."""
+        if not self.layers:
+            X = self.check_X(X).copy()
+        layer: Layer = self
+        try:
+            for layer in self.layers:
+                X = layer.forward(X)
+            return self.record_Y(X)
+        except Exception as error:
+            self._note_place(error, layer)
+            raise
+
+    def backward(self, dY: Any) -> Array | None:
+        """Each layer's dX is the dY of the one before it; returns the first one's, or None unless it is needed."""
+        dY = self.check_dY(dY)
+        if not self.layers:
+            dY = dY.copy()
+        layer: Layer = self
+        try:
+            for layer in reversed(self.layers[self._first_of_backward :]):
+                dY = layer.backward(dY)
+        except Exception as error:
+            self._note_place(error, layer)
+            raise
+        return dY if self.needs_dX else None
+
+    # ------------------------------------------------------------------------------------ needs_dX
+
+    _needs_dX = True
+    _first_of_backward = 0
+
+    @property
+    def needs_dX(self) -> bool:
+        """False when nobody will read dX; then the backward walk ends at the first layer with parameters.
+
+        >>> import numpy as np, nnlite as nn
+        >>> model = Sequential(nn.Linear(3, 2))
+        >>> model.needs_dX = False
+        >>> Y = model.forward(np.ones((1, 3)))
+        >>> model.backward(np.ones((1, 2))) is None
+        True
+        """
+        return self._needs_dX
+
+    @needs_dX.setter
+    def needs_dX(self, value: bool) -> None:
+        self._needs_dX = value
+        self._first_of_backward = 0
+        if value:
+            for layer in self.layers:
+                layer.needs_dX = True
+        else:
+            with_parameters = (i for i, layer in enumerate(self.layers) if any(layer.named_parameters()))
+            self._first_of_backward = next(with_parameters, len(self.layers))
+            for layer in self.layers[: self._first_of_backward + 1]:
+                layer.needs_dX = False
+
+    # ------------------------------------------------------------------------------------ a list of layers
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Sequential": ...
+    def __getitem__(self, index: int | slice) -> Layer:
+        if not isinstance(index, slice):
+            return self.layers[operator.index(index)]
+        start, stop, step = index.indices(len(self.layers))
+        if step != 1:
+            raise ValueError(f"Sequential: a slice takes neighbouring layers, expected step 1, got {step}")
+        part = Sequential()
+        part.layers = self.layers[start:stop]
+        part._adopted = True
+        part.dtype = self.dtype
+        before = sum(layer.Phi.size for layer in self.layers[:start])
+        place = slice(before, before + sum(layer.Phi.size for layer in part.layers))
+        part._Phi, part._dPhi = self.Phi[place], self.dPhi[place]
+        return part
+
+    def append(self, layer: Layer) -> Self:
+        """Add a layer at the end; returns the model. Phi grows, so it is a new array from now on.
+
+        Raises:
+            TypeError, ShapeError, ValueError: as when the model is built; the model then stays as it was.
+            ValueError: this Sequential is part of a larger model already.
+
+        >>> import nnlite as nn
+        >>> len(Sequential(nn.Linear(3, 2)).append(nn.Tanh()))
+        2
+        """
+        _check_layer(layer, "Sequential.append", unpack="one append for each")
+        if self._adopted:
+            raise ValueError(
+                f"{self.one_line()} is part of a larger model, whose Phi cannot grow; append to it before"
+            )
+        self.Phi  # noqa: B018 - a deepcopy adopts its parts only now
+        self.layers.append(layer)
+        try:
+            self._check_widths()
+            adopt(self, [layer])
+        except ValueError:
+            self.layers.pop()
+            raise
+        self.needs_dX = self._needs_dX
+        return self
+
+    # ------------------------------------------------------------------------------------ for the base class
+
+    def named_children(self) -> Iterator[tuple[str, Layer]]:
+        """("0", first layer), ("1", second layer) and so on."""
+        return ((str(index), layer) for index, layer in enumerate(self.layers))
+
+    def output_features(self, in_features: int | None) -> int | None:
+        """That of the last layer."""
+        for layer in self.layers:
+            in_features = layer.output_features(in_features)
+        return in_features
+
+    def evaluation_twin(self) -> Self:
+        """A chain of the layers' twins."""
+        twin = super().evaluation_twin()
+        twin.layers = [layer.evaluation_twin() for layer in self.layers]
+        return twin
+
+    def _check_widths(self) -> None:
+        width, giver = None, ""
+        for index, layer in enumerate(self.layers):
+            try:
+                after = layer.output_features(width)
+            except ShapeError as error:
+                taker = f"Sequential[{index}] {layer.one_line()}"
+                raise ShapeError(
+                    f"{giver} gives {width} features, but {taker} does not fit: {error}"
+                ) from None
+            if layer.output_features(None) is not None:  # else it passes the width on
+                giver = f"Sequential[{index}] {layer.one_line()}"
+            width = after
+
+    def _note_place(self, error: Exception, layer: Layer) -> None:
+        """Say in ``error`` which layer it comes from; notes of nested containers add up to the whole path."""
+        if layer is not self:
+            error.add_note(f"in Sequential[{self.layers.index(layer)}] {layer.one_line()}")
+
+
+def _check_layer(layer: Any, name: str, unpack: str) -> None:
+    if isinstance(layer, list | tuple):
+        raise TypeError(f"{name}: expected a Layer, got a {type(layer).__name__}; write {unpack}")
+    if isinstance(layer, type) and issubclass(layer, Layer):
+        raise TypeError(f"{name}: expected a Layer, got the class itself; write {layer.__name__}(...)")
+    if not isinstance(layer, Layer):
+        raise TypeError(f"{name}: expected a Layer, got {layer!r}")

@@ -1,0 +1,210 @@
+"""check_gradients: is backward the derivative of forward?"""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, as_array
+from nnlite.errors import GradientError
+from nnlite.initializers import Rng
+from nnlite.layer import Layer
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One array's gradient against the differences, at its worst entry.
+
+    Attributes:
+        name: "X", or the parameter's name.
+        shape: of the array.
+        checked: how many of its entries were compared.
+        index: of the entry where the two differ most, measured by the tolerance.
+        analytic: what backward says there.
+        numeric: what the differences say there.
+        right: whether they agree in all entries.
+
+    >>> Comparison("X", (2,), 2, (0,), 1.0, 1.0, True).right
+    True
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    checked: int
+    index: tuple[int, ...]
+    analytic: float
+    numeric: float
+    right: bool
+
+    def __str__(self) -> str:
+        verdict = "right" if self.right else "WRONG"
+        entry = f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
+        return (
+            f"{verdict}  d{self.name} {self.shape}, {self.checked} entries checked, worst at {entry}: "
+            f"backward {self.analytic:.9g}, differences {self.numeric:.9g}"
+        )
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What :func:`check_gradients` found: a line for X and for each parameter.
+
+    >>> print(GradientReport((Comparison("X", (2,), 2, (0,), 1.0, 1.0, True),)))
+    right  dX (2,), 2 entries checked, worst at X[0]: backward 1, differences 1
+    """
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether every gradient is right."""
+        return all(comparison.right for comparison in self.comparisons)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.comparisons))
+
+    __repr__ = __str__
+
+
+def check_gradients(
+    layer: Layer,
+    X: Any,
+    target: Any = None,
+    loss: Layer | None = None,
+    *,
+    step: float = 1e-5,
+    rtol: float = 1e-6,
+    atol: float = 1e-7,
+    max_entries: int | None = None,
+    rng: Rng = 0,
+) -> GradientReport:
+    """Compare backward with central differences, ``(J(x + h) - J(x - h)) / (2 h)``, for X and each parameter.
+
+    All is done in float64 on a copy; the layer itself stays as it is. J is ``loss(layer(X), target)`` if a loss is
+    given, ``layer(X, target)`` if only a target is (the layer is then a loss itself), and otherwise the sum of Y times
+    random numbers, so that a mistake in no entry of dY goes unseen.
+
+    Args:
+        layer: any Layer; containers and losses are Layers too.
+        X: its input.
+        target: the target of the loss.
+        loss: a loss to put behind the layer.
+        step: h.
+        rtol, atol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``.
+        max_entries: compare only so many entries of each array, drawn at random. Each costs two forwards.
+        rng: seed or generator for the random numbers.
+
+    Returns:
+        A report that prints as a line for each array.
+
+    Raises:
+        GradientError: a gradient is wrong; the message is the report.
+        ValueError: at an entry of X or of a parameter there is a kink (ReLU at 0), where differences say nothing: move
+            X away from it. Or forward is random, or J is not finite.
+
+    >>> import nnlite as nn
+    >>> report = check_gradients(nn.Linear(2, 3, rng=0), np.ones((4, 2)))
+    >>> report.right, [c.name for c in report.comparisons]
+    (True, ['X', 'W', 'b'])
+    """
+    layer, X = copy.deepcopy(layer).astype(np.float64), as_array(X, "X").astype(np.float64)
+    loss = copy.deepcopy(loss).astype(np.float64) if loss is not None else None
+    rng = np.random.default_rng(rng)
+    dY: Any = None
+
+    def J() -> float:
+        nonlocal dY
+        Y = layer.forward(X) if loss is not None or target is None else layer.forward(X, target)
+        if loss is not None:
+            return float(np.sum(loss.forward(Y, target)))
+        if dY is None:
+            dY = rng.uniform(0.5, 1.5, np.shape(Y)) * rng.choice([-1.0, 1.0], np.shape(Y))
+        return float(np.sum(Y * dY))
+
+    start = J()
+    if not np.isfinite(start):
+        raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
+    if J() != start:
+        raise ValueError(
+            f"{layer.one_line()}: forward is random: it gave two outputs for one X; fix its seed"
+        )
+
+    layer.needs_dX = True
+    dX = layer.backward(loss.backward() if loss is not None else dY)
+    arrays = {"X": X} | dict(layer.named_parameters())
+    gradients = {"X": dX} | dict(layer.named_gradients())
+    gradients = {name: np.array(dP, np.float64) for name, dP in gradients.items()}
+    report = GradientReport(
+        tuple(
+            _compare(name, P, gradients[name], J, start, (step, rtol, atol), _entries(P, max_entries, rng))
+            for name, P in arrays.items()
+            if P.size
+        )
+    )
+    if not report.right:
+        raise GradientError(f"{layer.one_line()}: backward is not the derivative of forward\n{report}")
+    return report
+
+
+def _entries(P: Array, most: int | None, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
+    """The indices of all entries, or of ``most`` random ones."""
+    if most is None or most >= P.size:
+        return iter(np.ndindex(P.shape))
+    chosen = rng.choice(P.size, most, replace=False)
+    return (tuple(map(int, np.unravel_index(entry, P.shape))) for entry in chosen)
+
+
+def _compare(
+    name: str,
+    P: Array,
+    dP: Array,
+    J: Callable[[], float],
+    start: float,
+    tolerances: tuple[float, float, float],
+    entries: Iterator[tuple[int, ...]],
+) -> Comparison:
+    """Compare the entries of one array; P is moved and put back."""
+    step, rtol, atol = tolerances
+    if dP.shape != P.shape:
+        raise GradientError(f"d{name}: expected shape {P.shape}, that of {name}, got {dP.shape}")
+    worst, checked = (-1.0, (), 0.0, 0.0), 0
+    for index in entries:
+        numeric = _difference(name, P, index, J, start, step)
+        analytic = float(dP[index])
+        excess = abs(analytic - numeric) / (atol + rtol * abs(numeric))
+        if not excess <= worst[0]:  # a NaN is worst of all
+            worst = (excess, index, analytic, numeric)
+        checked += 1
+    excess, index, analytic, numeric = worst
+    return Comparison(name, P.shape, checked, index, analytic, numeric, right=excess <= 1)
+
+
+def _difference(
+    name: str, P: Array, index: tuple[int, ...], J: Callable[[], float], start: float, step: float
+) -> float:
+    """The central difference at one entry.
+
+    Where J is smooth, ``J(x + h) - 2 J(x) + J(x - h)`` shrinks with h^2: to a quarter, when h is halved. At a kink it
+    shrinks with h, and to nothing if the kink is left behind.
+    """
+
+    def around(h: float) -> tuple[float, float]:
+        before = P[index]
+        P[index] = before + h
+        above = J()
+        P[index] = before - h
+        below = J()
+        P[index] = before
+        return (above - below) / (2 * h), above - 2 * start + below
+
+    slope, bend = around(step)
+    if abs(bend) > 1e-2 * step * max(1.0, abs(slope)):  # the slopes on the two sides differ by 1 %
+        _, half_bend = around(step / 2)
+        if abs(half_bend - bend / 4) > 0.05 * abs(bend):
+            raise ValueError(
+                f"{name}{list(index)} = {P[index]:.6g} is at a kink, where forward has no derivative to compare with; "
+                "move it away, for example to random numbers"
+            )
+    return slope

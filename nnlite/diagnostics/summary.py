@@ -1,0 +1,99 @@
+"""summary: a model as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnlite.diagnostics.trace import trace
+from nnlite.layer import Layer
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer's line: its path in the model, its repr, its output's shape, and what its parameters take.
+
+    >>> Row("0", "Tanh()", (None, 2), 0, 0).output_shape
+    (None, 2)
+    """
+
+    path: str
+    layer: str
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows and the totals of a model; ``print`` shows them as a table.
+
+    Attributes:
+        rows: one for each layer that has no layers in it, in the order in which they run.
+        parameters: how many numbers the model learns.
+        bytes: what these take; their gradients take as much again.
+
+    >>> Summary((), 0, 0).parameters
+    0
+    """
+
+    rows: tuple[Row, ...]
+    parameters: int
+    bytes: int
+
+    def __str__(self) -> str:
+        table = [("path", "layer", "output shape", "parameters", "bytes")]
+        table += [
+            (row.path, row.layer, _shape(row.output_shape), f"{row.parameters:,}", f"{row.bytes:,}")
+            for row in self.rows
+        ]
+        table.append(("", "total", "", f"{self.parameters:,}", f"{self.bytes:,}"))
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column < 3 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        ]
+        rule = "-" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+    __repr__ = __str__
+
+
+def summary(model: Layer, input_shape: int | Sequence[int]) -> Summary:
+    """A table of a model's layers: path, layer, output shape, number of parameters, bytes of parameters.
+
+    The model runs once, in evaluation mode, on one sample of zeros; nothing is written on it.
+
+    Args:
+        model: any Layer.
+        input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features.
+
+    Raises:
+        ShapeError: the model does not take that shape.
+
+    >>> import nnlite as nn
+    >>> print(summary(nn.Sequential(nn.Linear(30, 16), nn.Tanh(), nn.Linear(16, 1)), 30))
+    path  layer             output shape  parameters  bytes
+    -------------------------------------------------------
+    0     Linear(30 -> 16)  (N, 16)              496  1,984
+    1     Tanh()            (N, 16)                0      0
+    2     Linear(16 -> 1)   (N, 1)                17     68
+    -------------------------------------------------------
+          total                                  513  2,052
+    """
+    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    X = np.zeros((1, *shape), model.dtype)
+    rows = tuple(
+        Row(path, layer.one_line(), (None, *np.shape(Y)[1:]), layer.Phi.size, layer.Phi.nbytes)
+        for path, layer, Y in trace(model, X)
+        if not any(layer.named_children())
+    )
+    return Summary(rows, model.Phi.size, model.Phi.nbytes)
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    inner = ", ".join("N" if size is None else str(size) for size in shape)
+    return f"({inner},)" if len(shape) == 1 else f"({inner})"

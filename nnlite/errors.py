@@ -1,0 +1,54 @@
+"""The exceptions that callers may want to catch; everything else is a TypeError or a ValueError."""
+
+
+class ShapeError(ValueError):
+    """An array whose shape does not fit.
+
+    >>> import numpy as np, nnlite as nn
+    >>> nn.Linear(3, 2).forward(np.zeros((4, 2)))
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.ShapeError: Linear(3 -> 2): expected 3 features, got 2 (X has shape (4, 2))
+    """
+
+
+class StateError(RuntimeError):
+    """A call that came in the wrong order, such as ``backward`` before ``forward``.
+
+    >>> import numpy as np, nnlite as nn
+    >>> nn.Tanh().backward(np.zeros(3))
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.StateError: Tanh(): backward was called before forward; call forward(X) first
+    """
+
+
+class DivergenceError(FloatingPointError):
+    """Training met a loss that is NaN or infinite; the parameters are those from before that step.
+
+    >>> import numpy as np, nnlite as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1))
+    >>> nn.fit(model, np.array([[np.nan]]), np.ones((1, 1)), loss=nn.MSELoss(),
+    ...        optimizer=nn.SGD(model, lr=0.1), verbose=0)
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 1: X itself holds a value that is not finite...
+    """
+
+
+class GradientError(AssertionError):
+    """A backward that disagrees with the differences of its forward; the message is the whole report.
+
+    >>> import numpy as np, nnlite as nn
+    >>> class Wrong(nn.Layer):
+    ...     def forward(self, X):
+    ...         self.X = X
+    ...         return X * X
+    ...     def backward(self, dY):
+    ...         return dY * self.X  # a factor of 2 is missing
+    >>> try:
+    ...     nn.check_gradients(Wrong(), np.array([1.0, 2.0]))
+    ... except nn.GradientError as error:
+    ...     print("WRONG" in str(error))
+    True
+    """

@@ -1,0 +1,374 @@
+"""Layer: the one concept that everything else here is made of."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn, Self
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nnlite.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
+from nnlite.errors import ShapeError, StateError
+from nnlite.parameters import adopt, declare, flatten, write
+
+
+class Layer:
+    """A forward and its backward, side by side.
+
+    ``forward(X)`` returns Y and keeps what backward needs as plain attributes; ``backward(dY)`` stores the
+    gradients of the parameters and returns dX. A subclass names its parameters in the class line, and each
+    parameter ``P`` gets a gradient ``dP`` of the same shape and dtype. Both are views into the flat vectors
+    ``Phi`` and ``dPhi``, so that assigning to them (``self.W = ...``, ``self.dW = ...``) writes *into* the stored
+    arrays. ``backward`` overwrites gradients; it never adds to them, and nobody zeroes them.
+
+    An attribute that is itself a Layer is a part of this one: its parameters, named ``attribute.W``, count too.
+
+    Attributes:
+        training: True in training mode, False in evaluation mode; see :meth:`train` and :meth:`eval`.
+        needs_dX: False says that nobody will read dX: ``backward`` may leave it out and return None.
+        dtype: of the parameters; what integer input is converted to.
+
+    >>> class Scale(Layer, parameters=("gamma",)):
+    ...     def __init__(self, features):
+    ...         self.gamma = np.ones(features)
+    ...     def forward(self, X):
+    ...         self.X = X
+    ...         return X * self.gamma
+    ...     def backward(self, dY):
+    ...         self.dgamma = np.sum(dY * self.X, axis=0)
+    ...         return dY * self.gamma
+    >>> layer = Scale(2)
+    >>> layer.forward(np.array([[1.0, 2.0]], np.float32))
+    array([[1., 2.]], dtype=float32)
+    >>> layer.backward(np.array([[3.0, 4.0]], np.float32))
+    array([[3., 4.]], dtype=float32)
+    >>> layer.Phi -= 0.5 * layer.dPhi
+    >>> layer.gamma
+    array([-0.5, -3. ], dtype=float32)
+    """
+
+    training: bool = True
+    needs_dX: bool = True
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    _parameters: tuple[str, ...] = ()  # their names, in the order in which Phi holds them
+    _Phi: Array | None = None  # made when first asked for, or by the container that the layer is put into
+    _dPhi: Array | None = None
+    _adopted: bool = False  # it is part of a container
+    _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
+    _Y_dtype: np.dtype[Any] | None = None
+
+    def __init_subclass__(cls, parameters: tuple[str, ...] = (), **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if isinstance(parameters, str):
+            raise TypeError(
+                f"parameters: expected a tuple of names, got the string {parameters!r}; add a comma"
+            )
+        cls._parameters = cls._parameters + tuple(parameters)
+        for name in parameters:
+            declare(cls, name)
+
+    # ------------------------------------------------------------------------------------- the contract
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Return Y and keep what backward needs."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(self, *args: Any, **kwargs: Any) -> Any:
+        """Store the gradients of the parameters and return dX."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The same as :meth:`forward`."""
+        return self.forward(*args, **kwargs)
+
+    def output_features(self, in_features: int | None) -> int | None:
+        """The width of Y's last axis when that of X is ``in_features``; None where it is not known.
+
+        Containers ask for it when they are built.
+
+        Raises:
+            ShapeError: the layer cannot take that width.
+        """
+        return None
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of the layer's repr."""
+        return ""
+
+    # ------------------------------------------------------------- what forward and backward begin and end with
+
+    def check_X(self, X: Any) -> Array:
+        """``X`` as a floating array: in the parameters' dtype, or in its own where there are no parameters.
+
+        Raises:
+            TypeError: X does not hold real numbers.
+        """
+        if type(X) is np.ndarray and X.dtype is self.dtype:
+            return X
+        if type(X) is not np.ndarray or X.dtype not in FLOATING:
+            X = as_array(X, f"{self.one_line()}: X")
+            keeps = X.dtype.kind == "f" and not self._parameters
+            return X.astype(X.dtype.newbyteorder("=") if keeps else self.dtype)
+        return X.astype(self.dtype) if self._parameters else X
+
+    def record_Y(self, Y: Array) -> Array:
+        """``Y`` itself; its shape and dtype are what :meth:`check_dY` will expect."""
+        self._Y_shape = Y.shape
+        self._Y_dtype = Y.dtype
+        return Y
+
+    def check_dY(self, dY: Any) -> Array:
+        """``dY`` as an array of the last Y's dtype.
+
+        Raises:
+            StateError: forward has not been called.
+            ShapeError: dY has not the shape of the last Y.
+            TypeError: dY is not floating.
+        """
+        if type(dY) is np.ndarray and dY.shape == self._Y_shape and dY.dtype is self._Y_dtype:
+            return dY
+        if self._Y_shape is None:
+            raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")
+        if dY is None:
+            raise TypeError(
+                f"{self.one_line()}: dY is None; did the backward of the layer after it return its dX?"
+            )
+        if np.asarray(dY).dtype.kind in "iub":
+            raise TypeError(
+                f"{self.one_line()}: dY: expected floating numbers, got dtype {np.asarray(dY).dtype}"
+            )
+        dY = as_floating(dY, f"{self.one_line()}: dY", self._Y_dtype)
+        if dY.shape != self._Y_shape:
+            raise ShapeError(
+                f"{self.one_line()}: expected dY of shape {self._Y_shape}, that of the last Y, got {dY.shape}"
+            )
+        return dY
+
+    # ---------------------------------------------------------------------------------------- the tree
+
+    def named_children(self) -> Iterator[tuple[str, "Layer"]]:
+        """(name, layer) of each direct part, in order.
+
+        >>> import nnlite as nn
+        >>> [name for name, part in nn.Sequential(nn.Linear(2, 1), nn.Tanh()).named_children()]
+        ['0', '1']
+        """
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Layer))
+
+    def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
+        """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
+
+        >>> import nnlite as nn
+        >>> [path for path, layer in nn.Sequential(nn.Sequential(nn.Tanh())).named_layers()]
+        ['', '0', '0.0']
+        """
+        yield path, self
+        for name, child in self.named_children():
+            yield from child.named_layers(f"{path}.{name}" if path else name)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode for this layer and all in it; returns the layer.
+
+        >>> import nnlite as nn
+        >>> nn.Tanh().train().training
+        True
+        """
+        for _, layer in self.named_layers():
+            layer.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Set evaluation mode for this layer and all in it; returns the layer.
+
+        >>> import nnlite as nn
+        >>> nn.Tanh().eval().training
+        False
+        """
+        return self.train(False)
+
+    def __repr__(self) -> str:
+        children = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        lines = "\n".join(children).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {lines}\n)"
+
+    def one_line(self) -> str:
+        """The repr on one line, for messages: ``Sequential(3 layers)``.
+
+        >>> import nnlite as nn
+        >>> nn.Sequential(nn.Linear(2, 1), nn.Tanh()).one_line()
+        'Sequential(2 layers)'
+        """
+        parts = len(list(self.named_children()))
+        return f"{type(self).__name__}({parts} layers)" if parts else repr(self)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Called only for what is not there; a cache is not there before forward."""
+        raise AttributeError(
+            f"{type(self).__name__} has no attribute {name!r}; what forward keeps is there only after forward(X)",
+            name=name,
+            obj=self,
+        )
+
+    # ---------------------------------------------------------------------------------- parameters, by name
+
+    def named_parameters(self) -> Iterator[tuple[str, Array]]:
+        """(name, array) of each parameter of this layer and of all in it: the arrays themselves, in Phi's order.
+
+        >>> import nnlite as nn
+        >>> [(name, P.shape) for name, P in nn.Sequential(nn.Linear(2, 3)).named_parameters()]
+        [('0.W', (2, 3)), ('0.b', (3,))]
+        """
+        return ((path, getattr(layer, name)) for path, layer, name in self._slots())
+
+    def named_gradients(self) -> Iterator[tuple[str, Array]]:
+        """(name, array) of each parameter's gradient, under the name of its parameter.
+
+        >>> import nnlite as nn
+        >>> [(name, dP.shape) for name, dP in nn.Sequential(nn.Linear(2, 3)).named_gradients()]
+        [('0.W', (2, 3)), ('0.b', (3,))]
+        """
+        return ((path, getattr(layer, "d" + name)) for path, layer, name in self._slots())
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every parameter under its name.
+
+        >>> import nnlite as nn
+        >>> sorted(nn.Linear(2, 3).state_dict())
+        ['W', 'b']
+        """
+        return {name: P.copy() for name, P in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy ``state``, as :meth:`state_dict` gives it, into the parameters: all of it, or nothing.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a shape or dtype differs; the message lists every one.
+
+        >>> import nnlite as nn
+        >>> a, b = nn.Linear(2, 3, rng=0), nn.Linear(2, 3, rng=1)
+        >>> b.load_state_dict(a.state_dict())
+        >>> np.array_equal(a.W, b.W)
+        True
+        """
+        own = dict(self.named_parameters())
+        new = {name: np.asarray(value) for name, value in state.items()}
+        wrong = [f"{name}: missing, expected {_shape(P)}" for name, P in own.items() if name not in new]
+        wrong += [f"{name}: unknown, got {_shape(P)}" for name, P in new.items() if name not in own]
+        wrong += [
+            f"{name}: expected {_shape(own[name])}, got {_shape(P)}"
+            for name, P in new.items()
+            if name in own and (P.shape, P.dtype) != (own[name].shape, own[name].dtype)
+        ]
+        if wrong:
+            raise ValueError(
+                f"{self.one_line()}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong)
+            )
+        for name, P in own.items():
+            P[...] = new[name]
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Convert every parameter and gradient, in place; returns the layer. A new forward must come next.
+
+        Raises:
+            TypeError: ``dtype`` is not floating.
+            ValueError: the layer is part of a larger model, which must have one dtype.
+
+        >>> import nnlite as nn
+        >>> nn.Linear(2, 3).astype(np.float64).W.dtype
+        dtype('float64')
+        """
+        dtype = floating_dtype(dtype)
+        if self._adopted:
+            raise ValueError(
+                f"{self.one_line()} is part of a model, which has one dtype; call astype on the whole model"
+            )
+        for _, layer in self.named_layers():
+            layer.dtype = dtype
+            layer._Y_shape = None
+        for _, layer, name in self._slots():
+            vars(layer)["_" + name] = getattr(layer, name).astype(dtype)
+            vars(layer)["_d" + name] = getattr(layer, "d" + name).astype(dtype)
+        flatten(self)
+        return self
+
+    # ------------------------------------------------------------------------- parameters, as one flat vector
+
+    @property
+    def Phi(self) -> Array:
+        """Every parameter in one contiguous 1-D array, of which each is a view; assigning writes into it.
+
+        A part's Phi is a slice of the whole's.
+
+        Raises:
+            ValueError: the parts differ in dtype, or one of them belongs to another model.
+
+        >>> import nnlite as nn
+        >>> nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).Phi.shape
+        (13,)
+        """
+        if self._Phi is None:
+            adopt(self, [layer for _, layer in self.named_children()])
+        return self._Phi  # type: ignore[return-value]
+
+    @Phi.setter
+    def Phi(self, value: Any) -> None:
+        write(self, "Phi", self.Phi, value)
+
+    @property
+    def dPhi(self) -> Array:
+        """The gradient of every parameter, in the order of Phi.
+
+        >>> import nnlite as nn
+        >>> nn.Linear(2, 1).dPhi
+        array([0., 0., 0.], dtype=float32)
+        """
+        if self._dPhi is None:
+            self.Phi  # noqa: B018 - makes both
+        return self._dPhi  # type: ignore[return-value]
+
+    @dPhi.setter
+    def dPhi(self, value: Any) -> None:
+        write(self, "dPhi", self.dPhi, value)
+
+    def _slots(self) -> Iterator[tuple[str, "Layer", str]]:
+        """(dotted name, layer, parameter) of each parameter that has a value."""
+        for path, layer in self.named_layers():
+            for name in layer._parameters:
+                if getattr(layer, name) is not None:
+                    yield (f"{path}.{name}" if path else name), layer, name
+
+    # ----------------------------------------------------------------------------------------- copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what ties the layer to its model: a copy of views would not be views of the copy's Phi."""
+        ties = ("_Phi", "_dPhi", "_adopted")
+        return {key: value for key, value in vars(self).items() if key not in ties}
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError(f"{self.one_line()}: a shallow copy would share its parameters; use copy.deepcopy")
+
+    def evaluation_twin(self) -> Self:
+        """A layer on the same parameters, in evaluation mode, with a cache of its own.
+
+        What predicts writes on the twin and never on the model, so that many threads can predict at once.
+
+        >>> import nnlite as nn
+        >>> layer = nn.Tanh()
+        >>> Y = layer.evaluation_twin().forward(np.zeros(2))
+        >>> hasattr(layer, "Y")
+        False
+        """
+        twin = object.__new__(type(self))
+        attributes = vars(twin)
+        attributes.update(vars(self))
+        attributes["training"] = False
+        for name, value in attributes.items():
+            if isinstance(value, Layer):
+                attributes[name] = value.evaluation_twin()
+        return twin
+
+
+def _shape(P: Array) -> str:
+    return f"{P.shape} {P.dtype}"

@@ -1,0 +1,199 @@
+"""Activations: layers that keep the shape, and take their derivative from the output Y that they keep."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite import kernels
+from nnlite.arrays import Array, read_only
+from nnlite.errors import ShapeError
+from nnlite.layer import Layer
+
+
+class Activation(Layer):
+    """A layer whose Y has the shape of X.
+
+    >>> Tanh().output_features(16)
+    16
+    """
+
+    def output_features(self, in_features: int | None) -> int | None:
+        """That of X."""
+        return in_features
+
+
+class Tanh(Activation):
+    """``Y = tanh(X)``, elementwise; ``dX = dY (1 - Y^2)``.
+
+    X and Y have any shape and one floating dtype. Y is read-only, since backward needs it.
+
+    >>> layer = Tanh()
+    >>> layer.forward(np.array([0.0, 1.0]))
+    array([0.        , 0.76159416])
+    >>> layer.backward(np.array([1.0, 1.0]))
+    array([1.        , 0.41997434])
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = tanh(X)``."""
+        self.Y = read_only(np.tanh(self.check_X(X)))
+        return self.record_Y(self.Y)
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY (1 - Y^2)``."""
+        dY = self.check_dY(dY)
+        return dY * (1 - self.Y * self.Y)  # type: ignore[no-any-return]
+
+
+class Sigmoid(Activation):
+    """``Y = 1 / (1 + exp(-X))``, elementwise; ``dX = dY Y (1 - Y)``.
+
+    X and Y have any shape and one floating dtype. Y is read-only, since backward needs it; it is right to 4 ulp.
+    Far out Y is exactly 0 or 1 and the gradient 0: from X = 17 in float32, 37 in float64. As the last layer of a
+    classifier it is better left out, with :class:`nnlite.BCEWithLogitsLoss` for the loss.
+
+    >>> layer = Sigmoid()
+    >>> layer.forward(np.array([0.0, 1.0]))
+    array([0.5       , 0.73105858])
+    >>> layer.backward(np.array([1.0, 1.0]))
+    array([0.25      , 0.19661193])
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = 1 / (1 + exp(-X))``."""
+        self.Y = read_only(kernels.sigmoid(self.check_X(X)))
+        return self.record_Y(self.Y)
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY Y (1 - Y)``."""
+        dY = self.check_dY(dY)
+        return dY * (self.Y * (1 - self.Y))  # type: ignore[no-any-return]
+
+
+class ReLU(Activation):
+    """``Y = max(X, 0)``, elementwise; ``dX = dY`` where Y > 0, else 0. The derivative at 0 is taken to be 0.
+
+    X and Y have any shape and one floating dtype. Y is read-only, since backward needs it.
+
+    Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
+
+    >>> layer = ReLU()
+    >>> layer.forward(np.array([-1.0, 0.0, 2.0]))
+    array([0., 0., 2.])
+    >>> layer.backward(np.array([1.0, 1.0, 1.0]))
+    array([0., 0., 1.])
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = max(X, 0)``."""
+        self.Y = read_only(np.maximum(self.check_X(X), 0))
+        return self.record_Y(self.Y)
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY`` where Y > 0, else 0."""
+        dY = self.check_dY(dY)
+        return np.where(self.Y <= 0, 0, dY)  # and not dY * (Y > 0), which makes nan of an infinite dY
+
+
+class Identity(Activation):
+    """``Y = X``, ``dX = dY``, each a copy, so that nobody's array has two owners.
+
+    X and Y have any shape and one floating dtype.
+
+    >>> Identity().forward(np.array([1.0, 2.0]))
+    array([1., 2.])
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = X``."""
+        return self.record_Y(self.check_X(X).copy())
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY``."""
+        return self.check_dY(dY).copy()
+
+
+class Softmax(Activation):
+    """``Y = exp(X) / sum(exp(X))`` along one axis; ``dX = Y (dY - sum(dY Y))``.
+
+    Before a cross-entropy it is better left out: :class:`nnlite.CrossEntropyLoss` takes the scores themselves.
+
+    Args:
+        dim: the axis whose entries sum to 1.
+
+    X and Y have one shape and one floating dtype. Y is read-only, since backward needs it.
+
+    Raises:
+        ShapeError: X has no such axis.
+
+    >>> layer = Softmax()
+    >>> layer.forward(np.array([[0.0, 0.0], [0.0, -np.inf]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    >>> layer.backward(np.array([[1.0, 0.0], [1.0, 0.0]]))
+    array([[ 0.25, -0.25],
+           [ 0.  , -0.  ]])
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, X: Any) -> Array:
+        """``Y = exp(X) / sum(exp(X))``."""
+        X = _with_axis(self, self.check_X(X), self.dim)
+        self.Y = read_only(kernels.softmax(X, self.dim))
+        return self.record_Y(self.Y)
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = Y (dY - sum(dY Y))``."""
+        dY = self.check_dY(dY)
+        return self.Y * (dY - np.sum(dY * self.Y, axis=self.dim, keepdims=True))  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """``dim=-1``."""
+        return f"dim={self.dim}"
+
+
+class LogSoftmax(Activation):
+    """``Y = X - log(sum(exp(X)))`` along one axis; ``dX = dY - exp(Y) sum(dY)``.
+
+    Args:
+        dim: the axis over which exp(Y) sums to 1.
+
+    X and Y have one shape and one floating dtype. Y is read-only, since backward needs it.
+
+    Raises:
+        ShapeError: X has no such axis.
+
+    >>> layer = LogSoftmax()
+    >>> layer.forward(np.array([[0.0, 0.0]]))
+    array([[-0.69314718, -0.69314718]])
+    >>> layer.backward(np.array([[1.0, 0.0]]))
+    array([[ 0.5, -0.5]])
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, X: Any) -> Array:
+        """``Y = X - log(sum(exp(X)))``."""
+        X = _with_axis(self, self.check_X(X), self.dim)
+        self.Y = read_only(kernels.log_softmax(X, self.dim))
+        return self.record_Y(self.Y)
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY - exp(Y) sum(dY)``."""
+        dY = self.check_dY(dY)
+        with np.errstate(under="ignore"):
+            return dY - np.exp(self.Y) * np.sum(dY, axis=self.dim, keepdims=True)  # type: ignore[no-any-return]
+
+    def extra_repr(self) -> str:
+        """``dim=-1``."""
+        return f"dim={self.dim}"
+
+
+def _with_axis(layer: Layer, X: Array, dim: int) -> Array:
+    """X itself, if it has the axis ``dim``."""
+    if not -X.ndim <= dim < X.ndim:
+        raise ShapeError(f"{layer}: expected X with an axis {dim}, got shape {X.shape}")
+    return X

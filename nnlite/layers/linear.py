@@ -1,0 +1,135 @@
+"""Linear: Y = X W + b."""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nnlite.arrays import Array, floating_dtype
+from nnlite.errors import ShapeError
+from nnlite.initializers import Rng, glorot_uniform, zeros
+from nnlite.kernels import column_sum
+from nnlite.layer import Layer
+
+
+class Linear(Layer, parameters=("W", "b")):
+    """An affine map of each row: ``Y = X W + b``.
+
+    Backward: ``dW = X^T dY``, ``db`` = the sum of dY over its rows, ``dX = dY W^T``.
+
+    Args:
+        in_features: width D of X's last axis.
+        out_features: width M of Y's last axis.
+        bias: False leaves b out.
+        weight_init: makes W, called as ``weight_init((D, M), dtype=..., rng=...)``: one of
+            :mod:`nnlite.initializers` or a function of your own. The default suits tanh and sigmoid networks;
+            take ``he_uniform`` before ReLU. b starts at 0.
+        dtype: of W and b; X is converted to it.
+        rng: seed or generator for ``weight_init``. Layers given the same *seed* draw the same numbers, so hand
+            one generator to all layers of a model.
+
+    Shapes:
+        X (..., D), any number of leading axes, none included; Y (..., M); W (D, M), b (M,).
+
+    Raises:
+        TypeError: a width is not a whole number, or X does not hold real numbers.
+        ValueError: a width is below 1, or ``weight_init`` gave another shape.
+        ShapeError: X's last axis is not D wide.
+
+    Source of the default weights: Glorot and Bengio, Understanding the difficulty of training deep feedforward
+    neural networks, 2010.
+
+    >>> layer = Linear(2, 3)
+    >>> layer.W = [[1, 2, 3], [4, 5, 6]]
+    >>> layer.forward([[1, 10]])
+    array([[41., 52., 63.]], dtype=float32)
+    >>> layer.backward(np.array([[1.0, 0.0, 0.0]]))
+    array([[1., 4.]], dtype=float32)
+    >>> layer.dW
+    array([[ 1.,  0.,  0.],
+           [10.,  0.,  0.]], dtype=float32)
+    """
+
+    W: Array
+    b: Array | None
+    dW: Array
+    db: Array | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        weight_init: Callable[..., Array] = glorot_uniform,
+        dtype: DTypeLike = np.float32,
+        rng: Rng = None,
+    ) -> None:
+        self.in_features = _width("in_features", in_features)
+        self.out_features = _width("out_features", out_features)
+        self.dtype = floating_dtype(dtype)
+        shape = (self.in_features, self.out_features)
+        self.W = weight_init(shape, dtype=self.dtype, rng=rng)
+        if self.W.shape != shape:
+            raise ShapeError(f"{self}: expected weight_init to give shape {shape}, got {self.W.shape}")
+        self.b = zeros(self.out_features, dtype=self.dtype) if bias else None
+
+    def forward(self, X: Any) -> Array:
+        """``Y = X W + b``."""
+        X = self.check_X(X)
+        if X.ndim == 0 or X.shape[-1] != self.in_features:
+            raise self._width_error(X)
+        self.X = X
+        Y = _rows(X) @ self.W
+        if self.b is not None:
+            Y += self.b
+        return self.record_Y(Y if X.ndim == 2 else Y.reshape(*X.shape[:-1], self.out_features))
+
+    def backward(self, dY: Any) -> Array | None:
+        """Store ``dW = X^T dY`` and ``db = sum(dY)``; return ``dX = dY W^T``, or None unless it is needed."""
+        dY = _rows(self.check_dY(dY))
+        np.matmul(_rows(self.X).T, dY, out=self.dW)
+        if self.db is not None:
+            column_sum(dY, out=self.db)
+        if not self.needs_dX:
+            return None
+        dX = dY @ self.W.T
+        return dX if self.X.ndim == 2 else dX.reshape(self.X.shape)
+
+    def output_features(self, in_features: int | None) -> int:
+        """``out_features``."""
+        if in_features not in (None, self.in_features):
+            raise ShapeError(f"{self}: expected {self.in_features} features, got {in_features}")
+        return self.out_features
+
+    def extra_repr(self) -> str:
+        """``30 -> 16``, and what differs from the defaults."""
+        bias = ", bias=False" if self.b is None else ""
+        dtype = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
+        return f"{self.in_features} -> {self.out_features}{bias}{dtype}"
+
+    def _width_error(self, X: Array) -> ShapeError:
+        if X.ndim == 0:
+            return ShapeError(f"{self}: expected X of shape (..., {self.in_features}), got a scalar")
+        turned = X.ndim == 2 and X.shape[0] == self.in_features
+        hint = "; rows are samples, so X looks transposed: pass X.T" if turned else ""
+        return ShapeError(
+            f"{self}: expected {self.in_features} features, got {X.shape[-1]} (X has shape {X.shape}{hint})"
+        )
+
+
+def _rows(X: Array) -> Array:
+    """X as a matrix: all leading axes in one, or a single vector as its one row."""
+    return X if X.ndim == 2 else X.reshape(-1, X.shape[-1])
+
+
+def _width(name: str, value: int) -> int:
+    try:
+        width = operator.index(value)
+    except TypeError:
+        raise TypeError(f"Linear: {name}: expected a whole number, got {value!r}") from None
+    if width < 1:
+        raise ValueError(f"Linear: {name}: expected at least 1, got {width}")
+    return width

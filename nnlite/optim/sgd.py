@@ -1,0 +1,115 @@
+"""SGD: Phi <- Phi - lr * dPhi."""
+
+import math
+from numbers import Real
+
+from nnlite.arrays import Array
+from nnlite.errors import StateError
+from nnlite.layer import Layer
+from nnlite.optim.optimizer import Optimizer
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: ``Phi <- Phi - lr * dPhi``, step for step that of ``torch.optim.SGD``.
+
+    With g = dPhi (-dPhi to maximize), each step does in this order
+
+        g <- g + weight_decay Phi
+        v <- momentum v + (1 - dampening) g      (the first time v <- g)
+        g <- v, or g + momentum v with nesterov
+        Phi <- Phi - lr g
+
+    Args:
+        layer: the model, or a part of it.
+        lr: learning rate, a number >= 0; ``optimizer.lr`` may be set anew at any time.
+        momentum: share of the last velocity v that is kept.
+        dampening: share of the gradient that does not enter v.
+        weight_decay: factor of the L2 penalty ``weight_decay / 2 |Phi|^2``.
+        nesterov: look ahead; needs momentum > 0 and dampening 0.
+        maximize: climb instead.
+
+    Raises:
+        TypeError: ``layer`` is not a Layer, or an option is not a number.
+        ValueError: an option is out of its range, or the layer has no parameters.
+
+    Sources: Robbins and Monro, A stochastic approximation method, 1951; Polyak, Some methods of speeding up the
+    convergence of iteration methods, 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization
+    and momentum in deep learning, 2013.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(1, 1)
+    >>> layer.Phi = [1.0, 2.0]
+    >>> layer.dPhi = [10.0, 20.0]
+    >>> SGD(layer, lr=0.1).step()
+    >>> layer.Phi
+    array([0., 0.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        lr: float,
+        *,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(layer)
+        self.lr = _non_negative("lr", lr)
+        self.momentum = _non_negative("momentum", momentum)
+        self.dampening = _finite("dampening", dampening)
+        self.weight_decay = _non_negative("weight_decay", weight_decay)
+        if nesterov and not (self.momentum > 0 and self.dampening == 0):
+            raise ValueError(
+                "SGD: nesterov: expected momentum above 0 and no dampening, "
+                f"got momentum={momentum}, dampening={dampening}"
+            )
+        self.nesterov = nesterov
+        self.maximize = maximize
+        self.velocity: Array | None = None
+
+    def step(self) -> None:
+        """``Phi <- Phi - lr * dPhi``, in place."""
+        Phi, g = self.layer.Phi, self.layer.dPhi
+        if self.weight_decay:
+            g = (-g if self.maximize else g) + self.weight_decay * Phi
+        elif self.maximize:
+            g = -g
+        if self.momentum:
+            g = self._direction(g)
+        Phi -= self.lr * g
+
+    def _direction(self, g: Array) -> Array:
+        """The velocity, moved by one step, or with nesterov what comes after it."""
+        if self.velocity is None:
+            self.velocity = g.copy()
+        elif self.velocity.shape != g.shape:
+            raise StateError(
+                f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer"
+            )
+        else:
+            self.velocity *= self.momentum
+            self.velocity += (1 - self.dampening) * g
+        return g + self.momentum * self.velocity if self.nesterov else self.velocity
+
+    def __repr__(self) -> str:
+        options = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
+        shown = "".join(f", {name}={getattr(self, name)}" for name in options if getattr(self, name))
+        return f"SGD({self.layer.one_line()}, lr={self.lr}{shown})"
+
+
+def _finite(name: str, value: float) -> float:
+    if not isinstance(value, Real):
+        raise TypeError(f"SGD: {name}: expected a number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"SGD: {name}: expected a finite number, got {value}")
+    return float(value)  # a NumPy scalar would turn float32 parameters into float64
+
+
+def _non_negative(name: str, value: float) -> float:
+    number = _finite(name, value)
+    if number < 0:
+        raise ValueError(f"SGD: {name}: expected a number >= 0, got {value}")
+    return number

@@ -1,0 +1,136 @@
+"""Declared parameters, and the flat vectors Phi and dPhi that all the parameters of a model live in.
+
+Three rules hold at all times:
+
+- A parameter is written into and never rebound, so whoever holds ``layer.W`` or ``model.Phi`` holds the real thing.
+- A model's Phi is one contiguous array; each part's Phi is a slice of it, and each parameter a view into that.
+- So a layer belongs to one model. The model *adopts* its parts, and an adopted layer cannot be adopted again.
+"""
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnlite.arrays import Array, as_floating
+from nnlite.errors import ShapeError, StateError
+
+if TYPE_CHECKING:
+    from nnlite.layer import Layer
+
+
+def declare(cls: type["Layer"], name: str) -> None:
+    """Give the class ``cls`` the parameter ``name`` and its gradient ``d`` + ``name``; None until assigned."""
+    # attrgetter makes reading as cheap as a plain attribute: it runs in C.
+    setattr(cls, "_" + name, None)
+    setattr(cls, "_d" + name, None)
+    setattr(cls, name, property(attrgetter("_" + name), _parameter_setter(name)))
+    setattr(cls, "d" + name, property(attrgetter("_d" + name), _gradient_setter(name)))
+
+
+def write(layer: "Layer", name: str, stored: Array, value: Any) -> None:
+    """``stored[...] = value``, after a check of the shape.
+
+    Raises:
+        ShapeError: the shapes differ.
+        TypeError: ``value`` does not hold real numbers.
+    """
+    if value is stored:  # as after layer.W -= ...
+        return
+    value = as_floating(value, f"{layer.one_line()}: {name}", stored.dtype)
+    if value.shape != stored.shape:
+        raise ShapeError(f"{layer.one_line()}: expected {name} of shape {stored.shape}, got {value.shape}")
+    stored[...] = value
+
+
+def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
+    """Make the layers ``new``, which stand in ``model`` already, its own: all of them, or none.
+
+    Everything below ``model`` moves into one new Phi and dPhi.
+
+    Raises:
+        ValueError: a layer stands twice in the model or belongs to another one, or the dtypes differ.
+    """
+    new = list(new)
+    for layer in new:
+        layer.Phi  # noqa: B018 - a composite layer adopts its own parts first
+    seen: set[int] = set()
+    for _, layer in model.named_layers():
+        if id(layer) in seen:
+            raise ValueError(
+                f"{layer.one_line()} stands twice in one model, but has one cache for two uses; "
+                "make a second layer, or take copy.deepcopy(layer)"
+            )
+        seen.add(id(layer))
+    for layer in new:
+        if layer._adopted:
+            raise ValueError(
+                f"{layer.one_line()} already belongs to another model, whose Phi holds its parameters; "
+                "make a new layer, or take copy.deepcopy(layer)"
+            )
+    flatten(model)
+    for layer in new:
+        layer._adopted = True
+
+
+def flatten(model: "Layer") -> None:
+    """Move all the parameters and gradients of the tree below ``model`` into one new Phi and dPhi.
+
+    Raises:
+        ValueError: they differ in dtype.
+    """
+    dtypes = {name: P.dtype for name, P in model.named_parameters()}
+    if len(set(dtypes.values())) > 1:
+        listing = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
+        raise ValueError(
+            f"one model, one dtype: give every layer the same dtype=, or call its astype first; {listing}"
+        )
+    dtype = next(iter(dtypes.values()), model.dtype)
+    size = sum(P.size for _, P in model.named_parameters())
+    _move(model, np.empty(size, dtype), np.zeros(size, dtype), start=0)
+
+
+def _move(layer: "Layer", Phi: Array, dPhi: Array, start: int) -> int:
+    """Move the layer's own parameters, then its children's, to ``start`` and on; return where they end."""
+    stop = start
+    for name in layer._parameters:
+        P, dP = getattr(layer, name), getattr(layer, "d" + name)
+        if P is not None:
+            place = slice(stop, stop + P.size)
+            for key, old, flat in ("_" + name, P, Phi), ("_d" + name, dP, dPhi):
+                view = flat[place].reshape(P.shape)
+                view[...] = old
+                vars(layer)[key] = view
+            stop += P.size
+    for _, child in layer.named_children():
+        stop = _move(child, Phi, dPhi, stop)
+    layer.dtype = Phi.dtype
+    layer._Phi, layer._dPhi = Phi[start:stop], dPhi[start:stop]
+    return stop
+
+
+def _parameter_setter(name: str) -> Any:
+    def assign(layer: "Layer", value: Any) -> None:
+        stored = getattr(layer, "_" + name)
+        if stored is not None:
+            write(layer, name, stored, value)
+        elif layer._Phi is not None:
+            raise StateError(
+                f"{layer.one_line()}: {name} gets its first value after Phi was made; assign it in __init__"
+            )
+        elif value is not None:
+            P = np.array(as_floating(value, name, layer.dtype), order="C")
+            vars(layer)["_" + name], vars(layer)["_d" + name] = P, np.zeros_like(P)
+
+    return assign
+
+
+def _gradient_setter(name: str) -> Any:
+    def assign(layer: "Layer", value: Any) -> None:
+        stored = getattr(layer, "_d" + name)
+        if stored is None:
+            raise StateError(f"{layer.one_line()}: d{name} is assigned, but {name} has no value")
+        write(layer, "d" + name, stored, value)
+
+    return assign

@@ -1,0 +1,128 @@
+"""evaluate: the loss and the metrics of a model on given rows."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from nnlite.arrays import Array
+from nnlite.layer import Layer
+from nnlite.training.data import Rows
+from nnlite.training.predict import at_least
+
+Metric = Callable[[Any, Any], float]
+
+
+class Means:
+    """The loss and the metrics over the batches seen so far, each batch weighing as much as it has rows.
+
+    >>> import nnlite as nn
+    >>> means = Means(nn.MSELoss(), {})
+    >>> means.add(2, 1.0, None, None)
+    >>> means.add(1, 4.0, None, None)
+    >>> means.values()
+    {'loss': 2.0}
+    """
+
+    def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
+        self.metrics = metrics
+        self.rows = 0
+        self.loss_is_sum = getattr(loss, "reduction", "mean") == "sum"
+        self.loss = 0.0
+        self.totals = [0.0] * len(metrics)
+
+    def add(self, count: int, J: float, Y_pred: Any, Y: Any) -> None:
+        """Take in one batch of ``count`` rows."""
+        self.rows += count
+        self.loss += J if self.loss_is_sum else J * count
+        for index, metric in enumerate(self.metrics.values()):
+            self.totals[index] += float(metric(Y_pred, Y)) * count
+
+    def values(self) -> dict[str, float]:
+        """Name and mean of each; the loss is a sum where the loss itself is one."""
+        loss = self.loss if self.loss_is_sum else self.loss / self.rows
+        means = (total / self.rows for total in self.totals)
+        return {"loss": loss, **dict(zip(self.metrics, means, strict=True))}
+
+
+def evaluate(
+    model: Layer,
+    X: Any,
+    Y: Any,
+    *,
+    loss: Layer,
+    metrics: Sequence[Metric] = (),
+    batch_size: int = 1024,
+) -> dict[str, float]:
+    """The loss and the metrics on the rows X, Y, in evaluation mode: ``{"loss": ..., "accuracy": ...}``.
+
+    Each is the mean over all rows, however they fall into batches. Nothing is written on the model or the loss.
+
+    Args:
+        model: any Layer.
+        X: the rows, and
+        Y: their targets; see :func:`nnlite.fit`.
+        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum".
+        metrics: functions ``(Y_pred, Y) -> float``; their names become the keys.
+        batch_size: how many rows to take at a time.
+
+    Raises:
+        TypeError, ValueError: as :func:`nnlite.fit`.
+
+    >>> import numpy as np, nnlite as nn
+    >>> evaluate(nn.Identity(), np.ones((3, 1)), np.zeros((3, 1)), loss=nn.MSELoss())
+    {'loss': 1.0}
+    """
+    check_loss(loss)
+    rows = Rows(X, Y)
+    not_empty(rows, "X")
+    batch_size = at_least("batch_size", batch_size, 1)
+    return evaluate_rows(model, rows, None, loss, named(metrics), batch_size)
+
+
+def evaluate_rows(
+    model: Layer, rows: Rows, order: Array | None, loss: Layer, metrics: dict[str, Metric], batch_size: int
+) -> dict[str, float]:
+    """As :func:`evaluate`, of the rows whose numbers are in ``order``, or of all."""
+    model, loss = model.evaluation_twin(), loss.evaluation_twin()
+    means = Means(loss, metrics)
+    for count, X, Y in rows.batches(batch_size, order):
+        Y_pred = model.forward(X)
+        means.add(count, loss.forward(Y_pred, Y), Y_pred, Y)
+    return means.values()
+
+
+def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
+    """The metrics under the names of their functions.
+
+    Raises:
+        TypeError: one is not a function.
+        ValueError: two have one name, or one is called "loss".
+
+    >>> import nnlite as nn
+    >>> list(named([nn.accuracy]))
+    ['accuracy']
+    """
+    result: dict[str, Metric] = {}
+    for metric in metrics:
+        function = metric.func if isinstance(metric, partial) else metric
+        if not callable(function):
+            raise TypeError(f"metrics: expected functions such as nnlite.accuracy, got {metric!r}")
+        name = getattr(function, "__name__", type(function).__name__)
+        if name in result or name == "loss":
+            raise ValueError(f"metrics: there are two series called {name!r}; give one function another name")
+        result[name] = metric
+    return result
+
+
+def check_loss(loss: Any) -> None:
+    """Raise unless ``loss`` is a loss with one number for an output."""
+    if not isinstance(loss, Layer):
+        raise TypeError(f"loss: expected a loss such as nnlite.MSELoss(), got {loss!r}")
+    if getattr(loss, "reduction", "mean") == "none":
+        raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
+
+
+def not_empty(rows: Rows, name: str) -> None:
+    """Raise if there are no rows."""
+    if not len(rows):
+        raise ValueError(f"{name}: expected at least one row, got none")

@@ -1,0 +1,201 @@
+"""fit: the training loop."""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+
+from nnlite.arrays import Array
+from nnlite.diagnostics.trace import first_not_finite
+from nnlite.errors import DivergenceError
+from nnlite.initializers import Rng
+from nnlite.layer import Layer
+from nnlite.optim.optimizer import Optimizer
+from nnlite.training.data import Rows
+from nnlite.training.evaluate import Means, Metric, check_loss, evaluate_rows, named, not_empty
+from nnlite.training.history import History
+from nnlite.training.interrupts import Interrupts
+from nnlite.training.predict import at_least
+from nnlite.training.progress import progress
+
+
+def fit(
+    model: Layer,
+    X: Any,
+    Y: Any,
+    *,
+    loss: Layer,
+    optimizer: Optimizer | Sequence[Optimizer],
+    epochs: int = 1,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    validation_data: tuple[Any, Any] | None = None,
+    validation_split: float = 0.0,
+    metrics: Sequence[Metric] = (),
+    verbose: int = 1,
+    on_nan: str = "raise",
+    rng: Rng = None,
+) -> History:
+    """Train a model: for each batch of each epoch forward, loss, backward, step.
+
+    Args:
+        model: any Layer. It trains in training mode and gets its mode back at the end.
+        X: the rows: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap``, which
+            is read a batch at a time. Never written.
+        Y: their targets, likewise, in the form that the loss expects.
+        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum".
+        optimizer: one, or a list of several on different parts of the model.
+        epochs: how many times to go through the rows.
+        batch_size: rows per step; the last batch of an epoch has what is left.
+        shuffle: put the rows in a new random order each epoch.
+        validation_data: (X, Y) to evaluate after each epoch.
+        validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
+        metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
+            means over the epoch, while the model learns, as the loss is.
+        verbose: 0 is silent; 1 shows a bar on a terminal or in a notebook, and lines where stderr is a file.
+        on_nan: "raise" a DivergenceError when the loss is NaN or infinite, or "stop" with a warning and return.
+        rng: seed or generator for the order of the rows.
+
+    Returns:
+        The series "loss", "val_loss" and one or two for each metric, a value an epoch.
+
+    Raises:
+        TypeError, ValueError: an argument is not what it should be; the message names it. Nothing is trained then.
+        DivergenceError: the loss is NaN or infinite; the parameters are those from before that step.
+        KeyboardInterrupt: on Ctrl-C, after the batch in hand; SIGTERM likewise ends in SystemExit(143).
+
+    One model must not be trained by two threads at once.
+
+    >>> import nnlite as nn
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> Y = np.array([[0], [1], [1], [0]])
+    >>> rng = np.random.default_rng(0)
+    >>> model = nn.Sequential(nn.Linear(2, 8, rng=rng), nn.Tanh(), nn.Linear(8, 1, rng=rng), nn.Sigmoid())
+    >>> history = fit(model, X, Y, loss=nn.BCELoss(), optimizer=nn.SGD(model, lr=1.0), epochs=300, verbose=0, rng=rng)
+    >>> history["loss"][-1] < 0.1
+    True
+    """
+    check_loss(loss)
+    optimizers = _optimizers(optimizer, model, loss)
+    epochs, batch_size = at_least("epochs", epochs, 0), at_least("batch_size", batch_size, 1)
+    metrics_by_name = named(metrics)
+    if on_nan not in ("raise", "stop"):
+        raise ValueError(f"on_nan: expected 'raise' or 'stop', got {on_nan!r}")
+    rng = np.random.default_rng(rng)
+    rows = Rows(X, Y)
+    not_empty(rows, "X")
+    order, validation_rows, validation_order = _split(rows, validation_data, validation_split, rng)
+    batches = math.ceil((len(rows) if order is None else len(order)) / batch_size)
+
+    history = History()
+    shown = progress(epochs, batches, verbose)
+    # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
+    with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"):
+        for epoch in range(1, epochs + 1):
+            if shuffle:
+                order = rng.permutation(len(rows) if order is None else order)
+            means = Means(loss, metrics_by_name)
+            for count, X_batch, Y_batch in rows.batches(batch_size, order):
+                Y_pred = model.forward(X_batch)
+                J = _loss_of(loss, Y_pred, Y_batch)
+                if not math.isfinite(J):
+                    place = f"epoch {epoch}, batch {means.rows // batch_size + 1}"
+                    _diverged(model, X_batch, Y_batch, J, place, on_nan)
+                    return history
+                model.backward(loss.backward())
+                for each in optimizers:
+                    each.step()
+                means.add(count, J, Y_pred, Y_batch)
+                shown.batch(means.values)
+                if interrupted:
+                    return history  # and the signal takes its course as the with statement ends
+            values = means.values()
+            if validation_rows is not None:
+                validated = evaluate_rows(
+                    model, validation_rows, validation_order, loss, metrics_by_name, batch_size
+                )
+                values |= {f"val_{name}": value for name, value in validated.items()}
+            history.add(values)
+            shown.epoch(epoch, values)
+    return history
+
+
+@contextmanager
+def _training(model: Layer) -> Iterator[None]:
+    """Training mode, and no dX of the model's own input, which nobody would read; then all as it was."""
+    training, needs_dX = model.training, model.needs_dX
+    model.train()
+    model.needs_dX = False
+    try:
+        yield
+    finally:
+        model.train(training)
+        model.needs_dX = needs_dX
+
+
+def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
+    """The optimizers as a list, each of which moves something that is trained here."""
+    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    if not optimizers:
+        raise ValueError("optimizer: expected at least one, got an empty list")
+    for each in optimizers:
+        if not isinstance(each, Optimizer):
+            raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
+        if not any(np.may_share_memory(each.layer.Phi, layer.Phi) for layer in (model, loss)):
+            raise ValueError(
+                f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
+            )
+    return optimizers
+
+
+def _split(
+    rows: Rows, data: tuple[Any, Any] | None, share: float, rng: np.random.Generator
+) -> tuple[Array | None, Rows | None, Array | None]:
+    """The numbers of the rows to train on, the rows to validate on, and their numbers; None stands for all rows."""
+    if data is not None:
+        if share:
+            raise ValueError("validation_split: expected 0 where validation_data is given")
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise TypeError("validation_data: expected a pair (X, Y)")
+        validation_rows = Rows(*data, names=("validation X", "validation Y"))
+        not_empty(validation_rows, "validation X")
+        return None, validation_rows, None
+    if not isinstance(share, int | float) or not 0 <= share < 1:
+        raise ValueError(f"validation_split: expected a share from 0 to below 1, got {share!r}")
+    if not share:
+        return None, None, None
+    held_back = round(len(rows) * share)
+    if not 0 < held_back < len(rows):
+        raise ValueError(
+            f"validation_split: {share} of {len(rows)} rows leaves {held_back} to validate on and "
+            f"{len(rows) - held_back} to train on; expected at least one of each"
+        )
+    order = rng.permutation(len(rows))
+    return order[:-held_back], rows, order[-held_back:]
+
+
+def _loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
+    """The loss; NaN also where the loss refuses predictions that are not finite."""
+    try:
+        return loss.forward(Y_pred, Y)  # type: ignore[no-any-return]
+    except ValueError:
+        if np.isfinite(Y_pred).all():
+            raise
+        return math.nan
+
+
+def _diverged(model: Layer, X: Any, Y: Any, J: float, place: str, on_nan: str) -> None:
+    """Raise a DivergenceError that says where it began, or warn."""
+    cause = "Y itself holds a value that is not finite"
+    if np.isfinite(Y).all():
+        cause = first_not_finite(model, X)
+    message = (
+        f"the loss is {J} in {place}: {cause}. The parameters are those from before this step. "
+        "Likely causes: a learning rate that is too large, or inputs that are not scaled"
+    )
+    if on_nan == "raise":
+        raise DivergenceError(message)
+    warnings.warn(message, RuntimeWarning, stacklevel=3)

@@ -1,0 +1,62 @@
+"""Metrics: plain functions ``(Y_pred, Y) -> float`` of one batch, which ``fit`` averages by rows."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import as_array
+from nnlite.errors import ShapeError
+
+
+def accuracy(Y_pred: Any, Y: Any) -> float:
+    """The share of samples whose largest score is that of the right class.
+
+    Args:
+        Y_pred: scores or probabilities (N, C), or with more axes (N, C, d1, ...).
+        Y: class indices (N,) or (N, d1, ...), or probabilities (one-hot, say) of the shape of Y_pred.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ValueError: no sample.
+
+    >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+    0.5
+    """
+    Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
+    if Y_pred.ndim < 2:
+        raise ShapeError(
+            f"accuracy: expected scores of shape (N, C), got {Y_pred.shape}; see binary_accuracy"
+        )
+    best = Y_pred.argmax(axis=1)
+    if Y.shape == Y_pred.shape:
+        Y = Y.argmax(axis=1)
+    return _share(best, Y, "accuracy", "class indices")
+
+
+def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float = 0.5) -> float:
+    """The share of elements on the right side of the threshold: ``(Y_pred > threshold) == (Y > 0.5)``.
+
+    Args:
+        Y_pred: probabilities, any shape; for scores before a sigmoid set the threshold to 0
+            (``functools.partial(binary_accuracy, threshold=0.0)``).
+        Y: 0 or 1, of the same shape.
+        threshold: where Y_pred turns from class 0 to class 1.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ValueError: no element.
+
+    >>> binary_accuracy(np.array([[0.9], [0.2]]), np.array([[1], [1]]))
+    0.5
+    """
+    return _share(
+        as_array(Y_pred, "Y_pred") > threshold, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets"
+    )
+
+
+def _share(predicted: Any, true: Any, name: str, what: str) -> float:
+    if predicted.shape != true.shape:
+        raise ShapeError(f"{name}: expected {what} of shape {predicted.shape}, got {true.shape}")
+    if not predicted.size:
+        raise ValueError(f"{name}: empty batch: the share of nothing is not defined")
+    return float(np.count_nonzero(predicted == true) / predicted.size)

@@ -1,0 +1,66 @@
+"""predict: what a model says of new rows."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array
+from nnlite.errors import ShapeError
+from nnlite.layer import Layer
+from nnlite.training.data import Rows
+
+
+def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
+    """The model's output for every row of X, in evaluation mode.
+
+    It works on a twin of the model and writes nothing on the model itself, so any number of threads may call it at
+    once. The result is the caller's own.
+
+    Args:
+        model: any Layer whose output has a row for each row of X.
+        X: the rows; see :func:`nnlite.fit`.
+        batch_size: how many rows to take at a time; it bounds the memory.
+
+    Raises:
+        TypeError: ``batch_size`` is not a whole number, or X does not hold real numbers.
+        ValueError: ``batch_size`` is below 1.
+        ShapeError: the output has not a row for each row of X.
+
+    >>> import nnlite as nn
+    >>> predict(nn.Tanh(), np.zeros((3, 2))).shape
+    (3, 2)
+    """
+    batch_size = at_least("batch_size", batch_size, 1)
+    rows = Rows(X)
+    twin = model.evaluation_twin()
+    outputs = []
+    for count, X_batch, _ in rows.batches(batch_size):
+        outputs.append(_rows_kept(model, twin.forward(X_batch), count))
+    if not outputs:
+        return np.array(_rows_kept(model, twin.forward(rows.X), 0))
+    return np.concatenate(outputs)
+
+
+def at_least(name: str, value: int, least: int) -> int:
+    """``value`` as a whole number, if it is one and not below ``least``.
+
+    >>> at_least("epochs", 3, 0)
+    3
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+    if number < least:
+        raise ValueError(f"{name}: expected at least {least}, got {number}")
+    return number
+
+
+def _rows_kept(model: Layer, Y: Any, count: int) -> Array:
+    if np.ndim(Y) == 0 or len(Y) != count:
+        raise ShapeError(
+            f"{model.one_line()}: expected an output row for each of the {count} rows of X, got shape {np.shape(Y)}; "
+            "a single sample is X[None, :]"
+        )
+    return Y  # type: ignore[no-any-return]

@@ -1,0 +1,122 @@
+"""What the user sees while a model trains: a bar on a terminal or in a notebook, lines in a file."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, Self
+
+LINES = 20  # how many lines a training writes into a file, the first one not counted
+SECONDS = 60.0  # after so long without a line there is one more
+
+
+class Progress(Protocol):
+    """What ``fit`` tells: that a batch is done, and that an epoch is done."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None: ...
+    def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
+        """One more batch; ``values`` gives the means of the epoch so far, if they are to be shown."""
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Epoch ``number``, counted from 1, is done."""
+
+
+def progress(epochs: int, batches: int, verbose: int) -> Progress:
+    """The progress that suits where stderr goes; ``verbose=0`` shows nothing.
+
+    >>> with progress(1, 1, verbose=0) as silent:
+    ...     silent.epoch(1, {"loss": 0.5})
+    """
+    if verbose not in (0, 1):
+        raise ValueError(f"verbose: expected 0 (silent) or 1 (a bar, or lines in a file), got {verbose!r}")
+    if not verbose or sys.stderr is None or sys.stderr.closed:
+        return Silent()
+    if sys.stderr.isatty() or "ipykernel" in sys.modules:
+        return Bar(epochs, batches)
+    return Lines(epochs)
+
+
+class Silent:
+    """Nothing.
+
+    >>> Silent().epoch(1, {"loss": 0.5})
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
+        """Nothing."""
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Nothing."""
+
+
+class Bar(Silent):
+    """One tqdm bar over all batches of all epochs, with the epoch, the loss and the metrics.
+
+    >>> import io
+    >>> bar = Bar(2, 10, file=io.StringIO())
+    """
+
+    def __init__(self, epochs: int, batches: int, **options: Any) -> None:
+        self.epochs = epochs
+        self.batches = batches
+        self.options = options
+
+    def __enter__(self) -> Self:
+        from tqdm.auto import tqdm
+
+        total = self.epochs * self.batches
+        self.bar = tqdm(total=total, unit="batch", dynamic_ncols=True, desc=self._label(1), **self.options)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
+        """Moves the bar; the means of a running epoch appear when it is drawn the next time."""
+        if self.bar.update():
+            self.bar.set_postfix_str(listing(values()), refresh=False)
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """The epoch's values stand until the next one's are known."""
+        self.bar.set_postfix_str(listing(values), refresh=number == self.epochs)
+        self.bar.set_description_str(self._label(min(number + 1, self.epochs)), refresh=False)
+
+    def _label(self, number: int) -> str:
+        return f"epoch {number}/{self.epochs}"
+
+
+class Lines(Silent):
+    """A plain line for the first and the last epoch, and in between at most 20 and at least one a minute.
+
+    >>> lines = Lines(epochs=1000)
+    >>> lines.every
+    50
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.every = math.ceil(epochs / LINES)
+        self.last = time.monotonic()
+
+    def epoch(self, number: int, values: Mapping[str, float]) -> None:
+        """Write the epoch's line, if it is time for one."""
+        due = number in (1, self.epochs) or number % self.every == 0
+        if due or time.monotonic() - self.last >= SECONDS:
+            self.last = time.monotonic()
+            print(f"epoch {number}/{self.epochs}  {listing(values)}", file=sys.stderr, flush=True)
+
+
+def listing(values: Mapping[str, float]) -> str:
+    """``loss=0.693, accuracy=0.5``.
+
+    >>> listing({"loss": 0.69314718, "accuracy": 0.5})
+    'loss=0.6931, accuracy=0.5'
+    """
+    return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
