@@ -70,9 +70,7 @@ def normal(
     return np.random.default_rng(rng).normal(mean, std, shape).astype(floating_dtype(dtype))
 
 
-def glorot_uniform(
-    shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None
-) -> Array:
+def glorot_uniform(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
     """Uniform on ``gain * sqrt(6 / (fan_in + fan_out)) * [-1, 1)``: for tanh, sigmoid and softmax.
 
     It keeps the variance of both the forward values and the gradients the same from layer to layer as long as
@@ -86,9 +84,7 @@ def glorot_uniform(
     return _centred_uniform(shape, gain * math.sqrt(2 / (fan_in + fan_out)), dtype, rng)
 
 
-def glorot_normal(
-    shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None
-) -> Array:
+def glorot_normal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
     """Normal with deviation ``gain * sqrt(2 / (fan_in + fan_out))`` (Glorot and Bengio, 2010).
 
     >>> glorot_normal((3, 2), rng=0).shape

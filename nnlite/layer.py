@@ -60,9 +60,7 @@ class Layer:
     def __init_subclass__(cls, parameters: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if isinstance(parameters, str):
-            raise TypeError(
-                f"parameters: expected a tuple of names, got the string {parameters!r}; add a comma"
-            )
+            raise TypeError(f"parameters: expected a tuple of names, got the string {parameters!r}; add a comma")
         cls._parameters = cls._parameters + tuple(parameters)
         for name in parameters:
             declare(cls, name)
@@ -130,13 +128,9 @@ class Layer:
         if self._Y_shape is None:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")
         if dY is None:
-            raise TypeError(
-                f"{self.one_line()}: dY is None; did the backward of the layer after it return its dX?"
-            )
+            raise TypeError(f"{self.one_line()}: dY is None; did the backward of the layer after it return its dX?")
         if np.asarray(dY).dtype.kind in "iub":
-            raise TypeError(
-                f"{self.one_line()}: dY: expected floating numbers, got dtype {np.asarray(dY).dtype}"
-            )
+            raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {np.asarray(dY).dtype}")
         dY = as_floating(dY, f"{self.one_line()}: dY", self._Y_dtype)
         if dY.shape != self._Y_shape:
             raise ShapeError(
@@ -262,9 +256,7 @@ class Layer:
             if name in own and (P.shape, P.dtype) != (own[name].shape, own[name].dtype)
         ]
         if wrong:
-            raise ValueError(
-                f"{self.one_line()}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong)
-            )
+            raise ValueError(f"{self.one_line()}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong))
         for name, P in own.items():
             P[...] = new[name]
 

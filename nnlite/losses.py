@@ -301,9 +301,7 @@ class CrossEntropyLoss(Loss):
         """What differs from the defaults."""
         ignore_index = None if self.ignore_index == -100 else self.ignore_index
         smoothing = self.label_smoothing or None
-        return _listing(
-            super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing
-        )
+        return _listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
 
     def _distribution(self, Z: Array, target: Array) -> tuple[Array, float]:
         """Q, and what the mean divides by."""
@@ -382,9 +380,7 @@ def _check_target(loss: Loss, target: Array) -> None:
 
 def _not_a_probability(loss: Loss, name: str, values: Array, cure: str) -> NoReturn:
     index = tuple(map(int, np.argwhere(~((values >= 0) & (values <= 1)))[0]))
-    raise ValueError(
-        f"{loss}: expected each {name} from 0 to 1, got {values[index]} at index {index}; {cure}"
-    )
+    raise ValueError(f"{loss}: expected each {name} from 0 to 1, got {values[index]} at index {index}; {cure}")
 
 
 def _listing(*parts: str, **options: Any) -> str:

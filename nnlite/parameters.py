@@ -83,9 +83,7 @@ def flatten(model: "Layer") -> None:
     dtypes = {name: P.dtype for name, P in model.named_parameters()}
     if len(set(dtypes.values())) > 1:
         listing = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
-        raise ValueError(
-            f"one model, one dtype: give every layer the same dtype=, or call its astype first; {listing}"
-        )
+        raise ValueError(f"one model, one dtype: give every layer the same dtype=, or call its astype first; {listing}")
     dtype = next(iter(dtypes.values()), model.dtype)
     size = sum(P.size for _, P in model.named_parameters())
     _move(model, np.empty(size, dtype), np.zeros(size, dtype), start=0)

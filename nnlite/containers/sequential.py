@@ -142,9 +142,7 @@ class Sequential(Layer):
         """
         _check_layer(layer, "Sequential.append", unpack="one append for each")
         if self._adopted:
-            raise ValueError(
-                f"{self.one_line()} is part of a larger model, whose Phi cannot grow; append to it before"
-            )
+            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi cannot grow; append to it before")
         self.Phi  # noqa: B018 - a deepcopy adopts its parts only now
         self.layers.append(layer)
         try:
@@ -181,9 +179,7 @@ class Sequential(Layer):
                 after = layer.output_features(width)
             except ShapeError as error:
                 taker = f"Sequential[{index}] {layer.one_line()}"
-                raise ShapeError(
-                    f"{giver} gives {width} features, but {taker} does not fit: {error}"
-                ) from None
+                raise ShapeError(f"{giver} gives {width} features, but {taker} does not fit: {error}") from None
             if layer.output_features(None) is not None:  # else it passes the width on
                 giver = f"Sequential[{index}] {layer.one_line()}"
             width = after

@@ -127,9 +127,7 @@ def check_gradients(
     if not np.isfinite(start):
         raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
     if J() != start:
-        raise ValueError(
-            f"{layer.one_line()}: forward is random: it gave two outputs for one X; fix its seed"
-        )
+        raise ValueError(f"{layer.one_line()}: forward is random: it gave two outputs for one X; fix its seed")
 
     layer.needs_dX = True
     dX = layer.backward(loss.backward() if loss is not None else dY)

@@ -86,9 +86,7 @@ class SGD(Optimizer):
         if self.velocity is None:
             self.velocity = g.copy()
         elif self.velocity.shape != g.shape:
-            raise StateError(
-                f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer"
-            )
+            raise StateError(f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer")
         else:
             self.velocity *= self.momentum
             self.velocity += (1 - self.dampening) * g

@@ -114,9 +114,7 @@ def fit(
                     return history  # and the signal takes its course as the with statement ends
             values = means.values()
             if validation_rows is not None:
-                validated = evaluate_rows(
-                    model, validation_rows, validation_order, loss, metrics_by_name, batch_size
-                )
+                validated = evaluate_rows(model, validation_rows, validation_order, loss, metrics_by_name, batch_size)
                 values |= {f"val_{name}": value for name, value in validated.items()}
             history.add(values)
             shown.epoch(epoch, values)

@@ -103,14 +103,10 @@ class History(Mapping[str, list[float]]):
         except ImportError as error:
             error.add_note("History.plot draws with matplotlib: install nnlite's extra 'plot'")
             raise
-        names = [
-            name for name in self if name.removeprefix("val_") not in self or not name.startswith("val_")
-        ]
+        names = [name for name in self if name.removeprefix("val_") not in self or not name.startswith("val_")]
         epochs = range(1, self.epochs + 1)
         marker = "o" if self.epochs == 1 else ""  # a line through one point is invisible
-        figure, grid = plt.subplots(
-            1, len(names), figsize=(5 * len(names), 3.5), layout="constrained", squeeze=False
-        )
+        figure, grid = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), layout="constrained", squeeze=False)
         for axes, name in zip(grid[0], names, strict=True):
             axes.plot(epochs, self[name], marker=marker, label="training")
             if "val_" + name in self:

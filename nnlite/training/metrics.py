@@ -24,9 +24,7 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     """
     Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
     if Y_pred.ndim < 2:
-        raise ShapeError(
-            f"accuracy: expected scores of shape (N, C), got {Y_pred.shape}; see binary_accuracy"
-        )
+        raise ShapeError(f"accuracy: expected scores of shape (N, C), got {Y_pred.shape}; see binary_accuracy")
     best = Y_pred.argmax(axis=1)
     if Y.shape == Y_pred.shape:
         Y = Y.argmax(axis=1)
@@ -49,9 +47,7 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float = 0.5) -> float:
     >>> binary_accuracy(np.array([[0.9], [0.2]]), np.array([[1], [1]]))
     0.5
     """
-    return _share(
-        as_array(Y_pred, "Y_pred") > threshold, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets"
-    )
+    return _share(as_array(Y_pred, "Y_pred") > threshold, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets")
 
 
 def _share(predicted: Any, true: Any, name: str, what: str) -> float:
