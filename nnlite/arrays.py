@@ -64,14 +64,3 @@ def floating_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     if result not in FLOATING:
         raise TypeError(f"dtype: expected a floating type such as np.float32 or np.float64, got {result}")
     return result
-
-
-def read_only(Y: Any) -> Array:
-    """``Y`` itself with writing switched off: what a layer's cache shares with its caller.
-
-    >>> read_only(np.zeros(2)).flags.writeable
-    False
-    """
-    Y = np.asarray(Y)  # a ufunc gives a scalar for a 0-d array
-    Y.setflags(write=False)
-    return Y  # type: ignore[no-any-return]

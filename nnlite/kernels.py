@@ -22,7 +22,8 @@ def sigmoid(X: Array) -> Array:
     array([3.72007598e-44, 5.00000000e-01, 1.00000000e+00])
     """
     e = np.exp(np.minimum(X, _EXP_LIMIT[X.dtype]))
-    return e / (1 + e)
+    Y: Array = e / (1 + e)
+    return Y
 
 
 def softplus(X: Array) -> Array:
@@ -41,8 +42,9 @@ def softmax(X: Array, axis: int) -> Array:
     array([0.5, 0.5])
     """
     with np.errstate(invalid="ignore", under="ignore"):  # inf - inf is nan, as it should be
-        E = np.exp(X - X.max(axis=axis, keepdims=True))
-        return E / E.sum(axis=axis, keepdims=True)
+        E: Array = np.exp(X - X.max(axis=axis, keepdims=True))
+        E /= E.sum(axis=axis, keepdims=True)
+        return E
 
 
 def log_softmax(X: Array, axis: int) -> Array:
@@ -52,8 +54,9 @@ def log_softmax(X: Array, axis: int) -> Array:
     array([    0., -1000.])
     """
     with np.errstate(invalid="ignore", under="ignore"):
-        X = X - X.max(axis=axis, keepdims=True)
-        return X - np.log(np.exp(X).sum(axis=axis, keepdims=True))
+        Y: Array = X - X.max(axis=axis, keepdims=True)
+        Y -= np.log(np.exp(Y).sum(axis=axis, keepdims=True))
+        return Y
 
 
 def column_sum(Y: Array, out: Array) -> None:

@@ -115,6 +115,14 @@ class Layer:
         self._Y_dtype = Y.dtype
         return Y
 
+    def keep_Y(self, Y: Any) -> Array:
+        """As :meth:`record_Y`, for a Y that backward needs: read-only, so that nobody changes it in between."""
+        kept: Array = Y if type(Y) is np.ndarray else np.asarray(Y)  # a ufunc gives a scalar for a 0-d array
+        kept.setflags(write=False)
+        self._Y_shape = kept.shape
+        self._Y_dtype = kept.dtype
+        return kept
+
     def check_dY(self, dY: Any) -> Array:
         """``dY`` as an array of the last Y's dtype.
 

@@ -48,7 +48,8 @@ class Loss(Layer):
             ShapeError: the shapes differ; NumPy would make an (N, N) array of (N,) and (N, 1) without a word.
         """
         Y = self.check_X(Y)
-        target = as_floating(target, f"{self}: target", Y.dtype)
+        if type(target) is not np.ndarray or target.dtype is not Y.dtype:
+            target = as_floating(target, f"{self}: target", Y.dtype)
         if Y.shape != target.shape:
             if target.shape == Y.shape[:-1] and Y.shape[-1] == 1:
                 cure = "; pass target[:, None]"
@@ -118,7 +119,8 @@ class MSELoss(Loss):
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dY = 2 (Y - target) / n``."""
         scale = self.scale(dJ)
-        return self.error * (2 * scale)
+        dY: Array = self.error * (2 * scale)
+        return dY
 
 
 class BCELoss(Loss):
@@ -153,19 +155,20 @@ class BCELoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean(-(t log Y + (1 - t) log(1 - Y)))``."""
         self.Y, self.target = Y, t = self.check_pair(Y, target)
-        self.spread = Y * (1 - Y)  # negative or NaN exactly where Y is not a probability
-        if self.spread.min(initial=0) != 0:
-            _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
         _check_target(self, t)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             log_Y, log_not_Y = np.maximum(np.log(Y), -100), np.maximum(np.log1p(-Y), -100)
-        return self.reduce(_weighted(self, self.weight, (t - 1) * log_not_Y - t * log_Y))
+        J = (t - 1) * log_not_Y - t * log_Y
+        if np.isnan(np.add.reduce(J, axis=None)):  # a logarithm of a negative number, or Y is NaN
+            _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
+        return self.reduce(_weighted(self, self.weight, J))
 
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dY = (Y - t) / (Y (1 - Y)) / n``."""
         scale = self.scale(dJ)
-        dY = (self.Y - self.target) / np.maximum(self.spread, 1e-12)
-        return _weighted(self, self.weight, dY) * scale  # type: ignore[no-any-return]
+        dY: Array = (self.Y - self.target) / np.maximum(self.Y * (1 - self.Y), 1e-12)
+        dY *= scale
+        return _weighted(self, self.weight, dY)
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
@@ -220,8 +223,9 @@ class BCEWithLogitsLoss(Loss):
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dZ = ((1 + (p - 1) t) sigmoid(Z) - p t) / n``."""
         scale = self.scale(dJ)
-        dZ = self.q * kernels.sigmoid(self.Z) - self.pt
-        return _weighted(self, self.weight, dZ) * scale  # type: ignore[no-any-return]
+        dZ: Array = self.q * kernels.sigmoid(self.Z) - self.pt
+        dZ *= scale
+        return _weighted(self, self.weight, dZ)
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
@@ -295,7 +299,8 @@ class CrossEntropyLoss(Loss):
             scale = np.expand_dims(scale, self.axis)
         with np.errstate(under="ignore"):
             P = np.exp(self.log_P)
-        return (P * np.sum(self.Q, axis=self.axis, keepdims=True) - self.Q) * scale  # type: ignore[no-any-return]
+        dZ: Array = (P * np.sum(self.Q, axis=self.axis, keepdims=True) - self.Q) * scale
+        return dZ
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
@@ -374,7 +379,8 @@ def _weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
 
 
 def _check_target(loss: Loss, target: Array) -> None:
-    if (target * (1 - target)).min(initial=0) != 0:  # negative or NaN exactly where it is not a probability
+    # t - t^2 is negative, or NaN, exactly where t is not a probability.
+    if np.minimum.reduce(target - target * target, axis=None, initial=0) != 0:
         _not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 

@@ -1,4 +1,4 @@
-"""check_gradients: is backward the derivative of forward?"""
+"""check_gradients: whether backward is the derivative of forward."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -92,7 +92,8 @@ def check_gradients(
         target: the target of the loss.
         loss: a loss to put behind the layer.
         step: h.
-        rtol, atol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``.
+        rtol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``.
+        atol: likewise.
         max_entries: compare only so many entries of each array, drawn at random. Each costs two forwards.
         rng: seed or generator for the random numbers.
 
@@ -167,7 +168,8 @@ def _compare(
     step, rtol, atol = tolerances
     if dP.shape != P.shape:
         raise GradientError(f"d{name}: expected shape {P.shape}, that of {name}, got {dP.shape}")
-    worst, checked = (-1.0, (), 0.0, 0.0), 0
+    worst: tuple[float, tuple[int, ...], float, float] = (-1.0, (), 0.0, 0.0)
+    checked = 0
     for index in entries:
         numeric = _difference(name, P, index, J, start, step)
         analytic = float(dP[index])

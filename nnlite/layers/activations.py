@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite import kernels
-from nnlite.arrays import Array, read_only
+from nnlite.arrays import Array
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 
@@ -36,13 +36,14 @@ class Tanh(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = tanh(X)``."""
-        self.Y = read_only(np.tanh(self.check_X(X)))
-        return self.record_Y(self.Y)
+        self.Y = self.keep_Y(np.tanh(self.check_X(X)))
+        return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY (1 - Y^2)``."""
         dY = self.check_dY(dY)
-        return dY * (1 - self.Y * self.Y)  # type: ignore[no-any-return]
+        dX: Array = dY * (1 - self.Y * self.Y)
+        return dX
 
 
 class Sigmoid(Activation):
@@ -61,13 +62,14 @@ class Sigmoid(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = 1 / (1 + exp(-X))``."""
-        self.Y = read_only(kernels.sigmoid(self.check_X(X)))
-        return self.record_Y(self.Y)
+        self.Y = self.keep_Y(kernels.sigmoid(self.check_X(X)))
+        return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY Y (1 - Y)``."""
         dY = self.check_dY(dY)
-        return dY * (self.Y * (1 - self.Y))  # type: ignore[no-any-return]
+        dX: Array = dY * (self.Y * (1 - self.Y))
+        return dX
 
 
 class ReLU(Activation):
@@ -86,8 +88,8 @@ class ReLU(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = max(X, 0)``."""
-        self.Y = read_only(np.maximum(self.check_X(X), 0))
-        return self.record_Y(self.Y)
+        self.Y = self.keep_Y(np.maximum(self.check_X(X), 0))
+        return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY`` where Y > 0, else 0."""
@@ -141,13 +143,14 @@ class Softmax(Activation):
     def forward(self, X: Any) -> Array:
         """``Y = exp(X) / sum(exp(X))``."""
         X = _with_axis(self, self.check_X(X), self.dim)
-        self.Y = read_only(kernels.softmax(X, self.dim))
-        return self.record_Y(self.Y)
+        self.Y = self.keep_Y(kernels.softmax(X, self.dim))
+        return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = Y (dY - sum(dY Y))``."""
         dY = self.check_dY(dY)
-        return self.Y * (dY - np.sum(dY * self.Y, axis=self.dim, keepdims=True))  # type: ignore[no-any-return]
+        dX: Array = self.Y * (dY - np.sum(dY * self.Y, axis=self.dim, keepdims=True))
+        return dX
 
     def extra_repr(self) -> str:
         """``dim=-1``."""
@@ -178,14 +181,15 @@ class LogSoftmax(Activation):
     def forward(self, X: Any) -> Array:
         """``Y = X - log(sum(exp(X)))``."""
         X = _with_axis(self, self.check_X(X), self.dim)
-        self.Y = read_only(kernels.log_softmax(X, self.dim))
-        return self.record_Y(self.Y)
+        self.Y = self.keep_Y(kernels.log_softmax(X, self.dim))
+        return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY - exp(Y) sum(dY)``."""
         dY = self.check_dY(dY)
         with np.errstate(under="ignore"):
-            return dY - np.exp(self.Y) * np.sum(dY, axis=self.dim, keepdims=True)  # type: ignore[no-any-return]
+            dX: Array = dY - np.exp(self.Y) * np.sum(dY, axis=self.dim, keepdims=True)
+        return dX
 
     def extra_repr(self) -> str:
         """``dim=-1``."""

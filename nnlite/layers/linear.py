@@ -82,7 +82,7 @@ class Linear(Layer, parameters=("W", "b")):
         if X.ndim == 0 or X.shape[-1] != self.in_features:
             raise self._width_error(X)
         self.X = X
-        Y = _rows(X) @ self.W
+        Y = _rows(X).dot(self.W)  # of two matrices the same as @, for half the overhead of a call
         if self.b is not None:
             Y += self.b
         return self.record_Y(Y if X.ndim == 2 else Y.reshape(*X.shape[:-1], self.out_features))
@@ -90,12 +90,12 @@ class Linear(Layer, parameters=("W", "b")):
     def backward(self, dY: Any) -> Array | None:
         """Store ``dW = X^T dY`` and ``db = sum(dY)``; return ``dX = dY W^T``, or None unless it is needed."""
         dY = _rows(self.check_dY(dY))
-        np.matmul(_rows(self.X).T, dY, out=self.dW)
+        _rows(self.X).T.dot(dY, out=self.dW)
         if self.db is not None:
             column_sum(dY, out=self.db)
         if not self.needs_dX:
             return None
-        dX = dY @ self.W.T
+        dX: Array = dY.dot(self.W.T)
         return dX if self.X.ndim == 2 else dX.reshape(self.X.shape)
 
     def output_features(self, in_features: int | None) -> int:

@@ -30,7 +30,7 @@ class Flatten(Layer):
         self.end_dim = end_dim
 
     def forward(self, X: Any) -> Array:
-        """Y has X's values in X's order."""
+        """Give X's values the new shape."""
         X = self.check_X(X)
         axes = range(-X.ndim, X.ndim)
         if self.start_dim not in axes or self.end_dim not in axes:
@@ -44,7 +44,7 @@ class Flatten(Layer):
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
-        """dX has dY's values in X's shape."""
+        """Give dY's values X's shape."""
         return self.check_dY(dY).copy().reshape(self.X_shape)
 
     def extra_repr(self) -> str:

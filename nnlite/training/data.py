@@ -76,4 +76,4 @@ def _reader(values: Any) -> Callable[[Any], Any]:
         # Three times as fast as indexing; but of another array, take would copy the whole first.
         take = partial(values.take, axis=0)
         return lambda rows: values[rows] if isinstance(rows, slice) else take(rows)
-    return lambda rows: values[rows]  # type: ignore[no-any-return]
+    return lambda rows: values[rows]

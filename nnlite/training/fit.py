@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -178,7 +178,8 @@ def _split(
 def _loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
     """The loss; NaN also where the loss refuses predictions that are not finite."""
     try:
-        return loss.forward(Y_pred, Y)  # type: ignore[no-any-return]
+        J: float = loss.forward(Y_pred, Y)
+        return J
     except ValueError:
         if np.isfinite(Y_pred).all():
             raise

@@ -57,10 +57,10 @@ def at_least(name: str, value: int, least: int) -> int:
     return number
 
 
-def _rows_kept(model: Layer, Y: Any, count: int) -> Array:
+def _rows_kept(model: Layer, Y: Array, count: int) -> Array:
     if np.ndim(Y) == 0 or len(Y) != count:
         raise ShapeError(
             f"{model.one_line()}: expected an output row for each of the {count} rows of X, got shape {np.shape(Y)}; "
             "a single sample is X[None, :]"
         )
-    return Y  # type: ignore[no-any-return]
+    return Y
