@@ -101,13 +101,15 @@ class Layer:
         Raises:
             TypeError: X does not hold real numbers.
         """
-        if type(X) is np.ndarray and X.dtype is self.dtype:
+        if type(X) is np.ndarray and X.dtype == self.dtype:
             return X
-        if type(X) is not np.ndarray or X.dtype not in FLOATING:
-            X = as_array(X, f"{self.one_line()}: X")
-            keeps = X.dtype.kind == "f" and not self._parameters
-            return X.astype(X.dtype.newbyteorder("=") if keeps else self.dtype)
-        return X.astype(self.dtype) if self._parameters else X
+        dtype = self.dtype if self._parameters else None
+        if type(X) is np.ndarray and X.dtype in FLOATING:
+            return X if dtype is None else X.astype(dtype)
+        array = as_array(X, f"{self.one_line()}: X")
+        if array.dtype.kind != "f":
+            dtype = self.dtype
+        return as_floating(array, "X", dtype)
 
     def record_Y(self, Y: Array) -> Array:
         """``Y`` itself; its shape and dtype are what :meth:`check_dY` will expect."""
@@ -131,7 +133,7 @@ class Layer:
             ShapeError: dY has not the shape of the last Y.
             TypeError: dY is not floating.
         """
-        if type(dY) is np.ndarray and dY.shape == self._Y_shape and dY.dtype is self._Y_dtype:
+        if type(dY) is np.ndarray and dY.shape == self._Y_shape and dY.dtype == self._Y_dtype:
             return dY
         if self._Y_shape is None:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")
@@ -139,12 +141,12 @@ class Layer:
             raise TypeError(f"{self.one_line()}: dY is None; did the backward of the layer after it return its dX?")
         if np.asarray(dY).dtype.kind in "iub":
             raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {np.asarray(dY).dtype}")
-        dY = as_floating(dY, f"{self.one_line()}: dY", self._Y_dtype)
-        if dY.shape != self._Y_shape:
+        array = as_floating(dY, f"{self.one_line()}: dY", self._Y_dtype)
+        if array.shape != self._Y_shape:
             raise ShapeError(
-                f"{self.one_line()}: expected dY of shape {self._Y_shape}, that of the last Y, got {dY.shape}"
+                f"{self.one_line()}: expected dY of shape {self._Y_shape}, that of the last Y, got {array.shape}"
             )
-        return dY
+        return array
 
     # ---------------------------------------------------------------------------------------- the tree
 

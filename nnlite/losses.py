@@ -48,7 +48,7 @@ class Loss(Layer):
             ShapeError: the shapes differ; NumPy would make an (N, N) array of (N,) and (N, 1) without a word.
         """
         Y = self.check_X(Y)
-        if type(target) is not np.ndarray or target.dtype is not Y.dtype:
+        if type(target) is not np.ndarray or target.dtype != Y.dtype:
             target = as_floating(target, f"{self}: target", Y.dtype)
         if Y.shape != target.shape:
             if target.shape == Y.shape[:-1] and Y.shape[-1] == 1:
