@@ -57,12 +57,12 @@ class History(Mapping[str, list[float]]):
         if not self._series:
             return "History(no epochs)"
         shown = range(self.epochs) if self.epochs <= 10 else [*range(3), *range(self.epochs - 6, self.epochs)]
-        width = max(10, *map(len, self._series))
-        lines = [f"{'epoch':>6}" + "".join(f"  {name:>{width}}" for name in self._series)]
+        widths = {name: max(9, len(name)) for name in self._series}
+        lines = [f"{'epoch':>6}" + "".join(f"  {name:>{widths[name]}}" for name in self._series)]
         for before, epoch in zip([-1, *shown], shown, strict=False):
             if epoch != before + 1:
                 lines.append(f"{'...':>6}")
-            values = "".join(f"  {series[epoch]:>{width}.4g}" for series in self._series.values())
+            values = "".join(f"  {series[epoch]:>{widths[name]}.4g}" for name, series in self._series.items())
             lines.append(f"{epoch + 1:>6}{values}")
         return "\n".join(lines)
 
