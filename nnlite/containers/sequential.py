@@ -54,6 +54,7 @@ class Sequential(Layer):
                 X = layer.forward(X)
             return self.record_Y(X)
         except Exception as error:
+            self._Y_shape = None  # some layers hold this X and some the one before: no backward until a whole forward
             self._note_place(error, layer)
             raise
 
