@@ -8,11 +8,9 @@ import numpy as np
 
 from nnlite.arrays import Array, as_array
 
-Batch = tuple[Any, Any]
-
 
 class Rows:
-    """X and Y, read by row numbers.
+    """X and Y side by side, read in batches of rows.
 
     Args:
         X: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap`` (which is read
@@ -25,38 +23,50 @@ class Rows:
         TypeError: one of them does not hold real numbers, or has no rows.
 
     >>> rows = Rows([[1], [2], [3]], [4, 5, 6])
-    >>> rows.read(np.array([2, 0]))
-    (array([[3],
-           [1]]), array([6, 4]))
+    >>> for count, X, Y in rows.batches(2):
+    ...     print(count, X.tolist(), Y.tolist())
+    2 [[1], [2]] [4, 5]
+    1 [[3]] [6]
     """
 
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
+        self.numbers: Array | None = None  # which rows, and in which order; None stands for all, as they are
         if self.Y is not None and len(self.X) != len(self.Y):
             raise ValueError(
                 f"{names[0]} and {names[1]} must have a row each per sample, "
                 f"got {len(self.X)} rows in {names[0]} and {len(self.Y)} in {names[1]}"
             )
-        self._read_X, self._read_Y = _reader(self.X), _reader(self.Y)
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.X) if self.numbers is None else len(self.numbers)
 
-    def read(self, rows: Any) -> Batch:
-        """The rows with the given numbers (an array of them, or a slice) of X and of Y."""
-        return self._read_X(rows), self._read_Y(rows)
+    def subset(self, numbers: Array) -> "Rows":
+        """The rows with these numbers; nothing is copied.
 
-    def batches(self, batch_size: int, order: Array | None = None) -> Iterator[tuple[int, Any, Any]]:
-        """(number of rows, X, Y) of each batch, along ``order``, or from the first row to the last; the last is short.
+        >>> len(Rows(np.zeros((5, 1))).subset(np.array([4, 0])))
+        2
+        """
+        part = Rows(self.X, self.Y)
+        part.numbers = numbers
+        return part
 
-        >>> [count for count, X, Y in Rows(np.zeros((5, 1))).batches(2)]
+    def batches(self, batch_size: int, shuffle: np.random.Generator | None = None) -> Iterator[tuple[int, Any, Any]]:
+        """(number of rows, X, Y) of each batch, in a new random order if there is a generator to ``shuffle``.
+
+        The last batch has what is left.
+
+        >>> [count for count, X, Y in Rows(np.zeros((5, 1))).batches(2, np.random.default_rng(0))]
         [2, 2, 1]
         """
-        total = len(self) if order is None else len(order)
-        for start in range(0, total, batch_size):
-            stop = min(start + batch_size, total)
+        order = self.numbers
+        if shuffle is not None:
+            order = shuffle.permutation(len(self.X) if order is None else order)
+        read_X, read_Y = _reader(self.X), _reader(self.Y)
+        for start in range(0, len(self), batch_size):
+            stop = min(start + batch_size, len(self))
             rows = slice(start, stop) if order is None else order[start:stop]
-            yield stop - start, self._read_X(rows), self._read_Y(rows)
+            yield stop - start, read_X(rows), read_Y(rows)
 
 
 def _as_rows(values: Any, name: str) -> Any:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from nnlite.arrays import Array
 from nnlite.layer import Layer
 from nnlite.training.data import Rows
 from nnlite.training.predict import at_least
@@ -76,16 +75,16 @@ def evaluate(
     rows = Rows(X, Y)
     not_empty(rows, "X")
     batch_size = at_least("batch_size", batch_size, 1)
-    return evaluate_rows(model, rows, None, loss, named(metrics), batch_size)
+    return evaluate_rows(model, rows, loss, named(metrics), batch_size)
 
 
 def evaluate_rows(
-    model: Layer, rows: Rows, order: Array | None, loss: Layer, metrics: dict[str, Metric], batch_size: int
+    model: Layer, rows: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int
 ) -> dict[str, float]:
-    """As :func:`evaluate`, of the rows whose numbers are in ``order``, or of all."""
+    """As :func:`evaluate`, with everything checked."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
     means = Means(loss, metrics)
-    for count, X, Y in rows.batches(batch_size, order):
+    for count, X, Y in rows.batches(batch_size):
         Y_pred = model.forward(X)
         means.add(count, loss.forward(Y_pred, Y), Y_pred, Y)
     return means.values()

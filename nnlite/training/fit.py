@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
 from nnlite.diagnostics.trace import first_not_finite
 from nnlite.errors import DivergenceError
 from nnlite.initializers import Rng
@@ -87,18 +86,15 @@ def fit(
     rng = np.random.default_rng(rng)
     rows = Rows(X, Y)
     not_empty(rows, "X")
-    order, validation_rows, validation_order = _split(rows, validation_data, validation_split, rng)
-    batches = math.ceil((len(rows) if order is None else len(order)) / batch_size)
+    rows, validation = _split(rows, validation_data, validation_split, rng)
 
     history = History()
-    shown = progress(epochs, batches, verbose)
+    shown = progress(epochs, math.ceil(len(rows) / batch_size), verbose)
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
     with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(1, epochs + 1):
-            if shuffle:
-                order = rng.permutation(len(rows) if order is None else order)
             means = Means(loss, metrics_by_name)
-            for count, X_batch, Y_batch in rows.batches(batch_size, order):
+            for count, X_batch, Y_batch in rows.batches(batch_size, rng if shuffle else None):
                 Y_pred = model.forward(X_batch)
                 J = _loss_of(loss, Y_pred, Y_batch)
                 if not math.isfinite(J):
@@ -113,8 +109,8 @@ def fit(
                 if interrupted:
                     return history  # and the signal takes its course as the with statement ends
             values = means.values()
-            if validation_rows is not None:
-                validated = evaluate_rows(model, validation_rows, validation_order, loss, metrics_by_name, batch_size)
+            if validation is not None:
+                validated = evaluate_rows(model, validation, loss, metrics_by_name, batch_size)
                 values |= {f"val_{name}": value for name, value in validated.items()}
             history.add(values)
             shown.epoch(epoch, values)
@@ -151,20 +147,20 @@ def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
 
 def _split(
     rows: Rows, data: tuple[Any, Any] | None, share: float, rng: np.random.Generator
-) -> tuple[Array | None, Rows | None, Array | None]:
-    """The numbers of the rows to train on, the rows to validate on, and their numbers; None stands for all rows."""
+) -> tuple[Rows, Rows | None]:
+    """The rows to train on, and those to validate on."""
     if data is not None:
         if share:
             raise ValueError("validation_split: expected 0 where validation_data is given")
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise TypeError("validation_data: expected a pair (X, Y)")
-        validation_rows = Rows(*data, names=("validation X", "validation Y"))
-        not_empty(validation_rows, "validation X")
-        return None, validation_rows, None
+        validation = Rows(*data, names=("validation X", "validation Y"))
+        not_empty(validation, "validation X")
+        return rows, validation
     if not isinstance(share, int | float) or not 0 <= share < 1:
         raise ValueError(f"validation_split: expected a share from 0 to below 1, got {share!r}")
     if not share:
-        return None, None, None
+        return rows, None
     held_back = round(len(rows) * share)
     if not 0 < held_back < len(rows):
         raise ValueError(
@@ -172,7 +168,7 @@ def _split(
             f"{len(rows) - held_back} to train on; expected at least one of each"
         )
     order = rng.permutation(len(rows))
-    return order[:-held_back], rows, order[-held_back:]
+    return rows.subset(order[:-held_back]), rows.subset(order[-held_back:])
 
 
 def _loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:

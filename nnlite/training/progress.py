@@ -8,6 +8,7 @@ from typing import Any, Protocol, Self
 
 LINES = 20  # how many lines a training writes into a file, the first one not counted
 SECONDS = 60.0  # after so long without a line there is one more
+FORMAT = "{desc} {percentage:3.0f}%|{bar:10}| {elapsed}<{remaining}{postfix}"  # a short bar leaves room for the values
 
 
 class Progress(Protocol):
@@ -67,24 +68,27 @@ class Bar(Silent):
         self.epochs = epochs
         self.batches = batches
         self.options = options
+        self.values: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         from tqdm.auto import tqdm
 
         total = self.epochs * self.batches
-        self.bar = tqdm(total=total, unit="batch", dynamic_ncols=True, desc=self._label(1), **self.options)
+        self.bar = tqdm(total=total, desc=self._label(1), bar_format=FORMAT, dynamic_ncols=True, **self.options)
         return self
 
     def __exit__(self, *error: object) -> None:
         self.bar.close()
 
     def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
-        """Moves the bar; the means of a running epoch appear when it is drawn the next time."""
+        """Move the bar; when it is drawn the next time, it shows the means of the epoch so far."""
         if self.bar.update():
-            self.bar.set_postfix_str(listing(values()), refresh=False)
+            self.values |= values()
+            self.bar.set_postfix_str(listing(self.values), refresh=False)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """The epoch's values stand until the next one's are known."""
+        """Show the epoch's values; those of the validation stand until the next epoch's are known."""
+        self.values = dict(values)
         self.bar.set_postfix_str(listing(values), refresh=number == self.epochs)
         self.bar.set_description_str(self._label(min(number + 1, self.epochs)), refresh=False)
 
@@ -114,9 +118,14 @@ class Lines(Silent):
 
 
 def listing(values: Mapping[str, float]) -> str:
-    """``loss=0.693, accuracy=0.5``.
+    """Each value, with that of the validation behind it.
 
-    >>> listing({"loss": 0.69314718, "accuracy": 0.5})
-    'loss=0.6931, accuracy=0.5'
+    >>> listing({"loss": 0.69314718, "accuracy": 0.5, "val_loss": 0.7, "val_accuracy": 0.25})
+    'loss=0.6931 (val 0.7), accuracy=0.5 (val 0.25)'
     """
-    return ", ".join(f"{name}={value:.4g}" for name, value in values.items())
+    parts = []
+    for name, value in values.items():
+        if name.removeprefix("val_") not in values or not name.startswith("val_"):
+            validated = f" (val {values['val_' + name]:.4g})" if "val_" + name in values else ""
+            parts.append(f"{name}={value:.4g}{validated}")
+    return ", ".join(parts)
