@@ -6,7 +6,8 @@ import numpy as np
 
 from nnlite.arrays import FLOATING, Array
 
-# The largest whole x whose exp(x) is finite: 88 in float32, 709 in float64.
+# Numbers as 0-d arrays, by dtype: a ufunc takes them in half the time that it needs to convert a Python number.
+ONE = {dtype: np.array(1, dtype) for dtype in FLOATING}
 _EXP_LIMIT = {dtype: np.array(math.floor(np.log(np.finfo(dtype).max)), dtype) for dtype in FLOATING}
 
 _BLOCK = 512  # rows that column_sum adds in one go
@@ -21,8 +22,8 @@ def sigmoid(X: Array) -> Array:
     >>> sigmoid(np.array([-100.0, 0.0, 1e4]))
     array([3.72007598e-44, 5.00000000e-01, 1.00000000e+00])
     """
-    e = np.exp(np.minimum(X, _EXP_LIMIT[X.dtype]))
-    Y: Array = e / (1 + e)
+    e = np.exp(np.minimum(X, _EXP_LIMIT[X.dtype]))  # up to 88 in float32, 709 in float64, whose exp is finite
+    Y: Array = e / (ONE[X.dtype] + e)
     return Y
 
 
@@ -74,5 +75,5 @@ def column_sum(Y: Array, out: Array) -> None:
     ones = _ONES[Y.dtype]
     while len(Y) > _BLOCK:
         blocks = (Y[start : start + _BLOCK] for start in range(0, len(Y), _BLOCK))
-        Y = np.stack([np.dot(ones[: len(block)], block) for block in blocks])
-    np.dot(ones[: len(Y)], Y, out=out)
+        Y = np.stack([ones[: len(block)].dot(block) for block in blocks])
+    ones[: len(Y)].dot(Y, out=out)

@@ -207,14 +207,6 @@ class Layer:
         parts = len(list(self.named_children()))
         return f"{type(self).__name__}({parts} layers)" if parts else repr(self)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        """Called only for what is not there; a cache is not there before forward."""
-        raise AttributeError(
-            f"{type(self).__name__} has no attribute {name!r}; what forward keeps is there only after forward(X)",
-            name=name,
-            obj=self,
-        )
-
     # ---------------------------------------------------------------------------------- parameters, by name
 
     def named_parameters(self) -> Iterator[tuple[str, Array]]:

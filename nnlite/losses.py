@@ -158,15 +158,16 @@ class BCELoss(Loss):
         _check_target(self, t)
         with np.errstate(divide="ignore", invalid="ignore"):
             log_Y, log_not_Y = np.maximum(np.log(Y), -100), np.maximum(np.log1p(-Y), -100)
-        J = (t - 1) * log_not_Y - t * log_Y
-        if np.isnan(np.add.reduce(J, axis=None)):  # a logarithm of a negative number, or Y is NaN
+        J = self.reduce(_weighted(self, self.weight, (t - kernels.ONE[t.dtype]) * log_not_Y - t * log_Y))
+        if np.count_nonzero(J != J):  # NaN: the logarithm of a negative number, or Y was NaN
             _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
-        return self.reduce(_weighted(self, self.weight, J))
+        return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dY = (Y - t) / (Y (1 - Y)) / n``."""
         scale = self.scale(dJ)
-        dY: Array = (self.Y - self.target) / np.maximum(self.Y * (1 - self.Y), 1e-12)
+        spread = self.Y * (kernels.ONE[self.Y.dtype] - self.Y)
+        dY: Array = (self.Y - self.target) / np.maximum(spread, 1e-12)
         dY *= scale
         return _weighted(self, self.weight, dY)
 
@@ -285,7 +286,7 @@ class CrossEntropyLoss(Loss):
         if Z.ndim == 0:
             raise ShapeError(f"{self}: expected scores of shape (N, C), got a scalar")
         self.axis = axis = 0 if Z.ndim == 1 else 1
-        self.Q, count = self._distribution(Z, as_array(target, f"{self}: target"))
+        self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
         self.log_P = kernels.log_softmax(Z, axis)
         with np.errstate(invalid="ignore"):
             terms = self.Q * self.log_P
@@ -379,8 +380,8 @@ def _weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
 
 
 def _check_target(loss: Loss, target: Array) -> None:
-    # t - t^2 is negative, or NaN, exactly where t is not a probability.
-    if np.minimum.reduce(target - target * target, axis=None, initial=0) != 0:
+    spread = target - target * target  # negative, or NaN, exactly where it is not a probability
+    if np.count_nonzero(spread) and not spread.min() >= 0:
         _not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 

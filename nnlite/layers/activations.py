@@ -42,7 +42,7 @@ class Tanh(Activation):
     def backward(self, dY: Any) -> Array:
         """``dX = dY (1 - Y^2)``."""
         dY = self.check_dY(dY)
-        dX: Array = dY * (1 - self.Y * self.Y)
+        dX: Array = dY * (kernels.ONE[dY.dtype] - self.Y * self.Y)
         return dX
 
 
@@ -68,7 +68,7 @@ class Sigmoid(Activation):
     def backward(self, dY: Any) -> Array:
         """``dX = dY Y (1 - Y)``."""
         dY = self.check_dY(dY)
-        dX: Array = dY * (self.Y * (1 - self.Y))
+        dX: Array = dY * (self.Y * (kernels.ONE[dY.dtype] - self.Y))
         return dX
 
 
