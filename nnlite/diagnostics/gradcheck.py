@@ -42,7 +42,7 @@ class Comparison:
         verdict = "right" if self.right else "WRONG"
         entry = f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
         return (
-            f"{verdict}  d{self.name} {self.shape}, {self.checked} entries checked, worst at {entry}: "
+            f"{verdict}  d{self.name} {self.shape}, worst of {self.checked} at {entry}: "
             f"backward {self.analytic:.9g}, differences {self.numeric:.9g}"
         )
 
@@ -52,7 +52,7 @@ class GradientReport:
     """What :func:`check_gradients` found: a line for X and for each parameter.
 
     >>> print(GradientReport((Comparison("X", (2,), 2, (0,), 1.0, 1.0, True),)))
-    right  dX (2,), 2 entries checked, worst at X[0]: backward 1, differences 1
+    right  dX (2,), worst of 2 at X[0]: backward 1, differences 1
     """
 
     comparisons: tuple[Comparison, ...]

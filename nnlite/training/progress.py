@@ -33,6 +33,8 @@ def progress(epochs: int, batches: int, verbose: int) -> Progress:
         raise ValueError(f"verbose: expected 0 (silent) or 1 (a bar, or lines in a file), got {verbose!r}")
     if not verbose or sys.stderr is None or sys.stderr.closed:
         return Silent()
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()  # what the program printed before belongs before, also where both go into one file
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return Bar(epochs, batches)
     return Lines(epochs)

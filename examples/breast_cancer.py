@@ -1,0 +1,52 @@
+"""Is a breast tumour malignant or benign? A small network of tanh and sigmoid layers learns it from real data.
+
+Run it with:  python examples/breast_cancer.py [--seed N]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import nnlite as nn
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--seed", type=int, default=0, help="for the split, the first weights and the order of the rows")
+rng = np.random.default_rng(parser.parse_args().seed)
+
+# 569 tumours: 30 measurements of the cell nuclei, and in the last column 0 for malignant, 1 for benign.
+table = np.loadtxt(Path(__file__).parent / "data" / "breast_cancer.csv.gz", delimiter=",")
+X, Y = table[:, :-1], table[:, -1:]
+
+# A quarter of the rows, drawn at random, is held out: the network does not learn from it.
+order = rng.permutation(len(X))
+held_out, training = order[: len(X) // 4], order[len(X) // 4 :]
+
+# Every measurement gets mean 0 and deviation 1. Both are taken from the training rows alone.
+X = (X - X[training].mean(axis=0)) / X[training].std(axis=0)
+
+model = nn.Sequential(
+    nn.Linear(30, 16, rng=rng),
+    nn.Tanh(),
+    nn.Linear(16, 8, rng=rng),
+    nn.Sigmoid(),
+    nn.Linear(8, 1, rng=rng),
+    nn.Sigmoid(),  # the probability that the tumour is benign
+)
+print(model, nn.summary(model, input_shape=30), sep="\n\n")
+
+print(f"\nTraining on {len(training)} tumours:")
+nn.fit(
+    model,
+    X[training],
+    Y[training],
+    loss=nn.BCELoss(),
+    optimizer=nn.SGD(model, lr=0.02, momentum=0.9, weight_decay=0.015),
+    epochs=80,
+    metrics=[nn.binary_accuracy],
+    rng=rng,
+)
+
+result = nn.evaluate(model, X[held_out], Y[held_out], loss=nn.BCELoss(), metrics=[nn.binary_accuracy])
+print(f"\nOn the {len(held_out)} held-out tumours:")
+print(f"loss {result['loss']:.3f}, accuracy {result['binary_accuracy']:.3f}")

@@ -1,0 +1,175 @@
+"""The examples run as a newcomer runs them, and show what they promise; the data are what their sources say."""
+
+import ast
+import gzip
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FILES = sorted(EXAMPLES.glob("*.py"))
+
+
+def run(folder, name, *arguments):
+    """What the example prints, and its progress lines: from a fresh interpreter in another folder, into pipes."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120)
+    out, progress = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
+    assert done.returncode == 0, progress
+    assert all(character == "\n" or character.isprintable() for character in out + progress)
+    assert all(re.fullmatch(r"epoch \d+/\d+  loss=.+", line) for line in progress.splitlines())
+    assert list(folder.iterdir()) == []  # and it leaves nothing behind
+    return out, progress
+
+
+def number(pattern, text):
+    """The one number in ``text`` where ``pattern`` has its group."""
+    (found,) = re.findall(pattern, text)
+    return float(found)
+
+
+# ------------------------------------------------------------------------------------------------- all of them
+
+
+def test_the_examples_are_these():
+    names = ["autoencoder", "breast_cancer", "by_hand", "digits", "own_layer", "xor"]
+    assert [file.stem for file in FILES] == names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_under_60_lines_and_nothing_needed_but_nnlite_and_numpy(file):
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 60
+    imported = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module)
+    assert imported - {"argparse", "pathlib"} == {"numpy", "nnlite"}
+
+
+@pytest.mark.parametrize("name", ["breast_cancer.py", "xor.py"])
+def test_a_seed_says_all(name, tmp_path):
+    assert run(tmp_path, name) == run(tmp_path, name, "--seed", "0") != run(tmp_path, name, "--seed", "1")
+
+
+# --------------------------------------------------------------------------------------------------- each of them
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_breast_cancer_reaches_096_on_held_out_rows(seed, tmp_path):
+    out, progress = run(tmp_path, "breast_cancer.py", "--seed", str(seed))
+    assert number(r"loss .+, accuracy (\S+)", out) >= 0.96
+    assert number(r"loss (\S+),", out) < 0.2
+    assert "(0): Linear(30 -> 16)\n  (1): Tanh()" in out
+    assert re.search(r"total +641 +2,564", out)  # 30*16+16 + 16*8+8 + 8*1+1 numbers of 4 bytes
+    assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_digits_reaches_097_on_held_out_rows(seed, tmp_path):
+    out, progress = run(tmp_path, "digits.py", "--seed", str(seed))
+    assert number(r"loss .+, accuracy (\S+)", out) >= 0.97
+    assert all(line.count("val") == 2 for line in progress.splitlines())  # of the loss and of the accuracy
+    assert "epoch 1/" in progress
+
+
+def test_by_hand_has_every_formula_of_the_document_in_its_order(tmp_path):
+    out, _ = run(tmp_path, "by_hand.py")
+    lines = re.findall(r"^(\S+) = (.+?)  +(\S+)$", out, re.MULTILINE)
+    left = "L dL/dy^ dL/du3 dL/dU dL/dc dL/dh2 dL/du2 dL/dW2 dL/db2 dL/dh1 dL/du1 dL/dW1 dL/db1"
+    assert [name for name, _, _ in lines] == left.split()
+    assert all(float(difference) < 1e-12 for _, _, difference in lines)
+
+
+def test_by_hand_shows_the_four_cross_entropies(tmp_path):
+    out, _ = run(tmp_path, "by_hand.py")
+    found = re.findall(r"target (.), prediction (\S+):  (\S+)", out)
+    assert found == [("1", "0.89", "0.117"), ("1", "0.32", "1.139"), ("0", "0.89", "2.207"), ("0", "0.32", "0.386")]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_xor_is_learned(seed, tmp_path):
+    out, progress = run(tmp_path, "xor.py", "--seed", str(seed))
+    rows = np.array([line.split() for line in out.splitlines() if re.match(r" *\d +\d", line)], float)
+    before, after = rows[:4], rows[4:]
+    for table in before, after:
+        np.testing.assert_array_equal(table[:, :3], [[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    assert np.max(np.abs(before[:, 3] - before[:, 2])) > 0.4
+    assert np.max(np.abs(after[:, 3] - after[:, 2])) < 0.05
+    assert "epoch 1/" in progress
+
+
+def test_own_layer_has_right_gradients_and_learns(tmp_path):
+    out, progress = run(tmp_path, "own_layer.py")
+    assert "right  dX (5, 3)" in out
+    assert "right  dalpha (3,)" in out
+    assert number(r"after (\S+)", out) < 0.01 < 0.2 < number(r"before (\S+),", out)
+    slopes = np.array(re.search(r"began at 0.25: \[(.+)\]", out)[1].split(), float)
+    assert np.all(np.abs(slopes) < 2)
+    assert np.ptp(slopes) > 0.1
+    assert "epoch 1/" in progress
+
+
+def test_own_layer_is_about_ten_lines():
+    tree = ast.parse((EXAMPLES / "own_layer.py").read_text(encoding="utf-8"))
+    (layer,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    code = [line for line in ast.unparse(layer).splitlines() if line.strip()]
+    assert len(code) <= 11
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_autoencoder_beats_two_principal_components_and_the_mean(seed, tmp_path):
+    out, progress = run(tmp_path, "autoencoder.py", "--seed", str(seed))
+    names = ["the mean image, for each", "two principal components", "the autoencoder"]
+    mean, components, autoencoder = (number(rf"{name} +(\d\S+)", out) for name in names)
+    assert 0 < autoencoder < components < mean
+    picture = out.splitlines()[-8:]
+    assert all(len(line) == 36 and set(line) <= set(" .:-=+*#%@") for line in picture)
+    assert len(set(picture)) > 4
+    assert "epoch 1/" in progress
+
+
+# --------------------------------------------------------------------------------------------------------- the data
+
+
+def read(name):
+    packed = (EXAMPLES / "data" / name).read_bytes()
+    assert packed[4:8] == bytes(4)  # no time of packing, so the same text gives the same bytes
+    header, _, _ = gzip.decompress(packed).decode("ascii").partition("\n")
+    table = np.loadtxt(EXAMPLES / "data" / name, delimiter=",")
+    assert header.startswith("# ")
+    assert len(set(header.split(","))) == table.shape[1]  # a name for each column
+    return table[:, :-1], table[:, -1]
+
+
+def test_the_breast_cancer_data_are_what_their_source_says():
+    X, Y = read("breast_cancer.csv.gz")
+    assert X.shape == (569, 30)
+    assert np.count_nonzero(Y == 0) == 212  # malignant
+    assert np.count_nonzero(Y == 1) == 357  # benign
+    lowest = """6.981 9.71 43.79 143.5 0.053 0.019 0 0 0.106 0.05 0.112 0.36 0.757 6.802 0.002 0.002 0 0 0.008 0.001
+                7.93 12.02 50.41 185.2 0.071 0.027 0 0 0.156 0.055"""
+    highest = """28.11 39.28 188.5 2501 0.163 0.345 0.427 0.201 0.304 0.097 2.873 4.885 21.98 542.2 0.031 0.135 0.396
+                 0.053 0.079 0.03 36.04 49.54 251.2 4254 0.223 1.058 1.252 0.291 0.664 0.208"""
+    np.testing.assert_allclose(X.min(axis=0), np.array(lowest.split(), float), rtol=0, atol=5.01e-4)
+    np.testing.assert_allclose(X.max(axis=0), np.array(highest.split(), float), rtol=0, atol=5.01e-4)
+
+
+def test_malignant_nuclei_are_larger():
+    X, Y = read("breast_cancer.csv.gz")
+    assert X[Y == 0, 0].mean() > 1.3 * X[Y == 1, 0].mean()  # so that 0 is malignant indeed
+
+
+def test_the_digits_are_what_their_source_says():
+    X, Y = read("digits.csv.gz")
+    assert X.shape == (1797, 64)
+    assert np.array_equal(X, X.astype(int))
+    assert (X.min(), X.max()) == (0, 16)
+    assert np.bincount(Y.astype(int)).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
