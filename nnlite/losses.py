@@ -21,6 +21,10 @@ class Loss(Layer):
     Args:
         reduction: "mean" over all elements, "sum", or "none" for the array of the elements' losses.
 
+    Attributes:
+        count: what the last forward divided the sum of the elements' losses by; the weight that its mean has beside
+            those of other batches.
+
     Raises:
         ValueError: another reduction.
 
@@ -28,7 +32,7 @@ class Loss(Layer):
     5.0
     """
 
-    _count: float | None = None  # what the sum of the elements' losses was divided by; None before forward
+    count: float | None = None  # what the sum of the elements' losses was divided by; None before forward
     _J_shape: tuple[int, ...] = ()
 
     def __init__(self, *, reduction: str = "mean") -> None:
@@ -47,6 +51,7 @@ class Loss(Layer):
         Raises:
             ShapeError: the shapes differ; NumPy would make an (N, N) array of (N,) and (N, 1) without a word.
         """
+        self.count = None  # no gradient until this forward has ended well
         Y = self.check_X(Y)
         if type(target) is not np.ndarray or target.dtype != Y.dtype:
             target = as_floating(target, f"{self}: target", Y.dtype)
@@ -66,13 +71,15 @@ class Loss(Layer):
         Raises:
             ValueError: the mean of nothing.
         """
-        self._count = 1.0 if self.reduction != "mean" else J.size if count is None else count
-        self._J_shape = J.shape if self.reduction == "none" else ()
-        if self.reduction == "none":
-            return J
-        if not self._count:
+        if self.reduction != "mean":
+            count = 1
+        elif count is None:
+            count = J.size
+        if not count:
             raise ValueError(f"{self}: empty batch: the mean loss of no element is not defined")
-        return float(np.add.reduce(J, axis=None)) / self._count
+        self.count = count
+        self._J_shape = J.shape if self.reduction == "none" else ()
+        return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / count
 
     def scale(self, dJ: Any) -> Any:
         """What the elements' derivatives are to be multiplied by: dJ over the count of the mean.
@@ -81,14 +88,14 @@ class Loss(Layer):
             StateError: forward has not been called.
             ShapeError: dJ has not the shape of the last J.
         """
-        if self._count is None:
+        if self.count is None:
             raise StateError(f"{self}: backward was called before forward; call forward(Y, target) first")
         if type(dJ) is not float:
             dJ = as_floating(dJ, f"{self}: dJ")
             if dJ.shape not in ((), self._J_shape):
                 raise ShapeError(f"{self}: expected dJ of shape {self._J_shape}, got {dJ.shape}")
             dJ = dJ if dJ.shape else float(dJ)
-        return dJ / self._count
+        return dJ / self.count
 
 
 class MSELoss(Loss):
@@ -282,6 +289,7 @@ class CrossEntropyLoss(Loss):
 
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean(-sum(Q log P))``."""
+        self.count = None  # no gradient until this forward has ended well
         Z = self.check_X(Y)
         if Z.ndim == 0:
             raise ShapeError(f"{self}: expected scores of shape (N, C), got a scalar")

@@ -52,8 +52,8 @@ def place(model: Layer, path: str, layer: Layer) -> str:
     return f"{type(model).__name__}{steps} {layer.one_line()}"
 
 
-def first_not_finite(model: Layer, X: Any) -> str:
-    """Where the first NaN or infinity stands: in X, in a layer's parameters, or in what a layer gives.
+def first_not_finite(model: Layer, X: Any) -> str | None:
+    """Where the first NaN or infinity stands: in X, in a layer's parameters, or in what a layer gives; or None.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
@@ -61,7 +61,7 @@ def first_not_finite(model: Layer, X: Any) -> str:
     >>> first_not_finite(model, np.ones((1, 1)))
     'b of Sequential[0] Linear(1 -> 1) is not finite'
     """
-    return next(_not_finite(model, X), "the model's output is finite")
+    return next(_not_finite(model, X), None)
 
 
 def _not_finite(model: Layer, X: Any) -> Iterator[str]:

@@ -1,8 +1,11 @@
 """evaluate: the loss and the metrics of a model on given rows."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from nnlite.layer import Layer
 from nnlite.training.data import Rows
@@ -12,7 +15,10 @@ Metric = Callable[[Any, Any], float]
 
 
 class Means:
-    """The loss and the metrics over the batches seen so far, each batch weighing as much as it has rows.
+    """The loss and the metrics over the batches seen so far.
+
+    A batch weighs as much as it has rows; in the loss, as much as the loss itself divided by (with class weights, say,
+    the sum of its rows' weights). So each is what all rows in one batch would give.
 
     >>> import nnlite as nn
     >>> means = Means(nn.MSELoss(), {})
@@ -25,20 +31,23 @@ class Means:
     def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
         self.metrics = metrics
         self.rows = 0
+        self.loss = loss
         self.loss_is_sum = getattr(loss, "reduction", "mean") == "sum"
-        self.loss = 0.0
+        self.loss_total = self.loss_weight = 0.0
         self.totals = [0.0] * len(metrics)
 
     def add(self, count: int, J: float, Y_pred: Any, Y: Any) -> None:
         """Take in one batch of ``count`` rows."""
         self.rows += count
-        self.loss += J if self.loss_is_sum else J * count
+        weight = 1 if self.loss_is_sum else getattr(self.loss, "count", None) or count
+        self.loss_total += J * weight
+        self.loss_weight += weight
         for index, metric in enumerate(self.metrics.values()):
             self.totals[index] += float(metric(Y_pred, Y)) * count
 
     def values(self) -> dict[str, float]:
         """Name and mean of each; the loss is a sum where the loss itself is one."""
-        loss = self.loss if self.loss_is_sum else self.loss / self.rows
+        loss = self.loss_total if self.loss_is_sum else self.loss_total / self.loss_weight
         means = (total / self.rows for total in self.totals)
         return {"loss": loss, **dict(zip(self.metrics, means, strict=True))}
 
@@ -54,7 +63,8 @@ def evaluate(
 ) -> dict[str, float]:
     """The loss and the metrics on the rows X, Y, in evaluation mode: ``{"loss": ..., "accuracy": ...}``.
 
-    Each is the mean over all rows, however they fall into batches. Nothing is written on the model or the loss.
+    Each is the mean over all rows, however they fall into batches; the loss is NaN where a prediction is. Nothing is
+    written on the model or the loss.
 
     Args:
         model: any Layer.
@@ -86,8 +96,19 @@ def evaluate_rows(
     means = Means(loss, metrics)
     for count, X, Y in rows.batches(batch_size):
         Y_pred = model.forward(X)
-        means.add(count, loss.forward(Y_pred, Y), Y_pred, Y)
+        means.add(count, loss_of(loss, Y_pred, Y), Y_pred, Y)
     return means.values()
+
+
+def loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
+    """The loss; NaN also where the loss itself refuses predictions that are not finite."""
+    try:
+        J: float = loss.forward(Y_pred, Y)
+    except ValueError:
+        if np.isfinite(Y_pred).all():
+            raise
+        return math.nan
+    return J
 
 
 def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
@@ -101,6 +122,8 @@ def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
     >>> list(named([nn.accuracy]))
     ['accuracy']
     """
+    if not isinstance(metrics, list | tuple):
+        raise TypeError(f"metrics: expected a list of functions such as [nnlite.accuracy], got {metrics!r}")
     result: dict[str, Metric] = {}
     for metric in metrics:
         function = metric.func if isinstance(metric, partial) else metric

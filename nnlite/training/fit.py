@@ -2,8 +2,9 @@
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nnlite.initializers import Rng
 from nnlite.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.data import Rows
-from nnlite.training.evaluate import Means, Metric, check_loss, evaluate_rows, named, not_empty
+from nnlite.training.evaluate import Means, Metric, check_loss, evaluate_rows, loss_of, named, not_empty
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.predict import at_least
@@ -96,10 +97,10 @@ def fit(
             means = Means(loss, metrics_by_name)
             for count, X_batch, Y_batch in rows.batches(batch_size, rng if shuffle else None):
                 Y_pred = model.forward(X_batch)
-                J = _loss_of(loss, Y_pred, Y_batch)
+                J = loss_of(loss, Y_pred, Y_batch)
                 if not math.isfinite(J):
                     place = f"epoch {epoch}, batch {means.rows // batch_size + 1}"
-                    _diverged(model, X_batch, Y_batch, J, place, on_nan)
+                    _diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
                     return history
                 model.backward(loss.backward())
                 for each in optimizers:
@@ -112,6 +113,11 @@ def fit(
             if validation is not None:
                 validated = evaluate_rows(model, validation, loss, metrics_by_name, batch_size)
                 values |= {f"val_{name}": value for name, value in validated.items()}
+                if not math.isfinite(values["val_loss"]):
+                    place = f"epoch {epoch}, validation"
+                    seen = ((X, Y) for _, X, Y in validation.batches(batch_size))
+                    _diverged(model, seen, values["val_loss"], place, "the end of this epoch", on_nan)
+                    return history
             history.add(values)
             shown.epoch(epoch, values)
     return history
@@ -120,13 +126,15 @@ def fit(
 @contextmanager
 def _training(model: Layer) -> Iterator[None]:
     """Training mode, and no dX of the model's own input, which nobody would read; then all as it was."""
-    training, needs_dX = model.training, model.needs_dX
+    modes = [(layer, layer.training) for _, layer in model.named_layers()]
+    needs_dX = model.needs_dX
     model.train()
     model.needs_dX = False
     try:
         yield
     finally:
-        model.train(training)
+        for layer, training in modes:
+            layer.training = training
         model.needs_dX = needs_dX
 
 
@@ -157,11 +165,11 @@ def _split(
         validation = Rows(*data, names=("validation X", "validation Y"))
         not_empty(validation, "validation X")
         return rows, validation
-    if not isinstance(share, int | float) or not 0 <= share < 1:
+    if not isinstance(share, Real) or not 0 <= share < 1:
         raise ValueError(f"validation_split: expected a share from 0 to below 1, got {share!r}")
     if not share:
         return rows, None
-    held_back = round(len(rows) * share)
+    held_back = round(len(rows) * float(share))
     if not 0 < held_back < len(rows):
         raise ValueError(
             f"validation_split: {share} of {len(rows)} rows leaves {held_back} to validate on and "
@@ -171,26 +179,17 @@ def _split(
     return rows.subset(order[:-held_back]), rows.subset(order[-held_back:])
 
 
-def _loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
-    """The loss; NaN also where the loss refuses predictions that are not finite."""
-    try:
-        J: float = loss.forward(Y_pred, Y)
-        return J
-    except ValueError:
-        if np.isfinite(Y_pred).all():
-            raise
-        return math.nan
-
-
-def _diverged(model: Layer, X: Any, Y: Any, J: float, place: str, on_nan: str) -> None:
+def _diverged(model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place: str, kept: str, on_nan: str) -> None:
     """Raise a DivergenceError that says where it began, or warn."""
-    cause = "Y itself holds a value that is not finite"
-    if np.isfinite(Y).all():
-        cause = first_not_finite(model, X)
+    cause = next(filter(None, (_cause(model, X, Y) for X, Y in batches)), "the loss overflows on finite predictions")
     message = (
-        f"the loss is {J} in {place}: {cause}. The parameters are those from before this step. "
+        f"the loss is {J} in {place}: {cause}. The parameters are those from {kept}. "
         "Likely causes: a learning rate that is too large, or inputs that are not scaled"
     )
     if on_nan == "raise":
         raise DivergenceError(message)
     warnings.warn(message, RuntimeWarning, stacklevel=3)
+
+
+def _cause(model: Layer, X: Any, Y: Any) -> str | None:
+    return first_not_finite(model, X) if np.isfinite(Y).all() else "Y itself holds a value that is not finite"

@@ -1,0 +1,561 @@
+"""fit: the loop itself, what it leaves behind, and what it refuses."""
+
+import math
+
+import numpy as np
+import pytest
+
+import nnlite as nn
+
+
+class Recording(nn.Layer):
+    """Passes X on and notes, for each forward, the mode and the rows."""
+
+    def __init__(self):
+        self.seen = []
+
+    def forward(self, X):
+        self.seen.append((self.training, X[:, 0].tolist()))
+        return X
+
+    def backward(self, dY):
+        return dY
+
+    def batches(self, training):
+        return [rows for mode, rows in self.seen if mode is training]
+
+
+def data(rows=10, features=3):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(rows, features)).astype(np.float32)
+    return X, (X.sum(axis=1, keepdims=True) > 0).astype(np.float32)
+
+
+def network(seed=0):
+    rng = np.random.default_rng(seed)
+    return nn.Sequential(nn.Linear(3, 4, rng=rng), nn.Tanh(), nn.Linear(4, 1, rng=rng), nn.Sigmoid())
+
+
+def line(W=1.0, b=0.0):
+    """The model Y = W X + b in float64."""
+    model = nn.Sequential(nn.Linear(1, 1, dtype=np.float64))
+    model.Phi = [W, b]
+    return model
+
+
+def trained(model, X, Y, *, lr=0.1, loss=None, **options):
+    return nn.fit(
+        model, X, Y, loss=loss or nn.MSELoss(), optimizer=nn.SGD(model, lr), verbose=0, **{"rng": 0, **options}
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- the loop
+
+
+def test_it_is_the_loop_written_by_hand_bit_for_bit():
+    X, Y = data()
+    model, by_hand = network(), network()
+    history = nn.fit(
+        model,
+        X,
+        Y,
+        loss=nn.BCELoss(),
+        optimizer=nn.SGD(model, lr=0.5, momentum=0.9),
+        epochs=3,
+        batch_size=4,
+        verbose=0,
+        rng=7,
+    )
+
+    loss, optimizer, rng, epoch_losses = (
+        nn.BCELoss(),
+        nn.SGD(by_hand, lr=0.5, momentum=0.9),
+        np.random.default_rng(7),
+        [],
+    )
+    for _ in range(3):
+        order, total = rng.permutation(10), 0.0
+        for start in (0, 4, 8):
+            rows = order[start : start + 4]
+            total += loss.forward(by_hand.forward(X[rows]), Y[rows]) * len(rows)
+            by_hand.backward(loss.backward())
+            optimizer.step()
+        epoch_losses.append(total / 10)
+    assert model.Phi.tobytes() == by_hand.Phi.tobytes()
+    assert history["loss"] == epoch_losses
+
+
+# Linear regression Y = W X + b from W = 1, b = 0 on the rows (1, 2), (2, 4), (3, 6), in batches of 2 and 1.
+#   mean, lr = 1/2:  batch 1: Y = (1, 2), error (-1, -2), J = 5/2, dY = error, dW = -1 - 4 = -5, db = -3;
+#                             W = 7/2, b = 3/2
+#                    batch 2: Y = 12, error 6, J = 36, dY = 12, dW = 36, db = 12; W = 7/2 - 18, b = 3/2 - 6
+#                    loss of the epoch: (2 * 5/2 + 1 * 36) / 3 = 41/3
+#   sum, lr = 1/4:   batch 1: J = 5, dY = 2 error, dW = -10, db = -6; W = 7/2, b = 3/2
+#                    batch 2: as above; W = 7/2 - 9, b = 3/2 - 3; loss of the epoch: 5 + 36 = 41
+@pytest.mark.parametrize(
+    ("reduction", "lr", "W", "b", "J"), [("mean", 0.5, -14.5, -4.5, 41 / 3), ("sum", 0.25, -5.5, -1.5, 41.0)]
+)
+def test_one_epoch_of_linear_regression_worked_by_hand(reduction, lr, W, b, J):
+    model = line()
+    loss = nn.MSELoss(reduction=reduction)
+    history = trained(model, [[1], [2], [3]], [[2], [4], [6]], loss=loss, lr=lr, batch_size=2, shuffle=False)
+    assert model.Phi.tolist() == [W, b]
+    assert history == {"loss": [J]}
+
+
+CLASSES = np.array([0, 1, 2, 0, 1, 2, 0, 0, 1, 2])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize(
+    ("make_loss", "Y"),
+    [
+        (nn.MSELoss, np.arange(30.0).reshape(10, 3) / 30),
+        (nn.BCELoss, np.arange(30.0).reshape(10, 3) / 30),
+        (nn.BCEWithLogitsLoss, np.arange(30.0).reshape(10, 3) / 30),
+        (nn.CrossEntropyLoss, CLASSES),
+        (lambda **options: nn.CrossEntropyLoss(weight=[1.0, 5.0, 20.0], **options), CLASSES),
+        (lambda **options: nn.CrossEntropyLoss(ignore_index=0, **options), CLASSES),
+    ],
+    ids=["MSE", "BCE", "BCE with logits", "cross-entropy", "class weights", "ignore_index"],
+)
+def test_the_loss_of_an_epoch_with_a_short_last_batch_is_that_of_all_rows(make_loss, Y, reduction):
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    loss = make_loss(reduction=reduction)
+    model = nn.Sequential(nn.Linear(3, 3, rng=0), nn.Sigmoid()).astype(np.float64)
+    exact = loss.forward(model.forward(X), Y)
+    history = trained(model, X, Y, loss=loss, lr=0.0, batch_size=4, validation_data=(X, Y))
+    assert history["loss"] == pytest.approx([exact], rel=1e-12)
+    assert history["val_loss"] == pytest.approx([exact], rel=1e-12)
+    assert nn.evaluate(model, X, Y, loss=loss, batch_size=3) == {"loss": pytest.approx(exact, rel=1e-12)}
+
+
+def test_zero_epochs_train_nothing():
+    model = network()
+    before = model.Phi.tobytes()
+    history = trained(model, *data(), epochs=0)
+    assert model.Phi.tobytes() == before
+    assert (history.epochs, dict(history)) == (0, {})
+
+
+def test_defaults_are_one_epoch_of_batches_of_32():
+    model = nn.Sequential(Recording(), nn.Linear(3, 1))
+    trained(model, *data(40))
+    assert [len(rows) for rows in model[0].batches(training=True)] == [32, 8]
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    model = nn.Sequential(Recording(), nn.Linear(3, 1))
+    trained(model, *data(10), batch_size=1000)
+    assert [len(rows) for rows in model[0].batches(training=True)] == [10]
+
+
+# ---------------------------------------------------------------------------------------------------- optimizers
+
+
+def test_several_optimizers_each_move_their_own_part_and_a_part_without_one_stays():
+    X, Y = data()
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.Linear(4, 4, rng=rng), nn.Linear(4, 1, rng=rng))
+    before = [part.Phi.copy() for part in model]
+    optimizers = [nn.SGD(model[0], lr=0.5), nn.SGD(model[2], lr=0.125)]
+    nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=optimizers, batch_size=10, verbose=0)
+    assert np.array_equal(model[0].Phi, before[0] - 0.5 * model[0].dPhi)
+    assert np.array_equal(model[1].Phi, before[1])
+    assert np.array_equal(model[2].Phi, before[2] - 0.125 * model[2].dPhi)
+    assert model[1].dPhi.any()
+
+
+def test_a_tuple_of_optimizers_is_taken_as_well():
+    model = line()
+    nn.fit(model, [[1.0]], [[0.0]], loss=nn.MSELoss(), optimizer=(nn.SGD(model[0], 0.25),), verbose=0)
+    assert model.Phi.tolist() == [0.5, -0.5]  # error 1, dW = db = 2
+
+
+def test_an_optimizer_may_move_the_parameters_of_the_loss():
+    class Scaled(nn.MSELoss, parameters=("a",)):
+        """a times the mean squared error, for dJ/da = MSE."""
+
+        def __init__(self):
+            super().__init__()
+            self.a = np.ones(1)
+
+        def forward(self, Y, target):
+            self.J = super().forward(Y, target)
+            return float(self.a[0]) * self.J
+
+        def backward(self, dJ=1.0):
+            self.da = [self.J]
+            return super().backward(float(self.a[0]) * dJ)
+
+    model, loss = line(), Scaled()
+    nn.fit(model, [[1.0]], [[0.0]], loss=loss, optimizer=[nn.SGD(model, 0.0), nn.SGD(loss, 0.25)], verbose=0)
+    assert loss.a.tolist() == [0.75]
+
+
+# ---------------------------------------------------------------------------------------------------- the order of rows
+
+ROWS = np.arange(20.0)[:, None]
+
+
+def recorded(epochs, **options):
+    """The batches of row numbers of each epoch, in training, of 20 rows in batches of 6."""
+    model = nn.Sequential(Recording(), nn.Linear(1, 1))
+    trained(model, ROWS, np.zeros((20, 1)), lr=0.0, epochs=epochs, batch_size=6, **options)
+    batches = model[0].batches(training=True)
+    return [batches[epoch * 4 : epoch * 4 + 4] for epoch in range(epochs)]
+
+
+def flat(batches):
+    return [row for rows in batches for row in rows]
+
+
+def test_without_shuffle_the_rows_come_in_their_order():
+    assert [flat(batches) for batches in recorded(2, shuffle=False)] == [list(range(20))] * 2
+
+
+def test_shuffle_takes_every_row_once_an_epoch_in_a_new_order():
+    first, second = recorded(2)
+    assert [len(rows) for rows in first] == [6, 6, 6, 2]
+    assert sorted(flat(first)) == sorted(flat(second)) == list(range(20))
+    assert flat(first) != flat(second)
+
+
+def test_shuffle_mixes_rows_and_not_only_batches():
+    for batches in recorded(3):
+        assert all(max(rows) - min(rows) >= len(rows) for rows in batches)  # else they would be neighbours
+
+
+def test_X_and_Y_are_shuffled_together():
+    model = line(W=2.0, b=1.0)
+    assert trained(model, ROWS, 2 * ROWS + 1, batch_size=6, lr=0.0) == {"loss": [0.0]}
+
+
+def test_the_seed_decides_the_order():
+    assert recorded(2, rng=3) == recorded(2, rng=3) == recorded(2, rng=np.random.default_rng(3))
+    assert recorded(2, rng=3) != recorded(2, rng=4)
+    assert recorded(1, rng=None) != recorded(1, rng=None)
+
+
+def test_the_global_generator_of_numpy_is_not_touched():
+    before = np.random.get_state()[1].tobytes()  # noqa: NPY002
+    recorded(1, rng=None)
+    assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002
+
+
+# ---------------------------------------------------------------------------------------------------- validation
+
+
+def test_validation_split_holds_rows_back_that_are_never_trained_on():
+    model = nn.Sequential(Recording(), nn.Linear(1, 1))
+    trained(model, ROWS, np.zeros((20, 1)), lr=0.0, epochs=3, batch_size=6, validation_split=0.25)
+    training, validation = model[0].batches(training=True), model[0].batches(training=False)
+    assert [len(rows) for rows in training] == [6, 6, 3] * 3
+    assert [len(rows) for rows in validation] == [5] * 3
+    held_back = set(validation[0])
+    assert set(validation[1]) == set(validation[2]) == held_back
+    assert {row for rows in training for row in rows} == set(range(20)) - held_back
+    for epoch in range(3):
+        assert len(set(flat(training[epoch * 3 : epoch * 3 + 3]))) == 15
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_validation_split_shuffles_first_so_that_sorted_classes_land_on_both_sides(shuffle):
+    model = nn.Sequential(Recording(), nn.Linear(1, 1))
+    trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=0.5, shuffle=shuffle)
+    (held_back,) = model[0].batches(training=False)
+    assert 0 < sum(row < 10 for row in held_back) < 10
+
+
+def test_validation_split_is_that_of_the_seed():
+    def held_back(rng):
+        model = nn.Sequential(Recording(), nn.Linear(1, 1))
+        trained(model, ROWS, np.zeros((20, 1)), validation_split=0.25, rng=rng)
+        return model[0].batches(training=False)
+
+    assert held_back(1) == held_back(1)
+    assert held_back(1) != held_back(2)
+
+
+@pytest.mark.parametrize(("share", "held_back"), [(0.05, 1), (0.13, 3), (np.float32(0.25), 5), (0.95, 19)])
+def test_validation_split_rounds_to_the_nearest_number_of_rows(share, held_back):
+    model = nn.Sequential(Recording(), nn.Linear(1, 1))
+    trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=share)
+    assert sum(map(len, model[0].batches(training=False))) == held_back
+    assert sum(map(len, model[0].batches(training=True))) == 20 - held_back
+
+
+def test_validation_data_is_evaluated_after_each_epoch_with_the_weights_of_then():
+    # W = 1, b = 0; the row (1, 0) has error 1 and gradient (2, 2); lr = 1/4 gives W = 1/2, b = -1/2:
+    # error 0 from then on. The validation row (3, 0) then has the prediction 3/2 - 1/2 = 1.
+    history = trained(line(), [[1.0]], [[0.0]], lr=0.25, epochs=2, validation_data=([[3.0]], [[0.0]]))
+    assert history == {"loss": [1.0, 0.0], "val_loss": [1.0, 1.0]}
+
+
+def test_validation_goes_in_batches_of_the_same_size():
+    model = nn.Sequential(Recording(), nn.Linear(1, 1))
+    trained(model, ROWS, np.zeros((20, 1)), batch_size=6, validation_data=[ROWS[:15], np.zeros((15, 1))])
+    assert [len(rows) for rows in model[0].batches(training=False)] == [6, 6, 3]
+
+
+# ---------------------------------------------------------------------------------------------------- metrics
+
+
+def row_count(Y_pred, Y):
+    return float(len(Y))
+
+
+def test_metrics_are_means_by_rows_under_the_names_of_their_functions():
+    X, Y = data(10)
+    history = trained(
+        network(), X, Y, batch_size=4, metrics=[row_count, nn.binary_accuracy], validation_data=(X[:7], Y[:7])
+    )
+    assert list(history) == ["loss", "row_count", "binary_accuracy", "val_loss", "val_row_count", "val_binary_accuracy"]
+    assert history["row_count"] == [(4 * 4 + 4 * 4 + 2 * 2) / 10]
+    assert history["val_row_count"] == [(4 * 4 + 3 * 3) / 7]
+
+
+def test_metrics_see_the_predictions_from_before_the_step():
+    def prediction(Y_pred, Y):
+        return float(Y_pred[0, 0])
+
+    # W = 1, b = 0 on the row (1, 0); after one step with lr = 1/4 W = 1/2, b = -1/2.
+    assert trained(line(), [[1.0]], [[0.0]], lr=0.25, epochs=2, metrics=[prediction])["prediction"] == [1.0, 0.0]
+
+
+def test_an_error_in_a_metric_goes_up_and_leaves_the_model_usable(capsys):
+    def wrong(Y_pred, Y):
+        raise KeyError("my metric")
+
+    model = network()
+    with pytest.raises(KeyError, match="my metric"):
+        trained(model, *data(), metrics=[wrong])
+    assert model.training
+    assert model.needs_dX
+    assert trained(model, *data()).epochs == 1
+
+
+# ---------------------------------------------------------------------------------------------------- modes, dX
+
+
+class Counting(nn.Linear):
+    """Notes what each backward returns."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.returned = []
+
+    def backward(self, dY):
+        self.returned.append(super().backward(dY))
+        return self.returned[-1]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_first_layers_dX_is_not_computed_and_the_others_are(nested):
+    first, second = Counting(3, 4, rng=0), Counting(4, 1, rng=0)
+    model = nn.Sequential(nn.Sequential(first, nn.Tanh()) if nested else first, second)
+    trained(model, *data(), batch_size=4)
+    assert first.returned == [None] * 3
+    assert [dX.shape for dX in second.returned] == [(4, 4), (4, 4), (2, 4)]
+    assert model.needs_dX
+    assert first.needs_dX
+    model.forward(data()[0])
+    assert model.backward(np.ones((10, 1))).shape == (10, 3)
+
+
+def test_a_single_layer_is_trained_without_dX_too():
+    model = Counting(3, 1, rng=0)
+    trained(model, *data())
+    assert model.returned == [None]
+    assert model.needs_dX
+
+
+def test_training_mode_in_training_and_evaluation_mode_in_validation():
+    model = nn.Sequential(Recording(), nn.Linear(1, 1))
+    trained(model.eval(), ROWS, np.zeros((20, 1)), epochs=2, validation_data=(ROWS[:5], np.zeros((5, 1))))
+    assert [mode for mode, _ in model[0].seen] == [True, False] * 2
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_the_mode_is_as_it_was_also_after_an_error(mode):
+    model = network().train(mode)
+    trained(model, *data())
+    assert [layer.training for _, layer in model.named_layers()] == [mode] * 5
+    with pytest.raises(nn.ShapeError):
+        trained(model, data()[0][:, :2], data()[1])
+    assert [layer.training for _, layer in model.named_layers()] == [mode] * 5
+    assert model.needs_dX
+    assert model[0].needs_dX
+
+
+def test_the_mode_of_each_part_is_as_it_was():
+    model = network()
+    model[1].eval()
+    trained(model, *data())
+    assert [layer.training for layer in model] == [True, False, True, True]
+
+
+def test_needs_dX_stays_off_where_it_was_off():
+    model = network()
+    model.needs_dX = False
+    trained(model, *data())
+    assert not model.needs_dX
+
+
+# ---------------------------------------------------------------------------------------------------- divergence
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.BCELoss()])
+def test_nan_in_X_raises_at_its_batch_with_the_parameters_from_before(loss):
+    X, Y = data(10)
+    model, until_then = network(), network()
+    trained(until_then, X[:8], Y[:8], loss=loss, batch_size=4, shuffle=False)
+    X[9, 1] = np.nan
+    with pytest.raises(nn.DivergenceError, match="the loss is nan in epoch 1, batch 3: X itself holds a value"):
+        trained(model, X, Y, loss=loss, batch_size=4, shuffle=False)
+    assert model.Phi.tobytes() == until_then.Phi.tobytes()
+    assert model.training
+    assert model.needs_dX
+
+
+def test_infinity_in_X_makes_the_loss_infinite():
+    with pytest.raises(nn.DivergenceError, match="the loss is inf in epoch 1, batch 2: X itself holds a value"):
+        trained(line(), [[1.0], [np.inf]], [[0.0], [0.0]], batch_size=1, shuffle=False)
+
+
+def test_nan_in_Y_raises_at_its_batch_with_the_parameters_from_before():
+    X, Y = data(10)
+    model, until_then = network(), network()
+    trained(until_then, X[:8], Y[:8], batch_size=4, shuffle=False)
+    Y[9] = np.nan
+    with pytest.raises(nn.DivergenceError, match="the loss is nan in epoch 1, batch 3: Y itself holds a value"):
+        trained(model, X, Y, batch_size=4, shuffle=False)
+    assert model.Phi.tobytes() == until_then.Phi.tobytes()
+
+
+def test_nan_in_Y_is_named_by_a_loss_that_checks_its_targets():
+    X, Y = data(10)
+    Y[9] = np.nan
+    with pytest.raises(ValueError, match=r"expected each target from 0 to 1, got nan at index \(1, 0\)"):
+        trained(network(), X, Y, loss=nn.BCELoss(), batch_size=4, shuffle=False)
+
+
+def test_an_exploding_learning_rate_overflows_the_loss():
+    # W = 1, b = 0 on the row (1, 0): error 1, gradient (2, 2); with lr = 1e200 the next error squared is above 1e308.
+    model = line()
+    with pytest.raises(nn.DivergenceError, match="the loss is inf in epoch 2, batch 1"):
+        trained(model, [[1.0]], [[0.0]], lr=1e200, epochs=3)
+    assert model.Phi.tolist() == [1 - 2e200, -2e200]
+
+
+def exploding():
+    """Two rows of two classes on Y = sigmoid(0): dW = -1/2, db = 0, so that with lr = inf W is inf and b NaN."""
+    return (
+        nn.Sequential(nn.Linear(1, 1, weight_init=nn.initializers.zeros), nn.Sigmoid()),
+        [[1.0], [-1.0]],
+        [[1.0], [0.0]],
+    )
+
+
+def test_an_exploding_learning_rate_names_the_first_layer_that_is_not_finite():
+    model, X, Y = exploding()
+    message = r"the loss is nan in epoch 2, batch 1: W of Sequential\[0\] Linear\(1 -> 1\) is not finite"
+    with pytest.raises(nn.DivergenceError, match=message):
+        trained(model, X, Y, loss=nn.BCELoss(), lr=1e300, epochs=3, batch_size=2)
+    assert np.array_equal(model.Phi, [np.inf, np.nan], equal_nan=True)
+
+
+def test_divergence_names_a_later_layer_where_that_is_the_first():
+    model = nn.Sequential(nn.Linear(1, 1, rng=0), nn.Linear(1, 1, rng=0))
+    model[1].b = [np.nan]
+    with pytest.raises(nn.DivergenceError, match=r"b of Sequential\[1\] Linear\(1 -> 1\) is not finite"):
+        trained(model, [[1.0]], [[1.0]])
+
+
+def test_divergence_that_validation_meets_first_is_a_divergence_too():
+    model, X, Y = exploding()
+    with pytest.raises(nn.DivergenceError, match=r"epoch [12]"):
+        trained(model, X, Y, loss=nn.BCELoss(), lr=1e300, epochs=3, batch_size=2, validation_data=(X, Y))
+
+
+@pytest.mark.parametrize(("epoch", "scale"), [(1, np.nan), (2, 1.0)])
+def test_on_nan_stop_warns_and_returns_the_epochs_so_far(epoch, scale):
+    model = line()
+    with pytest.warns(RuntimeWarning, match=f"the loss is (inf|nan) in epoch {epoch}, batch 1"):
+        history = trained(model, [[scale]], [[0.0]], lr=1e200, epochs=3, on_nan="stop")
+    assert history.epochs == epoch - 1
+    assert model.training
+    assert model.Phi.tolist() == ([1.0, 0.0] if epoch == 1 else [1 - 2e200, -2e200])
+
+
+def test_on_nan_stop_warns_at_the_callers_line():
+    model = line()
+    with pytest.warns(RuntimeWarning) as warned:
+        nn.fit(model, [[np.nan]], [[0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), verbose=0, on_nan="stop")
+    assert warned[0].filename == __file__
+
+
+def test_an_error_of_the_loss_that_is_no_divergence_stays_what_it_is():
+    X, Y = data()
+    with pytest.raises(nn.ShapeError, match=r"pass target\[:, None\]"):
+        trained(network(), X, Y[:, 0])
+    with pytest.raises(ValueError, match=r"expected each target from 0 to 1, got 2\.0"):
+        trained(network(), X, Y * 2, loss=nn.BCELoss())
+
+
+# ---------------------------------------------------------------------------------------------------- bad arguments
+
+REFUSED = [
+    ({"X": np.zeros((10, 3)), "Y": np.zeros((9, 1))}, ValueError, "got 10 rows in X and 9 in Y"),
+    ({"X": np.zeros((0, 3)), "Y": np.zeros((0, 1))}, ValueError, "X: expected at least one row, got none"),
+    ({"X": [], "Y": []}, ValueError, "X: expected at least one row, got none"),
+    ({"X": [["a", "b", "c"]], "Y": [[1]]}, TypeError, "X: expected real numbers"),
+    ({"X": 3.0}, TypeError, "X: expected one row per sample, got a single number"),
+    ({"batch_size": 0}, ValueError, "batch_size: expected at least 1, got 0"),
+    ({"batch_size": -1}, ValueError, "batch_size: expected at least 1, got -1"),
+    ({"batch_size": 1.5}, TypeError, "batch_size: expected a whole number, got 1.5"),
+    ({"batch_size": "4"}, TypeError, "batch_size: expected a whole number, got '4'"),
+    ({"batch_size": None}, TypeError, "batch_size: expected a whole number, got None"),
+    ({"epochs": -1}, ValueError, "epochs: expected at least 0, got -1"),
+    ({"epochs": 2.0}, TypeError, "epochs: expected a whole number, got 2.0"),
+    ({"loss": nn.MSELoss(reduction="none")}, ValueError, 'loss: .*reduction="mean" or "sum", got "none"'),
+    ({"loss": "mse"}, TypeError, r"loss: expected a loss such as nnlite.MSELoss\(\), got 'mse'"),
+    ({"loss": nn.MSELoss}, TypeError, r"loss: expected a loss such as nnlite.MSELoss\(\), got <class"),
+    ({"optimizer": "sgd"}, TypeError, "optimizer: expected one such as SGD.*got 'sgd'"),
+    ({"optimizer": nn.SGD}, TypeError, "optimizer: expected one such as SGD.*got <class"),
+    ({"optimizer": []}, ValueError, "optimizer: expected at least one, got an empty list"),
+    ({"optimizer": nn.SGD(network(), 0.1)}, ValueError, "optimizer: .*not in Sequential.*make it from this model"),
+    ({"validation_split": 1.0}, ValueError, "validation_split: expected a share from 0 to below 1, got 1.0"),
+    ({"validation_split": -0.1}, ValueError, "validation_split: expected a share from 0 to below 1, got -0.1"),
+    ({"validation_split": math.nan}, ValueError, "validation_split: expected a share from 0 to below 1, got nan"),
+    ({"validation_split": "0.1"}, ValueError, "validation_split: expected a share from 0 to below 1, got '0.1'"),
+    ({"validation_split": 0.01}, ValueError, "0.01 of 10 rows leaves 0 to validate on and 10 to train on"),
+    ({"validation_split": 0.99}, ValueError, "0.99 of 10 rows leaves 10 to validate on and 0 to train on"),
+    (
+        {"validation_split": 0.1, "validation_data": data(4)},
+        ValueError,
+        "validation_split: expected 0 where validation_",
+    ),
+    ({"validation_data": data(4)[0]}, TypeError, r"validation_data: expected a pair \(X, Y\)"),
+    ({"validation_data": (*data(4), 1)}, TypeError, r"validation_data: expected a pair \(X, Y\)"),
+    ({"validation_data": (data(4)[0], data(3)[1])}, ValueError, "got 4 rows in validation X and 3 in validation Y"),
+    ({"validation_data": ([], [])}, ValueError, "validation X: expected at least one row"),
+    ({"metrics": [nn.accuracy, nn.accuracy]}, ValueError, "metrics: there are two series called 'accuracy'"),
+    ({"metrics": ["accuracy"]}, TypeError, "metrics: expected functions such as nnlite.accuracy, got 'accuracy'"),
+    ({"metrics": nn.accuracy}, TypeError, "metrics: expected"),
+    ({"verbose": 5}, ValueError, "verbose: expected 0 .* or 1 .*, got 5"),
+    ({"on_nan": "ignore"}, ValueError, "on_nan: expected 'raise' or 'stop', got 'ignore'"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "kind", "message"), REFUSED, ids=[message for _, _, message in REFUSED])
+def test_a_bad_argument_is_named_and_nothing_is_trained(wrong, kind, message):
+    model = network()
+    before = model.Phi.tobytes()
+    X, Y = data(10)
+    given = {"X": X, "Y": Y, "loss": nn.MSELoss(), "optimizer": nn.SGD(model, 0.1), "verbose": 0, **wrong}
+    with pytest.raises(kind, match=message) as caught:
+        nn.fit(model, given.pop("X"), given.pop("Y"), **given)
+    assert type(caught.value) is kind
+    assert model.Phi.tobytes() == before
+    assert model.training

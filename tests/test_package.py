@@ -1,0 +1,144 @@
+"""The package as a whole: what it exports, loads and imports."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import nnlite as nn
+
+PACKAGE = Path(str(files("nnlite")))
+TESTS = Path(__file__).parent
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# DESIGN: imports run downwards only. Those of one line do not import each other.
+STOREYS = [
+    {"training"},
+    {"diagnostics"},
+    {"optim"},
+    {"containers"},
+    {"layers", "losses"},
+    {"layer"},
+    {"parameters"},
+    {"initializers", "kernels"},
+    {"arrays"},
+    {"errors"},
+]
+
+
+def room(module):
+    """``layers`` of ``nnlite.layers.linear``."""
+    return module.removesuffix(".py").split(".")[1]
+
+
+def imports(path):
+    """The modules of nnlite that a file imports when it runs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "nnlite")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are written in full"
+            if node.module == "nnlite":
+                yield from (f"nnlite.{alias.name}" for alias in node.names)
+            elif node.module and node.module.split(".")[0] == "nnlite":
+                yield node.module
+
+
+def test_imports_run_downwards_only():
+    storey = {name: number for number, names in enumerate(STOREYS) for name in names}
+    seen = 0
+    for path in MODULES:
+        if path == PACKAGE / "__init__.py":
+            continue
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for module in imports(path):
+            seen += 1
+            other = room(module)
+            assert storey[own] < storey[other] or own == other, f"{path.relative_to(PACKAGE)} imports {module}"
+    assert seen > 50
+
+
+def test_every_room_has_its_storey():
+    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
+    assert rooms == set.union(*STOREYS)
+
+
+def test_importing_loads_nothing_slow():
+    code = "import sys, nnlite; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"nnlite", "numpy"} <= set(loaded)
+    assert not {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn"} & set(loaded)
+
+
+def test_the_public_names_are_all_there_and_in_order():
+    public = {name for name, value in vars(nn).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public | {"initializers"} == set(nn.__all__)
+    assert len(set(nn.__all__)) == len(nn.__all__)
+
+    def kind(name):  # constants, then classes, then the rest, as isort and ruff have it
+        return (not name.isupper(), not name[0].isupper(), name)
+
+    assert nn.__all__ == sorted(nn.__all__, key=kind)
+
+
+@pytest.mark.parametrize("name", nn.__all__)
+def test_a_public_name_has_a_docstring_with_an_example(name):
+    value = getattr(nn, name)
+    text = inspect.getdoc(value)
+    assert text
+    if not inspect.ismodule(value):
+        assert ">>> " in text
+        assert value.__doc__.strip(), "an inherited docstring says nothing of its own"
+
+
+INITIALIZERS = [
+    name
+    for name, value in vars(nn.initializers).items()
+    if inspect.isfunction(value) and value.__module__ == "nnlite.initializers" and not name.startswith("_")
+]
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_an_initializer_has_a_docstring_with_an_example(name):
+    assert ">>> " in getattr(nn.initializers, name).__doc__
+
+
+@pytest.mark.parametrize("name", [name for name in nn.__all__ if inspect.isclass(getattr(nn, name))])
+def test_a_public_method_has_a_docstring(name):
+    members = {key: value for key, value in vars(getattr(nn, name)).items() if not key.startswith("_")}
+    methods = {key: value for key, value in members.items() if inspect.isfunction(value)}
+    assert [key for key, value in methods.items() if not value.__doc__] == []
+
+
+@pytest.mark.parametrize("name", nn.__all__)
+def test_a_public_name_is_tested(name):
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.glob("test_*.py"))
+    assert re.search(rf"\bnn\.{name}\b|import .*\b{name}\b", tests)
+
+
+def test_every_module_says_what_it_is():
+    assert all(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in MODULES)
+
+
+def test_types_are_shipped():
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_no_test_is_defined_twice():
+    for path in TESTS.glob("test_*.py"):
+        names = [node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
+        assert len(names) == len(set(names)), path.name

@@ -1,0 +1,88 @@
+"""trace, place and first_not_finite: what every layer of a model gives."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import nnlite as nn
+from nnlite.diagnostics.trace import first_not_finite, place, trace
+
+
+def model():
+    return nn.Sequential(nn.Linear(2, 3, rng=0), nn.Sequential(nn.Tanh(), nn.Linear(3, 1, rng=1)))
+
+
+class Own(nn.Layer, parameters=("w",)):
+    def __init__(self):
+        self.w = [2.0]
+        self.tanh = nn.Tanh()
+
+    def forward(self, X):
+        return self.tanh(X) * self.w
+
+
+def test_trace_gives_every_output_in_the_order_in_which_it_is_ready():
+    whole, X = model(), np.ones((4, 2), np.float32)
+    records = trace(whole, X)
+    assert [path for path, _, _ in records] == ["0", "1.0", "1.1", "1", ""]
+    assert [layer for _, layer, _ in records] == [whole[0], whole[1][0], whole[1][1], whole[1], whole]
+    for path, layer, Y in records:
+        begin = X if path in ("0", "") else whole[0].forward(X)
+        assert_array_equal(Y, whole[1].forward(begin) if path == "1.1" else layer.forward(begin))
+
+
+def test_trace_runs_in_evaluation_mode_and_writes_nothing():
+    class Modes(nn.Identity):
+        def forward(self, X):
+            return super().forward(X * 0 if self.training else X)
+
+    whole = nn.Sequential(Modes(), nn.Linear(1, 1))
+    before = [dict(vars(layer)) for _, layer in whole.named_layers()]
+    records = trace(whole, np.ones((1, 1)))
+    assert records[0][2] == 1
+    assert [dict(vars(layer)) for _, layer in whole.named_layers()] == before
+    assert whole.training
+
+
+def test_trace_takes_composites_and_losses():
+    records = trace(Own(), np.ones((1, 1)))
+    assert [path for path, _, _ in records] == ["tanh", ""]
+    ((path, _, J),) = trace(nn.MSELoss(), np.array([3.0]), np.array([1.0]))
+    assert (path, J) == ("", 4)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("", "Sequential(2 layers)"),
+        ("0", "Sequential[0] Linear(2 -> 3)"),
+        ("1", "Sequential[1] Sequential(2 layers)"),
+        ("1.0", "Sequential[1][0] Tanh()"),
+    ],
+)
+def test_place(path, text):
+    whole = model()
+    assert place(whole, path, dict(whole.named_layers())[path]) == text
+
+
+def test_the_place_of_an_attribute():
+    whole = nn.Sequential(Own())
+    assert place(whole, "0.tanh", whole[0].tanh) == "Sequential[0].tanh Tanh()"
+
+
+class Overflow(nn.Identity):
+    def forward(self, X):
+        return self.record_Y(X / 0)
+
+
+def test_the_first_that_is_not_finite():
+    X = np.ones((1, 2))
+    assert first_not_finite(model(), X) is None
+    assert first_not_finite(model(), X * np.nan) == "X itself holds a value that is not finite"
+    whole = model()
+    whole[1][1].b = [np.nan]
+    assert first_not_finite(whole, X) == "b of Sequential[1][1] Linear(3 -> 1) is not finite"
+    whole[0].W = np.full((2, 3), np.inf)
+    assert first_not_finite(whole, X) == "W of Sequential[0] Linear(2 -> 3) is not finite"
+    whole = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Sequential(nn.Tanh(), Overflow()), nn.Tanh())
+    assert first_not_finite(whole, X) == "the first output that is not finite is that of Sequential[1][1] Overflow()"
