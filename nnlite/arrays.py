@@ -23,10 +23,11 @@ def as_array(values: Any, name: str) -> Array:
     >>> as_array([1, 2], "X")
     array([1, 2])
     """
+    argument = name.split(": ")[-1]  # without the layer
     if isinstance(values, np.matrix):
-        raise TypeError(f"{name}: expected an ndarray, got np.matrix; pass np.asarray({name})")
+        raise TypeError(f"{name}: expected an ndarray, got np.matrix; pass np.asarray({argument})")
     if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name}: expected an ndarray, got a masked array; fill it first: {name}.filled(...)")
+        raise TypeError(f"{name}: expected an ndarray, got a masked array; fill it first: {argument}.filled(...)")
     try:
         array = np.asarray(values)
     except ValueError as error:

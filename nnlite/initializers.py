@@ -146,6 +146,8 @@ def orthogonal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32
     >>> np.allclose(Q.T @ Q, np.eye(2))
     True
     """
+    if not math.isfinite(gain):
+        raise ValueError(f"orthogonal: expected a finite gain, got {gain}")
     rows, columns = _fans(shape)
     A = np.random.default_rng(rng).normal(size=(max(rows, columns), min(rows, columns)))
     Q, R = np.linalg.qr(A)

@@ -95,8 +95,10 @@ class Layer:
 
     # ------------------------------------------------------------- what forward and backward begin and end with
 
-    def check_X(self, X: Any) -> Array:
+    def check_X(self, X: Any, name: str = "X") -> Array:
         """``X`` as a floating array: in the parameters' dtype, or in its own where there are no parameters.
+
+        ``name`` is what the argument is called in an error.
 
         Raises:
             TypeError: X does not hold real numbers.
@@ -106,10 +108,10 @@ class Layer:
         dtype = self.dtype if self._parameters else None
         if type(X) is np.ndarray and X.dtype in FLOATING:
             return X if dtype is None else X.astype(dtype)
-        array = as_array(X, f"{self.one_line()}: X")
+        array = as_array(X, f"{self.one_line()}: {name}")
         if array.dtype.kind != "f":
             dtype = self.dtype
-        return as_floating(array, "X", dtype)
+        return as_floating(array, name, dtype)
 
     def record_Y(self, Y: Array) -> Array:
         """``Y`` itself; its shape and dtype are what :meth:`check_dY` will expect."""
@@ -139,9 +141,10 @@ class Layer:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")
         if dY is None:
             raise TypeError(f"{self.one_line()}: dY is None; did the backward of the layer after it return its dX?")
-        if np.asarray(dY).dtype.kind in "iub":
-            raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {np.asarray(dY).dtype}")
-        array = as_floating(dY, f"{self.one_line()}: dY", self._Y_dtype)
+        array = as_array(dY, f"{self.one_line()}: dY")
+        if array.dtype.kind != "f":
+            raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {array.dtype}")
+        array = as_floating(array, "dY", self._Y_dtype)
         if array.shape != self._Y_shape:
             raise ShapeError(
                 f"{self.one_line()}: expected dY of shape {self._Y_shape}, that of the last Y, got {array.shape}"
@@ -249,7 +252,7 @@ class Layer:
         True
         """
         own = dict(self.named_parameters())
-        new = {name: np.asarray(value) for name, value in state.items()}
+        new = {name: np.array(value) for name, value in state.items()}  # copies: it may hold our own arrays, swapped
         wrong = [f"{name}: missing, expected {_shape(P)}" for name, P in own.items() if name not in new]
         wrong += [f"{name}: unknown, got {_shape(P)}" for name, P in new.items() if name not in own]
         wrong += [
@@ -278,12 +281,12 @@ class Layer:
             raise ValueError(
                 f"{self.one_line()} is part of a model, which has one dtype; call astype on the whole model"
             )
+        self.Phi  # noqa: B018 - from now on the parts are this layer's own
         for _, layer in self.named_layers():
             layer.dtype = dtype
             layer._Y_shape = None
         for _, layer, name in self._slots():
             vars(layer)["_" + name] = getattr(layer, name).astype(dtype)
-            vars(layer)["_d" + name] = getattr(layer, "d" + name).astype(dtype)
         flatten(self)
         return self
 
@@ -339,6 +342,12 @@ class Layer:
         """All but what ties the layer to its model: a copy of views would not be views of the copy's Phi."""
         ties = ("_Phi", "_dPhi", "_adopted")
         return {key: value for key, value in vars(self).items() if key not in ties}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state, and tie the parts to this layer again."""
+        vars(self).update(state)
+        if any(self.named_children()):
+            self.Phi  # noqa: B018
 
     def __copy__(self) -> NoReturn:
         raise TypeError(f"{self.one_line()}: a shallow copy would share its parameters; use copy.deepcopy")

@@ -5,6 +5,7 @@ With ``reduction="none"`` J is an array and dJ one of its shape.
 """
 
 import math
+import operator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -34,6 +35,7 @@ class Loss(Layer):
 
     count: float | None = None  # what the sum of the elements' losses was divided by; None before forward
     _J_shape: tuple[int, ...] = ()
+    _J_dtype: np.dtype[Any] | None = None
 
     def __init__(self, *, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum", "none"):
@@ -52,14 +54,14 @@ class Loss(Layer):
             ShapeError: the shapes differ; NumPy would make an (N, N) array of (N,) and (N, 1) without a word.
         """
         self.count = None  # no gradient until this forward has ended well
-        Y = self.check_X(Y)
+        Y = self.check_X(Y, "Y")
         if type(target) is not np.ndarray or target.dtype != Y.dtype:
             target = as_floating(target, f"{self}: target", Y.dtype)
         if Y.shape != target.shape:
             if target.shape == Y.shape[:-1] and Y.shape[-1] == 1:
-                cure = "; pass target[:, None]"
+                cure = "; pass target[..., None]"
             elif Y.shape == target.shape[:-1] and target.shape[-1] == 1:
-                cure = "; pass target[:, 0]"
+                cure = "; pass target[..., 0]"
             else:
                 cure = ""
             raise ShapeError(f"{self}: expected a target of Y's shape {Y.shape}, got {target.shape}{cure}")
@@ -79,6 +81,7 @@ class Loss(Layer):
             raise ValueError(f"{self}: empty batch: the mean loss of no element is not defined")
         self.count = count
         self._J_shape = J.shape if self.reduction == "none" else ()
+        self._J_dtype = J.dtype
         return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / count
 
     def scale(self, dJ: Any) -> Any:
@@ -91,7 +94,7 @@ class Loss(Layer):
         if self.count is None:
             raise StateError(f"{self}: backward was called before forward; call forward(Y, target) first")
         if type(dJ) is not float:
-            dJ = as_floating(dJ, f"{self}: dJ")
+            dJ = as_floating(dJ, f"{self}: dJ", self._J_dtype)
             if dJ.shape not in ((), self._J_shape):
                 raise ShapeError(f"{self}: expected dJ of shape {self._J_shape}, got {dJ.shape}")
             dJ = dJ if dJ.shape else float(dJ)
@@ -165,7 +168,7 @@ class BCELoss(Loss):
         _check_target(self, t)
         with np.errstate(divide="ignore", invalid="ignore"):
             log_Y, log_not_Y = np.maximum(np.log(Y), -100), np.maximum(np.log1p(-Y), -100)
-        J = self.reduce(_weighted(self, self.weight, (t - kernels.ONE[t.dtype]) * log_not_Y - t * log_Y))
+            J = self.reduce(_weighted(self, self.weight, (t - kernels.ONE[t.dtype]) * log_not_Y - t * log_Y))
         if np.count_nonzero(J != J):  # NaN: the logarithm of a negative number, or Y was NaN
             _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
         return J
@@ -222,7 +225,7 @@ class BCEWithLogitsLoss(Loss):
         self.pt = t if self.pos_weight is None else _weighted(self, self.pos_weight, t)
         self.q = 1 if self.pos_weight is None else 1 - t + self.pt
         with np.errstate(invalid="ignore", under="ignore"):
-            J = (1 - t) * Z + self.q * kernels.softplus(-Z)
+            J = np.asarray((1 - t) * Z + self.q * kernels.softplus(-Z))
             infinite = np.isinf(Z)
             if infinite.any():  # 0 * inf above: the limit is 0 where the target agrees
                 J[infinite] = np.where(t == (Z > 0), 0, np.inf)[infinite]
@@ -284,13 +287,13 @@ class CrossEntropyLoss(Loss):
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyLoss: label_smoothing: expected 0 to 1, got {label_smoothing}")
         self.weight = _finite(weight, "CrossEntropyLoss: weight")
-        self.ignore_index = ignore_index
+        self.ignore_index = _whole("CrossEntropyLoss: ignore_index", ignore_index)
         self.label_smoothing = float(label_smoothing)
 
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean(-sum(Q log P))``."""
         self.count = None  # no gradient until this forward has ended well
-        Z = self.check_X(Y)
+        Z = self.check_X(Y, "Y")
         if Z.ndim == 0:
             raise ShapeError(f"{self}: expected scores of shape (N, C), got a scalar")
         self.axis = axis = 0 if Z.ndim == 1 else 1
@@ -329,19 +332,20 @@ class CrossEntropyLoss(Loss):
         samples = Z.shape[:axis] + Z.shape[axis + 1 :]
 
         if target.shape == Z.shape:
+            target = target.astype(Z.dtype, copy=False)
             _check_target(self, target)
-            Q = weight * target.astype(Z.dtype, copy=False)
+            Q = weight * target
             count: float = math.prod(samples)
             counted: Any = True
         elif target.shape == samples:
             self._check_indices(target, classes)
             target = np.expand_dims(target, axis)
             Q = weight * (target == np.arange(classes).reshape(along))
-            count = float(np.sum(Q))
             counted = target != self.ignore_index
             Q *= counted
+            count = float(np.sum(Q))
         else:
-            cure = "; pass target[:, 0]" if target.shape == (*samples, 1) else ""
+            cure = "; pass target[..., 0]" if target.shape == (*samples, 1) else ""
             raise ShapeError(
                 f"{self}: expected class indices of shape {samples} or probabilities of shape {Z.shape}, "
                 f"got a target of shape {target.shape}{cure}"
@@ -375,6 +379,13 @@ def _finite(weight: Any, name: str) -> Array | None:
     return weight  # type: ignore[no-any-return]
 
 
+def _whole(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+
+
 def _weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
     """``weight * J`` in J's dtype and shape; J itself if there is no weight."""
     if weight is None:
@@ -388,8 +399,8 @@ def _weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
 
 
 def _check_target(loss: Loss, target: Array) -> None:
-    spread = target - target * target  # negative, or NaN, exactly where it is not a probability
-    if np.count_nonzero(spread) and not spread.min() >= 0:
+    right = (target >= kernels.ZERO[target.dtype]) & (target <= kernels.ONE[target.dtype])  # False for NaN
+    if np.count_nonzero(right) != target.size:
         _not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 

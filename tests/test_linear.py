@@ -162,9 +162,7 @@ def test_a_dtype_that_is_not_floating_is_an_error(dtype):
 
 
 def test_weights_of_another_shape_are_an_error():
-    with pytest.raises(
-        nn.ShapeError, match=r"^Linear\(3 -> 2.*\): expected weight_init to give shape \(3, 2\), got \(2, 3\)"
-    ):
+    with pytest.raises(nn.ShapeError, match=r"^Linear: expected weight_init to give shape \(3, 2\), got \(2, 3\)"):
         nn.Linear(3, 2, weight_init=lambda shape, dtype, rng: np.zeros((2, 3), dtype))
 
 

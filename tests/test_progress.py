@@ -66,8 +66,8 @@ def test_a_terminal_shows_one_bar_that_ends_on_one_line_with_epoch_loss_and_metr
     assert written.endswith("\r\n")
     first, *_, last = written.strip("\r\n").split("\r")
     assert "epoch 1/3" in first
-    assert re.match(r"epoch 3/3 100%\|", last)
-    assert re.search(r", loss=[\d.]+ \(val [\d.]+\), row_count=5 \(val 1\)$", last.rstrip())
+    values = r"loss=[\d.]+ \(val [\d.]+\), row_count=5 \(val 1\)"
+    assert re.fullmatch(rf"epoch 3/3, {values} 100%\|█+\| 00:00<00:00", last.rstrip())
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -131,11 +131,11 @@ def test_the_bar_counts_every_batch_and_shows_the_running_epochs_means():
         assert bar.bar.desc == "epoch 2/2"
         bar.batch(lambda: {"loss": 0.375})
         bar.batch(lambda: {"loss": 0.375})
-        assert stderr.getvalue().endswith("loss=0.375 (val 0.125)")  # the last known validation
+        assert "epoch 2/2, loss=0.375 (val 0.125) " in stderr.getvalue()  # the last known validation
         bar.batch(lambda: {"loss": 0.375})
         bar.epoch(2, {"loss": 0.0625})
         assert bar.bar.desc == "epoch 2/2"
-        assert stderr.getvalue().rstrip().endswith("loss=0.0625")  # the last values are drawn at once
+        assert "epoch 2/2, loss=0.0625 100%" in stderr.getvalue().split("\r")[-1]  # the last values, drawn at once
     assert bar.bar.disable  # closed
 
 
@@ -233,6 +233,10 @@ def test_a_notebook_gets_a_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setitem(sys.modules, "ipykernel", io)
     assert type(progress.progress(2, 3, verbose=1)) is Bar
+
+
+def test_a_notebook_can_put_its_own_bar_where_ours_stands():
+    assert "{bar}" in progress.FORMAT  # tqdm.notebook looks for these very characters
 
 
 @pytest.mark.parametrize("verbose", [5, 2, -1, "1", None])

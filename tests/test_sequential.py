@@ -114,7 +114,7 @@ def test_a_slice_shares_layers_and_Phi(index, layers, place):
     whole = model()
     whole.Phi, whole.dPhi = np.arange(26), np.arange(26) + 100
     part = whole[index]
-    assert type(part) is nn.Sequential
+    assert isinstance(part, nn.Sequential)
     assert part.layers == [whole.layers[i] for i in layers]
     assert_array_equal(part.Phi, whole.Phi[place])
     assert_array_equal(part.dPhi, whole.dPhi[place])

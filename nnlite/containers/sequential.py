@@ -52,6 +52,8 @@ class Sequential(Layer):
         try:
             for layer in self.layers:
                 X = layer.forward(X)
+                if X is None:
+                    raise TypeError("forward returned None; did it forget to return Y?")
             return self.record_Y(X)
         except Exception as error:
             self._Y_shape = None  # some layers hold this X and some the one before: no backward until a whole forward
@@ -67,6 +69,8 @@ class Sequential(Layer):
         try:
             for layer in reversed(self.layers[self._first_of_backward :]):
                 dY = layer.backward(dY)
+                if dY is None and layer.needs_dX:
+                    raise TypeError("backward returned None; did it forget to return dX?")
         except Exception as error:
             self._note_place(error, layer)
             raise
@@ -121,14 +125,7 @@ class Sequential(Layer):
         start, stop, step = index.indices(len(self.layers))
         if step != 1:
             raise ValueError(f"Sequential: a slice takes neighbouring layers, expected step 1, got {step}")
-        part = Sequential()
-        part.layers = self.layers[start:stop]
-        part._adopted = True
-        part.dtype = self.dtype
-        before = sum(layer.Phi.size for layer in self.layers[:start])
-        place = slice(before, before + sum(layer.Phi.size for layer in part.layers))
-        part._Phi, part._dPhi = self.Phi[place], self.dPhi[place]
-        return part
+        return _Slice(self, start, stop)
 
     def append(self, layer: Layer) -> Self:
         """Add a layer at the end; returns the model. Phi grows, so it is a new array from now on.
@@ -189,6 +186,38 @@ class Sequential(Layer):
         """Say in ``error`` which layer it comes from; notes of nested containers add up to the whole path."""
         if layer is not self:
             error.add_note(f"in Sequential[{self.layers.index(layer)}] {layer.one_line()}")
+
+
+class _Slice(Sequential):
+    """Neighbouring layers of a Sequential; Phi is a slice of the whole's, also after that has grown or changed dtype.
+
+    A copy of it is a Sequential of its own.
+    """
+
+    _adopted = True
+    _views: tuple[Array, Array, Array] | None = None  # the whole's Phi when they were made, and our Phi and dPhi
+
+    def __init__(self, whole: Sequential, start: int, stop: int) -> None:
+        self.layers = whole.layers[start:stop]
+        self._place = whole, start  # in a tuple, so that the whole is not taken for a part
+
+    def _view(self) -> tuple[Array, Array, Array]:
+        whole, start = self._place
+        if self._views is None or self._views[0] is not whole.Phi:
+            before = sum(layer.Phi.size for layer in whole.layers[:start])
+            place = slice(before, before + sum(layer.Phi.size for layer in self.layers))
+            self._views = whole.Phi, whole.Phi[place], whole.dPhi[place]
+        return self._views
+
+    _Phi = property(lambda self: self._view()[1])
+    _dPhi = property(lambda self: self._view()[2])
+    dtype = property(lambda self: self._place[0].dtype)
+
+    def __reduce__(self) -> tuple[type[Sequential], tuple[Layer, ...]]:
+        return Sequential, tuple(self.layers)
+
+
+_Slice.__name__ = "Sequential"  # what reprs and messages call it
 
 
 def _check_layer(layer: Any, name: str, unpack: str) -> None:

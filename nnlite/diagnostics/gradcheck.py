@@ -127,7 +127,7 @@ def check_gradients(
         if loss is not None:
             return float(np.sum(loss.forward(Y, target)))
         if dY is None:
-            dY = rng.uniform(0.5, 1.5, np.shape(Y)) * rng.choice([-1.0, 1.0], np.shape(Y))
+            dY = rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y))
         return float(np.sum(Y * dY))
 
     start = J()
@@ -153,6 +153,11 @@ def check_gradients(
     if not report.right:
         raise GradientError(f"{layer.one_line()}: backward is not the derivative of forward\n{report}")
     return report
+
+
+def _alternating(shape: tuple[int, ...]) -> Array:
+    """1 and -1 in turn."""
+    return np.resize([1.0, -1.0], shape)
 
 
 def _entries(P: Array, most: int | None, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """summary: a model as a table."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class Summary:
     """The rows and the totals of a model; ``print`` shows them as a table.
 
     Attributes:
-        rows: one for each layer that has no layers in it, in the order in which they run.
+        rows: one for each layer that has parameters of its own or no layers in it, in the order in which they run.
         parameters: how many numbers the model learns.
         bytes: what these take; their gradients take as much again.
 
@@ -84,14 +85,15 @@ def summary(model: Layer, input_shape: int | Sequence[int]) -> Summary:
     -------------------------------------------------------
           total                                  513  2,052
     """
-    shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+    shape = tuple(map(operator.index, np.atleast_1d(input_shape)))
     X = np.zeros((1, *shape), model.dtype)
-    rows = tuple(
-        Row(path, layer.one_line(), (None, *np.shape(Y)[1:]), layer.Phi.size, layer.Phi.nbytes)
-        for path, layer, Y in trace(model, X)
-        if not any(layer.named_children())
-    )
-    return Summary(rows, model.Phi.size, model.Phi.nbytes)
+    rows = []
+    for path, layer, Y in trace(model, X):
+        own = [P for name in layer._parameters if (P := getattr(layer, name)) is not None]
+        if own or not any(layer.named_children()):
+            output_shape = (None, *np.shape(Y)[1:])
+            rows.append(Row(path, layer.one_line(), output_shape, sum(P.size for P in own), sum(P.nbytes for P in own)))
+    return Summary(tuple(rows), model.Phi.size, model.Phi.nbytes)
 
 
 def _shape(shape: tuple[int | None, ...]) -> str:

@@ -71,9 +71,10 @@ class Linear(Layer, parameters=("W", "b")):
         self.out_features = _width("out_features", out_features)
         self.dtype = floating_dtype(dtype)
         shape = (self.in_features, self.out_features)
-        self.W = weight_init(shape, dtype=self.dtype, rng=rng)
-        if self.W.shape != shape:
-            raise ShapeError(f"{self}: expected weight_init to give shape {shape}, got {self.W.shape}")
+        W = weight_init(shape, dtype=self.dtype, rng=rng)
+        if np.shape(W) != shape:
+            raise ShapeError(f"Linear: expected weight_init to give shape {shape}, got {np.shape(W)}")
+        self.W = W
         self.b = zeros(self.out_features, dtype=self.dtype) if bias else None
 
     def forward(self, X: Any) -> Array:

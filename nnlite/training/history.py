@@ -57,7 +57,7 @@ class History(Mapping[str, list[float]]):
         if not self._series:
             return "History(no epochs)"
         shown = range(self.epochs) if self.epochs <= 10 else [*range(3), *range(self.epochs - 6, self.epochs)]
-        widths = {name: max(9, len(name)) for name in self._series}
+        widths = {name: max(11, len(name)) for name in self._series}
         lines = [f"{'epoch':>6}" + "".join(f"  {name:>{widths[name]}}" for name in self._series)]
         for before, epoch in zip([-1, *shown], shown, strict=False):
             if epoch != before + 1:
@@ -113,6 +113,6 @@ class History(Mapping[str, list[float]]):
                 axes.plot(epochs, self["val_" + name], marker=marker, label="validation")
                 axes.legend()
             axes.set(xlabel="epoch", ylabel=name)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.grid(alpha=0.3)
         return figure

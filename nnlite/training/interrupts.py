@@ -48,7 +48,7 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._restore()
-        if self._received is None or error is not None:
+        if self._received is None or isinstance(error, KeyboardInterrupt | SystemExit):
             return
         if self._previous[self._received] is signal.SIG_DFL:
             raise SystemExit(128 + self._received)

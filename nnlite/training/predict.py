@@ -34,12 +34,13 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
     batch_size = at_least("batch_size", batch_size, 1)
     rows = Rows(X)
     twin = model.evaluation_twin()
-    outputs = []
-    for count, X_batch, _ in rows.batches(batch_size):
-        outputs.append(_rows_kept(model, twin.forward(X_batch), count))
-    if not outputs:
-        return np.array(_rows_kept(model, twin.forward(rows.X), 0))
-    return np.concatenate(outputs)
+    try:
+        outputs = [_rows_kept(model, twin.forward(X_batch), count) for count, X_batch, _ in rows.batches(batch_size)]
+        return np.concatenate(outputs or [_rows_kept(model, twin.forward(rows.X[0:0]), 0)])
+    except ShapeError as error:
+        if np.ndim(rows.X) == 1:
+            error.add_note("X has one axis, so each number is a row of its own; a single sample is X[None, :]")
+        raise
 
 
 def at_least(name: str, value: int, least: int) -> int:
@@ -60,7 +61,6 @@ def at_least(name: str, value: int, least: int) -> int:
 def _rows_kept(model: Layer, Y: Array, count: int) -> Array:
     if np.ndim(Y) == 0 or len(Y) != count:
         raise ShapeError(
-            f"{model.one_line()}: expected an output row for each of the {count} rows of X, got shape {np.shape(Y)}; "
-            "a single sample is X[None, :]"
+            f"{model.one_line()}: expected an output row for each of the {count} rows of X, got shape {np.shape(Y)}"
         )
     return Y

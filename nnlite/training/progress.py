@@ -4,11 +4,14 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, Self
 
 LINES = 20  # how many lines a training writes into a file, the first one not counted
 SECONDS = 60.0  # after so long without a line there is one more
-FORMAT = "{desc} {percentage:3.0f}%|{bar:10}| {elapsed}<{remaining}{postfix}"  # a short bar leaves room for the values
+FORMAT = (
+    "{desc}{postfix} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # the bar takes what the values leave
+)
 
 
 class Progress(Protocol):
@@ -31,11 +34,12 @@ def progress(epochs: int, batches: int, verbose: int) -> Progress:
     """
     if verbose not in (0, 1):
         raise ValueError(f"verbose: expected 0 (silent) or 1 (a bar, or lines in a file), got {verbose!r}")
-    if not verbose or sys.stderr is None or sys.stderr.closed:
+    stderr: Any = sys.stderr  # or what a program has put in its place, with write and flush at least
+    if not verbose or not epochs or stderr is None or getattr(stderr, "closed", False):
         return Silent()
-    if sys.stdout is not None and not sys.stdout.closed:
+    if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
         sys.stdout.flush()  # what the program printed before belongs before, also where both go into one file
-    if sys.stderr.isatty() or "ipykernel" in sys.modules:
+    if (hasattr(stderr, "isatty") and stderr.isatty()) or "ipykernel" in sys.modules:
         return Bar(epochs, batches)
     return Lines(epochs)
 
@@ -116,7 +120,8 @@ class Lines(Silent):
         due = number in (1, self.epochs) or number % self.every == 0
         if due or time.monotonic() - self.last >= SECONDS:
             self.last = time.monotonic()
-            print(f"epoch {number}/{self.epochs}  {listing(values)}", file=sys.stderr, flush=True)
+            with suppress(OSError):  # nobody reads the pipe any more, or the disk is full: training goes on
+                print(f"epoch {number}/{self.epochs}  {listing(values)}", file=sys.stderr, flush=True)
 
 
 def listing(values: Mapping[str, float]) -> str:
