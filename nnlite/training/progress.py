@@ -9,9 +9,7 @@ from typing import Any, Protocol, Self
 
 LINES = 20  # how many lines a training writes into a file, the first one not counted
 SECONDS = 60.0  # after so long without a line there is one more
-FORMAT = (
-    "{desc}{postfix} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # the bar takes what the values leave
-)
+FORMAT = "{desc}{postfix} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # the bar takes what the values leave
 
 
 class Progress(Protocol):
