@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-Run = Callable[[int], float]
+Run = Callable[[int], Any]
 
 
-def repeated(step: Callable[[], float]) -> Run:
-    """``step`` as a contender."""
+def repeated(step: Callable[[], Any], see: Callable[[Any], Any] = lambda value: value) -> Run:
+    """``step`` as a contender, whose value is what ``see`` makes of the last step's."""
 
-    def run(steps: int) -> float:
+    def run(steps: int) -> Any:
         for _ in range(steps - 1):
             step()
-        return step()
+        return see(step())
 
     return run
 

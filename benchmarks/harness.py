@@ -5,7 +5,8 @@ then timed in turn (A B A B ...), so that whatever else the machine does falls o
 is a pause, in which the thread pools of the one before go to sleep. Ratios are taken within a round.
 
 A contender is a function in a module of this folder that returns ``run(steps)``, which takes so many steps and returns
-the last one's value. It is named "module:function".
+the last one's value: a number, an array or a tuple of them. It is named "module:function". Contenders whose values
+differ are not compared.
 """
 
 import argparse
@@ -16,20 +17,26 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from importlib import metadata
+from functools import cache, partial
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HERE = Path(__file__).parent
 PAUSE = 0.25  # seconds; OpenMP's threads spin for 0.2 after their work
-DISTRIBUTIONS = {"torch_compile": "torch", "sklearn": "scikit-learn"}  # contenders not called like their package
+TINY = {"rounds": 2, "seconds": 0.005, "pause": 0.0}  # says nothing of speed
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules not called like their package
 
 
 class NotInstalledError(Exception):
-    """A contender's package is not installed."""
+    """A module that a contender imports is not installed."""
 
 
 class DisagreementError(Exception):
@@ -63,34 +70,65 @@ class Timing:
         >>> Timing("a", (1.0, 1.0)).ratios(Timing("b", (2.0, 2.0)))
         (2.0, 2.0, 2.0)
         """
-        ratios = [theirs / own for own, theirs in zip(self.seconds, other.seconds, strict=True)]
-        if len(ratios) == 1:
-            return ratios[0], ratios[0], ratios[0]
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        return low, middle, high
+        return quartiles([theirs / own for own, theirs in zip(self.seconds, other.seconds, strict=True)])
+
+
+@dataclass(frozen=True)
+class Result:
+    """A race: the first of the timings is the one that the others are compared with.
+
+    ``work`` is what a step has to do at least, in units of "FLOP" or "B" (bytes moved).
+    """
+
+    step: str
+    threads: int
+    timings: Sequence[Timing]
+    work: float = 0.0
+    unit: str = ""
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper quartile.
+
+    >>> quartiles([5.0, 1.0, 2.0, 3.0, 4.0])
+    (2.0, 3.0, 4.0)
+    """
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def environment(threads: int, blas: str = "") -> dict[str, str]:
+    """This process's environment, with so many threads for every library."""
+    number = str(threads)
+    return {
+        **os.environ,
+        "OPENBLAS_NUM_THREADS": number,
+        "OMP_NUM_THREADS": number,
+        "MKL_NUM_THREADS": number,
+        "NNLITE_BLAS": blas,
+        "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}",
+    }
 
 
 class Worker:
-    """A contender in its own process, which sleeps until it is asked for something."""
+    """A contender in its own process, which sleeps until it is asked for something.
+
+    Raises:
+        NotInstalledError: it imports what is not there.
+    """
 
     def __init__(self, contender: str, arguments: Mapping[str, Any], threads: int, blas: str = "") -> None:
         self.name = contender.split(":")[1]
-        one = str(threads)
-        environment = {
-            **os.environ,
-            "OPENBLAS_NUM_THREADS": one,
-            "OMP_NUM_THREADS": one,
-            "MKL_NUM_THREADS": one,
-            "NNLITE_BLAS": blas,
-            "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}",
-        }
         self.process = subprocess.Popen(
-            [sys.executable, __file__, contender, json.dumps(dict(arguments)), one],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            [sys.executable, __file__, contender, json.dumps(dict(arguments)), str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(threads, blas),
         )  # fmt: skip
-        answer = self._answer()
-        if answer == "missing":
-            raise NotInstalledError(DISTRIBUTIONS.get(self.name, self.name))
+        missing = self._answer()
+        if missing:
+            self.close()
+            raise NotInstalledError(DISTRIBUTIONS.get(missing, missing))
 
     def _answer(self) -> Any:
         line = self.process.stdout.readline()  # type: ignore[union-attr]
@@ -98,23 +136,28 @@ class Worker:
             raise RuntimeError(f"{self.name} ended with exit code {self.process.wait()}; see its message above")
         return json.loads(line)
 
-    def _ask(self, question: str, number: int) -> Any:
-        self.process.stdin.write(f"{question} {number}\n")  # type: ignore[union-attr]
+    def _ask(self, steps: int, file: str = "") -> Any:
+        self.process.stdin.write(json.dumps([steps, file]) + "\n")  # type: ignore[union-attr]
         self.process.stdin.flush()  # type: ignore[union-attr]
         return self._answer()
 
-    def value(self, steps: int) -> float:
+    def value(self, steps: int) -> list[np.ndarray]:
         """What the last of the next ``steps`` steps returns."""
-        return float(self._ask("value", steps))
+        with tempfile.TemporaryDirectory() as folder:
+            file = str(Path(folder, "value.npz"))
+            self._ask(steps, file)
+            with np.load(file) as arrays:
+                return list(arrays.values())
 
     def seconds(self, steps: int) -> float:
         """Seconds per step, over ``steps`` of them."""
-        return float(self._ask("time", steps)) / steps
+        return float(self._ask(steps)) / steps
 
     def close(self) -> None:
         """End the process."""
         self.process.stdin.close()  # type: ignore[union-attr]
         self.process.wait()
+        self.process.stdout.close()  # type: ignore[union-attr]
 
 
 def serve(contender: str, arguments: Mapping[str, Any], threads: int) -> None:
@@ -128,16 +171,18 @@ def serve(contender: str, arguments: Mapping[str, Any], threads: int) -> None:
     os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
     try:
         run = getattr(importlib.import_module(module), function)(**arguments)
-    except ModuleNotFoundError:
-        print('"missing"', file=answers)
+    except ModuleNotFoundError as missing:
+        print(json.dumps(missing.name), file=answers)
         return
-    print('"ready"', file=answers)
+    print("null", file=answers)
     for line in sys.stdin:
-        question, number = line.split()
+        steps, file = json.loads(line)
         start = time.perf_counter()
-        value = run(int(number))
-        answer = value if question == "value" else time.perf_counter() - start
-        print(json.dumps(answer), file=answers)
+        value = run(steps)
+        seconds = time.perf_counter() - start
+        if file:
+            np.savez(file, *map(np.asarray, value if isinstance(value, tuple) else (value,)))
+        print(json.dumps(seconds), file=answers)
 
 
 def race(
@@ -147,6 +192,7 @@ def race(
     threads: int,
     rounds: int,
     seconds: float,
+    pause: float = PAUSE,
     agree: float | None = None,
     blas: str = "",
 ) -> list[Timing]:
@@ -158,36 +204,89 @@ def race(
         threads: of each.
         rounds: how many turns each gets.
         seconds: about how long a turn takes.
-        agree: how far the 20th step's value may be from the first contender's, relatively.
+        pause: seconds of sleep before a turn.
+        agree: how far the 20th step's value may be from the first contender's; see :func:`difference`.
         blas: NNLITE_BLAS for the contenders.
 
     Raises:
         DisagreementError: they do not agree.
+        NotInstalledError: the first contender's package is missing.
     """
-    workers: list[Worker] = []
-    try:
+    with ExitStack() as stack:
+        workers = []
         for contender in contenders:
             try:
-                workers.append(Worker(contender, arguments, threads, blas))
+                workers.append(stack.enter_context(closing(Worker(contender, arguments, threads, blas))))
             except NotInstalledError as missing:
-                print(f"left out: {missing} is not installed (extra: bench)", file=sys.stderr)
-        values = [worker.value(20) for worker in workers]
-        for worker, value in zip(workers, values, strict=True):
-            if agree is not None and not abs(value - values[0]) <= agree * max(1.0, abs(values[0])):
+                if not workers:
+                    raise
+                leave_out(str(missing))
+        values = workers[0].value(20)
+        for worker in workers[1:]:
+            apart = difference(worker.value(20), values)
+            if agree is not None and not apart <= agree:
                 raise DisagreementError(
-                    f"{worker.name} is at {value} after 20 steps, {workers[0].name} at {values[0]}: not comparable"
+                    f"not comparable: after 20 steps {worker.name} is {apart:.1e} away from {workers[0].name}, "
+                    f"where {agree:.0e} is allowed"
                 )
-        steps = [max(1, round(seconds / worker.seconds(3))) for worker in workers]
-        taken: list[list[float]] = [[] for _ in workers]
-        for _ in range(rounds):
-            for own, worker, count in zip(taken, workers, steps, strict=True):
-                time.sleep(PAUSE)
-                worker.seconds(max(1, count // 10))  # the first steps after a pause are slow
-                own.append(worker.seconds(count))
-    finally:
-        for worker in workers:
-            worker.close()
-    return [Timing(worker.name, tuple(own)) for worker, own in zip(workers, taken, strict=True)]
+        taken = take_turns(workers, rounds=rounds, seconds=seconds, pause=pause)
+        return [Timing(worker.name, own) for worker, own in zip(workers, taken, strict=True)]
+
+
+def take_turns(
+    workers: Sequence[Worker], *, rounds: int, seconds: float, pause: float = PAUSE
+) -> list[tuple[float, ...]]:
+    """Seconds per step of each worker, one value a round."""
+    steps = [max(1, round(seconds / worker.seconds(3))) for worker in workers]
+    taken: list[list[float]] = [[] for _ in workers]
+    for _ in range(rounds):
+        for own, worker, count in zip(taken, workers, steps, strict=True):
+            time.sleep(pause)
+            worker.seconds(max(1, count // 10))  # the first steps after a pause are slow
+            own.append(worker.seconds(count))
+    return [tuple(own) for own in taken]
+
+
+def difference(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> float:
+    """The largest distance of an element from the other's, as a share of the largest element of its array.
+
+    >>> difference([np.array(1.0), np.array([1.0, 8.0])], [np.array(1.0), np.array([3.0, 8.0])])
+    0.25
+    """
+    if [np.shape(value) for value in values] != [np.shape(other) for other in others]:
+        return float("inf")
+    shares = [
+        float(np.max(np.abs(value - other)) / (np.max(np.abs(other)) or 1.0))
+        for value, other in zip(values, others, strict=True)
+    ]
+    return float(np.max(shares))  # NaN, and not what came before it, where there is one
+
+
+@cache
+def leave_out(package: str) -> None:
+    """Say on stderr, once, that a package is missing."""
+    print(f"left out: {package} is not installed (extra: bench)", file=sys.stderr)
+
+
+def compare(
+    step: str,
+    module: str,
+    arguments: Mapping[str, Any],
+    options: argparse.Namespace,
+    *,
+    agree: float,
+    work: float = 0.0,
+    unit: str = "",
+) -> Iterator[Result]:
+    """A race of nnlite with the peers in ``module``, for each number of threads; contenders that differ end it all."""
+    contenders = [f"{module}:{name.replace('-', '_')}" for name in ["nnlite", *options.against]]
+    for threads in options.threads:
+        print(f"{step}, {threads} threads", file=sys.stderr)
+        try:
+            timings = race(contenders, arguments, threads=threads, agree=agree, blas=options.blas, **turns(options))
+        except (DisagreementError, NotInstalledError) as refused:
+            sys.exit(f"{step}: {refused}")
+        yield Result(step, threads, timings, work, unit)
 
 
 def machine() -> dict[str, str]:
@@ -196,8 +295,6 @@ def machine() -> dict[str, str]:
     >>> "numpy" in machine()
     True
     """
-    import numpy as np
-
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     found = {
         "processor": _processor(),
@@ -240,66 +337,99 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def arguments(description: str, peers: Sequence[str], default: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--against", default=",".join(default), help=f"peers, from {', '.join(peers)}")
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", type=partial(_peers, peers), default=",".join(default),
+                        help=f"peers, separated by commas, from {', '.join(peers)}")  # fmt: skip
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="runs, each with so many threads")
     parser.add_argument("--rounds", type=int, default=11, help="turns of each contender")
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn")
-    parser.add_argument("--tiny", action="store_true", help="only the smallest sizes, to see that it runs")
+    parser.add_argument("--tiny", action="store_true", help="one small size and a few steps, to see that it runs")
     parser.add_argument("--blas", default="", choices=["", "mkl"], help="what nnlite multiplies with")
-    parser.add_argument("--json", type=Path, help="write everything into this file")
-    parser.add_argument("--plot", type=Path, help="draw the ratios into this file (extra: plot)")
+    parser.add_argument("--json", type=_file, help="write everything into this file")
+    parser.add_argument("--plot", type=_picture, help="draw it into this file (extra: plot)")
     return parser
 
 
-def report(options: argparse.Namespace, results: Sequence[tuple[str, int, list[Timing]]]) -> None:
-    """Print a table of (label, threads, timings), and write the JSON and the plot that were asked for."""
-    rows = [("step", "threads", "contender", "median us", "min us", "its time / nnlite's: median (quartiles)")]
-    for label, threads, timings in results:
-        for timing in timings:
-            low, middle, high = timings[0].ratios(timing)
+def _peers(peers: Sequence[str], text: str) -> list[str]:
+    names = [name for name in text.split(",") if name]
+    if unknown := sorted(set(names) - set(peers)):
+        raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; the peers are {', '.join(peers)}")
+    return names
+
+
+def _file(text: str) -> Path:  # so that nobody finds out after an hour of measuring
+    if not Path(text).parent.is_dir():
+        raise argparse.ArgumentTypeError(f"the folder of {text} does not exist")
+    return Path(text)
+
+
+def _picture(text: str) -> Path:
+    if util.find_spec("matplotlib") is None:
+        raise argparse.ArgumentTypeError("matplotlib is not installed (extra: plot)")
+    return _file(text)
+
+
+def turns(options: argparse.Namespace) -> dict[str, Any]:
+    """How often, how long and how far apart the contenders run."""
+    return TINY if options.tiny else {"rounds": options.rounds, "seconds": options.seconds, "pause": PAUSE}
+
+
+def report(options: argparse.Namespace, results: Sequence[Result]) -> None:
+    """Print a table of the results, and write the JSON and the plot that were asked for."""
+    rows = [("step", "threads", "contender", "median us", "min us", "rate", "its time / nnlite's: median (quartiles)")]
+    for result in results:
+        for timing in result.timings:
+            low, middle, high = result.timings[0].ratios(timing)
+            rate = f"{result.work / timing.median / 1e9:,.1f} G{result.unit}/s" if result.unit else ""
             rows.append(
-                (label, str(threads), timing.name, f"{timing.median * 1e6:,.1f}", f"{timing.minimum * 1e6:,.1f}",
-                 f"{middle:.2f} ({low:.2f} to {high:.2f})")
+                (result.step, str(result.threads), timing.name, f"{timing.median * 1e6:,.1f}",
+                 f"{timing.minimum * 1e6:,.1f}", rate, f"{middle:.2f} ({low:.2f} to {high:.2f})")
             )  # fmt: skip
-    print("\n".join(f"{key}: {value}" for key, value in machine().items()))
-    print(table(rows))
-    if options.json:
-        record = {
-            "machine": machine(),
-            "options": {key: str(value) for key, value in vars(options).items()},
-            "results": [
-                {"step": label, "threads": threads, "timings": [asdict(timing) for timing in timings]}
-                for label, threads, timings in results
-            ],
-        }
-        options.json.write_text(json.dumps(record, indent=1))
+    publish(options, table(rows), [asdict(result) for result in results])
     if options.plot:
         plot(options.plot, results)
 
 
-def plot(path: Path, results: Sequence[tuple[str, int, list[Timing]]]) -> None:
+def publish(options: argparse.Namespace, text: str, results: Any) -> None:
+    """Print the machine and ``text``; write the machine, the options and ``results`` into the JSON."""
+    facts = machine()
+    print("\n".join(f"{key}: {value}" for key, value in facts.items()))
+    print(text)
+    if options.json:
+        given = {key: value if isinstance(value, list) else str(value) for key, value in vars(options).items()}
+        options.json.write_text(json.dumps({"machine": facts, "options": given, "results": results}, indent=1))
+
+
+def plot(path: Path, results: Sequence[Result]) -> None:
     """A point for each peer's ratio, with its quartiles; 1 is nnlite's own time."""
+    with drawing(path, height=1.5 + 0.45 * len(results)) as axes:
+        names = sorted({timing.name for result in results for timing in result.timings[1:]})
+        for offset, name in enumerate(names):
+            points = [
+                (place + 0.6 * (offset + 0.5) / len(names) - 0.3, result.timings[0].ratios(timing))
+                for place, result in enumerate(results)
+                for timing in result.timings[1:]
+                if timing.name == name
+            ]
+            middles = [middle for _, (_, middle, _) in points]
+            below = [middle - low for _, (low, middle, _) in points]
+            above = [high - middle for _, (_, middle, high) in points]
+            axes.errorbar(middles, [place for place, _ in points], xerr=[below, above], fmt="o", capsize=3, label=name)
+        axes.axvline(1, color="black", linewidth=1, label="nnlite")
+        axes.set_yticks(range(len(results)), [f"{result.step}, {result.threads} threads" for result in results])
+        axes.invert_yaxis()
+        axes.set(xscale="log", xlabel="time of the peer / time of nnlite (right of 1: nnlite is faster)")
+
+
+@contextmanager
+def drawing(path: Path, height: float) -> Iterator[Any]:
+    """Axes to draw on; afterwards the picture is in the file ``path``."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 1.5 + 0.45 * len(results)), layout="constrained")
+    figure = Figure(figsize=(9, height), layout="constrained")
     axes = figure.subplots()
-    names = sorted({timing.name for _, _, timings in results for timing in timings[1:]})
-    for offset, name in enumerate(names):
-        points = [
-            (place + 0.6 * (offset + 0.5) / len(names) - 0.3, timings[0].ratios(timing))
-            for place, (_, _, timings) in enumerate(results)
-            for timing in timings[1:]
-            if timing.name == name
-        ]
-        middles = [ratios[1] for _, ratios in points]
-        spread = [[ratios[1] - ratios[0] for _, ratios in points], [ratios[2] - ratios[1] for _, ratios in points]]
-        axes.errorbar(middles, [place for place, _ in points], xerr=spread, fmt="o", capsize=3, label=name)
-    axes.axvline(1, color="black", linewidth=1)
-    axes.set_yticks(range(len(results)), [f"{label}, {threads} threads" for label, threads, _ in results])
-    axes.invert_yaxis()
-    axes.set(xscale="log", xlabel="time of the peer / time of nnlite (right of 1: nnlite is faster)")
-    axes.grid(axis="x", alpha=0.3, which="both")
+    yield axes
+    axes.grid(alpha=0.3, which="both")
     axes.legend()
     figure.savefig(path, dpi=120)
 

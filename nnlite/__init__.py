@@ -8,8 +8,10 @@
 """
 
 from nnlite import initializers
+from nnlite.blas import set_blas
 from nnlite.containers.sequential import Sequential
 from nnlite.diagnostics.gradcheck import check_gradients
+from nnlite.diagnostics.profile import profile
 from nnlite.diagnostics.summary import summary
 from nnlite.errors import DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer import Layer
@@ -54,5 +56,7 @@ __all__ = [
     "fit",
     "initializers",
     "predict",
+    "profile",
+    "set_blas",
     "summary",
 ]

@@ -1,18 +1,30 @@
 """Formulas that several layers share, each in the form that neither overflows nor loses digits."""
 
+from typing import Any
+
 import numpy as np
 
+from nnlite import blas
 from nnlite.arrays import FLOATING, Array
 
-# Numbers as 0-d arrays, by dtype: a ufunc takes them in half the time that it needs to convert a Python number.
-ZERO = {dtype: np.array(0, dtype) for dtype in FLOATING}
-ONE = {dtype: np.array(1, dtype) for dtype in FLOATING}
+
+def constants(value: float) -> dict[np.dtype[Any], Array]:
+    """``value`` as a 0-d array of each dtype: a ufunc takes it in half the time that a Python number costs.
+
+    >>> constants(1)[np.dtype(np.float32)]
+    array(1., dtype=float32)
+    """
+    return {dtype: np.array(value, dtype) for dtype in FLOATING}
+
+
+ZERO = constants(0)
+ONE = constants(1)
 
 _BLOCK = 128  # rows that column_sum adds in one go
 _ONES = {dtype: np.ones(_BLOCK, dtype) for dtype in FLOATING}
 
 
-def sigmoid(X: Array) -> Array:
+def sigmoid(X: Array, out: Array | None = None) -> Array:
     """``1 / (1 + exp(-X))``, right to 4 ulp wherever that is a normal number; below, it is 0.
 
     exp may overflow: 1 / inf is the right 0. ``0.5 (1 + tanh(X / 2))`` would be as fast, but has no correct digit left
@@ -23,8 +35,10 @@ def sigmoid(X: Array) -> Array:
     """
     one = ONE[X.dtype]
     with np.errstate(over="ignore", under="ignore"):
-        Y: Array = one / (one + np.exp(-X))
-        return Y
+        out = np.negative(X, out)
+        np.exp(out, out)
+        np.add(one, out, out)
+        return np.divide(one, out, out)
 
 
 def softplus(X: Array) -> Array:
@@ -75,5 +89,5 @@ def column_sum(Y: Array, out: Array) -> None:
     ones = _ONES[Y.dtype]
     while len(Y) > _BLOCK:
         blocks = (Y[start : start + _BLOCK] for start in range(0, len(Y), _BLOCK))
-        Y = np.stack([ones[: len(block)].dot(block) for block in blocks])
-    ones[: len(Y)].dot(Y, out=out)
+        Y = np.stack([blas.matmul(ones[: len(block)], block) for block in blocks])
+    blas.matmul(ones[: len(Y)], Y, out=out)

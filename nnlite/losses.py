@@ -11,9 +11,13 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnlite import kernels
-from nnlite.arrays import Array, as_array, as_floating
+from nnlite.arrays import FLOATING, Array, as_array, as_floating
+from nnlite.blocks import elementwise
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer import Layer
+
+_LOG_FLOOR = kernels.constants(-100)
+_SPREAD_FLOOR = {dtype: np.array(max(1e-12, np.finfo(dtype).tiny), dtype) for dtype in FLOATING}
 
 
 class Loss(Layer):
@@ -165,11 +169,12 @@ class BCELoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean(-(t log Y + (1 - t) log(1 - Y)))``."""
         self.Y, self.target = Y, t = self.check_pair(Y, target)
-        _check_target(self, t)
+        floor = _LOG_FLOOR[Y.dtype]
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_Y, log_not_Y = np.maximum(np.log(Y), -100), np.maximum(np.log1p(-Y), -100)
+            _check_target(self, t)
+            log_Y, log_not_Y = np.maximum(np.log(Y), floor), np.maximum(np.log1p(-Y), floor)
             J = self.reduce(_weighted(self, self.weight, (t - kernels.ONE[t.dtype]) * log_not_Y - t * log_Y))
-        if np.count_nonzero(J != J):  # NaN: the logarithm of a negative number, or Y was NaN
+        if J != J if type(J) is float else np.isnan(J).any():  # NaN: the logarithm of a negative number, or Y was NaN
             _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
         return J
 
@@ -177,7 +182,7 @@ class BCELoss(Loss):
         """``dY = (Y - t) / (Y (1 - Y)) / n``."""
         scale = self.scale(dJ)
         spread = self.Y * (kernels.ONE[self.Y.dtype] - self.Y)
-        dY: Array = (self.Y - self.target) / np.maximum(spread, 1e-12)
+        dY: Array = (self.Y - self.target) / np.maximum(spread, _SPREAD_FLOOR[spread.dtype])
         dY *= scale
         return _weighted(self, self.weight, dY)
 
@@ -219,12 +224,12 @@ class BCEWithLogitsLoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean((1 - t) Z + (1 + (p - 1) t) log(1 + exp(-Z)))``."""
         Z, t = self.check_pair(Y, target)
-        _check_target(self, t)
         self.Z, self.target = Z, t
         # pt = p t and q = (1 - t) + p t; without pos_weight they are t and 1.
         self.pt = t if self.pos_weight is None else _weighted(self, self.pos_weight, t)
         self.q = 1 if self.pos_weight is None else 1 - t + self.pt
         with np.errstate(invalid="ignore", under="ignore"):
+            _check_target(self, t)
             J = np.asarray((1 - t) * Z + self.q * kernels.softplus(-Z))
             infinite = np.isinf(Z)
             if infinite.any():  # 0 * inf above: the limit is 0 where the target agrees
@@ -234,7 +239,7 @@ class BCEWithLogitsLoss(Loss):
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dZ = ((1 + (p - 1) t) sigmoid(Z) - p t) / n``."""
         scale = self.scale(dJ)
-        dZ: Array = self.q * kernels.sigmoid(self.Z) - self.pt
+        dZ: Array = self.q * elementwise(kernels.sigmoid, self.Z) - self.pt
         dZ *= scale
         return _weighted(self, self.weight, dZ)
 
@@ -333,7 +338,8 @@ class CrossEntropyLoss(Loss):
 
         if target.shape == Z.shape:
             target = target.astype(Z.dtype, copy=False)
-            _check_target(self, target)
+            with np.errstate(invalid="ignore"):
+                _check_target(self, target)
             Q = weight * target
             count: float = math.prod(samples)
             counted: Any = True
@@ -399,8 +405,8 @@ def _weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
 
 
 def _check_target(loss: Loss, target: Array) -> None:
-    right = (target >= kernels.ZERO[target.dtype]) & (target <= kernels.ONE[target.dtype])  # False for NaN
-    if np.count_nonzero(right) != target.size:
+    spread = target - target * target  # negative, or NaN, exactly where it is not a probability
+    if np.count_nonzero(spread) and not spread.min() >= 0:
         _not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 

@@ -26,6 +26,7 @@ STOREYS = [
     {"layer"},
     {"parameters"},
     {"initializers", "kernels"},
+    {"blas", "blocks"},
     {"arrays"},
     {"errors"},
 ]

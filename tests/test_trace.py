@@ -1,11 +1,11 @@
-"""trace, place and first_not_finite: what every layer of a model gives."""
+"""trace, watching, place and first_not_finite: what every layer of a model gives."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 import nnlite as nn
-from nnlite.diagnostics.trace import first_not_finite, place, trace
+from nnlite.diagnostics.trace import first_not_finite, place, trace, watching
 
 
 def model():
@@ -86,3 +86,34 @@ def test_the_first_that_is_not_finite():
     assert first_not_finite(whole, X) == "W of Sequential[0] Linear(2 -> 3) is not finite"
     whole = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Sequential(nn.Tanh(), Overflow()), nn.Tanh())
     assert first_not_finite(whole, X) == "the first output that is not finite is that of Sequential[1][1] Overflow()"
+
+
+def test_watching_sees_every_call_with_its_layers_path_arguments_and_result():
+    whole, X, seen = model(), np.ones((4, 2), np.float32), []
+    with watching(whole, lambda *call: seen.append(call), "model"):
+        Y = whole(X)
+        dX = whole.backward(np.ones_like(Y))
+    inner = ["model.0", "model.1.0", "model.1.1", "model.1", "model"]
+    outer = ["model.1.1", "model.1.0", "model.1", "model.0", "model"]
+    assert [(path, name) for path, name, *_ in seen] == [(p, "forward") for p in inner] + [
+        (p, "backward") for p in outer
+    ]
+    assert seen[0][2].args == (X,)
+    assert seen[4][3] is Y
+    assert seen[-1][3] is dX
+    assert_array_equal(seen[4][2](), Y)
+    assert len(seen) == 10  # the call again goes unseen
+
+
+def test_watching_ends_with_its_block_also_after_an_error():
+    whole, seen = model(), []
+    whole[0].forward = forward = lambda X: nn.Linear.forward(whole[0], X)
+    with pytest.raises(nn.ShapeError), watching(whole, lambda *call: seen.append(call)):
+        whole(np.ones((4, 3)))
+    assert seen == []
+    whole(np.ones((4, 2)))
+    assert seen == []
+    assert whole[0].forward is forward
+    assert not any(
+        {"forward", "backward"} & vars(layer).keys() for _, layer in whole.named_layers() if layer is not whole[0]
+    )

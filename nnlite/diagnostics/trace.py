@@ -1,6 +1,8 @@
 """Running a model once and seeing what every layer in it gives."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,50 @@ import numpy as np
 from nnlite.layer import Layer
 
 Record = tuple[str, Layer, Any]
+See = Callable[[str, str, "partial[Any]", Any], None]
+
+
+@contextmanager
+def watching(model: Layer, see: See, path: str = "") -> Iterator[None]:
+    """While it lasts, each forward and backward in ``model`` ends with ``see(path, name, call, result)``.
+
+    ``name`` is "forward" or "backward", and ``call`` that method of the layer with its arguments: ``call()`` does it
+    again, unseen. ``path`` is the layer's; that of the model itself is given.
+
+    >>> import nnlite as nn
+    >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
+    >>> with watching(model, lambda path, name, call, result: print(path, name, result.shape), "model"):
+    ...     Y = model.forward(np.ones((5, 3)))
+    ...     dX = model.backward(Y)
+    model.0 forward (5, 2)
+    model.1 forward (5, 2)
+    model forward (5, 2)
+    model.1 backward (5, 2)
+    model.0 backward (5, 3)
+    model backward (5, 3)
+    """
+
+    def seen(path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            call = partial(method, *args, **kwargs)
+            result = call()
+            see(path, name, call, result)
+            return result
+
+        return run
+
+    replaced = []
+    for place, layer in list(model.named_layers(path)):
+        for name in "forward", "backward":
+            replaced.append((vars(layer), name, vars(layer).get(name)))
+            vars(layer)[name] = seen(place, name, getattr(layer, name))
+    try:
+        yield
+    finally:
+        for attributes, name, own in replaced:
+            del attributes[name]
+            if own is not None:
+                attributes[name] = own
 
 
 def trace(model: Layer, *inputs: Any) -> list[Record]:
@@ -23,18 +69,8 @@ def trace(model: Layer, *inputs: Any) -> list[Record]:
     twin = model.evaluation_twin()
     originals = dict(model.named_layers())
     records: list[Record] = []
-
-    def recording(path: str, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def record(*args: Any, **kwargs: Any) -> Any:
-            Y = forward(*args, **kwargs)
-            records.append((path, originals[path], Y))
-            return Y
-
-        return record
-
-    for path, layer in list(twin.named_layers()):
-        vars(layer)["forward"] = recording(path, layer.forward)
-    twin.forward(*inputs)
+    with watching(twin, lambda path, name, call, Y: records.append((path, originals[path], Y))):
+        twin.forward(*inputs)
     return records
 
 

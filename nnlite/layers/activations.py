@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite import kernels
 from nnlite.arrays import Array
+from nnlite.blocks import elementwise
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 
@@ -36,14 +37,18 @@ class Tanh(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = tanh(X)``."""
-        self.Y = self.keep_Y(np.tanh(self.check_X(X)))
+        self.Y = self.keep_Y(elementwise(np.tanh, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY (1 - Y^2)``."""
-        dY = self.check_dY(dY)
-        dX: Array = dY * (kernels.ONE[dY.dtype] - self.Y * self.Y)
-        return dX
+        return elementwise(_tanh_backward, self.check_dY(dY), self.Y)
+
+
+def _tanh_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
+    out = np.multiply(Y, Y, out)
+    np.subtract(kernels.ONE[Y.dtype], out, out)
+    return np.multiply(dY, out, out)
 
 
 class Sigmoid(Activation):
@@ -62,14 +67,18 @@ class Sigmoid(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = 1 / (1 + exp(-X))``."""
-        self.Y = self.keep_Y(kernels.sigmoid(self.check_X(X)))
+        self.Y = self.keep_Y(elementwise(kernels.sigmoid, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY Y (1 - Y)``."""
-        dY = self.check_dY(dY)
-        dX: Array = dY * (self.Y * (kernels.ONE[dY.dtype] - self.Y))
-        return dX
+        return elementwise(_sigmoid_backward, self.check_dY(dY), self.Y)
+
+
+def _sigmoid_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
+    out = np.subtract(kernels.ONE[Y.dtype], Y, out)
+    np.multiply(Y, out, out)
+    return np.multiply(dY, out, out)
 
 
 class ReLU(Activation):
@@ -88,13 +97,28 @@ class ReLU(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = max(X, 0)``."""
-        self.Y = self.keep_Y(np.maximum(self.check_X(X), 0))
+        self.Y = self.keep_Y(elementwise(_relu, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY`` where Y > 0, else 0."""
-        dY = self.check_dY(dY)
-        return np.where(self.Y <= 0, 0, dY)  # and not dY * (Y > 0), which makes nan of an infinite dY
+        return elementwise(_relu_backward, self.check_dY(dY), self.Y)
+
+
+def _relu(X: Array, out: Array | None = None) -> Array:
+    return np.maximum(X, kernels.ZERO[X.dtype], out=out)
+
+
+def _relu_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
+    # np.where takes ten times as long, and dY * (Y > 0) makes nan of an infinite dY. Whole numbers do not: the bits of
+    # dY times 0 or 1.
+    if Y.itemsize > 8:  # long double
+        return np.positive(np.where(Y == 0, kernels.ZERO[Y.dtype], dY), out)
+    bits = f"i{Y.itemsize}"
+    out = np.empty_like(Y) if out is None else out
+    passes = np.not_equal(Y, kernels.ZERO[Y.dtype], out=out.view(bits))
+    np.multiply(dY.view(bits), passes, out=passes)
+    return out
 
 
 class Identity(Activation):

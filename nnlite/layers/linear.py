@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from nnlite import blas
 from nnlite.arrays import Array, floating_dtype
 from nnlite.errors import ShapeError
 from nnlite.initializers import Rng, glorot_uniform, zeros
@@ -82,22 +83,24 @@ class Linear(Layer, parameters=("W", "b")):
         X = self.check_X(X)
         if X.ndim == 0 or X.shape[-1] != self.in_features:
             raise self._width_error(X)
-        self.X = X
-        Y = _rows(X).dot(self.W)  # of two matrices the same as @, for half the overhead of a call
+        self.X_shape = X.shape
+        self.X = X = X if X.ndim == 2 else X.reshape(-1, self.in_features)
+        Y = blas.matmul(X, self.W)
         if self.b is not None:
             Y += self.b
-        return self.record_Y(Y if X.ndim == 2 else Y.reshape(*X.shape[:-1], self.out_features))
+        return self.record_Y(Y if len(self.X_shape) == 2 else Y.reshape(*self.X_shape[:-1], self.out_features))
 
     def backward(self, dY: Any) -> Array | None:
         """Store ``dW = X^T dY`` and ``db = sum(dY)``; return ``dX = dY W^T``, or None unless it is needed."""
-        dY = _rows(self.check_dY(dY))
-        _rows(self.X).T.dot(dY, out=self.dW)
+        dY = self.check_dY(dY)
+        dY = dY if dY.ndim == 2 else dY.reshape(-1, self.out_features)
+        blas.matmul(self.X.T, dY, self.dW)
         if self.db is not None:
             column_sum(dY, out=self.db)
         if not self.needs_dX:
             return None
-        dX: Array = dY.dot(self.W.T)
-        return dX if self.X.ndim == 2 else dX.reshape(self.X.shape)
+        dX = blas.matmul(dY, self.W.T)
+        return dX if len(self.X_shape) == 2 else dX.reshape(self.X_shape)
 
     def output_features(self, in_features: int | None) -> int:
         """``out_features``."""
@@ -119,11 +122,6 @@ class Linear(Layer, parameters=("W", "b")):
         return ShapeError(
             f"{self}: expected {self.in_features} features, got {X.shape[-1]} (X has shape {X.shape}{hint})"
         )
-
-
-def _rows(X: Array) -> Array:
-    """X as a matrix: all leading axes in one, or a single vector as its one row."""
-    return X if X.ndim == 2 else X.reshape(-1, X.shape[-1])
 
 
 def _width(name: str, value: int) -> int:

@@ -1,0 +1,91 @@
+"""One forward or one backward of one layer: nnlite's, its floor in bare NumPy, and PyTorch's, on the same arrays.
+
+PyTorch is asked for what its user pays: forward records the graph, as it does in training; backward is
+``torch.autograd.grad`` for the input and the parameters, through a graph that one forward recorded. That graph is
+kept, so building and freeing it is not counted in backward. A loss's value ends as a Python float for all.
+"""
+
+import re
+from functools import partial
+from typing import Any
+
+import floors
+import numpy as np
+from contenders import Run, repeated
+
+
+def inputs(layer: str, shape: tuple[int, ...], dtype: str) -> list[np.ndarray]:
+    """X, dY, W and b of a Linear of shape (N, D, M); X and dY of shape (N, D); for a loss, Y and the target."""
+    rng = np.random.default_rng(0)
+    N, D = shape[:2]
+    X = rng.standard_normal((N, D))
+    if layer == "Linear":
+        M = shape[2]
+        arrays = [X, rng.standard_normal((N, M)), rng.standard_normal((D, M)) / np.sqrt(D), rng.standard_normal(M)]
+    elif layer == "CrossEntropyLoss":
+        return [X.astype(dtype), rng.integers(0, D, N)]
+    elif layer == "BCELoss":
+        arrays = [rng.uniform(0.01, 0.99, (N, D)), rng.random((N, D)) < 0.5]
+    elif layer == "BCEWithLogitsLoss":
+        arrays = [X, rng.random((N, D)) < 0.5]
+    else:
+        arrays = [X, rng.standard_normal((N, D))]
+    return [array.astype(dtype) for array in arrays]
+
+
+def nnlite(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
+    """``way`` is "forward" or "backward"."""
+    import nnlite as nn
+
+    X, other, *parameters = inputs(layer, shape, dtype)
+    if layer == "Linear":
+        module = nn.Linear(*parameters[0].shape, dtype=dtype)
+        module.W, module.b = parameters
+    else:
+        module = getattr(nn, layer)()
+    loss = layer.endswith("Loss")
+    forward = partial(module.forward, X, other) if loss else partial(module.forward, X)
+    backward = module.backward if loss else partial(module.backward, other)
+    forward()
+    if way == "forward":
+        return repeated(forward)
+    return repeated(backward, lambda dX: (dX, module.dW, module.db) if parameters else dX)
+
+
+def numpy(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
+    """The floor: ``floors.log_softmax`` for LogSoftmax."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=BCE)(?=[A-Z])", "_", layer).lower().replace("re_lu", "relu")
+    forward, backward = getattr(floors, name)(*inputs(layer, shape, dtype))
+    forward()
+    return repeated(forward if way == "forward" else backward)
+
+
+def torch(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
+    """The same module of torch.nn; its Linear holds W transposed."""
+    import torch
+
+    X, other, *parameters = map(torch.from_numpy, inputs(layer, shape, dtype))
+    sources = [X.requires_grad_()]
+    if layer == "Linear":
+        W, b = parameters
+        module = torch.nn.Linear(*W.shape, dtype=X.dtype)
+        with torch.no_grad():
+            module.weight.copy_(W.T)
+            module.bias.copy_(b)
+        sources += [module.weight, module.bias]
+    else:
+        module = getattr(torch.nn, layer)(**({"dim": -1} if "Softmax" in layer else {}))
+    loss = layer.endswith("Loss")
+    if way == "forward":
+        return repeated((lambda: module(X, other).item()) if loss else lambda: module(X), _plain)
+    Y = module(X, other) if loss else module(X)
+    dY = None if loss else other
+    return repeated(lambda: torch.autograd.grad(Y, sources, dY, retain_graph=True), _plain)
+
+
+def _plain(value: Any) -> Any:
+    """Results as the others have them."""
+    if isinstance(value, tuple):
+        dX, *gradients = value
+        return (dX, *(gradient.T for gradient in gradients)) if gradients else dX
+    return value if isinstance(value, float) else value.detach()
