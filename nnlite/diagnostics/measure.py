@@ -66,7 +66,7 @@ def memory(values: Any) -> int:
     >>> memory([X, X.T, X[1:], np.ones(1)])
     104
     """
-    extents = {(*np.lib.array_utils.byte_bounds(A), A.nbytes) for A in arrays_in(values) if A.size}
+    extents = {(*np.lib.array_utils.byte_bounds(A), A.nbytes) for A in arrays_in(values)}
     apart: list[tuple[int, int, int]] = []  # low, high and bytes, where those that overlap are one
     for low, high, size in sorted(extents):
         if apart and low < apart[-1][1]:

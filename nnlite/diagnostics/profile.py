@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nnlite import blas
 from nnlite.arrays import Array, as_array
-from nnlite.diagnostics.measure import arrays_in, memory, quartiles_of
+from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.diagnostics.trace import watching
 from nnlite.diagnostics.work import Work, known_work
 from nnlite.layer import Layer
@@ -196,8 +196,9 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     """Measure each layer's forward and backward: time, operations, bytes, and the share of this machine's roof.
 
     The model runs once, in the mode it is in and with its ``needs_dX``; then each layer runs again and again on the
-    arrays that it got, in turn with its roof: the bare products of the same matrices, or where a layer has none a bare
-    copy, on one thread, that moves as many bytes. The roof leaves out all that the layer does beside that, such as the
+    arrays that it got, and so does its roof: the bare products of the same matrices, or where a layer has none a bare
+    copy, on one thread, that moves as many bytes. All of them take turns, the model as a whole among them, so that
+    noise meets all alike. The roof leaves out all that the layer does beside that, such as the
     overhead of its calls, which for a small layer is most of the time. All is done on a copy; nothing is written on
     the model.
 
@@ -259,54 +260,67 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         dY = np.ones_like(Y)
         backward()
 
-    rows = []
+    leaves: dict[tuple[str, str], _Leaf] = {}
     operations: dict[str, list[int | None]] = {"forward": [], "backward": []}  # of each layer, containers included
     for path in [path for path, name in calls if name == "forward"]:
         layer, (call, Y) = layers[path], calls[path, "forward"]
         known = known_work(layer, next(iter(_arguments(call)), None), Y) or (None, None)
-        costs: dict[str, Cost] = {}
         for name, work in zip(("forward", "backward"), known, strict=True):
-            if (path, name) not in calls:
-                continue
-            operations[name].append(None if work is None else work.operations)
-            if not any(layer.named_children()):
-                costs[name] = _cost(*calls[path, name], work, _touched(layer, name, work, caches[path]), repeats)
-        if costs:
-            cache_bytes = memory(caches[path])
-            rows.append(LayerProfile(path, layer.one_line(), costs["forward"], costs.get("backward"), cache_bytes))
+            if (path, name) in calls:
+                operations[name].append(None if work is None else work.operations)
+                if not any(layer.named_children()):
+                    leaves[path, name] = _leaf(*calls[path, name], work, _touched(layer, name, work, caches[path]))
 
+    *times, whole_forward, whole_backward = quartiles_of(
+        [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)] + [forward, backward], repeats
+    )
+    costs = {
+        key: Cost(*own, leaf.operations, leaf.bytes, leaf.bare, roof)
+        for (key, leaf), own, (_, roof, _) in zip(leaves.items(), times[::2], times[1::2], strict=True)
+    }
+    rows = tuple(
+        LayerProfile(path, layers[path].one_line(), cost, costs.get((path, "backward")), memory(caches[path]))
+        for (path, name), cost in costs.items()
+        if name == "forward"
+    )
     total = LayerProfile(
         "",
         "total",
-        _sum(forward, operations["forward"], [row.forward for row in rows], repeats),
-        _sum(backward, operations["backward"], [row.backward for row in rows if row.backward], repeats),
+        _sum(whole_forward, operations["forward"], [row.forward for row in rows]),
+        _sum(whole_backward, operations["backward"], [row.backward for row in rows if row.backward]),
         memory(list(caches.values())),
     )
-    return Profile(tuple(rows), total)
+    return Profile(rows, total)
 
 
 # ----------------------------------------------------------------------------------------------- measuring
 
 
-def _cost(call: "partial[Any]", result: Any, work: Work | None, touched: Sequence[Array], repeats: int) -> Cost:
-    """The cost of ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
+class _Leaf(NamedTuple):
+    """One direction of a layer, ready to be measured."""
+
+    call: Callable[[], Any]
+    roof: Callable[[], Any]
+    bare: str
+    operations: int | None
+    bytes: int
+
+
+def _leaf(call: "partial[Any]", result: Any, work: Work | None, touched: Sequence[Array]) -> _Leaf:
+    """For ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
     moved = memory([_arguments(call), touched, result])
-    bare: Callable[[], Any]
     if work is not None and work.products:
-        name, bare = "GEMM", _products(work.products)
-    else:
-        source = np.ones(max(moved // 2, 1), np.uint8)  # half of the bytes are read, and half written
-        name, bare = "copy", partial(np.copyto, np.empty_like(source), source)
-    quartiles, (_, roof, _) = quartiles_of([call, bare], repeats)
-    return Cost(*quartiles, None if work is None else work.operations, moved, name, roof)
+        return _Leaf(call, _products(work.products), "GEMM", work.operations, moved)
+    source = np.ones(max(moved // 2, 1), np.uint8)  # half of the bytes are read, and half written
+    roof = partial(np.copyto, np.empty_like(source), source)
+    return _Leaf(call, roof, "copy", None if work is None else work.operations, moved)
 
 
-def _sum(call: Callable[[], Any], operations: list[int | None], costs: list[Cost], repeats: int) -> Cost:
-    """The cost of ``call``, which does all that the ``costs`` are of."""
+def _sum(times: Quartiles, operations: list[int | None], costs: list[Cost]) -> Cost:
+    """The cost of what takes ``times`` and does all that the ``costs`` are of."""
     known = [count for count in operations if count is not None]
     count = sum(known) if len(known) == len(operations) else None
-    (quartiles,) = quartiles_of([call], repeats)
-    return Cost(*quartiles, count, sum(cost.bytes for cost in costs), "sum", sum(cost.roof for cost in costs))
+    return Cost(*times, count, sum(cost.bytes for cost in costs), "sum", sum(cost.roof for cost in costs))
 
 
 def _products(products: Sequence[tuple[Array, Array]]) -> Callable[[], None]:

@@ -1,9 +1,13 @@
 """SGD: Phi <- Phi - lr * dPhi."""
 
 import math
+from functools import partial
 from numbers import Real
 
+import numpy as np
+
 from nnlite.arrays import Array
+from nnlite.blocks import in_blocks
 from nnlite.errors import StateError
 from nnlite.layer import Layer
 from nnlite.optim.optimizer import Optimizer
@@ -72,25 +76,27 @@ class SGD(Optimizer):
 
     def step(self) -> None:
         """``Phi <- Phi - lr * dPhi``, in place."""
-        Phi, g = self.layer.Phi, self.layer.dPhi
+        Phi, dPhi = self.layer.Phi, self.layer.dPhi
+        if not self.momentum:
+            in_blocks(self._move, Phi, dPhi)
+            return
+        if starts := self.velocity is None:
+            self.velocity = np.zeros_like(dPhi)
+        elif self.velocity.shape != Phi.shape:
+            raise StateError(f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer")
+        in_blocks(partial(self._move, starts=starts), Phi, dPhi, self.velocity)
+
+    def _move(self, Phi: Array, g: Array, v: Array | None = None, starts: bool = False) -> None:
+        """One step of the given parameters, gradients and velocities."""
         if self.weight_decay:
             g = (-g if self.maximize else g) + self.weight_decay * Phi
         elif self.maximize:
             g = -g
-        if self.momentum:
-            g = self._direction(g)
+        if v is not None:
+            v *= self.momentum
+            v += g if starts else (1 - self.dampening) * g
+            g = g + self.momentum * v if self.nesterov else v
         Phi -= self.lr * g
-
-    def _direction(self, g: Array) -> Array:
-        """The velocity, moved by one step, or with nesterov what comes after it."""
-        if self.velocity is None:
-            self.velocity = g.copy()
-        elif self.velocity.shape != g.shape:
-            raise StateError(f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer")
-        else:
-            self.velocity *= self.momentum
-            self.velocity += (1 - self.dampening) * g
-        return g + self.momentum * self.velocity if self.nesterov else self.velocity
 
     def __repr__(self) -> str:
         options = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
