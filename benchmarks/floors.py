@@ -187,3 +187,8 @@ def cross_entropy_loss(Z: np.ndarray, target: np.ndarray) -> Passes:
         return dZ
 
     return forward, backward
+
+
+LAYERS = {"Linear": linear, "Tanh": tanh, "Sigmoid": sigmoid, "ReLU": relu, "Softmax": softmax,
+          "LogSoftmax": log_softmax, "MSELoss": mse_loss, "BCELoss": bce_loss,
+          "BCEWithLogitsLoss": bce_with_logits_loss, "CrossEntropyLoss": cross_entropy_loss}  # fmt: skip

@@ -5,7 +5,6 @@ PyTorch is asked for what its user pays: forward records the graph, as it does i
 kept, so building and freeing it is not counted in backward. A loss's value ends as a Python float for all.
 """
 
-import re
 from functools import partial
 from typing import Any
 
@@ -53,9 +52,8 @@ def nnlite(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
 
 
 def numpy(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
-    """The floor: ``floors.log_softmax`` for LogSoftmax."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=BCE)(?=[A-Z])", "_", layer).lower().replace("re_lu", "relu")
-    forward, backward = getattr(floors, name)(*inputs(layer, shape, dtype))
+    """The floor."""
+    forward, backward = floors.LAYERS[layer](*inputs(layer, shape, dtype))
     forward()
     return repeated(forward if way == "forward" else backward)
 
@@ -87,5 +85,5 @@ def _plain(value: Any) -> Any:
     """Results as the others have them."""
     if isinstance(value, tuple):
         dX, *gradients = value
-        return (dX, *(gradient.T for gradient in gradients)) if gradients else dX
+        return (dX, gradients[0].T, gradients[1]) if gradients else dX
     return value if isinstance(value, float) else value.detach()

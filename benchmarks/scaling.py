@@ -2,23 +2,29 @@
 
     python benchmarks/scaling.py --threads 1 2
 
-Each sweep doubles one size; time and memory are fitted, by least squares of their logarithms over the upper half of
-the sweep, as a power of the batch or of the number of parameters. An exponent of 1 is linear growth; beside it stands
-its standard error. The sizes of a sweep take turns, so that a disturbance falls on all of them.
+Each sweep grows one size; time and memory are fitted, by least squares of their logarithms, as a power of the batch or
+of the number of parameters. Only the upper half of the sweep counts (half of the octaves): below it, what a call costs
+hides what the arithmetic costs. An exponent of 1 is linear growth; beside it stands its standard error. The sizes of a
+sweep take turns, so that a disturbance falls on all of them.
 
 Memory is the most that a step holds at once (tracemalloc), all that lived before it included. "model" is what the
 mathematics asks for: the parameters and their gradients, and a batch of every layer's X and of the scores.
 """
 
+import argparse
 import sys
 import tracemalloc
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import contenders
 import numpy as np
 from harness import NotInstalledError, Timing, Worker, arguments, drawing, leave_out, publish, table, take_turns, turns
+
+Point = tuple[Sequence[int], int]  # widths of the network, rows of the batch
 
 
 def octaves(first: int, last: int) -> list[int]:
@@ -27,14 +33,13 @@ def octaves(first: int, last: int) -> list[int]:
     return sorted(size for size in sizes if size <= last)
 
 
-# (widths of the network, rows of the batch) of each size
 SWEEPS = {
     "batch": [((512, 512, 512), rows) for rows in octaves(256, 8192)],
     "width": [((width, width, width), 256) for width in octaves(256, 2048)],
     "depth": [((128,) * (depth + 1), 256) for depth in octaves(2, 64)],
 }
 TINY = {
-    "batch": [((8, 8, 8), rows) for rows in (4, 8, 16)],
+    "batch": [((8, 8, 8), rows) for rows in (4, 8)],
     "width": [((width, width, width), 4) for width in (4, 8)],
     "depth": [((8,) * (depth + 1), 4) for depth in (2, 4)],
 }
@@ -51,6 +56,7 @@ def model_bytes(sizes: Sequence[int], rows: int, itemsize: int) -> int:
 
 def peak_bytes(sizes: Sequence[int], rows: int, dtype: str) -> int:
     """The most that nnlite's second step holds, with all that it needs."""
+    contenders.nnlite((2, 2), 1, dtype, lr=0.01)(1)  # what is loaded or made once and for all
     tracemalloc.start()
     try:
         run = contenders.nnlite(sizes, rows, dtype, lr=0.01)
@@ -62,80 +68,102 @@ def peak_bytes(sizes: Sequence[int], rows: int, dtype: str) -> int:
         tracemalloc.stop()
 
 
-def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float]:
-    """The exponent of ``y = c x^exponent`` over the upper half of log x, and its standard error (NaN for two points).
+def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float | None]:
+    """The exponent of ``y = c x^exponent`` and its standard error (None for two points).
+
+    Points below the middle of log x do not count; the last two always do.
 
     >>> exponent, error = fit([1, 2, 4, 8, 16], [9, 9, 3 * 4**2, 3 * 8**2, 3 * 16**2])
     >>> round(exponent, 6), round(error, 6)
     (2.0, 0.0)
     """
     a, b = np.log(x), np.log(y)
-    upper = a >= (a[0] + a[-1]) / 2 - 1e-9
+    upper = a >= min((a[0] + a[-1]) / 2, a[-2])
     a, b = a[upper] - a[upper].mean(), b[upper] - b[upper].mean()
     exponent = a @ b / (a @ a)
     residual, freedom = b - exponent * a, len(a) - 2
-    return float(exponent), float(np.sqrt(residual @ residual / freedom / (a @ a))) if freedom else float("nan")
+    return float(exponent), float(np.sqrt(residual @ residual / freedom / (a @ a))) if freedom else None
+
+
+def measure(sweep: str, points: Sequence[Point], options: argparse.Namespace) -> dict[str, Any]:
+    """Time and memory at each point, and what they grow with."""
+    x = [rows if sweep == "batch" else parameters(sizes) for sizes, rows in points]
+    peak = [peak_bytes(sizes, rows, options.dtype) for sizes, rows in points]
+    model = [model_bytes(sizes, rows, np.dtype(options.dtype).itemsize) for sizes, rows in points]
+    times = []
+    for threads in options.threads:
+        for name in ["nnlite", *options.against]:
+            print(f"{sweep}, {name}, {threads} threads", file=sys.stderr)
+            if timings := timed(name, points, threads, options):
+                exponent, error = fit(x, [timing.median for timing in timings])
+                times.append({"contender": name, "threads": threads, "exponent": exponent, "error": error,
+                              "median": [timing.median for timing in timings],
+                              "seconds": [timing.seconds for timing in timings]})  # fmt: skip
+    exponent, error = fit(x, peak)
+    memory = {"exponent": exponent, "error": error, "peak_bytes": peak, "model_bytes": model}
+    return {"sweep": sweep, "in": "batch" if sweep == "batch" else "parameters", "x": x, "points": points,
+            "memory": memory, "times": times}  # fmt: skip
+
+
+def timed(name: str, points: Sequence[Point], threads: int, options: argparse.Namespace) -> list[Timing]:
+    """A timing of the contender at each point, in turn; none if it is not installed."""
+    with ExitStack() as stack:
+        workers = []
+        for sizes, rows in points:
+            step = {"sizes": sizes, "rows": rows, "dtype": options.dtype, "lr": 0.01}
+            try:
+                worker = Worker(f"contenders:{name.replace('-', '_')}", step, threads, options.blas)
+            except NotInstalledError as missing:
+                leave_out(str(missing))
+                return []
+            workers.append(stack.enter_context(closing(worker)))
+        return [Timing(name, own) for own in take_turns(workers, **turns(options))]
+
+
+def tables(results: Sequence[dict[str, Any]]) -> str:
+    """Every point, and below the exponents."""
+    rows = [("sweep", "layers", "parameters", "batch", "contender", "threads", "median us")]
+    sizes = [("sweep", "layers", "parameters", "batch", "peak MB", "peak / model")]
+    fits = [("exponent of", "in", "contender", "threads", "exponent", "standard error")]
+    for result in results:
+        names = [(result["sweep"], str(len(widths) - 1), f"{parameters(widths):,}", str(batch))
+                 for widths, batch in result["points"]]  # fmt: skip
+        memory = result["memory"]
+        for name, peak, model in zip(names, memory["peak_bytes"], memory["model_bytes"], strict=True):
+            sizes.append((*name, f"{peak / 1e6:,.3f}", f"{peak / model:.3f}"))
+        fits.append((f"memory, {result['sweep']}", result["in"], "nnlite", "", *shown(memory)))
+        for times in result["times"]:
+            who = times["contender"], str(times["threads"])
+            rows += [(*name, *who, f"{own * 1e6:,.1f}") for name, own in zip(names, times["median"], strict=True)]
+            fits.append((f"time, {result['sweep']}", result["in"], *who, *shown(times)))
+    return "\n\n".join(map(table, (rows, sizes, fits)))
+
+
+def shown(fitted: dict[str, Any]) -> tuple[str, str]:
+    return f"{fitted['exponent']:.3f}", "" if fitted["error"] is None else f"{fitted['error']:.3f}"
+
+
+def plot(path: Path, results: Sequence[dict[str, Any]]) -> None:
+    """Time against size, both as multiples of their first."""
+    with drawing(path, height=6) as axes:
+        for result in results:
+            x = np.divide(result["x"], result["x"][0])
+            for times in result["times"]:
+                label = f"{result['sweep']}, {times['contender']}, {times['threads']} threads"
+                axes.plot(x, np.divide(times["median"], times["median"][0]), ".-", label=label)
+        axes.axline((1, 1), (2, 2), color="black", linewidth=1, label="exponent 1")
+        axes.set(xscale="log", yscale="log", xlabel="batch or parameters / the first's", ylabel="time / the first's")
 
 
 def main() -> None:
     parser = arguments(__doc__, ("numpy", "torch", "torch-compile", "jax"))
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     options = parser.parse_args()
-    rows = [("sweep", "contender", "threads", "layers", "parameters", "batch", "median us", "peak MB", "peak / model")]
-    fits = [("exponent of", "contender", "threads", "in", "exponent", "standard error")]
-    results = []
-    for sweep, points in (TINY if options.tiny else SWEEPS).items():
-        x = [batch if sweep == "batch" else parameters(sizes) for sizes, batch in points]
-        against = "batch" if sweep == "batch" else "parameters"
-        model = [model_bytes(sizes, batch, np.dtype(options.dtype).itemsize) for sizes, batch in points]
-        peak = [peak_bytes(sizes, batch, options.dtype) for sizes, batch in points]
-        fits.append((f"memory, {sweep}", "nnlite", "any", against, *shown(fit(x, peak))))
-        results.append({"sweep": sweep, "in": against, "x": x, "peak_bytes": peak, "model_bytes": model, "times": []})
-        for threads in options.threads:
-            for name in ["nnlite", *options.against]:
-                print(f"{sweep}, {name}, {threads} threads", file=sys.stderr)
-                timings = time_points(name, points, threads, options)
-                if not timings:
-                    continue
-                seconds = [timing.median for timing in timings]
-                exponent = fit(x, seconds)
-                fits.append((f"time, {sweep}", name, str(threads), against, *shown(exponent)))
-                results[-1]["times"].append(
-                    {"contender": name, "threads": threads, "exponent": exponent, "seconds": [t.seconds for t in timings]}
-                )
-                for (sizes, batch), own, bytes_, ideal in zip(points, seconds, peak, model, strict=True):
-                    memory = (f"{bytes_ / 1e6:,.2f}", f"{bytes_ / ideal:.2f}") if name == "nnlite" else ("", "")
-                    rows.append((sweep, name, str(threads), str(len(sizes) - 1), f"{parameters(sizes):,}", str(batch),
-                                 f"{own * 1e6:,.1f}", *memory))  # fmt: skip
-    publish(options, f"{table(rows)}\n\n{table(fits)}", results)
+    sweeps = TINY if options.tiny else SWEEPS
+    results = [measure(sweep, points, options) for sweep, points in sweeps.items()]
+    publish(options, tables(results), results)
     if options.plot:
-        with drawing(options.plot, height=6) as axes:
-            for result in results:
-                for times in result["times"]:
-                    label = f"{result['sweep']}, {times['contender']}, {times['threads']} threads"
-                    middles = [float(np.median(own)) for own in times["seconds"]]
-                    axes.plot(np.divide(result["x"], result["x"][0]), np.divide(middles, middles[0]), ".-", label=label)
-            axes.axline((1, 1), slope=1, color="black", linewidth=1, label="exponent 1")
-            axes.set(xscale="log", yscale="log", xlabel="batch, or parameters / the smallest", ylabel="time / the first")
-
-
-def time_points(name: str, points: Sequence[tuple[Sequence[int], int]], threads: int, options) -> list[Timing]:
-    """A timing of the contender at each point, in turn; none if it is not installed."""
-    contender = f"contenders:{name.replace('-', '_')}"
-    with ExitStack() as stack:
-        try:
-            workers = [
-                stack.enter_context(closing(Worker(contender, step, threads, options.blas)))
-                for step in ({"sizes": sizes, "rows": rows, "dtype": options.dtype, "lr": 0.01} for sizes, rows in points)
-            ]
-        except NotInstalledError as missing:
-            leave_out(str(missing))
-            return []
-        return [Timing(name, own) for own in take_turns(workers, **turns(options))]
-
-
-def shown(fitted: tuple[float, float]) -> tuple[str, str]:
-    return f"{fitted[0]:.3f}", f"{fitted[1]:.3f}"
+        plot(options.plot, results)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ _BLOCK = 128  # rows that column_sum adds in one go
 _ONES = {dtype: np.ones(_BLOCK, dtype) for dtype in FLOATING}
 
 
+@np.errstate(over="ignore", under="ignore")
 def sigmoid(X: Array, out: Array | None = None) -> Array:
     """``1 / (1 + exp(-X))``, right to 4 ulp wherever that is a normal number; below, it is 0.
 
@@ -34,11 +35,10 @@ def sigmoid(X: Array, out: Array | None = None) -> Array:
     array([3.72007598e-44, 5.00000000e-01, 1.00000000e+00])
     """
     one = ONE[X.dtype]
-    with np.errstate(over="ignore", under="ignore"):
-        out = np.negative(X, out)
-        np.exp(out, out)
-        np.add(one, out, out)
-        return np.divide(one, out, out)
+    out = np.negative(X, out)
+    np.exp(out, out)
+    np.add(one, out, out)
+    return np.divide(one, out, out)
 
 
 def softplus(X: Array) -> Array:

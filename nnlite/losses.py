@@ -169,26 +169,36 @@ class BCELoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean(-(t log Y + (1 - t) log(1 - Y)))``."""
         self.Y, self.target = Y, t = self.check_pair(Y, target)
-        floor = _LOG_FLOOR[Y.dtype]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            _check_target(self, t)
-            log_Y, log_not_Y = np.maximum(np.log(Y), floor), np.maximum(np.log1p(-Y), floor)
-            J = self.reduce(_weighted(self, self.weight, (t - kernels.ONE[t.dtype]) * log_not_Y - t * log_Y))
-        if J != J if type(J) is float else np.isnan(J).any():  # NaN: the logarithm of a negative number, or Y was NaN
+        _check_target(self, t)
+        J = self.reduce(_weighted(self, self.weight, elementwise(_bce, Y, t)))
+        if _any_nan(J):  # the logarithm of a negative number, or Y was NaN
             _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dY = (Y - t) / (Y (1 - Y)) / n``."""
         scale = self.scale(dJ)
-        spread = self.Y * (kernels.ONE[self.Y.dtype] - self.Y)
-        dY: Array = (self.Y - self.target) / np.maximum(spread, _SPREAD_FLOOR[spread.dtype])
+        dY = elementwise(_bce_backward, self.Y, self.target)
         dY *= scale
         return _weighted(self, self.weight, dY)
 
     def extra_repr(self) -> str:
         """What differs from the defaults."""
         return _listing(super().extra_repr(), weight=self.weight)
+
+
+@np.errstate(divide="ignore", invalid="ignore")  # log 0 is -inf, and NaN is looked for
+def _bce(Y: Array, t: Array, out: Array | None = None) -> Array:
+    floor = _LOG_FLOOR[Y.dtype]
+    log_Y, log_not_Y = np.maximum(np.log(Y), floor), np.maximum(np.log1p(-Y), floor)
+    J: Array = np.subtract((t - kernels.ONE[t.dtype]) * log_not_Y, t * log_Y, out)
+    return J
+
+
+def _bce_backward(Y: Array, t: Array, out: Array | None = None) -> Array:
+    spread = Y * (kernels.ONE[Y.dtype] - Y)
+    dY: Array = np.divide(Y - t, np.maximum(spread, _SPREAD_FLOOR[Y.dtype]), out)
+    return dY
 
 
 class BCEWithLogitsLoss(Loss):
@@ -228,12 +238,12 @@ class BCEWithLogitsLoss(Loss):
         # pt = p t and q = (1 - t) + p t; without pos_weight they are t and 1.
         self.pt = t if self.pos_weight is None else _weighted(self, self.pos_weight, t)
         self.q = 1 if self.pos_weight is None else 1 - t + self.pt
+        _check_target(self, t)
         with np.errstate(invalid="ignore", under="ignore"):
-            _check_target(self, t)
             J = np.asarray((1 - t) * Z + self.q * kernels.softplus(-Z))
-            infinite = np.isinf(Z)
-            if infinite.any():  # 0 * inf above: the limit is 0 where the target agrees
-                J[infinite] = np.where(t == (Z > 0), 0, np.inf)[infinite]
+        infinite = np.isinf(Z)
+        if infinite.any():  # 0 * inf above: the limit is 0 where the target agrees
+            J[infinite] = np.where(t == (Z > 0), 0, np.inf)[infinite]
         return self.reduce(_weighted(self, self.weight, J))
 
     def backward(self, dJ: Any = 1.0) -> Array:
@@ -305,9 +315,10 @@ class CrossEntropyLoss(Loss):
         self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
         self.log_P = kernels.log_softmax(Z, axis)
         with np.errstate(invalid="ignore"):
-            terms = self.Q * self.log_P
-        terms[self.Q == 0] = 0  # also where the score is -inf
-        return self.reduce(-np.sum(terms, axis=axis), count)
+            J = self.reduce(-np.linalg.vecdot(self.Q, self.log_P, axis=axis), count)
+        if _any_nan(J):  # perhaps of 0 log 0, which is 0
+            J = self.reduce(-np.linalg.vecdot(self.Q, np.where(self.Q == 0, 0, self.log_P), axis=axis), count)
+        return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         """``dZ = (P sum(Q) - Q) / n``."""
@@ -328,24 +339,23 @@ class CrossEntropyLoss(Loss):
     def _distribution(self, Z: Array, target: Array) -> tuple[Array, float]:
         """Q, and what the mean divides by."""
         axis, classes = self.axis, Z.shape[self.axis]
-        weight = np.ones(classes, Z.dtype) if self.weight is None else self.weight.astype(Z.dtype)
-        if weight.shape != (classes,):
-            raise ShapeError(f"{self}: weight: expected shape ({classes},), one a class, got {weight.shape}")
-        along = [1] * Z.ndim
-        along[axis] = classes
-        weight = weight.reshape(along)
+        along = (*[1] * axis, classes, *[1] * (Z.ndim - axis - 1))
+        weight: Array = kernels.ONE[Z.dtype]
+        if self.weight is not None:
+            if self.weight.shape != (classes,):
+                raise ShapeError(f"{self}: weight: expected shape ({classes},), one a class, got {self.weight.shape}")
+            weight = self.weight.astype(Z.dtype).reshape(along)
         samples = Z.shape[:axis] + Z.shape[axis + 1 :]
 
         if target.shape == Z.shape:
             target = target.astype(Z.dtype, copy=False)
-            with np.errstate(invalid="ignore"):
-                _check_target(self, target)
+            _check_target(self, target)
             Q = weight * target
             count: float = math.prod(samples)
             counted: Any = True
         elif target.shape == samples:
             self._check_indices(target, classes)
-            target = np.expand_dims(target, axis)
+            target = target.reshape(*samples[:axis], 1, *samples[axis:])
             Q = weight * (target == np.arange(classes).reshape(along))
             counted = target != self.ignore_index
             Q *= counted
@@ -366,7 +376,7 @@ class CrossEntropyLoss(Loss):
                 f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; "
                 "pass target.astype(np.int64)"
             )
-        if target.size and (target.min() < 0 or target.max() >= classes):
+        if np.count_nonzero(target.view(f"u{target.itemsize}") >= classes):  # without its sign, -1 is a large number
             wrong = ((target < 0) | (target >= classes)) & (target != self.ignore_index)
             if wrong.any():
                 index = tuple(map(int, np.argwhere(wrong)[0]))
@@ -404,8 +414,12 @@ def _weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
         ) from None
 
 
+def _any_nan(J: Any) -> bool:
+    return J != J if type(J) is float else bool(np.isnan(J).any())
+
+
 def _check_target(loss: Loss, target: Array) -> None:
-    spread = target - target * target  # negative, or NaN, exactly where it is not a probability
+    spread = target * (kernels.ONE[target.dtype] - target)  # negative, or NaN, exactly where it is not a probability
     if np.count_nonzero(spread) and not spread.min() >= 0:
         _not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 

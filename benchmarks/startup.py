@@ -1,0 +1,143 @@
+"""What it costs to begin: the time of an import, the memory after it, and the size on disk.
+
+    python benchmarks/startup.py --against torch,jax,sklearn
+
+Each import runs in a fresh process, nnlite's and NumPy's and the peers' in turn; what NumPy takes is part of what the
+others take, since all import it. "process" is the whole life of a process that does nothing else. "memory" is what the
+process holds in RAM after the import (resident), "peak" the most that it has held. All are compared with NumPy.
+
+"own size" counts the files of the package, "with dependencies" also those of everything that its installation asks for
+on this machine; compiled bytecode is left out. An editable installation is measured as it would be installed.
+``--seconds`` means nothing here: a turn is one process.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from importlib import metadata, util
+from pathlib import Path
+
+from harness import DISTRIBUTIONS, Result, Timing, arguments, environment, leave_out, plot, publish, table, turns
+
+IMPORT = """
+import json, time
+start = time.perf_counter()
+try:
+    import {module}
+except ModuleNotFoundError as missing:
+    print(json.dumps(missing.name))
+    raise SystemExit
+seconds = time.perf_counter() - start
+try:
+    import resource
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with open("/proc/self/statm") as file:
+        memory = int(file.read().split()[1]) * resource.getpagesize()
+except (ImportError, OSError):
+    memory = peak = None
+print(json.dumps({{"import": seconds, "memory": memory, "peak": peak}}))
+"""
+KINDS = {"import": ("ms", 1e3), "process": ("ms", 1e3), "memory": ("MB", 1e-6), "peak": ("MB", 1e-6)}
+
+
+def begin(module: str, threads: int) -> dict[str, float] | str:
+    """One process that imports ``module``: seconds and bytes of each kind; or the name of the module it misses."""
+    # A user's Python keeps the bytecode that it compiled.
+    variables = {**environment(threads), "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, "-c", IMPORT.format(module=module)]
+    start = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=variables, check=True, text=True)
+    seconds = time.perf_counter() - start
+    answer = json.loads(done.stdout)
+    return {**answer, "process": seconds} if isinstance(answer, dict) else answer
+
+
+def sizes(module: str) -> tuple[int, int]:
+    """Bytes of the package's own files, and of these and all that it depends on."""
+    closure = {name: sum(map(os.path.getsize, files(name))) for name in dependencies(DISTRIBUTIONS.get(module, module))}
+    return next(iter(closure.values())), sum(closure.values())
+
+
+def dependencies(name: str, found: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The distribution and all that it needs and that is installed; extras are not needed."""
+    if name in found:
+        return found
+    try:
+        requirements = metadata.requires(name) or []
+    except metadata.PackageNotFoundError:  # not needed on this machine
+        return found
+    found += (name,)
+    for requirement in requirements:
+        if "extra ==" not in requirement:
+            found = dependencies(re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-"), found)
+    return found
+
+
+def files(name: str) -> Iterator[Path]:
+    """The distribution's files, bytecode left out."""
+    if name == "nnlite":  # whose editable installation lists none of them
+        (folder,) = util.find_spec(name).submodule_search_locations
+        found = Path(folder).rglob("*")
+    else:
+        found = (Path(file.locate()) for file in metadata.files(name) or [])
+    return (path for path in found if path.is_file() and path.suffix != ".pyc")
+
+
+def measure(modules: list[str], threads: int, options: argparse.Namespace) -> dict[str, list[Timing]]:
+    """For each kind the values of each module, one a round; NumPy's first."""
+    runs: dict[str, list[dict[str, float]]] = {}
+    for module in modules:
+        first = begin(module, threads)  # compiles bytecode and fills the disk cache
+        if isinstance(first, dict):
+            runs[module] = []
+        else:
+            leave_out(DISTRIBUTIONS.get(first, first))
+    how = turns(options)
+    for _ in range(how["rounds"]):
+        for module, own in runs.items():
+            time.sleep(how["pause"])
+            own.append(begin(module, threads))
+    return {
+        kind: [Timing(module, tuple(run[kind] for run in own)) for module, own in runs.items()]
+        for kind in KINDS
+        if all(run[kind] for own in runs.values() for run in own)
+    }
+
+
+def main() -> None:
+    options = arguments(__doc__, ("torch", "jax", "sklearn", "scipy")).parse_args()
+    results = [
+        Result(kind, threads, timings)
+        for threads in options.threads
+        for kind, timings in measure(["numpy", "nnlite", *options.against], threads, options).items()
+    ]
+    disk = {timing.name: sizes(timing.name) for timing in results[0].timings}
+
+    rows = [("what", "threads", "package", "median", "min", "its value / NumPy's: median (quartiles)")]
+    for result in results:
+        unit, factor = KINDS[result.step]
+        for own in result.timings:
+            low, middle, high = result.timings[0].ratios(own)
+            rows.append(
+                (result.step, str(result.threads), own.name, f"{own.median * factor:,.1f} {unit}",
+                 f"{own.minimum * factor:,.1f} {unit}", f"{middle:.2f} ({low:.2f} to {high:.2f})")
+            )  # fmt: skip
+    size_rows = [("package", "own size", "with dependencies")]
+    size_rows += [(name, *(f"{size / 1e6:,.2f} MB" for size in both)) for name, both in disk.items()]
+    runs = [
+        {"what": result.step, "threads": result.threads, "values": {own.name: own.seconds for own in result.timings}}
+        for result in results
+    ]
+    record = {"runs": runs, "disk": {name: {"own": own, "whole": whole} for name, (own, whole) in disk.items()}}
+    publish(options, f"{table(rows)}\n\n{table(size_rows)}", record)
+    if options.plot:
+        plot(options.plot, results, says="cost of the package / cost of NumPy")
+
+
+if __name__ == "__main__":
+    main()
