@@ -1,7 +1,7 @@
 """The floor of each layer: the shortest chain of NumPy calls that computes it, into arrays made beforehand.
 
-Nothing is checked, nothing is allocated, nothing is kept safe from overflow beyond what the inputs here need. Each
-function takes a layer's inputs and returns its forward and its backward; backward uses what forward left.
+Nothing is checked and nothing is allocated; the formulas are safe from overflow, but take no care of NaN or infinity.
+Each function takes a layer's inputs and returns its forward and its backward; backward uses what forward left.
 """
 
 from collections.abc import Callable

@@ -78,7 +78,7 @@ def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float | None]:
     (2.0, 0.0)
     """
     a, b = np.log(x), np.log(y)
-    upper = a >= min((a[0] + a[-1]) / 2, a[-2])
+    upper = a >= min((a[0] + a[-1]) / 2, a[-2]) - 1e-9
     a, b = a[upper] - a[upper].mean(), b[upper] - b[upper].mean()
     exponent = a @ b / (a @ a)
     residual, freedom = b - exponent * a, len(a) - 2

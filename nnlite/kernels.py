@@ -74,6 +74,17 @@ def log_softmax(X: Array, axis: int) -> Array:
         return Y
 
 
+@np.errstate(invalid="ignore")
+def inner(A: Array, B: Array, axis: int) -> Array:
+    """``sum(A * B)`` along ``axis``.
+
+    >>> inner(np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]]), axis=1)
+    array([50.])
+    """
+    result: Array = np.vecdot(A, B, axis=axis)  # type: ignore[call-overload] # NumPy's stub knows of no axis
+    return result
+
+
 def column_sum(Y: Array, out: Array) -> None:
     """``out = sum over the rows of Y``, with Y of shape (N, M) and ``out`` of shape (M,).
 

@@ -4,7 +4,6 @@
 With ``reduction="none"`` J is an array and dJ one of its shape.
 """
 
-import math
 import operator
 from typing import Any, NoReturn
 
@@ -314,10 +313,9 @@ class CrossEntropyLoss(Loss):
         self.axis = axis = 0 if Z.ndim == 1 else 1
         self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
         self.log_P = kernels.log_softmax(Z, axis)
-        with np.errstate(invalid="ignore"):
-            J = self.reduce(-np.linalg.vecdot(self.Q, self.log_P, axis=axis), count)
+        J = self.reduce(-kernels.inner(self.Q, self.log_P, axis), count)
         if _any_nan(J):  # perhaps of 0 log 0, which is 0
-            J = self.reduce(-np.linalg.vecdot(self.Q, np.where(self.Q == 0, 0, self.log_P), axis=axis), count)
+            J = self.reduce(-kernels.inner(self.Q, np.where(self.Q == 0, 0, self.log_P), axis), count)
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
@@ -336,8 +334,8 @@ class CrossEntropyLoss(Loss):
         smoothing = self.label_smoothing or None
         return _listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
 
-    def _distribution(self, Z: Array, target: Array) -> tuple[Array, float]:
-        """Q, and what the mean divides by."""
+    def _distribution(self, Z: Array, target: Array) -> tuple[Array, float | None]:
+        """Q, and what the mean divides by if that is not the number of samples."""
         axis, classes = self.axis, Z.shape[self.axis]
         along = (*[1] * axis, classes, *[1] * (Z.ndim - axis - 1))
         weight: Array = kernels.ONE[Z.dtype]
@@ -351,7 +349,7 @@ class CrossEntropyLoss(Loss):
             target = target.astype(Z.dtype, copy=False)
             _check_target(self, target)
             Q = weight * target
-            count: float = math.prod(samples)
+            count = None  # one a sample, as the mean has it
             counted: Any = True
         elif target.shape == samples:
             self._check_indices(target, classes)

@@ -179,3 +179,21 @@ def test_flatten_refuses_axes_that_are_not_there_or_out_of_order():
         nn.ShapeError, match=r"^Flatten\(start_dim=2, end_dim=1\): axis 2 comes after axis 1 in X of shape \(2, 3, 4\)"
     ):
         nn.Flatten(2, 1).forward(np.zeros((2, 3, 4)))
+
+
+def test_relu_of_every_floating_dtype_by_hand():
+    for dtype in (np.float16, np.float32, np.float64, np.longdouble):
+        layer = nn.ReLU()
+        np.testing.assert_array_equal(layer.forward(np.array([-2, 0, 1, 3], dtype)), [0, 0, 1, 3])
+        dX = layer.backward(np.array([5, np.inf, -6, np.inf], dtype))
+        np.testing.assert_array_equal(dX, [0, 0, -6, np.inf])
+        assert dX.dtype == dtype
+
+
+def test_what_vanishes_is_no_error_where_every_floating_point_error_is_one():
+    scores = np.array([[0.0, -1000.0]])
+    with np.errstate(all="raise"):
+        for layer in (nn.Softmax(), nn.LogSoftmax()):
+            layer.forward(scores)
+            layer.backward(np.array([[1.0, 2.0]]))
+        np.testing.assert_array_equal(nn.Sigmoid().forward(np.array([-1000.0, 1000.0])), [0, 1])

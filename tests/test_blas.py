@@ -195,3 +195,26 @@ def test_the_environment_chooses(value, code):
     run = subprocess.run(program, env={"NNLITE_BLAS": value}, capture_output=True, text=True, check=False)
     assert run.returncode == code
     assert ("set_blas: expected 'numpy' or 'mkl', got 'cblas'" in run.stderr) == bool(code)
+
+
+def test_a_transpose_is_passed_on_and_not_copied(monkeypatch):
+    A = numbers((70, 80))
+    assert blas._layout(A)[0] is A
+    assert blas._layout(A)[1:] == (blas._AS_IT_IS, 80)
+    assert np.shares_memory(blas._layout(A.T)[0], A)
+    assert blas._layout(A.T)[1:] == (blas._TRANSPOSED, 80)
+
+
+@pytest.mark.parametrize("name", ["libmkl_rt.so.3", "libmkl_rt.3.dylib", "mkl_rt.3.dll"])
+def test_the_library_is_found_among_the_wheels_files(monkeypatch, name):
+    class File:
+        def __init__(self, name):
+            self.name = name
+
+        def locate(self):
+            return f"there/{self.name}"
+
+    wheels = {"mkl": [File("METADATA"), File("libmkl_core.so.3"), File(name)]}
+    monkeypatch.setattr(metadata, "files", wheels.__getitem__)
+    monkeypatch.setattr(ctypes, "CDLL", lambda path: f"loaded {path}")
+    assert blas._load() == f"loaded there/{name}"

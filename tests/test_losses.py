@@ -1,6 +1,7 @@
 """Losses: the promised values, closed forms, the reductions, and what they refuse."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -562,3 +563,42 @@ def test_repr_shows_what_differs_from_the_defaults():
     loss = nn.CrossEntropyLoss(weight=[1, 2], ignore_index=0, label_smoothing=0.1)
     assert repr(loss) == "CrossEntropyLoss(weight=[1.0, 2.0], ignore_index=0, label_smoothing=0.1)"
     assert repr(nn.CrossEntropyLoss()) == "CrossEntropyLoss()"
+
+
+def test_repr_has_the_reduction_before_the_weights():
+    assert repr(nn.BCEWithLogitsLoss(reduction="sum", weight=2)) == "BCEWithLogitsLoss(reduction='sum', weight=2.0)"
+    assert repr(nn.CrossEntropyLoss(reduction="none", weight=[1])) == "CrossEntropyLoss(reduction='none', weight=[1.0])"
+
+
+@pytest.mark.parametrize("index", [1.5, "1", None])
+def test_an_ignore_index_that_is_not_whole_is_an_error(index):
+    expected = f"CrossEntropyLoss: ignore_index: expected a whole number, got {index!r}"
+    with pytest.raises(TypeError, match=f"^{re.escape(expected)}$"):
+        nn.CrossEntropyLoss(ignore_index=index)
+
+
+def test_a_class_probability_that_is_none_is_an_error_that_names_the_loss():
+    with pytest.raises(ValueError, match=r"^CrossEntropyLoss\(\): expected each target from 0 to 1, got 2.0 at index"):
+        nn.CrossEntropyLoss().forward(np.zeros((1, 2)), np.array([[0.5, 2.0]]))
+
+
+def test_class_indices_of_every_whole_number_dtype_are_checked():
+    Z = np.zeros((2, 3))
+    for dtype in (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64):
+        assert nn.CrossEntropyLoss().forward(Z, np.array([0, 2], dtype)) == pytest.approx(np.log(3))
+        with pytest.raises(ValueError, match=r"expected class indices from 0 to 2, got 3 at \(1,\)"):
+            nn.CrossEntropyLoss().forward(Z, np.array([0, 3], dtype))
+    for dtype in (np.int8, np.int64):
+        with pytest.raises(ValueError, match=r"expected class indices from 0 to 2, got -1 at \(0,\)"):
+            nn.CrossEntropyLoss().forward(Z, np.array([-1, 2], dtype))
+
+
+def test_what_vanishes_is_no_error_where_every_floating_point_error_is_one():
+    scores = np.array([[0.0, -800.0, 1e4, -1e4]])
+    with np.errstate(all="raise"):
+        loss = nn.CrossEntropyLoss()
+        assert loss.forward(scores, np.array([2])) == 0
+        np.testing.assert_array_equal(loss.backward(), [[0, 0, 0, 0]])
+        loss = nn.BCEWithLogitsLoss()
+        assert loss.forward(scores, (scores > 0).astype(float)) == pytest.approx(np.log(2) / 4)
+        np.testing.assert_array_equal(loss.backward(), [[0.125, 0, 0, 0]])

@@ -1,0 +1,280 @@
+"""The benchmarks run, with or without the peers, and their instrument does what it says. No time is asserted."""
+
+import doctest
+import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+FILES = {path.stem for path in BENCHMARKS.glob("*.py")}
+PEERS = ("torch", "jax", "sklearn")
+
+
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+
+@pytest.fixture
+def harness(monkeypatch):
+    return importlib.import_module("harness")
+
+
+# --------------------------------------------------------------------------------------- every benchmark runs
+
+
+def run(name, folder, *arguments):
+    """What the benchmark writes into its JSON, prints and says on stderr, where no peer is installed."""
+    hidden = folder / "hidden"
+    hidden.mkdir()
+    for peer in PEERS:
+        (hidden / f"{peer}.py").write_text(f"raise ModuleNotFoundError('hidden', name={peer!r})")
+    environment = {**os.environ, "PYTHONPATH": str(hidden), "PYTHONWARNINGS": "error"}
+    file = folder / "out.json"
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--tiny", "--json", str(file), *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    record = json.loads(file.read_text(), parse_constant=pytest.fail)  # no NaN
+    assert record["machine"]["numpy"] == np.__version__
+    assert {"processor", "cores", "system", "python", "blas", "numpy", "torch", "jax"} <= set(record["machine"])
+    assert record["options"]["tiny"] == "True"
+    return record["results"], done.stdout, done.stderr
+
+
+def check_results(results, contenders):
+    for result in results:
+        assert [timing["name"] for timing in result["timings"]] == contenders
+        assert all(seconds > 0 for timing in result["timings"] for seconds in timing["seconds"])
+        assert result["threads"] == 1
+        assert result["work"] > 0
+        assert result["unit"] in ("FLOP", "B")
+    return [result["step"] for result in results]
+
+
+def test_the_benchmarks_are_these():
+    programs = {"backward", "inference", "scaling", "startup", "training_step"}
+    assert programs | {"contenders", "floors", "harness", "passes"} == FILES
+
+
+def test_training_step(tmp_path):
+    peers = "fit,numpy,torch,torch-compile,jax,sklearn"
+    results, out, err = run("training_step", tmp_path, "--against", peers, "--plot", str(tmp_path / "out.png"))
+    assert check_results(results, ["nnlite", "fit", "numpy"]) == ["30-16-8-1, batch 32, float32"]
+    assert [line for line in err.splitlines() if "left out" in line] == [
+        f"left out: {package} is not installed (extra: bench)" for package in ("torch", "jax", "scikit-learn")
+    ]
+    assert "its time / nnlite's" in out
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_backward(tmp_path):
+    results, out, err = run("backward", tmp_path, "--against", "numpy,torch")
+    steps = ["Linear 32 x 30 x 16 backward, float32", "Tanh 8 x 64 backward, float32"]
+    assert check_results(results, ["nnlite", "numpy"]) == steps
+    assert [result["work"] for result in results] == [4 * 32 * 30 * 16 + 32 * 16, 3 * 512 * 4]
+    assert "GFLOP/s" in out
+    assert "GB/s" in out
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_inference(tmp_path):
+    results, _, err = run("inference", tmp_path, "--against", "numpy,torch,sklearn")
+    assert check_results(results, ["nnlite", "numpy"]) == ["20-64-64-1, 1 rows, float32"]
+    assert results[0]["work"] == 2 * (20 * 64 + 64 * 64 + 64)
+    assert err.count("left out") == 2
+
+
+def test_scaling(tmp_path):
+    results, out, err = run("scaling", tmp_path, "--against", "torch")
+    assert [(result["sweep"], result["in"]) for result in results] == [
+        ("batch", "batch"), ("width", "parameters"), ("depth", "parameters"),
+    ]  # fmt: skip
+    assert results[0]["x"] == [4, 8]
+    assert results[1]["x"] == [2 * (4 * 4 + 4), 2 * (8 * 8 + 8)]
+    for result in results:
+        (times,) = result["times"]
+        assert times["contender"] == "nnlite"
+        assert len(times["median"]) == len(result["memory"]["peak_bytes"]) == len(result["points"]) == 2
+        assert all(peak > model > 0 for peak, model in zip(*list(result["memory"].values())[2:], strict=True))
+    assert "standard error" in out
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_startup(tmp_path):
+    results, out, err = run("startup", tmp_path, "--against", "torch")
+    for entry in results["runs"]:
+        assert list(entry["values"]) == ["numpy", "nnlite"]
+        assert all(value > 0 for values in entry["values"].values() for value in values)
+    assert {entry["what"] for entry in results["runs"]} >= {"import", "process"}
+    numpy, nnlite = results["disk"]["numpy"], results["disk"]["nnlite"]
+    assert numpy["own"] == numpy["whole"] > 1e6  # NumPy needs nothing
+    assert nnlite["whole"] > nnlite["own"] + numpy["own"]
+    assert "with dependencies" in out
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_an_unknown_peer_is_refused_before_anything_runs(harness, capsys):
+    parser = harness.arguments("", ("numpy", "torch"), default=["numpy"])
+    assert parser.parse_args([]).against == ["numpy"]
+    assert parser.parse_args(["--against", "torch,numpy"]).against == ["torch", "numpy"]
+    assert parser.parse_args(["--against", ""]).against == []
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--against", "numpi"])
+    assert "unknown numpi; the peers are numpy, torch" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------------------- the floors
+
+
+@pytest.mark.parametrize("way", ["forward", "backward"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_floor_of_every_layer_computes_what_nnlite_does(way, dtype):
+    backward, harness, passes = map(importlib.import_module, ("backward", "harness", "passes"))
+    for layer in backward.LAYERS:
+        shape = (48, 30, 16) if layer == "Linear" else (16, 64)
+        runs = passes.nnlite(layer, shape, dtype, way), passes.numpy(layer, shape, dtype, way)
+        values = [run(2) for run in runs]
+        own, floor = (list(map(np.asarray, value if isinstance(value, tuple) else (value,))) for value in values)
+        assert harness.difference(own, floor) <= backward.AGREE[dtype], layer
+        assert len(own) == (3 if layer == "Linear" and way == "backward" else 1)
+
+
+# ------------------------------------------------------------------------------------------- the instrument
+
+
+@pytest.mark.parametrize("name", ["harness", "scaling"])
+def test_its_examples(name):
+    found = doctest.testmod(importlib.import_module(name))
+    assert found.attempted > 0
+    assert found.failed == 0
+
+
+def test_ratios_are_taken_within_a_round(harness):
+    # The third round was slow for both, which no ratio must show: 6/3, 8/4, 60/20, 5/2, 4/1 are 2, 2, 2.5, 3, 4 sorted.
+    own, theirs = harness.Timing("own", (3.0, 4.0, 20.0, 2.0, 1.0)), harness.Timing("peer", (6.0, 8.0, 60.0, 5.0, 4.0))
+    assert own.ratios(theirs) == (2.0, 2.5, 3.0)
+    assert (own.median, own.minimum) == (3.0, 1.0)
+
+
+def test_columns_of_a_table_stand_below_each_other(harness):
+    assert harness.table([("step", "us"), ("forward", "10.0"), ("a", "2.5")]) == (
+        "step       us\n" "forward  10.0\n" "a         2.5"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "others", "expected"),
+    [
+        ([3.0], [4.0], 0.25),
+        ([[1.0, 2.0], [0.0, 5.0]], [[1.0, 2.0], [0.0, 10.0]], 0.5),
+        ([[0.0]], [[0.0]], 0.0),
+        ([[1.0, 2.0]], [[1.0]], math.inf),
+        ([1.0], [1.0, 1.0], math.inf),
+        ([math.nan, 1.0], [1.0, 1.0], math.nan),
+        ([1.0, math.nan], [1.0, 1.0], math.nan),
+    ],
+)
+def test_difference_is_the_largest_as_a_share_of_the_largest(values, others, expected, harness):
+    apart = harness.difference(list(map(np.array, values)), list(map(np.array, others)))
+    assert apart == pytest.approx(expected, nan_ok=True)
+
+
+CONTENDERS = """
+from contenders import repeated
+
+def first(delay): return repeated(lambda: 1.0)
+def close(delay): return repeated(lambda: 1.00009)
+def far(delay): return repeated(lambda: 1.0002)
+def lost(delay): return repeated(lambda: float("nan"))
+def loud(delay):
+    print("hello")
+    return repeated(lambda: 1.0)
+def slow(delay):
+    import time
+    return repeated(lambda: time.sleep(delay) or 1.0)
+def absent(delay): import not_installed_anywhere
+"""
+
+
+@pytest.fixture
+def race(harness, tmp_path, monkeypatch):
+    """A race of contenders of CONTENDERS."""
+    (tmp_path / "some.py").write_text(CONTENDERS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    harness.leave_out.cache_clear()
+
+    def race(*names):
+        names = [f"some:{name}" for name in names]
+        return harness.race(names, {"delay": 0.001}, threads=1, agree=1e-4, **{**harness.TINY, "rounds": 3})
+
+    return race
+
+
+def test_contenders_that_agree_are_timed_once_a_round(race):
+    first, close, loud, slow = race("first", "close", "loud", "slow")
+    assert [timing.name for timing in (first, close, loud, slow)] == ["first", "close", "loud", "slow"]
+    assert len(first.seconds) == len(slow.seconds) == 3
+    assert slow.minimum >= 0.001  # seconds of a step, and not of a turn of five
+
+
+@pytest.mark.parametrize("name", ["far", "lost"])
+def test_contenders_that_disagree_are_refused(name, race, harness):
+    with pytest.raises(harness.DisagreementError, match=f"after 20 steps {name} is .* away from first, .* 1e-04"):
+        race("first", name)
+
+
+def test_a_missing_package_is_named_and_its_contender_left_out(race, capfd):
+    assert [timing.name for timing in race("first", "absent", "close")] == ["first", "close"]
+    race("first", "absent")
+    assert capfd.readouterr().err == "left out: not_installed_anywhere is not installed (extra: bench)\n"  # once
+
+
+def test_the_first_contender_is_not_left_out(race, harness):
+    with pytest.raises(harness.NotInstalledError, match="not_installed_anywhere"):
+        race("absent", "first")
+
+
+def test_a_worker_has_the_threads_and_the_cores_that_it_is_given(harness):
+    variables = harness.environment(2, "mkl")
+    names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NNLITE_BLAS"
+    assert [variables[name] for name in names] == ["2", "2", "2", "mkl"]
+
+
+def test_a_plot_or_a_file_that_cannot_be_written_is_refused_at_once(harness, tmp_path, monkeypatch, capsys):
+    parser = harness.arguments("", ("torch",))
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--json", str(tmp_path / "missing" / "out.json")])
+    monkeypatch.setattr(harness.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--plot", str(tmp_path / "out.png")])
+    err = capsys.readouterr().err
+    assert "missing" in err
+    assert "matplotlib is not installed (extra: plot)" in err
+
+
+# ------------------------------------------------------------------------------------------------ exponents
+
+
+def test_the_exponent_is_that_of_the_upper_half_with_the_error_of_a_fitted_slope():
+    # In log2: x = 0 1 2 | 3 4 5 6 and above the middle y = 0 2 2 4, a slope of 1.2 with residuals -0.2 0.6 -0.6 0.2:
+    # error = sqrt(0.8 / (4 - 2) / (2.25 + 0.25 + 0.25 + 2.25)).
+    scaling = importlib.import_module("scaling")
+    exponent, error = scaling.fit([1, 2, 4, 8, 16, 32, 64], [99, 99, 99, 1, 4, 4, 16])
+    assert exponent == pytest.approx(1.2)
+    assert error == pytest.approx(math.sqrt(0.08))
+    assert scaling.fit([1, 100, 101], [7, 1, 1.01]) == (pytest.approx(1), None)
+
+
+def test_sweeps_go_by_half_octaves():
+    scaling = importlib.import_module("scaling")
+    assert scaling.octaves(2, 16) == [2, 3, 4, 6, 8, 12, 16]
+    assert scaling.parameters((3, 4, 2)) == 3 * 4 + 4 + 4 * 2 + 2
+    assert scaling.model_bytes((3, 4, 2), rows=10, itemsize=8) == 8 * (2 * 26 + 10 * (3 + 4 + 2))
