@@ -36,7 +36,7 @@ def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
     """
     if 1 < arrays[0].size < LARGE:  # ufuncs make a scalar, which is no ``out``, of an array without axes
         return formula(*arrays)
-    out = np.empty_like(arrays[0], order="C")
+    out = np.empty_like(arrays[0])
     in_blocks(formula, *arrays, out)
     return out
 

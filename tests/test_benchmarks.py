@@ -7,7 +7,9 @@ import math
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def on_the_path(monkeypatch):
 
 
 @pytest.fixture
-def harness(monkeypatch):
+def harness():
     return importlib.import_module("harness")
 
 
@@ -188,19 +190,20 @@ def test_difference_is_the_largest_as_a_share_of_the_largest(values, others, exp
 
 
 CONTENDERS = """
+import os
 from contenders import repeated
 
-def first(delay): return repeated(lambda: 1.0)
-def close(delay): return repeated(lambda: 1.00009)
-def far(delay): return repeated(lambda: 1.0002)
-def lost(delay): return repeated(lambda: float("nan"))
-def loud(delay):
+def first(): return repeated(lambda: 1.0)
+def close(): return repeated(lambda: 1.00009)
+def far(): return repeated(lambda: 1.0002)
+def lost(): return repeated(lambda: float("nan"))
+def loud():
     print("hello")
     return repeated(lambda: 1.0)
-def slow(delay):
-    import time
-    return repeated(lambda: time.sleep(delay) or 1.0)
-def absent(delay): import not_installed_anywhere
+def absent(): import not_installed_anywhere
+def threads():
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    return repeated(lambda: (float(os.environ["OPENBLAS_NUM_THREADS"]), float(cores)))
 """
 
 
@@ -213,16 +216,15 @@ def race(harness, tmp_path, monkeypatch):
 
     def race(*names):
         names = [f"some:{name}" for name in names]
-        return harness.race(names, {"delay": 0.001}, threads=1, agree=1e-4, **{**harness.TINY, "rounds": 3})
+        return harness.race(names, {}, threads=1, agree=1e-4, **{**harness.TINY, "rounds": 3})
 
     return race
 
 
 def test_contenders_that_agree_are_timed_once_a_round(race):
-    first, close, loud, slow = race("first", "close", "loud", "slow")
-    assert [timing.name for timing in (first, close, loud, slow)] == ["first", "close", "loud", "slow"]
-    assert len(first.seconds) == len(slow.seconds) == 3
-    assert slow.minimum >= 0.001  # seconds of a step, and not of a turn of five
+    timings = race("first", "close", "loud")
+    assert [timing.name for timing in timings] == ["first", "close", "loud"]
+    assert [len(timing.seconds) for timing in timings] == [3, 3, 3]
 
 
 @pytest.mark.parametrize("name", ["far", "lost"])
@@ -242,7 +244,28 @@ def test_the_first_contender_is_not_left_out(race, harness):
         race("absent", "first")
 
 
-def test_a_worker_has_the_threads_and_the_cores_that_it_is_given(harness):
+def test_contenders_take_turns_with_a_warm_up_and_a_pause_before_each(harness, monkeypatch):
+    log = []
+    monkeypatch.setattr(harness.time, "sleep", lambda seconds: log.append(("pause", seconds)))
+
+    def contender(name, cost):
+        return SimpleNamespace(seconds=lambda steps: log.append((name, steps)) or cost)
+
+    taken = harness.take_turns([contender("A", 0.01), contender("B", 0.25)], rounds=2, seconds=1.0, pause=0.5)
+    assert taken == [(0.01, 0.01), (0.25, 0.25)]
+    turns = [("pause", 0.5), ("A", 10), ("A", 100), ("pause", 0.5), ("B", 1), ("B", 4)]
+    assert log == [("A", 3), ("B", 3), *turns, *turns]
+
+
+def test_a_time_is_that_of_one_step(harness):
+    worker = object.__new__(harness.Worker)
+    worker._ask = {3: 6.0}.get
+    assert worker.seconds(3) == 2.0
+
+
+def test_a_worker_has_the_threads_and_the_cores_that_it_is_given(race, harness):
+    with closing(harness.Worker("some:threads", {}, 1)) as worker:
+        assert list(map(float, worker.value(1))) == [1.0, 1.0]
     variables = harness.environment(2, "mkl")
     names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NNLITE_BLAS"
     assert [variables[name] for name in names] == ["2", "2", "2", "mkl"]

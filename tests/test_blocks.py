@@ -140,3 +140,11 @@ if not child:
 assert os.waitpid(child, 0)[1] == 0
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_in_place_a_large_array_of_any_layout_is_worked_on_itself(threads):
+    A = np.zeros((600, 1000))
+    blocks.in_blocks(lambda A: np.add(A, 1, A), A.T)
+    blocks.in_blocks(lambda A: np.add(A, 1, A), A[:, ::2])
+    assert (A[:, ::2] == 2).all()
+    assert (A[:, 1::2] == 1).all()

@@ -254,3 +254,13 @@ def test_an_error_inside_a_model_names_the_place():
 def test_repr_shows_what_differs_from_the_defaults():
     assert repr(nn.Linear(3, 2)) == "Linear(3 -> 2)"
     assert repr(nn.Linear(3, 2, bias=False, dtype=np.float64)) == "Linear(3 -> 2, bias=False, dtype=float64)"
+
+
+def test_weights_that_lie_the_other_way_round_in_memory_make_no_difference():
+    def turned(shape, *, dtype, rng):
+        return np.asfortranarray(np.arange(6.0).reshape(shape), dtype)
+
+    layer = nn.Linear(3, 2, weight_init=turned, dtype=np.float64)
+    np.testing.assert_array_equal(layer.forward([[1.0, 10.0, 100.0]]), [[420, 531]])
+    np.testing.assert_array_equal(layer.backward([[1.0, -1.0]]), [[-1, -1, -1]])
+    np.testing.assert_array_equal(layer.dW, [[1, -1], [10, -10], [100, -100]])
