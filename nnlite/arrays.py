@@ -23,6 +23,8 @@ def as_array(values: Any, name: str) -> Array:
     >>> as_array([1, 2], "X")
     array([1, 2])
     """
+    if type(values) is np.ndarray and values.dtype.kind in "fiub":
+        return values
     argument = name.split(": ")[-1]  # without the layer
     if isinstance(values, np.matrix):
         raise TypeError(f"{name}: expected an ndarray, got np.matrix; pass np.asarray({argument})")

@@ -2,8 +2,8 @@
 
 NumPy makes one pass over memory for each operation. On arrays larger than the cache these passes are what takes the
 time, so a formula of several operations is worked out on one block after another, each small enough to stay in the
-cache, and several threads share the blocks: NumPy lets go of Python's lock while it computes. Below 2^18 elements
-threads never pay; blocks smaller than 2^16 make them fight for the lock.
+cache. Several threads share the blocks of a large array: NumPy lets go of Python's lock while it computes. Below 2^18
+elements threads never pay; blocks smaller than 2^16 make them fight for the lock.
 """
 
 import os
@@ -19,8 +19,8 @@ from nnlite.arrays import Array
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-LARGE = 2**18  # elements
-BLOCK = 2**16
+BLOCK = 2**16  # elements
+LARGE = 2**18  # from here on in several threads
 
 
 def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
@@ -34,7 +34,7 @@ def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
     >>> elementwise(np.add, np.array([1.0, 2.0]), np.array([10.0, 20.0]))
     array([11., 22.])
     """
-    if 1 < arrays[0].size < LARGE:  # ufuncs make a scalar, which is no ``out``, of an array without axes
+    if 1 < arrays[0].size <= BLOCK:  # ufuncs make a scalar, which is no ``out``, of an array without axes
         return formula(*arrays)
     out = np.empty_like(arrays[0])
     in_blocks(formula, *arrays, out)
@@ -42,7 +42,7 @@ def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
 
 
 def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
-    """Call ``function`` with the arrays, or, if they are large, with one block after another of each.
+    """Call ``function`` with the arrays, or, if they are larger than a block, with one block after another of each.
 
     It must work elementwise, and write its result into one of them.
 
@@ -52,11 +52,11 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
     array([1., 1., 1.])
     """
     size = arrays[0].size
-    if size < LARGE or not all(array.flags.c_contiguous for array in arrays):
+    if size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
         function(*arrays)
         return
     flat = [array.reshape(-1) for array in arrays]
-    threads = _threads()
+    threads = _threads() if size >= LARGE else 1
 
     def share(first: int) -> None:
         for start in range(first * BLOCK, size, threads * BLOCK):

@@ -344,7 +344,7 @@ class CrossEntropyLoss(Loss):
         classes, *samples = Z.shape
         shape = (*samples[: self.axis], classes, *samples[self.axis :])  # of the scores as they came
         along = (classes, *[1] * len(samples))
-        weight: Array = kernels.ONE[Z.dtype]
+        weight: Any = 1.0
         if self.weight is not None:
             if self.weight.shape != (classes,):
                 raise ShapeError(f"{self}: weight: expected shape ({classes},), one a class, got {self.weight.shape}")
@@ -355,13 +355,12 @@ class CrossEntropyLoss(Loss):
         if target.shape == shape:
             target = target.astype(Z.dtype, copy=False)
             _check_target(self, target)
-            Q = weight * target.swapaxes(0, self.axis)
+            Q = target.swapaxes(0, self.axis) * weight
         elif target.shape == tuple(samples):
             counted = self._check_indices(target, classes)
-            Q = weight * (target == np.arange(classes).reshape(along))
-            if counted is not True:
-                Q *= counted
+            Q = (target == np.arange(classes).reshape(along)).astype(Z.dtype)
             if counted is not True or self.weight is not None:
+                Q *= weight * counted
                 count = float(np.add.reduce(Q, axis=None))
         else:
             cure = "; pass target[..., 0]" if target.shape == (*samples, 1) else ""

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 import nnlite as nn
 from nnlite import blocks
 
-SIZES = [0, 1, 2, blocks.LARGE - 1, blocks.LARGE, blocks.LARGE + 1, 5 * blocks.BLOCK, 5 * blocks.BLOCK + 7]
+SIZES = [0, 1, 2, blocks.BLOCK, blocks.BLOCK + 1, blocks.LARGE - 1, blocks.LARGE, blocks.LARGE + 1, 5 * blocks.BLOCK, 5 * blocks.BLOCK + 7]
 
 
 @pytest.fixture(params=[1, 2, 3])
