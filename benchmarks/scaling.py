@@ -56,7 +56,7 @@ def model_bytes(sizes: Sequence[int], rows: int, itemsize: int) -> int:
 
 def peak_bytes(sizes: Sequence[int], rows: int, dtype: str) -> int:
     """The most that nnlite's second step holds, with all that it needs."""
-    contenders.nnlite((2, 2), 1, dtype, lr=0.01)(1)  # what is loaded or made once and for all
+    contenders.nnlite(sizes, rows, dtype, lr=0.01)(1)  # what is loaded or made once and for all
     tracemalloc.start()
     try:
         run = contenders.nnlite(sizes, rows, dtype, lr=0.01)

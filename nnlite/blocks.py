@@ -2,8 +2,9 @@
 
 NumPy makes one pass over memory for each operation. On arrays larger than the cache these passes are what takes the
 time, so a formula of several operations is worked out on one block after another, each small enough to stay in the
-cache. Several threads share the blocks of a large array: NumPy lets go of Python's lock while it computes. Below 2^18
-elements threads never pay; blocks smaller than 2^16 make them fight for the lock.
+cache. Several threads share the blocks of a large array: NumPy lets go of Python's lock while it computes. Below 2^20
+elements threads do not pay beside those of the matrix products, and blocks smaller than 2^16 make them fight for the
+lock.
 """
 
 import os
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 BLOCK = 2**16  # elements
-LARGE = 2**18  # from here on in several threads
+LARGE = 2**20  # from here on in several threads
 
 
 def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
