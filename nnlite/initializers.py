@@ -10,6 +10,7 @@ gives the same weights in every dtype.
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,7 +18,7 @@ from numpy.typing import DTypeLike
 from nnlite.arrays import Array, floating_dtype
 
 Shape = int | Sequence[int]
-Rng = int | np.random.Generator | None
+Rng: TypeAlias = "int | np.random.Generator | None"  # in quotes, since NumPy loads numpy.random at the first mention
 
 
 def zeros(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:

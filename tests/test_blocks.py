@@ -12,12 +12,14 @@ from numpy.testing import assert_array_equal
 import nnlite as nn
 from nnlite import blocks
 
-SIZES = [0, 1, 2, blocks.BLOCK, blocks.BLOCK + 1, blocks.LARGE - 1, blocks.LARGE, blocks.LARGE + 1, 5 * blocks.BLOCK, 5 * blocks.BLOCK + 7]
+LARGE = 4 * blocks.BLOCK  # in these tests, to keep them quick
+SIZES = [0, 1, 2, blocks.BLOCK, blocks.BLOCK + 1, LARGE - 1, LARGE, LARGE + 1, 5 * blocks.BLOCK, 5 * blocks.BLOCK + 7]
 
 
 @pytest.fixture(params=[1, 2, 3])
 def threads(request, monkeypatch):
     """So many threads, however many cores there are."""
+    monkeypatch.setattr(blocks, "LARGE", LARGE)
     monkeypatch.setattr(blocks, "_threads", lambda: request.param)
     blocks._pool.cache_clear()
     yield request.param
@@ -94,6 +96,7 @@ def test_errstate_holds_in_every_thread(threads):
 
 
 def test_two_threads_share_the_blocks(monkeypatch):
+    monkeypatch.setattr(blocks, "LARGE", LARGE)
     monkeypatch.setattr(blocks, "_threads", lambda: 2)
     blocks._pool.cache_clear()
     seen = {}
@@ -131,7 +134,7 @@ import os, warnings
 import numpy as np
 from nnlite import blocks
 blocks._threads = lambda: 2
-A = np.ones(5 * blocks.BLOCK)
+A = np.ones(blocks.LARGE)
 assert (blocks.elementwise(np.negative, A) == -1).all()
 warnings.simplefilter("ignore")  # newer Pythons warn of a fork beside threads
 child = os.fork()

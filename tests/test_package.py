@@ -79,10 +79,12 @@ def test_every_room_has_its_storey():
 
 
 def test_importing_loads_nothing_slow():
-    code = "import sys, nnlite; print(*{name.split('.')[0] for name in sys.modules})"
+    code = "import sys, nnlite; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"nnlite", "numpy"} <= set(loaded)
-    assert not {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn"} & set(loaded)
+    slow = {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn"}
+    slow |= {"numpy.random", "importlib.metadata", "concurrent.futures"}  # each a tenth of NumPy's own time, or more
+    assert not slow & set(loaded)
 
 
 def test_the_public_names_are_all_there_and_in_order():

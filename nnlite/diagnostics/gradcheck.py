@@ -160,7 +160,7 @@ def _alternating(shape: tuple[int, ...]) -> Array:
     return np.resize([1.0, -1.0], shape)
 
 
-def _entries(P: Array, most: int | None, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
+def _entries(P: Array, most: int | None, rng: "np.random.Generator") -> Iterator[tuple[int, ...]]:
     """The indices of all entries, or of ``most`` random ones."""
     if most is None or most >= P.size:
         return iter(np.ndindex(P.shape))

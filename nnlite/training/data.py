@@ -51,7 +51,7 @@ class Rows:
         part.numbers = numbers
         return part
 
-    def batches(self, batch_size: int, shuffle: np.random.Generator | None = None) -> Iterator[tuple[int, Any, Any]]:
+    def batches(self, batch_size: int, shuffle: "np.random.Generator | None" = None) -> Iterator[tuple[int, Any, Any]]:
         """(number of rows, X, Y) of each batch, in a new random order if there is a generator to ``shuffle``.
 
         The last batch has what is left.

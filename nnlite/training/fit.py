@@ -154,7 +154,7 @@ def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
 
 
 def _split(
-    rows: Rows, data: tuple[Any, Any] | None, share: float, rng: np.random.Generator
+    rows: Rows, data: tuple[Any, Any] | None, share: float, rng: "np.random.Generator"
 ) -> tuple[Rows, Rows | None]:
     """The rows to train on, and those to validate on."""
     if data is not None:
