@@ -63,15 +63,18 @@ def _mkl() -> Callable[..., Array]:
         routines[dtype] = routine
 
     def mkl_matmul(A: Array, B: Array, out: Array | None = None) -> Array:
+        multiplications = A.size * B.shape[-1]
+        if multiplications <= _SMALL_VECTOR:
+            return A.dot(B, out)
         rows, inner, columns = (A.shape[0] if A.ndim == 2 else 1), A.shape[-1], B.shape[-1]
         routine = routines.get(A.dtype)
-        small = _SMALL_VECTOR if rows == 1 or columns == 1 else _SMALL_MATRIX
-        if rows * inner * columns <= small or routine is None or A.dtype != B.dtype or inner != len(B):
-            return A.dot(B, out=out)
+        small = multiplications <= _SMALL_MATRIX and rows > 1 and columns > 1
+        if small or routine is None or A.dtype != B.dtype or inner != len(B):
+            return A.dot(B, out)
         if out is None:
             out = np.empty((*A.shape[:-1], columns), A.dtype)
         elif out.shape != (*A.shape[:-1], columns) or out.dtype != A.dtype or not out.flags.c_contiguous:
-            return A.dot(B, out=out)  # which says what is wrong
+            return A.dot(B, out)  # which says what is wrong
         A, A_layout, A_step = _layout(A)
         B, B_layout, B_step = _layout(B)
         routine(
