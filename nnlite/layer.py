@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, Self
 
 import numpy as np
+from numpy import ndarray  # by this name it is found sooner, and it is looked for in every layer
 from numpy.typing import DTypeLike
 
 from nnlite.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
@@ -103,10 +104,10 @@ class Layer:
         Raises:
             TypeError: X does not hold real numbers.
         """
-        if type(X) is np.ndarray and X.dtype == self.dtype:
+        if type(X) is ndarray and X.dtype == self.dtype:
             return X
         dtype = self.dtype if self._parameters else None
-        if type(X) is np.ndarray and X.dtype in FLOATING:
+        if type(X) is ndarray and X.dtype in FLOATING:
             return X if dtype is None else X.astype(dtype)
         array = as_array(X, f"{self.one_line()}: {name}")
         if array.dtype.kind != "f":
@@ -121,7 +122,7 @@ class Layer:
 
     def keep_Y(self, Y: Any) -> Array:
         """As :meth:`record_Y`, for a Y that backward needs: read-only, so that nobody changes it in between."""
-        kept: Array = Y if type(Y) is np.ndarray else np.asarray(Y)  # a ufunc gives a scalar for a 0-d array
+        kept: Array = Y if type(Y) is ndarray else np.asarray(Y)  # a ufunc gives a scalar for a 0-d array
         kept.setflags(write=False)
         self._Y_shape = kept.shape
         self._Y_dtype = kept.dtype
@@ -135,7 +136,7 @@ class Layer:
             ShapeError: dY has not the shape of the last Y.
             TypeError: dY is not floating.
         """
-        if type(dY) is np.ndarray and dY.shape == self._Y_shape and dY.dtype == self._Y_dtype:
+        if type(dY) is ndarray and dY.shape == self._Y_shape and dY.dtype == self._Y_dtype:
             return dY
         if self._Y_shape is None:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")

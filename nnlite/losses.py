@@ -8,6 +8,7 @@ import operator
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy import ndarray
 
 from nnlite import kernels
 from nnlite.arrays import FLOATING, Array, as_array, as_floating
@@ -58,7 +59,7 @@ class Loss(Layer):
         """
         self.count = None  # no gradient until this forward has ended well
         Y = self.check_X(Y, "Y")
-        if type(target) is not np.ndarray or target.dtype != Y.dtype:
+        if type(target) is not ndarray or target.dtype != Y.dtype:
             target = as_floating(target, f"{self}: target", Y.dtype)
         if Y.shape != target.shape:
             if target.shape == Y.shape[:-1] and Y.shape[-1] == 1:
@@ -169,7 +170,8 @@ class BCELoss(Loss):
         """``J = mean(-(t log Y + (1 - t) log(1 - Y)))``."""
         self.Y, self.target = Y, t = self.check_pair(Y, target)
         _check_target(self, t)
-        J = self.reduce(_weighted(self, self.weight, elementwise(_bce, Y, t)))
+        J = elementwise(_bce, Y, t)
+        J = self.reduce(J if self.weight is None else _weighted(self, self.weight, J))
         if _any_nan(J):  # the logarithm of a negative number, or Y was NaN
             _not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
         return J

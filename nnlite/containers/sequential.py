@@ -74,7 +74,7 @@ class Sequential(Layer):
         except Exception as error:
             self._note_place(error, layer)
             raise
-        return dY if self.needs_dX else None
+        return dY if self._needs_dX else None
 
     # ------------------------------------------------------------------------------------ needs_dX
 

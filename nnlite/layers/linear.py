@@ -81,14 +81,15 @@ class Linear(Layer, parameters=("W", "b")):
     def forward(self, X: Any) -> Array:
         """``Y = X W + b``."""
         X = self.check_X(X)
-        if X.ndim == 0 or X.shape[-1] != self.in_features:
+        shape = X.shape
+        if not shape or shape[-1] != self.in_features:
             raise self._width_error(X)
-        self.X_shape = X.shape
-        self.X = X = X if X.ndim == 2 else X.reshape(-1, self.in_features)
+        self.X_shape = shape
+        self.X = X = X if len(shape) == 2 else X.reshape(-1, self.in_features)
         Y = blas.matmul(X, self.W)
         if self.b is not None:
             Y += self.b
-        return self.record_Y(Y if len(self.X_shape) == 2 else Y.reshape(*self.X_shape[:-1], self.out_features))
+        return self.record_Y(Y if len(shape) == 2 else Y.reshape(*shape[:-1], self.out_features))
 
     def backward(self, dY: Any) -> Array | None:
         """Store ``dW = X^T dY`` and ``db = sum(dY)``; return ``dX = dY W^T``, or None unless it is needed."""
