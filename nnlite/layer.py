@@ -365,12 +365,9 @@ class Layer:
         False
         """
         twin = object.__new__(type(self))
-        attributes = vars(twin)
-        attributes.update(vars(self))
-        attributes["training"] = False
-        for name, value in attributes.items():
-            if isinstance(value, Layer):
-                attributes[name] = value.evaluation_twin()
+        attributes = twin.__dict__ = self.__dict__ | {"training": False}
+        for name in [name for name, value in attributes.items() if isinstance(value, Layer)]:
+            attributes[name] = attributes[name].evaluation_twin()
         return twin
 
 

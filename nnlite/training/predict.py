@@ -35,8 +35,10 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
     rows = Rows(X)
     twin = model.evaluation_twin()
     try:
+        if len(rows) <= batch_size:
+            return np.array(_rows_kept(model, twin.forward(rows.X[:]), len(rows)))
         outputs = [_rows_kept(model, twin.forward(X_batch), count) for count, X_batch, _ in rows.batches(batch_size)]
-        return np.concatenate(outputs or [_rows_kept(model, twin.forward(rows.X[0:0]), 0)])
+        return np.concatenate(outputs)
     except ShapeError as error:
         if np.ndim(rows.X) == 1:
             error.add_note("X has one axis, so each number is a row of its own; a single sample is X[None, :]")
