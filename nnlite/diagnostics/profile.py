@@ -14,6 +14,7 @@ import numpy as np
 from nnlite import blas
 from nnlite.arrays import Array, as_array
 from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_of
+from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import watching
 from nnlite.diagnostics.work import Work, known_work
 from nnlite.layer import Layer
@@ -142,18 +143,8 @@ class Profile:
         return json.dumps(self.to_dict())
 
     def __str__(self) -> str:
-        table: list[Sequence[str]] = [HEAD]
-        table += [line for row in (*self.rows, self.total) for line in _lines(row)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if column < 3 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-2], rule, *lines[-2:]])
+        rows = [line for row in (*self.rows, self.total) for line in _lines(row)]
+        return table([HEAD, *rows], left=3, foot=2)
 
     __repr__ = __str__
 

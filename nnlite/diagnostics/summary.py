@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import trace
 from nnlite.layer import Layer
 
@@ -43,22 +44,13 @@ class Summary:
     bytes: int
 
     def __str__(self) -> str:
-        table = [("path", "layer", "output shape", "parameters", "bytes")]
-        table += [
+        rows = [("path", "layer", "output shape", "parameters", "bytes")]
+        rows += [
             (row.path, row.layer, _shape(row.output_shape), f"{row.parameters:,}", f"{row.bytes:,}")
             for row in self.rows
         ]
-        table.append(("", "total", "", f"{self.parameters:,}", f"{self.bytes:,}"))
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if column < 3 else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        rows.append(("", "total", "", f"{self.parameters:,}", f"{self.bytes:,}"))
+        return table(rows, left=3, foot=1)
 
     __repr__ = __str__
 

@@ -14,7 +14,9 @@ from nnlite.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.linear import Linear
 from nnlite.layers.shape import Flatten
-from nnlite.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
+from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.mse import MSELoss
 
 
 @dataclass(frozen=True, eq=False)

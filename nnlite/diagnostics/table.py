@@ -1,0 +1,27 @@
+"""Tables of text."""
+
+from collections.abc import Sequence
+
+
+def table(rows: Sequence[Sequence[str]], left: int, foot: int) -> str:
+    """The rows in columns below a rule; the first is the head, and the last ``foot`` ones stand below a second rule.
+
+    The first ``left`` columns are aligned to the left, the others, which hold numbers, to the right.
+
+    >>> print(table([("layer", "bytes"), ("Tanh()", "0"), ("total", "12")], left=1, foot=1))
+    layer   bytes
+    -------------
+    Tanh()      0
+    -------------
+    total      12
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:-foot], rule, *lines[-foot:]])

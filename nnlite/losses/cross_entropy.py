@@ -1,0 +1,153 @@
+"""CrossEntropyLoss: any number of classes."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from nnlite import kernels
+from nnlite.arrays import Array, as_array
+from nnlite.errors import ShapeError
+from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing
+
+
+class CrossEntropyLoss(Loss):
+    """Cross-entropy of scores: a LogSoftmax over the classes and a weighted sum, ``J = mean(-sum(Q log P))``.
+
+    P is the softmax of the scores Z; Q is the target as a distribution over the classes (1 at the class index, or
+    the given probabilities), smoothed, times the class weights. Backward: ``dZ = (P sum(Q) - Q) / n``.
+
+    Args:
+        weight: factor of each class, of shape (C,).
+        ignore_index: a class index whose samples do not count, neither in J nor in n. For index targets only.
+        label_smoothing: share of Q, from 0 to 1, that is spread evenly over all classes.
+        reduction: "mean", "sum" or "none". The mean divides by n, the number of samples, or with index targets by
+            the sum of their classes' weights.
+
+    Shapes, with C classes:
+        scores Z (N, C) or (N, C, d1, d2, ...) or (C,); target: whole-number class indices of Z's shape without the
+        axis of the classes, or probabilities of Z's shape; J a float, or an array like the class indices.
+
+    Raises:
+        TypeError: class indices that are not whole numbers.
+        ShapeError: the target's or the weight's shape does not fit.
+        ValueError: a class index outside 0 ... C-1, a probability outside [0, 1], the mean over no sample.
+
+    Source of label smoothing: Szegedy et al., Rethinking the Inception architecture, 2016.
+
+    >>> loss = CrossEntropyLoss()
+    >>> loss.forward(np.array([[0.0, 0.0], [0.0, 1000.0]]), np.array([0, 1]))
+    0.34657...
+    >>> loss.backward()
+    array([[-0.25,  0.25],
+           [ 0.  ,  0.  ]])
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: Any = None,
+        ignore_index: int = -100,
+        label_smoothing: float = 0.0,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction=reduction)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"CrossEntropyLoss: label_smoothing: expected 0 to 1, got {label_smoothing}")
+        self.weight = finite_weight(weight, "CrossEntropyLoss: weight")
+        self.ignore_index = _whole("CrossEntropyLoss: ignore_index", ignore_index)
+        self.label_smoothing = float(label_smoothing)
+
+    def forward(self, Y: Any, target: Any) -> Any:
+        """``J = mean(-sum(Q log P))``."""
+        self.count = None  # no gradient until this forward has ended well
+        Z = self.check_X(Y, "Y")
+        if Z.ndim == 0:
+            raise ShapeError(f"{self}: expected scores of shape (N, C), got a scalar")
+        self.axis = 0 if Z.ndim == 1 else 1
+        # Inside, the classes come first: NumPy is far quicker along the first axis than along many short rows.
+        Z = np.ascontiguousarray(Z.swapaxes(0, self.axis))
+        self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
+        self.log_P = kernels.log_softmax(Z, axis=0)
+        with np.errstate(invalid="ignore"):
+            terms = self.Q * self.log_P
+        J = self.reduce(-np.add.reduce(terms, axis=0), count)
+        if any_nan(J):  # perhaps of 0 log 0, which is 0
+            terms[self.Q == 0] = 0
+            J = self.reduce(-np.add.reduce(terms, axis=0), count)
+        return J
+
+    def backward(self, dJ: Any = 1.0) -> Array:
+        """``dZ = (P sum(Q) - Q) / n``."""
+        scale = self.scale(dJ)
+        with np.errstate(under="ignore"):
+            dZ: Array = np.exp(self.log_P)
+        dZ *= np.add.reduce(self.Q, axis=0)
+        dZ -= self.Q
+        dZ *= scale
+        return np.ascontiguousarray(dZ.swapaxes(0, self.axis))
+
+    def extra_repr(self) -> str:
+        """What differs from the defaults."""
+        ignore_index = None if self.ignore_index == -100 else self.ignore_index
+        smoothing = self.label_smoothing or None
+        return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
+
+    def _distribution(self, Z: Array, target: Array) -> tuple[Array, float | None]:
+        """Q, and what the mean divides by if that is not the number of samples. The classes are Z's first axis."""
+        classes, *samples = Z.shape
+        shape = (*samples[: self.axis], classes, *samples[self.axis :])  # of the scores as they came
+        along = (classes, *[1] * len(samples))
+        weight: Any = 1.0
+        if self.weight is not None:
+            if self.weight.shape != (classes,):
+                raise ShapeError(f"{self}: weight: expected shape ({classes},), one a class, got {self.weight.shape}")
+            weight = self.weight.astype(Z.dtype).reshape(along)
+
+        counted: Any = True
+        count = None
+        if target.shape == shape:
+            target = target.astype(Z.dtype, copy=False)
+            check_probabilities(self, target)
+            Q = target.swapaxes(0, self.axis) * weight
+        elif target.shape == tuple(samples):
+            counted = self._check_indices(target, classes)
+            Q = (target == np.arange(classes).reshape(along)).astype(Z.dtype)
+            if counted is not True or self.weight is not None:
+                Q *= weight * counted
+                count = float(np.add.reduce(Q, axis=None))
+        else:
+            cure = "; pass target[..., 0]" if target.shape == (*samples, 1) else ""
+            raise ShapeError(
+                f"{self}: expected class indices of shape {tuple(samples)} or probabilities of shape {shape}, "
+                f"got a target of shape {target.shape}{cure}"
+            )
+        if self.label_smoothing:
+            Q = (1 - self.label_smoothing) * Q + (self.label_smoothing / classes) * weight * counted
+        return Q, count
+
+    def _check_indices(self, target: Array, classes: int) -> Any:
+        """Which samples count; True if all do."""
+        if target.dtype.kind not in "iu":
+            raise TypeError(
+                f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; "
+                "pass target.astype(np.int64)"
+            )
+        outside = target.astype(np.uint64) >= classes  # without its sign, -1 is a large number
+        if 0 <= self.ignore_index < classes or np.count_nonzero(outside):
+            counted = target != self.ignore_index
+            wrong = outside & counted
+            if wrong.any():
+                index = tuple(map(int, np.argwhere(wrong)[0]))
+                raise ValueError(
+                    f"{self}: expected class indices from 0 to {classes - 1}, got {target[index]} at {index}"
+                )
+            return counted
+        return True
+
+
+def _whole(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None

@@ -1,0 +1,39 @@
+"""MSELoss."""
+
+from typing import Any
+
+from nnlite.arrays import Array
+from nnlite.losses.loss import Loss
+
+
+class MSELoss(Loss):
+    """The mean squared error: ``J = mean((Y - target)^2)``; ``dY = 2 (Y - target) / n``.
+
+    Args:
+        reduction: "mean" over all n elements, "sum" or "none".
+
+    Y and target have one shape, any; J is a float, or an array of that shape.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ValueError: the mean over no element.
+
+    >>> import numpy as np
+    >>> loss = MSELoss()
+    >>> loss.forward(np.array([1.0, 3.0]), np.array([0.0, 1.0]))
+    2.5
+    >>> loss.backward()
+    array([1., 2.])
+    """
+
+    def forward(self, Y: Any, target: Any) -> Any:
+        """``J = mean((Y - target)^2)``."""
+        Y, target = self.check_pair(Y, target)
+        self.error = Y - target
+        return self.reduce(self.error * self.error)
+
+    def backward(self, dJ: Any = 1.0) -> Array:
+        """``dY = 2 (Y - target) / n``."""
+        scale = self.scale(dJ)
+        dY: Array = self.error * (2 * scale)
+        return dY
