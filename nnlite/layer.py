@@ -21,7 +21,8 @@ class Layer:
     ``Phi`` and ``dPhi``, so that assigning to them (``self.W = ...``, ``self.dW = ...``) writes *into* the stored
     arrays. ``backward`` overwrites gradients; it never adds to them, and nobody zeroes them.
 
-    An attribute that is itself a Layer is a part of this one: its parameters, named ``attribute.W``, count too.
+    An attribute that is itself a Layer is a part of this one: its parameters, named ``attribute.W``, count too. So is a
+    Layer in a list, tuple or dict that is an attribute; deeper down, or in other objects, it is not found.
 
     Attributes:
         training: True in training mode, False in evaluation mode; see :meth:`train` and :meth:`eval`.
@@ -62,9 +63,16 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if isinstance(parameters, str):
             raise TypeError(f"parameters: expected a tuple of names, got the string {parameters!r}; add a comma")
-        cls._parameters = cls._parameters + tuple(parameters)
         for name in parameters:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise TypeError(f"{cls.__name__}: parameters: expected names such as 'W', got {name!r}")
+            for attribute in name, "d" + name, "_" + name, "_d" + name:
+                if hasattr(cls, attribute):
+                    raise ValueError(
+                        f"{cls.__name__}: parameters: {name!r} cannot be one, since {attribute!r} is there already"
+                    )
             declare(cls, name)
+        cls._parameters = cls._parameters + tuple(parameters)
 
     # ------------------------------------------------------------------------------------- the contract
 
@@ -145,7 +153,7 @@ class Layer:
         array = as_array(dY, f"{self.one_line()}: dY")
         if array.dtype.kind != "f":
             raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {array.dtype}")
-        array = as_floating(array, "dY", self._Y_dtype)
+        array = as_floating(array, "dY", self._Y_dtype if self._Y_dtype in FLOATING else None)
         if array.shape != self._Y_shape:
             raise ShapeError(
                 f"{self.one_line()}: expected dY of shape {self._Y_shape}, that of the last Y, got {array.shape}"
@@ -161,7 +169,12 @@ class Layer:
         >>> [name for name, part in nn.Sequential(nn.Linear(2, 1), nn.Tanh()).named_children()]
         ['0', '1']
         """
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, Layer))
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                yield name, value
+            elif isinstance(value, list | tuple | dict):
+                parts = value.items() if isinstance(value, dict) else enumerate(value)
+                yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, Layer))
 
     def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
         """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
@@ -366,9 +379,45 @@ class Layer:
         """
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}
-        for name in [name for name, value in attributes.items() if isinstance(value, Layer)]:
-            attributes[name] = attributes[name].evaluation_twin()
+        for name, value in list(attributes.items()):
+            if isinstance(value, Layer):
+                attributes[name] = value.evaluation_twin()
+            elif type(value) in (list, tuple) and any(isinstance(part, Layer) for part in value):
+                attributes[name] = type(value)(map(_twin, value))
+            elif type(value) is dict and any(isinstance(part, Layer) for part in value.values()):
+                attributes[name] = {key: _twin(part) for key, part in value.items()}
         return twin
+
+
+def _twin(value: Any) -> Any:
+    return value.evaluation_twin() if isinstance(value, Layer) else value
+
+
+def check_layer(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a Layer; ``name`` is what the argument is called.
+
+    >>> check_layer(Layer, "model")
+    Traceback (most recent call last):
+        ...
+    TypeError: model: expected a Layer, got the class itself; write Layer(...)
+    """
+    if isinstance(value, type) and issubclass(value, Layer):
+        raise TypeError(f"{name}: expected a Layer, got the class itself; write {value.__name__}(...)")
+    if not isinstance(value, Layer):
+        raise TypeError(f"{name}: expected a Layer, got {value!r}")
+
+
+def may_leave_out_dX(layer: Layer) -> bool:
+    """Whether ``needs_dX`` may be set to False: not if a subclass's backward builds on another one's dX.
+
+    >>> import nnlite as nn
+    >>> class Residual(nn.Sequential):
+    ...     def backward(self, dY):
+    ...         return dY + super().backward(dY)
+    >>> may_leave_out_dX(nn.Sequential()), may_leave_out_dX(Residual())
+    (True, False)
+    """
+    return sum("backward" in vars(cls) for cls in type(layer).__mro__) <= 2  # the layer's own, and Layer's
 
 
 def _shape(P: Array) -> str:

@@ -3,6 +3,7 @@
 Three rules hold at all times:
 
 - A parameter is written into and never rebound, so whoever holds ``layer.W`` or ``model.Phi`` holds the real thing.
+  Only where a layer joins a model, or the model changes dtype, they move: ask for them again.
 - A model's Phi is one contiguous array; each part's Phi is a slice of it, and each parameter a view into that.
 - So a layer belongs to one model. The model *adopts* its parts, and an adopted layer cannot be adopted again.
 """
@@ -72,6 +73,24 @@ def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
     flatten(model)
     for layer in new:
         layer._adopted = True
+
+
+def check_whole(model: "Layer") -> None:
+    """Raise unless every parameter below ``model`` lives in its Phi.
+
+    Raises:
+        StateError: a part was put in, or put in place of another, after Phi was made.
+
+    >>> import nnlite as nn
+    >>> check_whole(nn.Sequential(nn.Linear(2, 1)))
+    """
+    Phi = model.Phi
+    for name, P in model.named_parameters():
+        if not np.may_share_memory(P, Phi):
+            raise StateError(
+                f"{model.one_line()}: {name} is not in Phi: its layer was put in after Phi was made, and would not "
+                "learn; build the model anew, or append to a Sequential"
+            )
 
 
 def flatten(model: "Layer") -> None:

@@ -1,5 +1,6 @@
 """fit: the loop itself, what it leaves behind, and what it refuses."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -22,7 +23,8 @@ class Recording(nn.Layer):
         return dY
 
     def batches(self, training):
-        return [rows for mode, rows in self.seen if mode is training]
+        """The rows of each batch; without the first of the validation, which is tried out before training."""
+        return [rows for mode, rows in self.seen if mode is training][not training :]
 
 
 def data(rows=10, features=3):
@@ -338,21 +340,23 @@ def test_an_error_in_a_metric_goes_up_and_leaves_the_model_usable(capsys):
 # ---------------------------------------------------------------------------------------------------- modes, dX
 
 
-class Counting(nn.Linear):
-    """Notes what each backward returns."""
+def counting(*sizes):
+    """A Linear that notes what each backward returns."""
+    layer = nn.Linear(*sizes, rng=0)
+    backward = layer.backward
+    layer.returned = []
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.returned = []
+    def noted(dY):
+        layer.returned.append(backward(dY))
+        return layer.returned[-1]
 
-    def backward(self, dY):
-        self.returned.append(super().backward(dY))
-        return self.returned[-1]
+    layer.backward = noted
+    return layer
 
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_first_layers_dX_is_not_computed_and_the_others_are(nested):
-    first, second = Counting(3, 4, rng=0), Counting(4, 1, rng=0)
+    first, second = counting(3, 4), counting(4, 1)
     model = nn.Sequential(nn.Sequential(first, nn.Tanh()) if nested else first, second)
     trained(model, *data(), batch_size=4)
     assert first.returned == [None] * 3
@@ -364,7 +368,7 @@ def test_the_first_layers_dX_is_not_computed_and_the_others_are(nested):
 
 
 def test_a_single_layer_is_trained_without_dX_too():
-    model = Counting(3, 1, rng=0)
+    model = counting(3, 1)
     trained(model, *data())
     assert model.returned == [None]
     assert model.needs_dX
@@ -373,7 +377,7 @@ def test_a_single_layer_is_trained_without_dX_too():
 def test_training_mode_in_training_and_evaluation_mode_in_validation():
     model = nn.Sequential(Recording(), nn.Linear(1, 1))
     trained(model.eval(), ROWS, np.zeros((20, 1)), epochs=2, validation_data=(ROWS[:5], np.zeros((5, 1))))
-    assert [mode for mode, _ in model[0].seen] == [True, False] * 2
+    assert [mode for mode, _ in model[0].seen] == [False] + [True, False] * 2  # the first is the trying out
 
 
 @pytest.mark.parametrize("mode", [True, False])
@@ -559,3 +563,125 @@ def test_a_bad_argument_is_named_and_nothing_is_trained(wrong, kind, message):
     assert type(caught.value) is kind
     assert model.Phi.tobytes() == before
     assert model.training
+
+
+# ------------------------------------------------------------------------------------- before anything is trained
+
+
+def untouched(model, message, *args, **kwargs):
+    """A fit that ends in the error ``message``, its notes included, and leaves the model as it was."""
+    before = model.state_dict()
+    with pytest.raises((TypeError, ValueError), match=message):
+        trained(model, *args, **kwargs)
+    for name, P in model.named_parameters():
+        np.testing.assert_array_equal(P, before[name])
+
+
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ((data()[0][:, :2], data()[1]), "expected 3 features, got 2"),
+        ((data()[0], data()[1][:, 0]), r"expected a target of Y's shape \(10, 1\), got \(10,\)"),
+    ],
+)
+def test_validation_data_that_do_not_fit_are_an_error_before_training(validation, message):
+    untouched(network(), message, *data(), validation_data=validation)
+    untouched(network(), "on the validation data, tried out before training", *data(), validation_data=validation)
+
+
+@pytest.mark.parametrize("value", [None, "1", np.ones(1), [0.5]])
+def test_a_metric_that_returns_no_number_is_an_error_before_the_first_step(value):
+    def odd(Y_pred, Y):
+        return value
+
+    untouched(network(), "metrics: expected odd to return a number, got ", *data(), metrics=[odd])
+
+
+def test_an_optimizer_of_a_larger_model_is_an_error():
+    model = network()
+    optimizer = nn.SGD(model, lr=0.1)
+    before = model.Phi.copy()
+    with pytest.raises(ValueError, match=r"optimizer: SGD.* moves parameters that are not in Sequential\(1 layers\)"):
+        nn.fit(model[:1], data()[0], np.zeros((10, 4)), loss=nn.MSELoss(), optimizer=optimizer)
+    np.testing.assert_array_equal(model.Phi, before)
+
+
+def test_two_optimizers_on_one_part_are_an_error():
+    model = network()
+    optimizers = [nn.SGD(model, lr=0.1), nn.SGD(model[0], lr=0.2)]
+    with pytest.raises(ValueError, match=r"optimizer: SGD\(.*lr=0.1\) and SGD\(.*lr=0.2\) move the same parameters"):
+        nn.fit(model, *data(), loss=nn.BCELoss(), optimizer=optimizers)
+
+
+@pytest.mark.parametrize("model", [[nn.Tanh()], nn.Tanh, None, np.zeros(3)])
+def test_what_is_no_model_is_an_error(model):
+    X, Y = data()
+    for use in (
+        lambda: nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(network(), 0.1)),
+        lambda: nn.evaluate(model, X, Y, loss=nn.MSELoss()),
+        lambda: nn.predict(model, X),
+        lambda: nn.summary(model, 3),
+        lambda: nn.profile(model, X),
+        lambda: nn.check_gradients(model, X),
+    ):
+        with pytest.raises(TypeError, match=r"^(model|layer): expected a Layer, got "):
+            use()
+
+
+def test_a_part_put_in_after_Phi_was_made_is_an_error():
+    model = network()
+    optimizer = nn.SGD(model, lr=0.1)
+    model.layers[0] = nn.Linear(3, 4)
+    for use in (lambda: nn.fit(model, *data(), loss=nn.BCELoss(), optimizer=optimizer), lambda: nn.SGD(model, lr=0.1)):
+        with pytest.raises(nn.StateError, match=r"0\.W is not in Phi: its layer was put in after Phi was made"):
+            use()
+
+
+class Residual(nn.Sequential):
+    def forward(self, X):
+        return X + super().forward(X)
+
+    def backward(self, dY):
+        return dY + super().backward(dY)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_backward_that_builds_on_another_ones_dX_gets_it(whole):
+    residual = Residual(nn.Linear(3, 3, rng=0), nn.Tanh())
+    model = residual if whole else nn.Sequential(residual, nn.Linear(3, 1, rng=0))
+    X, _ = data()
+    before = model.Phi.copy()
+    nn.fit(model, X, np.zeros((10, 3 if whole else 1)), loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), verbose=0)
+    assert not np.array_equal(model.Phi, before)
+    assert model.needs_dX
+
+
+def test_a_layers_own_needs_dX_is_as_it_was():
+    model = network()
+    model[0].needs_dX = False
+    trained(model, *data())
+    assert not model[0].needs_dX
+    assert model.needs_dX
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_layer_that_works_in_place_does_not_reach_the_users_rows(shuffle):
+    class InPlace(nn.Layer):
+        def forward(self, X):
+            X -= 1
+            return X
+
+        def backward(self, dY):
+            return dY
+
+    X, Y = data()
+    before = X.copy()
+    model = nn.Sequential(InPlace(), nn.Linear(3, 1))
+    for use in (
+        lambda: nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), shuffle=shuffle, verbose=0),
+        lambda: nn.predict(model, X),
+        lambda: nn.predict(model, X, batch_size=3),
+    ):
+        with contextlib.suppress(ValueError):  # output array is read-only
+            use()
+        np.testing.assert_array_equal(X, before)

@@ -426,3 +426,25 @@ def test_the_report_prints_and_compares():
     with pytest.raises(AttributeError):
         report.comparisons = ()
     assert not type(report)((line, type(line)("W", (), 1, (), 1.0, 2.0, right=False))).right
+
+
+def test_a_backward_that_adds_to_its_gradients_is_found():
+    class Adds(nn.Linear):
+        def backward(self, dY):
+            before = self.dW.copy()
+            dX = super().backward(dY)
+            self.dW += before
+            return dX
+
+    with pytest.raises(nn.GradientError, match="WRONG  dW"):
+        nn.check_gradients(Adds(3, 2, rng=0), X)
+
+
+def test_a_forward_that_writes_into_its_input_is_an_error_that_says_so():
+    class InPlace(nn.Layer):
+        def forward(self, X):
+            X *= 2
+            return X
+
+    with pytest.raises(ValueError, match=r"InPlace\(\): forward writes into its input; make a new array"):
+        nn.check_gradients(InPlace(), X)

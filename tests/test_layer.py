@@ -232,3 +232,68 @@ def test_predict_from_eight_threads_is_right():
     assert [{key: id(value) for key, value in each.items()} for each in before] == [
         {key: id(value) for key, value in each.items()} for each in after
     ]
+
+
+# ------------------------------------------------------------------------------------- parts in containers
+
+
+class Blocks(nn.Layer):
+    """A chain of layers in lists, tuples and dicts."""
+
+    def __init__(self):
+        self.list = [nn.Linear(2, 2, rng=0), "not a layer"]
+        self.tuple = (nn.Tanh(), nn.Linear(2, 2, rng=1))
+        self.dict = {"last": nn.Linear(2, 1, rng=2)}
+
+    def chain(self):
+        return [self.list[0], *self.tuple, self.dict["last"]]
+
+    def forward(self, X):
+        for layer in self.chain():
+            X = layer.forward(X)
+        return X
+
+    def backward(self, dY):
+        for layer in reversed(self.chain()):
+            dY = layer.backward(dY)
+        return dY
+
+
+def test_layers_in_lists_tuples_and_dicts_are_parts():
+    model = Blocks()
+    names = ["list.0.W", "list.0.b", "tuple.1.W", "tuple.1.b", "dict.last.W", "dict.last.b"]
+    assert [name for name, _ in model.named_parameters()] == names
+    assert model.Phi.size == 6 + 6 + 3
+    assert nn.check_gradients(model, np.array([[1.0, 2.0], [-1.0, 0.5]])).right
+    assert not model.eval().dict["last"].training
+    before = model.Phi.copy()
+    X = np.array([[1.0, 2.0]])
+    nn.fit(model, X, np.zeros((1, 1)), loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), verbose=0)
+    assert np.count_nonzero(model.Phi != before) > 10
+
+
+def test_predict_writes_nothing_on_layers_in_lists_tuples_and_dicts():
+    model = Blocks()
+    nn.predict(model, np.zeros((1, 2)))
+    assert not any(hasattr(layer, "X") or hasattr(layer, "Y") for layer in model.chain())
+
+
+# --------------------------------------------------------------------------------------- names of parameters
+
+
+@pytest.mark.parametrize("name", ["Phi", "training", "dtype", "forward", "Y_shape", "needs_dX"])
+def test_a_parameter_with_the_name_of_something_else_is_an_error(name):
+    with pytest.raises(ValueError, match=rf"^Own: parameters: '{name}' cannot be one, since '\w+' is there already$"):
+        type("Own", (nn.Layer,), {}, parameters=(name,))
+
+
+@pytest.mark.parametrize(("parent", "names"), [(nn.Linear, ("W",)), (nn.Layer, ("W", "W")), (nn.Layer, ("W", "dW"))])
+def test_a_parameter_declared_twice_is_an_error(parent, names):
+    with pytest.raises(ValueError, match=r"^Own: parameters: '\w+' cannot be one"):
+        type("Own", (parent,), {}, parameters=names)
+
+
+@pytest.mark.parametrize("name", ["my-w", "", 1, "two words"])
+def test_a_parameter_without_a_name_is_an_error(name):
+    with pytest.raises(TypeError, match=r"^Own: parameters: expected names such as 'W', got "):
+        type("Own", (nn.Layer,), {}, parameters=(name,))

@@ -264,3 +264,8 @@ def test_weights_that_lie_the_other_way_round_in_memory_make_no_difference():
     np.testing.assert_array_equal(layer.forward([[1.0, 10.0, 100.0]]), [[420, 531]])
     np.testing.assert_array_equal(layer.backward([[1.0, -1.0]]), [[-1, -1, -1]])
     np.testing.assert_array_equal(layer.dW, [[1, -1], [10, -10], [100, -100]])
+
+
+def test_a_weight_init_that_is_no_function_is_an_error():
+    with pytest.raises(TypeError, match="Linear: weight_init: expected a function such as he_normal, got 'he_normal'"):
+        nn.Linear(3, 2, weight_init="he_normal")

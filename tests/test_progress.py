@@ -67,7 +67,7 @@ def test_a_terminal_shows_one_bar_that_ends_on_one_line_with_epoch_loss_and_metr
     first, *_, last = written.strip("\r\n").split("\r")
     assert "epoch 1/3" in first
     values = r"loss=[\d.]+ \(val [\d.]+\), row_count=5 \(val 1\)"
-    assert re.fullmatch(rf"epoch 3/3, {values} 100%\|█+\| 00:00<00:00", last.rstrip())
+    assert re.fullmatch(rf"epoch 3/3 100%\|█+\| 00:00<00:00, {values}", last.rstrip())
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -131,11 +131,11 @@ def test_the_bar_counts_every_batch_and_shows_the_running_epochs_means():
         assert bar.bar.desc == "epoch 2/2"
         bar.batch(lambda: {"loss": 0.375})
         bar.batch(lambda: {"loss": 0.375})
-        assert "epoch 2/2, loss=0.375 (val 0.125) " in stderr.getvalue()  # the last known validation
+        assert stderr.getvalue().endswith(", loss=0.375 (val 0.125)")  # the last known validation
         bar.batch(lambda: {"loss": 0.375})
         bar.epoch(2, {"loss": 0.0625})
         assert bar.bar.desc == "epoch 2/2"
-        assert "epoch 2/2, loss=0.0625 100%" in stderr.getvalue().split("\r")[-1]  # the last values, drawn at once
+        assert stderr.getvalue().rstrip().endswith(", loss=0.0625")  # the last values, drawn at once
     assert bar.bar.disable  # closed
 
 
@@ -292,3 +292,13 @@ def test_values_have_four_digits(value, text):
 def test_a_validation_value_stands_behind_its_own_and_one_without_its_own_alone():
     values = {"loss": 1.0, "accuracy": 2.0, "val_loss": 3.0, "val_accuracy": 4.0, "val_other": 5.0, "value": 6.0}
     assert listing(values) == "loss=1 (val 3), accuracy=2 (val 4), val_other=5, value=6"
+
+
+def test_a_terminal_of_no_size_gets_lines(monkeypatch):
+    ours, theirs = os.openpty()
+    with open(theirs, "w") as stderr:
+        monkeypatch.setattr(sys, "stderr", stderr)
+        for rows, kind in (0, Lines), (24, Bar):
+            fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+            assert type(progress.progress(2, 3, verbose=1)) is kind
+    os.close(ours)

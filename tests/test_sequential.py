@@ -493,3 +493,46 @@ def test_a_copy_keeps_needs_dX():
     other.needs_dX = True
     assert other.backward(np.ones((1, 1))).shape == (1, 2, 2)
     assert whole.needs_dX is whole[1][1].needs_dX is False
+
+
+def test_a_gradient_stays_floating_where_the_output_is_not():
+    class Rounded(nn.Layer):
+        """Straight through: the gradient of the identity."""
+
+        def forward(self, X):
+            return np.rint(X).astype(int)
+
+        def backward(self, dY):
+            return dY
+
+    whole = nn.Sequential(nn.Linear(2, 1, rng=0), Rounded())
+    whole.forward(np.ones((2, 2)))
+    whole.backward(np.array([[0.25], [-0.5]]))
+    assert_array_equal(whole[0].db, [-0.25])
+
+
+def test_a_slice_of_a_subclass_leaves_its_own_parameters_out():
+    class Scaled(nn.Sequential, parameters=("gamma",)):
+        def __init__(self, *layers):
+            self.gamma = np.full(2, 7.0)
+            super().__init__(*layers)
+
+    whole = Scaled(nn.Linear(3, 2, rng=0), nn.Tanh(), nn.Linear(2, 1, rng=0))
+    assert np.shares_memory(whole[:1].Phi, whole[0].W)
+    assert_array_equal(whole[:1].Phi, whole[0].Phi)
+    assert_array_equal(whole[1:].Phi, whole[2].Phi)
+
+
+def test_a_slice_has_the_mode_of_the_model():
+    assert not model().eval()[:1].training
+
+
+def test_append_takes_the_layer_back_after_any_error():
+    class Halves(nn.Layer):
+        def output_features(self, in_features):
+            return in_features // 2
+
+    whole = nn.Sequential(nn.Flatten())
+    with pytest.raises(TypeError):
+        whole.append(Halves())
+    assert len(whole) == 1

@@ -1,12 +1,12 @@
 """Sequential: layers in a chain."""
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Self, overload
 
 from nnlite.arrays import Array
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer
+from nnlite.layer import Layer, check_layer, may_leave_out_dX
 from nnlite.parameters import adopt
 
 
@@ -96,16 +96,16 @@ class Sequential(Layer):
 
     @needs_dX.setter
     def needs_dX(self, value: bool) -> None:
-        self._needs_dX = value
+        self._needs_dX = value or not may_leave_out_dX(self)
         self._first_of_backward = 0
-        if value:
+        if self._needs_dX:
             for layer in self.layers:
                 layer.needs_dX = True
         else:
             with_parameters = (i for i, layer in enumerate(self.layers) if any(layer.named_parameters()))
             self._first_of_backward = next(with_parameters, len(self.layers))
             for layer in self.layers[: self._first_of_backward + 1]:
-                layer.needs_dX = False
+                layer.needs_dX = not may_leave_out_dX(layer)
 
     # ------------------------------------------------------------------------------------ a list of layers
 
@@ -146,7 +146,7 @@ class Sequential(Layer):
         try:
             self._check_widths()
             adopt(self, [layer])
-        except ValueError:
+        except Exception:
             self.layers.pop()
             raise
         self.needs_dX = self._needs_dX
@@ -163,12 +163,6 @@ class Sequential(Layer):
         for layer in self.layers:
             in_features = layer.output_features(in_features)
         return in_features
-
-    def evaluation_twin(self) -> Self:
-        """A chain of the layers' twins."""
-        twin = super().evaluation_twin()
-        twin.layers = [layer.evaluation_twin() for layer in self.layers]
-        return twin
 
     def _check_widths(self) -> None:
         width, giver = None, ""
@@ -199,19 +193,22 @@ class _Slice(Sequential):
 
     def __init__(self, whole: Sequential, start: int, stop: int) -> None:
         self.layers = whole.layers[start:stop]
-        self._place = whole, start  # in a tuple, so that the whole is not taken for a part
+        self.training = whole.training
+        self._place = slice(start, stop)
+        self._whole: Callable[[], Sequential] = lambda: whole  # a function, so that it is not taken for a part
 
     def _view(self) -> tuple[Array, Array, Array]:
-        whole, start = self._place
+        whole = self._whole()
         if self._views is None or self._views[0] is not whole.Phi:
-            before = sum(layer.Phi.size for layer in whole.layers[:start])
-            place = slice(before, before + sum(layer.Phi.size for layer in self.layers))
+            after = sum(layer.Phi.size for layer in whole.layers[self._place.stop :])
+            stop = whole.Phi.size - after  # a subclass's own parameters come first
+            place = slice(stop - sum(layer.Phi.size for layer in self.layers), stop)
             self._views = whole.Phi, whole.Phi[place], whole.dPhi[place]
         return self._views
 
     _Phi = property(lambda self: self._view()[1])
     _dPhi = property(lambda self: self._view()[2])
-    dtype = property(lambda self: self._place[0].dtype)
+    dtype = property(lambda self: self._whole().dtype)
 
     def __reduce__(self) -> tuple[type[Sequential], tuple[Layer, ...]]:
         return Sequential, tuple(self.layers)
@@ -223,7 +220,4 @@ _Slice.__name__ = "Sequential"  # what reprs and messages call it
 def _check_layer(layer: Any, name: str, unpack: str) -> None:
     if isinstance(layer, list | tuple):
         raise TypeError(f"{name}: expected a Layer, got a {type(layer).__name__}; write {unpack}")
-    if isinstance(layer, type) and issubclass(layer, Layer):
-        raise TypeError(f"{name}: expected a Layer, got the class itself; write {layer.__name__}(...)")
-    if not isinstance(layer, Layer):
-        raise TypeError(f"{name}: expected a Layer, got {layer!r}")
+    check_layer(layer, name)

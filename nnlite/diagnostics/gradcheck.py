@@ -11,7 +11,7 @@ import numpy as np
 from nnlite.arrays import Array, as_array
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
-from nnlite.layer import Layer
+from nnlite.layer import Layer, check_layer
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ def check_gradients(
     >>> report.right, [c.name for c in report.comparisons]
     (True, ['X', 'W', 'b'])
     """
+    check_layer(layer, "layer")
     layer, X = copy.deepcopy(layer).astype(np.float64), as_array(X, "X").astype(np.float64)
     loss = copy.deepcopy(loss).astype(np.float64) if loss is not None else None
     if max_entries is not None and max_entries < 1:
@@ -130,13 +131,17 @@ def check_gradients(
             dY = rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y))
         return float(np.sum(Y * dY))
 
+    before = X.copy()
     start = J()
+    if not np.array_equal(X, before, equal_nan=True):
+        raise ValueError(f"{layer.one_line()}: forward writes into its input; make a new array in place of it")
     if not np.isfinite(start):
         raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
     if J() != start:
         raise ValueError(f"{layer.one_line()}: forward is random: it gave two outputs for one X; fix its seed")
 
     layer.needs_dX = True
+    layer.dPhi = np.full(layer.dPhi.shape, np.nan)  # a backward that adds to its gradients in place of storing them
     dX = layer.backward(loss.backward() if loss is not None else dY)
     if dX is None:
         raise TypeError(f"{layer.one_line()}: backward returned None; did it forget to return dX?")

@@ -17,7 +17,7 @@ from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_o
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import watching
 from nnlite.diagnostics.work import Work, known_work
-from nnlite.layer import Layer
+from nnlite.layer import Layer, check_layer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -217,6 +217,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     path   layer           pass      us  quartiles  kFLOP  kB  GFLOP/s  GB/s  % of roof  cache bytes
     ...
     """
+    check_layer(model, "model")
     if operator.index(repeats) < 1:
         raise ValueError(f"profile: repeats: expected at least 1, got {repeats}")
     model, loss = copy.deepcopy((model, loss))

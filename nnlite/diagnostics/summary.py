@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import trace
-from nnlite.layer import Layer
+from nnlite.layer import Layer, check_layer
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def summary(model: Layer, input_shape: int | Sequence[int]) -> Summary:
     -------------------------------------------------------
           total                                  513  2,052
     """
+    check_layer(model, "model")
     shape = tuple(map(operator.index, np.atleast_1d(input_shape)))
     X = np.zeros((1, *shape), model.dtype)
     rows = []

@@ -72,6 +72,8 @@ class Linear(Layer, parameters=("W", "b")):
         self.out_features = _width("out_features", out_features)
         self.dtype = floating_dtype(dtype)
         shape = (self.in_features, self.out_features)
+        if not callable(weight_init):
+            raise TypeError(f"Linear: weight_init: expected a function such as he_normal, got {weight_init!r}")
         W = weight_init(shape, dtype=self.dtype, rng=rng)
         if np.shape(W) != shape:
             raise ShapeError(f"Linear: expected weight_init to give shape {shape}, got {np.shape(W)}")

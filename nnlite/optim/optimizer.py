@@ -1,6 +1,7 @@
 """What every optimizer is: a layer, and a step on its Phi."""
 
 from nnlite.layer import Layer
+from nnlite.parameters import check_whole
 
 
 class Optimizer:
@@ -32,6 +33,7 @@ class Optimizer:
         name = type(self).__name__
         if not isinstance(layer, Layer):
             raise TypeError(f"{name}: layer: expected a Layer, the model itself, got {layer!r}")
+        check_whole(layer)
         if not layer.Phi.size:
             raise ValueError(f"{name}: {layer.one_line()} has no parameters to move")
         self.layer = layer

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
-from nnlite.layer import Layer
+from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows
 from nnlite.training.predict import at_least
 
@@ -30,7 +30,7 @@ class Means:
 
     def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
         self.metrics = metrics
-        self.rows = 0
+        self.rows = self.batches = 0
         self.loss = loss
         self.loss_is_sum = getattr(loss, "reduction", "mean") == "sum"
         self.loss_total = self.loss_weight = 0.0
@@ -39,11 +39,15 @@ class Means:
     def add(self, count: int, J: float, Y_pred: Any, Y: Any) -> None:
         """Take in one batch of ``count`` rows."""
         self.rows += count
+        self.batches += 1
         weight = 1 if self.loss_is_sum else getattr(self.loss, "count", None) or count
         self.loss_total += J * weight
         self.loss_weight += weight
-        for index, metric in enumerate(self.metrics.values()):
-            self.totals[index] += float(metric(Y_pred, Y)) * count
+        for index, (name, metric) in enumerate(self.metrics.items()):
+            value = metric(Y_pred, Y)
+            if np.ndim(value) or not isinstance(value, SupportsFloat):
+                raise TypeError(f"metrics: expected {name} to return a number, got {value!r}")
+            self.totals[index] += float(value) * count
 
     def values(self) -> dict[str, float]:
         """Name and mean of each; the loss is a sum where the loss itself is one."""
@@ -81,6 +85,7 @@ def evaluate(
     >>> evaluate(nn.Identity(), np.ones((3, 1)), np.zeros((3, 1)), loss=nn.MSELoss())
     {'loss': 1.0}
     """
+    check_layer(model, "model")
     check_loss(loss)
     rows = Rows(X, Y)
     not_empty(rows, "X")

@@ -4,16 +4,19 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import combinations
 from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from nnlite.arrays import Array
 from nnlite.diagnostics.trace import first_not_finite
 from nnlite.errors import DivergenceError
 from nnlite.initializers import Rng
-from nnlite.layer import Layer
+from nnlite.layer import Layer, check_layer, may_leave_out_dX
 from nnlite.optim.optimizer import Optimizer
+from nnlite.parameters import check_whole
 from nnlite.training.data import Rows
 from nnlite.training.evaluate import Means, Metric, check_loss, evaluate_rows, loss_of, named, not_empty
 from nnlite.training.history import History
@@ -78,6 +81,8 @@ def fit(
     >>> history["loss"][-1] < 0.1
     True
     """
+    check_layer(model, "model")
+    check_whole(model)
     check_loss(loss)
     optimizers = _optimizers(optimizer, model, loss)
     epochs, batch_size = at_least("epochs", epochs, 0), at_least("batch_size", batch_size, 1)
@@ -93,19 +98,21 @@ def fit(
     shown = progress(epochs, math.ceil(len(rows) / batch_size), verbose)
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
     with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"):
+        if validation is not None:
+            _try_out(model, validation, loss, metrics_by_name, batch_size)
         for epoch in range(1, epochs + 1):
             means = Means(loss, metrics_by_name)
             for count, X_batch, Y_batch in rows.batches(batch_size, rng if shuffle else None):
                 Y_pred = model.forward(X_batch)
                 J = loss_of(loss, Y_pred, Y_batch)
                 if not math.isfinite(J):
-                    place = f"epoch {epoch}, batch {means.rows // batch_size + 1}"
+                    place = f"epoch {epoch}, batch {means.batches + 1}"
                     _diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
                     return history
+                means.add(count, J, Y_pred, Y_batch)
                 model.backward(loss.backward())
                 for each in optimizers:
                     each.step()
-                means.add(count, J, Y_pred, Y_batch)
                 shown.batch(means.values)
                 if interrupted:
                     return history  # and the signal takes its course as the with statement ends
@@ -126,16 +133,15 @@ def fit(
 @contextmanager
 def _training(model: Layer) -> Iterator[None]:
     """Training mode, and no dX of the model's own input, which nobody would read; then all as it was."""
-    modes = [(layer, layer.training) for _, layer in model.named_layers()]
-    needs_dX = model.needs_dX
+    before = [(layer, layer.training, layer.needs_dX) for _, layer in model.named_layers()]
     model.train()
-    model.needs_dX = False
+    model.needs_dX = not may_leave_out_dX(model)
     try:
         yield
     finally:
-        for layer, training in modes:
+        for layer, training, needs_dX in before:
             layer.training = training
-        model.needs_dX = needs_dX
+            layer.needs_dX = needs_dX
 
 
 def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
@@ -146,11 +152,30 @@ def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-        if not any(np.may_share_memory(each.layer.Phi, layer.Phi) for layer in (model, loss)):
+        if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in (model, loss)):
             raise ValueError(
                 f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
             )
+    for one, other in combinations(optimizers, 2):
+        if np.may_share_memory(one.layer.Phi, other.layer.Phi):
+            raise ValueError(f"optimizer: {one!r} and {other!r} move the same parameters")
     return optimizers
+
+
+def _lies_in(part: Array, whole: Array) -> bool:
+    low, high = np.lib.array_utils.byte_bounds(whole)
+    start, stop = np.lib.array_utils.byte_bounds(part)
+    return low <= start and stop <= high
+
+
+def _try_out(model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int) -> None:
+    """Validate on one batch, so that a mistake in the validation data comes up before anything is trained."""
+    numbers = np.arange(len(validation)) if validation.numbers is None else validation.numbers
+    try:
+        evaluate_rows(model, validation.subset(numbers[:batch_size]), loss, metrics, batch_size)
+    except Exception as error:
+        error.add_note("on the validation data, tried out before training")
+        raise
 
 
 def _split(

@@ -7,8 +7,8 @@ import numpy as np
 
 from nnlite.arrays import Array
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer
-from nnlite.training.data import Rows
+from nnlite.layer import Layer, check_layer
+from nnlite.training.data import Rows, read_only
 
 
 def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
@@ -31,12 +31,13 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
     >>> predict(nn.Tanh(), np.zeros((3, 2))).shape
     (3, 2)
     """
+    check_layer(model, "model")
     batch_size = at_least("batch_size", batch_size, 1)
     rows = Rows(X)
     twin = model.evaluation_twin()
     try:
         if len(rows) <= batch_size:
-            return np.array(_rows_kept(model, twin.forward(rows.X[:]), len(rows)))
+            return np.array(_rows_kept(model, twin.forward(read_only(rows.X[:])), len(rows)))
         outputs = [_rows_kept(model, twin.forward(X_batch), count) for count, X_batch, _ in rows.batches(batch_size)]
         return np.concatenate(outputs)
     except ShapeError as error:

@@ -1,6 +1,7 @@
 """What the user sees while a model trains: a bar on a terminal or in a notebook, lines in a file."""
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any, Protocol, Self
 
 LINES = 20  # how many lines a training writes into a file, the first one not counted
 SECONDS = 60.0  # after so long without a line there is one more
-FORMAT = "{desc}{postfix} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"  # the bar takes what the values leave
+FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 class Progress(Protocol):
@@ -37,9 +38,19 @@ def progress(epochs: int, batches: int, verbose: int) -> Progress:
         return Silent()
     if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
         sys.stdout.flush()  # what the program printed before belongs before, also where both go into one file
-    if (hasattr(stderr, "isatty") and stderr.isatty()) or "ipykernel" in sys.modules:
+    if _is_terminal(stderr) or "ipykernel" in sys.modules:
         return Bar(epochs, batches)
     return Lines(epochs)
+
+
+def _is_terminal(stderr: Any) -> bool:
+    """Whether a bar can be drawn there: on a terminal of no size nothing would be seen."""
+    if not hasattr(stderr, "isatty") or not stderr.isatty():
+        return False
+    try:
+        return os.get_terminal_size(stderr.fileno()).lines > 0
+    except (AttributeError, OSError, ValueError):  # it calls itself a terminal, but is no file
+        return True
 
 
 class Silent:
