@@ -7,7 +7,7 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
-FLOATING = frozenset(np.dtype(code) for code in "efdg")  # native half, single, double and long double
+FLOATING = frozenset(np.dtype(code) for code in "fdg")  # native single, double and long double
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -42,6 +42,8 @@ def as_array(values: Any, name: str) -> Array:
 def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array:
     """``values`` as a floating array: of ``dtype`` if given; else floats keep theirs, the rest become float32.
 
+    float16 is one of the rest: a sum of 65,504 ones is the largest that it holds.
+
     Raises:
         TypeError: as :func:`as_array`.
 
@@ -50,7 +52,9 @@ def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array
     """
     array = as_array(values, name)
     if dtype is None:
-        dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.float32
+        dtype = array.dtype.newbyteorder("=")
+        if dtype not in FLOATING:
+            dtype = np.dtype(np.float32)
     return array.astype(dtype, copy=False)
 
 

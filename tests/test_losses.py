@@ -602,3 +602,17 @@ def test_what_vanishes_is_no_error_where_every_floating_point_error_is_one():
         loss = nn.BCEWithLogitsLoss()
         assert loss.forward(scores, (scores > 0).astype(float)) == pytest.approx(np.log(2) / 4)
         np.testing.assert_array_equal(loss.backward(), [[0.125, 0, 0, 0]])
+
+
+def test_a_batch_of_ignored_samples_says_so():
+    loss = nn.CrossEntropyLoss(ignore_index=1)
+    with pytest.raises(ValueError, match=r"empty batch: each sample is ignored or has weight 0; take larger"):
+        loss.forward(np.zeros((2, 3)), np.array([1, 1]))
+    assert nn.CrossEntropyLoss(ignore_index=1, reduction="sum").forward(np.zeros((2, 3)), np.array([1, 1])) == 0
+
+
+def test_float16_is_worked_on_in_float32():
+    assert nn.MSELoss().forward(np.ones(100_000, np.float16), np.zeros(100_000, np.float16)) == 1
+    loss = nn.CrossEntropyLoss()
+    assert loss.forward(np.zeros((70_000, 2), np.float16), np.zeros(70_000, int)) == pytest.approx(np.log(2))
+    assert loss.backward().dtype == np.float32

@@ -74,3 +74,13 @@ def test_binary_accuracy_refuses_to_broadcast():
 def test_the_share_of_nothing_is_an_error(metric, Y_pred, Y):
     with pytest.raises(ValueError, match=f"{metric.__name__}: empty batch"):
         metric(Y_pred, Y)
+
+
+def test_one_output_has_no_classes():
+    with pytest.raises(nn.ShapeError, match="for one output take binary_accuracy"):
+        nn.accuracy([[0.1], [0.9]], [[1], [0]])
+
+
+def test_nan_is_never_right():
+    assert nn.accuracy([[np.nan, 0.0], [1.0, 0.0]], [0, 0]) == 0.5
+    assert nn.binary_accuracy([[np.nan], [0.2]], [[0], [0]]) == 0.5

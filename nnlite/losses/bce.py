@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from nnlite import kernels
-from nnlite.arrays import FLOATING, Array
+from nnlite.arrays import Array
 from nnlite.blocks import elementwise
 from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing, not_a_probability, weighted
 
 _LOG_FLOOR = kernels.constants(-100)
-_SPREAD_FLOOR = {dtype: np.array(max(1e-12, np.finfo(dtype).tiny), dtype) for dtype in FLOATING}
+_SPREAD_FLOOR = kernels.constants(1e-12)
 
 
 class BCELoss(Loss):

@@ -31,7 +31,8 @@ class CrossEntropyLoss(Loss):
     Raises:
         TypeError: class indices that are not whole numbers.
         ShapeError: the target's or the weight's shape does not fit.
-        ValueError: a class index outside 0 ... C-1, a probability outside [0, 1], the mean over no sample.
+        ValueError: a class index outside 0 ... C-1, a probability outside [0, 1], the mean over no sample, be it that
+            all are ignored.
 
     Source of label smoothing: Szegedy et al., Rethinking the Inception architecture, 2016.
 
@@ -68,6 +69,10 @@ class CrossEntropyLoss(Loss):
         # Inside, the classes come first: NumPy is far quicker along the first axis than along many short rows.
         Z = np.ascontiguousarray(Z.swapaxes(0, self.axis))
         self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
+        if count == 0 and Z.size and self.reduction == "mean":
+            raise ValueError(
+                f"{self}: empty batch: each of its samples is ignored or has weight 0; take larger batches"
+            )
         self.log_P = kernels.log_softmax(Z, axis=0)
         with np.errstate(invalid="ignore"):
             terms = self.Q * self.log_P

@@ -117,6 +117,10 @@ def fit(
                 if interrupted:
                     return history  # and the signal takes its course as the with statement ends
             values = means.values()
+            if not np.isfinite(model.Phi).all():
+                place = f"epoch {epoch}, but then"
+                _diverged(model, [(X_batch, Y_batch)], values["loss"], place, "the end of this epoch", on_nan)
+                return history
             if validation is not None:
                 validated = evaluate_rows(model, validation, loss, metrics_by_name, batch_size)
                 values |= {f"val_{name}": value for name, value in validated.items()}

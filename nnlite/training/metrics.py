@@ -23,9 +23,13 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     0.5
     """
     Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
-    if Y_pred.ndim < 2:
-        raise ShapeError(f"accuracy: expected scores of shape (N, C), got {Y_pred.shape}; see binary_accuracy")
+    if Y_pred.ndim < 2 or Y_pred.shape[1] < 2:
+        raise ShapeError(
+            f"accuracy: expected scores of two or more classes, of shape (N, C), got {Y_pred.shape}; "
+            "for one output take binary_accuracy"
+        )
     best = Y_pred.argmax(axis=1)
+    best[np.isnan(Y_pred).any(axis=1)] = -1  # NaN is never right
     if Y.shape == Y_pred.shape:
         Y = Y.argmax(axis=1)
     return _share(best, Y, "accuracy", "class indices")
@@ -47,7 +51,9 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float = 0.5) -> float:
     >>> binary_accuracy(np.array([[0.9], [0.2]]), np.array([[1], [1]]))
     0.5
     """
-    return _share(as_array(Y_pred, "Y_pred") > threshold, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets")
+    Y_pred = as_array(Y_pred, "Y_pred")
+    predicted = np.where(np.isnan(Y_pred), -1, Y_pred > threshold)  # NaN is never right
+    return _share(predicted, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets")
 
 
 def _share(predicted: Any, true: Any, name: str, what: str) -> float:
