@@ -70,9 +70,7 @@ class CrossEntropyLoss(Loss):
         Z = np.ascontiguousarray(Z.swapaxes(0, self.axis))
         self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
         if count == 0 and Z.size and self.reduction == "mean":
-            raise ValueError(
-                f"{self}: empty batch: each of its samples is ignored or has weight 0; take larger batches"
-            )
+            raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; take larger batches")
         self.log_P = kernels.log_softmax(Z, axis=0)
         with np.errstate(invalid="ignore"):
             terms = self.Q * self.log_P

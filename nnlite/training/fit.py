@@ -66,8 +66,10 @@ def fit(
         The series "loss", "val_loss" and one or two for each metric, a value an epoch.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be; the message names it. Nothing is trained then.
-        DivergenceError: the loss is NaN or infinite; the parameters are those from before that step.
+        TypeError, ValueError: an argument is not what it should be; the message names it. Nothing is trained then: the
+            metrics and one batch of the validation data are tried out before the first step.
+        DivergenceError: the loss is NaN or infinite; the parameters are those from before that step. Or the parameters
+            are, at the end of an epoch.
         KeyboardInterrupt: on Ctrl-C, after the batch in hand; SIGTERM likewise ends in SystemExit(143).
 
     One model must not be trained by two threads at once.
