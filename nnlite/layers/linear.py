@@ -89,8 +89,8 @@ class Linear(Layer, parameters=("W", "b")):
         self.X_shape = shape
         self.X = X = X if len(shape) == 2 else X.reshape(-1, self.in_features)
         Y = blas.matmul(X, self.W)
-        if self.b is not None:
-            Y += self.b
+        if (b := self.b) is not None:
+            Y += b
         return self.record_Y(Y if len(shape) == 2 else Y.reshape(*shape[:-1], self.out_features))
 
     def backward(self, dY: Any) -> Array | None:
@@ -98,8 +98,8 @@ class Linear(Layer, parameters=("W", "b")):
         dY = self.check_dY(dY)
         dY = dY if dY.ndim == 2 else dY.reshape(-1, self.out_features)
         blas.matmul(self.X.T, dY, self.dW)
-        if self.db is not None:
-            column_sum(dY, out=self.db)
+        if (db := self.db) is not None:
+            column_sum(dY, out=db)
         if not self.needs_dX:
             return None
         dX = blas.matmul(dY, self.W.T)
