@@ -9,14 +9,37 @@
 
 from nnlite import initializers
 from nnlite.blas import set_blas
+from nnlite.containers.branches import Parallel, Residual
+from nnlite.containers.graph import Graph
+from nnlite.containers.node import Input, Parameter
 from nnlite.containers.sequential import Sequential
+from nnlite.containers.tied import tied
 from nnlite.diagnostics.gradcheck import check_gradients
+from nnlite.diagnostics.jacobian import input_gradient, jacobian
 from nnlite.diagnostics.profile import profile
 from nnlite.diagnostics.summary import summary
 from nnlite.errors import DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.arrangement import Concat, Reshape, Split, Stack, Transpose
+from nnlite.layers.gates import (
+    Abs,
+    Add,
+    Divide,
+    Exp,
+    Log,
+    Maximum,
+    Minimum,
+    Multiply,
+    Negative,
+    Power,
+    Reciprocal,
+    Sqrt,
+    Square,
+    Subtract,
+)
 from nnlite.layers.linear import Linear
+from nnlite.layers.products import Dot, MatMul, Mean, Outer, Sum
 from nnlite.layers.shape import Flatten
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
@@ -57,8 +80,40 @@ __all__ = [
     "evaluate",
     "fit",
     "initializers",
+    "input_gradient",
+    "jacobian",
     "predict",
     "profile",
     "set_blas",
     "summary",
+    "Parallel",
+    "Residual",
+    "Graph",
+    "Input",
+    "Parameter",
+    "tied",
+    "Concat",
+    "Reshape",
+    "Split",
+    "Stack",
+    "Transpose",
+    "Abs",
+    "Add",
+    "Divide",
+    "Exp",
+    "Log",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Negative",
+    "Power",
+    "Reciprocal",
+    "Sqrt",
+    "Square",
+    "Subtract",
+    "Dot",
+    "MatMul",
+    "Mean",
+    "Outer",
+    "Sum",
 ]

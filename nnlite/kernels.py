@@ -1,5 +1,6 @@
 """Formulas that several layers share, each in the form that neither overflows nor loses digits."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -99,3 +100,36 @@ def column_sum(Y: Array, out: Array) -> None:
         blocks = (Y[start : start + _BLOCK] for start in range(0, len(Y), _BLOCK))
         Y = np.stack([blas.matmul(ones[: len(block)], block) for block in blocks])
     blas.matmul(ones[: len(Y)], Y, out=out)
+
+
+def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
+    """The sum of X over the axes, which stay with size 1; right in float32 over a million rows too.
+
+    Args:
+        X: a floating array.
+        axes: in ascending order, none negative.
+
+    >>> sum_over(np.array([[1.0, 2.0], [3.0, 4.0]]), (0,))
+    array([[4., 6.]])
+    """
+    shape = [1 if axis in axes else size for axis, size in enumerate(X.shape)]
+    if len(axes) == X.ndim:
+        return np.asarray(np.add.reduce(X, axis=None)).reshape(shape)
+    rows = np.moveaxis(X, axes, range(len(axes))).reshape(math.prod(X.shape[axis] for axis in axes), -1)
+    out = np.empty(rows.shape[1], X.dtype)
+    column_sum(rows, out)
+    return out.reshape(shape)
+
+
+def sum_to(dZ: Any, shape: tuple[int, ...]) -> Array:
+    """dZ summed over the axes along which an array of ``shape`` was stretched to dZ's shape.
+
+    >>> sum_to(np.ones((5, 2)), (2,)), sum_to(np.ones((5, 2)), (5, 1)).shape
+    (array([5., 5.]), (5, 1))
+    """
+    dZ = np.asarray(dZ)
+    if dZ.shape == shape:
+        return dZ
+    new = dZ.ndim - len(shape)
+    stretched = [axis for axis, size in enumerate(dZ.shape) if axis < new or size != shape[axis - new]]
+    return sum_over(dZ, tuple(stretched)).reshape(shape)

@@ -9,7 +9,17 @@ from numpy.typing import DTypeLike
 
 from nnlite.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
 from nnlite.errors import ShapeError, StateError
-from nnlite.parameters import adopt, declare, flatten, write
+from nnlite.parameters import Reference, adopt, declare, flatten, write
+from nnlite.shapes import UNKNOWN, Shape, width
+
+
+class Symbol:
+    """What stands for an array while a graph is put together: calling a layer on one gives another."""
+
+    @classmethod
+    def applied(cls, layer: "Layer", inputs: tuple[Any, ...]) -> Any:
+        """What stands for the layer's output."""
+        raise NotImplementedError
 
 
 class Layer:
@@ -27,6 +37,7 @@ class Layer:
     Attributes:
         training: True in training mode, False in evaluation mode; see :meth:`train` and :meth:`eval`.
         needs_dX: False says that nobody will read dX: ``backward`` may leave it out and return None.
+        num_outputs: how many arrays forward returns; several come as a tuple, and backward takes as many.
         dtype: of the parameters; what integer input is converted to.
 
     >>> class Scale(Layer, parameters=("gamma",)):
@@ -50,7 +61,11 @@ class Layer:
 
     training: bool = True
     needs_dX: bool = True
+    num_outputs: int = 1
     dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
+    sums_tied: bool = False  # backward ends with add_tied
 
     _parameters: tuple[str, ...] = ()  # their names, in the order in which Phi holds them
     _Phi: Array | None = None  # made when first asked for, or by the container that the layer is put into
@@ -58,6 +73,8 @@ class Layer:
     _adopted: bool = False  # it is part of a container
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
     _Y_dtype: np.dtype[Any] | None = None
+    _Ys: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None  # shape and dtype of each, where there are several
+    _tied: tuple[Reference, ...] = ()  # the layers in it whose gradients it adds to those of the layers they are tied to
 
     def __init_subclass__(cls, parameters: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -85,7 +102,16 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The same as :meth:`forward`."""
+        """Of arrays the same as :meth:`forward`; of the nodes of a graph that is put together, a new node.
+
+        >>> import nnlite as nn
+        >>> x = nn.Input("x")
+        >>> nn.Graph(x, nn.Tanh()(x)).forward([0.0])
+        array([0.], dtype=float32)
+        """
+        for arg in args:
+            if isinstance(arg, Symbol):
+                return arg.applied(self, args, **kwargs)
         return self.forward(*args, **kwargs)
 
     def output_features(self, in_features: int | None) -> int | None:
@@ -97,6 +123,24 @@ class Layer:
             ShapeError: the layer cannot take that width.
         """
         return None
+
+    def output_shape(self, *shapes: Shape) -> Any:
+        """What is known of Y's shape when ``shapes`` is what is known of the inputs'; see :mod:`nnlite.shapes`.
+
+        Graphs ask for it when they are put together. By default only widths are known. A layer of several outputs
+        returns a tuple of shapes, or ``UNKNOWN``.
+
+        Raises:
+            ShapeError: the layer cannot take those shapes.
+
+        >>> import nnlite as nn
+        >>> nn.Linear(3, 2).output_shape((None, 3))
+        (Ellipsis, 2)
+        """
+        if len(shapes) != 1 or self.num_outputs != 1:
+            return UNKNOWN
+        features = self.output_features(width(shapes[0]))
+        return UNKNOWN if features is None else (..., features)
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the layer's repr."""
@@ -136,6 +180,26 @@ class Layer:
         self._Y_dtype = kept.dtype
         return kept
 
+    def record_Ys(self, Ys: tuple[Any, ...]) -> tuple[Any, ...]:
+        """As :meth:`record_Y`, for several outputs, which :meth:`check_dYs` will go by."""
+        self._Ys = [(np.shape(Y), np.result_type(Y)) for Y in Ys]
+        return Ys
+
+    def check_dYs(self, dYs: tuple[Any, ...]) -> tuple[Array, ...]:
+        """As :meth:`check_dY`, for several outputs.
+
+        Raises:
+            TypeError: there are not as many as outputs.
+        """
+        if self._Ys is None:
+            raise StateError(f"{self.one_line()}: backward was called before forward; call forward first")
+        if len(dYs) != len(self._Ys):
+            raise TypeError(f"{self.one_line()}: expected {len(self._Ys)} gradients, one for each Y, got {len(dYs)}")
+        checked = []
+        for dY, (self._Y_shape, self._Y_dtype) in zip(dYs, self._Ys, strict=True):
+            checked.append(self.check_dY(dY))
+        return tuple(checked)
+
     def check_dY(self, dY: Any) -> Array:
         """``dY`` as an array of the last Y's dtype.
 
@@ -159,6 +223,17 @@ class Layer:
                 f"{self.one_line()}: expected dY of shape {self._Y_shape}, that of the last Y, got {array.shape}"
             )
         return array
+
+    def add_tied(self) -> None:
+        """Add the gradients of the tied layers in this one to those of the layers that they are tied to.
+
+        Containers end their backward with it.
+        """
+        for tied in self._tied:
+            tied.layer.add_gradients()
+
+    def add_gradients(self) -> None:
+        """Add this layer's own gradients to those of the layer it is tied to; see :func:`nnlite.tied`."""
 
     # ---------------------------------------------------------------------------------------- the tree
 
@@ -354,7 +429,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what ties the layer to its model: a copy of views would not be views of the copy's Phi."""
-        ties = ("_Phi", "_dPhi", "_adopted")
+        ties = ("_Phi", "_dPhi", "_adopted", "_tied")
         return {key: value for key, value in vars(self).items() if key not in ties}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -418,6 +493,19 @@ def may_leave_out_dX(layer: Layer) -> bool:
     (True, False)
     """
     return sum("backward" in vars(cls) for cls in type(layer).__mro__) <= 2  # the layer's own, and Layer's
+
+
+def learns(layer: Layer) -> bool:
+    """Whether backward of the layer, or of one in it, stores gradients of parameters.
+
+    >>> import nnlite as nn
+    >>> learns(nn.Sequential(nn.Linear(2, 1))), learns(nn.Tanh())
+    (True, False)
+    """
+    return any(
+        part.original is not None or any(getattr(part, name) is not None for name in part._parameters)
+        for _, part in layer.named_layers()
+    )
 
 
 def _shape(P: Array) -> str:

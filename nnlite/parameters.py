@@ -9,6 +9,7 @@ Three rules hold at all times:
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,18 @@ from nnlite.errors import ShapeError, StateError
 
 if TYPE_CHECKING:
     from nnlite.layer import Layer
+
+
+@dataclass(eq=False)
+class Reference:
+    """Something that knows a layer without having it for a part of itself.
+
+    >>> import nnlite as nn
+    >>> Reference(nn.Tanh()).layer
+    Tanh()
+    """
+
+    layer: "Layer"
 
 
 def declare(cls: type["Layer"], name: str) -> None:
@@ -61,7 +74,7 @@ def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
         if id(layer) in seen:
             raise ValueError(
                 f"{layer.one_line()} stands twice in one model, but has one cache for two uses; "
-                "make a second layer, or take copy.deepcopy(layer)"
+                "make a second layer, or take nnlite.tied(layer) for a second use of the same parameters"
             )
         seen.add(id(layer))
     for layer in new:
@@ -73,6 +86,16 @@ def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
     flatten(model)
     for layer in new:
         layer._adopted = True
+    if model.sums_tied:
+        model._tied = tuple([Reference(layer) for layer in _tied(model)])
+
+
+def _tied(model: "Layer") -> Iterable["Layer"]:
+    """The layers in ``model`` that are tied to another one in it, but for those whose gradients a part adds already."""
+    layers = [layer for _, layer in model.named_layers()]
+    here = set(map(id, layers))
+    done = {id(tied.layer) for layer in layers if layer is not model for tied in layer._tied}
+    return (layer for layer in layers if layer.original is not None and id(layer.original) in here - done and id(layer) not in done)
 
 
 def check_whole(model: "Layer") -> None:
@@ -90,6 +113,29 @@ def check_whole(model: "Layer") -> None:
             raise StateError(
                 f"{model.one_line()}: {name} is not in Phi: its layer was put in after Phi was made, and would not "
                 "learn; build the model anew, or append to a Sequential"
+            )
+
+
+def check_ties(model: "Layer") -> None:
+    """Raise if gradients of a tied layer would be lost.
+
+    Raises:
+        StateError: the layer that it is tied to is not in ``model``, or nobody adds its gradients to that one's.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(2, 2)
+    >>> check_ties(nn.Sequential(nn.tied(layer)))
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.StateError: Tied(Linear(2 -> 2)) learns nothing in Sequential(1 layers): ...
+    """
+    layers = [layer for _, layer in model.named_layers()]
+    added = {id(tied.layer) for layer in layers for tied in layer._tied}
+    for layer in layers:
+        if layer.original is not None and id(layer) not in added:
+            raise StateError(
+                f"{layer.one_line()} learns nothing in {model.one_line()}: put it and the layer that it is tied to into "
+                "one Sequential or Graph, which adds their gradients"
             )
 
 

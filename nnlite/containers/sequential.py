@@ -4,9 +4,12 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any, Self, overload
 
-from nnlite.arrays import Array
+import numpy as np
+from numpy import ndarray
+
+from nnlite.arrays import Array, listed, spread
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer, check_layer, may_leave_out_dX
+from nnlite.layer import Layer, check_layer, learns, may_leave_out_dX
 from nnlite.parameters import adopt
 
 
@@ -37,6 +40,8 @@ class Sequential(Layer):
     ((5, 2), (5, 3), (3, 2))
     """
 
+    sums_tied = True
+
     def __init__(self, *layers: Layer) -> None:
         for index, layer in enumerate(layers):
             _check_layer(layer, f"Sequential: layer {index}", unpack="Sequential(*layers)")
@@ -44,37 +49,56 @@ class Sequential(Layer):
         self._check_widths()
         adopt(self, layers)
 
-    def forward(self, X: Any) -> Array:
-        """Each layer's Y is the next layer's X."""
+    def forward(self, X: Any, *more: Any) -> Any:
+        """Each layer's Y is the next layer's X; where there are several, they go on side by side."""
+        if more:
+            X = (X, *more)
+        elif type(X) is tuple:
+            X = list(X)  # a nested sequence, and not what one layer hands to the next
         if not self.layers:
             X = self.check_X(X).copy()
         layer: Layer = self
         try:
             for layer in self.layers:
-                X = layer.forward(X)
+                X = layer.forward(X) if type(X) is ndarray else spread(layer.forward, X)
                 if X is None:
                     raise TypeError("forward returned None; did it forget to return Y?")
-            return self.record_Y(X)
+            return self.record_Y(X) if type(X) is ndarray else self._record(X)
         except Exception as error:
-            self._Y_shape = None  # some layers hold this X and some the one before: no backward until a whole forward
+            self._Y_shape = self._Ys = None  # some layers hold this X and some the one before: no backward until a whole forward
             self._note_place(error, layer)
             raise
 
-    def backward(self, dY: Any) -> Array | None:
+    def _record(self, Y: Any) -> Any:
+        """As :meth:`record_Y`, for several outputs, or the number of a loss."""
+        if self.num_outputs > 1:
+            self.record_Ys(tuple(listed(Y)))
+        else:
+            self._Y_shape, self._Y_dtype = np.shape(Y), np.result_type(Y)
+        return Y
+
+    def backward(self, *dYs: Any) -> Any:
         """Each layer's dX is the dY of the one before it; returns the first one's, or None unless it is needed."""
-        dY = self.check_dY(dY)
+        dY: Any = self.check_dY(*dYs) if len(dYs) == 1 else self.check_dYs(dYs)
         if not self.layers:
             dY = dY.copy()
         layer: Layer = self
         try:
             for layer in reversed(self.layers[self._first_of_backward :]):
-                dY = layer.backward(dY)
+                dY = layer.backward(dY) if type(dY) is ndarray else spread(layer.backward, dY)
                 if dY is None and layer.needs_dX:
                     raise TypeError("backward returned None; did it forget to return dX?")
         except Exception as error:
             self._note_place(error, layer)
             raise
+        if self._tied:
+            self.add_tied()
         return dY if self._needs_dX else None
+
+    @property
+    def num_outputs(self) -> int:  # type: ignore[override]
+        """That of the last layer."""
+        return self.layers[-1].num_outputs if self.layers else 1
 
     # ------------------------------------------------------------------------------------ needs_dX
 
@@ -102,7 +126,7 @@ class Sequential(Layer):
             for layer in self.layers:
                 layer.needs_dX = True
         else:
-            with_parameters = (i for i, layer in enumerate(self.layers) if any(layer.named_parameters()))
+            with_parameters = (i for i, layer in enumerate(self.layers) if learns(layer))
             self._first_of_backward = next(with_parameters, len(self.layers))
             for layer in self.layers[: self._first_of_backward + 1]:
                 layer.needs_dX = not may_leave_out_dX(layer)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array
+from nnlite.arrays import Array, as_array, each_of, listed, spread
+from nnlite.diagnostics.inputs import input_names
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
@@ -89,7 +90,7 @@ def check_gradients(
 
     Args:
         layer: any Layer; containers and losses are Layers too.
-        X: its input.
+        X: its input; of several a tuple, or a dict by name. Of these, whole numbers are taken for classes.
         target: the target of the loss.
         loss: a loss to put behind the layer.
         step: h.
@@ -113,7 +114,8 @@ def check_gradients(
     (True, ['X', 'W', 'b'])
     """
     check_layer(layer, "layer")
-    layer, X = copy.deepcopy(layer).astype(np.float64), as_array(X, "X").astype(np.float64)
+    layer = copy.deepcopy(layer).astype(np.float64)
+    X = each_of(_floats_as_float64, X) if isinstance(X, tuple | dict) else as_array(X, "X").astype(np.float64)
     loss = copy.deepcopy(loss).astype(np.float64) if loss is not None else None
     if max_entries is not None and max_entries < 1:
         raise ValueError(f"max_entries: expected at least 1, or None for all, got {max_entries}")
@@ -122,18 +124,18 @@ def check_gradients(
 
     def J() -> float:
         nonlocal dY
-        Y = layer.forward(X) if loss is not None or target is None else layer.forward(X, target)
+        Y = spread(layer.forward, X) if loss is not None or target is None else layer.forward(X, target)
         if Y is None:
             raise TypeError(f"{layer.one_line()}: forward returned None; did it forget to return Y?")
         if loss is not None:
             return float(np.sum(loss.forward(Y, target)))
         if dY is None:
-            dY = rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y))
-        return float(np.sum(Y * dY))
+            dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
+        return float(sum(np.sum(each * dEach) for each, dEach in zip(listed(Y), listed(dY), strict=True)))
 
-    before = X.copy()
+    before = copy.deepcopy(listed(X))
     start = J()
-    if not np.array_equal(X, before, equal_nan=True):
+    if not all(np.array_equal(*pair, equal_nan=True) for pair in zip(listed(X), before, strict=True)):
         raise ValueError(f"{layer.one_line()}: forward writes into its input; make a new array in place of it")
     if not np.isfinite(start):
         raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
@@ -142,22 +144,29 @@ def check_gradients(
 
     layer.needs_dX = True
     layer.dPhi = np.full(layer.dPhi.shape, np.nan)  # a backward that adds to its gradients in place of storing them
-    dX = layer.backward(loss.backward() if loss is not None else dY)
+    dX = spread(layer.backward, loss.backward() if loss is not None else dY)
     if dX is None:
         raise TypeError(f"{layer.one_line()}: backward returned None; did it forget to return dX?")
-    arrays = {"X": X} | dict(layer.named_parameters())
-    gradients = {"X": dX} | dict(layer.named_gradients())
-    gradients = {name: np.array(dP, np.float64) for name, dP in gradients.items()}
+    inputs = input_names(layer, X)
+    gradients = dict(zip(inputs, listed(dX), strict=False)) | dict(layer.named_gradients())
+    arrays = {name: A for name, A in inputs.items() if A.dtype.kind == "f" and gradients.get(name) is not None}
+    tolerances = step, rtol, atol
     report = GradientReport(
         tuple(
-            _compare(name, P, gradients[name], J, start, (step, rtol, atol), _entries(P, max_entries, rng))
-            for name, P in arrays.items()
+            _compare(name, P, np.array(gradients[name], np.float64), J, start, tolerances, _entries(P, max_entries, rng))
+            for name, P in (arrays | dict(layer.named_parameters())).items()
             if P.size
         )
     )
     if not report.right:
         raise GradientError(f"{layer.one_line()}: backward is not the derivative of forward\n{report}")
     return report
+
+
+def _floats_as_float64(X: Any) -> Array:
+    """A copy; whole numbers, such as classes, stay what they are and are not compared."""
+    array = as_array(X, "X")
+    return array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
 
 
 def _alternating(shape: tuple[int, ...]) -> Array:

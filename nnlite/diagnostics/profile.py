@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nnlite import blas
-from nnlite.arrays import Array, as_array
+from nnlite.arrays import Array, as_array, each_of, spread
 from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import watching
@@ -195,7 +195,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
 
     Args:
         model: any Layer.
-        X: its input, a batch of the size that matters to you: times depend on it.
+        X: its input, a batch of the size that matters to you: times depend on it. Of several a tuple, or a dict by name.
         target: the target of the loss.
         loss: a loss to put behind the model. Without it the model is itself a loss if there is a target; otherwise dY
             is all ones.
@@ -221,18 +221,18 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     if operator.index(repeats) < 1:
         raise ValueError(f"profile: repeats: expected at least 1, got {repeats}")
     model, loss = copy.deepcopy((model, loss))
-    X = as_array(X, "X")
+    X = each_of(partial(as_array, name="X"), X)
     target = None if target is None else as_array(target, "target")
 
     def forward() -> Any:
         if loss is not None:
-            return loss.forward(model.forward(X), target)
-        return model.forward(X) if target is None else model.forward(X, target)
+            return loss.forward(spread(model.forward, X), target)
+        return spread(model.forward, X) if target is None else model.forward(X, target)
 
     def backward() -> Any:
         if loss is not None:
             return model.backward(loss.backward())
-        return model.backward(dY) if target is None else model.backward()
+        return spread(model.backward, dY) if target is None else model.backward()
 
     calls: dict[tuple[str, str], tuple[partial[Any], Any]] = {}  # the last of each path and name, with its result
 
@@ -249,7 +249,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         if Y is None:
             raise TypeError(f"{model.one_line()}: forward returned None; did it forget to return Y?")
         caches = {path: list(_cache(layer)) for path, layer in layers.items()}  # before backward adds to them
-        dY = np.ones_like(Y)
+        dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
         backward()
 
     leaves: dict[tuple[str, str], _Leaf] = {}

@@ -1,11 +1,13 @@
 """summary: a model as a table."""
 
 import operator
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
+from nnlite.arrays import Array, each_of, listed, spread
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import trace
 from nnlite.layer import Layer, check_layer
@@ -21,7 +23,7 @@ class Row:
 
     path: str
     layer: str
-    output_shape: tuple[int | None, ...]
+    output_shape: tuple[Any, ...]
     parameters: int
     bytes: int
 
@@ -55,14 +57,15 @@ class Summary:
     __repr__ = __str__
 
 
-def summary(model: Layer, input_shape: int | Sequence[int]) -> Summary:
+def summary(model: Layer, input_shape: Any) -> Summary:
     """A table of a model's layers: path, layer, output shape, number of parameters, bytes of parameters.
 
     The model runs once, in evaluation mode, on one sample of zeros; nothing is written on it.
 
     Args:
         model: any Layer.
-        input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features.
+        input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features. For a model of
+            several inputs a tuple of shapes, ``((8, 8), (30,))``, or a dict by name.
 
     Raises:
         ShapeError: the model does not take that shape.
@@ -78,17 +81,27 @@ def summary(model: Layer, input_shape: int | Sequence[int]) -> Summary:
           total                                  513  2,052
     """
     check_layer(model, "model")
-    shape = tuple(map(operator.index, np.atleast_1d(input_shape)))
-    X = np.zeros((1, *shape), model.dtype)
+    several = isinstance(input_shape, dict) or (
+        isinstance(input_shape, tuple | list) and any(isinstance(shape, tuple | list) for shape in input_shape)
+    )
+    X = each_of(partial(_sample, dtype=model.dtype), input_shape if several else list(np.atleast_1d(input_shape)))
     rows = []
-    for path, layer, Y in trace(model, X):
+    for path, layer, Y in spread(partial(trace, model), X):
         own = [P for name in layer._parameters if (P := getattr(layer, name)) is not None]
         if own or not any(layer.named_children()):
-            output_shape = (None, *np.shape(Y)[1:])
+            shapes = tuple([(None, *np.shape(each)[1:]) for each in listed(Y)])
+            output_shape = shapes if isinstance(Y, tuple | dict) else shapes[0]
             rows.append(Row(path, layer.one_line(), output_shape, sum(P.size for P in own), sum(P.nbytes for P in own)))
     return Summary(tuple(rows), model.Phi.size, model.Phi.nbytes)
 
 
-def _shape(shape: tuple[int | None, ...]) -> str:
+def _sample(shape: Any, dtype: Any) -> Array:
+    """One sample of zeros."""
+    return np.zeros((1, *map(operator.index, np.atleast_1d(shape))), dtype)
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    if any(isinstance(size, tuple) for size in shape):
+        return ", ".join(map(_shape, shape))
     inner = ", ".join("N" if size is None else str(size) for size in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.arrays import listed, spread
 from nnlite.layer import Layer
 
 Record = tuple[str, Layer, Any]
@@ -56,7 +57,7 @@ def watching(model: Layer, see: See, path: str = "") -> Iterator[None]:
                 attributes[name] = own
 
 
-def trace(model: Layer, *inputs: Any) -> list[Record]:
+def trace(model: Layer, *inputs: Any, **named: Any) -> list[Record]:
     """(path, layer, Y) of every layer in ``model``, in the order in which their forwards end.
 
     It runs on a twin of the model in evaluation mode, so nothing is written on the model itself.
@@ -70,7 +71,7 @@ def trace(model: Layer, *inputs: Any) -> list[Record]:
     originals = dict(model.named_layers())
     records: list[Record] = []
     with watching(twin, lambda path, name, call, Y: records.append((path, originals[path], Y))):
-        twin.forward(*inputs)
+        twin.forward(*inputs, **named)
     return records
 
 
@@ -101,14 +102,14 @@ def first_not_finite(model: Layer, X: Any) -> str | None:
 
 
 def _not_finite(model: Layer, X: Any) -> Iterator[str]:
-    if not np.isfinite(X).all():
+    if not all(np.isfinite(each).all() for each in listed(X)):
         yield "X itself holds a value that is not finite"
     with np.errstate(all="ignore"):
-        records = trace(model, X)
+        records = spread(partial(trace, model), X)
     for path, layer, Y in records:
         for name in layer._parameters:
             P = getattr(layer, name)
             if P is not None and not np.isfinite(P).all():
                 yield f"{name} of {place(model, path, layer)} is not finite"
-        if not np.isfinite(Y).all():
+        if not all(np.isfinite(each).all() for each in listed(Y)):
             yield f"the first output that is not finite is that of {place(model, path, layer)}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array
+from nnlite.arrays import Array, as_array, each_of, listed
 
 
 class Rows:
@@ -14,7 +14,7 @@ class Rows:
 
     Args:
         X: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap`` (which is read
-            a batch at a time and never copied whole).
+            a batch at a time and never copied whole). For a model of several inputs a tuple or dict of them.
         Y: the targets, likewise, or None.
         names: what to call the two in an error.
 
@@ -32,14 +32,15 @@ class Rows:
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
         self.numbers: Array | None = None  # which rows, and in which order; None stands for all, as they are
-        if self.Y is not None and len(self.X) != len(self.Y):
+        rows = {name: _lengths(values) for name, values in zip(names, (self.X, self.Y), strict=True)}
+        if len({length for lengths in rows.values() for length in lengths}) > 1:
+            found = [f"{' and '.join(map(str, lengths))} rows in {name}" for name, lengths in rows.items() if lengths]
             raise ValueError(
-                f"{names[0]} and {names[1]} must have a row each per sample, "
-                f"got {len(self.X)} rows in {names[0]} and {len(self.Y)} in {names[1]}"
+                f"{names[0]} and {names[1]} must have a row each per sample, got {', and '.join(found)}"
             )
 
     def __len__(self) -> int:
-        return len(self.X) if self.numbers is None else len(self.numbers)
+        return _lengths(self.X)[0] if self.numbers is None else len(self.numbers)
 
     def subset(self, numbers: Array) -> "Rows":
         """The rows with these numbers; nothing is copied.
@@ -61,7 +62,7 @@ class Rows:
         """
         order = self.numbers
         if shuffle is not None:
-            order = shuffle.permutation(len(self.X) if order is None else order)
+            order = shuffle.permutation(len(self) if order is None else order)
         read_X, read_Y = _reader(self.X), _reader(self.Y)
         for start in range(0, len(self), batch_size):
             stop = min(start + batch_size, len(self))
@@ -70,18 +71,30 @@ class Rows:
 
 
 def _as_rows(values: Any, name: str) -> Any:
-    """An object with ``len`` and row indexing."""
+    """An object with ``len`` and row indexing, or a tuple or dict of such."""
+    if isinstance(values, tuple):
+        return tuple([_as_rows(value, f"{name}[{index}]") for index, value in enumerate(values)])
+    if isinstance(values, dict):
+        return {key: _as_rows(value, f"{name}[{key!r}]") for key, value in values.items()}
     keep = hasattr(values, "__getitem__") and hasattr(values, "__len__")
-    if isinstance(values, np.ndarray | list | tuple) or hasattr(values, "iloc") or not keep:  # iloc: pandas
+    if isinstance(values, np.ndarray | list) or hasattr(values, "iloc") or not keep:  # iloc: pandas
         values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
         if values.ndim == 0:
-            raise TypeError(f"{name}: expected one row per sample, got a single number")
+            cure = "; a tuple stands for several arrays, so pass the rows in a list or an array" * name.endswith("]")
+            raise TypeError(f"{name}: expected one row per sample, got a single number{cure}")
     return values
+
+
+def _lengths(values: Any) -> list[int]:
+    return [] if values is None else [len(rows) for rows in listed(values)]
 
 
 def _reader(values: Any) -> Callable[[Any], Any]:
     if values is None:
         return lambda rows: None
+    if isinstance(values, tuple | dict):
+        readers = each_of(_reader, values)
+        return lambda rows: each_of(lambda read: read(rows), readers)
     if isinstance(values, np.ndarray) and values.flags.c_contiguous and values.flags.aligned:
         # Three times as fast as indexing; but of another array, take would copy the whole first.
         take = partial(values.take, axis=0)

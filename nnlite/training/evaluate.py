@@ -7,8 +7,10 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
+from nnlite.arrays import listed, spread
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows
+from nnlite.training.losses import Losses, by_key
 from nnlite.training.predict import at_least
 
 Metric = Callable[[Any, Any], float]
@@ -32,17 +34,20 @@ class Means:
         self.metrics = metrics
         self.rows = self.batches = 0
         self.loss = loss
-        self.loss_is_sum = getattr(loss, "reduction", "mean") == "sum"
-        self.loss_total = self.loss_weight = 0.0
+        self.parts = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
+        self.loss_totals = dict.fromkeys(self.parts, 0.0)
+        self.loss_weights = dict.fromkeys(self.parts, 0.0)
         self.totals = [0.0] * len(metrics)
 
     def add(self, count: int, J: float, Y_pred: Any, Y: Any) -> None:
         """Take in one batch of ``count`` rows."""
         self.rows += count
         self.batches += 1
-        weight = 1 if self.loss_is_sum else getattr(self.loss, "count", None) or count
-        self.loss_total += J * weight
-        self.loss_weight += weight
+        Js = self.loss.Js if isinstance(self.loss, Losses) else (J,)
+        for (key, loss), part in zip(self.parts.items(), Js, strict=True):
+            weight = 1 if _is_sum(loss) else getattr(loss, "count", None) or count
+            self.loss_totals[key] += part * weight
+            self.loss_weights[key] += weight
         for index, (name, metric) in enumerate(self.metrics.items()):
             value = metric(Y_pred, Y)
             if np.ndim(value) or not isinstance(value, SupportsFloat):
@@ -51,9 +56,17 @@ class Means:
 
     def values(self) -> dict[str, float]:
         """Name and mean of each; the loss is a sum where the loss itself is one."""
-        loss = self.loss_total if self.loss_is_sum else self.loss_total / self.loss_weight
+        losses = {
+            f"loss_{key}": self.loss_totals[key] / (1 if _is_sum(loss) else self.loss_weights[key])
+            for key, loss in self.parts.items()
+        }
         means = (total / self.rows for total in self.totals)
-        return {"loss": loss, **dict(zip(self.metrics, means, strict=True))}
+        each = losses if len(losses) > 1 else {}
+        return {"loss": sum(losses.values()), **each, **dict(zip(self.metrics, means, strict=True))}
+
+
+def _is_sum(loss: Layer) -> bool:
+    return getattr(loss, "reduction", "mean") == "sum"
 
 
 def evaluate(
@@ -61,7 +74,7 @@ def evaluate(
     X: Any,
     Y: Any,
     *,
-    loss: Layer,
+    loss: Any,
     metrics: Sequence[Metric] = (),
     batch_size: int = 1024,
 ) -> dict[str, float]:
@@ -74,7 +87,7 @@ def evaluate(
         model: any Layer.
         X: the rows, and
         Y: their targets; see :func:`nnlite.fit`.
-        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum".
+        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
         metrics: functions ``(Y_pred, Y) -> float``; their names become the keys.
         batch_size: how many rows to take at a time.
 
@@ -86,7 +99,7 @@ def evaluate(
     {'loss': 1.0}
     """
     check_layer(model, "model")
-    check_loss(loss)
+    loss = one_loss(loss)
     rows = Rows(X, Y)
     not_empty(rows, "X")
     batch_size = at_least("batch_size", batch_size, 1)
@@ -100,7 +113,7 @@ def evaluate_rows(
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
     means = Means(loss, metrics)
     for count, X, Y in rows.batches(batch_size):
-        Y_pred = model.forward(X)
+        Y_pred = spread(model.forward, X)
         means.add(count, loss_of(loss, Y_pred, Y), Y_pred, Y)
     return means.values()
 
@@ -110,7 +123,7 @@ def loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
     try:
         J: float = loss.forward(Y_pred, Y)
     except ValueError:
-        if np.isfinite(Y_pred).all():
+        if all(np.isfinite(each).all() for each in listed(Y_pred)):
             raise
         return math.nan
     return J
@@ -141,12 +154,23 @@ def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
     return result
 
 
-def check_loss(loss: Any) -> None:
-    """Raise unless ``loss`` is a loss with one number for an output."""
-    if not isinstance(loss, Layer):
-        raise TypeError(f"loss: expected a loss such as nnlite.MSELoss(), got {loss!r}")
-    if getattr(loss, "reduction", "mean") == "none":
-        raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
+def one_loss(loss: Any) -> Layer:
+    """``loss`` itself, or one that is the sum of those in a tuple or dict.
+
+    Raises:
+        TypeError: something that is not a loss.
+        ValueError: its output is not one number.
+
+    >>> import nnlite as nn
+    >>> one_loss(nn.MSELoss())
+    MSELoss()
+    """
+    for each in listed(loss):
+        if not isinstance(each, Layer):
+            raise TypeError(f"loss: expected a loss such as nnlite.MSELoss(), got {each!r}")
+        if getattr(each, "reduction", "mean") == "none":
+            raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
+    return Losses(loss) if isinstance(loss, tuple | dict) else loss
 
 
 def not_empty(rows: Rows, name: str) -> None:

@@ -10,17 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.arrays import Array, listed, spread
 from nnlite.diagnostics.trace import first_not_finite
 from nnlite.errors import DivergenceError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer, may_leave_out_dX
 from nnlite.optim.optimizer import Optimizer
-from nnlite.parameters import check_whole
+from nnlite.parameters import check_ties, check_whole
 from nnlite.training.data import Rows
-from nnlite.training.evaluate import Means, Metric, check_loss, evaluate_rows, loss_of, named, not_empty
+from nnlite.training.evaluate import Means, Metric, evaluate_rows, loss_of, named, not_empty, one_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
+from nnlite.training.losses import Losses
 from nnlite.training.predict import at_least
 from nnlite.training.progress import progress
 
@@ -30,7 +31,7 @@ def fit(
     X: Any,
     Y: Any,
     *,
-    loss: Layer,
+    loss: Any,
     optimizer: Optimizer | Sequence[Optimizer],
     epochs: int = 1,
     batch_size: int = 32,
@@ -47,9 +48,11 @@ def fit(
     Args:
         model: any Layer. It trains in training mode and gets its mode back at the end.
         X: the rows: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap``, which
-            is read a batch at a time. Never written.
+            is read a batch at a time. Never written. For a model of several inputs, a tuple of these, or a dict by name.
         Y: their targets, likewise, in the form that the loss expects.
-        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum".
+        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several outputs a tuple of
+            losses, or a dict by name, as the model's output is; what is trained on is their sum. Y is then a tuple or
+            dict, too, and so is what metrics are given.
         optimizer: one, or a list of several on different parts of the model.
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch has what is left.
@@ -63,7 +66,8 @@ def fit(
         rng: seed or generator for the order of the rows.
 
     Returns:
-        The series "loss", "val_loss" and one or two for each metric, a value an epoch.
+        The series "loss", "val_loss" and one or two for each metric, a value an epoch; of several losses also each, as
+        "loss_0" or "loss_" and its name.
 
     Raises:
         TypeError, ValueError: an argument is not what it should be; the message names it. Nothing is trained then: the
@@ -85,7 +89,8 @@ def fit(
     """
     check_layer(model, "model")
     check_whole(model)
-    check_loss(loss)
+    check_ties(model)
+    loss = one_loss(loss)
     optimizers = _optimizers(optimizer, model, loss)
     epochs, batch_size = at_least("epochs", epochs, 0), at_least("batch_size", batch_size, 1)
     metrics_by_name = named(metrics)
@@ -105,14 +110,14 @@ def fit(
         for epoch in range(1, epochs + 1):
             means = Means(loss, metrics_by_name)
             for count, X_batch, Y_batch in rows.batches(batch_size, rng if shuffle else None):
-                Y_pred = model.forward(X_batch)
+                Y_pred = spread(model.forward, X_batch)
                 J = loss_of(loss, Y_pred, Y_batch)
                 if not math.isfinite(J):
                     place = f"epoch {epoch}, batch {means.batches + 1}"
                     _diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
                     return history
                 means.add(count, J, Y_pred, Y_batch)
-                model.backward(loss.backward())
+                spread(model.backward, loss.backward())
                 for each in optimizers:
                     each.step()
                 shown.batch(means.values)
@@ -158,7 +163,8 @@ def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-        if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in (model, loss)):
+        trained = [model, *(listed(loss.losses) if isinstance(loss, Losses) else [loss])]
+        if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in trained):
             raise ValueError(
                 f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
             )
@@ -223,4 +229,5 @@ def _diverged(model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place:
 
 
 def _cause(model: Layer, X: Any, Y: Any) -> str | None:
-    return first_not_finite(model, X) if np.isfinite(Y).all() else "Y itself holds a value that is not finite"
+    finite = all(np.isfinite(each).all() for each in listed(Y))
+    return first_not_finite(model, X) if finite else "Y itself holds a value that is not finite"

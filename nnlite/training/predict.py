@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.arrays import each_of, listed, spread
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, read_only
 
 
-def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
+def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     """The model's output for every row of X, in evaluation mode.
 
     It works on a twin of the model and writes nothing on the model itself, so any number of threads may call it at
     once. The result is the caller's own.
 
     Args:
-        model: any Layer whose output has a row for each row of X.
+        model: any Layer whose output has a row for each row of X; of several outputs each.
         X: the rows; see :func:`nnlite.fit`.
         batch_size: how many rows to take at a time; it bounds the memory.
 
@@ -37,13 +37,19 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Array:
     twin = model.evaluation_twin()
     try:
         if len(rows) <= batch_size:
-            return np.array(_rows_kept(model, twin.forward(read_only(rows.X[:])), len(rows)))
-        outputs = [_rows_kept(model, twin.forward(X_batch), count) for count, X_batch, _ in rows.batches(batch_size)]
-        return np.concatenate(outputs)
+            Y = _rows_kept(model, spread(twin.forward, each_of(_all_rows, rows.X)), len(rows))
+            return each_of(np.array, Y)
+        outputs = [_rows_kept(model, spread(twin.forward, X), count) for count, X, _ in rows.batches(batch_size)]
+        columns = [np.concatenate(parts) for parts in zip(*map(listed, outputs), strict=True)]
+        return each_of(lambda _: columns.pop(0), outputs[0])
     except ShapeError as error:
-        if np.ndim(rows.X) == 1:
+        if isinstance(rows.X, np.ndarray) and rows.X.ndim == 1:
             error.add_note("X has one axis, so each number is a row of its own; a single sample is X[None, :]")
         raise
+
+
+def _all_rows(values: Any) -> Any:
+    return read_only(values[:])
 
 
 def at_least(name: str, value: int, least: int) -> int:
@@ -61,9 +67,10 @@ def at_least(name: str, value: int, least: int) -> int:
     return number
 
 
-def _rows_kept(model: Layer, Y: Array, count: int) -> Array:
-    if np.ndim(Y) == 0 or len(Y) != count:
-        raise ShapeError(
-            f"{model.one_line()}: expected an output row for each of the {count} rows of X, got shape {np.shape(Y)}"
-        )
-    return Y
+def _rows_kept(model: Layer, Ys: Any, count: int) -> Any:
+    for Y in listed(Ys):
+        if np.ndim(Y) == 0 or len(Y) != count:
+            raise ShapeError(
+                f"{model.one_line()}: expected an output row for each of the {count} rows of X, got shape {np.shape(Y)}"
+            )
+    return Ys

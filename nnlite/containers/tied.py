@@ -1,0 +1,181 @@
+"""tied: a second use of a layer's parameters."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from nnlite import blas
+from nnlite.arrays import Array, as_floating
+from nnlite.errors import ShapeError
+from nnlite.initializers import zeros
+from nnlite.kernels import column_sum
+from nnlite.layer import Layer, check_layer, may_leave_out_dX
+from nnlite.layers.linear import Linear
+from nnlite.parameters import Reference
+from nnlite.shapes import Shape
+
+
+def tied(layer: Layer, *, transpose: bool = False) -> Layer:
+    """A second layer on the same parameters, with a cache of its own.
+
+    The parameters stand once in ``Phi``. The Sequential or Graph that holds both layers adds the gradients of the second
+    to those of the first when its backward is done; so one step moves both, by the sum.
+
+    Args:
+        layer: the layer, with or without others in it.
+        transpose: of a Linear, ``Y = X W^T + b`` with a b of its own, as the decoder of an autoencoder has it; b is left
+            out where the Linear has none.
+
+    Raises:
+        TypeError: it is not a Layer; or with ``transpose`` not a Linear.
+
+    >>> import nnlite as nn
+    >>> encoder = nn.Linear(64, 2, rng=0)
+    >>> model = nn.Sequential(encoder, nn.Tanh(), tied(encoder, transpose=True))
+    >>> model.Phi.size == 64 * 2 + 2 + 64
+    True
+    >>> model.forward(np.ones((5, 64))).shape
+    (5, 64)
+    """
+    check_layer(layer, "tied")
+    if not transpose:
+        return Tied(layer)
+    if not isinstance(layer, Linear):
+        raise TypeError(f"tied: transpose: expected a Linear, got {layer.one_line()}")
+    return TiedTranspose(layer)
+
+
+class Tied(Layer):
+    """What :func:`tied` makes of any layer: its forward and backward, on its parameters.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(2, 2, rng=0)
+    >>> X = np.ones((1, 2))
+    >>> np.array_equal(Tied(layer).forward(X), layer.forward(X))
+    True
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self._original = Reference(layer)
+        self._twin = Reference(layer.evaluation_twin())  # the same layer with a cache and gradients of its own
+        self.num_outputs = layer.num_outputs
+        self._share()
+
+    def forward(self, *Xs: Any, **named: Any) -> Any:
+        """That of the layer."""
+        self._share()
+        return self._twin.layer.forward(*Xs, **named)
+
+    def backward(self, *dYs: Any, **named: Any) -> Any:
+        """That of the layer; the gradients of the parameters wait for :meth:`add_gradients`."""
+        return self._twin.layer.backward(*dYs, **named)
+
+    def add_gradients(self) -> None:
+        """Add the gradients of the last backward to the layer's own."""
+        ours, theirs = self._twin.layer.named_gradients(), self.original.named_gradients()
+        for (_, own), (_, dP) in zip(ours, theirs, strict=True):
+            dP += own
+
+    def _share(self) -> None:
+        """Take the layer's parameters as they are now: they move when it joins a model, or changes its dtype."""
+        for (_, own), (_, theirs) in zip(self._twin.layer.named_layers(), self.original.named_layers(), strict=True):
+            own.training, own.dtype = self.training, theirs.dtype
+            for name in theirs._parameters:
+                P, dP = getattr(theirs, name), getattr(own, "d" + name)
+                vars(own)["_" + name] = P
+                if P is not None and (dP.dtype != P.dtype or dP is getattr(theirs, "d" + name)):
+                    vars(own)["_d" + name] = np.zeros_like(P)
+
+    @property
+    def original(self) -> Layer:  # type: ignore[override]
+        """The layer that this one is tied to."""
+        return self._original.layer
+
+    @property
+    def needs_dX(self) -> bool:  # type: ignore[override]
+        """As in any layer."""
+        return self._twin.layer.needs_dX
+
+    @needs_dX.setter
+    def needs_dX(self, value: bool) -> None:
+        self._twin.layer.needs_dX = value or not may_leave_out_dX(self._twin.layer)
+
+    def output_features(self, in_features: int | None) -> int | None:
+        """That of the layer."""
+        return self.original.output_features(in_features)
+
+    def output_shape(self, *shapes: Shape) -> Any:
+        """That of the layer."""
+        return self.original.output_shape(*shapes)
+
+    def extra_repr(self) -> str:
+        """The layer, on one line."""
+        return self.original.one_line()
+
+    def evaluation_twin(self) -> Self:
+        """As in any layer."""
+        twin = super().evaluation_twin()
+        twin._twin = Reference(self.original.evaluation_twin())
+        return twin
+
+
+class TiedTranspose(Layer, parameters=("b",)):
+    """What :func:`tied` makes of a Linear, transposed: ``Y = X W^T + b``.
+
+    Backward: ``dW = dY^T X``, ``db`` = the sum of dY over its rows, ``dX = dY W``.
+
+    >>> import nnlite as nn
+    >>> encoder = nn.Linear(3, 2, rng=0)
+    >>> X = np.ones((1, 2), np.float32)
+    >>> np.allclose(TiedTranspose(encoder).forward(X), X @ encoder.W.T)
+    True
+    """
+
+    b: Array | None
+    db: Array | None
+
+    def __init__(self, layer: Linear) -> None:
+        self._original = Reference(layer)
+        self.in_features, self.out_features = layer.out_features, layer.in_features
+        self.dtype = layer.dtype
+        self.b = None if layer.b is None else zeros(self.out_features, dtype=layer.dtype)
+
+    def forward(self, X: Any) -> Array:
+        """``Y = X W^T + b``."""
+        W = self.original.W
+        X = as_floating(X, f"{self.one_line()}: X", W.dtype)
+        self.X_shape = X.shape
+        if not X.ndim or X.shape[-1] != self.in_features:
+            raise ShapeError(f"{self}: expected {self.in_features} features, got X of shape {X.shape}")
+        self.X = X.reshape(-1, self.in_features)
+        Y = blas.matmul(self.X, W.T)
+        if self.b is not None:
+            Y += self.b
+        return self.record_Y(Y.reshape(*X.shape[:-1], self.out_features))
+
+    def backward(self, dY: Any) -> Array | None:
+        """Keep ``dW = dY^T X`` for :meth:`add_gradients`, store ``db = sum(dY)``; return ``dX = dY W``."""
+        dY = self.check_dY(dY).reshape(-1, self.out_features)
+        self.dW = blas.matmul(dY.T, self.X)
+        if self.db is not None:
+            column_sum(dY, out=self.db)
+        return blas.matmul(dY, self.original.W).reshape(self.X_shape) if self.needs_dX else None
+
+    def add_gradients(self) -> None:
+        """Add dW to that of the Linear."""
+        self.original.dW += self.dW
+
+    @property
+    def original(self) -> Linear:  # type: ignore[override]
+        """The Linear that this one is tied to."""
+        return self._original.layer  # type: ignore[return-value]
+
+    def output_features(self, in_features: int | None) -> int:
+        """``out_features``."""
+        if in_features not in (None, self.in_features):
+            raise ShapeError(f"{self}: expected {self.in_features} features, got {in_features}")
+        return self.out_features
+
+    def extra_repr(self) -> str:
+        """``2 -> 3, of Linear(3 -> 2)``."""
+        return f"{self.in_features} -> {self.out_features}, of {self.original.one_line()}"

@@ -1,0 +1,230 @@
+"""Gates that put arrays together and take them apart."""
+
+import operator
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array
+from nnlite.errors import ShapeError
+from nnlite.layer import Layer
+from nnlite.layers.gates import Arrays, Gate
+from nnlite.shapes import UNKNOWN, Shape, text, width
+
+
+class Concat(Gate):
+    """The inputs one after another along one axis; backward cuts dY at the same places.
+
+    Args:
+        dim: the axis along which they are joined; in the others they agree.
+
+    Raises:
+        ShapeError: they do not agree in the other axes, or there is no axis ``dim``.
+
+    >>> gate = Concat()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0]))
+    array([1., 2., 3.])
+    >>> gate.backward(np.array([10.0, 20.0, 30.0]))
+    (array([10., 20.]), array([30.]))
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, *Xs: Any) -> Array:
+        """The inputs one after another."""
+        Xs = self.check_Xs(*Xs)
+        Y = self.computed(lambda *Xs: np.concatenate(Xs, self.dim), *Xs)
+        self.ends = list(accumulate(X.shape[self.dim] for X in Xs))
+        return Y
+
+    def backward(self, dY: Any) -> Arrays:
+        """The part of dY that belongs to each input."""
+        return tuple([part.copy() for part in np.split(self.check_dY(dY), self.ends[:-1], self.dim)])
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(..., the sum of the widths), where the last axis is joined."""
+        widths = [width(shape) for shape in shapes]
+        if self.dim == -1:
+            return UNKNOWN if None in widths else (..., sum(n for n in widths if n))
+        if self.dim >= 0:  # whether that is the last axis depends on how many there are
+            return UNKNOWN
+        if len(set(widths) - {None}) > 1:
+            raise ShapeError(f"{self}: inputs of shapes {' and '.join(map(text, shapes))} do not fit together")
+        return (..., next((n for n in widths if n), None))
+
+    def extra_repr(self) -> str:
+        """``dim=-1``."""
+        return f"dim={self.dim}"
+
+
+class Stack(Gate):
+    """The inputs, all of one shape, side by side along a new axis; backward takes dY apart again.
+
+    Args:
+        dim: where the new axis stands in Y.
+
+    Raises:
+        ShapeError: their shapes differ, or there is no place ``dim``.
+
+    >>> gate = Stack()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array([[1., 3.],
+           [2., 4.]])
+    >>> gate.backward(np.array([[10.0, 30.0], [20.0, 40.0]]))
+    (array([10., 20.]), array([30., 40.]))
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, *Xs: Any) -> Array:
+        """The inputs side by side."""
+        return self.computed(lambda *Xs: np.stack(Xs, self.dim), *self.check_Xs(*Xs))
+
+    def backward(self, dY: Any) -> Arrays:
+        """The part of dY that belongs to each input."""
+        return tuple([part.copy() for part in np.moveaxis(self.check_dY(dY), self.dim, 0)])
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(..., the number of inputs), where the new axis is the last."""
+        return (..., len(shapes)) if self.dim == -1 else UNKNOWN
+
+    def extra_repr(self) -> str:
+        """``dim=-1``."""
+        return f"dim={self.dim}"
+
+
+class Split(Layer):
+    """X cut along one axis into parts of the given sizes, a tuple of arrays; ``backward(*dYs)`` joins them again.
+
+    Args:
+        sizes: of the parts.
+        dim: the axis that is cut.
+
+    Raises:
+        TypeError: a size is not a whole number.
+        ValueError: a size is below 0, or there is none.
+        ShapeError: the sizes do not add up to that of the axis, or X has no such axis.
+
+    >>> layer = Split([2, 1])
+    >>> layer.forward(np.array([1.0, 2.0, 3.0]))
+    (array([1., 2.]), array([3.]))
+    >>> layer.backward(np.array([10.0, 20.0]), np.array([30.0]))
+    array([10., 20., 30.])
+    """
+
+    def __init__(self, sizes: Sequence[int], dim: int = -1) -> None:
+        try:
+            self.sizes = tuple(map(operator.index, sizes))
+        except TypeError:
+            raise TypeError(f"Split: sizes: expected whole numbers such as [2, 1], got {sizes!r}") from None
+        if not self.sizes or min(self.sizes) < 0:
+            raise ValueError(f"Split: sizes: expected at least one, and none below 0, got {sizes!r}")
+        self.num_outputs = len(self.sizes)
+        self.dim = dim
+
+    def forward(self, X: Any) -> Arrays | Array:
+        """The parts of X."""
+        X = self.check_X(X)
+        if not -X.ndim <= self.dim < X.ndim or X.shape[self.dim] != sum(self.sizes):
+            raise ShapeError(f"{self}: expected {sum(self.sizes)} along axis {self.dim}, got X of shape {X.shape}")
+        ends = list(accumulate(self.sizes))
+        Ys = tuple([part.copy() for part in np.split(X, ends[:-1], self.dim)])
+        return self.record_Y(Ys[0]) if len(Ys) == 1 else self.record_Ys(Ys)
+
+    def backward(self, *dYs: Any) -> Array:
+        """The parts' gradients, joined."""
+        dYs = (self.check_dY(*dYs),) if self.num_outputs == 1 else self.check_dYs(dYs)
+        return np.concatenate(dYs, self.dim)
+
+    def output_shape(self, *shapes: Shape) -> Any:
+        """The shape of each part."""
+        if self.dim != -1:
+            return UNKNOWN
+        if width(shapes[0]) not in (None, sum(self.sizes)):
+            raise ShapeError(f"{self}: expected {sum(self.sizes)} features, got X of shape {text(shapes[0])}")
+        parts = tuple((..., size) for size in self.sizes)
+        return parts if len(parts) > 1 else parts[0]
+
+    def extra_repr(self) -> str:
+        """``[2, 1], dim=-1``."""
+        return f"{list(self.sizes)}, dim={self.dim}"
+
+
+class Transpose(Layer):
+    """Two axes of X swapped; backward swaps them back.
+
+    Args:
+        dim0: one axis.
+        dim1: the other.
+
+    Raises:
+        ShapeError: X has no such axes.
+
+    >>> Transpose().forward(np.zeros((5, 3, 2))).shape
+    (5, 2, 3)
+    """
+
+    def __init__(self, dim0: int = -2, dim1: int = -1) -> None:
+        self.dim0 = dim0
+        self.dim1 = dim1
+
+    def forward(self, X: Any) -> Array:
+        """X with its axes swapped."""
+        X = self.check_X(X)
+        if not all(-X.ndim <= dim < X.ndim for dim in (self.dim0, self.dim1)):
+            raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
+        return self.record_Y(X.swapaxes(self.dim0, self.dim1).copy())
+
+    def backward(self, dY: Any) -> Array:
+        """dY with its axes swapped."""
+        return self.check_dY(dY).swapaxes(self.dim0, self.dim1).copy()
+
+    def extra_repr(self) -> str:
+        """``dim0=-2, dim1=-1``."""
+        return f"dim0={self.dim0}, dim1={self.dim1}"
+
+
+class Reshape(Layer):
+    """X's values, in row-major order, in a new shape; backward gives them the old one.
+
+    Args:
+        shape: the sizes, that of the batch included; one of them may be -1, which stands for what is left.
+
+    Raises:
+        TypeError: a size is not a whole number.
+        ShapeError: X has not as many values.
+
+    >>> Reshape(-1, 8, 8).forward(np.zeros((5, 64))).shape
+    (5, 8, 8)
+    """
+
+    def __init__(self, *shape: int) -> None:
+        try:
+            self.shape = tuple(map(operator.index, shape))
+        except TypeError:
+            raise TypeError(f"Reshape: expected whole numbers such as Reshape(-1, 8, 8), got {shape!r}") from None
+
+    def forward(self, X: Any) -> Array:
+        """X's values in the new shape."""
+        X = self.check_X(X)
+        self.X_shape = X.shape
+        try:
+            return self.record_Y(X.copy().reshape(self.shape))
+        except ValueError:
+            raise ShapeError(f"{self}: X of shape {X.shape} has not as many values") from None
+
+    def backward(self, dY: Any) -> Array:
+        """dY's values in X's shape."""
+        return self.check_dY(dY).copy().reshape(self.X_shape)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The shape."""
+        return tuple(None if size == -1 else size for size in self.shape)
+
+    def extra_repr(self) -> str:
+        """``-1, 8, 8``."""
+        return ", ".join(map(str, self.shape))

@@ -1,0 +1,218 @@
+"""Products of vectors and matrices, and sums: gates that join axes."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nnlite import blas
+from nnlite.arrays import Array
+from nnlite.errors import ShapeError
+from nnlite.kernels import sum_over, sum_to
+from nnlite.layer import Layer
+from nnlite.layers.gates import Arrays, Gate
+from nnlite.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, text, width
+
+
+class Dot(Gate):
+    """The inner product along the last axis, ``z = x^T y``; ``dx = dz y``, ``dy = dz x``.
+
+    X (..., D), Y (..., D), Z (...): the leading axes broadcast.
+
+    Raises:
+        ShapeError: the last axes differ.
+
+    >>> gate = Dot()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
+    array(210.)
+    >>> gate.backward(np.array(2.0))
+    (array([ 20., 200.]), array([2., 4.]))
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``z = x^T y``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        return self.computed(np.vecdot, X, Y)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dx = dz y``, ``dy = dz x``."""
+        dZ = self.check_dY(dZ)[..., None]
+        return sum_to(dZ * self.Y, self.X.shape), sum_to(dZ * self.X, self.Y.shape)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The leading axes."""
+        X, Y = shapes
+        _same_size(self, shapes, width(X), width(Y))
+        return broadcast_shapes(self, X[:-1] if width(X) else UNKNOWN, Y[:-1] if width(Y) else UNKNOWN)
+
+
+class Outer(Gate):
+    """The outer product of the last axes, ``Z = x y^T``; ``dx = dZ y``, ``dy = dZ^T x``.
+
+    X (..., D), Y (..., M), Z (..., D, M): the leading axes broadcast.
+
+    >>> gate = Outer()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
+    array([[ 10., 100.],
+           [ 20., 200.]])
+    >>> gate.backward(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    (array([ 10., 100.]), array([1., 2.]))
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = x y^T``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        if not X.ndim or not Y.ndim:
+            raise ShapeError(f"{self}: expected vectors, got inputs of shapes {X.shape} and {Y.shape}")
+        return self.computed(np.multiply, X[..., :, None], Y[..., None, :])
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dx = dZ y``, ``dy = dZ^T x``."""
+        dZ = self.check_dY(dZ)
+        dX = np.matmul(dZ, self.Y[..., :, None])[..., 0]
+        dY = np.matmul(dZ.swapaxes(-1, -2), self.X[..., :, None])[..., 0]
+        return sum_to(dX, self.X.shape), sum_to(dY, self.Y.shape)
+
+
+class MatMul(Gate):
+    """The matrix product ``Z = X Y``; ``dX = dZ Y^T``, ``dY = X^T dZ``.
+
+    X (..., N, D), Y (..., D, M), Z (..., N, M): the leading axes, stacks of matrices, broadcast. A vector X is a row, a
+    vector Y a column, whose axis Z does not have; so the product of two vectors is a number.
+
+    Raises:
+        ShapeError: X is not as wide as Y is high, or one of them is a single number.
+
+    >>> gate = MatMul()
+    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 100.0]))
+    array([210., 430.])
+    >>> dX, dy = gate.backward(np.array([1.0, 0.0]))
+    >>> dX, dy
+    (array([[ 10., 100.],
+            [  0.,   0.]]), array([1., 2.]))
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = X Y``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        return self.computed(_product, X, Y)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ Y^T``, ``dY = X^T dZ``."""
+        dZ = self.check_dY(dZ)
+        X, Y = self.X, self.Y
+        if Y.ndim == 1:
+            Y, dZ = Y[:, None], dZ[..., None]  # a column
+        if X.ndim == 1:
+            X, dZ = X[None, :], dZ[..., None, :]  # a row
+        dX = sum_to(_product(dZ, Y.swapaxes(-1, -2)), X.shape)
+        dY = sum_to(_product(X.swapaxes(-1, -2), dZ), Y.shape)
+        return dX.reshape(self.X.shape), dY.reshape(self.Y.shape)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """(..., N, M), as far as it is known."""
+        X, Y = shapes
+        if () in shapes:
+            raise ShapeError(f"{self}: expected vectors or matrices, got {text(X)} and {text(Y)}")
+        if len(Y) == 1 and not is_open(Y):
+            _same_size(self, shapes, width(X), width(Y))
+            return X[:-1] if width(X) else UNKNOWN
+        _same_size(self, shapes, width(X), width(Y[:-1]))
+        if len(X) == 2 and len(Y) == 2 and not is_open(X) and not is_open(Y):
+            return X[0], Y[1]
+        return (..., width(Y))
+
+
+def _product(X: Array, Y: Array) -> Any:
+    return blas.matmul(X, Y) if X.ndim == Y.ndim == 2 else np.matmul(X, Y)
+
+
+def _same_size(gate: Gate, shapes: tuple[Shape, ...], one: int | None, other: int | None) -> None:
+    if None not in (one, other) and one != other:
+        raise ShapeError(f"{gate}: inputs of shapes {text(shapes[0])} and {text(shapes[1])} do not fit together")
+
+
+class Sum(Layer):
+    """``Y = sum(X)`` over all axes or over some; ``dX = dY``, stretched to X's shape.
+
+    Args:
+        dim: the axis or axes to sum over; None for all of them.
+        keepdim: leave them in Y, with size 1.
+
+    X and Y have one floating dtype.
+
+    Raises:
+        ShapeError: X has no such axis.
+
+    >>> gate = Sum(dim=0)
+    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([4., 6.])
+    >>> gate.backward(np.array([10.0, 20.0]))
+    array([[10., 20.],
+           [10., 20.]])
+    """
+
+    def __init__(self, dim: int | tuple[int, ...] | None = None, *, keepdim: bool = False) -> None:
+        self.dim = dim
+        self.keepdim = keepdim
+
+    def forward(self, X: Any) -> Array:
+        """``Y = sum(X)``."""
+        X = self.check_X(X)
+        self.X_shape = X.shape
+        self.axes = self._axes(X)
+        Y = sum_over(X, self.axes)
+        self.kept_shape = Y.shape
+        return self.record_Y(Y if self.keepdim else Y.reshape(_without(X.shape, self.axes)))
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY``, stretched to X's shape."""
+        return np.broadcast_to(self.check_dY(dY).reshape(self.kept_shape), self.X_shape).copy()
+
+    def extra_repr(self) -> str:
+        """``dim=0``, and what differs from the defaults."""
+        return f"dim={self.dim}" + ", keepdim=True" * self.keepdim
+
+    def _axes(self, X: Array) -> tuple[int, ...]:
+        dims = range(X.ndim) if self.dim is None else np.atleast_1d(self.dim).tolist()
+        if any(not -X.ndim <= dim < X.ndim for dim in dims) or len({dim % X.ndim for dim in dims}) < len(dims):
+            raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
+        return tuple(sorted(dim % X.ndim for dim in dims))
+
+
+def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for axis, size in enumerate(shape) if axis not in axes)
+
+
+class Mean(Sum):
+    """``Y = mean(X)`` over all axes or over some; ``dX = dY / n``, stretched to X's shape.
+
+    Args:
+        dim: the axis or axes to take the mean over; None for all of them.
+        keepdim: leave them in Y, with size 1.
+
+    X and Y have one floating dtype. The mean of no number is NaN.
+
+    Raises:
+        ShapeError: X has no such axis.
+
+    >>> gate = Mean(dim=0)
+    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([2., 3.])
+    >>> gate.backward(np.array([10.0, 20.0]))
+    array([[ 5., 10.],
+           [ 5., 10.]])
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = mean(X)``."""
+        Y = super().forward(X)
+        self.n = math.prod(self.X_shape[axis] for axis in self.axes)
+        Y /= self.n or np.nan
+        return Y
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY / n``, stretched to X's shape."""
+        dX = super().backward(dY)
+        dX /= self.n or 1
+        return dX

@@ -1,0 +1,75 @@
+"""What is known of an array's shape before there is an array.
+
+A shape here is a tuple of sizes, None for one that is not known yet. ``...`` in front stands for any number of axes more.
+"""
+
+from types import EllipsisType
+from typing import Any
+
+from nnlite.errors import ShapeError
+
+Shape = tuple[int | None | EllipsisType, ...]
+
+UNKNOWN: Shape = (...,)
+
+
+def width(shape: Shape) -> int | None:
+    """The size of the last axis, if it is known.
+
+    >>> width((..., 3)), width((5, None)), width(())
+    (3, None, None)
+    """
+    return shape[-1] if shape and isinstance(shape[-1], int) else None
+
+
+def sizes(shape: Shape) -> tuple[int | None, ...]:
+    """The axes whose number is known: those after ``...``.
+
+    >>> sizes((..., None, 3))
+    (None, 3)
+    """
+    return tuple(size for size in shape if not isinstance(size, EllipsisType))
+
+
+def is_open(shape: Shape) -> bool:
+    """Whether there may be more axes in front.
+
+    >>> is_open((..., 3)), is_open((5, 3))
+    (True, False)
+    """
+    return shape[:1] == (...,)
+
+
+def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
+    """The shape to which the shapes broadcast, as far as it is known.
+
+    Raises:
+        ShapeError: two known sizes differ and neither is 1; ``layer`` is named.
+
+    >>> broadcast_shapes("Add()", (..., 3), (5, 1), ())
+    (Ellipsis, 5, 3)
+    >>> broadcast_shapes("Add()", (..., 3), (4,))
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.ShapeError: Add(): inputs of shapes (..., 3) and (4,) do not fit together
+    """
+    rows = [sizes(shape) for shape in shapes]
+    result: list[int | None] = []
+    for axis in range(-1, -max(map(len, rows), default=0) - 1, -1):
+        known = {row[axis] for row in rows if len(row) >= -axis} - {1}
+        if len(known - {None}) > 1:
+            raise ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not fit together")
+        absent = any(is_open(shape) and len(row) < -axis for shape, row in zip(shapes, rows, strict=True))
+        size = next(iter(known - {None}), None) if known else None if absent else 1
+        result.insert(0, size)
+    return (..., *result) if any(map(is_open, shapes)) else tuple(result)
+
+
+def text(shape: Shape) -> str:
+    """The shape as messages show it.
+
+    >>> text((..., None, 3)), text((3,))
+    ('(..., ?, 3)', '(3,)')
+    """
+    parts = ["..." if isinstance(size, EllipsisType) else "?" if size is None else str(size) for size in shape]
+    return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
