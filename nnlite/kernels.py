@@ -121,15 +121,14 @@ def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
     return out.reshape(shape)
 
 
-def sum_to(dZ: Any, shape: tuple[int, ...]) -> Array:
-    """dZ summed over the axes along which an array of ``shape`` was stretched to dZ's shape.
+def sum_to(dZ: Array, shape: tuple[int, ...]) -> Array:
+    """DZ summed over the axes along which an array of ``shape`` was stretched to dZ's shape.
 
     >>> sum_to(np.ones((5, 2)), (2,)), sum_to(np.ones((5, 2)), (5, 1)).shape
     (array([5., 5.]), (5, 1))
     """
-    dZ = np.asarray(dZ)
     if dZ.shape == shape:
-        return dZ
+        return np.asarray(dZ)  # a ufunc gives a scalar for a 0-d array
     new = dZ.ndim - len(shape)
     stretched = [axis for axis, size in enumerate(dZ.shape) if axis < new or size != shape[axis - new]]
     return sum_over(dZ, tuple(stretched)).reshape(shape)

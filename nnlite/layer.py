@@ -74,7 +74,9 @@ class Layer:
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
     _Y_dtype: np.dtype[Any] | None = None
     _Ys: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None  # shape and dtype of each, where there are several
-    _tied: tuple[Reference, ...] = ()  # the layers in it whose gradients it adds to those of the layers they are tied to
+    _tied: tuple[
+        Reference, ...
+    ] = ()  # the layers in it whose gradients it adds to those of the layers they are tied to
 
     def __init_subclass__(cls, parameters: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -196,7 +198,8 @@ class Layer:
         if len(dYs) != len(self._Ys):
             raise TypeError(f"{self.one_line()}: expected {len(self._Ys)} gradients, one for each Y, got {len(dYs)}")
         checked = []
-        for dY, (self._Y_shape, self._Y_dtype) in zip(dYs, self._Ys, strict=True):
+        for dY, (shape, dtype) in zip(dYs, self._Ys, strict=True):
+            self._Y_shape, self._Y_dtype = shape, dtype
             checked.append(self.check_dY(dY))
         return tuple(checked)
 

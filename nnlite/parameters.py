@@ -95,7 +95,11 @@ def _tied(model: "Layer") -> Iterable["Layer"]:
     layers = [layer for _, layer in model.named_layers()]
     here = set(map(id, layers))
     done = {id(tied.layer) for layer in layers if layer is not model for tied in layer._tied}
-    return (layer for layer in layers if layer.original is not None and id(layer.original) in here - done and id(layer) not in done)
+    return (
+        layer
+        for layer in layers
+        if layer.original is not None and id(layer.original) in here - done and id(layer) not in done
+    )
 
 
 def check_whole(model: "Layer") -> None:
@@ -134,8 +138,8 @@ def check_ties(model: "Layer") -> None:
     for layer in layers:
         if layer.original is not None and id(layer) not in added:
             raise StateError(
-                f"{layer.one_line()} learns nothing in {model.one_line()}: put it and the layer that it is tied to into "
-                "one Sequential or Graph, which adds their gradients"
+                f"{layer.one_line()} learns nothing in {model.one_line()}: put it and the layer that it is tied to "
+                "into one Sequential or Graph, which adds their gradients"
             )
 
 

@@ -1,6 +1,7 @@
 """What is known of an array's shape before there is an array.
 
-A shape here is a tuple of sizes, None for one that is not known yet. ``...`` in front stands for any number of axes more.
+A shape here is a tuple of sizes, None for one that is not known yet. ``...`` in front stands for any number of axes
+more.
 """
 
 from types import EllipsisType
@@ -8,7 +9,7 @@ from typing import Any
 
 from nnlite.errors import ShapeError
 
-Shape = tuple[int | None | EllipsisType, ...]
+Shape = tuple[int | EllipsisType | None, ...]
 
 UNKNOWN: Shape = (...,)
 

@@ -12,7 +12,7 @@ from nnlite.layers.arrangement import Concat
 
 
 class Residual(Sequential):
-    """A chain of layers and a way around it: ``Y = X + f(X)``; ``dX = dY + df``, with df what the chain's backward gives.
+    """A chain of layers f and a way around it: ``Y = X + f(X)``; ``dX = dY + dX_f``, with dX_f from f's backward.
 
     Args:
         layers: f, whose output has the shape of its input.
@@ -35,7 +35,7 @@ class Residual(Sequential):
         super().__init__(*layers)
         self.output_features(getattr(layers[0], "in_features", None) if layers else None)
 
-    def forward(self, X: Any) -> Array:  # type: ignore[override]
+    def forward(self, X: Any) -> Array:
         """``Y = X + f(X)``."""
         f = super().forward(X)
         X = self.check_X(X)
@@ -44,8 +44,8 @@ class Residual(Sequential):
             raise ShapeError(f"{self.one_line()}: expected layers that keep X's shape {X.shape}, got {f.shape}")
         return self.record_Y(X.astype(f.dtype, copy=False) + f)
 
-    def backward(self, dY: Any) -> Array:  # type: ignore[override]
-        """``dX = dY + df``."""
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY + dX_f``."""
         dY = self.check_dY(dY)
         dX: Array = dY + super().backward(dY)
         return dX

@@ -29,8 +29,8 @@ class Graph(Layer):
         Y1, Y2 = graph.forward(A, B);      dA, dB = graph.backward(dY1, dY2)
         Ys = graph.forward(a=A, b=B);      dXs = graph.backward(y=dY1, z=dY2)
 
-    Inputs that have a name may always be given by it. Where the output is a single number, ``backward()`` starts from 1.
-    The graph is checked and put in order once, when it is built; nothing is recorded while it runs.
+    Inputs that have a name may always be given by it. Where the output is a single number, ``backward()`` starts from
+    1. The graph is checked and put in order once, when it is built; nothing is recorded while it runs.
 
     Args:
         inputs: a node made by ``Input``, or several in a list, tuple or dict.
@@ -84,7 +84,7 @@ class Graph(Layer):
         self.num_outputs = len(output_nodes)
         self.layers: list[Layer] = [*parameters, *(call.layer for call in calls)]
         self._names = [parameter.name for parameter in parameters] + [None] * len(calls)
-        self._lines = [each.line for each in (*parameters, *calls)]
+        self._lines = [parameter.line for parameter in parameters] + [call.line for call in calls]
         self._takes: list[Slots] = [()] * len(parameters)
         self._takes += [_one_or_all([slot(node) for node in call.inputs]) for call in calls]
         self._gives: list[Slots] = [slot(parameter) for parameter in parameters]
@@ -125,7 +125,7 @@ class Graph(Layer):
     def _by_position(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The inputs in their order, also those that were given by name."""
         if named:
-            by_name = dict(zip(self.input_names, Xs, strict=False))
+            by_name: dict[Any, Any] = dict(zip(self.input_names, Xs, strict=False))
             if by_name.keys() & named.keys() or by_name.keys() | named.keys() != set(self.input_names):
                 names = ", ".join(str(name) for name in self.input_names)
                 raise TypeError(f"{self.one_line()}: expected the inputs {names}, each once, got {', '.join(named)}")
@@ -244,7 +244,10 @@ class Graph(Layer):
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
         """(number, layer) of each in the order in which they run; a parameter that has a name has that."""
-        return ((name or str(index), layer) for index, (name, layer) in enumerate(zip(self._names, self.layers, strict=True)))
+        return (
+            (name or str(index), layer)
+            for index, (name, layer) in enumerate(zip(self._names, self.layers, strict=True))
+        )
 
     def output_shape(self, *shapes: Shape) -> Any:
         """What was known when the graph was built."""
@@ -314,7 +317,9 @@ def _add(gradients: list[Any], layer: Layer, takes: Slots, dX: Any) -> None:
     if dX is None and not layer.needs_dX:
         return
     if len(dXs) != len(slots) or any(part is None for part in dXs):
-        raise TypeError(f"expected backward to return the gradients of {len(slots)} inputs; did it forget to return dX?")
+        raise TypeError(
+            f"expected backward to return the gradients of {len(slots)} inputs; did it forget to return dX?"
+        )
     for slot, part in zip(slots, dXs, strict=True):
         before = gradients[slot]
         if before is not None and before.shape != part.shape:

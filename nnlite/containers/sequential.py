@@ -65,7 +65,9 @@ class Sequential(Layer):
                     raise TypeError("forward returned None; did it forget to return Y?")
             return self.record_Y(X) if type(X) is ndarray else self._record(X)
         except Exception as error:
-            self._Y_shape = self._Ys = None  # some layers hold this X and some the one before: no backward until a whole forward
+            self._Y_shape = self._Ys = (
+                None  # some layers hold this X and some the one before: no backward until a whole forward
+            )
             self._note_place(error, layer)
             raise
 

@@ -18,13 +18,13 @@ from nnlite.shapes import Shape
 def tied(layer: Layer, *, transpose: bool = False) -> Layer:
     """A second layer on the same parameters, with a cache of its own.
 
-    The parameters stand once in ``Phi``. The Sequential or Graph that holds both layers adds the gradients of the second
-    to those of the first when its backward is done; so one step moves both, by the sum.
+    The parameters stand once in ``Phi``. The Sequential or Graph that holds both layers adds the gradients of the
+    second to those of the first when its backward is done; so one step moves both, by the sum.
 
     Args:
         layer: the layer, with or without others in it.
-        transpose: of a Linear, ``Y = X W^T + b`` with a b of its own, as the decoder of an autoencoder has it; b is left
-            out where the Linear has none.
+        transpose: of a Linear, ``Y = X W^T + b`` with a b of its own, as the decoder of an autoencoder has it; b is
+            left out where the Linear has none.
 
     Raises:
         TypeError: it is not a Layer; or with ``transpose`` not a Linear.
@@ -92,7 +92,7 @@ class Tied(Layer):
         return self._original.layer
 
     @property
-    def needs_dX(self) -> bool:  # type: ignore[override]
+    def needs_dX(self) -> bool:
         """As in any layer."""
         return self._twin.layer.needs_dX
 

@@ -153,7 +153,9 @@ def check_gradients(
     tolerances = step, rtol, atol
     report = GradientReport(
         tuple(
-            _compare(name, P, np.array(gradients[name], np.float64), J, start, tolerances, _entries(P, max_entries, rng))
+            _compare(
+                name, P, np.array(gradients[name], np.float64), J, start, tolerances, _entries(P, max_entries, rng)
+            )
             for name, P in (arrays | dict(layer.named_parameters())).items()
             if P.size
         )

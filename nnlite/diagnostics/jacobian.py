@@ -8,15 +8,14 @@ import numpy as np
 
 from nnlite.arrays import Array, each_of, listed, spread
 from nnlite.diagnostics.inputs import input_names
-from nnlite.errors import ShapeError
 from nnlite.layer import Layer, check_layer
 
 
 def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) -> Array:
     """The generalized Jacobian: the derivative of every entry of Y by every entry of X, or of a parameter.
 
-    ``J[i, j] = dY_i / dX_j`` for the multi-indices i and j, of shape ``Y.shape + X.shape``. It is formed row by row: the
-    row of Y_i is what backward gives for the dY that is 1 at i and 0 elsewhere. Contracted with any dY it is
+    ``J[i, j] = dY_i / dX_j`` for the multi-indices i and j, of shape ``Y.shape + X.shape``. It is formed row by row:
+    the row of Y_i is what backward gives for the dY that is 1 at i and 0 elsewhere. Contracted with any dY it is
     ``backward(dY)``, which is why no layer ever forms it.
 
     Args:

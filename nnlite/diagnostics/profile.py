@@ -195,7 +195,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
 
     Args:
         model: any Layer.
-        X: its input, a batch of the size that matters to you: times depend on it. Of several a tuple, or a dict by name.
+        X: its input, a batch of the size that matters to you: times depend on it. Of several a tuple or dict.
         target: the target of the loss.
         loss: a loss to put behind the model. Without it the model is itself a loss if there is a target; otherwise dY
             is all ones.

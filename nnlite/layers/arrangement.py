@@ -180,7 +180,7 @@ class Transpose(Layer):
         return self.record_Y(X.swapaxes(self.dim0, self.dim1).copy())
 
     def backward(self, dY: Any) -> Array:
-        """dY with its axes swapped."""
+        """DY with its axes swapped."""
         return self.check_dY(dY).swapaxes(self.dim0, self.dim1).copy()
 
     def extra_repr(self) -> str:
@@ -218,7 +218,7 @@ class Reshape(Layer):
             raise ShapeError(f"{self}: X of shape {X.shape} has not as many values") from None
 
     def backward(self, dY: Any) -> Array:
-        """dY's values in X's shape."""
+        """DY's values in X's shape."""
         return self.check_dY(dY).copy().reshape(self.X_shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:

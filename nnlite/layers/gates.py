@@ -36,9 +36,8 @@ class Gate(Layer):
             TypeError: one does not hold real numbers.
         """
         first = Xs[0]
-        if type(first) is np.ndarray and first.dtype in FLOATING:
-            if all([type(X) is np.ndarray and X.dtype == first.dtype for X in Xs]):
-                return Xs
+        if all(type(X) is np.ndarray and X.dtype == first.dtype for X in Xs) and first.dtype in FLOATING:
+            return Xs
         name = f"{self.one_line()}: X"
         arrays = [as_array(X, f"{name}{number}") for number, X in enumerate(Xs, start=1)]
         floating = [as_floating(A, name).dtype for A in arrays if A.dtype.kind == "f"]
@@ -250,7 +249,7 @@ class Minimum(Broadcasting):
 
 
 def _routed(dZ: Array, X: Array, Y: Array, to_X: Array, to_Y: Array) -> Arrays:
-    """dZ to the input that it belongs to, half to each where they are equal."""
+    """DZ to the input that it belongs to, half to each where they are equal."""
     zero, half = kernels.ZERO[dZ.dtype], np.where(X == Y, dZ / 2, kernels.ZERO[dZ.dtype])
     return sum_to(half + np.where(to_X, dZ, zero), X.shape), sum_to(half + np.where(to_Y, dZ, zero), Y.shape)
 

@@ -35,9 +35,7 @@ class Rows:
         rows = {name: _lengths(values) for name, values in zip(names, (self.X, self.Y), strict=True)}
         if len({length for lengths in rows.values() for length in lengths}) > 1:
             found = [f"{' and '.join(map(str, lengths))} rows in {name}" for name, lengths in rows.items() if lengths]
-            raise ValueError(
-                f"{names[0]} and {names[1]} must have a row each per sample, got {', and '.join(found)}"
-            )
+            raise ValueError(f"{names[0]} and {names[1]} must have a row each per sample, got {', and '.join(found)}")
 
     def __len__(self) -> int:
         return _lengths(self.X)[0] if self.numbers is None else len(self.numbers)

@@ -48,11 +48,11 @@ def fit(
     Args:
         model: any Layer. It trains in training mode and gets its mode back at the end.
         X: the rows: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap``, which
-            is read a batch at a time. Never written. For a model of several inputs, a tuple of these, or a dict by name.
+            is read a batch at a time. Never written. For a model of several inputs a tuple of these, or a dict.
         Y: their targets, likewise, in the form that the loss expects.
-        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several outputs a tuple of
-            losses, or a dict by name, as the model's output is; what is trained on is their sum. Y is then a tuple or
-            dict, too, and so is what metrics are given.
+        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several outputs a tuple
+            or dict of losses, as the model's output is; what is trained on is their sum. Y is then a tuple or dict,
+            too, and so is what metrics are given.
         optimizer: one, or a list of several on different parts of the model.
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch has what is left.

@@ -26,7 +26,9 @@ class Losses(Layer):
         losses = by_key(self.losses)
         for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
             if type(given) is not type(self.losses) or by_key(given).keys() != losses.keys():
-                raise TypeError(f"loss: expected a loss for each output, got {_form(self.losses)}; {name} {_form(given)}")
+                raise TypeError(
+                    f"loss: expected a loss for each output, got {_form(self.losses)}; {name} {_form(given)}"
+                )
         Ys, targets = by_key(Ys), by_key(targets)
         self.Js = [loss.forward(Ys[key], targets[key]) for key, loss in losses.items()]
         return sum(self.Js)
