@@ -37,7 +37,8 @@ def number(pattern, text):
 
 
 def test_the_examples_are_these():
-    names = ["autoencoder", "breast_cancer", "by_hand", "digits", "own_layer", "xor"]
+    names = ["autoencoder", "breast_cancer", "by_hand", "digits", "graphs", "input_descent", "own_layer", "residual"]
+    names += ["tied_autoencoder", "xor"]
     assert [file.stem for file in FILES] == names
 
 
@@ -173,3 +174,46 @@ def test_the_digits_are_what_their_source_says():
     assert np.array_equal(X, X.astype(int))
     assert (X.min(), X.max()) == (0, 16)
     assert np.bincount(Y.astype(int)).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+def test_graphs_shows_the_numbers_of_the_course(tmp_path):
+    out, _ = run(tmp_path, "graphs.py")
+    assert "J = (a + 2 b) c = -10\n    by a: -2.0\n    by b: -4.0\n    by c: 5.0\n" in out
+    assert "J = (a + b) (b + 1) = 6\n    by a: 2.0\n    by b: 5.0\n" in out
+    # phi = (1, 2), x = (3, 4), y = 1: g = 3 + 8 - 1 = 10, and the gradients are 2 g phi, -2 g and 2 g x
+    assert "= 100\n    by x: [20. 40.]\n    by y: -20.0\n    by phi.value: [60. 80.]\n" in out
+    assert "= [0.4 1.2], and L = 25" in out  # 0.4 * 3 + 1.2 * 4 - 1 = 5
+    forward, backward = out.split("five nodes:")[1].split("y = 1 / f4     hands")
+    assert re.findall(r"-?\d\.\d{6}", forward) == ["1.000000", "-1.000000", "0.367879", "1.367879", "0.731059"]
+    b1, b2, first, b3, b4, by_theta, by_x = map(float, re.findall(r"-?\d\.\d{6}", backward))
+    assert (b1, b2, b3, b4, by_theta, by_x) == (-0.534447, -0.534447, -0.196612, 0.196612, 0.098306, 0.393224)
+    assert first == b2  # the gradient by the constant 1, which nobody needs
+
+
+def test_input_descent_goes_down(tmp_path):
+    out, _ = run(tmp_path, "input_descent.py")
+    values = [float(y) for y in re.findall(r": y = (\S+),", out)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] == 0.7311
+    assert "y = 0.7311, dy/dtheta = 0.0983, dy/dx = 0.3932" in out
+    assert "step  0: taken for 8" in out
+    assert re.search(r"taken for 3, probability of a 3: 0\.[5-9]", out)
+    assert number(r"largest change of a pixel is (\S+),", out) < 0.5
+
+
+def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(tmp_path):
+    out, _ = run(tmp_path, "tied_autoencoder.py")
+    assert "Tied: 1,104 parameters" in out  # 64 * 16 + 16 + 64
+    assert "Two matrices: 2,128 parameters" in out  # 2 * 64 * 16 + 16 + 64
+    tied, two = (float(error) for error in re.findall(r"held-out images: (\S+)", out))
+    assert two < tied < 0.02
+    assert "0.W (64, 16), 0.b (16,), 2.b (64,)" in out
+    assert out.count("right  d") == 4
+
+
+def test_residual_layers_learn_where_a_chain_does_not(tmp_path):
+    out, _ = run(tmp_path, "residual.py")
+    chain, residual = (float(accuracy) for accuracy in re.findall(r"accuracy (\S+)", out))
+    assert chain < 0.2 < 0.93 < residual
+    (first, _), (through, _) = re.findall(r"first layer (\S+), of the last (\S+)", out)
+    assert float(first) < 1e-5 < 0.1 < float(through)

@@ -1,0 +1,53 @@
+"""Descent on the input: the weights stay as they are, and what goes in moves down the slope.
+
+Run it with:  python examples/input_descent.py [--seed N]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import nnlite as nn
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--seed", type=int, default=0, help="for the first weights and the order of the rows")
+rng = np.random.default_rng(parser.parse_args().seed)
+
+print("The smallest case, y = 1 / (1 + e^(-theta x)): theta and x both go down the slope of y.")
+x, theta = nn.Input("x"), nn.Parameter(2.0, name="theta", dtype=np.float64)
+graph = nn.Graph(x, 1 / (1 + nn.Exp()(-theta * x)))
+point = 0.5
+for _ in range(4):
+    y, dx = graph.forward(point), graph.backward()
+    print(
+        f"    theta = {theta.value:.4f}, x = {point:.4f}: y = {y:.4f}, dy/dtheta = {theta.dvalue:.4f}, dy/dx = {dx:.4f}"
+    )
+    theta.value -= 0.5 * theta.dvalue
+    point -= 0.5 * dx
+
+table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
+X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
+model = nn.Sequential(nn.Linear(64, 64, rng=rng), nn.Tanh(), nn.Linear(64, 10, rng=rng))
+loss = nn.CrossEntropyLoss()
+print("\nTraining on the digits:")
+nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.1, momentum=0.9), epochs=20, rng=rng)
+
+print("\nHow little must this 8 change for the network to take it for a 3? Its pixels go down the loss of a 3.")
+eight = X[Y == 8][:1]
+image = eight.copy()
+model.eval()
+for step in range(100):
+    scores = model.forward(image)
+    J = loss.forward(scores, np.array([3]))
+    if step % 5 == 0 or scores.argmax() == 3:
+        print(f"    step {step:2}: taken for {scores.argmax()}, probability of a 3: {np.exp(-J):.3f}")
+    if scores.argmax() == 3:
+        break
+    image = np.clip(image - 0.002 * model.backward(loss.backward()), 0, 1)
+
+print(
+    f"The largest change of a pixel is {np.abs(image - eight).max():.2f}, of a scale from 0 to 1. Before and after:\n"
+)
+for left, right in zip(eight.reshape(8, 8), image.reshape(8, 8), strict=True):
+    print(*("".join(" .:-=+*#%@"[int(9 * pixel)] * 2 for pixel in row) for row in (left, right)), sep="    ")
