@@ -115,7 +115,7 @@ def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
     shape = [1 if axis in axes else size for axis, size in enumerate(X.shape)]
     if len(axes) == X.ndim:
         return np.asarray(np.add.reduce(X, axis=None)).reshape(shape)
-    rows = np.moveaxis(X, axes, range(len(axes))).reshape(math.prod(X.shape[axis] for axis in axes), -1)
+    rows = np.moveaxis(X, axes, range(len(axes))).reshape(math.prod(X.shape[axis] for axis in axes), math.prod(shape))
     out = np.empty(rows.shape[1], X.dtype)
     column_sum(rows, out)
     return out.reshape(shape)
