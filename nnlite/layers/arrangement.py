@@ -86,7 +86,7 @@ class Stack(Gate):
 
     def backward(self, dY: Any) -> Arrays:
         """The part of dY that belongs to each input."""
-        return tuple([part.copy() for part in np.moveaxis(self.check_dY(dY), self.dim, 0)])
+        return tuple([np.array(part) for part in np.moveaxis(self.check_dY(dY), self.dim, 0)])
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """(..., the number of inputs), where the new axis is the last."""
