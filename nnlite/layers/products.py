@@ -11,7 +11,7 @@ from nnlite.errors import ShapeError
 from nnlite.kernels import sum_over, sum_to
 from nnlite.layer import Layer
 from nnlite.layers.gates import Arrays, Gate
-from nnlite.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, text, width
+from nnlite.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, sizes, text, width
 
 
 class Dot(Gate):
@@ -69,8 +69,8 @@ class Outer(Gate):
     def backward(self, dZ: Any) -> Arrays:
         """``dx = dZ y``, ``dy = dZ^T x``."""
         dZ = self.check_dY(dZ)
-        dX = np.matmul(dZ, self.Y[..., :, None])[..., 0]
-        dY = np.matmul(dZ.swapaxes(-1, -2), self.X[..., :, None])[..., 0]
+        dX = np.vecdot(dZ, self.Y[..., None, :])
+        dY = np.vecdot(dZ.swapaxes(-1, -2), self.X[..., None, :])
         return sum_to(dX, self.X.shape), sum_to(dY, self.Y.shape)
 
 
@@ -94,20 +94,23 @@ class MatMul(Gate):
 
     def forward(self, X: Any, Y: Any) -> Array:
         """``Z = X Y``."""
-        self.X, self.Y = X, Y = self.check_Xs(X, Y)
-        return self.computed(_product, X, Y)
+        X, Y = self.check_Xs(X, Y)
+        self.X_shape, self.Y_shape = X.shape, Y.shape
+        self.X = X[None, :] if X.ndim == 1 else X  # a row
+        self.Y = Y[:, None] if Y.ndim == 1 else Y  # a column
+        if not X.ndim or not Y.ndim or self.X.shape[-1] != self.Y.shape[-2]:
+            raise ShapeError(f"{self}: inputs of shapes {X.shape} and {Y.shape} do not fit together")
+        Z = self.computed(blas.stacked_matmul, self.X, self.Y)
+        self.Z_shape = Z.shape
+        vectors = tuple([axis for axis, A in ((-2, X), (-1, Y)) if A.ndim == 1])
+        return self.record_Y(Z.squeeze(vectors))
 
     def backward(self, dZ: Any) -> Arrays:
         """``dX = dZ Y^T``, ``dY = X^T dZ``."""
-        dZ = self.check_dY(dZ)
-        X, Y = self.X, self.Y
-        if Y.ndim == 1:
-            Y, dZ = Y[:, None], dZ[..., None]  # a column
-        if X.ndim == 1:
-            X, dZ = X[None, :], dZ[..., None, :]  # a row
-        dX = sum_to(_product(dZ, Y.swapaxes(-1, -2)), X.shape)
-        dY = sum_to(_product(X.swapaxes(-1, -2), dZ), Y.shape)
-        return dX.reshape(self.X.shape), dY.reshape(self.Y.shape)
+        dZ = self.check_dY(dZ).reshape(self.Z_shape)
+        dX = sum_to(blas.stacked_matmul(dZ, self.Y.swapaxes(-1, -2)), self.X.shape)
+        dY = sum_to(blas.stacked_matmul(self.X.swapaxes(-1, -2), dZ), self.Y.shape)
+        return dX.reshape(self.X_shape), dY.reshape(self.Y_shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """(..., N, M), as far as it is known."""
@@ -117,14 +120,12 @@ class MatMul(Gate):
         if len(Y) == 1 and not is_open(Y):
             _same_size(self, shapes, width(X), width(Y))
             return X[:-1] if width(X) else UNKNOWN
+        if len(sizes(Y)) < 2:  # it may be a vector or not
+            return UNKNOWN
         _same_size(self, shapes, width(X), width(Y[:-1]))
         if len(X) == 2 and len(Y) == 2 and not is_open(X) and not is_open(Y):
             return X[0], Y[1]
         return (..., width(Y))
-
-
-def _product(X: Array, Y: Array) -> Any:
-    return blas.matmul(X, Y) if X.ndim == Y.ndim == 2 else np.matmul(X, Y)
 
 
 def _same_size(gate: Gate, shapes: tuple[Shape, ...], one: int | None, other: int | None) -> None:
