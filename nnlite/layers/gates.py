@@ -189,14 +189,14 @@ class Power(Broadcasting):
     def forward(self, X: Any, P: Any) -> Array:
         """``Z = X^P``."""
         self.X, self.P = X, P = self.check_Xs(X, P)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             self.Z = self.keep_Y(self.computed(np.power, X, P))
         return self.Z
 
     def backward(self, dZ: Any) -> Arrays:
         """``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``."""
         dZ, one = self.check_dY(dZ), kernels.ONE[self.P.dtype]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             slope = np.where(self.P == 0, 0 * one, self.P * self.X ** (self.P - one))  # the derivative of X^0 is 0
             log = np.log(np.where(self.Z == 0, one, self.X))
             return sum_to(dZ * slope, self.X.shape), sum_to(dZ * self.Z * log, self.P.shape)
@@ -294,7 +294,8 @@ class Exp(Activation):
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY Y``."""
-        return elementwise(np.multiply, self.check_dY(dY), self.Y)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return elementwise(np.multiply, self.check_dY(dY), self.Y)
 
 
 class Log(Activation):
