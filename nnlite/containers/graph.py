@@ -240,7 +240,7 @@ class Graph(Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Of arrays the same as :meth:`forward`; of the nodes of a larger graph, one of its nodes, or several."""
         Y = super().__call__(*self._by_position(args, kwargs))
-        return _in_form(Y, self._output_keys) if self.num_outputs > 1 and isinstance(Y[0], Node) else Y
+        return _in_form(Y, self._output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
         """(number, layer) of each in the order in which they run; a parameter that has a name has that."""
@@ -268,7 +268,9 @@ class Graph(Layer):
     def _note_place(self, error: Exception, layer: Layer) -> None:
         if layer is not self:
             index = next(index for index, each in enumerate(self.layers) if each is layer)
-            error.add_note(f"in Graph[{self._names[index] or index}] {layer.one_line()} ({self._lines[index]})")
+            error.add_note(
+                f"in {type(self).__name__}[{self._names[index] or index}] {layer.one_line()} ({self._lines[index]})"
+            )
 
 
 def _nodes(given: Any, name: str) -> tuple[tuple[str, ...] | None, list[Node]]:
