@@ -87,18 +87,24 @@ def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
     for layer in new:
         layer._adopted = True
     if model.sums_tied:
-        model._tied = tuple([Reference(layer) for layer in _tied(model)])
+        model._tied = tied_in(model)
 
 
-def _tied(model: "Layer") -> Iterable["Layer"]:
-    """The layers in ``model`` that are tied to another one in it, but for those whose gradients a part adds already."""
+def tied_in(model: "Layer") -> tuple[Reference, ...]:
+    """The layers in ``model`` that are tied to another one in it, but for those whose gradients a part adds already.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(2, 2)
+    >>> [tied.layer for tied in tied_in(nn.Sequential(layer, nn.tied(layer)))]
+    [Tied(Linear(2 -> 2))]
+    """
     layers = [layer for _, layer in model.named_layers()]
     here = set(map(id, layers))
     done = {id(tied.layer) for layer in layers if layer is not model for tied in layer._tied}
-    return (
-        layer
+    return tuple(
+        Reference(layer)
         for layer in layers
-        if layer.original is not None and id(layer.original) in here - done and id(layer) not in done
+        if layer.original is not None and id(layer.original) in here and id(layer) not in done
     )
 
 

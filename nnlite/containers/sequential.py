@@ -10,7 +10,7 @@ from numpy import ndarray
 from nnlite.arrays import Array, listed, spread
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, check_layer, learns, may_leave_out_dX
-from nnlite.parameters import adopt
+from nnlite.parameters import adopt, tied_in
 
 
 class Sequential(Layer):
@@ -73,15 +73,18 @@ class Sequential(Layer):
 
     def _record(self, Y: Any) -> Any:
         """As :meth:`record_Y`, for several outputs, or the number of a loss."""
-        if self.num_outputs > 1:
-            self.record_Ys(tuple(listed(Y)))
+        Ys = listed(Y)
+        if len(Ys) != self.num_outputs:
+            raise TypeError(f"expected forward to return {self.num_outputs} arrays (num_outputs), got {len(Ys)}")
+        if len(Ys) > 1:
+            self.record_Ys(tuple(Ys))
         else:
-            self._Y_shape, self._Y_dtype = np.shape(Y), np.result_type(Y)
+            self._Y_shape, self._Y_dtype = np.shape(Ys[0]), np.result_type(Ys[0])
         return Y
 
-    def backward(self, *dYs: Any) -> Any:
+    def backward(self, dY: Any, *more: Any) -> Any:
         """Each layer's dX is the dY of the one before it; returns the first one's, or None unless it is needed."""
-        dY: Any = self.check_dY(*dYs) if len(dYs) == 1 else self.check_dYs(dYs)
+        dY = self.check_dYs((dY, *more)) if more else self.check_dY(dY)
         if not self.layers:
             dY = dY.copy()
         layer: Layer = self
@@ -205,7 +208,7 @@ class Sequential(Layer):
     def _note_place(self, error: Exception, layer: Layer) -> None:
         """Say in ``error`` which layer it comes from; notes of nested containers add up to the whole path."""
         if layer is not self:
-            error.add_note(f"in Sequential[{self.layers.index(layer)}] {layer.one_line()}")
+            error.add_note(f"in {type(self).__name__}[{self.layers.index(layer)}] {layer.one_line()}")
 
 
 class _Slice(Sequential):
@@ -221,6 +224,7 @@ class _Slice(Sequential):
         self.layers = whole.layers[start:stop]
         self.training = whole.training
         self._place = slice(start, stop)
+        self._tied = tied_in(self)
         self._whole: Callable[[], Sequential] = lambda: whole  # a function, so that it is not taken for a part
 
     def _view(self) -> tuple[Array, Array, Array]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite import blas
 from nnlite.arrays import Array, as_floating
+from nnlite.containers.node import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros
 from nnlite.kernels import column_sum
@@ -38,6 +39,10 @@ def tied(layer: Layer, *, transpose: bool = False) -> Layer:
     (5, 64)
     """
     check_layer(layer, "tied")
+    if isinstance(layer, Parameter):
+        raise TypeError("tied: a Parameter keeps nothing for backward, so it can be used as often as you like as it is")
+    if isinstance(layer, Tied):
+        layer = layer.original
     if not transpose:
         return Tied(layer)
     if not isinstance(layer, Linear):
@@ -57,7 +62,7 @@ class Tied(Layer):
 
     def __init__(self, layer: Layer) -> None:
         self._original = Reference(layer)
-        self._twin = Reference(layer.evaluation_twin())  # the same layer with a cache and gradients of its own
+        self._twin = Reference(_with_its_own_ties(layer))  # the same layer with a cache and gradients of its own
         self.num_outputs = layer.num_outputs
         self._share()
 
@@ -75,6 +80,8 @@ class Tied(Layer):
         ours, theirs = self._twin.layer.named_gradients(), self.original.named_gradients()
         for (_, own), (_, dP) in zip(ours, theirs, strict=True):
             dP += own
+        for part in _ties_out_of(self._twin.layer):
+            part.add_gradients()
 
     def _share(self) -> None:
         """Take the layer's parameters as they are now: they move when it joins a model, or changes its dtype."""
@@ -117,6 +124,27 @@ class Tied(Layer):
         twin = super().evaluation_twin()
         twin._twin = Reference(self.original.evaluation_twin())
         return twin
+
+
+def _with_its_own_ties(layer: Layer) -> Layer:
+    """A twin of the layer in which what is tied to another part of it is tied to that part's twin."""
+    twin = layer.evaluation_twin()
+    parts = [part for _, part in layer.named_layers()]
+    twins = dict(zip(map(id, parts), [part for _, part in twin.named_layers()], strict=True))
+    for part, own in zip(parts, twins.values(), strict=True):
+        if isinstance(own, Tied):
+            own._twin = Reference(_with_its_own_ties(own.original))
+        if isinstance(own, Tied | TiedTranspose) and id(own.original) in twins:
+            own._original = Reference(twins[id(own.original)])
+        own._tied = tuple([Reference(twins[id(tied.layer)]) for tied in part._tied])
+    return twin
+
+
+def _ties_out_of(twin: Layer) -> list[Layer]:
+    """The layers in it that are tied to one outside."""
+    parts = [part for _, part in twin.named_layers()]
+    here = set(map(id, parts))
+    return [part for part in parts if part.original is not None and id(part.original) not in here]
 
 
 class TiedTranspose(Layer, parameters=("b",)):
