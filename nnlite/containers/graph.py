@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from nnlite.arrays import Array, as_array, listed
+from nnlite.arrays import Array, as_array, as_floating, listed
 from nnlite.containers.node import Constant, Node, Parameter
 from nnlite.containers.order import in_order
 from nnlite.errors import ShapeError
@@ -58,6 +58,7 @@ class Graph(Layer):
     """
 
     sums_tied = True
+    _zeros: Sequence[tuple[int, Array]] = ()  # the gradients of what leads only to the target of a loss
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
         self._input_keys, input_nodes = _nodes(inputs, "inputs")
@@ -79,6 +80,7 @@ class Graph(Layer):
         self._size = len(slots)
         self.input_names = list(self._input_keys or [node.name for node in input_nodes])
         self._constants = [(slot(constant), constant.value) for constant in constants]
+        self._targets = {slot(call.inputs[1]) for call in calls if isinstance(call.layer, Loss)}
         self._outputs = [slot(node) for node in output_nodes]
         self._output_shapes: tuple[Shape, ...] = tuple([node.shape for node in output_nodes])
         self.num_outputs = len(output_nodes)
@@ -91,6 +93,7 @@ class Graph(Layer):
         self._gives += [_one_or_all([slots[id(call), n] for n in range(call.layer.num_outputs)]) for call in calls]
         self._taken = {slot for takes in self._takes for slot in _all(takes)}
         self._first_result = len(input_nodes) + len(constants) + len(parameters)
+        self._reached = self._find_reached()
         self._plan_backward()
         adopt(self, self.layers)
 
@@ -104,7 +107,7 @@ class Graph(Layer):
         if self._constants:
             dtype = self._dtype_of(Xs)
             for slot, constant in self._constants:
-                values[slot] = constant.astype(dtype, copy=False)
+                values[slot] = constant if slot in self._targets else constant.astype(dtype, copy=False)
         layer: Layer = self
         try:
             for layer, takes, gives in zip(self.layers, self._takes, self._gives, strict=True):
@@ -120,6 +123,8 @@ class Graph(Layer):
             self._Y_shape = self._Ys = None  # some layers hold this X and some the one before
             self._note_place(error, layer)
             raise
+        if self._unreached:
+            self._zeros = [(slot, np.zeros_like(values[slot])) for slot in self._unreached]
         return self._handed_out(values)
 
     def _by_position(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
@@ -139,7 +144,7 @@ class Graph(Layer):
         if type(X) is ndarray and X.dtype == self.dtype:
             return X
         array = as_array(X, f"{self.one_line()}: X")  # whole numbers may be classes, so they stay what they are
-        return array.astype(self.dtype) if self.Phi.size and array.dtype.kind == "f" else array
+        return as_floating(array, "X", self.dtype if self.Phi.size else None) if array.dtype.kind == "f" else array
 
     def _dtype_of(self, Xs: tuple[Array, ...]) -> np.dtype[Any]:
         """What the constants become: the parameters' dtype, or where there are none, that of the inputs."""
@@ -167,6 +172,8 @@ class Graph(Layer):
     def backward(self, *dYs: Any, **named: Any) -> Any:
         """Run each layer's backward, in the opposite order, and sum the gradients of what is used several times."""
         gradients: list[Any] = [None] * self._size
+        for slot, zeros in self._zeros:
+            gradients[slot] = zeros
         for slot, dY in zip(self._outputs, self._checked(dYs, named), strict=True):
             gradients[slot] = dY.copy() if slot < self._first_result else dY
         layer: Layer = self
@@ -201,6 +208,8 @@ class Graph(Layer):
             dYs = (np.ones((), self._Y_dtype),)
         if len(dYs) > 1:
             raise TypeError(f"{self.one_line()}: expected one gradient, for the one output, got {len(dYs)}")
+        if not dYs and self._Y_shape is not None:
+            raise TypeError(f"{self.one_line()}: expected dY, since Y is not one number; it has shape {self._Y_shape}")
         return [self.check_dY(*dYs or (None,))]
 
     _needs_dX = True
@@ -227,13 +236,34 @@ class Graph(Layer):
     def _plan_backward(self) -> None:
         """Decide which layers backward walks, and which of them may leave dX out."""
         needed = set(range(len(self.input_names))) if self._needs_dX else set()
-        self._backward_order: list[int] = []
+        order = []
         for index, (layer, takes, gives) in enumerate(zip(self.layers, self._takes, self._gives, strict=True)):
             needs_dX = not needed.isdisjoint(_all(takes))
             layer.needs_dX = needs_dX or not may_leave_out_dX(layer)
-            if needs_dX or learns(layer):
+            if not self._reached.isdisjoint(_all(gives)) and (needs_dX or learns(layer)):
                 needed.update(_all(gives))
-                self._backward_order.insert(0, index)
+                order.append(index)
+        self._backward_order = order[::-1]
+        given = {slot for index in order for slot in _all(self._gives[index])}
+        self._unreached = sorted(given - self._reached)
+
+    def _find_reached(self) -> set[int]:
+        """Where gradients arrive: nowhere on the way to a loss's target.
+
+        Raises:
+            ValueError: parameters that would never get one.
+        """
+        reached = set(self._outputs)
+        for index in reversed(range(len(self.layers))):
+            layer, takes, gives = self.layers[index], _all(self._takes[index]), _all(self._gives[index])
+            if not reached.isdisjoint(gives):
+                reached.update(takes[:1] if isinstance(layer, Loss) else takes)
+            elif learns(layer):
+                raise ValueError(
+                    f"Graph: {layer.one_line()} ({self._lines[index]}) leads only to the target of a loss, which has "
+                    "no gradient, so it would never learn; make the target an input"
+                )
+        return reached
 
     # ------------------------------------------------------------------------------------ for the base class
 
@@ -324,6 +354,6 @@ def _add(gradients: list[Any], layer: Layer, takes: Slots, dX: Any) -> None:
         )
     for slot, part in zip(slots, dXs, strict=True):
         before = gradients[slot]
-        if before is not None and before.shape != part.shape:
-            raise ShapeError(f"one value has gradients of two shapes, {before.shape} and {part.shape}")
+        if before is not None and np.shape(before) != np.shape(part):
+            raise ShapeError(f"one value has gradients of two shapes, {np.shape(before)} and {np.shape(part)}")
         gradients[slot] = part if before is None else np.asarray(before + part)

@@ -4,6 +4,7 @@ Calling a layer on nodes gives a node, and so does arithmetic on them. Nothing i
 layer, the nodes that go into it and the line of the program that made it. ``Graph`` makes a layer of them.
 """
 
+import os
 import sys
 import weakref
 from pathlib import Path
@@ -19,7 +20,7 @@ from nnlite.layers.gates import Add, Divide, Multiply, Negative, Power, Subtract
 from nnlite.layers.products import MatMul
 from nnlite.shapes import UNKNOWN, Shape
 
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 class Call:
@@ -166,7 +167,8 @@ class Input(Node):
 class Constant(Node):
     """A number or an array that stands in a graph as it is; nothing learns it.
 
-    In forward it takes the dtype of the graph's parameters, or where there are none, of the inputs.
+    In forward it takes the dtype of the graph's parameters, or where there are none, of the inputs. As the target of a
+    loss it stays what it is.
 
     Raises:
         TypeError: the value does not hold real numbers.
@@ -176,8 +178,7 @@ class Constant(Node):
     """
 
     def __init__(self, value: Any) -> None:
-        array = as_array(value, "a constant in a graph")
-        self.value: Array = array.astype(np.promote_types(array.dtype, np.float64))
+        self.value: Array = as_array(value, "a constant in a graph").copy()
         super().__init__(self.value.shape)
 
 

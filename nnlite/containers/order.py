@@ -58,11 +58,12 @@ def _check_inputs(inputs: Sequence[Node], leaves: Sequence[Node]) -> None:
     for node, times in Counter(inputs).items():
         if times > 1:
             raise ValueError(f"Graph: inputs: {node!r} is listed {times} times")
+    used, listed = set(leaves), set(inputs)
     for node in inputs:
-        if node not in leaves:
+        if node not in used:
             raise ValueError(f"Graph: inputs: {node!r} leads to none of the outputs; use it, or leave it out")
     for node in leaves:
-        if isinstance(node, Input) and node not in inputs:
+        if isinstance(node, Input) and node not in listed:
             raise ValueError(f"Graph: the outputs need {node!r}, which is not among the inputs; list it there")
     check_names([*inputs, *(node for node in leaves if isinstance(node, Parameter))])
 
@@ -107,8 +108,7 @@ def _check_outputs(outputs: Sequence[Node], leaves: Sequence[Node], calls: Seque
         for output in range(call.layer.num_outputs):
             if (id(call), output) not in used:
                 raise ValueError(f"Graph: output {output} of {call!r} is not used; use it, or add it to the outputs")
-    made = [node for call in calls for node in call.inputs] + list(leaves)
-    for node in made:
+    for node in dict.fromkeys([*leaves, *(node for call in calls for node in call.inputs)]):
         for user in filter(None, (reference() for reference in node.users)):
             if id(user) not in inside and not user.layer._adopted:
                 raise ValueError(f"Graph: {user!r} leads to none of the outputs; use it, or leave it out")
