@@ -26,6 +26,27 @@ matmul: Callable[..., Array] = np.ndarray.dot
 """``matmul(A, B, out=None)``: the product of the matrices A and B, or of the vector A and the matrix B."""
 
 
+def stacked_matmul(A: Array, B: Array) -> Array:
+    """The products of stacks of matrices, (..., N, D) and (..., D, M); the leading axes broadcast.
+
+    Raises:
+        ValueError: they do not.
+
+    >>> stacked_matmul(np.ones((5, 2, 3)), np.ones((3, 4)))[4].shape
+    (2, 4)
+    """
+    if A.ndim == B.ndim == 2:
+        return matmul(A, B)
+    if matmul is np.ndarray.dot:
+        return np.matmul(A, B)  # type: ignore[no-any-return]
+    stack = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    A, B = np.broadcast_to(A, stack + A.shape[-2:]), np.broadcast_to(B, stack + B.shape[-2:])
+    out = np.empty((*stack, A.shape[-2], B.shape[-1]), A.dtype)
+    for index in np.ndindex(stack):
+        matmul(A[index], B[index], out[index])
+    return out
+
+
 def set_blas(name: str) -> None:
     """Choose what multiplies matrices from now on: "numpy", the default, or "mkl".
 

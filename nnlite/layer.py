@@ -109,7 +109,7 @@ class Layer:
         >>> import nnlite as nn
         >>> x = nn.Input("x")
         >>> nn.Graph(x, nn.Tanh()(x)).forward([0.0])
-        array([0.], dtype=float32)
+        array([0.])
         """
         for arg in args:
             if isinstance(arg, Symbol):
@@ -457,18 +457,23 @@ class Layer:
         """
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}
-        for name, value in list(attributes.items()):
-            if isinstance(value, Layer):
-                attributes[name] = value.evaluation_twin()
-            elif type(value) in (list, tuple) and any(isinstance(part, Layer) for part in value):
-                attributes[name] = type(value)(map(_twin, value))
-            elif type(value) is dict and any(isinstance(part, Layer) for part in value.values()):
-                attributes[name] = {key: _twin(part) for key, part in value.items()}
+        for name, value in self.__dict__.items():
+            if type(value) not in _PLAIN:  # a glance that spares most of them the questions that follow
+                attributes[name] = _twin(value)
         return twin
 
 
+_PLAIN = frozenset({ndarray, int, bool, str, type(None), *map(type, FLOATING)})  # of these a twin takes the original
+
+
 def _twin(value: Any) -> Any:
-    return value.evaluation_twin() if isinstance(value, Layer) else value
+    if isinstance(value, Layer):
+        return value.evaluation_twin()
+    if type(value) in (list, tuple) and any(isinstance(part, Layer) for part in value):
+        return type(value)(map(_twin, value))
+    if type(value) is dict and any(isinstance(part, Layer) for part in value.values()):
+        return {key: _twin(part) for key, part in value.items()}
+    return value
 
 
 def check_layer(value: Any, name: str) -> None:

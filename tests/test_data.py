@@ -53,7 +53,7 @@ def on_disk(A, path, dtype=np.float64, order="C"):
 LAYOUTS = {
     "nested list": lambda A, path: A.tolist(),
     "list of rows": lambda A, path: list(A),
-    "tuple": lambda A, path: tuple(A),
+    "nested tuple": lambda A, path: tuple(map(tuple, A.tolist())),
     "float32": lambda A, path: A.astype(np.float32),
     "int64": lambda A, path: A.astype(np.int64),
     "int8": lambda A, path: A.astype(np.int8),

@@ -25,7 +25,7 @@ STOREYS = [
     {"layers", "losses"},
     {"layer"},
     {"parameters"},
-    {"initializers", "kernels"},
+    {"initializers", "kernels", "shapes"},
     {"blas", "blocks"},
     {"arrays"},
     {"errors"},

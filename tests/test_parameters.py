@@ -317,7 +317,7 @@ def test_a_nested_part_in_another_model_is_an_error():
 @pytest.mark.parametrize("nest", [lambda layer: layer, nn.Sequential], ids=["plain", "nested"])
 def test_one_layer_twice_is_an_error(nest):
     layer, free = nn.Tanh(), nn.Linear(2, 2)
-    with pytest.raises(ValueError, match=r"Tanh\(\) stands twice in one model.*deepcopy"):
+    with pytest.raises(ValueError, match=r"Tanh\(\) stands twice in one model.*tied"):
         nn.Sequential(layer, free, layer)
     whole = nn.Sequential(layer, nest(free))
     assert in_order(whole)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,14 @@ class Rows:
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
         self.numbers: Array | None = None  # which rows, and in which order; None stands for all, as they are
-        rows = {name: _lengths(values) for name, values in zip(names, (self.X, self.Y), strict=True)}
-        if len({length for lengths in rows.values() for length in lengths}) > 1:
-            found = [f"{' and '.join(map(str, lengths))} rows in {name}" for name, lengths in rows.items() if lengths]
-            raise ValueError(f"{names[0]} and {names[1]} must have a row each per sample, got {', and '.join(found)}")
+        in_X, in_Y = _lengths(self.X), _lengths(self.Y)
+        if len({*in_X, *in_Y}) > 1:
+            raise ValueError(
+                f"{' and '.join(names)} must have a row each per sample, "
+                f"got {' and '.join(map(str, in_X))} rows in {names[0]}"
+                + f" and {' and '.join(map(str, in_Y))} in {names[1]}" * bool(in_Y)
+                + "; a tuple of arrays stands for several inputs, so give rows in a list" * (len(in_X) > 1)
+            )
 
     def __len__(self) -> int:
         return _lengths(self.X)[0] if self.numbers is None else len(self.numbers)
@@ -69,17 +74,16 @@ class Rows:
 
 
 def _as_rows(values: Any, name: str) -> Any:
-    """An object with ``len`` and row indexing, or a tuple or dict of such."""
-    if isinstance(values, tuple):
+    """An object with ``len`` and row indexing, or a tuple or dict of such. A tuple of lists is a nested sequence."""
+    if isinstance(values, tuple) and not all(isinstance(value, list | tuple | Number) for value in values):
         return tuple([_as_rows(value, f"{name}[{index}]") for index, value in enumerate(values)])
     if isinstance(values, dict):
         return {key: _as_rows(value, f"{name}[{key!r}]") for key, value in values.items()}
     keep = hasattr(values, "__getitem__") and hasattr(values, "__len__")
-    if isinstance(values, np.ndarray | list) or hasattr(values, "iloc") or not keep:  # iloc: pandas
+    if isinstance(values, np.ndarray | list | tuple) or hasattr(values, "iloc") or not keep:  # iloc: pandas
         values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
         if values.ndim == 0:
-            cure = "; a tuple stands for several arrays, so pass the rows in a list or an array" * name.endswith("]")
-            raise TypeError(f"{name}: expected one row per sample, got a single number{cure}")
+            raise TypeError(f"{name}: expected one row per sample, got a single number")
     return values
 
 
