@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of, listed, spread
-from nnlite.diagnostics.inputs import input_names
+from nnlite.diagnostics.inputs import by_input, input_names
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
@@ -116,7 +116,9 @@ def check_gradients(
     check_layer(layer, "layer")
     layer = copy.deepcopy(layer).astype(np.float64)
     X = each_of(_floats_as_float64, X) if isinstance(X, tuple | dict) else as_array(X, "X").astype(np.float64)
-    loss = copy.deepcopy(loss).astype(np.float64) if loss is not None else None
+    if loss is not None:
+        check_layer(loss, "loss")
+        loss = copy.deepcopy(loss).astype(np.float64)
     if max_entries is not None and max_entries < 1:
         raise ValueError(f"max_entries: expected at least 1, or None for all, got {max_entries}")
     rng = np.random.default_rng(rng)
@@ -148,7 +150,7 @@ def check_gradients(
     if dX is None:
         raise TypeError(f"{layer.one_line()}: backward returned None; did it forget to return dX?")
     inputs = input_names(layer, X)
-    gradients = dict(zip(inputs, listed(dX), strict=False)) | dict(layer.named_gradients())
+    gradients = by_input(inputs, dX) | dict(layer.named_gradients())
     arrays = {name: A for name, A in inputs.items() if A.dtype.kind == "f" and gradients.get(name) is not None}
     tolerances = step, rtol, atol
     report = GradientReport(

@@ -2,19 +2,32 @@
 
 from typing import Any
 
+from nnlite.arrays import listed
 from nnlite.layer import Layer
 
 
 def input_names(layer: Layer, X: Any) -> dict[str, Any]:
     """Each input by its name: that which a Graph or a dict gives it, else "X", or "X1", "X2" ... of several.
 
+    They stand in the order in which backward returns their gradients.
+
     >>> import nnlite as nn
     >>> input_names(nn.Tanh(), 1.0), input_names(nn.Add(), (1.0, 2.0))
     ({'X': 1.0}, {'X1': 1.0, 'X2': 2.0})
     """
     if isinstance(X, dict):
-        return X
+        names = getattr(layer, "input_names", X)
+        return {name: X[name] for name in names if name in X}
     if not isinstance(X, tuple):
         return {"X": X}
     names = getattr(layer, "input_names", [None] * len(X))
     return {name or f"X{number}": value for number, (name, value) in enumerate(zip(names, X, strict=True), start=1)}
+
+
+def by_input(inputs: dict[str, Any], dXs: Any) -> dict[str, Any]:
+    """What backward returned, by the names of the ``inputs``; of a loss there is none for the target.
+
+    >>> by_input({"a": 1.0, "b": 2.0}, (3.0, 4.0))
+    {'a': 3.0, 'b': 4.0}
+    """
+    return dXs if isinstance(dXs, dict) else dict(zip(inputs, listed(dXs), strict=False))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, each_of, listed, spread
-from nnlite.diagnostics.inputs import input_names
+from nnlite.diagnostics.inputs import by_input, input_names
 from nnlite.layer import Layer, check_layer
 
 
@@ -46,11 +46,12 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     if len(listed(Y)) != 1:
         raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(listed(Y))}")
     inputs = input_names(layer, X)
+    if getattr(layer, "input_names", None) == [wrt]:  # of a graph of one input
+        inputs = {wrt: next(iter(inputs.values()))}
     parameters = dict(layer.named_parameters())
     if wrt not in inputs and wrt not in parameters:
         raise ValueError(f"jacobian: wrt: expected one of {', '.join([*inputs, *parameters])}, got {wrt!r}")
-    number = list(inputs).index(wrt) if wrt in inputs else None
-    of = inputs[wrt] if number is not None else parameters[wrt]
+    of = inputs[wrt] if wrt in inputs else parameters[wrt]
     Y_shape, dtype = np.shape(Y), np.result_type(Y)
     entries = math.prod(Y_shape) * np.size(of)
     if entries * dtype.itemsize > max_bytes:
@@ -62,9 +63,9 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     dY = np.zeros(Y_shape, dtype)
     for row, index in enumerate(np.ndindex(Y_shape)):
         dY[index] = 1
-        dXs = listed(layer.backward(dY))
+        dX = layer.backward(dY)
         dY[index] = 0
-        gradient = dict(layer.named_gradients())[wrt] if number is None else dXs[number] if number < len(dXs) else None
+        gradient = by_input(inputs, dX).get(wrt) if wrt in inputs else dict(layer.named_gradients())[wrt]
         if gradient is None:
             raise TypeError(f"jacobian: {layer.one_line()} has no derivative by {wrt}")
         J[row] = gradient
@@ -93,7 +94,8 @@ def input_gradient(model: Layer, X: Any) -> Any:
     model = copy.deepcopy(model).eval()
     model.needs_dX = True
     Y = spread(model.forward, X)
-    return spread(model.backward, each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y))
+    dX = spread(model.backward, each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y))
+    return by_input(input_names(model, X), dX) if isinstance(X, dict) else dX
 
 
 def _amount(size: int) -> str:

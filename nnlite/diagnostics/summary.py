@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, each_of, listed, spread
+from nnlite.containers.node import Parameter
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import trace
 from nnlite.layer import Layer, check_layer
@@ -89,7 +90,7 @@ def summary(model: Layer, input_shape: Any) -> Summary:
     for path, layer, Y in spread(partial(trace, model), X):
         own = [P for name in layer._parameters if (P := getattr(layer, name)) is not None]
         if own or not any(layer.named_children()):
-            shapes = tuple([(None, *np.shape(each)[1:]) for each in listed(Y)])
+            shapes = tuple([_output_shape(layer, each) for each in listed(Y)])
             output_shape = shapes if isinstance(Y, tuple | dict) else shapes[0]
             rows.append(Row(path, layer.one_line(), output_shape, sum(P.size for P in own), sum(P.nbytes for P in own)))
     return Summary(tuple(rows), model.Phi.size, model.Phi.nbytes)
@@ -98,6 +99,12 @@ def summary(model: Layer, input_shape: Any) -> Summary:
 def _sample(shape: Any, dtype: Any) -> Array:
     """One sample of zeros."""
     return np.zeros((1, *map(operator.index, np.atleast_1d(shape))), dtype)
+
+
+def _output_shape(layer: Layer, Y: Any) -> tuple[Any, ...]:
+    """That of Y, with None for the axis of the batch, if it has one."""
+    shape = np.shape(Y)
+    return shape if isinstance(layer, Parameter) or shape[:1] != (1,) else (None, *shape[1:])
 
 
 def _shape(shape: tuple[Any, ...]) -> str:

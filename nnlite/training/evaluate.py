@@ -122,8 +122,11 @@ def loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
     """The loss; NaN also where the loss itself refuses predictions that are not finite."""
     try:
         J: float = loss.forward(Y_pred, Y)
-    except ValueError:
-        if all(np.isfinite(each).all() for each in listed(Y_pred)):
+    except (TypeError, ValueError) as error:
+        if isinstance(Y_pred, tuple | dict) and not isinstance(loss, Losses):
+            error.add_note("the model gives several outputs: pass a loss for each, in a tuple or dict as they are")
+            raise
+        if isinstance(error, TypeError) or all(np.isfinite(each).all() for each in listed(Y_pred)):
             raise
         return math.nan
     return J
@@ -165,7 +168,10 @@ def one_loss(loss: Any) -> Layer:
     >>> one_loss(nn.MSELoss())
     MSELoss()
     """
-    for each in listed(loss):
+    each_loss = listed(loss)
+    for number, each in enumerate(each_loss):
+        if any(each is other for other in each_loss[:number]):
+            raise ValueError(f"loss: {each!r} stands there twice, but has one cache for two uses; make a second one")
         if not isinstance(each, Layer):
             raise TypeError(f"loss: expected a loss such as nnlite.MSELoss(), got {each!r}")
         if getattr(each, "reduction", "mean") == "none":
