@@ -161,14 +161,14 @@ class Divide(Broadcasting):
     def forward(self, X: Any, Y: Any) -> Array:
         """``Z = X / Y``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             self.Z = self.keep_Y(self.computed(np.divide, X, Y))
         return self.Z
 
     def backward(self, dZ: Any) -> Arrays:
         """``dX = dZ / Y``, ``dY = -dZ Z / Y``."""
         dZ = self.check_dY(dZ)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             dX = dZ / self.Y
             return sum_to(dX, self.X.shape), sum_to(-dX * self.Z, self.Y.shape)
 
@@ -176,7 +176,8 @@ class Divide(Broadcasting):
 class Power(Broadcasting):
     """``Z = X^P``, elementwise; ``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``. The shapes broadcast.
 
-    Of a negative X only whole powers are defined, and dP is NaN there. dP is 0 where Z is 0, its limit for X -> 0.
+    Of a negative X only whole powers are defined, and dP is NaN there. dP is 0 where Z is 0, its limit for X -> 0, and
+    for 0^0, which is 1.
 
     >>> gate = Power()
     >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0]))
@@ -198,7 +199,8 @@ class Power(Broadcasting):
         dZ, one = self.check_dY(dZ), kernels.ONE[self.P.dtype]
         with np.errstate(all="ignore"):
             slope = np.where(self.P == 0, 0 * one, self.P * self.X ** (self.P - one))  # the derivative of X^0 is 0
-            log = np.log(np.where(self.Z == 0, one, self.X))
+            flat = (self.Z == 0) | (self.X == 0) & (self.P == 0)
+            log = np.log(np.where(flat, one, self.X))
             return sum_to(dZ * slope, self.X.shape), sum_to(dZ * self.Z * log, self.P.shape)
 
 
@@ -288,13 +290,13 @@ class Exp(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = exp(X)``."""
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             self.Y = self.keep_Y(elementwise(np.exp, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY Y``."""
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return elementwise(np.multiply, self.check_dY(dY), self.Y)
 
 
@@ -316,7 +318,7 @@ class Log(Activation):
 
     def backward(self, dY: Any) -> Array:
         """``dX = dY / X``."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return elementwise(np.divide, self.check_dY(dY), self.X)
 
 
@@ -384,13 +386,13 @@ class Reciprocal(Activation):
 
     def forward(self, X: Any) -> Array:
         """``Y = 1 / X``."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             self.Y = self.keep_Y(elementwise(_reciprocal, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
         """``dX = -dY Y^2``."""
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return elementwise(_reciprocal_backward, self.check_dY(dY), self.Y)
 
 
