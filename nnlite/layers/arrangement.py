@@ -33,9 +33,9 @@ class Concat(Gate):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    def forward(self, *Xs: Any) -> Array:
+    def forward(self, X: Any, *more: Any) -> Array:
         """The inputs one after another."""
-        Xs = self.check_Xs(*Xs)
+        Xs = self.check_Xs(X, *more)
         Y = self.computed(lambda *Xs: np.concatenate(Xs, self.dim), *Xs)
         self.ends = list(accumulate(X.shape[self.dim] for X in Xs))
         return Y
@@ -80,9 +80,9 @@ class Stack(Gate):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    def forward(self, *Xs: Any) -> Array:
+    def forward(self, X: Any, *more: Any) -> Array:
         """The inputs side by side."""
-        return self.computed(lambda *Xs: np.stack(Xs, self.dim), *self.check_Xs(*Xs))
+        return self.computed(lambda *Xs: np.stack(Xs, self.dim), *self.check_Xs(X, *more))
 
     def backward(self, dY: Any) -> Arrays:
         """The part of dY that belongs to each input."""
@@ -196,6 +196,7 @@ class Reshape(Layer):
 
     Raises:
         TypeError: a size is not a whole number.
+        ValueError: a size is below -1, or more than one is -1.
         ShapeError: X has not as many values.
 
     >>> Reshape(-1, 8, 8).forward(np.zeros((5, 64))).shape
@@ -207,6 +208,8 @@ class Reshape(Layer):
             self.shape = tuple(map(operator.index, shape))
         except TypeError:
             raise TypeError(f"Reshape: expected whole numbers such as Reshape(-1, 8, 8), got {shape!r}") from None
+        if min(self.shape, default=0) < -1 or self.shape.count(-1) > 1:
+            raise ValueError(f"Reshape: expected sizes of at least 0, and -1 for at most one of them, got {shape!r}")
 
     def forward(self, X: Any) -> Array:
         """X's values in the new shape."""
