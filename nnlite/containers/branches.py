@@ -35,7 +35,7 @@ class Residual(Sequential):
         super().__init__(*layers)
         self.output_features(getattr(layers[0], "in_features", None) if layers else None)
 
-    def forward(self, X: Any) -> Array:
+    def forward(self, X: Any) -> Array:  # type: ignore[override]
         """``Y = X + f(X)``."""
         f = super().forward(X)
         X = self.check_X(X)
@@ -44,7 +44,7 @@ class Residual(Sequential):
             raise ShapeError(f"{self.one_line()}: expected layers that keep X's shape {X.shape}, got {f.shape}")
         return self.record_Y(X.astype(f.dtype, copy=False) + f)
 
-    def backward(self, dY: Any) -> Array:
+    def backward(self, dY: Any) -> Array:  # type: ignore[override]
         """``dX = dY + dX_f``."""
         dY = self.check_dY(dY)
         dX: Array = dY + super().backward(dY)

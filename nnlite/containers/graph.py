@@ -91,8 +91,14 @@ class Graph(Layer):
         self._takes += [_one_or_all([slot(node) for node in call.inputs]) for call in calls]
         self._gives: list[Slots] = [slot(parameter) for parameter in parameters]
         self._gives += [_one_or_all([slots[id(call), n] for n in range(call.layer.num_outputs)]) for call in calls]
+        self._wiring: list[tuple[Any, Any, bool]] = [  # and whether it takes one array and gives one
+            (takes, gives, type(takes) is type(gives) is int)
+            for takes, gives in zip(self._takes, self._gives, strict=True)
+        ]
         self._taken = {slot for takes in self._takes for slot in _all(takes)}
         self._first_result = len(input_nodes) + len(constants) + len(parameters)
+        only = self._outputs[0] if self._output_keys is None else None
+        self._plain_output = None if only is None or only in self._taken or only < self._first_result else only
         self._reached = self._find_reached()
         self._plan_backward()
         adopt(self, self.layers)
@@ -102,20 +108,16 @@ class Graph(Layer):
     def forward(self, *Xs: Any, **named: Any) -> Any:
         """Run each layer on what it takes, in order."""
         values: list[Any] = [None] * self._size
-        Xs = tuple([self._converted(X) for X in self._by_position(Xs, named)])
-        values[: len(Xs)] = Xs
+        values[: len(self.input_names)] = Xs = self._converted(self._by_position(Xs, named))
         if self._constants:
             dtype = self._dtype_of(Xs)
             for slot, constant in self._constants:
                 values[slot] = constant if slot in self._targets else constant.astype(dtype, copy=False)
         layer: Layer = self
         try:
-            for layer, takes, gives in zip(self.layers, self._takes, self._gives, strict=True):
-                if type(takes) is int:
-                    Y = layer.forward(values[takes])
-                else:
-                    Y = layer.forward(*[values[slot] for slot in takes])  # type: ignore[union-attr]
-                if type(Y) is ndarray and type(gives) is int:
+            for layer, (takes, gives, single) in zip(self.layers, self._wiring, strict=True):
+                Y = layer.forward(values[takes]) if single else layer.forward(*[values[slot] for slot in _all(takes)])
+                if single and type(Y) is ndarray:
                     values[gives] = Y
                 else:
                     _put(values, gives, Y)
@@ -140,11 +142,16 @@ class Graph(Layer):
             raise TypeError(f"{self.one_line()}: expected {len(self.input_names)} inputs, got {len(Xs)}")
         return Xs
 
-    def _converted(self, X: Any) -> Array:
-        if type(X) is ndarray and X.dtype == self.dtype:
-            return X
-        array = as_array(X, f"{self.one_line()}: X")  # whole numbers may be classes, so they stay what they are
-        return as_floating(array, "X", self.dtype if self.Phi.size else None) if array.dtype.kind == "f" else array
+    def _converted(self, Xs: tuple[Any, ...]) -> tuple[Array, ...]:
+        """The inputs as arrays; whole numbers may be classes, so they stay what they are."""
+        for X in Xs:
+            if type(X) is not ndarray or X.dtype != self.dtype:
+                break
+        else:
+            return Xs
+        dtype = self.dtype if self.Phi.size else None
+        arrays = [as_array(X, f"{self.one_line()}: X") for X in Xs]
+        return tuple([as_floating(A, "X", dtype) if A.dtype.kind == "f" else A for A in arrays])
 
     def _dtype_of(self, Xs: tuple[Array, ...]) -> np.dtype[Any]:
         """What the constants become: the parameters' dtype, or where there are none, that of the inputs."""
@@ -153,6 +160,8 @@ class Graph(Layer):
 
     def _handed_out(self, values: list[Any]) -> Any:
         """The outputs, recorded, such that the caller cannot spoil what the layers keep."""
+        if self._plain_output is not None and type(values[self._plain_output]) is ndarray:
+            return self.record_Y(values[self._plain_output])
         Ys = []
         for slot in self._outputs:
             Y = np.array(values[slot]) if slot < self._first_result else values[slot]
@@ -178,13 +187,13 @@ class Graph(Layer):
             gradients[slot] = dY.copy() if slot < self._first_result else dY
         layer: Layer = self
         try:
-            for index in self._backward_order:
-                layer, takes, gives = self.layers[index], self._takes[index], self._gives[index]
-                if type(gives) is int:
+            for index, (takes, gives, single) in self._backward_walk:
+                layer = self.layers[index]
+                if single:
                     dX = layer.backward(gradients[gives])
                 else:
-                    dX = layer.backward(*[gradients[slot] for slot in gives])  # type: ignore[union-attr]
-                if type(dX) is ndarray and type(takes) is int and gradients[takes] is None:
+                    dX = layer.backward(*[gradients[slot] for slot in _all(gives)])
+                if single and type(dX) is ndarray and gradients[takes] is None:
                     gradients[takes] = dX
                 else:
                     _add(gradients, layer, takes, dX)
@@ -197,6 +206,8 @@ class Graph(Layer):
 
     def _checked(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> Sequence[Array]:
         """The outputs' gradients, by position or by key."""
+        if self.num_outputs == len(dYs) == 1:
+            return [self.check_dY(dYs[0])]
         if named:
             if dYs or set(named) != set(self._output_keys or ()):
                 keys = ", ".join(self._output_keys or ()) or "no names"
@@ -243,7 +254,7 @@ class Graph(Layer):
             if not self._reached.isdisjoint(_all(gives)) and (needs_dX or learns(layer)):
                 needed.update(_all(gives))
                 order.append(index)
-        self._backward_order = order[::-1]
+        self._backward_walk = [(index, self._wiring[index]) for index in reversed(order)]
         given = {slot for index in order for slot in _all(self._gives[index])}
         self._unreached = sorted(given - self._reached)
 

@@ -41,6 +41,7 @@ class Sequential(Layer):
     """
 
     sums_tied = True
+    _Y_keys: tuple[str, ...] = ()  # of the last output, where that is a dict
 
     def __init__(self, *layers: Layer) -> None:
         for index, layer in enumerate(layers):
@@ -49,9 +50,11 @@ class Sequential(Layer):
         self._check_widths()
         adopt(self, layers)
 
-    def forward(self, X: Any, *more: Any) -> Any:
+    def forward(self, X: Any = None, *more: Any, **named: Any) -> Any:
         """Each layer's Y is the next layer's X; where there are several, they go on side by side."""
-        if more:
+        if named:
+            X = named if X is None else {"X": X, **named}
+        elif more:
             X = (X, *more)
         elif type(X) is tuple:
             X = list(X)  # a nested sequence, and not what one layer hands to the next
@@ -80,10 +83,17 @@ class Sequential(Layer):
             self.record_Ys(tuple(Ys))
         else:
             self._Y_shape, self._Y_dtype = np.shape(Ys[0]), np.result_type(Ys[0])
+        self._Y_keys = tuple(Y) if isinstance(Y, dict) else ()
         return Y
 
-    def backward(self, dY: Any, *more: Any) -> Any:
+    def backward(self, dY: Any = None, *more: Any, **named: Any) -> Any:
         """Each layer's dX is the dY of the one before it; returns the first one's, or None unless it is needed."""
+        if named:
+            named = named if dY is None else {"dY": dY, **named}
+            if more or named.keys() != set(self._Y_keys):
+                keys = ", ".join(self._Y_keys) or "no names"
+                raise TypeError(f"{self.one_line()}: expected the gradients of {keys}, got {', '.join(named)}")
+            dY, *more = [named[key] for key in self._Y_keys]  # type: ignore[assignment]
         dY = self.check_dYs((dY, *more)) if more else self.check_dY(dY)
         if not self.layers:
             dY = dY.copy()
