@@ -64,7 +64,7 @@ class Outer(Gate):
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         if not X.ndim or not Y.ndim:
             raise ShapeError(f"{self}: expected vectors, got inputs of shapes {X.shape} and {Y.shape}")
-        return self.computed(np.multiply, X[..., :, None], Y[..., None, :])
+        return self.computed(lambda X, Y: X[..., :, None] * Y[..., None, :], X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
         """``dx = dZ y``, ``dy = dZ^T x``."""
