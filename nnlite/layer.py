@@ -469,7 +469,9 @@ _PLAIN = frozenset({ndarray, int, bool, str, type(None), *map(type, FLOATING)}) 
 def _twin(value: Any) -> Any:
     if isinstance(value, Layer):
         return value.evaluation_twin()
-    if type(value) in (list, tuple) and any(isinstance(part, Layer) for part in value):
+    if type(value) in (list, tuple):
+        if _PLAIN.issuperset(map(type, value)) or not any(isinstance(part, Layer) for part in value):
+            return value
         return type(value)(map(_twin, value))
     if type(value) is dict and any(isinstance(part, Layer) for part in value.values()):
         return {key: _twin(part) for key, part in value.items()}

@@ -316,7 +316,7 @@ class Graph(Layer):
 
 def _nodes(given: Any, name: str) -> tuple[tuple[str, ...] | None, list[Node]]:
     """The keys, None for a single node and none for a list; and the nodes."""
-    keys = tuple(given) if isinstance(given, dict) else None if isinstance(given, Node) else ()
+    keys = tuple(given) if isinstance(given, dict) else () if isinstance(given, list | tuple) else None
     nodes = [given] if keys is None else list(given.values() if keys else given)
     if not nodes:
         raise ValueError(f"Graph: {name}: expected at least one node")
