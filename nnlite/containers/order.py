@@ -54,7 +54,7 @@ def _walk(outputs: Sequence[Node]) -> tuple[list[Node], list[Call]]:
 def _check_inputs(inputs: Sequence[Node], leaves: Sequence[Node]) -> None:
     for node in inputs:
         if not isinstance(node, Input):
-            raise TypeError(f"Graph: inputs: expected nodes made by nnlite.Input, got {node!r}")
+            raise TypeError(f"Graph: inputs: expected nodes made by nnlite.Input, got {Node.__repr__(node)}")
     for node, times in Counter(inputs).items():
         if times > 1:
             raise ValueError(f"Graph: inputs: {node!r} is listed {times} times")
@@ -80,7 +80,8 @@ def check_names(nodes: Iterable[Node]) -> None:
     for node in nodes:
         if node.name is not None and named.setdefault(node.name, node) is not node:
             raise ValueError(
-                f"Graph: two things are called {node.name!r}: {named[node.name]!r} and {node!r}; give one another name"
+                f"Graph: two things are called {node.name!r}: {Node.__repr__(named[node.name])} and "
+                f"{Node.__repr__(node)}; give one another name"
             )
 
 
