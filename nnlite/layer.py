@@ -232,6 +232,7 @@ class Layer:
 
         Containers end their backward with it.
         """
+        self.Phi  # noqa: B018 - a layer made of layers finds its ties when Phi is made
         for tied in self._tied:
             tied.layer.add_gradients()
 
@@ -376,7 +377,7 @@ class Layer:
         self.Phi  # noqa: B018 - from now on the parts are this layer's own
         for _, layer in self.named_layers():
             layer.dtype = dtype
-            layer._Y_shape = None
+            layer._Y_shape = layer._Ys = None
         for _, layer, name in self._slots():
             vars(layer)["_" + name] = getattr(layer, name).astype(dtype)
         flatten(self)
