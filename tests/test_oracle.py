@@ -7,10 +7,11 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from oracle.cases import CASES, draw, seed
+from oracle.cases import CASES, FORMULAS, draw, seed
 from oracle.record import flat, recorded, torch_answers
 
 import nnlite as nn
+from nnlite.arrays import each_of, listed, spread
 
 HAS_TORCH = find_spec("torch") is not None
 RECORDED = recorded()
@@ -27,24 +28,30 @@ def expected(name, dtype):
 
 
 def build(kind, *args, **options):
-    if kind == "Sequential":
-        return nn.Sequential(*(build(*spec) for spec in args))
+    if kind in {"Sequential", "Residual", "Parallel"}:
+        return getattr(nn, kind)(*(build(*spec) for spec in args))
     return getattr(nn, kind)(*args, **options)
+
+
+def graph(inputs, formula, *shapes):
+    Xs = [nn.Input() for _ in range(inputs)]
+    return nn.Graph(Xs, FORMULAS[formula](*Xs, *[nn.Parameter(np.zeros(shape)) for shape in shapes]))
 
 
 def answers(name, dtype):
     """nnlite's answer to a case, in the order of ``torch_answers``."""
     case, rng = CASES[name], seed(name)
-    layer = build(case.kind, *case.args, **case.options).astype(dtype)
+    if case.kind == "Graph":
+        layer = graph(len(listed(case.X)), *case.args).astype(dtype)
+    else:
+        layer = build(case.kind, *case.args, **case.options).astype(dtype)
     for _, P in layer.named_parameters():
         P[...] = draw(rng, P.shape)
-    inputs = [case.X.astype(dtype)]
-    if case.target is not None:
-        inputs.append(case.target)
-    Y = layer.forward(*inputs)
-    dX = layer.backward(draw(rng, np.shape(Y)).astype(dtype))
-    assert dX.dtype == dtype
-    return flat([Y, dX, *(dP for _, dP in layer.named_gradients())])
+    X = each_of(lambda X: X.astype(dtype), case.X)
+    Y = spread(layer.forward, X) if case.target is None else layer.forward(X, case.target)
+    dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
+    assert all(each.dtype == dtype for each in listed(dX))
+    return flat([*listed(Y), *listed(dX), *(dP for _, dP in layer.named_gradients())])
 
 
 def sgd_answers(name, dtype):
@@ -79,7 +86,8 @@ def test_every_case_is_recorded_and_nothing_else():
 def test_every_layer_loss_and_optimizer_has_cases():
     public = [getattr(nn, name) for name in nn.__all__]
     classes = [c for c in public if isinstance(c, type) and issubclass(c, nn.Layer | nn.Optimizer)]
-    names = {c.__name__ for c in classes} - {"Layer", "Optimizer"}
+    names = {c.__name__ for c in classes} - {"Layer", "Optimizer", "Parameter"}  # Parameters are those of the graphs
+    assert any(len(case.args) > 1 for case in CASES.values() if case.kind == "Graph")
     assert names == {case.kind for case in CASES.values()}
 
 

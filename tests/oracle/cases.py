@@ -11,14 +11,23 @@ import numpy as np
 
 
 class Case(NamedTuple):
-    kind: str  # the class, here and in torch.nn
+    kind: str  # the class, here and in torch.nn; or the gate, a function in torch
     args: tuple[Any, ...]
     options: dict[str, Any]
-    X: Any
+    X: Any  # several inputs stand in a tuple
     target: Any = None  # of a loss
 
 
 CASES: dict[str, Case] = {}
+
+# Of nnlite's nodes, and of tensors: the inputs first, then the parameters.
+FORMULAS = {
+    "fork": lambda a, b: (a + b) * (b + 1),
+    "squared error": lambda X, y, phi: (X @ phi - y) ** 2,
+    "sigmoid": lambda x, theta: 1 / (1 + 2.75 ** -(theta * x)),
+    "two layers": lambda X, W, b, V: X - ((X @ W + b) ** 2 @ V) / 3,
+    "attention": lambda Q, K, s: ((Q @ K) * s) @ (2 - Q),
+}
 
 
 def draw(rng, shape, scale=1.0):
@@ -44,6 +53,105 @@ def add_loss(kind, Y, target, label="", **options):
         given = {key: value for key, value in options.items() if value is not None}
         name = name_of(kind, Y.shape, label, **given, reduction=reduction)
         CASES[name] = Case(kind, (), given | {"reduction": reduction}, Y, target)
+
+
+def add_gate(kind, *arrays, label="", args=(), **options):
+    shapes = " ".join(str(X.shape) for X in arrays)
+    name = name_of(kind, *filter(None, [shapes, label, args]), **options)
+    CASES[name] = Case(kind, args, options, arrays if len(arrays) > 1 else arrays[0])
+
+
+def add_gates():
+    rng = seed("gates")
+
+    def positive(shape):
+        return np.abs(draw(rng, shape)) + 0.5
+
+    pairs = [
+        ((4, 3), (4, 3)),
+        ((), ()),
+        ((4, 3), (3,)),
+        ((), (4, 3)),
+        ((4, 1), (1, 3)),
+        ((2, 1, 3), (4, 1)),
+        ((1,), (2, 3)),
+    ]
+    for one, other in pairs:
+        for kind in "Add", "Subtract", "Multiply", "Maximum", "Minimum":
+            add_gate(kind, draw(rng, one), draw(rng, other))
+        add_gate("Divide", draw(rng, one), positive(other))
+        add_gate("Power", positive(one), draw(rng, other))
+    add_gate("Add", draw(rng, (4, 3)), draw(rng, (3,)), draw(rng, (4, 1)), draw(rng, ()))
+    some = np.array([0.0, 0.0, 0.0, 0.0, 1.0, -2.0, -2.0, -2.0, 3.0, np.inf, np.nan])
+    whole = np.array([0.0, 1.0, 2.0, 0.5, 0.0, 3.0, -1.0, 0.0, 0.0, 2.0, 1.0])
+    add_gate("Power", some, whole, label="edges")
+    add_gate("Divide", np.array([1.0, -1.0, 0.0, 2.0]), np.array([0.0, 0.0, 0.0, np.inf]), label="edges")
+    ties = np.array([1.0, 0.0, np.inf, -np.inf, 2.0]), np.array([1.0, -0.0, np.inf, -np.inf, 3.0])
+    add_gate("Maximum", *ties, label="ties")
+    add_gate("Minimum", *ties, label="ties")
+
+    for shape in (), (4, 3), (2, 3, 4):
+        for kind in "Negative", "Exp", "Square", "Abs":
+            add_gate(kind, draw(rng, shape))
+        for kind in "Log", "Sqrt", "Reciprocal":
+            add_gate(kind, positive(shape))
+    edges = np.array([0.0, -0.0, -1.0, 1e4, np.inf, -np.inf, np.nan])
+    for kind in "Log", "Sqrt", "Reciprocal", "Exp", "Square":
+        add_gate(kind, edges, label="edges")
+    add_gate("Abs", edges[:-1], label="edges")  # at NaN PyTorch's gradient is 0, ours is NaN
+
+    for one, other in [((3,), (3,)), ((4, 3), (4, 3)), ((4, 3), (3,)), ((2, 1, 3), (4, 3))]:
+        add_gate("Dot", draw(rng, one), draw(rng, other))
+    for one, other in [((3,), (2,)), ((4, 3), (4, 2)), ((4, 3), (2,)), ((2, 1, 3), (4, 2))]:
+        add_gate("Outer", draw(rng, one), draw(rng, other))
+    for one, other in [
+        ((4, 3), (3, 2)),
+        ((4, 3), (3,)),
+        ((3,), (3, 2)),
+        ((3,), (3,)),
+        ((5, 4, 3), (5, 3, 2)),
+        ((5, 4, 3), (3, 2)),
+        ((4, 3), (5, 3, 2)),
+        ((6, 1, 4, 3), (5, 3, 2)),
+        ((5, 4, 3), (3,)),
+        ((3,), (5, 3, 2)),
+    ]:
+        add_gate("MatMul", draw(rng, one), draw(rng, other))
+
+    for kind in "Sum", "Mean":
+        add_gate(kind, draw(rng, (4, 3)))
+        for dim, keepdim in itertools.product([0, -1, (0, 2), (2, 1)], [False, True]):
+            add_gate(kind, draw(rng, (4, 3, 2)), dim=dim, keepdim=keepdim)
+    add_gate("Concat", draw(rng, (4, 3)), draw(rng, (4, 1)), draw(rng, (4, 2)))
+    add_gate("Concat", draw(rng, (2, 1, 3)), draw(rng, (2, 4, 3)), dim=1)
+    for dim in -1, 0, 1:
+        add_gate("Stack", draw(rng, (4, 3)), draw(rng, (4, 3)), dim=dim)
+    add_gate("Split", draw(rng, (4, 6)), args=((1, 3, 2),))
+    add_gate("Split", draw(rng, (4, 3, 2)), args=((3, 1),), dim=0)
+    add_gate("Split", draw(rng, (4, 3)), args=((3,),))
+    for dims in (-2, -1), (0, 2), (1, 1):
+        add_gate("Transpose", draw(rng, (4, 3, 2)), args=dims)
+    for shape in (-1, 2, 3), (6, 4), (24,):
+        add_gate("Reshape", draw(rng, (4, 6)), args=shape)
+
+
+def add_graphs():
+    rng = seed("graphs")
+    for formula, shapes, parameters in [
+        ("fork", [(4, 3), (4, 3)], []),
+        ("fork", [(3,), (4, 1)], []),
+        ("squared error", [(4, 3), (4,)], [(3,)]),
+        ("sigmoid", [(4, 3)], [()]),
+        ("two layers", [(4, 3)], [(3, 5), (5,), (5, 3)]),
+        ("attention", [(2, 4, 3), (2, 3, 4)], [(4, 4)]),
+    ]:
+        add_gate("Graph", *[draw(rng, shape) for shape in shapes], args=(formula, *parameters))
+    block = (("Linear", 3, 5), ("Tanh",), ("Linear", 5, 3))
+    for kind in "Residual", "Parallel":
+        add_gate(kind, draw(rng, (4, 3)), args=block[:1] + block[:1] if kind == "Parallel" else block)
+    add_gate(
+        "Residual", draw(rng, (2, 4, 3)), args=(("Residual", *block), ("Parallel", ("Linear", 3, 1), ("Linear", 3, 2)))
+    )
 
 
 def add_layers():
@@ -126,5 +234,7 @@ def add_sgd():
 
 
 add_layers()
+add_gates()
+add_graphs()
 add_losses()
 add_sgd()

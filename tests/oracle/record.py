@@ -1,12 +1,39 @@
 """Write values.npz, PyTorch's answers to all cases: ``cd tests && python -m oracle.record``."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 
-from oracle.cases import CASES, draw, seed
+from nnlite.arrays import listed
+from oracle.cases import CASES, FORMULAS, draw, seed
 
 RECORD = Path(__file__).with_name("values.npz")
+
+
+def torch_gate(kind, *args, **options):
+    """The function that does in PyTorch what a gate does; None for what is no gate."""
+    import torch
+
+    elementwise = {"Subtract": "sub", "Multiply": "mul", "Divide": "div", "Power": "pow", "Negative": "neg"}
+    elementwise |= {
+        kind: kind.lower() for kind in ("Maximum", "Minimum", "Exp", "Log", "Square", "Sqrt", "Reciprocal", "Abs")
+    }
+    if kind in elementwise:
+        return getattr(torch, elementwise[kind])
+    return {
+        "Add": lambda *Xs: functools.reduce(torch.add, Xs),
+        "Dot": torch.linalg.vecdot,
+        "Outer": lambda X, Y: torch.einsum("...i,...j->...ij", X, Y),
+        "MatMul": torch.matmul,
+        "Sum": lambda X: torch.sum(X, **options),
+        "Mean": lambda X: torch.mean(X, **options),
+        "Concat": lambda *Xs: torch.cat(Xs, **{"dim": -1} | options),
+        "Stack": lambda *Xs: torch.stack(Xs, **options),
+        "Split": lambda X: torch.split(X, list(args[0]), **{"dim": -1} | options),
+        "Transpose": lambda X: torch.transpose(X, *args),
+        "Reshape": lambda X: torch.reshape(X, args),
+    }.get(kind)
 
 
 def torch_answers(name, dtype):
@@ -16,9 +43,21 @@ def torch_answers(name, dtype):
     def tensor(values):
         return torch.tensor(np.asarray(values, dtype), requires_grad=True)
 
+    class Residual(torch.nn.Sequential):
+        def forward(self, X):
+            return X + super().forward(X)
+
+    class Parallel(torch.nn.Sequential):
+        def forward(self, X):
+            return torch.cat([branch(X) for branch in self], dim=-1)
+
     def build(kind, *args, **options):
         if kind == "Sequential":
             return torch.nn.Sequential(*(build(*spec) for spec in args))
+        if kind == "Residual":
+            return Residual(*(build(*spec) for spec in args))
+        if kind == "Parallel":
+            return Parallel(*(build(*spec) for spec in args))
         options = {
             key: torch.tensor(value.astype(dtype)) if "weight" in key else value for key, value in options.items()
         }
@@ -35,17 +74,29 @@ def torch_answers(name, dtype):
             path.append(Phi.detach().clone())
         return flat(path)
 
-    module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
-    for P in module.parameters():
-        P.data = torch.tensor(draw(rng, P.T.shape if P.ndim == 2 else P.shape).T.astype(dtype))  # torch stores W^T
-    X = tensor(case.X)
+    gate = torch_gate(case.kind, *case.args, **case.options)
+    if case.kind == "Graph":
+        formula, *shapes = case.args
+        parameters = [tensor(draw(rng, shape)) for shape in shapes]
+        module = lambda *Xs: FORMULAS[formula](*Xs, *parameters)  # noqa: E731
+    elif gate is not None:
+        module, parameters = gate, []
+    else:
+        module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        parameters = list(module.parameters())
+        for P in parameters:
+            P.data = torch.tensor(draw(rng, P.T.shape if P.ndim == 2 else P.shape).T.astype(dtype))  # torch stores W^T
+    Xs = [tensor(X) for X in listed(case.X)]
     if case.target is None:
-        Y = module(X)
+        Ys = module(*Xs)
     else:
         target = torch.tensor(case.target)
-        Y = module(X, target.to(X.dtype) if target.is_floating_point() else target)
-    Y.backward(torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)))
-    return flat([Y.detach(), X.grad, *(P.grad.T if P.ndim == 2 else P.grad for P in module.parameters())])
+        Ys = module(*Xs, target.to(Xs[0].dtype) if target.is_floating_point() else target)
+    Ys = Ys if isinstance(Ys, tuple) else (Ys,)
+    torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
+    turned = case.kind != "Graph"
+    gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
+    return flat([*(Y.detach() for Y in Ys), *(X.grad for X in Xs), *gradients])
 
 
 def flat(arrays):
