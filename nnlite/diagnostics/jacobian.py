@@ -42,9 +42,9 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     check_layer(layer, "layer")
     layer = copy.deepcopy(layer)
     layer.needs_dX = True
-    Y = spread(layer.forward, X)
-    if len(listed(Y)) != 1:
-        raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(listed(Y))}")
+    Y, *more = listed(spread(layer.forward, X))
+    if more:
+        raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(more) + 1}")
     inputs = input_names(layer, X)
     if getattr(layer, "input_names", None) == [wrt]:  # of a graph of one input
         inputs = {wrt: next(iter(inputs.values()))}
