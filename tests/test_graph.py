@@ -3,6 +3,7 @@
 import copy
 import gc
 import inspect
+import os
 import pickle
 import re
 import sys
@@ -13,6 +14,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
+from nnlite.containers.node import PACKAGE
 
 
 def line():
@@ -881,6 +883,15 @@ def test_a_circle():
     own.call.inputs = (own,)
     with raises(ValueError, "there is a circle: Sum("):
         nn.Graph(x, own)
+
+
+def test_a_users_folder_may_begin_with_nnlite():
+    """Only what lies in the package itself is passed over when the user's line is looked for."""
+    file = PACKAGE.rstrip(os.sep) + "_of_mine.py"
+    names = {"nn": nn}
+    exec(compile("x = nn.Input('x')\ny = 2 * x", file, "exec"), names)
+    assert names["x"].line == f"{file}:1"
+    assert names["y"].call.line == names["y"].line == f"{file}:2"
 
 
 def test_an_input_that_is_not_reached():
