@@ -1,8 +1,9 @@
 """The rows to train on: checked once, read a batch at a time, never written."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from numbers import Number
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -55,22 +56,157 @@ class Rows:
         part.numbers = numbers
         return part
 
-    def batches(self, batch_size: int, shuffle: "np.random.Generator | None" = None) -> Iterator[tuple[int, Any, Any]]:
-        """(number of rows, X, Y) of each batch, in a new random order if there is a generator to ``shuffle``.
+    def order(self, rng: "np.random.Generator | None") -> Array | None:
+        """The rows' numbers in a new random order, or, without ``rng``, as they are; None stands for all of them.
 
-        The last batch has what is left.
+        >>> Rows(np.zeros((3, 1))).order(np.random.default_rng(0))
+        array([2, 0, 1])
+        """
+        if rng is None:
+            return self.numbers
+        return rng.permutation(len(self) if self.numbers is None else self.numbers)
 
-        >>> [count for count, X, Y in Rows(np.zeros((5, 1))).batches(2, np.random.default_rng(0))]
+    def batches(self, batch_size: int, order: Array | None = None, first: int = 0) -> Iterator[tuple[int, Any, Any]]:
+        """(number of rows, X, Y) of each batch from the ``first`` on, in the given order; the last has what is left.
+
+        >>> [count for count, X, Y in Rows(np.zeros((5, 1))).batches(2)]
         [2, 2, 1]
         """
-        order = self.numbers
-        if shuffle is not None:
-            order = shuffle.permutation(len(self) if order is None else order)
+        order = self.numbers if order is None else order
         read_X, read_Y = _reader(self.X), _reader(self.Y)
-        for start in range(0, len(self), batch_size):
+        for start in range(first * batch_size, len(self), batch_size):
             stop = min(start + batch_size, len(self))
             rows = slice(start, stop) if order is None else order[start:stop]
             yield stop - start, read_X(rows), read_Y(rows)
+
+    def with_weights(self, weight: Any) -> "Rows":
+        """The same rows, with a weight beside each target: Y is now a pair.
+
+        Raises:
+            ValueError: there is not a finite number for each row.
+
+        >>> rows = Rows([[1], [2]], [3, 4]).with_weights([0.5, 1.0])
+        >>> [Y[1].tolist() for count, X, Y in rows.batches(2)]
+        [[0.5, 1.0]]
+        """
+        weight = as_array(weight, "sample_weight").astype(np.float64)
+        if weight.shape != (_lengths(self.X)[0],) or not np.isfinite(weight).all():
+            raise ValueError(
+                f"sample_weight: expected {_lengths(self.X)[0]} finite numbers, one for each row, got shape {weight.shape}"
+            )
+        pairs = Rows(self.X, self.Y)
+        pairs.Y, pairs.numbers = (self.Y, weight), self.numbers
+        return pairs
+
+    def count(self, batch_size: int) -> int | None:
+        """How many batches there are.
+
+        >>> Rows(np.zeros((5, 1))).count(2)
+        3
+        """
+        return math.ceil(len(self) / batch_size)
+
+
+class Stream:
+    """Batches that come ready-made, as pairs (X, Y); only one is in memory at a time.
+
+    Args:
+        source: an iterable of pairs, or a function without arguments that gives a new one for each epoch.
+
+    >>> stream = Stream([([[1.0]], [2.0]), ([[3.0], [4.0]], [5.0, 6.0])])
+    >>> [count for count, X, Y in stream.batches()]
+    [1, 2]
+    """
+
+    def __init__(self, source: Any) -> None:
+        self.source = source
+
+    def order(self, rng: Any) -> None:
+        """They come in the order of the source."""
+
+    def batches(self, batch_size: int = 0, order: None = None, first: int = 0) -> Iterator[tuple[int, Any, Any]]:
+        """(number of rows, X, Y) of each batch from the ``first`` on.
+
+        Raises:
+            TypeError: the source gives something else than pairs.
+            ValueError: it gives nothing, as a generator does the second time.
+        """
+        number = -1
+        for number, pair in enumerate(self.source() if callable(self.source) else self.source):
+            if not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise TypeError(f"X: expected batches that are pairs (X, Y), got {type(pair).__name__} as batch {number}")
+            if number >= first:
+                rows = Rows(*pair, names=(f"X of batch {number}", f"Y of batch {number}"))
+                ((count, X, Y),) = rows.batches(max(len(rows), 1))
+                yield count, X, Y
+        if number + 1 < max(first, 1):
+            raise ValueError(
+                "X: the source gave no batch; a generator is used up after one epoch, so pass the function that makes it"
+            )
+
+    def count(self, batch_size: int) -> int | None:
+        """How many batches there are, if the source knows."""
+        return None if callable(self.source) or not hasattr(self.source, "__len__") else len(self.source)
+
+
+def split(
+    rows: Rows | Stream, data: tuple[Any, Any] | None, share: float, rng: "np.random.Generator"
+) -> tuple[Rows | Stream, Rows | None]:
+    """The rows to train on, and those to validate on: ``data``, or a random ``share`` of the rows, or None.
+
+    Raises:
+        TypeError: data is not a pair.
+        ValueError: share is not from 0 to below 1, or leaves no row on one side; or there is nothing to train on.
+
+    >>> training, validation = split(Rows(np.zeros((4, 1)), np.zeros(4)), None, 0.25, np.random.default_rng(0))
+    >>> len(training), len(validation)
+    (3, 1)
+    """
+    not_empty(rows, "X")
+    if data is not None:
+        if share:
+            raise ValueError("validation_split: expected 0 where validation_data is given")
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise TypeError("validation_data: expected a pair (X, Y)")
+        validation = Rows(*data, names=("validation X", "validation Y"))
+        not_empty(validation, "validation X")
+        return rows, validation
+    if not isinstance(share, Real) or not 0 <= share < 1:
+        raise ValueError(f"validation_split: expected a share from 0 to below 1, got {share!r}")
+    if not share:
+        return rows, None
+    if isinstance(rows, Stream):
+        raise ValueError("validation_split: batches that come ready-made cannot be split; pass validation_data")
+    held_back = round(len(rows) * float(share))
+    if not 0 < held_back < len(rows):
+        raise ValueError(
+            f"validation_split: {share} of {len(rows)} rows leaves {held_back} to validate on and "
+            f"{len(rows) - held_back} to train on; expected at least one of each"
+        )
+    order = rng.permutation(len(rows))
+    return rows.subset(order[:-held_back]), rows.subset(order[-held_back:])
+
+
+def not_empty(rows: Rows | Stream, name: str) -> None:
+    """Raise if there are no rows.
+
+    >>> not_empty(Rows(np.zeros((1, 1))), "X")
+    """
+    if isinstance(rows, Rows) and not len(rows):
+        raise ValueError(f"{name}: expected at least one row, got none")
+
+
+def rows_or_stream(X: Any, Y: Any) -> Rows | Stream:
+    """Rows of X and Y; or where there is no Y, the stream of batches that X is.
+
+    >>> type(rows_or_stream(iter([]), None)).__name__
+    'Stream'
+    """
+    if Y is not None:
+        return Rows(X, Y)
+    if isinstance(X, np.ndarray) or not (callable(X) or hasattr(X, "__iter__")):
+        raise TypeError("Y: expected the targets, got None; only batches that are pairs (X, Y) come without")
+    return Stream(X)
 
 
 def _as_rows(values: Any, name: str) -> Any:

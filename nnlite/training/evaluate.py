@@ -9,8 +9,8 @@ import numpy as np
 
 from nnlite.arrays import listed, spread
 from nnlite.layer import Layer, check_layer
-from nnlite.training.data import Rows
-from nnlite.training.losses import Losses, by_key
+from nnlite.training.data import Rows, not_empty
+from nnlite.training.losses import Losses, by_key, weight_of
 from nnlite.training.predict import at_least
 
 Metric = Callable[[Any, Any], float]
@@ -53,6 +53,17 @@ class Means:
             if np.ndim(value) or not isinstance(value, SupportsFloat):
                 raise TypeError(f"metrics: expected {name} to return a number, got {value!r}")
             self.totals[index] += float(value) * count
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far."""
+        sums = {name: getattr(self, name) for name in ("rows", "batches", "totals")}
+        return sums | {"loss_totals": list(self.loss_totals.values()), "loss_weights": list(self.loss_weights.values())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`state_dict` gave."""
+        self.rows, self.batches, self.totals = state["rows"], state["batches"], list(state["totals"])
+        self.loss_totals = dict(zip(self.parts, state["loss_totals"], strict=True))
+        self.loss_weights = dict(zip(self.parts, state["loss_weights"], strict=True))
 
     def values(self) -> dict[str, float]:
         """Name and mean of each; the loss is a sum where the loss itself is one."""
@@ -177,9 +188,3 @@ def one_loss(loss: Any) -> Layer:
         if getattr(each, "reduction", "mean") == "none":
             raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
     return Losses(loss) if isinstance(loss, tuple | dict) else loss
-
-
-def not_empty(rows: Rows, name: str) -> None:
-    """Raise if there are no rows."""
-    if not len(rows):
-        raise ValueError(f"{name}: expected at least one row, got none")

@@ -1,35 +1,36 @@
 """fit: the training loop."""
 
 import math
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import combinations
-from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnlite.arrays import Array, listed, spread
-from nnlite.diagnostics.trace import first_not_finite
-from nnlite.errors import DivergenceError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer, may_leave_out_dX
 from nnlite.optim.optimizer import Optimizer
 from nnlite.parameters import check_ties, check_whole
-from nnlite.training.data import Rows
-from nnlite.training.evaluate import Means, Metric, evaluate_rows, loss_of, named, not_empty, one_loss
+from nnlite.training.callbacks import Events, Training
+from nnlite.training.checkpoint import resume_from
+from nnlite.training.data import Rows, rows_or_stream, split
+from nnlite.training.divergence import diverged
+from nnlite.training.evaluate import Means, Metric, evaluate_rows, loss_of, named, one_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
-from nnlite.training.losses import Losses
+from nnlite.training.losses import Losses, SampleWeighted, weight_of
 from nnlite.training.predict import at_least
 from nnlite.training.progress import progress
+from nnlite.training.update import Update
 
 
 def fit(
     model: Layer,
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     loss: Any,
     optimizer: Optimizer | Sequence[Optimizer],
@@ -39,6 +40,13 @@ def fit(
     validation_data: tuple[Any, Any] | None = None,
     validation_split: float = 0.0,
     metrics: Sequence[Metric] = (),
+    callbacks: Sequence[Any] = (),
+    sample_weight: Any = None,
+    class_weight: dict[int, float] | None = None,
+    accumulate_steps: int = 1,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    resume: str | Path | None = None,
     verbose: int = 1,
     on_nan: str = "raise",
     rng: Rng = None,
@@ -49,6 +57,8 @@ def fit(
         model: any Layer. It trains in training mode and gets its mode back at the end.
         X: the rows: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap``, which
             is read a batch at a time. Never written. For a model of several inputs a tuple of these, or a dict.
+            Or batches that come ready-made, without Y: an iterable of pairs (X, Y), or a function that gives a new one
+            for each epoch.
         Y: their targets, likewise, in the form that the loss expects.
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several outputs a tuple
             or dict of losses, as the model's output is; what is trained on is their sum. Y is then a tuple or dict,
@@ -61,6 +71,19 @@ def fit(
         validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
             means over the epoch, while the model learns, as the loss is.
+        callbacks: what else is to be done on the way, such as :class:`nnlite.EarlyStopping`; see
+            :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; where it returns
+            something true, training ends.
+        sample_weight: how much each row counts in the training loss, which is otherwise what it was: weights of 1
+            change nothing. Validation and metrics count each row once.
+        class_weight: the same by class, for targets that are classes, or probabilities of them.
+        accumulate_steps: how many batches make one step, equal to a step on all their rows at once; for batches that
+            are too large for the memory.
+        clip_norm: before each step dPhi is scaled down to this norm, if it is longer.
+        clip_value: before each step each entry of dPhi is brought between -clip_value and clip_value.
+        resume: a file that :class:`nnlite.Checkpoint` wrote: training goes on from there, also in the middle of an
+            epoch, and ends, after ``epochs`` more, in the same bytes as without the break. The other arguments must be
+            those of the first time; likewise the machine, the versions and the number of BLAS threads.
         verbose: 0 is silent; 1 shows a bar on a terminal or in a notebook, and lines where stderr is a file.
         on_nan: "raise" a DivergenceError when the loss is NaN or infinite, or "stop" with a warning and return.
         rng: seed or generator for the order of the rows.
@@ -75,6 +98,7 @@ def fit(
         DivergenceError: the loss is NaN or infinite; the parameters are those from before that step. Or the parameters
             are, at the end of an epoch.
         KeyboardInterrupt: on Ctrl-C, after the batch in hand; SIGTERM likewise ends in SystemExit(143).
+        FileNotFoundError, CheckpointError: there is no file to resume from, or it is damaged.
 
     One model must not be trained by two threads at once.
 
@@ -90,55 +114,76 @@ def fit(
     check_layer(model, "model")
     check_whole(model)
     check_ties(model)
-    loss = one_loss(loss)
-    optimizers = _optimizers(optimizer, model, loss)
+    plain_loss = one_loss(loss)
+    optimizers = _optimizers(optimizer, model, plain_loss)
     epochs, batch_size = at_least("epochs", epochs, 0), at_least("batch_size", batch_size, 1)
     metrics_by_name = named(metrics)
     if on_nan not in ("raise", "stop"):
         raise ValueError(f"on_nan: expected 'raise' or 'stop', got {on_nan!r}")
     rng = np.random.default_rng(rng)
-    rows = Rows(X, Y)
-    not_empty(rows, "X")
-    rows, validation = _split(rows, validation_data, validation_split, rng)
+    rows, validation = split(rows_or_stream(X, Y), validation_data, validation_split, rng)
+    weighted = sample_weight is not None
+    loss = plain_loss
+    if weighted or class_weight is not None:
+        loss = SampleWeighted(plain_loss, class_weight, paired=weighted)
+    update = Update(model, optimizers, at_least("accumulate_steps", accumulate_steps, 1), clip_norm, clip_value)
+    state = Training(model, plain_loss, optimizers, rng=rng, update=update, callbacks=list(callbacks))
+    state.means = Means(loss, metrics_by_name)
+    events = Events(state)
+    if resume is not None:
+        rows, validation = resume_from(Path(resume), state, rows, validation)
+    state.rows, state.validation = rows, validation
+    state.epochs, state.batches = state.epoch + epochs, rows.count(batch_size)
+    if weighted:
+        rows = rows.with_weights(sample_weight)
 
-    history = History()
-    shown = progress(epochs, math.ceil(len(rows) / batch_size), verbose)
+    shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
-    with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"):
+    with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"), events:
         if validation is not None:
-            _try_out(model, validation, loss, metrics_by_name, batch_size)
-        for epoch in range(1, epochs + 1):
-            means = Means(loss, metrics_by_name)
-            for count, X_batch, Y_batch in rows.batches(batch_size, rng if shuffle else None):
+            _try_out(model, validation, plain_loss, metrics_by_name, batch_size)
+        for state.epoch in range(state.epoch + 1, state.epochs + 1):
+            if not state.batch:  # else it was resumed in the middle
+                state.order, state.means = rows.order(rng if shuffle else None), Means(loss, metrics_by_name)
+                events.call("on_epoch_begin")
+            for count, X_batch, Y_batch in rows.batches(batch_size, state.order, first=state.batch):
                 Y_pred = spread(model.forward, X_batch)
                 J = loss_of(loss, Y_pred, Y_batch)
                 if not math.isfinite(J):
-                    place = f"epoch {epoch}, batch {means.batches + 1}"
-                    _diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
-                    return history
-                means.add(count, J, Y_pred, Y_batch)
+                    place = f"epoch {state.epoch}, batch {state.batch + 1}"
+                    diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
+                    return state.history
+                state.means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
                 spread(model.backward, loss.backward())
-                for each in optimizers:
-                    each.step()
-                shown.batch(means.values)
-                if interrupted:
-                    return history  # and the signal takes its course as the with statement ends
-            values = means.values()
+                update(weight_of(loss, count))
+                shown.batch(state.means.values)
+                state.batch += 1
+                state.interrupted = bool(interrupted)
+                events.call("on_batch_end")
+                if state.interrupted or state.stop:
+                    return state.history  # and a signal takes its course as the with statement ends
+            update.finish()
+            state.values = state.means.values()
             if not np.isfinite(model.Phi).all():
-                place = f"epoch {epoch}, but then"
-                _diverged(model, [(X_batch, Y_batch)], values["loss"], place, "the end of this epoch", on_nan)
-                return history
+                place = f"epoch {state.epoch}, but then"
+                diverged(model, [(X_batch, Y_batch)], state.values["loss"], place, "the end of this epoch", on_nan)
+                return state.history
             if validation is not None:
-                validated = evaluate_rows(model, validation, loss, metrics_by_name, batch_size)
-                values |= {f"val_{name}": value for name, value in validated.items()}
-                if not math.isfinite(values["val_loss"]):
-                    place = f"epoch {epoch}, validation"
+                validated = evaluate_rows(model, validation, plain_loss, metrics_by_name, batch_size)
+                state.values |= {f"val_{name}": value for name, value in validated.items()}
+                if not math.isfinite(validated["loss"]):
                     seen = ((X, Y) for _, X, Y in validation.batches(batch_size))
-                    _diverged(model, seen, values["val_loss"], place, "the end of this epoch", on_nan)
-                    return history
-            history.add(values)
-            shown.epoch(epoch, values)
-    return history
+                    place = f"epoch {state.epoch}, validation"
+                    diverged(model, seen, validated["loss"], place, "the end of this epoch", on_nan)
+                    return state.history
+            state.values |= state.extra
+            state.history.add(state.values)
+            state.batch = 0
+            shown.epoch(state.epoch, state.values)
+            events.call("on_epoch_end")
+            if state.stop:
+                break
+    return state.history
 
 
 @contextmanager
@@ -188,46 +233,3 @@ def _try_out(model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Met
     except Exception as error:
         error.add_note("on the validation data, tried out before training")
         raise
-
-
-def _split(
-    rows: Rows, data: tuple[Any, Any] | None, share: float, rng: "np.random.Generator"
-) -> tuple[Rows, Rows | None]:
-    """The rows to train on, and those to validate on."""
-    if data is not None:
-        if share:
-            raise ValueError("validation_split: expected 0 where validation_data is given")
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise TypeError("validation_data: expected a pair (X, Y)")
-        validation = Rows(*data, names=("validation X", "validation Y"))
-        not_empty(validation, "validation X")
-        return rows, validation
-    if not isinstance(share, Real) or not 0 <= share < 1:
-        raise ValueError(f"validation_split: expected a share from 0 to below 1, got {share!r}")
-    if not share:
-        return rows, None
-    held_back = round(len(rows) * float(share))
-    if not 0 < held_back < len(rows):
-        raise ValueError(
-            f"validation_split: {share} of {len(rows)} rows leaves {held_back} to validate on and "
-            f"{len(rows) - held_back} to train on; expected at least one of each"
-        )
-    order = rng.permutation(len(rows))
-    return rows.subset(order[:-held_back]), rows.subset(order[-held_back:])
-
-
-def _diverged(model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place: str, kept: str, on_nan: str) -> None:
-    """Raise a DivergenceError that says where it began, or warn."""
-    cause = next(filter(None, (_cause(model, X, Y) for X, Y in batches)), "the loss overflows on finite predictions")
-    message = (
-        f"the loss is {J} in {place}: {cause}. The parameters are those from {kept}. "
-        "Likely causes: a learning rate that is too large, or inputs that are not scaled"
-    )
-    if on_nan == "raise":
-        raise DivergenceError(message)
-    warnings.warn(message, RuntimeWarning, stacklevel=3)
-
-
-def _cause(model: Layer, X: Any, Y: Any) -> str | None:
-    finite = all(np.isfinite(each).all() for each in listed(Y))
-    return first_not_finite(model, X) if finite else "Y itself holds a value that is not finite"

@@ -1,9 +1,13 @@
-"""A loss for each output of a model of several."""
+"""What ``fit`` makes of losses: their sum, for a model of several outputs, and a weight for each sample."""
 
+import copy
 from typing import Any
 
-from nnlite.arrays import each_of
+import numpy as np
+
+from nnlite.arrays import Array, each_of
 from nnlite.layer import Layer
+from nnlite.losses.loss import Loss
 
 
 class Losses(Layer):
@@ -36,6 +40,76 @@ class Losses(Layer):
     def backward(self, dJ: Any = 1.0) -> Any:
         """The dY of each loss, in the form of the outputs."""
         return each_of(lambda loss: loss.backward(dJ), self.losses)
+
+
+class SampleWeighted(Layer):
+    """A loss in which each sample counts as much as its weight says: ``J = sum(weight * J_element) / count``.
+
+    ``count`` is what the loss itself divides by, so weights of 1 change nothing.
+
+    Args:
+        loss: one of nnlite's losses, whose reduction is "mean" or "sum".
+        class_weight: the weight of each class; those that are not in it weigh 1.
+        paired: the target is a pair of the target and the weights of its rows.
+
+    Raises:
+        TypeError: another loss.
+
+    >>> import numpy as np, nnlite as nn
+    >>> loss = SampleWeighted(nn.MSELoss(), paired=True)
+    >>> loss.forward(np.array([[1.0], [1.0]]), (np.array([[0.0], [3.0]]), np.array([1.0, 0.5])))
+    1.5
+    >>> loss.backward()
+    array([[ 1.],
+           [-1.]])
+    """
+
+    def __init__(self, loss: Layer, class_weight: dict[int, float] | None = None, *, paired: bool = False) -> None:
+        if not isinstance(loss, Loss):
+            raise TypeError(f"sample_weight, class_weight: expected one of nnlite's losses, got {loss!r}")
+        self.loss = loss
+        self.elements = copy.deepcopy(loss)
+        self.elements.reduction = "none"
+        self.reduction = loss.reduction
+        self.class_weight = class_weight
+        self.paired = paired
+
+    def forward(self, Y: Any, target: Any) -> float:
+        """``J = sum(weight * J_element) / count``."""
+        target, weight = target if self.paired else (target, 1.0)
+        self.loss.forward(Y, target)
+        J = self.elements.forward(Y, target)
+        if self.class_weight is not None:
+            weight = weight * _by_class(target, self.class_weight)
+        self.count = float(self.loss.count or 1.0)
+        self.weight = np.asarray(weight, J.dtype).reshape(-1, *[1] * (J.ndim - 1))
+        return float(np.sum(J * self.weight)) / self.count
+
+    def backward(self, dJ: Any = 1.0) -> Array:
+        """The loss's own, of each element times its weight."""
+        dY: Array = self.elements.backward(np.broadcast_to(self.weight * (dJ / self.count), self.elements._J_shape))
+        return dY
+
+
+def _by_class(target: Any, class_weight: dict[int, float]) -> Array:
+    """The weight of each row: of its class, or of its largest probability."""
+    target = np.asarray(target)
+    if target.ndim > 1:
+        target = target.argmax(axis=1) if target.shape[1] > 1 else target[:, 0]
+    weight = np.ones(len(target))
+    for label, value in class_weight.items():
+        weight[target == label] = value
+    return weight
+
+
+def weight_of(loss: Layer, count: int) -> float:
+    """What the loss of a batch of ``count`` rows was divided by, which is what it weighs beside others; 0 for a sum.
+
+    >>> import nnlite as nn
+    >>> weight_of(nn.MSELoss(reduction="sum"), 32), weight_of(Layer(), 32)
+    (0.0, 32)
+    """
+    return 0.0 if getattr(loss, "reduction", "mean") == "sum" else getattr(loss, "count", None) or count
 
 
 def by_key(values: Any) -> dict[Any, Any]:

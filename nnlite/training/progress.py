@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 LINES = 20  # how many lines a training writes into a file, the first one not counted
 SECONDS = 60.0  # after so long without a line there is one more
 FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+UNKNOWN_FORMAT = "{desc}, {n_fmt} batches in {elapsed}{postfix}"  # where nobody knows how many there will be
 
 
 class Progress(Protocol):
@@ -25,8 +26,14 @@ class Progress(Protocol):
         """Epoch ``number``, counted from 1, is done."""
 
 
-def progress(epochs: int, batches: int, verbose: int) -> Progress:
+def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, int] = (0, 0)) -> Progress:
     """The progress that suits where stderr goes; ``verbose=0`` shows nothing.
+
+    Args:
+        epochs: the number of the last one.
+        batches: of an epoch; None where nobody knows.
+        verbose: 0 or 1.
+        done: how many epochs, and batches of the next one, a resumed training has behind it.
 
     >>> with progress(1, 1, verbose=0) as silent:
     ...     silent.epoch(1, {"loss": 0.5})
@@ -34,13 +41,13 @@ def progress(epochs: int, batches: int, verbose: int) -> Progress:
     if verbose not in (0, 1):
         raise ValueError(f"verbose: expected 0 (silent) or 1 (a bar, or lines in a file), got {verbose!r}")
     stderr: Any = sys.stderr  # or what a program has put in its place, with write and flush at least
-    if not verbose or not epochs or stderr is None or getattr(stderr, "closed", False):
+    if not verbose or epochs == done[0] or stderr is None or getattr(stderr, "closed", False):
         return Silent()
     if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
         sys.stdout.flush()  # what the program printed before belongs before, also where both go into one file
     if _is_terminal(stderr) or "ipykernel" in sys.modules:
-        return Bar(epochs, batches)
-    return Lines(epochs)
+        return Bar(epochs, batches, done)
+    return Lines(epochs, done[0])
 
 
 def _is_terminal(stderr: Any) -> bool:
@@ -79,17 +86,22 @@ class Bar(Silent):
     >>> bar = Bar(2, 10, file=io.StringIO())
     """
 
-    def __init__(self, epochs: int, batches: int, **options: Any) -> None:
+    def __init__(self, epochs: int, batches: int | None, done: tuple[int, int] = (0, 0), **options: Any) -> None:
         self.epochs = epochs
         self.batches = batches
+        self.done = done
         self.options = options
         self.values: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         from tqdm.auto import tqdm
 
-        total = self.epochs * self.batches
-        self.bar = tqdm(total=total, desc=self._label(1), bar_format=FORMAT, dynamic_ncols=True, **self.options)
+        epochs, batches = self.done
+        known = {"bar_format": UNKNOWN_FORMAT, "initial": batches}
+        if self.batches is not None:
+            total = self.epochs * self.batches
+            known = {"total": total, "initial": epochs * self.batches + batches, "bar_format": FORMAT}
+        self.bar = tqdm(desc=self._label(epochs + 1), dynamic_ncols=True, **known, **self.options)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -119,14 +131,15 @@ class Lines(Silent):
     50
     """
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, done: int = 0) -> None:
         self.epochs = epochs
-        self.every = math.ceil(epochs / LINES)
+        self.first = done + 1
+        self.every = math.ceil((epochs - done) / LINES)
         self.last = time.monotonic()
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """Write the epoch's line, if it is time for one."""
-        due = number in (1, self.epochs) or number % self.every == 0
+        due = number in (self.first, self.epochs) or number % self.every == 0
         if due or time.monotonic() - self.last >= SECONDS:
             self.last = time.monotonic()
             with suppress(OSError):  # nobody reads the pipe any more, or the disk is full: training goes on

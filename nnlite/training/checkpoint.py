@@ -1,0 +1,230 @@
+"""Checkpoints: a training that is cut off goes on as if it had not been."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnlite.errors import CheckpointError
+from nnlite.saving.archive import read_archive, write_archive
+from nnlite.saving.plain import pack, unpack
+from nnlite.training.callbacks import Callback, Training, better, monitored
+from nnlite.training.data import Rows, Stream
+from nnlite.training.history import History
+
+
+class Checkpoint(Callback):
+    """Save all that a training needs to go on, bit for bit: ``fit(..., resume=path)`` takes it up again.
+
+    In the file are the parameters, what the optimizers and the callbacks keep, the epoch and the batch, the order of the
+    rows, the generators and the history. It is replaced as a whole: a program that is killed while it writes, or a full
+    disk, leaves the old one. On Ctrl-C and SIGTERM one is written after the batch in hand.
+
+    Args:
+        path: of the file.
+        every: how many epochs or batches lie between two checkpoints. The last epoch's end always makes one.
+        unit: "epoch" or "batch".
+        best_only: keep only that of the best epoch so far, by ``monitor``; an interrupt then makes none.
+        monitor: the value that is watched.
+        mode: "min", "max" or "auto"; see :class:`nnlite.EarlyStopping`.
+
+    Raises:
+        FileNotFoundError: the file's folder does not exist; raised before training starts.
+        OSError: the file cannot be written.
+        ValueError: an argument out of its range.
+
+    >>> import nnlite as nn, tempfile
+    >>> def train(epochs, **options):
+    ...     model = nn.Sequential(nn.Linear(1, 1, rng=0))
+    ...     optimizer = nn.SGD(model, lr=0.1, momentum=0.9)
+    ...     nn.fit(model, [[1.0], [2.0]], [[2.0], [4.0]], loss=nn.MSELoss(), optimizer=optimizer, epochs=epochs,
+    ...            batch_size=1, rng=0, verbose=0, **options)
+    ...     return model.Phi.tolist()
+    >>> checkpoint = Checkpoint(Path(tempfile.mkdtemp(), "training.npz"))
+    >>> half = train(3, callbacks=[checkpoint])
+    >>> checkpoint.epochs_done
+    3
+    >>> train(2, resume=checkpoint.path) == train(5)
+    True
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        every: int = 1,
+        unit: str = "epoch",
+        best_only: bool = False,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+    ) -> None:
+        if every < 1:
+            raise ValueError(f"Checkpoint: every: expected at least 1, got {every}")
+        if unit not in ("epoch", "batch"):
+            raise ValueError(f"Checkpoint: unit: expected 'epoch' or 'batch', got {unit!r}")
+        self.path = Path(path)
+        self.every = every
+        self.unit = unit
+        self.best_only = best_only
+        self.monitor = monitor
+        self.is_better = better(mode, monitor)
+        self.best: float | None = None
+        self.since = 0  # how many batches since the last one
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs the file has behind it; 0 if there is none yet."""
+        return int(read(self.path)["epoch"]) if self.path.exists() else 0
+
+    def on_train_begin(self, state: Training) -> None:
+        """Find out now, and not after hours, that the folder does not exist."""
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"Checkpoint: the folder {str(self.path.parent)!r} does not exist; make it first")
+
+    def on_batch_end(self, state: Training) -> None:
+        """Save, if it is time for it."""
+        self.since += 1
+        if (self.unit == "batch" and self.since >= self.every) or (state.interrupted and not self.best_only):
+            self._save(state, state.epoch - 1, state.batch)
+
+    def on_epoch_end(self, state: Training) -> None:
+        """Save, if it is time for it, or the best epoch so far."""
+        if self.best_only:
+            value = monitored(state, self.monitor)
+            if self.best is not None and not self.is_better(value, self.best):
+                return
+            self.best = value
+        elif state.epoch != state.epochs and (self.unit == "batch" or state.epoch % self.every):
+            return
+        self._save(state, state.epoch, 0)
+
+    def _save(self, state: Training, epoch: int, batch: int) -> None:
+        self.since = 0
+        write(self.path, state, epoch, batch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best value so far."""
+        return {"best": self.best, "since": self.since}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`state_dict` gave."""
+        self.best, self.since = state["best"], state["since"]
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({str(self.path)!r})"
+
+
+def write(path: Path, state: Training, epoch: int, batch: int) -> None:
+    """Write the state into the file: ``epoch`` epochs are done, and of the next one ``batch`` batches."""
+    inside = batch > 0
+    content = {
+        "epoch": epoch,
+        "batch": batch,
+        "model": state.model.state_dict(),
+        "loss": state.loss.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
+        "callbacks": [(type(callback).__name__, callback.state_dict()) for callback in _with_state(state)],
+        "generators": {place: generator.bit_generator.state for place, generator in _generators(state)},
+        "rows": {name: _numbers(rows) for name, rows in (("training", state.rows), ("validation", state.validation))},
+        "batches": state.batches,
+        "order": state.order if inside else None,
+        "means": state.means.state_dict() if inside and state.means else None,
+        "update": state.update.state_dict() if state.update else None,
+        "extra": state.extra,
+        "history": state.history.to_dict(),
+    }
+    arrays: dict[str, np.ndarray] = {}
+    write_archive(path, {"kind": "checkpoint", "training": pack(content, arrays, "training")}, arrays)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What is in the file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CheckpointError: it is damaged, or holds no training.
+    """
+    manifest, arrays = read_archive(path)
+    if not isinstance(manifest, dict) or manifest.get("kind") != "checkpoint":
+        raise CheckpointError(f"{path}: expected the checkpoint of a training; nnlite.load reads a model")
+    content: dict[str, Any] = unpack(manifest["training"], arrays)
+    return content
+
+
+def resume_from(
+    path: Path, state: Training, rows: Rows | Stream, validation: Rows | None
+) -> tuple[Rows | Stream, Rows | None]:
+    """Put the training into the state that the file holds, all of it or nothing; returns the rows in their old split.
+
+    Raises:
+        FileNotFoundError, CheckpointError: as :func:`read`.
+        ValueError: the state does not fit the model, the optimizers, the callbacks or the rows.
+    """
+    content = read(path)
+    before = state.model.state_dict(), [optimizer.state_dict() for optimizer in state.optimizers]
+    try:
+        _check(state, content, rows, validation)
+        state.model.load_state_dict(content["model"])
+        for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        state.loss.load_state_dict(content["loss"])
+    except ValueError as error:
+        state.model.load_state_dict(before[0])
+        for optimizer, saved in zip(state.optimizers, before[1], strict=True):
+            optimizer.load_state_dict(saved)
+        error.add_note(f"resume: {path} does not fit this training; nothing was changed")
+        raise
+    for callback, (_, saved) in zip(_with_state(state), content["callbacks"], strict=True):
+        callback.load_state_dict(saved)
+    for place, generator in _generators(state):
+        generator.bit_generator.state = content["generators"][place]
+    state.history._series = History(content["history"])._series
+    state.epoch, state.batch = content["epoch"], content["batch"]
+    state.order, state.extra = content["order"], content["extra"]
+    if state.means is not None and content["means"] is not None:
+        state.means.load_state_dict(content["means"])
+    if state.update is not None and content["update"] is not None:
+        state.update.load_state_dict(content["update"])
+    for name, part in ("training", rows), ("validation", validation):
+        if isinstance(part, Rows):
+            part.numbers = content["rows"][name]
+    return rows, validation
+
+
+def _numbers(rows: Rows | Stream | None) -> Any:
+    """Which rows they are; None for all, or where they have no numbers."""
+    return rows.numbers if isinstance(rows, Rows) else None
+
+
+def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, validation: Rows | None) -> None:
+    """Raise a ValueError where the parts of the training are not those of the file."""
+    if len(state.optimizers) != len(content["optimizers"]):
+        raise ValueError(f"expected {len(content['optimizers'])} optimizers, got {len(state.optimizers)}")
+    then, now = [name for name, _ in content["callbacks"]], [type(callback).__name__ for callback in _with_state(state)]
+    if then != now:
+        raise ValueError(f"expected the callbacks of before, {then}, got {now}")
+    for name, part in ("training", rows), ("validation", validation):
+        before, after = np.shape(content["rows"][name]), np.shape(_numbers(part))
+        if before != after:
+            raise ValueError(f"expected the {name} rows to be split as before, shape {before}, got {after}")
+    if content["order"] is not None and len(content["order"]) != len(rows):
+        raise ValueError(f"expected {len(content['order'])} rows to train on, got {len(rows)}")
+    places = [place for place, _ in _generators(state)]
+    if sorted(places) != sorted(content["generators"]):
+        raise ValueError(f"expected generators at {sorted(content['generators'])}, got {sorted(places)}")
+
+
+def _with_state(state: Training) -> list[Any]:
+    """The callbacks that have something to keep."""
+    return [callback for callback in state.callbacks if hasattr(callback, "state_dict")]
+
+
+def _generators(state: Training) -> Iterator[tuple[str, "np.random.Generator"]]:
+    """(place, generator) of fit's own, and of those that layers keep as attributes."""
+    if state.rng is not None:
+        yield "rng", state.rng
+    for path, layer in state.model.named_layers():
+        yield from (
+            (f"{path}.{name}", value) for name, value in vars(layer).items() if isinstance(value, np.random.Generator)
+        )
