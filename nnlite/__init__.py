@@ -46,6 +46,8 @@ from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
+from nnlite.training.callbacks import Callback, CSVLogger, EarlyStopping, LearningRateLogger
+from nnlite.training.checkpoint import Checkpoint
 from nnlite.training.evaluate import evaluate
 from nnlite.training.fit import fit
 from nnlite.training.history import History
@@ -58,11 +60,15 @@ __all__ = [
     "Add",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
     "Concat",
     "CrossEntropyLoss",
     "DivergenceError",
     "Divide",
     "Dot",
+    "EarlyStopping",
     "Exp",
     "Flatten",
     "GradientError",
@@ -71,6 +77,7 @@ __all__ = [
     "Identity",
     "Input",
     "Layer",
+    "LearningRateLogger",
     "Linear",
     "Log",
     "LogSoftmax",

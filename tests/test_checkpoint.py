@@ -1,0 +1,285 @@
+"""Checkpoints: whatever cuts a training off, it ends in the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import nnlite as nn
+
+SEED = np.random.default_rng(5)
+X = SEED.normal(size=(50, 4))
+Y = (X[:, :1] > 0) * 1.0
+EPOCHS, BATCHES = 3, 3  # 40 rows to train on, 16 a batch
+
+
+class StopAt(nn.Callback):
+    """Ends the training after so many batches."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def on_batch_end(self, state):
+        return (state.epoch - 1) * BATCHES + state.batch == self.batches
+
+
+def train(epochs, *callbacks, seed=1, **options):
+    """The bytes of the weights and the history of a training with all that keeps a state."""
+    rng = np.random.default_rng(seed)
+    model = nn.Sequential(nn.Linear(4, 5, rng=rng), nn.Tanh(), nn.Linear(5, 1, rng=rng), nn.Sigmoid())
+    optimizer = nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.9), momentum=0.9)
+    stopping = nn.EarlyStopping(patience=2, restore_best_weights=False)
+    options = {"batch_size": 16, "validation_split": 0.2, "metrics": [nn.binary_accuracy], "verbose": 0} | options
+    history = nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=optimizer, epochs=epochs, rng=rng,
+                     callbacks=[stopping, *callbacks], **options)  # fmt: skip
+    return model.Phi.tobytes(), history.to_dict()
+
+
+@pytest.mark.parametrize("stop", range(1, EPOCHS * BATCHES + 1))
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"accumulate_steps": 2}, {"sample_weight": SEED.random(50)}, {"class_weight": {0: 2.0}}, {"shuffle": False}],
+    ids=["plain", "accumulate", "sample_weight", "class_weight", "in order"],
+)
+def test_stopped_after_any_batch_it_ends_in_the_same_bytes(tmp_path, stop, options):
+    path = tmp_path / "c.npz"
+    train(EPOCHS, nn.Checkpoint(path, unit="batch"), StopAt(stop), **options)
+    rest = nn.Checkpoint(path, unit="batch")
+    assert rest.epochs_done == (stop - 1) // BATCHES
+    resumed = train(EPOCHS - rest.epochs_done, rest, StopAt(0), resume=path, **options)
+    assert resumed == train(EPOCHS, nn.Checkpoint(path, unit="batch"), StopAt(0), **options)
+
+
+@pytest.mark.parametrize("first", [1, 2, 3])
+def test_n_epochs_and_m_more_are_n_plus_m(tmp_path, first):
+    path = tmp_path / "c.npz"
+    train(first, nn.Checkpoint(path))
+    assert nn.Checkpoint(path).epochs_done == first
+    assert train(5 - first, nn.Checkpoint(path), resume=str(path)) == train(5, nn.Checkpoint(path))
+
+
+def test_early_stopping_counts_on_after_a_break(tmp_path):
+    """A training that stops early does so after a break, too, and knows its best weights from before."""
+
+    class Fake(nn.Callback):
+        def on_epoch_begin(self, state):
+            state.extra["fake"] = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0][state.epoch - 1]
+
+    def run(epochs, path, **options):
+        model = nn.Sequential(nn.Linear(4, 1, rng=0))
+        stopping = nn.EarlyStopping("fake", patience=3)
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
+               callbacks=[Fake(), stopping, nn.Checkpoint(path)], **options)  # fmt: skip
+        return model.Phi.tobytes(), stopping.best, stopping.best_epoch
+
+    path = tmp_path / "c.npz"
+    whole = run(6, path)
+    assert whole[1:] == (1.0, 2)
+    run(4, path)
+    assert run(2, path, resume=path) == whole
+
+
+def test_every_so_many_epochs_and_the_last(tmp_path):
+    path, seen = tmp_path / "c.npz", []
+    train(5, nn.Checkpoint(path, every=2), lambda state: seen.append(nn.Checkpoint(path).epochs_done))
+    assert seen == [0, 2, 2, 4, 5]
+
+
+def test_every_so_many_batches(tmp_path):
+    path, seen = tmp_path / "c.npz", []
+
+    class Look(nn.Callback):
+        def on_batch_end(self, state):
+            seen.append(path.exists() and path.stat().st_mtime_ns)
+
+    train(2, nn.Checkpoint(path, every=4, unit="batch"), Look())
+    assert [bool(each) for each in seen] == [False] * 3 + [True] * 3
+
+
+def test_best_only_keeps_the_best_epoch(tmp_path):
+    path = tmp_path / "c.npz"
+
+    class Fake(nn.Callback):
+        def on_epoch_begin(self, state):
+            state.extra["fake"] = [3.0, 1.0, 2.0, 0.5, 0.7][state.epoch - 1]
+
+    seen = []
+    checkpoint = nn.Checkpoint(path, best_only=True, monitor="fake")
+    train(5, Fake(), checkpoint, lambda state: seen.append(checkpoint.epochs_done))
+    assert seen == [1, 2, 2, 4, 4]
+
+
+def test_resume_goes_on_with_history_and_epoch_numbers(tmp_path, capsys):
+    path = tmp_path / "c.npz"
+    train(2, nn.Checkpoint(path))
+    _, history = train(2, nn.Checkpoint(path), resume=path, verbose=1)
+    assert len(history["loss"]) == 4
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["3/4", "4/4"]
+
+
+def test_generators_of_layers_go_on_too(tmp_path):
+    class Noise(nn.Layer):
+        def __init__(self):
+            self.rng = np.random.default_rng(3)
+
+        def forward(self, X):
+            return self.record_Y(X + self.rng.normal(size=X.shape) * 0.1)
+
+        def backward(self, dY):
+            return self.check_dY(dY).copy()
+
+    def run(epochs, **options):
+        model = nn.Sequential(Noise(), nn.Linear(4, 1, rng=0))
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
+               callbacks=[nn.Checkpoint(tmp_path / "c.npz")], **options)  # fmt: skip
+        return model.Phi.tobytes()
+
+    whole = run(4)
+    run(2)
+    assert run(2, resume=tmp_path / "c.npz") == whole
+
+
+def test_streams_go_on_in_the_middle(tmp_path):
+    def batches():
+        return ((X[start : start + 10], Y[start : start + 10]) for start in range(0, 50, 10))
+
+    def run(epochs, *callbacks, **options):
+        model = nn.Sequential(nn.Linear(4, 1, rng=0))
+        nn.fit(model, batches, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1, momentum=0.9), epochs=epochs,
+               verbose=0, callbacks=[nn.Checkpoint(tmp_path / "c.npz", unit="batch"), *callbacks], **options)  # fmt: skip
+        return model.Phi.tobytes()
+
+    whole = run(2)
+    for stop in range(1, 11):
+        run(2, lambda state: None, type("Stop", (), {"on_batch_end": lambda self, state, stop=stop: (
+            (state.epoch - 1) * 5 + state.batch == stop)})())  # fmt: skip
+        done = nn.Checkpoint(tmp_path / "c.npz").epochs_done
+        assert run(2 - done, resume=tmp_path / "c.npz") == whole
+
+
+# ------------------------------------------------------------------------------------------- what does not fit
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        train(1, resume=tmp_path / "c.npz")
+
+
+def test_a_model_is_no_training(tmp_path):
+    nn.save(nn.Tanh(), tmp_path / "m.npz")
+    with pytest.raises(nn.CheckpointError, match="expected the checkpoint of a training"):
+        train(1, resume=tmp_path / "m.npz")
+
+
+def test_damage_is_a_checkpoint_error_and_changes_nothing(tmp_path):
+    path = tmp_path / "c.npz"
+    train(1, nn.Checkpoint(path))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(nn.CheckpointError, match="c.npz"):
+        train(1, nn.Checkpoint(path), resume=path)
+
+
+@pytest.mark.parametrize("wrong", ["model", "optimizers", "callbacks", "split", "rows"])
+def test_another_training_is_an_error_and_changes_nothing(tmp_path, wrong):
+    path = tmp_path / "c.npz"
+    train(2, nn.Checkpoint(path, unit="batch"), StopAt(4))
+    model = nn.Sequential(nn.Linear(4, 6 if wrong == "model" else 5, rng=0), nn.Tanh(), nn.Linear(
+        6 if wrong == "model" else 5, 1, rng=0), nn.Sigmoid())  # fmt: skip
+    Phi = model.Phi.copy()
+    optimizer = [nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.9), momentum=0.9)]
+    if wrong == "optimizers":
+        optimizer = [nn.SGD(model[0], lr=0.1), nn.SGD(model[2], lr=0.1)]
+    callbacks = [nn.EarlyStopping(patience=2, restore_best_weights=False), nn.Checkpoint(path)]
+    rows = slice(0, 45 if wrong == "rows" else 50)
+    with pytest.raises(ValueError) as caught:
+        nn.fit(model, X[rows], Y[rows], loss=nn.BCELoss(), optimizer=optimizer, batch_size=16, verbose=0, rng=0,
+               callbacks=callbacks[wrong == "callbacks" :], validation_split=0.0 if wrong == "split" else 0.2,
+               resume=path)  # fmt: skip
+    assert any("nothing was changed" in note for note in caught.value.__notes__)
+    assert_array_equal(model.Phi, Phi)
+
+
+@pytest.mark.parametrize("wrong", [{"every": 0}, {"unit": "hour"}, {"mode": "best"}])
+def test_bad_options(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        nn.Checkpoint("c.npz", **wrong)
+
+
+# ------------------------------------------------------------------------------------------- real processes
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+import numpy as np, nnlite as nn
+
+path, slow = Path(sys.argv[1]), float(sys.argv[2])
+X = np.random.default_rng(0).normal(size=(200, 4))
+Y = (X[:, :1] > 0) * 1.0
+rng = np.random.default_rng(1)
+model = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 1, rng=rng), nn.Sigmoid())
+class Slow(nn.Callback):
+    def on_batch_end(self, state):
+        time.sleep(slow)
+checkpoint = nn.Checkpoint(path, unit="batch")
+nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=nn.SGD(model, lr=0.5, momentum=0.9), batch_size=20, rng=rng, verbose=0,
+       validation_split=0.1, epochs=6 - checkpoint.epochs_done, resume=path if path.exists() else None,
+       callbacks=[nn.EarlyStopping(patience=9, restore_best_weights=False), checkpoint, Slow()])
+sys.stdout.write(model.Phi.tobytes().hex())
+"""
+
+
+def start(path, slow):
+    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(path), str(slow)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(path):
+    out, err = start(path, 0).communicate(timeout=60)
+    assert err == ""
+    return out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)])
+def test_an_interrupt_writes_a_checkpoint_and_the_rest_ends_in_the_same_bytes(tmp_path, signum, code):
+    whole = finish(tmp_path / "whole.npz")
+    path = tmp_path / "c.npz"
+    process = start(path, 0.01)
+    while not path.exists():
+        time.sleep(0.01)
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert out == ""
+    assert ("KeyboardInterrupt" in err) == (signum == signal.SIGINT)
+    assert finish(path) == whole
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
+    """Three kills; ``python tests/sweep.py kills`` does thirty."""
+    assert kill(tmp_path, 3, np.random.default_rng(0)) == finish(tmp_path / "whole.npz")
+
+
+def kill(folder: Path, times: int, rng: np.random.Generator) -> str:
+    """What a training gives that is killed so many times at random moments."""
+    path = folder / "killed.npz"
+    for _ in range(times):
+        process = start(path, 0.004)
+        deadline = time.monotonic() + 20
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        while time.monotonic() < deadline and (path.stat().st_mtime_ns if path.exists() else 0) == before:
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+    return finish(path)
