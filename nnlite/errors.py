@@ -36,6 +36,22 @@ class DivergenceError(FloatingPointError):
     """
 
 
+class CheckpointError(ValueError):
+    """A file that cannot be loaded: damaged, not one of nnlite's, or of layers that are not registered.
+
+    >>> import os, tempfile
+    >>> from nnlite.saving.archive import read_archive
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.npz")
+    ...     with open(path, "w") as file:
+    ...         print("not a model", file=file)
+    ...     read_archive(path)
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.CheckpointError: ...model.npz: it was not written by nnlite, or its beginning is damaged
+    """
+
+
 class GradientError(AssertionError):
     """A backward that disagrees with the differences of its forward; the message is the whole report.
 

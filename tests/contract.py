@@ -146,9 +146,9 @@ def by_name() -> nn.Graph:
 
 
 def handed_on() -> nn.Graph:
-    """An input and a parameter are outputs themselves."""
-    x, p = nn.Input("x"), value(4, 3)
-    return nn.Graph(x, [x, p, nn.Tanh()(x * p)])
+    """Two inputs and a parameter are outputs themselves; one of the inputs leads to nothing else."""
+    x, y, p = nn.Input("x"), nn.Input("y"), value(4, 3)
+    return nn.Graph([x, y], [x, p, nn.Tanh()(x * p), y])
 
 
 def of_one() -> nn.Graph:
@@ -380,7 +380,7 @@ ROWS = [
     Row("Graph-neuron", neuron, numbers(4, 3)),
     Row("Graph-of-several", two_by_two, (numbers(4, 3), numbers(4, 2))),
     Row("Graph-by-name", by_name, {"left": numbers(4, 3), "right": numbers(4, 2)}),
-    Row("Graph-handed-on", handed_on, numbers(4, 3), None, False, False),
+    Row("Graph-handed-on", handed_on, (numbers(4, 3), shares(4, 2)), None, False, False),
     Row("Graph-of-one", of_one, (numbers(4, 3),)),
     Row("Graph-parts-crossed", parts_crossed, numbers(4, 5)),
     Row("Graph-nested", nested, (numbers(4, 3), shares(4, 3))),

@@ -21,6 +21,7 @@ STOREYS = [
     {"training"},
     {"diagnostics"},
     {"optim"},
+    {"saving"},
     {"containers"},
     {"layers", "losses"},
     {"layer"},

@@ -83,6 +83,12 @@ def of_a_part_with_a_tie_in_it():
     return nn.Sequential(inner, nn.Tanh(), nn.tied(inner))
 
 
+def before_a_part_with_a_tie_in_it():
+    layer = square()
+    inner = nn.Sequential(layer, nn.Tanh(), nn.tied(layer), nn.tied(layer, transpose=True))
+    return nn.Sequential(nn.tied(inner), nn.Tanh(), inner, nn.tied(inner))
+
+
 def of_a_part_tied_to_what_is_outside():
     layer = square()
     inner = nn.Sequential(nn.tied(layer), nn.Tanh(), nn.tied(layer, transpose=True))
@@ -151,6 +157,7 @@ MODELS = [
     of_a_tied_one,
     of_a_transposed_one,
     of_a_part_with_a_tie_in_it,
+    before_a_part_with_a_tie_in_it,
     of_a_part_tied_to_what_is_outside,
     in_a_residual,
     in_branches,
@@ -172,6 +179,7 @@ IDS = [
     "tied-tied",
     "tied-transpose",
     "with-a-tie-in-it",
+    "before-one-with-a-tie-in-it",
     "tied-to-outside",
     "residual",
     "branches",
@@ -376,6 +384,17 @@ def test_fit_of_a_model_whose_first_layer_is_tied():
     nn.SGD(by_hand, lr=0.1).step()
     assert_array_equal(model.Phi, by_hand.Phi)
     assert model[0].needs_dX
+
+
+@over_models
+def test_predict_and_evaluate_write_nothing_that_backward_reads(make):
+    model, same = make(), make()
+    expected = run(same)
+    Y = model.forward(X)
+    nn.predict(model, 2 * X)
+    nn.evaluate(model, 2 * X, Y, loss=nn.MSELoss())
+    model.backward(np.cos(np.arange(Y.size)).reshape(Y.shape))
+    assert_array_equal(model.dPhi, expected[2])
 
 
 @pytest.mark.parametrize("make", [autoencoder, twice, of_a_part_with_a_tie_in_it, in_a_graph])

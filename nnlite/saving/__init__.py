@@ -1,0 +1,1 @@
+"""Saving models, state dicts and training, and loading them safely."""
