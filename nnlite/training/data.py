@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from numbers import Number, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -143,6 +143,10 @@ class Stream:
             raise ValueError(
                 "X: the source gave no batch; a generator is used up after one epoch, so pass the function that makes it"
             )
+
+    def with_weights(self, weight: Any) -> NoReturn:
+        """Their rows have no numbers that weights could go by."""
+        raise ValueError("sample_weight: batches that come ready-made have no numbered rows; pass class_weight, or X and Y")
 
     def count(self, batch_size: int) -> int | None:
         """How many batches there are, if the source knows."""
