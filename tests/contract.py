@@ -276,16 +276,16 @@ ROWS = [
         for label, shape in [("", (4, 3)), ("-of-a-number", ()), ("-of-three-axes", (4, 2, 3))]
     ),
     Row("Reciprocal-negative", nn.Reciprocal, -shares(4, 3)),
-    Row("Dot", nn.Dot, (numbers(4, 3), shares(4, 3))),
-    Row("Dot-of-vectors", nn.Dot, (numbers(3), shares(3)), rows_apart=False),
-    Row("Dot-with-a-vector", nn.Dot, (numbers(4, 2, 3), shares(3)), rows_apart=False),
-    Row("Dot-of-both-stretched", nn.Dot, (numbers(4, 1, 3), shares(2, 3)), rows_apart=False),
-    Row("Outer", nn.Outer, (numbers(4, 3), shares(4, 2))),
-    Row("Outer-of-vectors", nn.Outer, (numbers(3), shares(2)), rows_apart=False),
-    Row("Outer-with-a-vector", nn.Outer, (numbers(3), shares(4, 2)), rows_apart=False),
-    Row("Outer-of-both-stretched", nn.Outer, (numbers(4, 1, 3), shares(2, 2)), rows_apart=False),
+    Row("Dot", nn.Dot, (numbers(4, 3), -numbers(4, 3))),
+    Row("Dot-of-vectors", nn.Dot, (numbers(3), -numbers(3)), rows_apart=False),
+    Row("Dot-with-a-vector", nn.Dot, (numbers(4, 2, 3), -numbers(3)), rows_apart=False),
+    Row("Dot-of-both-stretched", nn.Dot, (numbers(4, 1, 3), -numbers(2, 3)), rows_apart=False),
+    Row("Outer", nn.Outer, (numbers(4, 3), -numbers(4, 2))),
+    Row("Outer-of-vectors", nn.Outer, (numbers(3), -numbers(2)), rows_apart=False),
+    Row("Outer-with-a-vector", nn.Outer, (numbers(3), -numbers(4, 2)), rows_apart=False),
+    Row("Outer-of-both-stretched", nn.Outer, (numbers(4, 1, 3), -numbers(2, 2)), rows_apart=False),
     *(
-        Row(f"MatMul-{label}", nn.MatMul, (numbers(*X), shares(*Y)), rows_apart=apart, takes_no_rows=apart)
+        Row(f"MatMul-{label}", nn.MatMul, (numbers(*X), -numbers(*Y)), rows_apart=apart, takes_no_rows=apart)
         for label, X, Y, apart in [
             ("of-matrices", (4, 3), (3, 2), False),
             ("of-stacks", (4, 2, 3), (4, 3, 2), True),

@@ -440,6 +440,16 @@ def test_a_loss_alone_is_the_output():
     assert_array_equal(dX, [0, 12])
 
 
+def test_a_tied_loss_gives_no_gradient_for_its_target_either():
+    x, target = nn.Input("x"), nn.Input("target")
+    loss = nn.MSELoss()
+    graph = nn.Graph([x, target], loss(2 * x, target) + nn.tied(loss)(3 * x, [0.0]))
+    graph.forward(np.array([1.0]), np.array([5.0]))
+    dX, dtarget = graph.backward()
+    assert dX == 2 * 2 * (2 - 5) + 3 * 2 * 3
+    assert dtarget is None
+
+
 def test_an_input_that_is_also_the_target():
     x = nn.Input("x")
     graph = nn.Graph(x, nn.MSELoss()(3 * x, x))

@@ -319,6 +319,15 @@ def test_several_losses_for_one_output():
         train(nn.Linear(3, 1), A, (SIZES, SIZES), (nn.MSELoss(), nn.MSELoss()))
 
 
+@both
+def test_a_metric_with_the_name_of_a_loss(form):
+    name = f"loss_{keys(form)[1]}"
+    metric = lambda Y_pred, Y: 0.0  # noqa: E731
+    metric.__name__ = name
+    with pytest.raises(ValueError, match=f"metrics: there are two series called '{name}'"):
+        train(graph(form), inputs(form), targets(form), losses(form), metrics=[metric])
+
+
 def test_one_loss_twice():
     loss = nn.MSELoss()
     with pytest.raises(ValueError, match=r"loss: MSELoss\(\) stands there twice, but has one cache for two uses"):
@@ -434,6 +443,11 @@ def test_check_gradients_finds_the_input_that_is_wrong(form):
         nn.check_gradients(model, X)
     assert [line[:8] for line in str(caught.value).splitlines()[1:]] == ["right  d", "WRONG  d"]
     assert "WRONG  db" in str(caught.value)
+
+
+def test_check_gradients_leaves_whole_numbers_alone():
+    report = nn.check_gradients(nn.Add(), (A, np.arange(3)))
+    assert [line.name for line in report.comparisons] == ["X1"]
 
 
 def test_check_gradients_with_a_loss_behind_and_whole_numbers():

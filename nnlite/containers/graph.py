@@ -80,7 +80,7 @@ class Graph(Layer):
         self._size = len(slots)
         self.input_names = list(self._input_keys or [node.name for node in input_nodes])
         self._constants = [(slot(constant), constant.value) for constant in constants]
-        self._targets = {slot(call.inputs[1]) for call in calls if isinstance(call.layer, Loss)}
+        self._targets = {slot(call.inputs[1]) for call in calls if _is_loss(call.layer)}
         self._outputs = [slot(node) for node in output_nodes]
         self._output_shapes: tuple[Shape, ...] = tuple([node.shape for node in output_nodes])
         self.num_outputs = len(output_nodes)
@@ -268,7 +268,7 @@ class Graph(Layer):
         for index in reversed(range(len(self.layers))):
             layer, takes, gives = self.layers[index], _all(self._takes[index]), _all(self._gives[index])
             if not reached.isdisjoint(gives):
-                reached.update(takes[:1] if isinstance(layer, Loss) else takes)
+                reached.update(takes[:1] if _is_loss(layer) else takes)
             elif learns(layer):
                 raise ValueError(
                     f"Graph: {layer.one_line()} ({self._lines[index]}) leads only to the target of a loss, which has "
@@ -341,6 +341,11 @@ def _all(slots: Slots) -> tuple[int, ...]:
     return (slots,) if isinstance(slots, int) else slots
 
 
+def _is_loss(layer: Layer) -> bool:
+    """Whether the second input is a target, which gets no gradient."""
+    return isinstance(layer.original or layer, Loss)
+
+
 def _put(values: list[Any], gives: Slots, Y: Any) -> None:
     """Put what a layer gave where it belongs."""
     Ys, slots = listed(Y), _all(gives)
@@ -355,7 +360,7 @@ def _put(values: list[Any], gives: Slots, Y: Any) -> None:
 def _add(gradients: list[Any], layer: Layer, takes: Slots, dX: Any) -> None:
     """Add what a layer's backward gave to the gradients that its inputs have already."""
     dXs, slots = listed(dX), _all(takes)
-    if isinstance(layer, Loss):
+    if _is_loss(layer):
         slots = slots[:1]  # it gives none for its target
     if dX is None and not layer.needs_dX:
         return

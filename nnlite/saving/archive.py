@@ -9,10 +9,9 @@ This module knows nothing of layers.
 """
 
 import errno
-import math
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
@@ -20,29 +19,12 @@ import numpy as np
 
 from nnlite.arrays import Array, as_array
 from nnlite.errors import CheckpointError
+from nnlite.saving import layout
+from nnlite.saving.layout import Entry
 
 VERSION = 1  # of the format
 
-_FIXED = "<f2", "<f4", "<f8", "|i1", "<i2", "<i4", "<i8", "|u1", "<u2", "<u4", "<u8", "|b1"
-_DTYPES = {name: np.dtype(name) for name in _FIXED}
-_MARK = b"sha256:"
-_DIGEST = 64  # hexadecimal digits at the very end
 _BLOCK = 1 << 20  # read and hashed at once
-
-# The records of a zip, with the sizes in their 64-bit form at all times.
-_LOCAL, _LOCAL_EXTRA = struct.Struct("<4s5H3I2H"), struct.Struct("<2H2Q")
-_CENTRAL, _CENTRAL_EXTRA = struct.Struct("<4s6H3I5H2I"), struct.Struct("<2H3Q")
-_END_64, _LOCATOR, _END = struct.Struct("<4sQ2H2I4Q"), struct.Struct("<4sIQI"), struct.Struct("<4s4H2IH")
-_NEEDS, _MADE_BY = 45, 3 << 8 | 45  # zip 4.5, on Unix
-_UTF8 = 0x800
-_DAY = 1 << 5 | 1  # the first that a zip knows, 1 January 1980
-_MODE = 0o644 << 16
-_LARGE, _MANY = 0xFFFFFFFF, 0xFFFF  # "see the 64-bit form"
-
-_MANIFEST = "manifest"
-_MANIFEST_HEADER = 128  # bytes before its text, however long that is
-
-Member = tuple[str, bytes, int]  # name, .npy header, bytes of data
 
 
 # -------------------------------------------------------------------------------------------------- writing
@@ -69,8 +51,8 @@ def write_archive(path: Any, manifest: Any, arrays: Mapping[str, Any]) -> None:
     ...     path = os.path.join(folder, "some.npz")
     ...     write_archive(path, {"answer": 42}, {"a": np.arange(3)})
     ...     with np.load(path) as file:
-    ...         file["a"], str(file["manifest"])[-25:]
-    (array([0, 1, 2]), '"content":{"answer":42}}')
+    ...         file["a"], str(file["manifest"])
+    (array([0, 1, 2]), '{"format":"nnlite","version":1,"arrays":[["a","<i8",[3]]],"content":{"answer":42}}')
     """
     from hashlib import sha256
 
@@ -132,28 +114,17 @@ def _sync_folder(folder: str) -> None:
 def _plain(array: Any, name: Any) -> Array:
     """``array`` as one that can be written."""
     values = as_array(array, f"array {name!r}")
-    reason = "expected a string" if not isinstance(name, str) else _unfit(name)
+    reason = "expected a string" if not isinstance(name, str) else layout.unfit(name)
     if reason:
         raise ValueError(f"array {name!r}: its name cannot be that of a file in a zip: {reason}")
     return values
-
-
-def _unfit(name: str) -> str | None:
-    """Why ``name`` cannot be that of an array in a file."""
-    if name == _MANIFEST or name.endswith(".npy"):
-        return "the name is taken"
-    if not name or not name.isprintable() or "\\" in name or name[1:2] == ":":
-        return "it is empty, or has a character that is not allowed there"
-    if {"", ".", ".."} & set(name.split("/")):
-        return "it leads out of the folder"
-    return "it is too long" if len(name.encode()) > 1000 else None
 
 
 def _pieces(manifest: Any, arrays: dict[str, Array]) -> Iterator[Any]:
     """The bytes of the file, in order, but for the digest."""
     import json
 
-    table = [[name, _dtype_name(array.dtype), list(array.shape)] for name, array in arrays.items()]
+    table = [[name, layout.dtype_name(array.dtype), list(array.shape)] for name, array in arrays.items()]
     whole = {"format": "nnlite", "version": VERSION, "arrays": table, "content": manifest}
     text = json.dumps(whole, separators=(",", ":"), allow_nan=False)
     return _encoded(text, arrays)
@@ -162,22 +133,24 @@ def _pieces(manifest: Any, arrays: dict[str, Array]) -> Iterator[Any]:
 def _encoded(text: str, arrays: dict[str, Array]) -> Iterator[Any]:
     from zlib import crc32
 
-    members = _members(text, [(name, array.dtype.newbyteorder("<"), array.shape) for name, array in arrays.items()])
+    members = layout.members_of(
+        text, [(name, array.dtype.newbyteorder("<"), array.shape) for name, array in arrays.items()]
+    )
     sums = []
     for member, array in zip(members, [None, *arrays.values()], strict=True):
         data: Any = text.encode("utf-32-le") if array is None else _data(array)
         sums.append(crc32(data, crc32(member[1])))
-        yield _local(member, sums[-1])
+        yield layout.local_header(member, sums[-1])
         yield member[1]
         yield data
-    yield _directory(members, sums)
+    yield layout.directory(members, sums)
 
 
 def _data(array: Array) -> Array:
     """A copy of the array's bytes: nobody can change it between the check sum and the disk."""
     dtype = array.dtype.newbyteorder("<")
     data = np.array(array, dtype, order="C").reshape(-1).view(np.uint8)
-    if dtype.itemsize == 16 and _mantissa() == 63:  # ten bytes, and six that may hold anything
+    if dtype.itemsize == 16 and layout.mantissa() == 63:  # ten bytes, and six that may hold anything
         data.reshape(-1, 16)[:, 10:] = 0
     return data
 
@@ -231,11 +204,15 @@ def _read(file: BinaryIO, size: int) -> tuple[Any, dict[str, Array]]:
     _check_digest(file, size)
     text = _read_manifest(file, size)
     table, content = _parsed(text)
-    members = _members(text, table)
+    members = layout.members_of(text, table)
     for name, _, length in members:
         if length > size:
             raise CheckpointError(f"array {name!r} would take {length} bytes, but the whole file has {size}")
-    expected = sum(_size(member) for member in members) + len(_directory(members, [0] * len(members))) + _DIGEST
+    expected = (
+        sum(layout.size_of(member) for member in members)
+        + len(layout.directory(members, [0] * len(members)))
+        + layout.DIGEST
+    )
     if expected != size:
         raise CheckpointError(f"its manifest describes a file of {expected} bytes, but it has {size}")
 
@@ -244,14 +221,14 @@ def _read(file: BinaryIO, size: int) -> tuple[Any, dict[str, Array]]:
     sums = []
     for member, entry in zip(members, [None, *table], strict=True):
         name, header, length = member
-        found = file.read(_size(member) - length)
+        found = file.read(layout.size_of(member) - length)
         data: Any = _fill(file, np.empty(length, np.uint8))
         sums.append(crc32(data, crc32(header)))
-        if found != _local(member, sums[-1]) + header:
+        if found != layout.local_header(member, sums[-1]) + header:
             raise CheckpointError(f"the header of {name!r} is not what the manifest says")
         if entry is not None:
             arrays[name] = _array(data, *entry)
-    if file.read(size - file.tell() - _DIGEST) != _directory(members, sums):
+    if file.read(size - file.tell() - layout.DIGEST) != layout.directory(members, sums):
         raise CheckpointError("its list of members is not what the manifest says")
     return content, arrays
 
@@ -259,12 +236,12 @@ def _read(file: BinaryIO, size: int) -> tuple[Any, dict[str, Array]]:
 def _check_digest(file: BinaryIO, size: int) -> None:
     from hashlib import sha256
 
-    if file.read(4) != b"PK\3\4" or size < len(_MARK) + _DIGEST:
+    if file.read(4) != b"PK\3\4" or size < len(layout.MARK) + layout.DIGEST:
         raise CheckpointError("it was not written by nnlite, or its beginning is damaged")
-    file.seek(size - _DIGEST - len(_MARK))
-    if file.read(len(_MARK)) != _MARK:
+    file.seek(size - layout.DIGEST - len(layout.MARK))
+    if file.read(len(layout.MARK)) != layout.MARK:
         raise CheckpointError("it is cut off, or was not written by nnlite: there is no digest at its end")
-    digest, rest = sha256(), size - _DIGEST
+    digest, rest = sha256(), size - layout.DIGEST
     file.seek(0)
     while rest:
         block = file.read(min(rest, _BLOCK))
@@ -272,26 +249,26 @@ def _check_digest(file: BinaryIO, size: int) -> None:
             raise CheckpointError("it became shorter while it was read")
         digest.update(block)
         rest -= len(block)
-    if file.read(_DIGEST) != digest.hexdigest().encode():
+    if file.read(layout.DIGEST) != digest.hexdigest().encode():
         raise CheckpointError("it is damaged: its digest is not that of its bytes")
 
 
 def _read_manifest(file: BinaryIO, size: int) -> str:
     """The text of the first member, if that is what it should be."""
-    before = _LOCAL.size + len(_MANIFEST) + len(".npy") + _LOCAL_EXTRA.size
+    before = layout.LOCAL.size + len(layout.MANIFEST) + len(".npy") + layout.LOCAL_EXTRA.size
     file.seek(before - 8)
     (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-    text_length = length - _MANIFEST_HEADER
-    if not 0 < text_length <= size - before - _MANIFEST_HEADER or text_length % 4:
+    text_length = length - layout.MANIFEST_HEADER
+    if not 0 < text_length <= size - before - layout.MANIFEST_HEADER or text_length % 4:
         raise CheckpointError("its first member is not a manifest")
-    file.seek(before + _MANIFEST_HEADER)
+    file.seek(before + layout.MANIFEST_HEADER)
     try:
         return file.read(text_length).decode("utf-32-le")
     except UnicodeDecodeError:
         raise CheckpointError("its manifest is not a text") from None
 
 
-def _parsed(text: str) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]], Any]:
+def _parsed(text: str) -> tuple[list[Entry], Any]:
     """(name, dtype, shape) of each array, and the content."""
     import json
 
@@ -316,10 +293,10 @@ def _parsed(text: str) -> tuple[list[tuple[str, np.dtype[Any], tuple[int, ...]]]
     return table, manifest["content"]
 
 
-def _entry(entry: Any) -> tuple[str, np.dtype[Any], tuple[int, ...]]:
+def _entry(entry: Any) -> Entry:
     match entry:
-        case [str(name), str(code), [*shape]] if not _unfit(name):
-            dtype = _dtype_named(code)
+        case [str(name), str(code), [*shape]] if not layout.unfit(name):
+            dtype = layout.dtype_named(code)
             whole = all(type(n) is int and 0 <= n < 1 << 62 for n in shape)
             if dtype is not None and whole and len(shape) <= 32:
                 return name, dtype, tuple(shape)
@@ -341,66 +318,3 @@ def _fill(file: BinaryIO, data: Array) -> Array:
     if file.readinto(data) != data.size:  # type: ignore[attr-defined]
         raise CheckpointError("it became shorter while it was read")
     return data
-
-
-# -------------------------------------------------------------------------------------------------- the format
-
-
-def _members(text: str, table: Sequence[tuple[str, np.dtype[Any], tuple[int, ...]]]) -> list[Member]:
-    """The manifest's member, and those of the arrays."""
-    header = _npy_header(f"<U{len(text)}", ())
-    return [
-        (_MANIFEST, header, 4 * len(text)),
-        *((name, _npy_header(dtype.str, shape), math.prod(shape) * dtype.itemsize) for name, dtype, shape in table),
-    ]
-
-
-def _npy_header(descr: str, shape: tuple[int, ...]) -> bytes:
-    """What stands before the data in a ``.npy`` file."""
-    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape!r}, }}"
-    length = -(-(len(text) + 11) // 64) * 64 - 10
-    return b"\x93NUMPY\1\0" + struct.pack("<H", length) + text.ljust(length - 1).encode() + b"\n"
-
-
-def _size(member: Member) -> int:
-    return len(_local(member, 0)) + len(member[1]) + member[2]
-
-
-def _local(member: Member, crc: int) -> bytes:
-    """What stands before a member."""
-    name, size = f"{member[0]}.npy".encode(), len(member[1]) + member[2]
-    fields = (_NEEDS, _UTF8, 0, 0, _DAY, crc, _LARGE, _LARGE, len(name), _LOCAL_EXTRA.size)
-    return _LOCAL.pack(b"PK\3\4", *fields) + name + _LOCAL_EXTRA.pack(1, 16, size, size)
-
-
-def _directory(members: Sequence[Member], sums: Sequence[int]) -> bytes:
-    """What stands after the members, but for the digest."""
-    offset, parts = 0, []
-    for member, crc in zip(members, sums, strict=True):
-        name, size = f"{member[0]}.npy".encode(), len(member[1]) + member[2]
-        fields = (_MADE_BY, _NEEDS, _UTF8, 0, 0, _DAY, crc, _LARGE, _LARGE, len(name), _CENTRAL_EXTRA.size)
-        parts += [_CENTRAL.pack(b"PK\1\2", *fields, 0, 0, 0, _MODE, _LARGE), name]
-        parts += [_CENTRAL_EXTRA.pack(1, 24, size, size, offset)]
-        offset += _size(member)
-    central, count = b"".join(parts), len(members)
-    end_64 = _END_64.pack(b"PK\6\6", 44, _MADE_BY, _NEEDS, 0, 0, count, count, len(central), offset)
-    locator = _LOCATOR.pack(b"PK\6\7", 0, offset + len(central), 1)
-    end = _END.pack(b"PK\5\6", 0, 0, _MANY, _MANY, _LARGE, _LARGE, len(_MARK) + _DIGEST)
-    return central + end_64 + locator + end + _MARK
-
-
-def _dtype_name(dtype: np.dtype[Any]) -> str:
-    """What the manifest calls a dtype: NumPy's name; of a long double also which of its kinds it is."""
-    name = dtype.newbyteorder("<").str
-    return name if name in _DTYPES else f"{name}:{_mantissa()}"
-
-
-def _dtype_named(name: str) -> np.dtype[Any] | None:
-    """The dtype that :func:`_dtype_name` calls ``name``."""
-    extended = np.dtype(np.longdouble).newbyteorder("<")
-    return extended if name == _dtype_name(extended) else _DTYPES.get(name)
-
-
-def _mantissa() -> int:
-    """Bits of a long double's mantissa: 63 on x86, 112 on ARM, though both take 16 bytes."""
-    return int(np.finfo(np.longdouble).nmant)

@@ -35,6 +35,9 @@ class Means:
         self.rows = self.batches = 0
         self.loss = loss
         self.parts = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
+        for key in self.parts:
+            if f"loss_{key}" in metrics:
+                raise ValueError(f"metrics: there are two series called 'loss_{key}'; give the function another name")
         self.loss_totals = dict.fromkeys(self.parts, 0.0)
         self.loss_weights = dict.fromkeys(self.parts, 0.0)
         self.totals = [0.0] * len(metrics)
