@@ -17,7 +17,7 @@ class Symbol:
     """What stands for an array while a graph is put together: calling a layer on one gives another."""
 
     @classmethod
-    def applied(cls, layer: "Layer", inputs: tuple[Any, ...]) -> Any:
+    def applied(cls, layer: "Layer", inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """What stands for the layer's output."""
         raise NotImplementedError
 
@@ -111,9 +111,9 @@ class Layer:
         >>> nn.Graph(x, nn.Tanh()(x)).forward([0.0])
         array([0.])
         """
-        for arg in args:
+        for arg in (*args, *kwargs.values()):
             if isinstance(arg, Symbol):
-                return arg.applied(self, args, **kwargs)
+                return arg.applied(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     def output_features(self, in_features: int | None) -> int | None:

@@ -184,7 +184,7 @@ def test_early_stopping_goes_back_to_the_best_epoch():
             state.extra["fake"] = [5.0, 3.0, 4.0, 4.0][state.epoch - 1]
 
     stopping = nn.EarlyStopping("fake", patience=2)
-    model, history = train([Fake(), Keep(), stopping], epochs=4)
+    model, _ = train([Fake(), Keep(), stopping], epochs=4)
     assert (stopping.best, stopping.best_epoch) == (3.0, 2)
     assert_array_equal(model.Phi, kept[2])
     assert not np.array_equal(kept[2], kept[4])
@@ -214,7 +214,7 @@ def test_the_best_weights_come_back_however_training_ends():
 
 def test_early_stopping_forgets_between_two_trainings():
     stopping = nn.EarlyStopping("loss", patience=3)
-    model, _ = train([stopping], epochs=4)
+    train([stopping], epochs=4)
     first = stopping.best
     train([stopping], epochs=1)  # another model, whose first epoch is worse
     assert stopping.best > first

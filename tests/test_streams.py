@@ -1,4 +1,4 @@
-"""Batches that come ready-made: from lists, generators and functions that make them; and rows larger than the memory."""
+"""Batches that come ready-made, from lists, generators and functions; and rows larger than the memory."""
 
 import os
 import subprocess
@@ -28,7 +28,9 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(
-    "source", [BATCHES, lambda: iter(BATCHES), lambda: [list(pair) for pair in BATCHES]], ids=["list", "function", "lists"]
+    "source",
+    [BATCHES, lambda: iter(BATCHES), lambda: [list(pair) for pair in BATCHES]],
+    ids=["list", "function", "lists"],
 )
 def test_a_stream_trains_as_its_rows_would(source):
     same(train(source), train(X, Y, batch_size=4, shuffle=False))
@@ -112,7 +114,7 @@ class Few(nn.Callback):
         global steps, most
         steps, most = steps + 1, max(most, anonymous())
         return steps == 5
-nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), batch_size=16, callbacks=[Few()], verbose=0, rng=0)
+nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), batch_size=16, callbacks=[Few()], verbose=0)
 print(steps, most)
 """
 

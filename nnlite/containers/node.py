@@ -7,6 +7,8 @@ layer, the nodes that go into it and the line of the program that made it. ``Gra
 import os
 import sys
 import weakref
+from inspect import signature
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import DTypeLike
 from nnlite.arrays import Array, as_array, as_floating, floating_dtype
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, Symbol
-from nnlite.layers.gates import Add, Divide, Multiply, Negative, Power, Subtract
+from nnlite.layers.gates import Add, Divide, Multiply, Negative, Power, Square, Subtract
 from nnlite.layers.products import MatMul
 from nnlite.shapes import UNKNOWN, Shape
 
@@ -69,12 +71,17 @@ class Node(Symbol):
         self.users: list[weakref.ref[Call]] = []  # weak: what has been thrown away does not count
 
     @classmethod
-    def applied(cls, layer: Layer, inputs: tuple[Any, ...]) -> Any:
+    def applied(cls, layer: Layer, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The node, or the tuple of nodes, that ``layer`` makes of ``inputs``; numbers and arrays become constants.
 
         Raises:
+            TypeError: the layer's forward does not take so many inputs, or none of such a name.
             ShapeError: shapes that are known do not meet.
         """
+        try:
+            inputs = signature(layer.forward).bind(*inputs, **named).args
+        except TypeError as error:
+            raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
         nodes = tuple([X if isinstance(X, Node) else Constant(X) for X in inputs])
         try:
             shapes = layer.output_shape(*[node.shape for node in nodes])
@@ -123,6 +130,8 @@ class Node(Symbol):
         return Divide()(other, self)  # type: ignore[no-any-return]
 
     def __pow__(self, other: Any) -> "Node":
+        if isinstance(other, Real) and other == 2:
+            return Square()(self)  # type: ignore[no-any-return] # without the logarithm that Power's gradient takes
         return Power()(self, other)  # type: ignore[no-any-return]
 
     def __rpow__(self, other: Any) -> "Node":

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite import kernels
-from nnlite.arrays import Array
+from nnlite.arrays import Array, whole
 from nnlite.blocks import elementwise
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
@@ -162,7 +162,7 @@ class Softmax(Activation):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = whole(dim, "Softmax: dim")
 
     def forward(self, X: Any) -> Array:
         """``Y = exp(X) / sum(exp(X))``."""
@@ -200,7 +200,7 @@ class LogSoftmax(Activation):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = whole(dim, "LogSoftmax: dim")
 
     def forward(self, X: Any) -> Array:
         """``Y = X - log(sum(exp(X)))``."""

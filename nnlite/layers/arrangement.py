@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.arrays import Array, whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 from nnlite.layers.gates import Arrays, Gate
@@ -31,7 +31,7 @@ class Concat(Gate):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = whole(dim, "Concat: dim")
 
     def forward(self, X: Any, *more: Any) -> Array:
         """The inputs one after another."""
@@ -78,7 +78,7 @@ class Stack(Gate):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+        self.dim = whole(dim, "Stack: dim")
 
     def forward(self, X: Any, *more: Any) -> Array:
         """The inputs side by side."""
@@ -124,7 +124,7 @@ class Split(Layer):
         if not self.sizes or min(self.sizes) < 0:
             raise ValueError(f"Split: sizes: expected at least one, and none below 0, got {sizes!r}")
         self.num_outputs = len(self.sizes)
-        self.dim = dim
+        self.dim = whole(dim, "Split: dim")
 
     def forward(self, X: Any) -> Arrays | Array:
         """The parts of X."""
@@ -169,8 +169,8 @@ class Transpose(Layer):
     """
 
     def __init__(self, dim0: int = -2, dim1: int = -1) -> None:
-        self.dim0 = dim0
-        self.dim1 = dim1
+        self.dim0 = whole(dim0, "Transpose: dim0")
+        self.dim1 = whole(dim1, "Transpose: dim1")
 
     def forward(self, X: Any) -> Array:
         """X with its axes swapped."""

@@ -1,6 +1,5 @@
 """Linear: Y = X W + b."""
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlite import blas
-from nnlite.arrays import Array, floating_dtype
+from nnlite.arrays import Array, floating_dtype, whole
 from nnlite.errors import ShapeError
 from nnlite.initializers import Rng, glorot_uniform, zeros
 from nnlite.kernels import column_sum
@@ -128,10 +127,7 @@ class Linear(Layer, parameters=("W", "b")):
 
 
 def _width(name: str, value: int) -> int:
-    try:
-        width = operator.index(value)
-    except TypeError:
-        raise TypeError(f"Linear: {name}: expected a whole number, got {value!r}") from None
+    width = whole(value, f"Linear: {name}")
     if width < 1:
         raise ValueError(f"Linear: {name}: expected at least 1, got {width}")
     return width

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nnlite import blas
-from nnlite.arrays import Array
+from nnlite.arrays import Array, whole
 from nnlite.errors import ShapeError
 from nnlite.kernels import sum_over, sum_to
 from nnlite.layer import Layer
@@ -154,7 +154,10 @@ class Sum(Layer):
     """
 
     def __init__(self, dim: int | tuple[int, ...] | None = None, *, keepdim: bool = False) -> None:
-        self.dim = dim
+        name = f"{type(self).__name__}: dim"
+        self.dim: int | tuple[int, ...] | None = None
+        if dim is not None:
+            self.dim = tuple(whole(axis, name) for axis in dim) if isinstance(dim, tuple) else whole(dim, name)
         self.keepdim = keepdim
 
     def forward(self, X: Any) -> Array:

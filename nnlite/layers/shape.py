@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from nnlite.arrays import Array
+from nnlite.arrays import Array, whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 
@@ -26,8 +26,8 @@ class Flatten(Layer):
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim = start_dim
-        self.end_dim = end_dim
+        self.start_dim = whole(start_dim, "Flatten: start_dim")
+        self.end_dim = whole(end_dim, "Flatten: end_dim")
 
     def forward(self, X: Any) -> Array:
         """Give X's values the new shape."""

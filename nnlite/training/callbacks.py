@@ -311,7 +311,7 @@ class CSVLogger(Callback):
 
 
 class LearningRateLogger(Callback):
-    """The learning rate at the beginning of each epoch, as the series "lr" of the history; of several "lr_0", "lr_1" ...
+    """The learning rate at each epoch's beginning, as the series "lr" of the history; of several "lr_0", "lr_1" ...
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))

@@ -17,9 +17,9 @@ from nnlite.training.history import History
 class Checkpoint(Callback):
     """Save all that a training needs to go on, bit for bit: ``fit(..., resume=path)`` takes it up again.
 
-    In the file are the parameters, what the optimizers and the callbacks keep, the epoch and the batch, the order of the
-    rows, the generators and the history. It is replaced as a whole: a program that is killed while it writes, or a full
-    disk, leaves the old one. On Ctrl-C and SIGTERM one is written after the batch in hand.
+    In the file are the parameters, what the optimizers and the callbacks keep, the epoch and the batch, the order of
+    the rows, the generators and the history. It is replaced as a whole: a program that is killed while it writes, or a
+    full disk, leaves the old one. On Ctrl-C and SIGTERM one is written after the batch in hand.
 
     Args:
         path: of the file.
@@ -208,7 +208,7 @@ def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, valida
         before, after = np.shape(content["rows"][name]), np.shape(_numbers(part))
         if before != after:
             raise ValueError(f"expected the {name} rows to be split as before, shape {before}, got {after}")
-    if content["order"] is not None and len(content["order"]) != len(rows):
+    if content["order"] is not None and isinstance(rows, Rows) and len(content["order"]) != len(rows):
         raise ValueError(f"expected {len(content['order'])} rows to train on, got {len(rows)}")
     places = [place for place, _ in _generators(state)]
     if sorted(places) != sorted(content["generators"]):

@@ -90,9 +90,10 @@ class Rows:
         [[0.5, 1.0]]
         """
         weight = as_array(weight, "sample_weight").astype(np.float64)
-        if weight.shape != (_lengths(self.X)[0],) or not np.isfinite(weight).all():
+        rows = _lengths(self.X)[0]
+        if weight.shape != (rows,) or not np.isfinite(weight).all():
             raise ValueError(
-                f"sample_weight: expected {_lengths(self.X)[0]} finite numbers, one for each row, got shape {weight.shape}"
+                f"sample_weight: expected {rows} finite numbers, one for each row, got shape {weight.shape}"
             )
         pairs = Rows(self.X, self.Y)
         pairs.Y, pairs.numbers = (self.Y, weight), self.numbers
@@ -124,7 +125,7 @@ class Stream:
     def order(self, rng: Any) -> None:
         """They come in the order of the source."""
 
-    def batches(self, batch_size: int = 0, order: None = None, first: int = 0) -> Iterator[tuple[int, Any, Any]]:
+    def batches(self, batch_size: int = 0, order: Any = None, first: int = 0) -> Iterator[tuple[int, Any, Any]]:
         """(number of rows, X, Y) of each batch from the ``first`` on.
 
         Raises:
@@ -134,19 +135,22 @@ class Stream:
         number = -1
         for number, pair in enumerate(self.source() if callable(self.source) else self.source):
             if not isinstance(pair, tuple | list) or len(pair) != 2:
-                raise TypeError(f"X: expected batches that are pairs (X, Y), got {type(pair).__name__} as batch {number}")
+                raise TypeError(
+                    f"X: expected batches that are pairs (X, Y), got {type(pair).__name__} as batch {number}"
+                )
             if number >= first:
-                rows = Rows(*pair, names=(f"X of batch {number}", f"Y of batch {number}"))
+                rows = Rows(pair[0], pair[1], (f"X of batch {number}", f"Y of batch {number}"))
                 ((count, X, Y),) = rows.batches(max(len(rows), 1))
                 yield count, X, Y
         if number + 1 < max(first, 1):
             raise ValueError(
-                "X: the source gave no batch; a generator is used up after one epoch, so pass the function that makes it"
+                "X: the source gave no batch; a generator is used up after one epoch, so pass the function "
+                "that makes it"
             )
 
     def with_weights(self, weight: Any) -> NoReturn:
         """Their rows have no numbers that weights could go by."""
-        raise ValueError("sample_weight: batches that come ready-made have no numbered rows; pass class_weight, or X and Y")
+        raise ValueError("sample_weight: batches that come ready-made have no numbered rows; pass X and Y")
 
     def count(self, batch_size: int) -> int | None:
         """How many batches there are, if the source knows."""

@@ -14,9 +14,7 @@ from nnlite.layer import Layer
 LARGE = 1e3  # inputs above it are named as a likely cause
 
 
-def diverged(
-    model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place: str, kept: str, on_nan: str
-) -> None:
+def diverged(model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place: str, kept: str, on_nan: str) -> None:
     """Raise a DivergenceError, or warn.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.arrays import listed, spread
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, not_empty
-from nnlite.training.losses import Losses, by_key, weight_of
+from nnlite.training.losses import Losses, by_key
 from nnlite.training.predict import at_least
 
 Metric = Callable[[Any, Any], float]

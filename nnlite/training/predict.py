@@ -1,11 +1,10 @@
 """predict: what a model says of new rows."""
 
-import operator
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import each_of, listed, spread
+from nnlite.arrays import each_of, listed, spread, whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, read_only
@@ -58,10 +57,7 @@ def at_least(name: str, value: int, least: int) -> int:
     >>> at_least("epochs", 3, 0)
     3
     """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
+    number = whole(value, name)
     if number < least:
         raise ValueError(f"{name}: expected at least {least}, got {number}")
     return number
