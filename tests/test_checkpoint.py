@@ -152,8 +152,10 @@ def test_streams_go_on_in_the_middle(tmp_path):
 
     def run(epochs, *callbacks, **options):
         model = nn.Sequential(nn.Linear(4, 1, rng=0))
-        nn.fit(model, batches, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1, momentum=0.9), epochs=epochs,
-               verbose=0, callbacks=[nn.Checkpoint(tmp_path / "c.npz", unit="batch"), *callbacks], **options)  # fmt: skip
+        optimizer = nn.SGD(model, lr=0.1, momentum=0.9)
+        callbacks = [nn.Checkpoint(tmp_path / "c.npz", unit="batch"), *callbacks]
+        nn.fit(model, batches, loss=nn.MSELoss(), optimizer=optimizer, epochs=epochs, verbose=0, callbacks=callbacks,
+               **options)  # fmt: skip
         return model.Phi.tobytes()
 
     whole = run(2)
