@@ -34,6 +34,8 @@ def diverged(model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place: 
     """
     cause, X, Y = "the loss overflows on finite predictions, or is the logarithm of zero", None, None
     for X, Y in batches:
+        if X is None:
+            break
         found = _where(model, X, Y)
         if found:
             cause = found
@@ -66,6 +68,8 @@ def _causes(X: Any) -> Iterator[str]:
 
 
 def _named(X: Any) -> list[tuple[str, Any]]:
+    if X is None:
+        return []
     if isinstance(X, dict):
         return [(f"X[{key!r}]", values) for key, values in X.items()]
     return [("X", X)] if not isinstance(X, tuple) else [(f"X[{number}]", values) for number, values in enumerate(X)]

@@ -142,6 +142,7 @@ def fit(
     with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"), events:
         if validation is not None:
             _try_out(model, validation, plain_loss, metrics_by_name, batch_size)
+        X_batch = Y_batch = None  # a training may be resumed after the last batch of an epoch
         for state.epoch in range(first, first + epochs):
             if not state.batch:  # else it was resumed in the middle
                 state.order, state.means = rows.order(rng if shuffle else None), Means(loss, metrics_by_name)
