@@ -18,7 +18,7 @@ from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.jacobian import input_gradient, jacobian
 from nnlite.diagnostics.profile import profile
 from nnlite.diagnostics.summary import summary
-from nnlite.errors import DivergenceError, GradientError, ShapeError, StateError
+from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.arrangement import Concat, Reshape, Split, Stack, Transpose
@@ -46,6 +46,8 @@ from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
+from nnlite.saving.files import load, save
+from nnlite.saving.registry import register
 from nnlite.training.evaluate import evaluate
 from nnlite.training.fit import fit
 from nnlite.training.history import History
@@ -58,6 +60,7 @@ __all__ = [
     "Add",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "CheckpointError",
     "Concat",
     "CrossEntropyLoss",
     "DivergenceError",
@@ -111,8 +114,11 @@ __all__ = [
     "initializers",
     "input_gradient",
     "jacobian",
+    "load",
     "predict",
     "profile",
+    "register",
+    "save",
     "set_blas",
     "summary",
     "tied",
