@@ -18,7 +18,7 @@ from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.jacobian import input_gradient, jacobian
 from nnlite.diagnostics.profile import profile
 from nnlite.diagnostics.summary import summary
-from nnlite.errors import DivergenceError, GradientError, ShapeError, StateError
+from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.arrangement import Concat, Reshape, Split, Stack, Transpose
@@ -46,6 +46,8 @@ from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
+from nnlite.saving.files import load, save
+from nnlite.saving.registry import register
 from nnlite.training.callbacks import Callback, CSVLogger, EarlyStopping, LearningRateLogger
 from nnlite.training.checkpoint import Checkpoint
 from nnlite.training.evaluate import evaluate
@@ -63,6 +65,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "Checkpoint",
+    "CheckpointError",
     "Concat",
     "CrossEntropyLoss",
     "DivergenceError",
@@ -118,8 +121,11 @@ __all__ = [
     "initializers",
     "input_gradient",
     "jacobian",
+    "load",
     "predict",
     "profile",
+    "register",
+    "save",
     "set_blas",
     "summary",
     "tied",

@@ -39,13 +39,12 @@ class DivergenceError(FloatingPointError):
 class CheckpointError(ValueError):
     """A file that cannot be loaded: damaged, not one of nnlite's, or of layers that are not registered.
 
-    >>> import os, tempfile
-    >>> from nnlite.saving.archive import read_archive
+    >>> import os, tempfile, nnlite as nn
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = os.path.join(folder, "model.npz")
     ...     with open(path, "w") as file:
     ...         print("not a model", file=file)
-    ...     read_archive(path)
+    ...     nn.load(path)
     Traceback (most recent call last):
         ...
     nnlite.errors.CheckpointError: ...model.npz: it was not written by nnlite, or its beginning is damaged

@@ -79,6 +79,7 @@ class Graph(Layer):
 
         self._size = len(slots)
         self.input_names = list(self._input_keys or [node.name for node in input_nodes])
+        self._input_shapes = [node.shape for node in input_nodes]
         self._constants = [(slot(constant), constant.value) for constant in constants]
         self._targets = {slot(call.inputs[1]) for call in calls if _is_loss(call.layer)}
         self._outputs = [slot(node) for node in output_nodes]

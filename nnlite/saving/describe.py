@@ -1,0 +1,318 @@
+"""A model as plain data and arrays, and a model of such data.
+
+The description lists the layers, each after those that it is made of or tied to, and refers to them by their number::
+
+    {"layers": [{"class": "Linear", "arguments": {...}}, ..., {"class": "Sequential", "arguments": {"layers":
+        [{"layer": 0}, ...]}}], "parameters": ["0.W", "0.b"], "dtype": "<f4", "training": true}
+
+The last one is the model. What a layer makes itself, in its constructor, does not stand in the list.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import FLOATING, Array
+from nnlite.containers.tied import Tied
+from nnlite.errors import CheckpointError
+from nnlite.layer import Layer, check_layer
+from nnlite.parameters import flatten
+from nnlite.saving.layout import dtype_name, dtype_named
+from nnlite.saving.plain import DEPTH, pack, unpack
+from nnlite.saving.registry import Kind, how_to_register, kind_named, kind_of
+
+# ------------------------------------------------------------------------------------------------ describe
+
+
+def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
+    """``model`` as plain data: its architecture, dtype and modes; its parameters and other arrays go into ``arrays``.
+
+    Args:
+        model: any layer.
+        arrays: what they are added to, the parameters under their names.
+
+    Raises:
+        TypeError: a class is not registered, or an argument of a constructor is nothing that can be saved.
+        ValueError: a layer is tied to one outside of the model, or the name of a parameter is taken.
+
+    >>> import nnlite as nn
+    >>> arrays = {}
+    >>> describe(nn.Sequential(nn.Linear(2, 1), nn.Tanh()), arrays)["layers"]
+    [{'class': 'Linear', 'arguments': {'W': {'array': '0.W'}, 'bias': True}},
+     {'class': 'Tanh', 'arguments': {}},
+     {'class': 'Sequential', 'arguments': {'layers': [{'layer': 0}, {'layer': 1}]}}]
+    >>> list(arrays)
+    ['0.W', '0.b']
+    """
+    check_layer(model, "describe")
+    model.Phi  # noqa: B018 - a layer made of layers becomes their owner, and brings them to one dtype
+    parameters = dict(model.named_parameters())
+    if taken := sorted(parameters.keys() & arrays.keys()):
+        raise ValueError(f"{model.one_line()}: there are arrays called {', '.join(taken)} already")
+    arrays |= parameters
+    paths = {id(layer): path for path, layer in model.named_layers()}
+    found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
+    _find(model, paths, found, depth=0)
+
+    numbers: dict[int, int | None] = {}  # None while the layer is looked at
+    entries: list[dict[str, Any]] = []
+
+    def add(layer: Layer) -> None:
+        numbers[id(layer)] = None
+        _, kind, arguments = found[id(layer)]
+        packed = {name: argument(layer, name, value) for name, value in arguments.items()}
+        numbers[id(layer)] = len(entries)
+        entries.append({"class": kind.cls.__name__, "arguments": packed})
+
+    def argument(layer: Layer, name: str, value: Any) -> Any:
+        def other(value: Any, _: str) -> dict[str, Any]:
+            if isinstance(value, Layer):
+                return refer(value)
+            if isinstance(value, np.dtype) and value in FLOATING:
+                return {"dtype": dtype_name(value)}
+            what = f"{layer.one_line()}: its {name} is, or holds, a {type(value).__name__}"
+            raise TypeError(f"{what}, so {how_to_register(layer, name)}")
+
+        for parameter in layer._parameters:
+            if value is not None and value is getattr(layer, parameter):
+                return {"array": _join(paths[id(layer)], parameter)}
+        return pack(value, arrays, _join(paths[id(layer)], name), other)
+
+    def refer(layer: Layer) -> dict[str, Any]:
+        if id(layer) in found:
+            if id(layer) not in numbers:
+                add(layer)
+            number = numbers[id(layer)]
+            if number is None:
+                raise ValueError(f"{layer.one_line()}: a layer in it is tied to what it makes itself, and not a part")
+            return {"layer": number}
+        for holder, _, _ in reversed(found.values()):  # those that it is made of come after it
+            for path, part in holder.named_layers():
+                if part is layer:
+                    return {"part": [refer(holder)["layer"], path]}
+        raise ValueError(f"{layer.one_line()} is not in {model.one_line()}, but a layer there is tied to it; save both")
+
+    add(model)
+    check_size(entries)
+    modes = [layer.training for _, layer in model.named_layers()]
+    return {
+        "layers": entries,
+        "parameters": list(parameters),
+        "dtype": dtype_name(model.dtype),
+        "training": modes[0] if len(set(modes)) == 1 else modes,
+    }
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any], depth: int) -> None:
+    """Everything that constructors were given: with kind and arguments, each after what it stands in."""
+    if depth > DEPTH:
+        raise ValueError(f"{layer.one_line()}: layers nest more than {DEPTH} deep")
+    if id(layer) in found:
+        return
+    if id(layer) not in paths:
+        raise ValueError(f"{layer.one_line()} is an argument of a layer, but not a part of it")
+    kind = kind_of(layer)
+    arguments = kind.arguments(layer)
+    if not isinstance(arguments, dict):
+        raise TypeError(f"{layer.one_line()}: expected its arguments by name in a dict, got {arguments!r}")
+    found[id(layer)] = layer, kind, arguments
+    if layer.original is None:
+        for part in _layers_in(list(arguments.values())):
+            _find(part, paths, found, depth + 1)
+
+
+def _layers_in(value: Any) -> Iterator[Layer]:
+    if isinstance(value, Layer):
+        yield value
+    elif type(value) in (list, tuple, dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _layers_in(part)
+
+
+def check_size(entries: list[Any]) -> None:
+    """Raise if the layers nest too deeply, or are tied to one another in a way that makes them too many.
+
+    Raises:
+        ValueError: for each tied layer counted as what it is tied to, there are more than 1000, and 100 times as many
+            as entries; or an entry refers to a later one.
+
+    >>> check_size([{"class": "Sequential", "arguments": {"layers": [{"layer": 0}]}}])
+    Traceback (most recent call last):
+        ...
+    ValueError: it refers to layers that are not there
+    """
+    depths: list[int] = []
+    sizes: list[int] = []
+    for entry in entries:
+        parts = list(_references(entry))
+        if not all(type(part) is int and 0 <= part < len(sizes) for part in parts):
+            raise ValueError("it refers to layers that are not there")
+        depths.append(1 + max((depths[part] for part in parts), default=0))
+        sizes.append(1 + sum(sizes[part] for part in parts))
+        if depths[-1] > DEPTH:
+            raise ValueError(f"layers nest more than {DEPTH} deep")
+        if sizes[-1] > 1000 + 100 * len(entries):
+            raise ValueError("its tied layers stand for too many others")
+
+
+def _references(entry: Any) -> Iterator[Any]:
+    """The numbers of the layers that an entry refers to."""
+    waiting = list(entry["arguments"].values())
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list):
+            waiting += value
+        elif isinstance(value, dict):
+            waiting += value.values()
+            if "layer" in value:
+                yield value["layer"]
+            if "part" in value:
+                yield value["part"][0]
+
+
+# ------------------------------------------------------------------------------------------------ rebuild
+
+
+def rebuild(description: Any, arrays: dict[str, Array]) -> Layer:
+    """The model that :func:`describe` described.
+
+    Args:
+        description: from a file.
+        arrays: from the same file; those of the model are taken out of it.
+
+    Raises:
+        CheckpointError: the description is damaged, names a class that is not registered, or the arrays do not fit,
+            with every one that does not.
+
+    >>> import nnlite as nn
+    >>> arrays = {}
+    >>> plain = describe(nn.Linear(2, 1), arrays)
+    >>> rebuild(plain, arrays), arrays
+    (Linear(2 -> 1), {})
+    """
+    try:
+        return _rebuilt(arrays, **description)
+    except (CheckpointError, MemoryError):
+        raise
+    except Exception as error:  # whatever a damaged description leads to
+        raise CheckpointError(f"its description of the model is damaged: {error}") from error
+
+
+def _rebuilt(arrays: dict[str, Array], layers: Any, parameters: Any, dtype: Any, training: Any) -> Layer:
+    check_size(layers)
+    built: list[Layer] = []
+    once = _Once(arrays)
+    for entry in layers:
+        built.append(_made(built, once, name=entry["class"], arguments=entry["arguments"]))
+        _let_go(built[-1])
+    model = built[-1]
+    parts = [part for _, part in model.named_layers()]
+    if not set(map(id, built)) <= set(map(id, parts)):
+        raise CheckpointError("it has layers that are not in the model")
+
+    _check_parameters(model, parameters, arrays)
+    model.dtype = dtype_named(dtype).newbyteorder("=")  # type: ignore[union-attr] # of a model without parameters
+    wanted = model.dtype
+    flatten(model)
+    if model.dtype != wanted:
+        raise CheckpointError(f"the model is said to be {wanted}, but its parameters are {model.dtype}")
+    for name, P in model.named_parameters():
+        P[...] = arrays[name]
+    for name in [*parameters, *(arrays.keys() - once.keys())]:
+        arrays.pop(name, None)
+
+    modes = [training] * len(parts) if isinstance(training, bool) else training
+    for part, mode in zip(parts, modes, strict=True):
+        if not isinstance(mode, bool):
+            raise CheckpointError(f"the mode of {part.one_line()} is {mode!r}, and not training or not")
+        part.training = mode
+    for part in parts:
+        if isinstance(part, Tied):
+            needs_dX = part.needs_dX
+            Tied.__init__(part, part.original)  # what it shares has moved
+            part.needs_dX = needs_dX
+            _share(part)
+    return model
+
+
+class _Once(dict[str, Array]):
+    """Arrays of which each can be taken once, so that a small file cannot ask for many copies of one."""
+
+    def __getitem__(self, name: str) -> Array:
+        return self.pop(name)
+
+
+def _made(built: list[Layer], arrays: _Once, name: str, arguments: dict[str, Any]) -> Layer:
+    """A layer of a class that is registered as ``name``."""
+    kind = kind_named(name)
+    if kind is None:
+        raise CheckpointError(
+            f"no class is registered as {name!r}; if it is one of yours, import the module in which it is defined "
+            f"and nnlite.register({name}) is called"
+        )
+
+    def other(tag: str, content: Any) -> Any:
+        match tag, content:
+            case "layer", int(number):
+                return built[number]
+            case "part", [int(number), str(path)]:
+                return dict(built[number].named_layers())[path]
+            case "dtype", str(code):
+                return dtype_named(code).newbyteorder("=")  # type: ignore[union-attr]
+        raise CheckpointError(f"it has an argument of kind {tag!r}, which means nothing")
+
+    return kind.make(**{key: unpack(value, arrays, other) for key, value in arguments.items()})
+
+
+def _let_go(layer: Layer) -> None:
+    """Free the parameters and gradients: until the whole model stands, only their shapes and dtypes are needed.
+
+    Otherwise each container would hold, while it is built, a second copy of all that is in it.
+    """
+    for _ in range(2):  # again when the layer has become the owner of its parts, which makes its Phi
+        for _, part in layer.named_layers():
+            own = vars(part)
+            for name in part._parameters:
+                if (P := getattr(part, name)) is not None:
+                    own["_" + name] = own["_d" + name] = _stand_in(P)
+            if part._Phi is not None:
+                part._Phi = part._dPhi = _stand_in(part._Phi)
+            if isinstance(part, Tied):
+                _share(part)
+        layer.Phi  # noqa: B018
+
+
+def _stand_in(array: Array) -> Array:
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
+
+
+def _share(tied: Tied) -> None:
+    """Let it use the gradients of what it is tied to; it makes its own in its first forward."""
+    for (_, own), (_, theirs) in zip(tied._twin.layer.named_layers(), tied.original.named_layers(), strict=True):
+        for name in theirs._parameters:
+            vars(own)["_" + name] = getattr(theirs, name)
+            vars(own)["_d" + name] = getattr(theirs, "d" + name)
+
+
+def _check_parameters(model: Layer, names: list[str], arrays: dict[str, Array]) -> None:
+    """Raise unless the arrays of these names are just what the model has for parameters."""
+    own = dict(model.named_parameters())
+    given = {name: arrays.get(name) for name in names}
+    wrong = [f"{name}: missing, expected {_shape(P)}" for name, P in own.items() if given.get(name) is None]
+    wrong += [f"{name}: unknown, got {_shape(P)}" for name, P in given.items() if name not in own]
+    wrong += [
+        f"{name}: expected {_shape(own[name])}, got {_shape(P)}"
+        for name, P in given.items()
+        if name in own and P is not None and (P.shape, P.dtype) != (own[name].shape, own[name].dtype)
+    ]
+    if wrong:
+        raise CheckpointError(f"its parameters do not fit {model.one_line()}:\n  " + "\n  ".join(wrong))
+
+
+def _shape(P: Array | None) -> str:
+    return "nothing" if P is None else f"{P.dtype} of shape {P.shape}"
