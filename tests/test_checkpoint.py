@@ -34,7 +34,7 @@ def train(epochs, *callbacks, seed=1, **options):
     rng = np.random.default_rng(seed)
     model = nn.Sequential(nn.Linear(4, 5, rng=rng), nn.Tanh(), nn.Linear(5, 1, rng=rng), nn.Sigmoid())
     optimizer = nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.9), momentum=0.9)
-    stopping = nn.EarlyStopping(patience=2, restore_best_weights=False)
+    stopping = nn.EarlyStopping(patience=50, restore_best_weights=False)
     options = {"batch_size": 16, "validation_split": 0.2, "metrics": [nn.binary_accuracy], "verbose": 0} | options
     history = nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=optimizer, epochs=epochs, rng=rng,
                      callbacks=[stopping, *callbacks], **options)  # fmt: skip
@@ -200,7 +200,7 @@ def test_another_training_is_an_error_and_changes_nothing(tmp_path, wrong):
     optimizer = [nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.9), momentum=0.9)]
     if wrong == "optimizers":
         optimizer = [nn.SGD(model[0], lr=0.1), nn.SGD(model[2], lr=0.1)]
-    callbacks = [nn.EarlyStopping(patience=2, restore_best_weights=False), nn.Checkpoint(path)]
+    callbacks = [nn.EarlyStopping(patience=50, restore_best_weights=False), nn.Checkpoint(path)]
     rows = slice(0, 45 if wrong == "rows" else 50)
     with pytest.raises(ValueError, match=r"expected|does not fit") as caught:
         nn.fit(model, X[rows], Y[rows], loss=nn.BCELoss(), optimizer=optimizer, batch_size=16, verbose=0, rng=0,
