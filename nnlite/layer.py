@@ -17,7 +17,7 @@ class Symbol:
     """What stands for an array while a graph is put together: calling a layer on one gives another."""
 
     @classmethod
-    def applied(cls, layer: "Layer", inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def applied(cls, layer: "Layer", inputs: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
         """What stands for the layer's output."""
         raise NotImplementedError
 

@@ -1213,3 +1213,54 @@ def test_the_work_grows_linearly_with_the_nodes(build):
         counts.append([built, forward, backward, planned, copied])
     for few, many in zip(*counts, strict=True):
         assert many < 10.5 * few
+
+
+# ------------------------------------------------------------------------------------- inputs and shapes of calls
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: nn.Dot()(x), r"Dot\(\): missing a required argument: 'Y'"),
+        (lambda x: nn.MatMul()(x, x, x), r"MatMul\(\): too many positional arguments"),
+        (lambda x: nn.Subtract()(x, Z=x), r"Subtract\(\): .*'Y'|Subtract\(\): got an unexpected"),
+    ],
+)
+def test_a_wrong_number_of_inputs_is_an_error_where_the_node_is_made(call, message):
+    with pytest.raises(TypeError, match=message) as caught:
+        call(nn.Input("x"))
+    assert f"{__file__}:{call.__code__.co_firstlineno}" in str(caught.value)
+
+
+def test_inputs_of_a_layer_may_be_given_by_name():
+    x = nn.Input("x")
+    graph = nn.Graph(x, nn.Subtract()(Y=nn.Linear(3, 2, rng=0)(X=x), X=1.0))
+    X = np.ones((4, 3), np.float32)
+    assert_array_equal(graph.forward(X), 1 - nn.Linear(3, 2, rng=0).forward(X))
+
+
+def test_the_square_of_a_node_takes_no_logarithm():
+    x = nn.Input("x")
+    for two in 2, 2.0, np.int64(2):
+        graph = nn.Graph(x, x**two)
+        assert [type(layer) for layer in graph.layers] == [nn.Square]
+    assert [type(layer) for layer in nn.Graph(x, x**3).layers] == [nn.Power]
+
+
+def test_what_does_not_fit_a_graph_is_found_when_the_outer_model_is_built():
+    with pytest.raises(nn.ShapeError, match=r"Parallel.* does not fit: Linear.*expected 5 features, got 4"):
+        nn.Sequential(nn.Linear(3, 4), nn.Parallel(nn.Linear(5, 1), nn.Linear(5, 1)))
+    x = nn.Input("x", shape=(None, 3))
+    inner = nn.Graph(x, 2 * x)
+    with pytest.raises(nn.ShapeError, match=r"expected an input of shape \(\?, 3\), got \(..., 5\)"):
+        inner(nn.Linear(2, 5)(nn.Input("y")))
+
+
+def test_shapes_go_through_a_graph_into_the_one_around_it():
+    x = nn.Input("x")
+    u, v = nn.Split([1, 2])(x)
+    inner = nn.Graph(x, [nn.Linear(1, 4, rng=0)(u), v])
+    h, rest = inner(nn.Input("y"))
+    assert (h.shape, rest.shape) == ((..., 4), (..., 2))
+    assert nn.Parallel(nn.Linear(3, 2, rng=0), nn.Linear(3, 5, rng=0)).output_features(3) == 7
+    assert nn.Parallel(nn.Tanh(), nn.Tanh(), merge=nn.Add()).output_features(3) == 3

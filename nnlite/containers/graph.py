@@ -13,7 +13,7 @@ from nnlite.errors import ShapeError
 from nnlite.layer import Layer, learns, may_leave_out_dX
 from nnlite.losses.loss import Loss
 from nnlite.parameters import adopt
-from nnlite.shapes import Shape
+from nnlite.shapes import UNKNOWN, Shape, text, width
 
 Slots = int | tuple[int, ...]  # where an array, or each of several, stands among those of the graph
 
@@ -83,7 +83,6 @@ class Graph(Layer):
         self._constants = [(slot(constant), constant.value) for constant in constants]
         self._targets = {slot(call.inputs[1]) for call in calls if _is_loss(call.layer)}
         self._outputs = [slot(node) for node in output_nodes]
-        self._output_shapes: tuple[Shape, ...] = tuple([node.shape for node in output_nodes])
         self.num_outputs = len(output_nodes)
         self.layers: list[Layer] = [*parameters, *(call.layer for call in calls)]
         self._names = [parameter.name for parameter in parameters] + [None] * len(calls)
@@ -291,9 +290,24 @@ class Graph(Layer):
             for index, (name, layer) in enumerate(zip(self._names, self.layers, strict=True))
         )
 
+    def output_features(self, in_features: int | None) -> int | None:
+        """What follows from the width of the one input."""
+        if len(self.input_names) != 1 or self.num_outputs != 1:
+            return None
+        return width(self.output_shape(UNKNOWN if in_features is None else (..., in_features)))
+
     def output_shape(self, *shapes: Shape) -> Any:
-        """What was known when the graph was built."""
-        return self._output_shapes[0] if self.num_outputs == 1 else self._output_shapes
+        """What follows from the shapes of the inputs, layer by layer."""
+        known: dict[int, Any] = {slot: value.shape for slot, value in self._constants}
+        for slot, (declared, given) in enumerate(zip(self._input_shapes, shapes, strict=True)):
+            if None not in (width(declared), width(given)) and width(declared) != width(given):
+                raise ShapeError(f"{self.one_line()}: expected an input of shape {text(declared)}, got {text(given)}")
+            known[slot] = declared if given == UNKNOWN else given
+        for layer, (takes, gives, _) in zip(self.layers, self._wiring, strict=True):
+            Y = layer.output_shape(*[known[slot] for slot in _all(takes)])
+            several = type(gives) is not int
+            known |= zip(gives, Y, strict=True) if several and Y != UNKNOWN else dict.fromkeys(_all(gives), Y)
+        return known[self._outputs[0]] if self.num_outputs == 1 else tuple([known[slot] for slot in self._outputs])
 
     def __repr__(self) -> str:
         labels = {slot: name or f"input {slot}" for slot, name in enumerate(self.input_names)}

@@ -71,7 +71,7 @@ class Node(Symbol):
         self.users: list[weakref.ref[Call]] = []  # weak: what has been thrown away does not count
 
     @classmethod
-    def applied(cls, layer: Layer, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    def applied(cls, layer: Layer, inputs: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
         """The node, or the tuple of nodes, that ``layer`` makes of ``inputs``; numbers and arrays become constants.
 
         Raises:
@@ -79,7 +79,7 @@ class Node(Symbol):
             ShapeError: shapes that are known do not meet.
         """
         try:
-            inputs = signature(layer.forward).bind(*inputs, **named).args
+            inputs = signature(layer.forward).bind(*inputs, **named or {}).args
         except TypeError as error:
             raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
         nodes = tuple([X if isinstance(X, Node) else Constant(X) for X in inputs])
