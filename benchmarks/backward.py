@@ -9,7 +9,8 @@ What PyTorch is asked for is told in passes.py. The rate counts products and sum
 array that must be read or written, once. Results must agree, element by element.
 """
 
-from harness import arguments, compare, report
+from harness import arguments, compare
+from results import report
 
 # N, D, M. That of 64, 4096, 4096 is the example of the course: its Jacobian would have 68,719,476,736 entries.
 LINEAR = [(32, 30, 16), (64, 64, 64), (128, 784, 256), (128, 1024, 1024), (64, 4096, 4096), (1024, 784, 256)]

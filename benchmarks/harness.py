@@ -13,21 +13,19 @@ import argparse
 import importlib
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing
 from functools import cache, partial
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from results import Result, Timing
 
 HERE = Path(__file__).parent
 PAUSE = 0.25  # seconds; OpenMP's threads spin for 0.2 after their work
@@ -41,62 +39,6 @@ class NotInstalledError(Exception):
 
 class DisagreementError(Exception):
     """Contenders that do not compute the same are not compared."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds per step of one contender, one value a round.
-
-    >>> Timing("a", (3.0, 1.0, 2.0)).median
-    2.0
-    """
-
-    name: str
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The round in the middle."""
-        return statistics.median(self.seconds)
-
-    @property
-    def minimum(self) -> float:
-        """The quickest round: what is left when the machine does nothing else."""
-        return min(self.seconds)
-
-    def ratios(self, other: "Timing") -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile of other's time over this one's, round by round.
-
-        >>> Timing("a", (1.0, 1.0)).ratios(Timing("b", (2.0, 2.0)))
-        (2.0, 2.0, 2.0)
-        """
-        return quartiles([theirs / own for own, theirs in zip(self.seconds, other.seconds, strict=True)])
-
-
-@dataclass(frozen=True)
-class Result:
-    """A race: the first of the timings is the one that the others are compared with.
-
-    ``work`` is what a step has to do at least, in units of "FLOP" or "B" (bytes moved).
-    """
-
-    step: str
-    threads: int
-    timings: Sequence[Timing]
-    work: float = 0.0
-    unit: str = ""
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """The lower quartile, the median and the upper quartile.
-
-    >>> quartiles([5.0, 1.0, 2.0, 3.0, 4.0])
-    (2.0, 3.0, 4.0)
-    """
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
 
 
 def environment(threads: int, blas: str = "") -> dict[str, str]:
@@ -289,52 +231,6 @@ def compare(
         yield Result(step, threads, timings, work, unit)
 
 
-def machine() -> dict[str, str]:
-    """The machine, the versions and the BLAS that the figures were measured with.
-
-    >>> "numpy" in machine()
-    True
-    """
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    found = {
-        "processor": _processor(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
-        "system": platform.platform(terse=True),
-        "python": platform.python_version(),
-        "blas": f"{blas['name']} {blas['version']}",
-    }
-    for name in ("numpy", "torch", "jax", "scikit-learn", "mkl"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns of text, the first to the left and the others to the right.
-
-    >>> print(table([("step", "us"), ("a", "1.5")]))
-    step   us
-    a     1.5
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    )
-
-
 def arguments(description: str, peers: Sequence[str], default: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -372,69 +268,6 @@ def _picture(text: str) -> Path:
 def turns(options: argparse.Namespace) -> dict[str, Any]:
     """How often, how long and how far apart the contenders run."""
     return TINY if options.tiny else {"rounds": options.rounds, "seconds": options.seconds, "pause": PAUSE}
-
-
-def report(options: argparse.Namespace, results: Sequence[Result]) -> None:
-    """Print a table of the results, and write the JSON and the plot that were asked for."""
-    rows = [("step", "threads", "contender", "median us", "min us", "rate", "its time / nnlite's: median (quartiles)")]
-    for result in results:
-        for timing in result.timings:
-            low, middle, high = result.timings[0].ratios(timing)
-            rate = f"{result.work / timing.median / 1e9:,.1f} G{result.unit}/s" if result.unit else ""
-            rows.append(
-                (result.step, str(result.threads), timing.name, f"{timing.median * 1e6:,.1f}",
-                 f"{timing.minimum * 1e6:,.1f}", rate, f"{middle:.2f} ({low:.2f} to {high:.2f})")
-            )  # fmt: skip
-    publish(options, table(rows), [asdict(result) for result in results])
-    if options.plot:
-        plot(options.plot, results)
-
-
-def publish(options: argparse.Namespace, text: str, results: Any) -> None:
-    """Print the machine and ``text``; write the machine, the options and ``results`` into the JSON."""
-    facts = machine()
-    print("\n".join(f"{key}: {value}" for key, value in facts.items()))
-    print(text)
-    if options.json:
-        given = {key: value if isinstance(value, list) else str(value) for key, value in vars(options).items()}
-        options.json.write_text(json.dumps({"machine": facts, "options": given, "results": results}, indent=1))
-
-
-FASTER = "time of the peer / time of nnlite (right of 1: nnlite is faster)"
-
-
-def plot(path: Path, results: Sequence[Result], says: str = FASTER) -> None:
-    """A point for each peer's ratio, with its quartiles; 1 is the first contender."""
-    with drawing(path, height=1.5 + 0.45 * len(results)) as axes:
-        names = sorted({timing.name for result in results for timing in result.timings[1:]})
-        for offset, name in enumerate(names):
-            points = [
-                (place + 0.6 * (offset + 0.5) / len(names) - 0.3, result.timings[0].ratios(timing))
-                for place, result in enumerate(results)
-                for timing in result.timings[1:]
-                if timing.name == name
-            ]
-            middles = [middle for _, (_, middle, _) in points]
-            below = [middle - low for _, (low, middle, _) in points]
-            above = [high - middle for _, (_, middle, high) in points]
-            axes.errorbar(middles, [place for place, _ in points], xerr=[below, above], fmt="o", capsize=3, label=name)
-        axes.axvline(1, color="black", linewidth=1, label=results[0].timings[0].name)
-        axes.set_yticks(range(len(results)), [f"{result.step}, {result.threads} threads" for result in results])
-        axes.invert_yaxis()
-        axes.set(xscale="log", xlabel=says)
-
-
-@contextmanager
-def drawing(path: Path, height: float) -> Iterator[Any]:
-    """Axes to draw on; afterwards the picture is in the file ``path``."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, height), layout="constrained")
-    axes = figure.subplots()
-    yield axes
-    axes.grid(alpha=0.3, which="both")
-    axes.legend()
-    figure.savefig(path, dpi=120)
 
 
 if __name__ == "__main__":

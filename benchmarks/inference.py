@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 from contenders import Run, repeated, weights
-from harness import arguments, compare, report
+from harness import arguments, compare
+from results import report
 
 SIZES = (20, 64, 64, 1)
 

@@ -22,7 +22,8 @@ from typing import Any
 
 import contenders
 import numpy as np
-from harness import NotInstalledError, Timing, Worker, arguments, drawing, leave_out, publish, table, take_turns, turns
+from harness import NotInstalledError, Worker, arguments, leave_out, take_turns, turns
+from results import Timing, drawing, publish, table
 
 Point = tuple[Sequence[int], int]  # widths of the network, rows of the batch
 

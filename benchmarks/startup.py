@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 
-from harness import DISTRIBUTIONS, Result, Timing, arguments, environment, leave_out, plot, publish, table, turns
+from harness import DISTRIBUTIONS, arguments, environment, leave_out, turns
+from results import Result, Timing, plot, publish, table
 
 IMPORT = """
 import json, time

@@ -8,7 +8,8 @@ matrix products alone, 3 a layer, less the dX of the first.
 
 from itertools import pairwise
 
-from harness import arguments, compare, report
+from harness import arguments, compare
+from results import report
 
 STEPS = [((30, 16, 8, 1), 32), ((64, 64, 32, 1), 64), ((784, 256, 128, 10), 128), ((784, 256, 128, 10), 1024),
          ((784, 1024, 1024, 10), 256), ((4096, 4096, 1), 64)]  # fmt: skip

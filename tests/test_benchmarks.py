@@ -30,6 +30,11 @@ def harness():
     return importlib.import_module("harness")
 
 
+@pytest.fixture
+def results():
+    return importlib.import_module("results")
+
+
 # --------------------------------------------------------------------------------------- every benchmark runs
 
 
@@ -63,7 +68,7 @@ def check_results(results, contenders):
 
 def test_the_benchmarks_are_these():
     programs = {"backward", "inference", "scaling", "startup", "training_step"}
-    assert programs | {"contenders", "floors", "harness", "passes"} == FILES
+    assert programs | {"contenders", "floors", "harness", "passes", "results"} == FILES
 
 
 def test_training_step(tmp_path):
@@ -152,22 +157,22 @@ def test_the_floor_of_every_layer_computes_what_nnlite_does(way, dtype):
 # ------------------------------------------------------------------------------------------- the instrument
 
 
-@pytest.mark.parametrize("name", ["harness", "scaling"])
+@pytest.mark.parametrize("name", ["harness", "results", "scaling"])
 def test_its_examples(name):
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0
     assert found.failed == 0
 
 
-def test_ratios_are_taken_within_a_round(harness):
+def test_ratios_are_taken_within_a_round(results):
     # The third round was slow for both, which no ratio must show: 6/3, 8/4, 60/20, 5/2, 4/1 are 2, 2, 2.5, 3, 4 sorted.
-    own, theirs = harness.Timing("own", (3.0, 4.0, 20.0, 2.0, 1.0)), harness.Timing("peer", (6.0, 8.0, 60.0, 5.0, 4.0))
+    own, theirs = results.Timing("own", (3.0, 4.0, 20.0, 2.0, 1.0)), results.Timing("peer", (6.0, 8.0, 60.0, 5.0, 4.0))
     assert own.ratios(theirs) == (2.0, 2.5, 3.0)
     assert (own.median, own.minimum) == (3.0, 1.0)
 
 
-def test_columns_of_a_table_stand_below_each_other(harness):
-    assert harness.table([("step", "us"), ("forward", "10.0"), ("a", "2.5")]) == (
+def test_columns_of_a_table_stand_below_each_other(results):
+    assert results.table([("step", "us"), ("forward", "10.0"), ("a", "2.5")]) == (
         "step       us\n" "forward  10.0\n" "a         2.5"
     )  # fmt: skip
 
