@@ -44,7 +44,20 @@ from nnlite.layers.shape import Flatten
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
+from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
+from nnlite.optim.plateau import ReduceLROnPlateau
+from nnlite.optim.schedules import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    SequentialLR,
+    StepLR,
+)
 from nnlite.optim.sgd import SGD
 from nnlite.saving.files import load, save
 from nnlite.saving.registry import register
@@ -62,11 +75,14 @@ __all__ = [
     "BCEWithLogitsLoss",
     "CheckpointError",
     "Concat",
+    "ConstantLR",
+    "CosineAnnealingLR",
     "CrossEntropyLoss",
     "DivergenceError",
     "Divide",
     "Dot",
     "Exp",
+    "ExponentialLR",
     "Flatten",
     "GradientError",
     "Graph",
@@ -75,6 +91,7 @@ __all__ = [
     "Input",
     "Layer",
     "Linear",
+    "LinearLR",
     "Log",
     "LogSoftmax",
     "MSELoss",
@@ -82,18 +99,23 @@ __all__ = [
     "Maximum",
     "Mean",
     "Minimum",
+    "MultiStepLR",
     "Multiply",
     "Negative",
+    "OneCycleLR",
     "Optimizer",
     "Outer",
     "Parallel",
     "Parameter",
+    "PolynomialLR",
     "Power",
     "ReLU",
     "Reciprocal",
+    "ReduceLROnPlateau",
     "Reshape",
     "Residual",
     "Sequential",
+    "SequentialLR",
     "ShapeError",
     "Sigmoid",
     "Softmax",
@@ -102,6 +124,7 @@ __all__ = [
     "Square",
     "Stack",
     "StateError",
+    "StepLR",
     "Subtract",
     "Sum",
     "Tanh",
@@ -109,6 +132,8 @@ __all__ = [
     "accuracy",
     "binary_accuracy",
     "check_gradients",
+    "clip_grad_norm",
+    "clip_grad_value",
     "evaluate",
     "fit",
     "initializers",
