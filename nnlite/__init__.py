@@ -44,7 +44,20 @@ from nnlite.layers.shape import Flatten
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
+from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
+from nnlite.optim.plateau import ReduceLROnPlateau
+from nnlite.optim.schedules import (
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearLR,
+    MultiStepLR,
+    OneCycleLR,
+    PolynomialLR,
+    SequentialLR,
+    StepLR,
+)
 from nnlite.optim.sgd import SGD
 from nnlite.saving.files import load, save
 from nnlite.saving.registry import register
@@ -67,12 +80,15 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Concat",
+    "ConstantLR",
+    "CosineAnnealingLR",
     "CrossEntropyLoss",
     "DivergenceError",
     "Divide",
     "Dot",
     "EarlyStopping",
     "Exp",
+    "ExponentialLR",
     "Flatten",
     "GradientError",
     "Graph",
@@ -82,6 +98,7 @@ __all__ = [
     "Layer",
     "LearningRateLogger",
     "Linear",
+    "LinearLR",
     "Log",
     "LogSoftmax",
     "MSELoss",
@@ -89,18 +106,23 @@ __all__ = [
     "Maximum",
     "Mean",
     "Minimum",
+    "MultiStepLR",
     "Multiply",
     "Negative",
+    "OneCycleLR",
     "Optimizer",
     "Outer",
     "Parallel",
     "Parameter",
+    "PolynomialLR",
     "Power",
     "ReLU",
     "Reciprocal",
+    "ReduceLROnPlateau",
     "Reshape",
     "Residual",
     "Sequential",
+    "SequentialLR",
     "ShapeError",
     "Sigmoid",
     "Softmax",
@@ -109,6 +131,7 @@ __all__ = [
     "Square",
     "Stack",
     "StateError",
+    "StepLR",
     "Subtract",
     "Sum",
     "Tanh",
@@ -116,6 +139,8 @@ __all__ = [
     "accuracy",
     "binary_accuracy",
     "check_gradients",
+    "clip_grad_norm",
+    "clip_grad_value",
     "evaluate",
     "fit",
     "initializers",

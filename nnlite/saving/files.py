@@ -72,7 +72,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         match content:
             case {"kind": "state_dict"} if len(content) == 1:
                 return arrays
-            case {"kind": str(kind), "model": description}:
+            case {"kind": "model" | "checkpoint" as kind, "model": description}:
                 model = rebuild(description, arrays)
                 if kind == "model" and (arrays or len(content) > 2):
                     more = [*arrays, *(content.keys() - {"kind", "model"})]

@@ -6,8 +6,7 @@ of its own, and not registered.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nnlite.arrays import Array, listed
 from nnlite.containers.branches import Parallel, Residual
@@ -25,8 +24,7 @@ from nnlite.losses.mse import MSELoss
 from nnlite.shapes import UNKNOWN
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A class that can be saved.
 
     Attributes:
@@ -131,7 +129,7 @@ def by_signature(layer: Layer) -> dict[str, Any]:
     {'dim0': 0, 'dim1': 2}
     """
     arguments = {}
-    for name, parameter in inspect.signature(type(layer)).parameters.items():
+    for name, parameter in _signature(type(layer)).parameters.items():
         if parameter.kind is not parameter.VAR_KEYWORD and hasattr(layer, name):
             arguments[name] = getattr(layer, name)
         elif name != "rng" or parameter.default is parameter.empty:
@@ -152,9 +150,14 @@ def how_to_register(layer: Layer, argument: str) -> str:
     )
 
 
+def _signature(cls: type[Layer]) -> inspect.Signature:
+    # That of object's constructor is a text, which inspect would have compiled.
+    return inspect.Signature() if cls.__init__ is object.__init__ else inspect.signature(cls)
+
+
 def _maker(cls: type[Layer]) -> Callable[..., Layer]:
     def make(**arguments: Any) -> Layer:
-        bound = inspect.signature(cls).bind_partial()
+        bound = _signature(cls).bind_partial()
         unknown = set(arguments) - set(bound.signature.parameters)
         if unknown:
             raise TypeError(f"{cls.__name__} takes no argument {', '.join(sorted(unknown))}")
@@ -186,6 +189,8 @@ def _of_linear(layer: Linear) -> dict[str, Any]:
 
 
 def _linear(W: Array, bias: bool) -> Linear:
+    if not isinstance(bias, bool):
+        raise TypeError(f"Linear: bias: expected True or False, got {bias!r}")
     in_features, out_features = W.shape
     return Linear(in_features, out_features, bias=bias, dtype=W.dtype, weight_init=lambda *_, **__: W)
 

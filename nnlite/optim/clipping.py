@@ -1,0 +1,111 @@
+"""Clipping: gradients that are too large are made smaller, between ``backward`` and ``step``."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array
+from nnlite.blocks import BLOCK
+from nnlite.layer import Layer, check_layer
+from nnlite.optim.checks import number
+
+
+def clip_grad_norm(layer: Layer, max_norm: float, norm_type: float = 2.0) -> float:
+    """Scale dPhi so that its norm is at most ``max_norm``; return the norm that it had.
+
+        |dPhi| = (sum |g_i|^p)^(1/p), or max |g_i| where p is inf
+        dPhi <- min(1, max_norm / (|dPhi| + 1e-6)) dPhi
+
+    It is the norm of all parameters of the layer together, as in ``torch.nn.utils.clip_grad_norm_``, but summed in
+    float64 and scaled where need be: finite gradients have a finite norm unless it is beyond the range of a float.
+
+    Args:
+        layer: the model, or a part of it.
+        max_norm: >= 0; inf only measures.
+        norm_type: p, above 0, or inf.
+
+    Returns:
+        The norm before clipping. If it is NaN or infinite, dPhi is multiplied by NaN or 0, as PyTorch does.
+
+    Raises:
+        TypeError: ``layer`` is not a Layer, or another argument not a number.
+        ValueError: ``max_norm`` is negative, or ``norm_type`` not above 0.
+
+    Source: Pascanu, Mikolov and Bengio, On the difficulty of training recurrent neural networks, 2013.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(1, 1)
+    >>> layer.dPhi = [3.0, -4.0]
+    >>> clip_grad_norm(layer, max_norm=1.0)
+    5.0
+    >>> layer.dPhi.round(3)
+    array([ 0.6, -0.8], dtype=float32)
+    """
+    check_layer(layer, "clip_grad_norm: layer")
+    max_norm, p = number("clip_grad_norm", "max_norm", max_norm), number("clip_grad_norm", "norm_type", norm_type)
+    if not max_norm >= 0:
+        raise ValueError(f"clip_grad_norm: max_norm: expected a number >= 0, got {max_norm}")
+    if not p > 0:
+        raise ValueError(f"clip_grad_norm: norm_type: expected a number above 0, or inf, got {p}")
+    dPhi = layer.dPhi
+    norm = _norm(dPhi, p)
+    factor = max_norm / (norm + 1e-6)
+    if not factor >= 1:  # it may be NaN
+        _scale(dPhi, factor)
+    return norm
+
+
+def clip_grad_value(layer: Layer, clip_value: float) -> None:
+    """Bring each element of dPhi between ``-clip_value`` and ``clip_value``; NaN stays.
+
+    Args:
+        layer: the model, or a part of it.
+        clip_value: >= 0.
+
+    Raises:
+        TypeError: ``layer`` is not a Layer, or ``clip_value`` not a number.
+        ValueError: ``clip_value`` is negative or NaN.
+
+    Source: Mikolov, Statistical language models based on neural networks, 2012.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(1, 1)
+    >>> layer.dPhi = [3.0, -0.25]
+    >>> clip_grad_value(layer, 0.5)
+    >>> layer.dPhi
+    array([ 0.5 , -0.25], dtype=float32)
+    """
+    check_layer(layer, "clip_grad_value: layer")
+    bound = number("clip_grad_value", "clip_value", clip_value)
+    if not bound >= 0:
+        raise ValueError(f"clip_grad_value: clip_value: expected a number >= 0, got {bound}")
+    dPhi = layer.dPhi
+    with np.errstate(over="ignore", under="ignore"):  # a bound beyond float32 is inf, or 0
+        limit: Any = dPhi.dtype.type(bound)
+    np.clip(dPhi, -limit, limit, out=dPhi)
+
+
+@np.errstate(over="ignore", under="ignore")
+def _norm(g: Array, p: float) -> float:
+    """The p-norm of a vector, in float64: by its squares, or, where they are out of range, by shares of the largest."""
+    blocks = [g[start : start + BLOCK] for start in range(0, g.size, BLOCK)]
+    if p == 2:
+        total = sum(float(np.vdot(x, x)) for x in (block.astype(np.float64, copy=False) for block in blocks))
+        if 1e-200 < total < math.inf:
+            return math.sqrt(total)
+    largest = max((float(np.abs(block).max()) for block in blocks), default=0.0)
+    if math.isnan(largest):
+        return largest
+    if p == math.inf or largest in (0, math.inf):
+        return largest
+    total = sum(float(np.sum((np.abs(block.astype(np.float64)) / largest) ** p)) for block in blocks)
+    return float(largest * np.float64(total) ** (1 / p))
+
+
+@np.errstate(invalid="ignore", under="ignore")
+def _scale(g: Array, factor: float) -> None:
+    if 0 < factor < float(np.finfo(g.dtype).tiny):  # such a number has few digits: in two steps, none is lost
+        g *= math.sqrt(factor)
+        factor = math.sqrt(factor)
+    g *= factor

@@ -1,0 +1,177 @@
+"""ReduceLROnPlateau: a smaller learning rate once a number has stopped getting better."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from nnlite.optim.checks import non_negative, number, one_of, whole
+from nnlite.optim.optimizer import Optimizer
+
+
+class ReduceLROnPlateau:
+    """A learning rate that falls when a number has not got better for a while: ``lr <- max(factor * lr, min_lr)``.
+
+    It falls at the first epoch after ``patience`` epochs in a row without a better value, step for step as under
+    ``torch.optim.lr_scheduler.ReduceLROnPlateau``. Better than the best so far is
+
+        value < best (1 - threshold)      (mode "min", threshold_mode "rel")
+        value < best - threshold          (mode "min", threshold_mode "abs")
+        value > best (1 + threshold)      (mode "max", threshold_mode "rel")
+        value > best + threshold          (mode "max", threshold_mode "abs")
+
+    and NaN never is.
+
+    Args:
+        optimizer: its learning rate must be a number.
+        monitor: name of the number among those of an epoch, such as "loss", "val_loss" or that of a metric.
+        mode: "min" if it should fall, "max" if it should rise.
+        factor: from 0 to below 1.
+        patience: how many epochs in a row without a better value to let pass.
+        threshold: how much counts as better, >= 0.
+        threshold_mode: "rel" or "abs".
+        cooldown: how many epochs after a fall not to count.
+        min_lr: the lowest learning rate, >= 0.
+        eps: a fall by no more than this is left out.
+
+    Raises:
+        TypeError: ``optimizer`` is not an Optimizer, or another argument not a number.
+        ValueError: the optimizer's learning rate is a schedule, or an argument is out of its range.
+
+    Source: the performance scheduling of Senior, Heigold, Ranzato and Yang, An empirical study of learning rates in
+    deep neural networks for speech recognition, 2013.
+
+    >>> import nnlite as nn
+    >>> optimizer = nn.SGD(nn.Linear(1, 1), lr=1.0)
+    >>> plateau = ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    >>> for loss in [3.0, 2.0, 2.0, 2.0, 1.0]:
+    ...     plateau.step(loss)
+    ...     print(optimizer.lr)
+    1.0
+    1.0
+    1.0
+    0.5
+    0.5
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        *,
+        monitor: str = "val_loss",
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        owner = type(self).__name__
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{owner}: optimizer: expected one such as SGD(model, lr=0.1), got {optimizer!r}")
+        if not isinstance(monitor, str):
+            raise TypeError(f"{owner}: monitor: expected a name such as 'val_loss', got {monitor!r}")
+        self.optimizer = optimizer
+        self.monitor = monitor
+        self.mode = one_of(owner, "mode", mode, ("min", "max"))
+        self.factor = non_negative(owner, "factor", factor)
+        if self.factor >= 1:
+            raise ValueError(f"{owner}: factor: expected a number below 1, got {factor}")
+        self.patience = whole(owner, "patience", patience)
+        self.threshold = non_negative(owner, "threshold", threshold)
+        self.threshold_mode = one_of(owner, "threshold_mode", threshold_mode, ("rel", "abs"))
+        self.cooldown = whole(owner, "cooldown", cooldown)
+        self.min_lr = non_negative(owner, "min_lr", min_lr)
+        self.eps = non_negative(owner, "eps", eps)
+        self._lr()
+        self.best = math.inf if mode == "min" else -math.inf
+        self.bad_epochs = 0
+        self.cooldown_left = 0
+
+    def step(self, value: float) -> None:
+        """Take in the value of one epoch, and lower the learning rate if it is time.
+
+        Raises:
+            TypeError: ``value`` is not a number.
+            ValueError: the optimizer's learning rate is a schedule by now.
+        """
+        value, lr = number(type(self).__name__, self.monitor, value), self._lr()
+        if self._is_better(value):
+            self.best = value
+            self.bad_epochs = 0
+        else:
+            self.bad_epochs += 1
+        if self.cooldown_left:
+            self.cooldown_left -= 1
+            self.bad_epochs = 0
+        if self.bad_epochs > self.patience:
+            lower = max(lr * self.factor, self.min_lr)
+            if lr - lower > self.eps:
+                self.optimizer.lr = lower
+            self.cooldown_left = self.cooldown
+            self.bad_epochs = 0
+
+    def on_epoch_end(self, state: Any) -> None:
+        """Step with the monitored number of ``state.values``, the epoch's numbers by their names.
+
+        Raises:
+            KeyError: it is not among them.
+        """
+        if self.monitor not in state.values:
+            there = ", ".join(map(repr, state.values)) or "nothing"
+            raise KeyError(f"{type(self).__name__}: monitor: expected one of {there}, got {self.monitor!r}")
+        self.step(state.values[self.monitor])
+
+    def state_dict(self) -> dict[str, Any]:
+        """The numbers that the next steps build on; the learning rate itself is in that of the optimizer.
+
+        >>> import nnlite as nn
+        >>> ReduceLROnPlateau(nn.SGD(nn.Linear(1, 1), lr=1.0)).state_dict()
+        {'best': inf, 'bad_epochs': 0, 'cooldown_left': 0}
+        """
+        return {"best": self.best, "bad_epochs": self.bad_epochs, "cooldown_left": self.cooldown_left}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up ``state``, as :meth:`state_dict` gives it: all of it, or nothing.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a value no number of its kind; the message lists every one.
+        """
+        own = self.state_dict()
+        wrong = [f"{name}: missing" for name in own if name not in state]
+        for name, value in state.items():
+            try:
+                if name not in own:
+                    wrong.append(f"{name}: unknown")
+                elif name == "best":
+                    number("", "", value)
+                else:
+                    whole("", "", value)
+            except (TypeError, ValueError) as error:
+                wrong.append(f"{name}: {str(error).removeprefix(': : ')}")
+        if wrong:
+            raise ValueError(
+                f"{type(self).__name__}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong)
+            )
+        self.best = float(state["best"])
+        self.bad_epochs, self.cooldown_left = int(state["bad_epochs"]), int(state["cooldown_left"])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.optimizer!r}, monitor={self.monitor!r}, mode={self.mode!r})"
+
+    def _lr(self) -> float:
+        lr = self.optimizer.lr
+        if callable(lr):
+            raise ValueError(
+                f"{type(self).__name__}: optimizer: expected a learning rate that is a number, got the schedule {lr!r}"
+            )
+        return lr
+
+    def _is_better(self, value: float) -> bool:
+        if self.threshold_mode == "rel":
+            sign = -1 if self.mode == "min" else 1
+            bound = self.best * (1 + sign * self.threshold)
+        else:
+            bound = self.best - self.threshold if self.mode == "min" else self.best + self.threshold
+        return value < bound if self.mode == "min" else value > bound

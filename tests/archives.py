@@ -1,0 +1,98 @@
+"""Files that are not what they should be, but have the right digest: what a bad program, or a bad man, would write."""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from nnlite.saving import layout
+
+
+def sealed(data: bytes) -> bytes:
+    """The same bytes with the digest that they should have at the end."""
+    return data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
+
+
+def with_manifest(manifest: Any, arrays: dict[str, np.ndarray], shapes: dict[str, Any] | None = None) -> bytes:
+    """A file whose zip is right for these arrays, or these shapes, whatever the manifest, an object or a text, says."""
+    text = manifest if isinstance(manifest, str) else json.dumps(manifest)
+    table = [(name, array.dtype, (shapes or {}).get(name, array.shape)) for name, array in arrays.items()]
+    members = layout.members_of(text, table)
+    contents = [text.encode("utf-32-le", "surrogatepass"), *(array.tobytes() for array in arrays.values())]
+    sums, pieces = [], []
+    for member, content in zip(members, contents, strict=True):
+        sums.append(zlib.crc32(member[1] + content))
+        pieces += [layout.local_header(member, sums[-1]), member[1], content]
+    return sealed(b"".join([*pieces, layout.directory(members, sums), bytes(64)]))
+
+
+def manifest_and_arrays(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What stands in a file, read by NumPy."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    return json.loads(str(arrays.pop("manifest"))), arrays
+
+
+def zipped(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip as Python makes it, with a comment like ours."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", compression) as whole:
+        for name, data in members:
+            whole.writestr(name, data)
+        whole.comment = b"sha256:" + bytes(64)
+    return sealed(file.getvalue())
+
+
+def members(data: bytes) -> list[tuple[str, bytes]]:
+    """(name, content) of each member of a zip."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        return [(name, file.read(name)) for name in file.namelist()]
+
+
+def places(plain: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in plain data."""
+    yield place
+    if isinstance(plain, dict | list):
+        for key in plain if isinstance(plain, dict) else range(len(plain)):
+            yield from places(plain[key], (*place, key))
+
+
+def changed(plain: Any, place: tuple[Any, ...], value: Any, *, remove: bool = False) -> Any:
+    """A copy with another value in one place, or with nothing there."""
+    if not place:
+        return value
+    copy = json.loads(json.dumps(plain))
+    holder = copy
+    for key in place[:-1]:
+        holder = holder[key]
+    if remove:
+        del holder[place[-1]]
+    else:
+        holder[place[-1]] = value
+    return copy
+
+
+WRONG: list[Any] = [
+    *(None, True, False, 0, -1, 1, 2, 10**6, 10**12, 2**63, 10**30, 0.5, -1e308, float("nan"), float("inf")),
+    *("", "W", "0.W", "Linear", "Sequential", "Tied", "os.system", "__import__", "../../etc/passwd", "/etc/passwd"),
+    *("<f8", "|O", "<U4", "<M8[s]", "<f4,<f4", "sum", "none", "\ud800", "\0", "x" * 5000),
+    *([], {}, [[]], [0], [10**9], [2**40, 2**40], ["<f8"], [[["a"]]], [0] * 3000),
+    *({"layer": 0}, {"layer": 1}, {"layer": -1}, {"layer": 10**9}, {"layer": True}, {"part": [0, ""]}, {"part": 0}),
+    *({"array": "0.W"}, {"array": "x"}, {"array": 0}, {"dtype": "<f8"}, {"dtype": "|O"}, {"dtype": None}),
+    *({"tuple": [1]}, {"tuple": 1}, {"dict": [[[], 1]]}, {"dict": [1]}, {"dict": {}}, {"int": "0xfz"}, {"int": 1}),
+    *({"int": "0x" + "f" * 5000}, {"float": "00"}, {"float": "7ff0000000000000"}, {"exec": "1"}, {"a": 1, "b": 2}),
+]
+
+
+def of_every_wrong_value(manifest: Any) -> Iterator[Any]:
+    """The manifest with each wrong value in each place, and without what stands there."""
+    for place in places(manifest):
+        for value in WRONG:
+            yield changed(manifest, place, value)
+        if place:
+            yield changed(manifest, place, None, remove=True)
