@@ -326,7 +326,7 @@ class LearningRateLogger(Callback):
         """Note the learning rate."""
         names = ["lr"] if len(state.optimizers) == 1 else [f"lr_{index}" for index in range(len(state.optimizers))]
         for name, optimizer in zip(names, state.optimizers, strict=True):
-            state.extra[name] = optimizer.current_lr  # type: ignore[attr-defined]
+            state.extra[name] = optimizer.current_lr
 
     def __repr__(self) -> str:
         return "LearningRateLogger()"
