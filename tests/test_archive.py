@@ -509,7 +509,9 @@ def test_nothing_is_unpickled_compiled_or_run(small, folder, tmp_path):
     command = [sys.executable, "-W", "error", "-c", WATCHED, *paths]
     imported, events = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert {name.split(".")[0] for name in imported.split()} <= {"hashlib", "json", "zlib", "encodings"}
-    assert set(events.split()) <= {"open", "os.listdir", "os.remove", "os.rename", "builtins.id"}
+    harmless = {"open", "os.listdir", "os.remove", "os.rename", "builtins.id"}
+    harmless.add("object.__getattr__")  # inspect.signature looks at a function's code
+    assert set(events.split()) <= harmless
 
 
 # -------------------------------------------------------------------------------- plain data

@@ -124,7 +124,7 @@ def write(path: Path, state: Training, epoch: int, batch: int) -> None:
         "model": state.model.state_dict(),
         "loss": state.loss.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
-        "callbacks": [(type(callback).__name__, callback.state_dict()) for callback in _with_state(state)],
+        "callbacks": {name: callback.state_dict() for name, callback in _with_state(state).items()},
         "generators": {place: generator.bit_generator.state for place, generator in _generators(state)},
         "rows": {name: _numbers(rows) for name, rows in (("training", state.rows), ("validation", state.validation))},
         "batches": state.batches,
@@ -175,8 +175,9 @@ def resume_from(
             optimizer.load_state_dict(saved)
         error.add_note(f"resume: {path} does not fit this training; nothing was changed")
         raise
-    for callback, (_, saved) in zip(_with_state(state), content["callbacks"], strict=True):
-        callback.load_state_dict(saved)
+    for name, callback in _with_state(state).items():
+        if name in content["callbacks"]:
+            callback.load_state_dict(content["callbacks"][name])
     for place, generator in _generators(state):
         generator.bit_generator.state = content["generators"][place]
     state.history._series = History(content["history"])._series
@@ -201,9 +202,10 @@ def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, valida
     """Raise a ValueError where the parts of the training are not those of the file."""
     if len(state.optimizers) != len(content["optimizers"]):
         raise ValueError(f"expected {len(content['optimizers'])} optimizers, got {len(state.optimizers)}")
-    then, now = [name for name, _ in content["callbacks"]], [type(callback).__name__ for callback in _with_state(state)]
+    then, now = ({name for name in names if not name.startswith("Checkpoint")}
+                 for names in (content["callbacks"], _with_state(state)))  # fmt: skip
     if then != now:
-        raise ValueError(f"expected the callbacks of before, {then}, got {now}")
+        raise ValueError(f"expected the callbacks of before, {sorted(then)}, got {sorted(now)}")
     for name, part in ("training", rows), ("validation", validation):
         before, after = np.shape(content["rows"][name]), np.shape(_numbers(part))
         if before != after:
@@ -215,9 +217,15 @@ def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, valida
         raise ValueError(f"expected generators at {sorted(content['generators'])}, got {sorted(places)}")
 
 
-def _with_state(state: Training) -> list[Any]:
-    """The callbacks that have something to keep."""
-    return [callback for callback in state.callbacks if hasattr(callback, "state_dict")]
+def _with_state(state: Training) -> dict[str, Any]:
+    """The callbacks that have something to keep: the first of a class by its name, further ones with a number."""
+    found: dict[str, Any] = {}
+    for callback in state.callbacks:
+        if hasattr(callback, "state_dict"):
+            name = type(callback).__name__
+            number = sum(key.split()[0] == name for key in found)
+            found[f"{name} {number + 1}" if number else name] = callback
+    return found
 
 
 def _generators(state: Training) -> Iterator[tuple[str, "np.random.Generator"]]:
