@@ -2,14 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from resumed import finish, killed, start
 
 import nnlite as nn
 
@@ -218,37 +216,6 @@ def test_bad_options(wrong):
 
 # ------------------------------------------------------------------------------------------- real processes
 
-SCRIPT = """
-import sys, time
-from pathlib import Path
-import numpy as np, nnlite as nn
-
-path, slow = Path(sys.argv[1]), float(sys.argv[2])
-X = np.random.default_rng(0).normal(size=(200, 4))
-Y = (X[:, :1] > 0) * 1.0
-rng = np.random.default_rng(1)
-model = nn.Sequential(nn.Linear(4, 8, rng=rng), nn.Tanh(), nn.Linear(8, 1, rng=rng), nn.Sigmoid())
-class Slow(nn.Callback):
-    def on_batch_end(self, state):
-        time.sleep(slow)
-checkpoint = nn.Checkpoint(path, unit="batch")
-nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=nn.SGD(model, lr=0.5, momentum=0.9), batch_size=20, rng=rng, verbose=0,
-       validation_split=0.1, epochs=6 - checkpoint.epochs_done, resume=path if path.exists() else None,
-       callbacks=[nn.EarlyStopping(patience=9, restore_best_weights=False), checkpoint, Slow()])
-sys.stdout.write(model.Phi.tobytes().hex())
-"""
-
-
-def start(path, slow):
-    command = [sys.executable, "-W", "error", "-c", SCRIPT, str(path), str(slow)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(path):
-    out, err = start(path, 0).communicate(timeout=60)
-    assert err == ""
-    return out
-
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)])
@@ -268,20 +235,5 @@ def test_an_interrupt_writes_a_checkpoint_and_the_rest_ends_in_the_same_bytes(tm
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
-    """Three kills; ``python tests/sweep.py kills`` does thirty."""
-    assert kill(tmp_path, 3, np.random.default_rng(0)) == finish(tmp_path / "whole.npz")
-
-
-def kill(folder: Path, times: int, rng: np.random.Generator) -> str:
-    """What a training gives that is killed so many times at random moments."""
-    path = folder / "killed.npz"
-    for _ in range(times):
-        process = start(path, 0.004)
-        deadline = time.monotonic() + 20
-        before = path.stat().st_mtime_ns if path.exists() else 0
-        while time.monotonic() < deadline and (path.stat().st_mtime_ns if path.exists() else 0) == before:
-            time.sleep(0.002)
-        time.sleep(rng.uniform(0, 0.05))
-        process.kill()
-        process.communicate()
-    return finish(path)
+    """Three kills; ``python tests/resumed.py`` does thirty."""
+    assert killed(tmp_path / "killed.npz", 3, np.random.default_rng(0)) == finish(tmp_path / "whole.npz")

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the batch in hand is finished, then the signal takes its course."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -37,12 +38,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(64, 3)), rng.normal(size=(64, 1))
 
-def train(signals, epochs=10**9):
+def train(signals, epochs=10**9, verbose=0):
     model = nn.Sequential(signals, nn.Linear(3, 1, rng=0))
     optimizer = nn.SGD(model, 1e-3)
     try:
         return model, nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=optimizer, epochs=epochs, batch_size=8,
-                             shuffle=False, verbose=0)
+                             shuffle=False, verbose=verbose)
     finally:
         train.model = model
 
@@ -223,3 +224,13 @@ def test_another_thread_trains_and_installs_nothing():
     thread.join()
     assert histories[0].epochs == 1
     assert seen == [handlers]
+
+
+@pytest.mark.parametrize(("signum", "code"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143)])
+def test_the_user_is_told_in_one_line(signum, code):
+    """Ctrl-C's own traceback follows, as of every program; a SIGTERM leaves nothing but that line."""
+    _, err, returned = run(f"train(Signals(signal.{signum}), verbose=1)")
+    lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
+    assert returned == code
+    assert re.fullmatch(r"interrupted in epoch \d+, after batch \d+", lines[0])
+    assert lines[1:] == [] if signum == "SIGTERM" else lines[-1] == "KeyboardInterrupt"

@@ -161,6 +161,8 @@ def fit(
                 state.batch += 1
                 state.interrupted = bool(interrupted)
                 events.call("on_batch_end")
+                if state.interrupted:
+                    shown.say(f"interrupted in epoch {state.epoch}, after batch {state.batch}")
                 if state.interrupted or state.stop:
                     return state.history  # and a signal takes its course as the with statement ends
             update.finish()

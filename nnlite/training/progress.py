@@ -25,6 +25,9 @@ class Progress(Protocol):
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """Epoch ``number``, counted from 1, is done."""
 
+    def say(self, line: str) -> None:
+        """Something that the user must know."""
+
 
 def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, int] = (0, 0)) -> Progress:
     """The progress that suits where stderr goes; ``verbose=0`` shows nothing.
@@ -78,6 +81,9 @@ class Silent:
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """Nothing."""
 
+    def say(self, line: str) -> None:
+        """Nothing."""
+
 
 class Bar(Silent):
     """One tqdm bar over all batches of all epochs, with the epoch, the loss and the metrics.
@@ -119,6 +125,10 @@ class Bar(Silent):
         self.bar.set_postfix_str(listing(values), refresh=number == self.epochs)
         self.bar.set_description_str(self._label(min(number + 1, self.epochs)), refresh=False)
 
+    def say(self, line: str) -> None:
+        """Write the line above the bar."""
+        self.bar.write(line, file=self.options.get("file", sys.stderr))
+
     def _label(self, number: int) -> str:
         return f"epoch {number}/{self.epochs}"
 
@@ -142,8 +152,12 @@ class Lines(Silent):
         due = number in (self.first, self.epochs) or number % self.every == 0
         if due or time.monotonic() - self.last >= SECONDS:
             self.last = time.monotonic()
-            with suppress(OSError):  # nobody reads the pipe any more, or the disk is full: training goes on
-                print(f"epoch {number}/{self.epochs}  {listing(values)}", file=sys.stderr, flush=True)
+            self.say(f"epoch {number}/{self.epochs}  {listing(values)}")
+
+    def say(self, line: str) -> None:
+        """Write the line."""
+        with suppress(OSError):  # nobody reads the pipe any more, or the disk is full: training goes on
+            print(line, file=sys.stderr, flush=True)
 
 
 def listing(values: Mapping[str, float]) -> str:
