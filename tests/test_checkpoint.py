@@ -10,6 +10,8 @@ from numpy.testing import assert_array_equal
 from resumed import finish, killed, start
 
 import nnlite as nn
+from nnlite.saving.archive import read_archive, write_archive
+from nnlite.saving.plain import pack, unpack
 
 SEED = np.random.default_rng(5)
 X = SEED.normal(size=(50, 4))
@@ -237,3 +239,64 @@ def test_an_interrupt_writes_a_checkpoint_and_the_rest_ends_in_the_same_bytes(tm
 def test_killed_again_and_again_it_ends_in_the_same_bytes(tmp_path):
     """Three kills; ``python tests/resumed.py`` does thirty."""
     assert killed(tmp_path / "killed.npz", 3, np.random.default_rng(0)) == finish(tmp_path / "whole.npz")
+
+
+# ------------------------------------------------------------------------------------------- what else is in it
+
+
+def test_load_gives_the_model_of_a_checkpoint(tmp_path):
+    path, model = tmp_path / "c.npz", nn.Sequential(nn.Linear(4, 1, rng=0), nn.Sigmoid())
+    nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=nn.SGD(model, lr=0.1), callbacks=[nn.Checkpoint(path)], verbose=0)
+    assert_array_equal(nn.predict(nn.load(path), X), nn.predict(model, X))
+
+
+def test_a_model_of_ones_own_layers_is_resumed_without_being_registered(tmp_path):
+    class Scale(nn.Layer, parameters=("gamma",)):
+        def __init__(self):
+            self.gamma = np.ones(4)
+
+        def forward(self, X):
+            self.X = self.check_X(X)
+            return self.record_Y(self.X * self.gamma)
+
+        def backward(self, dY):
+            dY = self.check_dY(dY)
+            self.dgamma = np.sum(dY * self.X, axis=0)
+            return dY * self.gamma
+
+    def run(epochs, **options):
+        model = nn.Sequential(Scale(), nn.Linear(4, 1, rng=0))
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
+               callbacks=[nn.Checkpoint(tmp_path / "c.npz")], **options)  # fmt: skip
+        return model.Phi.tobytes()
+
+    whole = run(4)
+    run(3)
+    assert run(1, resume=tmp_path / "c.npz") == whole
+    with pytest.raises(nn.CheckpointError, match="layers that are not registered; take nnlite.fit"):
+        nn.load(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("lost", ["epoch", "model", "optimizers", "history", "rows", "generators", "callbacks"])
+@pytest.mark.parametrize("value", [None, 3, "x", [1], {"a": 2}])
+def test_a_file_made_by_hand_is_a_checkpoint_error_or_does_not_fit(tmp_path, lost, value):
+    path = tmp_path / "c.npz"
+    train(1, nn.Checkpoint(path))
+    manifest, arrays = read_archive(path)
+    content = unpack(manifest["training"], arrays)
+    parameters = {name: arrays[name] for name in manifest["model"]["parameters"]}
+    content |= {"model": parameters, lost: value}
+    if lost == "epoch" and value == 3:
+        del content["epoch"]
+    arrays = {}
+    write_archive(path, {"kind": "checkpoint", "model": None, "training": pack(content, arrays, "training")}, arrays)
+    with pytest.raises(ValueError, match="c.npz|expected|does not fit"):  # a CheckpointError is one
+        train(1, nn.Checkpoint(path), resume=path)
+
+
+def test_metrics_over_all_rows_go_on_in_the_middle_of_an_epoch(tmp_path):
+    path = tmp_path / "c.npz"
+    options = {"metrics": [nn.binary_accuracy, nn.f1]}
+    whole = train(2, nn.Checkpoint(path, unit="batch"), **options)
+    train(2, nn.Checkpoint(path, unit="batch"), StopAt(2), **options)
+    assert train(2, nn.Checkpoint(path, unit="batch"), resume=path, **options) == whole

@@ -72,6 +72,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         match content:
             case {"kind": "state_dict"} if len(content) == 1:
                 return arrays
+            case {"kind": "checkpoint", "model": None}:
+                raise CheckpointError("its model has layers that are not registered; take nnlite.fit(..., resume=path)")
             case {"kind": "model" | "checkpoint" as kind, "model": description}:
                 model = rebuild(description, arrays)
                 if kind == "model" and (arrays or len(content) > 2):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from nnlite.errors import CheckpointError
-from nnlite.saving.archive import read_archive, write_archive
+from nnlite.saving.archive import read_archive, reading, write_archive
+from nnlite.saving.describe import describe
 from nnlite.saving.plain import pack, unpack
 from nnlite.training.callbacks import Callback, Training, better, monitored
 from nnlite.training.data import Rows, Stream
@@ -17,9 +18,10 @@ from nnlite.training.history import History
 class Checkpoint(Callback):
     """Save all that a training needs to go on, bit for bit: ``fit(..., resume=path)`` takes it up again.
 
-    In the file are the parameters, what the optimizers and the callbacks keep, the epoch and the batch, the order of
-    the rows, the generators and the history. It is replaced as a whole: a program that is killed while it writes, or a
-    full disk, leaves the old one. On Ctrl-C and SIGTERM one is written after the batch in hand.
+    In the file are the model, what the optimizers and the callbacks keep, the epoch and the batch, the order of the
+    rows, the generators and the history. It is replaced as a whole: a program that is killed while it writes, or a
+    full disk, leaves the old one. On Ctrl-C and SIGTERM one is written after the batch in hand. ``nnlite.load(path)``
+    gives the model alone, if its layers are nnlite's or registered.
 
     Args:
         path: of the file.
@@ -118,10 +120,16 @@ class Checkpoint(Callback):
 def write(path: Path, state: Training, epoch: int, batch: int) -> None:
     """Write the state into the file: ``epoch`` epochs are done, and of the next one ``batch`` batches."""
     inside = batch > 0
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        description = describe(state.model, arrays)
+    except (TypeError, ValueError):  # layers of the user's own, not registered: their weights can be kept all the same
+        description = None
+        arrays.clear()
     content = {
         "epoch": epoch,
         "batch": batch,
-        "model": state.model.state_dict(),
+        "model": state.model.state_dict() if description is None else None,  # else they are there by their names
         "loss": state.loss.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
         "callbacks": {name: callback.state_dict() for name, callback in _with_state(state).items()},
@@ -134,8 +142,8 @@ def write(path: Path, state: Training, epoch: int, batch: int) -> None:
         "extra": state.extra,
         "history": state.history.to_dict(),
     }
-    arrays: dict[str, np.ndarray] = {}
-    write_archive(path, {"kind": "checkpoint", "training": pack(content, arrays, "training")}, arrays)
+    plain = pack(content, arrays, "training")
+    write_archive(path, {"kind": "checkpoint", "model": description, "training": plain}, arrays)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -148,7 +156,10 @@ def read(path: Path) -> dict[str, Any]:
     manifest, arrays = read_archive(path)
     if not isinstance(manifest, dict) or manifest.get("kind") != "checkpoint":
         raise CheckpointError(f"{path}: expected the checkpoint of a training; nnlite.load reads a model")
-    content: dict[str, Any] = unpack(manifest["training"], arrays)
+    with reading(path):
+        content: dict[str, Any] = unpack(manifest["training"], arrays)
+        if manifest["model"] is not None:
+            content["model"] = {name: arrays[name] for name in manifest["model"]["parameters"]}
     return content
 
 
@@ -165,16 +176,24 @@ def resume_from(
     before = state.model.state_dict(), [optimizer.state_dict() for optimizer in state.optimizers]
     try:
         _check(state, content, rows, validation)
-        state.model.load_state_dict(content["model"])
-        for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        state.loss.load_state_dict(content["loss"])
-    except ValueError as error:
+        _take(state, content, rows, validation)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         state.model.load_state_dict(before[0])
         for optimizer, saved in zip(state.optimizers, before[1], strict=True):
             optimizer.load_state_dict(saved)
+        if not isinstance(error, ValueError):  # the digest is right, so somebody made it by hand
+            raise CheckpointError(f"{path}: it does not hold what a training needs: {error!r}") from error
         error.add_note(f"resume: {path} does not fit this training; nothing was changed")
         raise
+    return rows, validation
+
+
+def _take(state: Training, content: dict[str, Any], rows: Rows | Stream, validation: Rows | None) -> None:
+    """Put what the file holds where it belongs."""
+    state.model.load_state_dict(content["model"])
+    state.loss.load_state_dict(content["loss"])
+    for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
     for name, callback in _with_state(state).items():
         if name in content["callbacks"]:
             callback.load_state_dict(content["callbacks"][name])
@@ -190,7 +209,6 @@ def resume_from(
     for name, part in ("training", rows), ("validation", validation):
         if isinstance(part, Rows):
             part.numbers = content["rows"][name]
-    return rows, validation
 
 
 def _numbers(rows: Rows | Stream | None) -> Any:
