@@ -41,7 +41,7 @@ def roc_auc(Y_pred: Any, Y: Any, *, softmax: bool = False) -> float:
         return _of_class(1, Y_pred.reshape(-1), true)
     classes = Y_pred.shape[1]
     P = np.moveaxis(Y_pred, 1, 0).reshape(classes, -1)
-    if softmax:  # the logarithm has the same order, and does not saturate
+    if softmax:  # the logarithm, which has the same order and does not underflow
         P = kernels.log_softmax(P.astype(np.float64), axis=0)
     else:
         with np.errstate(invalid="ignore"):
