@@ -66,7 +66,11 @@ from nnlite.training.checkpoint import Checkpoint
 from nnlite.training.evaluate import evaluate
 from nnlite.training.fit import fit
 from nnlite.training.history import History
-from nnlite.training.metrics import accuracy, binary_accuracy
+from nnlite.training.metrics.classification import confusion_matrix, f1, precision, recall
+from nnlite.training.metrics.mean import accuracy, binary_accuracy
+from nnlite.training.metrics.over_all_rows import over_all_rows
+from nnlite.training.metrics.ranking import roc_auc
+from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
 
 __all__ = [
@@ -141,15 +145,22 @@ __all__ = [
     "check_gradients",
     "clip_grad_norm",
     "clip_grad_value",
+    "confusion_matrix",
     "evaluate",
+    "f1",
     "fit",
     "initializers",
     "input_gradient",
     "jacobian",
     "load",
+    "over_all_rows",
+    "precision",
     "predict",
     "profile",
+    "r2",
+    "recall",
     "register",
+    "roc_auc",
     "save",
     "set_blas",
     "summary",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
+from nnlite.training.evaluate import Means
 
 X = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
 Y = (X[:, :1] > 0).astype(np.float32)
@@ -100,3 +101,136 @@ def test_a_bad_argument_is_named(wrong, kind, message):
     given = {"X": X, "Y": Y, "loss": nn.MSELoss(), **wrong}
     with pytest.raises(kind, match=message):
         nn.evaluate(nn.Linear(3, 1), given.pop("X"), given.pop("Y"), **given)
+
+
+# ---------------------------------------------------------------------------------------------------- over all rows
+
+RNG = np.random.default_rng(1)
+CLASSES = np.arange(10) % 3
+SCORES = RNG.normal(size=(10, 3)) + np.eye(3)[CLASSES]
+MACRO = {
+    "precision": partial(nn.precision, average="macro"),
+    "recall": partial(nn.recall, average="weighted"),
+    "f1": partial(nn.f1, average="macro"),
+    "roc_auc": partial(nn.roc_auc, softmax=True),
+}
+
+
+class Calls:
+    """A metric over all rows that notes what it is given."""
+
+    over_all_rows = True
+
+    def __init__(self):
+        self.given = []
+
+    def __call__(self, Y_pred, Y):
+        self.given.append((Y_pred, Y))
+        return len(self.given)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 9, 10, 1000])
+def test_metrics_over_all_rows_are_those_of_all_rows_in_batches_of_any_size(batch_size):
+    result = nn.evaluate(
+        nn.Identity(), SCORES, CLASSES, loss=nn.CrossEntropyLoss(), metrics=[*MACRO.values()], batch_size=batch_size
+    )
+    assert result == {
+        "loss": pytest.approx(nn.CrossEntropyLoss().forward(SCORES, CLASSES), rel=1e-14),
+        **{name: metric(SCORES, CLASSES) for name, metric in MACRO.items()},
+    }
+    Y_pred = SCORES + 1
+    result = nn.evaluate(nn.Identity(), Y_pred, SCORES, loss=nn.MSELoss(), metrics=[nn.r2], batch_size=batch_size)
+    assert result["r2"] == nn.r2(Y_pred, SCORES)
+
+
+def test_they_are_called_once_on_the_rows_in_their_order():
+    metric = Calls()
+    nn.evaluate(nn.Linear(3, 1, rng=0), X, Y, loss=nn.MSELoss(), metrics=[metric], batch_size=4)
+    [(Y_pred, targets)] = metric.given
+    np.testing.assert_allclose(Y_pred, nn.Linear(3, 1, rng=0).forward(X), rtol=1e-6)
+    np.testing.assert_array_equal(targets, Y)
+
+
+def test_they_stand_among_the_others_in_the_order_of_the_metrics():
+    metrics = [nn.r2, row_count, Calls()]
+    result = nn.evaluate(nn.Identity(), X, X, loss=nn.MSELoss(), metrics=metrics, batch_size=4)
+    assert result == {"loss": 0.0, "r2": 1.0, "row_count": 3.6, "Calls": 1.0}
+    assert list(result) == ["loss", "r2", "row_count", "Calls"]
+    assert type(result["Calls"]) is float
+
+
+@pytest.mark.parametrize("form", [tuple, lambda pair: dict(zip("ab", pair, strict=True))])
+def test_of_several_outputs_they_get_all_rows_of_each_in_the_form_of_the_outputs(form):
+    class Two(nn.Layer):
+        def forward(self, X):
+            return form((X, -X))
+
+        def backward(self, dY):
+            raise NotImplementedError
+
+    metric = Calls()
+    losses = form((nn.MSELoss(), nn.MSELoss()))
+    result = nn.evaluate(Two(), X, form((X, Y[:, [0, 0, 0]])), loss=losses, metrics=[metric], batch_size=4)
+    assert [*result][-1] == "Calls"
+    [(Y_pred, targets)] = metric.given
+    for given, expected in ((Y_pred, form((X, -X))), (targets, form((X, Y[:, [0, 0, 0]])))):
+        assert type(given) is type(expected)
+        for key in given if isinstance(given, dict) else range(2):
+            np.testing.assert_array_equal(given[key], expected[key])
+
+
+def test_batches_of_several_outputs_are_put_together_by_their_names():
+    metric = Calls()
+    means = Means(nn.MSELoss(), {"calls": metric})
+    means.add(1, 0.0, {"a": np.array([1]), "b": np.array([2])}, np.array([0]))
+    means.add(1, 0.0, {"b": np.array([20]), "a": np.array([10])}, np.array([0]))
+    means.values()
+    assert {key: value.tolist() for key, value in metric.given[0][0].items()} == {"a": [1, 10], "b": [2, 20]}
+
+
+def test_a_model_that_fills_the_same_array_again_does_not_spoil_them():
+    class Reusing(nn.Layer):
+        kept = np.empty((2, 3), np.float32)
+
+        def forward(self, X):
+            self.kept[:] = X
+            return self.kept
+
+        def backward(self, dY):
+            return dY
+
+    assert nn.evaluate(Reusing(), X, X, loss=nn.MSELoss(), metrics=[nn.r2], batch_size=2) == {"loss": 0.0, "r2": 1.0}
+
+
+def test_so_far_leaves_them_out_and_does_not_call_them():
+    metric = Calls()
+    means = Means(nn.MSELoss(), {"calls": metric, "row_count": row_count})
+    for count in (3, 1):
+        means.add(count, 2.0, np.zeros(count), np.zeros(count))
+        assert set(means.so_far()) == {"loss", "row_count"}
+    assert means.so_far() == {"loss": 2.0, "row_count": (9 + 1) / 4}
+    assert metric.given == []
+    assert means.values() == {"loss": 2.0, "calls": 1.0, "row_count": 2.5}
+
+
+def test_rows_are_kept_only_where_a_metric_asks_for_them():
+    means = Means(nn.MSELoss(), {"row_count": row_count})
+    means.add(1, 0.0, np.zeros(1), np.zeros(1))
+    assert means.kept == []
+
+
+@pytest.mark.parametrize("value", [None, "1", np.ones(1)])
+def test_over_all_rows_too_a_metric_returns_a_number(value):
+    @nn.over_all_rows
+    def odd(Y_pred, Y):
+        return value
+
+    with pytest.raises(TypeError, match="metrics: expected odd to return a number, got"):
+        nn.evaluate(nn.Identity(), X, X, loss=nn.MSELoss(), metrics=[odd])
+
+
+def test_a_confusion_matrix_is_no_series():
+    with pytest.raises(TypeError, match="metrics: expected confusion_matrix to return a number, got array"):
+        nn.evaluate(
+            nn.Identity(), SCORES, CLASSES, loss=nn.CrossEntropyLoss(), metrics=[nn.confusion_matrix], batch_size=4
+        )

@@ -691,3 +691,44 @@ def test_an_overflow_in_the_very_last_step_is_a_divergence():
     model = nn.Sequential(nn.Linear(1, 1, rng=0))
     with pytest.raises(nn.DivergenceError, match=r"W of .* is not finite"):
         trained(model, np.full((4, 1), 1e18), np.zeros((4, 1)), loss=nn.MSELoss(), lr=1e3)
+
+
+# ---------------------------------------------------------------------------------------------------- over all rows
+
+
+@nn.over_all_rows
+def spread_of_rows(Y_pred, Y):
+    """What no mean over batches gives."""
+    return float(Y_pred.max() - Y_pred.min()) + 100 * len(Y)
+
+
+@pytest.mark.parametrize("batch_size", [3, 4, 7, 10])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_metric_over_all_rows_does_not_depend_on_the_batches(batch_size, shuffle):
+    X, Y = data(10)
+    model = network()
+    P = model.forward(X).astype(np.float64)
+    metrics = [nn.f1, nn.roc_auc, nn.r2, spread_of_rows, nn.binary_accuracy]
+    history = trained(
+        model, X, Y, lr=0.0, epochs=2, batch_size=batch_size, shuffle=shuffle, metrics=metrics,
+        validation_data=(X[::-1], Y[::-1]),
+    )  # fmt: skip
+    names = [metric.__name__ for metric in metrics]
+    assert list(history) == ["loss", *names, "val_loss", *(f"val_{name}" for name in names)]
+    for metric in metrics:
+        expected = [pytest.approx(metric(P, Y), rel=1e-6)] * 2
+        assert history[metric.__name__] == expected
+        assert history[f"val_{metric.__name__}"] == expected
+
+
+def test_a_metric_over_all_rows_sees_the_predictions_from_before_each_step():
+    seen = []
+
+    @nn.over_all_rows
+    def note(Y_pred, Y):
+        seen.append((Y_pred.tolist(), Y.tolist()))
+        return 0.0
+
+    # W = 1, b = 0 on the row (1, 0); after one step with lr = 1/4 W = 1/2, b = -1/2, so that 2 becomes 1/2.
+    trained(line(), [[1.0], [2.0]], [[0.0], [3.0]], lr=0.25, batch_size=1, shuffle=False, metrics=[note])
+    assert seen == [([[1.0], [0.5]], [[0.0], [3.0]])]

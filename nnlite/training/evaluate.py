@@ -7,10 +7,11 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from nnlite.arrays import listed, spread
+from nnlite.arrays import each_of, listed, spread
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, not_empty
 from nnlite.training.losses import Losses, by_key
+from nnlite.training.metrics.over_all_rows import sees_all_rows
 from nnlite.training.predict import at_least
 
 Metric = Callable[[Any, Any], float]
@@ -20,7 +21,9 @@ class Means:
     """The loss and the metrics over the batches seen so far.
 
     A batch weighs as much as it has rows; in the loss, as much as the loss itself divided by (with class weights, say,
-    the sum of its rows' weights). So each is what all rows in one batch would give.
+    the sum of its rows' weights). So each is what all rows in one batch would give. For the metrics marked with
+    :func:`nnlite.over_all_rows` the predictions and targets of all batches are kept, in copies, since a model or a
+    stream of batches may fill the same array again.
 
     >>> import nnlite as nn
     >>> means = Means(nn.MSELoss(), {})
@@ -40,7 +43,9 @@ class Means:
                 raise ValueError(f"metrics: there are two series called 'loss_{key}'; give the function another name")
         self.loss_totals = dict.fromkeys(self.parts, 0.0)
         self.loss_weights = dict.fromkeys(self.parts, 0.0)
-        self.totals = [0.0] * len(metrics)
+        self.totals = {name: 0.0 for name, metric in metrics.items() if not sees_all_rows(metric)}
+        self.over_all_rows = [name for name in metrics if name not in self.totals]
+        self.kept: list[tuple[Any, Any]] = []  # Y_pred and Y of each batch, if anybody asks for all rows
 
     def add(self, count: int, J: float, Y_pred: Any, Y: Any) -> None:
         """Take in one batch of ``count`` rows."""
@@ -51,32 +56,59 @@ class Means:
             weight = 1 if _is_sum(loss) else getattr(loss, "count", None) or count
             self.loss_totals[key] += part * weight
             self.loss_weights[key] += weight
-        for index, (name, metric) in enumerate(self.metrics.items()):
-            value = metric(Y_pred, Y)
-            if np.ndim(value) or not isinstance(value, SupportsFloat):
-                raise TypeError(f"metrics: expected {name} to return a number, got {value!r}")
-            self.totals[index] += float(value) * count
+        for name in self.totals:
+            self.totals[name] += self._value(name, Y_pred, Y) * count
+        if self.over_all_rows:
+            self.kept.append((each_of(np.array, Y_pred), each_of(np.array, Y)))
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums so far."""
-        sums = {name: getattr(self, name) for name in ("rows", "batches", "totals")}
-        return sums | {"loss_totals": list(self.loss_totals.values()), "loss_weights": list(self.loss_weights.values())}
+        """What has been taken in so far."""
+        names = "rows", "batches", "loss_totals", "loss_weights", "totals", "kept"
+        state = {name: getattr(self, name) for name in names}
+        return state | {name: list(state[name].values()) for name in ("loss_totals", "loss_weights", "totals")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what :meth:`state_dict` gave."""
-        self.rows, self.batches, self.totals = state["rows"], state["batches"], list(state["totals"])
+        self.rows, self.batches, self.kept = state["rows"], state["batches"], list(state["kept"])
         self.loss_totals = dict(zip(self.parts, state["loss_totals"], strict=True))
         self.loss_weights = dict(zip(self.parts, state["loss_weights"], strict=True))
+        self.totals = dict(zip(self.totals, state["totals"], strict=True))
 
-    def values(self) -> dict[str, float]:
-        """Name and mean of each; the loss is a sum where the loss itself is one."""
+    def so_far(self) -> dict[str, float]:
+        """Name and mean of each, without the metrics over all rows; the loss is a sum where the loss itself is one."""
         losses = {
             f"loss_{key}": self.loss_totals[key] / (1 if _is_sum(loss) else self.loss_weights[key])
             for key, loss in self.parts.items()
         }
-        means = (total / self.rows for total in self.totals)
         each = losses if len(losses) > 1 else {}
-        return {"loss": sum(losses.values()), **each, **dict(zip(self.metrics, means, strict=True))}
+        means = {name: total / self.rows for name, total in self.totals.items()}
+        return {"loss": sum(losses.values()), **each, **means}
+
+    def values(self) -> dict[str, float]:
+        """As :meth:`so_far`, with the metrics over all rows, which are computed each time this is called."""
+        values = self.so_far()
+        if not self.over_all_rows:
+            return values
+        Y_pred, Y = (_joined(batches) for batches in zip(*self.kept, strict=True))
+        values |= {name: self._value(name, Y_pred, Y) for name in self.over_all_rows}
+        losses = [name for name in values if name not in self.metrics]
+        return {name: values[name] for name in [*losses, *self.metrics]}
+
+    def _value(self, name: str, Y_pred: Any, Y: Any) -> float:
+        value = self.metrics[name](Y_pred, Y)
+        if np.ndim(value) or not isinstance(value, SupportsFloat):
+            raise TypeError(f"metrics: expected {name} to return a number, got {value!r}")
+        return float(value)
+
+
+def _joined(batches: Sequence[Any]) -> Any:
+    """The batches one after the other, of several outputs each."""
+    first = batches[0]
+    if isinstance(first, dict):
+        return {key: _joined([batch[key] for batch in batches]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(_joined(each) for each in zip(*batches, strict=True))
+    return np.concatenate(batches)
 
 
 def _is_sum(loss: Layer) -> bool:
@@ -94,7 +126,7 @@ def evaluate(
 ) -> dict[str, float]:
     """The loss and the metrics on the rows X, Y, in evaluation mode: ``{"loss": ..., "accuracy": ...}``.
 
-    Each is the mean over all rows, however they fall into batches; the loss is NaN where a prediction is. Nothing is
+    Each is the value on all rows, however they fall into batches; the loss is NaN where a prediction is. Nothing is
     written on the model or the loss.
 
     Args:
@@ -102,7 +134,9 @@ def evaluate(
         X: the rows, and
         Y: their targets; see :func:`nnlite.fit`.
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
-        metrics: functions ``(Y_pred, Y) -> float``; their names become the keys.
+        metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. Those marked with
+            :func:`nnlite.over_all_rows`, such as :func:`nnlite.f1`, are called once, on the predictions of all rows,
+            which are kept in memory for them.
         batch_size: how many rows to take at a time.
 
     Raises:

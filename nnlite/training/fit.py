@@ -157,7 +157,7 @@ def fit(
                 state.means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
                 spread(model.backward, loss.backward())
                 update(weight_of(loss, count))
-                shown.batch(state.means.values)
+                shown.batch(state.means.so_far)
                 state.batch += 1
                 state.interrupted = bool(interrupted)
                 events.call("on_batch_end")

@@ -1,4 +1,4 @@
-"""Metrics: plain functions ``(Y_pred, Y) -> float`` of one batch, which ``fit`` averages by rows."""
+"""Metrics whose mean over batches is right: shares of samples."""
 
 from typing import Any
 

@@ -1,0 +1,198 @@
+"""Confusion matrix, precision, recall and F1: counts of predicted against true classes."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, as_array
+from nnlite.errors import ShapeError
+from nnlite.training.metrics.over_all_rows import over_all_rows
+
+AVERAGES = ("binary", "macro", "micro", "weighted")
+
+
+def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float = 0.5) -> Array:
+    """How often each class was taken for each: entry ``[i, j]`` counts the samples of class i predicted as class j.
+
+    A matrix is no series, so this is not for ``fit``: ``confusion_matrix(predict(model, X), Y)``.
+
+    Args:
+        Y_pred: scores or probabilities (N, C), or with more axes (N, C, d1, ...), of which the largest is predicted;
+            or probabilities of class 1 of shape (N,) or (N, 1), for two classes.
+        Y: class indices (N,) or (N, d1, ...), or one-hot of the shape of Y_pred; for two classes 0 or 1 of the shape
+            of Y_pred.
+        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+
+    Returns:
+        A matrix (C, C) of whole numbers, with rows and columns of zeros for classes that do not occur.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ValueError: no sample; a value of Y that is no class; NaN in Y_pred, which is no class either.
+
+    >>> confusion_matrix(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [1]]))
+    array([[0, 0],
+           [1, 2]])
+    """
+    predicted, true, classes = _classes(Y_pred, Y, threshold, "confusion_matrix")
+    if (predicted < 0).any():
+        raise ValueError("confusion_matrix: Y_pred holds NaN, which stands for no class")
+    counts: Array = np.bincount(true * classes + predicted, minlength=classes**2)
+    return counts.reshape(classes, classes)
+
+
+@over_all_rows
+def precision(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) -> float:
+    """The share of the samples predicted as a class that are of that class: ``TP / (TP + FP)``.
+
+    It is 0 where nothing is predicted. A sample whose prediction is NaN is predicted as no class.
+
+    Args:
+        Y_pred: scores or probabilities; see :func:`nnlite.confusion_matrix`.
+        Y: the classes, likewise.
+        average: "binary", the value of class 1 of two; "macro", the mean over the classes that occur in Y or among the
+            predictions; "weighted", their mean by their number in Y; "micro", that of the sums over all classes.
+        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ValueError: no sample; a value of Y that is no class; another average, or "binary" of more than two classes.
+
+    >>> precision(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [0]]))
+    0.5
+    """
+    right, predicted, true = _counts(Y_pred, Y, average, threshold, "precision")
+    return _averaged(average, right, predicted, predicted, true)
+
+
+@over_all_rows
+def recall(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) -> float:
+    """The share of the samples of a class that are predicted as that class: ``TP / (TP + FN)``.
+
+    It is 0 for a class that does not occur. A sample whose prediction is NaN is predicted as no class.
+
+    Args:
+        Y_pred: scores or probabilities; see :func:`nnlite.confusion_matrix`.
+        Y: the classes, likewise.
+        average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`.
+        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+
+    Raises:
+        ShapeError, ValueError: as :func:`nnlite.precision`.
+
+    >>> recall(np.array([[0.9], [0.2], [0.3], [0.7]]), np.array([[1], [1], [1], [1]]))
+    0.5
+    """
+    right, predicted, true = _counts(Y_pred, Y, average, threshold, "recall")
+    return _averaged(average, right, true, predicted, true)
+
+
+@over_all_rows
+def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) -> float:
+    """The harmonic mean of precision and recall: ``2 TP / (2 TP + FP + FN)``.
+
+    It is 0 where a class neither occurs nor is predicted. A sample whose prediction is NaN is predicted as no class.
+
+    Args:
+        Y_pred: scores or probabilities; see :func:`nnlite.confusion_matrix`.
+        Y: the classes, likewise.
+        average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`. In ``fit`` and ``evaluate``
+            it is set with ``functools.partial(f1, average="macro")``.
+        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+
+    Raises:
+        ShapeError, ValueError: as :func:`nnlite.precision`.
+
+    >>> f1(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [0]]))
+    0.5
+    """
+    right, predicted, true = _counts(Y_pred, Y, average, threshold, "f1")
+    return _averaged(average, 2 * right, predicted + true, predicted, true)
+
+
+def in_one_column(Y_pred: Array) -> bool:
+    """Whether Y_pred holds one number a sample, for class 1 of two, and not one for each class.
+
+    >>> in_one_column(np.zeros((5, 1))), in_one_column(np.zeros((5, 3)))
+    (True, False)
+    """
+    return Y_pred.ndim < 2 or Y_pred.shape[1] < 2
+
+
+def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
+    """The class index of each sample, flat.
+
+    Raises:
+        ShapeError: Y's shape does not fit Y_pred's.
+        ValueError: no sample, or a value that is no class.
+
+    >>> true_classes(np.zeros((2, 3)), np.array([[0, 0, 1], [1, 0, 0]]), "accuracy")
+    array([2, 0])
+    """
+    if not Y_pred.size:
+        raise ValueError(f"{name}: empty batch: there is nothing to count")
+    if in_one_column(Y_pred):
+        if Y.shape != Y_pred.shape:
+            raise ShapeError(f"{name}: expected targets of shape {Y_pred.shape}, got {Y.shape}")
+        if not ((Y >= 0) & (Y <= 1)).all():
+            raise ValueError(
+                f"{name}: expected targets 0 or 1 for one prediction a sample, got values outside of that; "
+                "for more classes give scores of shape (N, C)"
+            )
+        return (Y.reshape(-1) > 0.5).astype(np.intp)
+    shape = Y_pred.shape[:1] + Y_pred.shape[2:]
+    if Y.shape == Y_pred.shape:
+        with np.errstate(invalid="ignore"):
+            off = np.abs(Y.sum(axis=1, dtype=np.float64) - 1)
+        if not (off < 1e-3).all():
+            raise ValueError(
+                f"{name}: expected targets that sum to 1 over the classes; where a sample has several labels, "
+                "take one column at a time"
+            )
+        Y = Y.argmax(axis=1)
+        return Y.reshape(-1)
+    if Y.shape != shape:
+        raise ShapeError(f"{name}: expected class indices of shape {shape}, got {Y.shape}")
+    classes = Y_pred.shape[1]
+    numbers = Y.reshape(-1)
+    if not ((numbers >= 0) & (numbers < classes) & (numbers == np.floor(numbers))).all():
+        raise ValueError(f"{name}: expected class indices from 0 to {classes - 1}, got other values")
+    return numbers.astype(np.intp)
+
+
+def _classes(Y_pred: Any, Y: Any, threshold: float, name: str) -> tuple[Array, Array, int]:
+    """The predicted class of each sample, -1 for NaN; the true one; and how many classes there are."""
+    Y_pred = as_array(Y_pred, "Y_pred")
+    true = true_classes(Y_pred, as_array(Y, "Y"), name)
+    if in_one_column(Y_pred):
+        predicted = (Y_pred > threshold).astype(np.intp)
+        predicted[np.isnan(Y_pred)] = -1
+        return predicted.reshape(-1), true, 2
+    predicted = Y_pred.argmax(axis=1)
+    predicted[np.isnan(Y_pred).any(axis=1)] = -1
+    return predicted.reshape(-1), true, Y_pred.shape[1]
+
+
+def _counts(Y_pred: Any, Y: Any, average: str, threshold: float, name: str) -> tuple[Array, Array, Array]:
+    """For each class how many samples are rightly predicted as it, predicted as it, and of it."""
+    if average not in AVERAGES:
+        raise ValueError(f"{name}: average: expected one of {', '.join(map(repr, AVERAGES))}, got {average!r}")
+    predicted, true, classes = _classes(Y_pred, Y, threshold, name)
+    if average == "binary" and classes > 2:
+        raise ValueError(f"{name}: average='binary' is for two classes, got {classes}; choose 'macro', for example")
+    each = true[predicted == true], predicted[predicted >= 0], true
+    right, predicted, true = (np.bincount(numbers, minlength=classes) for numbers in each)
+    return right, predicted, true
+
+
+def _averaged(average: str, part: Array, whole: Array, predicted: Array, true: Array) -> float:
+    """The average of ``part / whole``, where 0 / 0 is 0."""
+    if average == "binary":
+        part, whole = part[1:], whole[1:]
+    if average == "micro":
+        part, whole = part.sum(keepdims=True), whole.sum(keepdims=True)
+    shares = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+    if len(shares) == 1:
+        return float(shares[0])
+    weights = true if average == "weighted" else predicted + true > 0
+    return float(np.average(shares, weights=weights))

@@ -1,0 +1,42 @@
+"""r2: how much of the targets' variance the predictions explain."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import as_array
+from nnlite.errors import ShapeError
+from nnlite.training.metrics.over_all_rows import over_all_rows
+
+
+@over_all_rows
+def r2(Y_pred: Any, Y: Any) -> float:
+    """The share of the targets' variance that is explained: ``1 - sum((Y - Y_pred)^2) / sum((Y - mean(Y))^2)``.
+
+    Of several outputs the mean of theirs. An output whose targets are all the same counts 1 if it is predicted
+    exactly, else 0. NaN where a prediction or a target is NaN.
+
+    Args:
+        Y_pred: predictions (N,) or (N, outputs) or with more axes; the first one is that of the samples.
+        Y: targets of the same shape.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ValueError: fewer than two samples, which have no variance, or no output.
+
+    >>> r2(np.array([[2.5], [0.0], [2.0], [8.0]]), np.array([[3.0], [-0.5], [2.0], [7.0]]))
+    0.9486...
+    """
+    Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
+    if Y_pred.shape != Y.shape or not Y.ndim:
+        raise ShapeError(f"r2: expected targets of the shape of the predictions, {Y_pred.shape}, got {Y.shape}")
+    if len(Y) < 2 or not Y.size:
+        raise ValueError(f"r2: expected two or more samples with one or more outputs, got shape {Y.shape}")
+    Y_pred, Y = (each.reshape(len(Y), -1).astype(np.float64) for each in (Y_pred, Y))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        errors = np.square(Y - Y_pred).sum(axis=0)
+        Y = Y - Y[0]  # then a column of equal targets is exactly 0
+        spread = np.square(Y - Y.mean(axis=0)).sum(axis=0)
+        constant = spread == 0
+        unexplained = np.where(constant & (errors > 0), 1.0, errors) / np.where(constant, 1.0, spread)
+        return float(np.mean(1 - unexplained))
