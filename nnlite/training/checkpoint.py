@@ -158,6 +158,9 @@ def read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: expected the checkpoint of a training; nnlite.load reads a model")
     with reading(path):
         content: dict[str, Any] = unpack(manifest["training"], arrays)
+        numbers = isinstance(content, dict) and [content.get("epoch"), content.get("batch")]
+        if not numbers or {*map(type, numbers)} != {int} or not isinstance(content.get("history"), dict):
+            raise CheckpointError("it does not hold the state of a training")
         if manifest["model"] is not None:
             content["model"] = {name: arrays[name] for name in manifest["model"]["parameters"]}
     return content

@@ -67,5 +67,5 @@ def _of_class(number: int, scores: Array, true: Array) -> float:
     above = np.bincount(place[is_it], minlength=len(values))
     beside = np.bincount(place[~is_it], minlength=len(values))
     below = np.cumsum(beside) - beside
-    pairs_twice = int(above @ (2 * below + beside))  # whole numbers, so that ties are counted without rounding
+    pairs_twice = int(np.sum(above * (2 * below + beside)))  # whole numbers, so that ties are counted without rounding
     return pairs_twice / (2 * positives * negatives)
