@@ -214,9 +214,23 @@ def test_a_gradient_of_several_blocks(norm_type, dtype):
     np.testing.assert_allclose(layer.dPhi[[0, BLOCK, -1]], [0.5, (1 + BLOCK % 3) / 2, -1.5], rtol=1e-6)
 
 
-def test_millions_of_float32_elements_lose_no_digits():
-    layer = layer_of(np.full(2**21, 0.1), np.float32)
-    assert nn.clip_grad_norm(layer, math.inf) == pytest.approx(float(np.float32(0.1)) * 2**10.5, rel=1e-13)
+@both_precisions
+@pytest.mark.parametrize("norm_type", [1, 2, 3, math.inf])
+@pytest.mark.parametrize("place", [0, BLOCK, -1])
+def test_a_nan_in_any_block_is_the_norm(place, norm_type, dtype):
+    given = np.ones(2 * BLOCK + 9)
+    given[place] = math.nan
+    layer = layer_of(given, dtype)
+    with np.errstate(all="raise"):
+        assert math.isnan(nn.clip_grad_norm(layer, 1.0, norm_type))
+    assert np.isnan(layer.dPhi).all()
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 2**22])
+def test_many_float32_elements_lose_no_digits(size):
+    """One float32 sum of 2^22 squares would be wrong by 5e-4."""
+    layer = layer_of(np.full(size, 0.1), np.float32)
+    assert nn.clip_grad_norm(layer, math.inf) == pytest.approx(float(np.float32(0.1)) * size**0.5, rel=2e-7)
 
 
 # ------------------------------------------------------------------------------------------ what they refuse

@@ -208,6 +208,32 @@ def test_what_a_layer_makes_itself_is_made_again(own_classes):
     assert loaded[0].second.training
 
 
+def test_a_layer_of_layers_that_has_no_phi_yet(own_classes):
+    @nn.register
+    class Twice(nn.Layer):
+        def __init__(self, part, **more):
+            self.part, self.more = part, more
+
+    loaded = there_and_back(Twice(linear(2, 2), a=1))
+    assert loaded.dtype == loaded.part.W.dtype == np.float64
+    assert loaded.more == {"a": 1}
+    assert np.shares_memory(loaded.Phi, loaded.part.W)
+
+
+def test_a_layer_that_is_given_what_is_tied_to_its_own_part(own_classes):
+    @nn.register
+    class Auto(nn.Layer):
+        def __init__(self, decoder=None):
+            self.encoder = nn.Linear(2, 2)
+            self.decoder = nn.tied(self.encoder) if decoder is None else decoder
+
+    with pytest.raises(ValueError, match=r"Auto\(2 layers\): a layer in it is tied to what it makes itself"):
+        describe(Auto(), {})
+    nn.register(Auto, arguments=lambda layer: {})
+    loaded = there_and_back(Auto())
+    assert loaded.decoder.original is loaded.encoder
+
+
 def test_arguments_that_are_told(own_classes):
     class Power(nn.Layer):
         def __init__(self, exponent, **more):
@@ -258,6 +284,7 @@ def test_a_subclass_is_not_registered_by_its_base():
         (lambda self, n=int: setattr(self, "n", np.dtype(n)), "its n is, or holds, a Int"),
         (lambda self, n=0: setattr(self, "n", np.array(["a"])), "its n is, or holds, a ndarray"),
         (lambda self, **options: None, "it has no attribute 'options'"),
+        (lambda self, *rest: None, "it has no attribute 'rest'"),
     ],
 )
 def test_arguments_that_cannot_be_saved(own_classes, init, message):
@@ -316,13 +343,46 @@ def test_every_mismatch_is_listed():
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "<f8"}, "the model is said to be float64, but its parameters are float32"),
+        ({"dtype": "<i4"}, "damaged: dtype: expected a floating type"),
+        ({"dtype": "|O"}, r"it has a dtype '\|O', which means nothing"),
+        ({"training": [True, 1, False]}, r"the mode of Linear\(2 -> 1\) is 1, and not training or not"),
+        ({"training": [True]}, "damaged"),
+        ({"training": None}, "damaged"),
+        ({"layers": []}, "damaged"),
+        ({"more": 1}, "damaged"),
+    ],
+)
+def test_what_does_not_fit_the_model(change, message):
+    description, arrays = described(nn.Sequential(nn.Linear(2, 1), nn.Tanh()))
+    with pytest.raises(nn.CheckpointError, match=message):
+        rebuild(description | change, arrays)
+
+
+def test_a_dtype_that_no_layer_can_have():
+    for dtype in "<i4", "<f2", "|b1":
+        description, arrays = described(nn.Tanh())
+        with pytest.raises(nn.CheckpointError, match="expected a floating type"):
+            rebuild(description | {"dtype": dtype}, arrays)
+
+
+def test_layers_that_are_not_in_the_model():
+    description, arrays = described(nn.Sequential(nn.Tanh()))
+    description["layers"].insert(0, {"class": "ReLU", "arguments": {}})
+    description["layers"][2]["arguments"]["layers"] = [{"layer": 1}]
+    with pytest.raises(nn.CheckpointError, match="it has layers that are not in the model"):
+        rebuild(description, arrays)
+
+
 def test_layers_that_nest_too_deeply():
     model = nn.Tanh()
     for _ in range(99):
         model = nn.Sequential(model)
     assert repr(there_and_back(model)) == repr(model)
-    for _ in range(3):
-        model = nn.Sequential(model)
+    model = nn.Sequential(model)
     with pytest.raises(ValueError, match="nest more than 100 deep"):
         describe(model, {})
 

@@ -13,6 +13,9 @@ import nnlite as nn
 mpl.use("Agg")
 
 
+LOSS_AND_ACCURACY = ("loss", "accuracy", "val_loss", "val_accuracy")
+
+
 def history(epochs, *names):
     """Series whose value in epoch e is e for the first name, 10 e for the second, and so on."""
     return nn.History({name: [(e + 1) * 10.0**i for e in range(epochs)] for i, name in enumerate(names)})
@@ -111,19 +114,64 @@ def test_repr_shows_the_first_3_and_the_last_6_of_more(epochs):
     assert [line.split() for line in lines[1:4] + lines[5:]] == [[str(e), f"{e:.4g}"] for e in shown]
 
 
+# ---------------------------------------------------------------------------------------------------- best
+
+
+def test_the_best_epoch_has_the_lowest_validation_loss_or_else_the_lowest_loss():
+    assert nn.History({"loss": [3.0, 2.0, 1.0], "val_loss": [0.5, 0.25, 0.75]}).best() == (2, 0.25)
+    assert nn.History({"loss": [3.0, 1.0, 2.0], "val_f1": [0.1, 0.2, 0.3]}).best() == (2, 1.0)
+
+
+def test_the_best_epoch_of_any_series_lowest_or_highest():
+    recorded = nn.History({"loss": [3.0, 2.0, 1.0], "f1": [0.25, 0.75, 0.5]})
+    assert recorded.best("f1", mode="max") == (2, 0.75)
+    assert recorded.best("f1") == (1, 0.25)
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_the_best_of_equal_epochs_is_the_first_and_never_one_that_is_not_finite(mode):
+    values = [math.nan, math.inf, -math.inf, 0.5, 0.5, math.nan]
+    assert nn.History({"loss": values}).best(mode=mode) == (4, 0.5)
+
+
+def test_where_no_epoch_is_the_best_that_is_an_error():
+    with pytest.raises(ValueError, match="no epoch with a finite val_loss"):
+        nn.History({"loss": [0.5], "val_loss": [math.nan]}).best()
+    with pytest.raises(KeyError, match=r"'loss'; the series are \['f1'\]"):
+        nn.History({"f1": [0.5]}).best()
+    with pytest.raises(KeyError, match=r"'loss'; the series are \[\]"):
+        nn.History().best()
+    with pytest.raises(ValueError, match="mode: expected 'min' or 'max', got 'auto'"):
+        nn.History({"f1": [0.5]}).best("f1", mode="auto")
+
+
 # ---------------------------------------------------------------------------------------------------- plot
 
 
 def drawn(figure):
-    """(label of y, [(label, values) of each line], whether there is a legend) of each axes."""
+    """(label of y, [(label, values) of each line], what the legend says) of each axes."""
     return [
         (
             axes.get_ylabel(),
-            [(line.get_label(), list(line.get_ydata())) for line in axes.lines],
-            axes.get_legend() is not None,
+            [(line.get_label(), list(line.get_ydata())) for line in axes.lines if not is_mark(line)],
+            [text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else [],
         )
         for axes in figure.axes
     ]
+
+
+def is_mark(line):
+    """Whether it is the line at the best epoch or the ring on it."""
+    return line.get_label().startswith("_") or "epoch " in line.get_label()
+
+
+def marks(figure):
+    """(epoch of the line, [(epoch, value) of the ring]) of each axes."""
+    result = []
+    for axes in figure.axes:
+        line, ring = [line for line in axes.lines if is_mark(line)] or (None, None)
+        result.append(ring and (line.get_xdata()[0], *ring.get_xydata().tolist()[0]))
+    return result
 
 
 @pytest.fixture(autouse=True)
@@ -136,15 +184,16 @@ def _close_figures():
 
 def test_plot_of_one_series_is_one_line():
     figure = history(3, "loss").plot()
-    assert drawn(figure) == [("loss", [("training", [1.0, 2.0, 3.0])], False)]
+    assert drawn(figure) == [("loss", [("training", [1.0, 2.0, 3.0])], ["training", "best, epoch 1: 1"])]
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2, 3]
     assert figure.axes[0].get_xlabel() == "epoch"
 
 
 def test_plot_draws_training_beside_validation_on_axes_of_each_quantity():
-    assert drawn(history(2, "loss", "accuracy", "val_loss", "val_accuracy").plot()) == [
-        ("loss", [("training", [1.0, 2.0]), ("validation", [100.0, 200.0])], True),
-        ("accuracy", [("training", [10.0, 20.0]), ("validation", [1000.0, 2000.0])], True),
+    lines = [(label, series) for label, series, _ in drawn(history(2, *LOSS_AND_ACCURACY).plot())]
+    assert lines == [
+        ("loss", [("training", [1.0, 2.0]), ("validation", [100.0, 200.0])]),
+        ("accuracy", [("training", [10.0, 20.0]), ("validation", [1000.0, 2000.0])]),
     ]
 
 
@@ -154,8 +203,76 @@ def test_plot_draws_a_validation_series_that_stands_alone():
 
 def test_plot_of_one_epoch_shows_points():
     figure = history(1, "loss", "val_loss").plot()
-    assert [line.get_marker() for line in figure.axes[0].lines] == ["o", "o"]
-    assert [line.get_marker() for line in history(2, "loss").plot().axes[0].lines] == [""]
+    assert [line.get_marker() for line in figure.axes[0].lines if not is_mark(line)] == ["o", "o"]
+    assert [line.get_marker() for line in history(2, "loss").plot().axes[0].lines if not is_mark(line)] == [""]
+
+
+def test_plot_marks_the_epoch_of_the_lowest_validation_loss_on_every_axes_and_says_the_values_there():
+    figure = nn.History(
+        {"loss": [3.0, 2.0, 1.0], "f1": [0.1, 0.2, 0.3], "val_loss": [5.0, 4.0, 6.0], "val_f1": [0.4, 0.51239, 0.6]}
+    ).plot()
+    assert marks(figure) == [(2, 2.0, 4.0), (2, 2.0, 0.51239)]
+    assert [legend for _, _, legend in drawn(figure)] == [
+        ["training", "validation", "best, epoch 2: 4"],
+        ["training", "validation", "epoch 2: 0.5124"],
+    ]
+
+
+def test_plot_marks_the_lowest_loss_where_there_is_no_validation():
+    figure = nn.History({"loss": [3.0, 1.0, 2.0], "f1": [0.1, 0.2, 0.3]}).plot()
+    assert marks(figure) == [(2, 2.0, 1.0), (2, 2.0, 0.2)]
+    assert drawn(figure)[1][2] == ["training", "epoch 2: 0.2"]
+
+
+@pytest.mark.parametrize("series", [{"accuracy": [0.5, 0.6]}, {"loss": [math.nan, math.inf]}])
+def test_plot_marks_nothing_where_no_epoch_is_the_best(series):
+    figure = nn.History(series).plot()
+    assert marks(figure) == [None]
+    assert drawn(figure)[0][2] == []
+
+
+@pytest.mark.parametrize("parts", [("0", "1"), ("u", "v")])
+def test_plot_draws_the_losses_of_several_outputs_on_the_axes_of_the_loss(parts):
+    one, two = parts
+    names = ["loss", f"loss_{one}", f"loss_{two}", "f1"]
+    figure = history(2, *names, *(f"val_{name}" for name in names)).plot()
+    loss, f1 = drawn(figure)
+    assert (loss[0], f1[0]) == ("loss", "f1")
+    assert loss[1] == [
+        ("training", [1.0, 2.0]),
+        ("validation", [1e4, 2e4]),
+        (f"{one}, training", [1e1, 2e1]),
+        (f"{one}, validation", [1e5, 2e5]),
+        (f"{two}, training", [1e2, 2e2]),
+        (f"{two}, validation", [1e6, 2e6]),
+    ]
+    assert f1[1] == [("training", [1e3, 2e3]), ("validation", [1e7, 2e7])]
+    assert marks(figure) == [(1, 1.0, 1e4), (1, 1.0, 1e7)]
+    styles = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines if not is_mark(line)]
+    assert len(set(styles)) == 6
+
+
+def test_plot_keeps_a_gap_where_a_value_is_nan_and_shows_a_value_alone_between_two():
+    figure = nn.History({"loss": [0.9, math.nan, 0.8, math.inf, 0.7, 0.6], "f1": [math.nan] * 5 + [0.5]}).plot()
+    figure.canvas.draw()
+    loss, f1 = (axes.lines[0] for axes in figure.axes)
+    assert (loss.get_marker(), loss.get_markevery()) == ("o", [0, 2])
+    assert (f1.get_marker(), f1.get_markevery()) == ("o", [5])
+    assert marks(figure)[0] == (6, 6.0, 0.6)
+    assert [axes.get_xlim() for axes in figure.axes] == [(0.6, 6.4), (0.6, 6.4)]
+
+
+def test_plot_says_nan_where_the_value_at_the_best_epoch_is():
+    figure = nn.History({"loss": [0.5, 0.9], "f1": [math.nan, 0.5]}).plot()
+    assert drawn(figure)[1][2] == ["training", "epoch 1: nan"]
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 3), (7, 3, 3)])
+def test_plot_puts_three_axes_in_a_row(count, rows, columns):
+    figure = history(2, "loss", *"abcdef"[: count - 1]).plot()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", *"abcdef"[: count - 1]]
+    assert figure.axes[0].get_gridspec().get_geometry() == (rows, columns)
+    assert figure.get_size_inches().tolist() == [5 * columns, 3.5 * rows]
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 30])

@@ -10,6 +10,8 @@ from nnlite.blocks import BLOCK
 from nnlite.layer import Layer, check_layer
 from nnlite.optim.checks import number
 
+ROW = 1024  # elements whose squares are added in float32
+
 
 def clip_grad_norm(layer: Layer, max_norm: float, norm_type: float = 2.0) -> float:
     """Scale dPhi so that its norm is at most ``max_norm``; return the norm that it had.
@@ -17,8 +19,8 @@ def clip_grad_norm(layer: Layer, max_norm: float, norm_type: float = 2.0) -> flo
         |dPhi| = (sum |g_i|^p)^(1/p), or max |g_i| where p is inf
         dPhi <- min(1, max_norm / (|dPhi| + 1e-6)) dPhi
 
-    It is the norm of all parameters of the layer together, as in ``torch.nn.utils.clip_grad_norm_``, but summed in
-    float64 and scaled where need be: finite gradients have a finite norm unless it is beyond the range of a float.
+    It is the norm of all parameters of the layer together, as in ``torch.nn.utils.clip_grad_norm_``, but no sum leaves
+    the range of float32: finite gradients have a finite norm, unless that is beyond the range of a Python float.
 
     Args:
         layer: the model, or a part of it.
@@ -88,19 +90,23 @@ def clip_grad_value(layer: Layer, clip_value: float) -> None:
 
 @np.errstate(over="ignore", under="ignore")
 def _norm(g: Array, p: float) -> float:
-    """The p-norm of a vector, in float64: by its squares, or, where they are out of range, by shares of the largest."""
+    """The p-norm of a vector: by its squares, or, where they may be out of range, by shares of the largest element."""
+    if p == 2 and 1e-20 < (total := _sum_of_squares(g)) < math.inf:
+        return math.sqrt(total)
     blocks = [g[start : start + BLOCK] for start in range(0, g.size, BLOCK)]
-    if p == 2:
-        total = sum(float(np.vdot(x, x)) for x in (block.astype(np.float64, copy=False) for block in blocks))
-        if 1e-200 < total < math.inf:
-            return math.sqrt(total)
-    largest = max((float(np.abs(block).max()) for block in blocks), default=0.0)
-    if math.isnan(largest):
-        return largest
-    if p == math.inf or largest in (0, math.inf):
+    largest = float(np.max([np.abs(block).max() for block in blocks], initial=0))
+    if p == math.inf or largest == 0 or not math.isfinite(largest):
         return largest
     total = sum(float(np.sum((np.abs(block.astype(np.float64)) / largest) ** p)) for block in blocks)
     return float(largest * np.float64(total) ** (1 / p))
+
+
+def _sum_of_squares(g: Array) -> float:
+    """Short rows in the vector's own dtype, then their sums in float64: all in float32 would lose half the digits."""
+    rest = g.size % ROW
+    rows, tail = g[: g.size - rest].reshape(-1, ROW), g[g.size - rest :]
+    total = float(np.vdot(tail, tail))
+    return total + float(np.vecdot(rows, rows).sum(dtype=np.float64)) if rows.size else total
 
 
 @np.errstate(invalid="ignore", under="ignore")

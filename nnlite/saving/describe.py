@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import FLOATING, Array
+from nnlite.arrays import FLOATING, Array, floating_dtype
 from nnlite.containers.tied import Tied
 from nnlite.errors import CheckpointError
 from nnlite.layer import Layer, check_layer
@@ -53,7 +53,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     arrays |= parameters
     paths = {id(layer): path for path, layer in model.named_layers()}
     found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
-    _find(model, paths, found, depth=0)
+    _find(model, paths, found)
 
     numbers: dict[int, int | None] = {}  # None while the layer is looked at
     entries: list[dict[str, Any]] = []
@@ -108,10 +108,8 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any], depth: int) -> None:
+def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any]) -> None:
     """Everything that constructors were given: with kind and arguments, each after what it stands in."""
-    if depth > DEPTH:
-        raise ValueError(f"{layer.one_line()}: layers nest more than {DEPTH} deep")
     if id(layer) in found:
         return
     if id(layer) not in paths:
@@ -123,7 +121,7 @@ def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any], depth: int
     found[id(layer)] = layer, kind, arguments
     if layer.original is None:
         for part in _layers_in(list(arguments.values())):
-            _find(part, paths, found, depth + 1)
+            _find(part, paths, found)
 
 
 def _layers_in(value: Any) -> Iterator[Layer]:
@@ -216,8 +214,7 @@ def _rebuilt(arrays: dict[str, Array], layers: Any, parameters: Any, dtype: Any,
         raise CheckpointError("it has layers that are not in the model")
 
     _check_parameters(model, parameters, arrays)
-    model.dtype = dtype_named(dtype).newbyteorder("=")  # type: ignore[union-attr] # of a model without parameters
-    wanted = model.dtype
+    model.dtype = wanted = _floating(dtype)  # of a model without parameters it is the one that all layers get
     flatten(model)
     if model.dtype != wanted:
         raise CheckpointError(f"the model is said to be {wanted}, but its parameters are {model.dtype}")
@@ -263,10 +260,17 @@ def _made(built: list[Layer], arrays: _Once, name: str, arguments: dict[str, Any
             case "part", [int(number), str(path)]:
                 return dict(built[number].named_layers())[path]
             case "dtype", str(code):
-                return dtype_named(code).newbyteorder("=")  # type: ignore[union-attr]
+                return _floating(code)
         raise CheckpointError(f"it has an argument of kind {tag!r}, which means nothing")
 
     return kind.make(**{key: unpack(value, arrays, other) for key, value in arguments.items()})
+
+
+def _floating(name: str) -> np.dtype[Any]:
+    dtype = dtype_named(name)
+    if dtype is None:
+        raise CheckpointError(f"it has a dtype {name!r}, which means nothing")
+    return floating_dtype(dtype.newbyteorder("="))
 
 
 def _let_go(layer: Layer) -> None:

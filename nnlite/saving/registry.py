@@ -130,7 +130,7 @@ def by_signature(layer: Layer) -> dict[str, Any]:
     """
     arguments = {}
     for name, parameter in _signature(type(layer)).parameters.items():
-        if parameter.kind is not parameter.VAR_KEYWORD and hasattr(layer, name):
+        if hasattr(layer, name):
             arguments[name] = getattr(layer, name)
         elif name != "rng" or parameter.default is parameter.empty:
             raise TypeError(f"{layer.one_line()}: it has no attribute {name!r}, so {how_to_register(layer, name)}")

@@ -1,8 +1,11 @@
 """History: what training measured, epoch by epoch."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+
+from nnlite.training.plot import draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,9 +85,35 @@ class History(Mapping[str, list[float]]):
         """
         return json.dumps(self._series)
 
+    def best(self, name: str | None = None, *, mode: str = "min") -> tuple[int, float]:
+        """The epoch, counted from 1, with the best value of a series, and that value; of equal ones the first epoch.
+
+        Args:
+            name: the series; by default "val_loss", or "loss" where there is no validation.
+            mode: "min" or "max", whether the lowest or the highest is the best. NaN and infinity never are.
+
+        Raises:
+            KeyError: there is no such series.
+            ValueError: there is no epoch with a finite value, or mode is another.
+
+        >>> history = History({"loss": [0.7, 0.5, 0.4], "val_loss": [0.8, 0.6, 0.9], "val_f1": [0.5, 0.6, 0.7]})
+        >>> history.best(), history.best("val_f1", mode="max")
+        ((2, 0.6), (3, 0.7))
+        """
+        if mode not in ("min", "max"):
+            raise ValueError(f"History.best: mode: expected 'min' or 'max', got {mode!r}")
+        if name is None:
+            name = "val_loss" if "val_loss" in self else "loss"
+        finite = [(epoch, value) for epoch, value in enumerate(self[name], start=1) if math.isfinite(value)]
+        if not finite:
+            raise ValueError(f"History.best: there is no epoch with a finite {name}")
+        return (min if mode == "min" else max)(finite, key=lambda pair: pair[1])
+
     def plot(self) -> "Figure":
         """Draw each quantity on axes of its own, training beside validation; returns the matplotlib figure.
 
+        The losses of several outputs ("loss_0", "loss_u") stand on the axes of the loss. A dotted line and a ring mark
+        the best epoch, that of :meth:`best`; the legend says the value there, of the validation if there is one.
         ``figure.savefig("history.png")`` writes it; ``matplotlib.pyplot.show()`` opens a window.
 
         Raises:
@@ -98,21 +127,11 @@ class History(Mapping[str, list[float]]):
         if not self.epochs:
             raise ValueError("History.plot: there is no epoch to draw")
         try:
-            import matplotlib.pyplot as plt
-            from matplotlib.ticker import MaxNLocator
+            best = self.best()[0]
+        except (KeyError, ValueError):  # nothing to tell the best epoch by
+            best = None
+        try:
+            return draw(self, best)
         except ImportError as error:
             error.add_note("History.plot draws with matplotlib: install nnlite's extra 'plot'")
             raise
-        names = [name for name in self if name.removeprefix("val_") not in self or not name.startswith("val_")]
-        epochs = range(1, self.epochs + 1)
-        marker = "o" if self.epochs == 1 else ""  # a line through one point is invisible
-        figure, grid = plt.subplots(1, len(names), figsize=(5 * len(names), 3.5), layout="constrained", squeeze=False)
-        for axes, name in zip(grid[0], names, strict=True):
-            axes.plot(epochs, self[name], marker=marker, label="training")
-            if "val_" + name in self:
-                axes.plot(epochs, self["val_" + name], marker=marker, label="validation")
-                axes.legend()
-            axes.set(xlabel="epoch", ylabel=name)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-            axes.grid(alpha=0.3)
-        return figure
