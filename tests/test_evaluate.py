@@ -202,6 +202,16 @@ def test_a_model_that_fills_the_same_array_again_does_not_spoil_them():
     assert nn.evaluate(Reusing(), X, X, loss=nn.MSELoss(), metrics=[nn.r2], batch_size=2) == {"loss": 0.0, "r2": 1.0}
 
 
+def test_a_stream_that_fills_the_same_targets_again_does_not_spoil_them():
+    metric, Y = Calls(), np.array([1])
+    means = Means(nn.MSELoss(), {"calls": metric})
+    means.add(1, 0.0, np.array([0]), Y)
+    Y[0] = 2
+    means.add(1, 0.0, np.array([0]), Y)
+    means.values()
+    assert metric.given[0][1].tolist() == [1, 2]
+
+
 def test_so_far_leaves_them_out_and_does_not_call_them():
     metric = Calls()
     means = Means(nn.MSELoss(), {"calls": metric, "row_count": row_count})

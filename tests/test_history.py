@@ -198,7 +198,15 @@ def test_plot_draws_training_beside_validation_on_axes_of_each_quantity():
 
 
 def test_plot_draws_a_validation_series_that_stands_alone():
-    assert [axes.get_ylabel() for axes in history(2, "loss", "val_accuracy").plot().axes] == ["loss", "val_accuracy"]
+    assert drawn(history(2, "loss", "val_accuracy").plot())[1] == (
+        "val_accuracy",
+        [("validation", [10.0, 20.0])],
+        ["validation", "epoch 1: 10"],
+    )
+
+
+def test_plot_of_what_is_only_called_like_a_loss_of_one_output():
+    assert [axes.get_ylabel() for axes in history(2, "loss_u", "f1").plot().axes] == ["loss_u", "f1"]
 
 
 def test_plot_of_one_epoch_shows_points():

@@ -158,6 +158,7 @@ def test_precision_recall_and_f1_of_three_classes_counted_by_hand(metric, averag
 def test_binary_is_of_class_1(metric, value):
     assert metric(P, T) == pytest.approx(value, rel=1e-15)
     assert metric(P[:, 0], T[:, 0].astype(bool)) == metric(P, T)
+    assert metric(0.9, 1) == 1.0
     assert metric(np.hstack([1 - P, P]), T[:, 0]) == metric(P, T)  # 0.5 and 0.5 is class 0, the first of the largest
 
 
@@ -270,6 +271,11 @@ def test_roc_auc_takes_the_softmax_of_scores():
     assert nn.roc_auc(scores, classes, softmax=True) == (2 / 2 + 0 / 2 + 2 / 2) / 3
 
 
+def test_roc_auc_of_infinities_that_are_no_probabilities_is_an_error():
+    with pytest.raises(ValueError, match="sum to 1 over the classes; of scores: softmax=True"):
+        nn.roc_auc([[np.inf, -np.inf], [0.5, 0.5]], [0, 1])
+
+
 def test_roc_auc_of_scores_far_apart_is_not_blurred_by_the_softmax():
     scores = np.array([[0.0, 20.0], [0.0, 25.0], [0.0, 30.0]], np.float32)  # the softmax is 1 in float32
     assert nn.roc_auc(scores, [0, 1, 1], softmax=True) == 1.0
@@ -332,12 +338,13 @@ def test_r2_of_equal_targets_is_1_or_0():
 def test_r2_keeps_the_digits_of_targets_far_from_0_and_of_whole_numbers():
     Y = np.array([0.0, 1.0, 2.0, 3.0])
     assert nn.r2(Y + 1e8 + [1, 0, 0, 0], Y + 1e8) == 1 - 1 / 5
-    assert nn.r2(np.array([1, 1, 2, 3], np.uint8), Y.astype(np.uint8)) == 1 - 1 / 5
+    assert nn.r2(np.array([20, 100, 200], np.uint8), np.array([0, 100, 200], np.uint8)) == 1 - 400 / 20000
     assert nn.r2((Y + 4096).astype(np.float32) + np.float32([1, 0, 0, 0]), Y + 4096) == 1 - 1 / 5
 
 
 @pytest.mark.parametrize(
-    ("Y_pred", "Y"), [([np.nan, 1.0], [0.0, 1.0]), ([0.0, 1.0], [np.nan, 1.0]), ([np.nan, 1.0], [1.0, 1.0])]
+    ("Y_pred", "Y"),
+    [([np.nan, 1.0], [0.0, 1.0]), ([0.0, 1.0], [np.nan, 1.0]), ([np.nan, 1.0], [1.0, 1.0]), ([0, 1], [0, np.inf])],
 )
 def test_r2_of_nan_is_nan(Y_pred, Y):
     assert np.isnan(nn.r2(Y_pred, Y))
@@ -350,6 +357,8 @@ def test_r2_of_an_infinite_prediction_is_minus_infinity():
 def test_r2_refuses_to_broadcast():
     with pytest.raises(nn.ShapeError, match=r"r2: expected targets of the shape .*\(4, 1\), got \(4,\)"):
         nn.r2(np.zeros((4, 1)), np.zeros(4))
+    with pytest.raises(nn.ShapeError, match="r2: expected targets of the shape"):
+        nn.r2(1.0, 1.0)
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 2), (1, 2), (3, 0)])

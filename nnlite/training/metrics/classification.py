@@ -165,9 +165,10 @@ def _classes(Y_pred: Any, Y: Any, threshold: float, name: str) -> tuple[Array, A
     Y_pred = as_array(Y_pred, "Y_pred")
     true = true_classes(Y_pred, as_array(Y, "Y"), name)
     if in_one_column(Y_pred):
-        predicted = (Y_pred > threshold).astype(np.intp)
-        predicted[np.isnan(Y_pred)] = -1
-        return predicted.reshape(-1), true, 2
+        column = Y_pred.reshape(-1)
+        predicted = (column > threshold).astype(np.intp)
+        predicted[np.isnan(column)] = -1
+        return predicted, true, 2
     predicted = Y_pred.argmax(axis=1)
     predicted[np.isnan(Y_pred).any(axis=1)] = -1
     return predicted.reshape(-1), true, Y_pred.shape[1]

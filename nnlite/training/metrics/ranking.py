@@ -46,7 +46,7 @@ def roc_auc(Y_pred: Any, Y: Any, *, softmax: bool = False) -> float:
     else:
         with np.errstate(invalid="ignore"):
             off = np.abs(P.sum(axis=0, dtype=np.float64) - 1)
-        if (off > 1e-3).any():  # not of NaN
+        if not (off[~np.isnan(P).any(axis=0)] <= 1e-3).all():
             raise ValueError("roc_auc: expected probabilities that sum to 1 over the classes; of scores: softmax=True")
     return float(np.mean([_of_class(number, scores, true) for number, scores in enumerate(P)]))
 

@@ -34,9 +34,10 @@ def r2(Y_pred: Any, Y: Any) -> float:
         raise ValueError(f"r2: expected two or more samples with one or more outputs, got shape {Y.shape}")
     Y_pred, Y = (each.reshape(len(Y), -1).astype(np.float64) for each in (Y_pred, Y))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        errors = np.square(Y - Y_pred).sum(axis=0)
-        Y = Y - Y[0]  # then a column of equal targets is exactly 0
-        spread = np.square(Y - Y.mean(axis=0)).sum(axis=0)
-        constant = spread == 0
-        unexplained = np.where(constant & (errors > 0), 1.0, errors) / np.where(constant, 1.0, spread)
-        return float(np.mean(1 - unexplained))
+        errors, Y = Y - Y_pred, Y - Y[0]  # of equal targets Y is now exactly 0
+        constant = ~Y.any(axis=0)
+        scale = np.where(constant, 1.0, np.abs(Y).max(axis=0))  # so that no square overflows or vanishes
+        errors, Y = errors / scale, Y / scale
+        unexplained = np.square(errors).sum(axis=0) / np.where(constant, 1.0, np.square(Y - Y.mean(axis=0)).sum(axis=0))
+        wrong = errors.any(axis=0) & ~np.isnan(unexplained)
+        return float(np.mean(1 - np.where(constant & wrong, 1.0, unexplained)))
