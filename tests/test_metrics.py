@@ -337,9 +337,13 @@ def test_r2_of_equal_targets_is_1_or_0():
 
 def test_r2_keeps_the_digits_of_targets_far_from_0_and_of_whole_numbers():
     Y = np.array([0.0, 1.0, 2.0, 3.0])
-    assert nn.r2(Y + 1e8 + [1, 0, 0, 0], Y + 1e8) == 1 - 1 / 5
-    assert nn.r2(np.array([20, 100, 200], np.uint8), np.array([0, 100, 200], np.uint8)) == 1 - 400 / 20000
-    assert nn.r2((Y + 4096).astype(np.float32) + np.float32([1, 0, 0, 0]), Y + 4096) == 1 - 1 / 5
+    assert nn.r2(Y + 1e8 + [1, 0, 0, 0], Y + 1e8) == pytest.approx(1 - 1 / 5, rel=1e-14)
+    assert nn.r2(np.array([20, 100, 200], np.uint8), np.array([0, 100, 200], np.uint8)) == pytest.approx(
+        1 - 400 / 20000, rel=1e-14
+    )
+    assert nn.r2((Y + 4096).astype(np.float32) + np.float32([1, 0, 0, 0]), Y + 4096) == pytest.approx(
+        1 - 1 / 5, rel=1e-14
+    )
 
 
 @pytest.mark.parametrize(
