@@ -354,6 +354,13 @@ def test_r2_of_nan_is_nan(Y_pred, Y):
     assert np.isnan(nn.r2(Y_pred, Y))
 
 
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_r2_does_not_depend_on_the_size_of_the_targets(size):
+    Y, Y_pred = np.array([1.0, 2.0, 3.0, 6.0]) * size, np.array([2.0, 2.0, 1.0, 7.0]) * size
+    assert nn.r2(Y_pred, Y) == pytest.approx(1 - 6 / 14, rel=1e-14)
+    assert nn.r2(Y_pred, Y * 0) == 0.0
+
+
 def test_r2_of_an_infinite_prediction_is_minus_infinity():
     assert nn.r2([np.inf, 1.0], [0.0, 1.0]) == -np.inf
 
