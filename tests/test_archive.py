@@ -193,6 +193,10 @@ def test_paths_where_nothing_can_be(path):
         nn.load(path)
     with pytest.raises(IsADirectoryError):
         nn.load(path.parent)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes that have a name")
+def test_a_path_that_is_a_device(path):
     os.mkfifo(path)
     with pytest.raises(nn.CheckpointError, match="it is not a file, but a device or the like"):
         nn.load(path)
@@ -200,6 +204,7 @@ def test_paths_where_nothing_can_be(path):
         nn.save({}, path)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_killed_or_out_of_space_at_any_byte_the_old_file_is_whole():
     script = [sys.executable, "-W", "error", str(TESTS / "killed.py"), "--step", "211"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)

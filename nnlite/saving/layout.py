@@ -30,7 +30,11 @@ MANIFEST_HEADER = 128  # bytes before its text, however long that is
 
 
 def members_of(text: str, table: Sequence[Entry]) -> list[Member]:
-    """The manifest's member, and those of the arrays."""
+    """The manifest's member, and those of the arrays.
+
+    >>> [(name, size) for name, header, size in members_of("{}", [("a", np.dtype("<f8"), (2, 3))])]
+    [('manifest', 8), ('a', 48)]
+    """
     header = _npy_header(f"<U{len(text)}", ())
     return [
         (MANIFEST, header, 4 * len(text)),
@@ -46,19 +50,31 @@ def _npy_header(descr: str, shape: tuple[int, ...]) -> bytes:
 
 
 def size_of(member: Member) -> int:
-    """Bytes that it takes in the file."""
+    """Bytes that it takes in the file.
+
+    >>> size_of(("a", b"header", 48))
+    109
+    """
     return len(local_header(member, 0)) + len(member[1]) + member[2]
 
 
 def local_header(member: Member, crc: int) -> bytes:
-    """What stands before a member."""
+    """What stands before a member.
+
+    >>> local_header(("a", b"header", 48), crc=0)[30:35]
+    b'a.npy'
+    """
     name, size = f"{member[0]}.npy".encode(), len(member[1]) + member[2]
     fields = (_NEEDS, _UTF8, 0, 0, _DAY, crc, _LARGE, _LARGE, len(name), LOCAL_EXTRA.size)
     return LOCAL.pack(b"PK\3\4", *fields) + name + LOCAL_EXTRA.pack(1, 16, size, size)
 
 
 def directory(members: Sequence[Member], sums: Sequence[int]) -> bytes:
-    """What stands after the members, but for the digest."""
+    """What stands after the members, but for the digest.
+
+    >>> directory([("a", b"header", 48)], [0])[-7:]
+    b'sha256:'
+    """
     offset, parts = 0, []
     for member, crc in zip(members, sums, strict=True):
         name, size = f"{member[0]}.npy".encode(), len(member[1]) + member[2]
@@ -74,24 +90,40 @@ def directory(members: Sequence[Member], sums: Sequence[int]) -> bytes:
 
 
 def dtype_name(dtype: np.dtype[Any]) -> str:
-    """What the manifest calls a dtype: NumPy's name; of a long double also which of its kinds it is."""
+    """What the manifest calls a dtype: NumPy's name; of a long double also which of its kinds it is.
+
+    >>> dtype_name(np.dtype(np.float32))
+    '<f4'
+    """
     name = dtype.newbyteorder("<").str
     return name if name in _DTYPES else f"{name}:{mantissa()}"
 
 
 def dtype_named(name: str) -> np.dtype[Any] | None:
-    """The dtype that :func:`dtype_name` calls ``name``."""
+    """The dtype that :func:`dtype_name` calls ``name``; None if there is no such one here.
+
+    >>> dtype_named("<f4"), dtype_named("|O")
+    (dtype('float32'), None)
+    """
     extended = np.dtype(np.longdouble).newbyteorder("<")
     return extended if name == dtype_name(extended) else _DTYPES.get(name)
 
 
 def mantissa() -> int:
-    """Bits of a long double's mantissa: 63 on x86, 112 on ARM, though both take 16 bytes."""
+    """Bits of a long double's mantissa: 63 on x86, 112 on ARM, though both take 16 bytes.
+
+    >>> mantissa() >= 52
+    True
+    """
     return int(np.finfo(np.longdouble).nmant)
 
 
 def unfit(name: str) -> str | None:
-    """Why ``name`` cannot be that of an array in a file."""
+    """Why ``name`` cannot be that of an array in a file.
+
+    >>> unfit("../a")
+    'it leads out of the folder'
+    """
     if name == MANIFEST or name.endswith(".npy"):
         return "the name is taken"
     if not name or not name.isprintable() or "\\" in name or name[1:2] == ":":
