@@ -257,6 +257,7 @@ def test_an_optimizer_of_ones_own_defines_move_and_has_the_rest():
     optimizer.step()
     np.testing.assert_array_equal(layer.Phi, [-1.5, 1.5])
     assert optimizer.state_dict() == {"steps": 2}
+    assert SignDescent(layer).current_lr == 1
     with pytest.raises(ValueError, match=r"^SignDescent: lr: expected a number >= 0, got -1"):
         SignDescent(layer, lr=-1)
 
