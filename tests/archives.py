@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pytest
 
+import nnlite as nn
 from nnlite.saving import layout
 
 
@@ -96,3 +98,23 @@ def of_every_wrong_value(manifest: Any) -> Iterator[Any]:
             yield changed(manifest, place, value)
         if place:
             yield changed(manifest, place, None, remove=True)
+
+
+def reason(path: Any, data: bytes) -> str:
+    """Why the file with these bytes cannot be loaded."""
+    path.write_bytes(data)
+    with pytest.raises(nn.CheckpointError) as info:
+        nn.load(path)
+    message = str(info.value)
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def loads(path: Any, data: bytes) -> bool:
+    """Whether the file with these bytes can be loaded; if not, the error is the right one."""
+    path.write_bytes(data)
+    try:
+        nn.load(path)
+    except nn.CheckpointError:
+        return False
+    return True
