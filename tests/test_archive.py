@@ -1,4 +1,4 @@
-"""write_archive and read_archive, pack and unpack: nothing lost, and nothing done that a bad file asks for."""
+"""write_archive and read_archive: nothing lost, and no damage that is not found."""
 
 import math
 import os
