@@ -244,3 +244,22 @@ def test_a_confusion_matrix_is_no_series():
         nn.evaluate(
             nn.Identity(), SCORES, CLASSES, loss=nn.CrossEntropyLoss(), metrics=[nn.confusion_matrix], batch_size=4
         )
+
+
+def test_the_state_of_means_is_only_for_the_same_metrics():
+    state = Means(nn.MSELoss(), {"a": row_count, "f1": nn.f1}).state_dict()
+    Means(nn.MSELoss(), {"f1": nn.f1, "a": row_count}).load_state_dict(state)
+    unmarked = {"a": row_count, "f1": row_count}
+    for metrics in ({"f1": nn.f1}, {"a": row_count}, {"b": row_count, "f1": nn.f1}, unmarked, {}):
+        with pytest.raises(ValueError, match=r"metrics: expected those of before .*, \['a', 'f1'\], got "):
+            Means(nn.MSELoss(), metrics).load_state_dict(state)
+
+
+def test_the_state_of_means_holds_all_that_it_has_taken_in():
+    metrics = {"calls": nn.r2, "row_count": row_count}
+    one, other = Means(nn.MSELoss(), metrics), Means(nn.MSELoss(), dict(reversed(metrics.items())))
+    one.add(3, 2.0, np.arange(3), np.arange(3) ** 2)
+    other.load_state_dict(one.state_dict())
+    for means in (one, other):
+        means.add(1, 4.0, np.zeros(1), np.ones(1))
+    assert other.values() == one.values()

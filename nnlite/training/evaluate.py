@@ -63,16 +63,26 @@ class Means:
 
     def state_dict(self) -> dict[str, Any]:
         """What has been taken in so far."""
-        names = "rows", "batches", "loss_totals", "loss_weights", "totals", "kept"
+        names = "rows", "batches", "loss_totals", "loss_weights", "totals", "over_all_rows", "kept"
         state = {name: getattr(self, name) for name in names}
-        return state | {name: list(state[name].values()) for name in ("loss_totals", "loss_weights", "totals")}
+        lists = {name: list(state[name].values()) for name in ("loss_totals", "loss_weights", "totals")}
+        return state | lists | {"means": list(self.totals)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what :meth:`state_dict` gave."""
+        """Take what :meth:`state_dict` gave.
+
+        Raises:
+            ValueError: the metrics are others: they have not seen the rows so far.
+        """
+        then, now = {*state["means"], *state["over_all_rows"]}, set(self.metrics)
+        if then != now or {*state["over_all_rows"]} != {*self.over_all_rows}:
+            raise ValueError(
+                f"metrics: expected those of before in the middle of an epoch, {sorted(then)}, got {sorted(now)}"
+            )
         self.rows, self.batches, self.kept = state["rows"], state["batches"], list(state["kept"])
         self.loss_totals = dict(zip(self.parts, state["loss_totals"], strict=True))
         self.loss_weights = dict(zip(self.parts, state["loss_weights"], strict=True))
-        self.totals = dict(zip(self.totals, state["totals"], strict=True))
+        self.totals = dict(zip(state["means"], state["totals"], strict=True))
 
     def so_far(self) -> dict[str, float]:
         """Name and mean of each, without the metrics over all rows; the loss is a sum where the loss itself is one."""
