@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
+from nnlite.training.progress import Silent
 
 
 class Recording(nn.Layer):
@@ -732,3 +733,23 @@ def test_a_metric_over_all_rows_sees_the_predictions_from_before_each_step():
     # W = 1, b = 0 on the row (1, 0); after one step with lr = 1/4 W = 1/2, b = -1/2, so that 2 becomes 1/2.
     trained(line(), [[1.0], [2.0]], [[0.0], [3.0]], lr=0.25, batch_size=1, shuffle=False, metrics=[note])
     assert seen == [([[1.0], [0.5]], [[0.0], [3.0]])]
+
+
+class Asking(Silent):
+    """A progress that asks for the values after each batch."""
+
+    def batch(self, values):
+        assert list(values()) == ["loss"]
+
+
+def test_a_metric_over_all_rows_is_called_once_an_epoch_also_where_a_bar_is_shown(monkeypatch):
+    monkeypatch.setattr("nnlite.training.fit.progress", lambda *args, **options: Asking())
+    calls = []
+
+    @nn.over_all_rows
+    def count(Y_pred, Y):
+        calls.append(len(Y))
+        return 0.0
+
+    trained(network(), *data(10), batch_size=3, epochs=2, metrics=[count])
+    assert calls == [10, 10]
