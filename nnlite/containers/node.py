@@ -9,7 +9,6 @@ import sys
 import weakref
 from inspect import signature
 from numbers import Real
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from nnlite.layers.gates import Add, Divide, Multiply, Negative, Power, Square, 
 from nnlite.layers.products import MatMul
 from nnlite.shapes import UNKNOWN, Shape
 
-PACKAGE = str(Path(__file__).parents[1]) + os.sep
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 
 class Call:

@@ -1,7 +1,6 @@
 """profile: what each layer of a model costs, and how near that is to what the machine can do."""
 
 import copy
-import json
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -137,9 +136,12 @@ class Profile:
         """:meth:`to_dict` as JSON.
 
         >>> import nnlite as nn
+        >>> import json
         >>> json.loads(profile(nn.Tanh(), np.ones(4), repeats=1).to_json())["rows"][0]["layer"]
         'Tanh()'
         """
+        import json  # as in History
+
         return json.dumps(self.to_dict())
 
     def __str__(self) -> str:

@@ -1,9 +1,9 @@
 """Callbacks: what else is done while a model trains."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -281,15 +281,16 @@ class CSVLogger(Callback):
 
     >>> import nnlite as nn, tempfile
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
-    >>> path = Path(tempfile.mkdtemp(), "training.csv")
+    >>> path = os.path.join(tempfile.mkdtemp(), "training.csv")
     >>> history = nn.fit(model, [[1.0]], [[2.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=2,
     ...                  callbacks=[CSVLogger(path)], verbose=0)
-    >>> [line.split(",")[0] for line in path.read_text().splitlines()]
+    >>> with open(path) as file:
+    ...     [line.split(",")[0] for line in file]
     ['epoch', '1', '2']
     """
 
-    def __init__(self, path: str | Path, *, separator: str = ",", append: bool = False) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], *, separator: str = ",", append: bool = False) -> None:
+        self.path = os.fspath(path)
         self.separator = separator
         self.append = append
 
@@ -307,7 +308,7 @@ class CSVLogger(Callback):
             file.write(self.separator.join(map(str, row.values())) + "\n")
 
     def __repr__(self) -> str:
-        return f"CSVLogger({str(self.path)!r})"
+        return f"CSVLogger({self.path!r})"
 
 
 class LearningRateLogger(Callback):

@@ -1,10 +1,10 @@
 """fit: the training loop."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from nnlite.training.evaluate import Means, Metric, evaluate_rows, loss_of, name
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.losses import Losses, SampleWeighted, weight_of
+from nnlite.training.metrics.over_all_rows import sees_all_rows
 from nnlite.training.predict import at_least
 from nnlite.training.progress import progress
 from nnlite.training.update import Update
@@ -46,7 +47,7 @@ def fit(
     accumulate_steps: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
-    resume: str | Path | None = None,
+    resume: str | os.PathLike[str] | None = None,
     verbose: int = 1,
     on_nan: str = "raise",
     rng: Rng = None,
@@ -70,7 +71,8 @@ def fit(
         validation_data: (X, Y) to evaluate after each epoch.
         validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
-            means over the epoch, while the model learns, as the loss is.
+            means over the epoch, while the model learns, as the loss is; those marked with
+            :func:`nnlite.over_all_rows` are computed once, at its end.
         callbacks: what else is to be done on the way, such as :class:`nnlite.EarlyStopping`; see
             :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; where it returns
             something true, training ends.
@@ -131,7 +133,7 @@ def fit(
     state.means = Means(loss, metrics_by_name)
     events = Events(state)
     if resume is not None:
-        rows, validation = resume_from(Path(resume), state, rows, validation)
+        rows, validation = resume_from(resume, state, rows, validation)
     state.rows, state.validation = rows, validation
     first, state.epochs, state.batches = state.epoch + 1, state.epoch + epochs, rows.count(batch_size)
     if weighted:
@@ -229,10 +231,15 @@ def _lies_in(part: Array, whole: Array) -> bool:
 
 
 def _try_out(model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int) -> None:
-    """Validate on one batch, so that a mistake in the validation data comes up before anything is trained."""
-    numbers = np.arange(len(validation)) if validation.numbers is None else validation.numbers
+    """Validate on one batch, so that a mistake in the validation data comes up before anything is trained.
+
+    Metrics that must see all rows get all of them.
+    """
+    if not any(map(sees_all_rows, metrics.values())):
+        numbers = np.arange(len(validation)) if validation.numbers is None else validation.numbers
+        validation = validation.subset(numbers[:batch_size])
     try:
-        evaluate_rows(model, validation.subset(numbers[:batch_size]), loss, metrics, batch_size)
+        evaluate_rows(model, validation, loss, metrics, batch_size)
     except Exception as error:
         error.add_note("on the validation data, tried out before training")
         raise

@@ -1,6 +1,5 @@
 """History: what training measured, epoch by epoch."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -83,6 +82,8 @@ class History(Mapping[str, list[float]]):
         >>> History({"loss": [0.7]}).to_json()
         '{"loss": [0.7]}'
         """
+        import json  # here, since most programs that train need none of it
+
         return json.dumps(self._series)
 
     def best(self, name: str | None = None, *, mode: str = "min") -> tuple[int, float]:
