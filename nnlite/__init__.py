@@ -7,6 +7,9 @@
 >>> model.Phi -= 0.1 * model.dPhi
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from nnlite import initializers
 from nnlite.blas import set_blas
 from nnlite.containers.branches import Parallel, Residual
@@ -14,10 +17,6 @@ from nnlite.containers.graph import Graph
 from nnlite.containers.node import Input, Parameter
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.tied import tied
-from nnlite.diagnostics.gradcheck import check_gradients
-from nnlite.diagnostics.jacobian import input_gradient, jacobian
-from nnlite.diagnostics.profile import profile
-from nnlite.diagnostics.summary import summary
 from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
@@ -46,21 +45,7 @@ from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
-from nnlite.optim.plateau import ReduceLROnPlateau
-from nnlite.optim.schedules import (
-    ConstantLR,
-    CosineAnnealingLR,
-    ExponentialLR,
-    LinearLR,
-    MultiStepLR,
-    OneCycleLR,
-    PolynomialLR,
-    SequentialLR,
-    StepLR,
-)
 from nnlite.optim.sgd import SGD
-from nnlite.saving.files import load, save
-from nnlite.saving.registry import register
 from nnlite.training.callbacks import Callback, CSVLogger, EarlyStopping, LearningRateLogger
 from nnlite.training.checkpoint import Checkpoint
 from nnlite.training.evaluate import evaluate
@@ -72,6 +57,26 @@ from nnlite.training.metrics.over_all_rows import over_all_rows
 from nnlite.training.metrics.ranking import roc_auc
 from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
+
+if TYPE_CHECKING:
+    from nnlite.diagnostics.gradcheck import check_gradients
+    from nnlite.diagnostics.jacobian import input_gradient, jacobian
+    from nnlite.diagnostics.profile import profile
+    from nnlite.diagnostics.summary import summary
+    from nnlite.optim.plateau import ReduceLROnPlateau
+    from nnlite.optim.schedules import (
+        ConstantLR,
+        CosineAnnealingLR,
+        ExponentialLR,
+        LinearLR,
+        MultiStepLR,
+        OneCycleLR,
+        PolynomialLR,
+        SequentialLR,
+        StepLR,
+    )
+    from nnlite.saving.files import load, save
+    from nnlite.saving.registry import register
 
 __all__ = [
     "SGD",
@@ -166,3 +171,28 @@ __all__ = [
     "summary",
     "tied",
 ]
+
+# These rooms are opened when they are first asked for: together they would take a third of the time of the import.
+_LATER = {
+    "diagnostics.gradcheck": "check_gradients",
+    "diagnostics.jacobian": "input_gradient jacobian",
+    "diagnostics.profile": "profile",
+    "diagnostics.summary": "summary",
+    "optim.plateau": "ReduceLROnPlateau",
+    "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR OneCycleLR PolynomialLR "
+    "SequentialLR StepLR",
+    "saving.files": "load save",
+    "saving.registry": "register",
+}
+_ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module 'nnlite' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"nnlite.{_ROOM_OF[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
