@@ -456,3 +456,14 @@ def test_repr_shows_what_is_set():
     shown = repr(nn.SGD(layer, lr=1, momentum=0.9, nesterov=True, weight_decay=0.1, maximize=True))
     assert shown == "SGD(Linear(2 -> 1), lr=1.0, momentum=0.9, weight_decay=0.1, nesterov=True, maximize=True)"
     assert repr(nn.SGD(layer, lr=1, momentum=0.5, dampening=0.5)).endswith("momentum=0.5, dampening=0.5)")
+
+
+def test_the_velocity_changes_its_dtype_with_the_model():
+    layer = nn.Linear(1, 1)
+    optimizer = nn.SGD(layer, lr=0.5, momentum=0.5)
+    layer.Phi, layer.dPhi = [0.0, 0.0], [1.0, 1.0]
+    optimizer.step()
+    layer.astype(np.float64)
+    layer.dPhi = [1 / 3, 0.0]
+    optimizer.step()
+    assert layer.Phi.tolist() == [-0.5 - 0.5 * (0.5 + 1 / 3), -0.75]  # in float64, of which float32 holds no third

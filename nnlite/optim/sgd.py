@@ -88,6 +88,8 @@ class SGD(Optimizer):
             self.velocity = np.zeros_like(dPhi)
         elif self.velocity.shape != Phi.shape:
             raise StateError(f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer")
+        elif self.velocity.dtype != Phi.dtype:  # astype was called
+            self.velocity = self.velocity.astype(Phi.dtype)
         in_blocks(partial(self._move, starts=starts), Phi, dPhi, self.velocity)
 
     def _move(self, Phi: Array, g: Array, v: Array | None = None, starts: bool = False) -> None:
