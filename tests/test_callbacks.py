@@ -36,14 +36,13 @@ class Recorder:
 def test_the_events_come_in_this_order():
     recorder = Recorder()
     train([recorder], epochs=2)
-    begin, end = ("on_epoch_begin", "on_epoch_end")
-    batches = [[("on_batch_end", epoch, batch) for batch in (1, 2, 3)] for epoch in (1, 2)]
-    assert recorder.seen == [
-        ("on_train_begin", 0, 0),
-        *[(begin, 1, 0), *batches[0], (end, 1, 0)],
-        *[(begin, 2, 0), *batches[1], (end, 2, 0)],
-        ("on_train_end", 2, 0),
+    epochs = [
+        [("on_epoch_begin", epoch, 0)]
+        + [(name, epoch, batch) for batch in (1, 2, 3) for name in ("on_batch_end", "on_save")]
+        + [("on_epoch_end", epoch, 0), ("on_save", epoch, 0)]
+        for epoch in (1, 2)
     ]
+    assert recorder.seen == [("on_train_begin", 0, 0), *epochs[0], *epochs[1], ("on_train_end", 2, 0)]
 
 
 def test_a_function_is_called_at_the_end_of_each_epoch_with_the_epochs_numbers():
@@ -281,3 +280,61 @@ def test_learning_rate_logger_of_several_optimizers():
     _, history = train([nn.LearningRateLogger()], model=model, optimizer=optimizers)
     assert history["lr_0"] == [0.1, 0.05, 0.025]  # three batches an epoch
     assert history["lr_1"] == [0.01] * 3
+
+
+def test_every_callback_is_told_of_the_end_also_after_an_error_in_one_of_them():
+    class Wrong(nn.Callback):
+        def on_train_end(self, state):
+            raise RuntimeError("out of luck")
+
+    recorder = Recorder()
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train([Wrong(), recorder])
+    assert recorder.seen[-1][0] == "on_train_end"
+
+    class Never(nn.Callback):
+        def on_train_begin(self, state):
+            raise RuntimeError("not even begun")
+
+    recorder = Recorder()
+    with pytest.raises(RuntimeError, match="not even begun"):
+        train([recorder, Never()])
+    assert [name for name, *_ in recorder.seen] == ["on_train_begin", "on_train_end"]
+
+
+@pytest.mark.parametrize("event", ["on_train_begin", "on_epoch_begin"])
+def test_a_true_return_before_the_first_batch_trains_nothing(event):
+    model = nn.Sequential(nn.Linear(3, 1, rng=0))
+    Phi = model.Phi.copy()
+    _, history = train([type("Stop", (), {event: lambda self, state: True})()], model=model)
+    assert history.epochs == 0
+    assert_array_equal(model.Phi, Phi)
+
+
+def test_callbacks_come_in_a_list():
+    with pytest.raises(TypeError, match=r"callbacks: expected a list, such as \[nnlite"):
+        train(nn.EarlyStopping("loss"))
+
+
+@pytest.mark.parametrize("name", ["val_f1_score", "accuracy_score", "acc", "AUC", "val_auc_score"])
+def test_what_is_called_a_score_is_better_when_larger(name):
+    assert nn.EarlyStopping(name).is_better(2, 1)
+
+
+def test_csv_logger_goes_on_after_the_epochs_that_are_done(tmp_path):
+    csv_path, path = tmp_path / "a.csv", tmp_path / "c.npz"
+
+    def run(epochs, *more, **options):
+        train([nn.CSVLogger(csv_path), nn.Checkpoint(path, every=3), *more], epochs=epochs, **options)
+
+    class Crash(nn.Callback):
+        def on_batch_end(self, state):
+            if state.epoch == 6:
+                raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run(9, Crash())
+    with open(csv_path, "a") as file:
+        file.write("6,0.1")  # and a line that was cut off
+    run(6, resume=path)
+    assert [line.split(",")[0] for line in csv_path.read_text().splitlines()] == ["epoch", *"123456789"]

@@ -12,6 +12,7 @@ from resumed import finish, killed, start
 import nnlite as nn
 from nnlite.saving.archive import read_archive, write_archive
 from nnlite.saving.plain import pack, unpack
+from nnlite.training.checkpoint import read
 
 SEED = np.random.default_rng(5)
 X = SEED.normal(size=(50, 4))
@@ -86,9 +87,20 @@ def test_early_stopping_counts_on_after_a_break(tmp_path):
 
 
 def test_every_so_many_epochs_and_the_last(tmp_path):
-    path, seen = tmp_path / "c.npz", []
-    train(5, nn.Checkpoint(path, every=2), lambda state: seen.append(nn.Checkpoint(path).epochs_done))
-    assert seen == [0, 2, 2, 4, 5]
+    path = tmp_path / "c.npz"
+    assert done_before_each(path, 5, nn.Checkpoint(path, every=2)) == [0, 0, 2, 2, 4, 5]
+
+
+def done_before_each(path, epochs, *callbacks):
+    """How many epochs the file has behind it before each epoch, and in the end."""
+    seen = []
+
+    class Look(nn.Callback):
+        def on_epoch_begin(self, state):
+            seen.append(nn.Checkpoint(path).epochs_done)
+
+    train(epochs, *callbacks, Look())
+    return [*seen, nn.Checkpoint(path).epochs_done]
 
 
 def test_every_so_many_batches(tmp_path):
@@ -99,7 +111,7 @@ def test_every_so_many_batches(tmp_path):
             seen.append(path.exists() and path.stat().st_mtime_ns)
 
     train(2, nn.Checkpoint(path, every=4, unit="batch"), Look())
-    assert [bool(each) for each in seen] == [False] * 3 + [True] * 3
+    assert [bool(each) for each in seen] == [False] * 4 + [True] * 2  # it is written after all callbacks
 
 
 def test_best_only_keeps_the_best_epoch(tmp_path):
@@ -109,10 +121,10 @@ def test_best_only_keeps_the_best_epoch(tmp_path):
         def on_epoch_begin(self, state):
             state.extra["fake"] = [3.0, 1.0, 2.0, 0.5, 0.7][state.epoch - 1]
 
-    seen = []
-    checkpoint = nn.Checkpoint(path, best_only=True, monitor="fake")
-    train(5, Fake(), checkpoint, lambda state: seen.append(checkpoint.epochs_done))
-    assert seen == [1, 2, 2, 4, 4]
+    checkpoint = nn.Checkpoint(path, best_only=True, monitor="fake", mode="min")
+    assert done_before_each(path, 5, Fake(), checkpoint) == [0, 1, 2, 2, 4, 4]
+    path.unlink()
+    assert done_before_each(path, 1, Fake(), checkpoint) == [0, 1]  # it starts anew with each training
 
 
 def test_resume_goes_on_with_history_and_epoch_numbers(tmp_path, capsys):
@@ -210,7 +222,7 @@ def test_another_training_is_an_error_and_changes_nothing(tmp_path, wrong):
     assert_array_equal(model.Phi, Phi)
 
 
-@pytest.mark.parametrize("wrong", [{"every": 0}, {"unit": "hour"}, {"mode": "best"}])
+@pytest.mark.parametrize("wrong", [{"every": 0}, {"unit": "hour"}, {"mode": "best"}, {"best_only": True, "every": 2}])
 def test_bad_options(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         nn.Checkpoint("c.npz", **wrong)
@@ -300,3 +312,108 @@ def test_metrics_over_all_rows_go_on_in_the_middle_of_an_epoch(tmp_path):
     whole = train(2, nn.Checkpoint(path, unit="batch"), **options)
     train(2, nn.Checkpoint(path, unit="batch"), StopAt(2), **options)
     assert train(2, nn.Checkpoint(path, unit="batch"), resume=path, **options) == whole
+
+
+# ------------------------------------------------------------------------------------------- beside other callbacks
+
+
+def scored(epochs, path, before, after, scores, **options):
+    """A training whose epochs have these scores, with callbacks before and after the checkpoint in the list."""
+
+    class Score(nn.Callback):
+        def on_epoch_begin(self, state):
+            state.extra["score"] = scores[state.epoch - 1]
+
+    model = nn.Sequential(nn.Linear(4, 1, rng=0))
+    optimizer = nn.SGD(model, lr=0.1, momentum=0.5)
+    made = [[make(optimizer) for make in makers] for makers in (before, after)]
+    history = nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=optimizer, epochs=epochs, verbose=0, rng=0,
+                     callbacks=[Score(), *made[0], nn.Checkpoint(path), *made[1]], **options)  # fmt: skip
+    return model.Phi.tobytes(), history.to_dict()
+
+
+def patient(optimizer):
+    return nn.EarlyStopping("score", mode="min", patience=2)
+
+
+def plateau(optimizer):
+    return nn.ReduceLROnPlateau(optimizer, monitor="score", patience=1)
+
+
+@pytest.mark.parametrize("make", [patient, plateau])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_the_order_of_the_callbacks_makes_no_difference(tmp_path, make, first, cut):
+    scores = [5.0, 4.0, 4.5, 3.0, 3.5, 3.6, 3.7, 3.8]
+    callbacks = ([make], []) if first else ([], [make])
+    whole = scored(8, tmp_path / "whole.npz", *callbacks, scores)
+    scored(cut, tmp_path / "c.npz", *callbacks, scores)
+    assert scored(8 - cut, tmp_path / "c.npz", *callbacks, scores, resume=tmp_path / "c.npz") == whole
+
+
+def test_a_training_that_early_stopping_has_ended_is_not_taken_up_again(tmp_path):
+    scores = [5.0, 4.0, 4.5, 4.6, 1.0, 1.0]
+    path = tmp_path / "c.npz"
+    ended = scored(6, path, [patient], [], scores)
+    assert len(ended[1]["loss"]) == 4
+    for _ in range(2):
+        rest = 6 - nn.Checkpoint(path).epochs_done
+        assert scored(rest, path, [patient], [], scores, resume=path) == ended
+
+
+def test_the_best_file_survives_a_break_beside_the_last(tmp_path):
+    best, last = tmp_path / "best.npz", tmp_path / "last.npz"
+    scores = [0.5, 0.1, 0.3, 0.4]
+    for order in (1, -1):
+
+        def keep(optimizer):
+            return nn.Checkpoint(best, best_only=True, monitor="score", mode="min")
+
+        before, after = ([keep], [])[::order]
+        scored(2, last, before, after, scores)
+        scored(2, last, before, after, scores, resume=last)
+        assert nn.Checkpoint(best).epochs_done == 2
+
+
+@pytest.mark.parametrize(("stop", "done", "batch"), [("on_batch_end", 1, 2), ("on_epoch_end", 2, 0)])
+def test_whatever_ends_training_there_is_a_checkpoint(tmp_path, stop, done, batch):
+    path = tmp_path / "c.npz"
+    where = {"on_batch_end": (2, 2), "on_epoch_end": (2, 0)}[stop]
+    callback = type("Stop", (), {stop: lambda self, state: (state.epoch, state.batch) == where})()
+    train(9, nn.Checkpoint(path, every=7), callback)
+    content = read(path)
+    assert (content["epoch"], content["batch"]) == (done, batch)
+
+
+def test_other_batches_in_the_middle_of_an_epoch_are_an_error(tmp_path):
+    path = tmp_path / "c.npz"
+    train(2, nn.Checkpoint(path, unit="batch"), StopAt(2))
+    with pytest.raises(ValueError, match="expected 3 batches in an epoch, as before, got 5"):
+        train(2, nn.Checkpoint(path, unit="batch"), resume=path, batch_size=8)
+
+
+def test_validation_is_tried_out_before_the_generators_are_taken_up(tmp_path):
+    class Noise(nn.Layer):
+        def __init__(self):
+            self.rng = np.random.default_rng(3)
+
+        def forward(self, X):
+            return self.record_Y(X + self.rng.normal(size=X.shape) * 0.1)  # in evaluation, too
+
+        def backward(self, dY):
+            return self.check_dY(dY).copy()
+
+    def run(epochs, **options):
+        model = nn.Sequential(Noise(), nn.Linear(4, 1, rng=0))
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
+               callbacks=[nn.Checkpoint(tmp_path / "c.npz")], validation_data=(X, Y), **options)  # fmt: skip
+        return model.Phi.tobytes()
+
+    whole = run(4)
+    run(2)
+    assert run(2, resume=tmp_path / "c.npz") == whole
+
+
+def test_a_folder_in_place_of_the_file_is_an_error_before_training(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        train(1, nn.Checkpoint(tmp_path))

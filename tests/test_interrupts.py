@@ -176,7 +176,7 @@ except ZeroDivisionError:
     assert (stdout, code) == ("", 143)
 
 
-def test_interrupted_while_trying_the_validation_out_it_ends_after_the_first_batch():
+def test_interrupted_while_trying_the_validation_out_nothing_is_trained():
     stdout, _, _ = run("""
 class InValidation(Signals):
     def forward(self, X):
@@ -192,7 +192,7 @@ try:
 except KeyboardInterrupt:
     print(steps.forwards)
 """)
-    assert stdout == "1\n"
+    assert stdout == "0\n"
 
 
 def test_the_handlers_are_put_back():

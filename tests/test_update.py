@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import nnlite as nn
+from nnlite.training.losses import SampleWeighted
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.random.default_rng(1).integers(0, 2, 12)
@@ -156,3 +157,31 @@ def test_sample_weights_follow_their_rows_through_the_split():
 def test_bad_weights(options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         trained(**options)
+
+
+def test_class_weights_of_targets_with_more_axes_go_by_the_element():
+    S, T = np.random.default_rng(4).normal(size=(4, 3, 6)), np.random.default_rng(5).integers(0, 3, (4, 6))
+    J = SampleWeighted(nn.CrossEntropyLoss(), {1: 5.0}).forward(S, T)
+    each = nn.CrossEntropyLoss(reduction="none").forward(S, T)
+    assert pytest.approx(np.mean(np.where(T == 1, 5.0, 1.0) * each), rel=1e-12) == J
+    P, labels = np.random.default_rng(6).random((5, 4)), np.random.default_rng(7).integers(0, 2, (5, 4)) * 1.0
+    J = SampleWeighted(nn.BCELoss(), {1: 5.0}).forward(P, labels)
+    assert (
+        pytest.approx(np.mean(np.where(labels == 1, 5.0, 1.0) * nn.BCELoss(reduction="none").forward(P, labels))) == J
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "class_weight", "message"),
+    [
+        (nn.MSELoss(), {1: 2.0}, "class_weight: expected a loss of classes"),
+        (nn.CrossEntropyLoss(), "balanced", "class_weight: expected a dict"),
+        (nn.CrossEntropyLoss(), {"0": 2.0}, "class_weight: expected a dict"),
+        (nn.CrossEntropyLoss(), {0: float("nan")}, "class_weight: expected finite numbers"),
+        (nn.BCELoss(), {2: 3.0}, "class_weight: .* has the classes 0 and 1"),
+        ((nn.MSELoss(), nn.MSELoss()), {0: 1.0}, "not for a model of several outputs"),
+    ],
+)
+def test_bad_class_weights(loss, class_weight, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        trained(loss=loss, class_weight=class_weight)

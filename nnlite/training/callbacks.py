@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from nnlite.training.evaluate import Means
     from nnlite.training.update import Update
 
-EVENTS = ("on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_train_end")
+EVENTS = ("on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_save", "on_train_end")
 
 
 @dataclass
@@ -75,7 +76,9 @@ class Training:
 class Callback:
     """What ``fit`` calls on the way; a subclass overrides what it needs. Any object with some of the methods will do.
 
-    Each method gets the :class:`Training`. A true return value ends the training. In an error the callback is named.
+    Each method gets the :class:`Training`. A true return value ends the training. In an error the callback is named. A
+    callback with ``state_dict()`` and ``load_state_dict(state)``, dicts of plain values and arrays, is saved in
+    checkpoints; a resumed training must then have it, too.
 
     >>> import nnlite as nn
     >>> class Patience(Callback):
@@ -94,6 +97,9 @@ class Callback:
 
     def on_epoch_end(self, state: Training) -> Any:
         """The epoch's numbers are in ``state.values`` and in the history."""
+
+    def on_save(self, state: Training) -> Any:
+        """All callbacks have done what they do after a batch or an epoch; now their state may be saved."""
 
     def on_train_end(self, state: Training) -> Any:
         """Training is over, whatever ended it: the last epoch, a callback, a signal or an error."""
@@ -121,38 +127,52 @@ class Events:
                     self.of[event].append((callback, method))
 
     def __enter__(self) -> Self:
-        self.call("on_train_begin")
+        try:
+            self.call("on_train_begin")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.call("on_train_end")
+        with ExitStack() as every_one:  # also after an error in one of them
+            for callback, method in reversed(self.of["on_train_end"]):
+                every_one.callback(self._call, callback, method, "on_train_end")
 
     def call(self, event: str) -> None:
-        """Call what each callback has for ``event``; a true return ends the training."""
+        """Call what each callback has for ``event``; a true return ends the training. Then save what is to be saved."""
         for callback, method in self.of[event]:
-            try:
-                if method(self.state):
-                    self.state.stop = True
-            except Exception as error:
-                error.add_note(f"in the callback {getattr(callback, '__name__', repr(callback))}, {event}")
-                raise
+            self._call(callback, method, event)
+        if event in ("on_batch_end", "on_epoch_end"):
+            for callback, method in self.of["on_save"]:
+                self._call(callback, method, "on_save")
+
+    def _call(self, callback: Any, method: Callable[[Training], Any], event: str) -> None:
+        try:
+            if method(self.state):
+                self.state.stop = True
+        except Exception as error:
+            error.add_note(f"in the callback {getattr(callback, '__name__', repr(callback))}, {event}")
+            raise
+
+
+LARGER = ("acc", "precision", "recall", "f1", "auc", "r2", "score")  # of what is so called, more is better
 
 
 def better(mode: str, monitor: str, min_delta: float = 0.0) -> Callable[[float, float], bool]:
     """Whether a new value of ``monitor`` is better than the best one so far, by more than ``min_delta``.
 
     Raises:
-        ValueError: another mode than "min", "max" and "auto": larger is better for an accuracy, precision, recall, f1,
-            auc and r2, and smaller for all else.
+        ValueError: another mode than "min", "max" and "auto", which goes by the name.
 
     >>> better("auto", "val_accuracy")(0.9, 0.8), better("min", "loss", min_delta=0.1)(0.75, 0.8)
     (True, False)
     """
     if mode not in ("min", "max", "auto"):
         raise ValueError(f"mode: expected 'min', 'max' or 'auto', got {mode!r}")
-    if mode == "max" or (mode == "auto" and monitor.endswith(("accuracy", "precision", "recall", "f1", "auc", "r2"))):
+    if mode == "max" or (mode == "auto" and any(word in monitor.lower() for word in LARGER)):
         return lambda new, best: new > best + min_delta
     return lambda new, best: new < best - min_delta
 
@@ -173,9 +193,10 @@ class EarlyStopping(Callback):
 
     Args:
         monitor: the value to watch.
-        min_delta: what counts as better: at least so much.
+        min_delta: what counts as better: by more than this.
         patience: how many epochs without an improvement end it; with 0, as with 1, the first.
-        mode: "min", "max", or "auto", by the name: larger is better for an accuracy, precision, recall, f1, auc, r2.
+        mode: "min", "max", or "auto", by the name: larger is better where there is "acc", "precision", "recall", "f1",
+            "auc", "r2" or "score" in it.
         baseline: an improvement that does not beat it does not count for patience.
         restore_best_weights: put the best epoch's parameters back when training ends, whatever ends it.
         start_from_epoch: how many epochs to let pass before the watching begins.
@@ -230,10 +251,11 @@ class EarlyStopping(Callback):
         self.best_epoch = self.waited = 0
         self.best_Phi: Array | None = None
 
-    def on_train_begin(self, state: Training) -> None:
-        """Start anew, unless the training is resumed."""
+    def on_train_begin(self, state: Training) -> bool:
+        """Start anew; or where a training is resumed that this had ended already, end it again."""
         if state.epoch == state.batch == 0:
             self._forget()
+        return self.waited >= max(self.patience, 1) and state.batch == 0
 
     def on_epoch_end(self, state: Training) -> bool:
         """Keep the parameters if they are the best; stop after too many epochs that were not."""
@@ -295,9 +317,21 @@ class CSVLogger(Callback):
         self.append = append
 
     def on_train_begin(self, state: Training) -> None:
-        """Open the file; that of a resumed training goes on."""
-        with open(self.path, "a" if self.append or state.epoch else "w", encoding="utf-8"):
-            pass
+        """Open the file; that of a resumed training goes on after the epochs that are done."""
+        resumed = state.epoch or state.batch
+        with open(self.path, "a+" if self.append or resumed else "w+", encoding="utf-8") as file:
+            file.seek(0)
+            lines = file.readlines()
+            if resumed and lines:
+                while len(lines) > 1 and not self._is_done(lines[-1], state.epoch):
+                    lines.pop()
+                file.seek(0)
+                file.truncate()
+                file.writelines(lines)
+
+    def _is_done(self, line: str, epoch: int) -> bool:
+        number = line.split(self.separator)[0]
+        return line.endswith("\n") and number.isdigit() and int(number) <= epoch
 
     def on_epoch_end(self, state: Training) -> None:
         """Write the epoch's line, whole and at once, so that nothing is lost when the program ends."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.errors import CheckpointError
-from nnlite.saving.archive import read_archive, reading, write_archive
+from nnlite.saving.archive import check_path, read_archive, reading, write_archive
 from nnlite.saving.describe import describe
 from nnlite.saving.plain import pack, unpack
 from nnlite.training.callbacks import Callback, Training, better, monitored
@@ -23,16 +23,23 @@ class Checkpoint(Callback):
     full disk, leaves the old one. On Ctrl-C and SIGTERM one is written after the batch in hand. ``nnlite.load(path)``
     gives the model alone, if its layers are nnlite's or registered.
 
+    It holds the last parameters, also where :class:`nnlite.EarlyStopping` then puts the best ones back into the model.
+    Of layers it saves parameters and generators; what else they keep for later forwards is lost.
+
     Args:
         path: of the file.
-        every: how many epochs or batches lie between two checkpoints. The last epoch's end always makes one.
+        every: how many epochs or batches lie between two checkpoints. The end of training always makes one.
         unit: "epoch" or "batch".
         best_only: keep only that of the best epoch so far, by ``monitor``; an interrupt then makes none.
         monitor: the value that is watched.
         mode: "min", "max" or "auto"; see :class:`nnlite.EarlyStopping`.
 
+    Attributes:
+        path: of the file, as a ``pathlib.Path``.
+        epochs_done: how many epochs the file has behind it.
+
     Raises:
-        FileNotFoundError: the file's folder does not exist; raised before training starts.
+        FileNotFoundError, IsADirectoryError: no file can be written there; raised before training starts.
         OSError: the file cannot be written.
         ValueError: an argument out of its range.
 
@@ -65,6 +72,8 @@ class Checkpoint(Callback):
             raise ValueError(f"Checkpoint: every: expected at least 1, got {every}")
         if unit not in ("epoch", "batch"):
             raise ValueError(f"Checkpoint: unit: expected 'epoch' or 'batch', got {unit!r}")
+        if best_only and (every, unit) != (1, "epoch"):
+            raise ValueError("Checkpoint: best_only looks at the end of each epoch; leave every and unit out")
         from pathlib import Path  # here, since it takes a tenth of the time that NumPy's import takes
 
         self.path = Path(path)
@@ -73,8 +82,12 @@ class Checkpoint(Callback):
         self.best_only = best_only
         self.monitor = monitor
         self.is_better = better(mode, monitor)
+        self._forget()
+
+    def _forget(self) -> None:
         self.best: float | None = None
         self.since = 0  # how many batches since the last one
+        self.due = False  # one is to be written
 
     @property
     def epochs_done(self) -> int:
@@ -82,30 +95,31 @@ class Checkpoint(Callback):
         return int(read(self.path)["epoch"]) if self.path.exists() else 0
 
     def on_train_begin(self, state: Training) -> None:
-        """Find out now, and not after hours, that the folder does not exist."""
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"Checkpoint: the folder {str(self.path.parent)!r} does not exist; make it first")
+        """Find out now, and not after hours, that no file can be written there."""
+        check_path(self.path)
+        if state.epoch == state.batch == 0:
+            self._forget()
 
     def on_batch_end(self, state: Training) -> None:
-        """Save, if it is time for it."""
+        """Count."""
         self.since += 1
-        if (self.unit == "batch" and self.since >= self.every) or (state.interrupted and not self.best_only):
-            self._save(state, state.epoch - 1, state.batch)
+        self.due = (self.unit == "batch" and self.since >= self.every) or state.interrupted
 
     def on_epoch_end(self, state: Training) -> None:
-        """Save, if it is time for it, or the best epoch so far."""
+        """Look whether it is time for one, or the best epoch so far."""
         if self.best_only:
             value = monitored(state, self.monitor)
-            if self.best is not None and not self.is_better(value, self.best):
-                return
-            self.best = value
-        elif state.epoch != state.epochs and (self.unit == "batch" or state.epoch % self.every):
-            return
-        self._save(state, state.epoch, 0)
+            self.due = self.best is None or self.is_better(value, self.best)
+            self.best = value if self.due else self.best
+        else:
+            self.due = state.epoch == state.epochs or (self.unit == "epoch" and state.epoch % self.every == 0)
 
-    def _save(self, state: Training, epoch: int, batch: int) -> None:
-        self.since = 0
-        write(self.path, state, epoch, batch)
+    def on_save(self, state: Training) -> None:
+        """Write the file, if it is time for it, or if training ends here."""
+        inside = state.batch > 0
+        if (self.due or state.stop) and not (self.best_only and inside) and (self.due or not self.best_only):
+            self.since, self.due = 0, False
+            write(self.path, state, state.epoch - inside, state.batch)
 
     def state_dict(self) -> dict[str, Any]:
         """The best value so far."""
@@ -236,6 +250,8 @@ def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, valida
             raise ValueError(f"expected the {name} rows to be split as before, shape {before}, got {after}")
     if content["order"] is not None and isinstance(rows, Rows) and len(content["order"]) != len(rows):
         raise ValueError(f"expected {len(content['order'])} rows to train on, got {len(rows)}")
+    if content["batch"] and content["batches"] != state.batches:
+        raise ValueError(f"expected {content['batches']} batches in an epoch, as before, got {state.batches}")
     places = [place for place, _ in _generators(state)]
     if sorted(places) != sorted(content["generators"]):
         raise ValueError(f"expected generators at {sorted(content['generators'])}, got {sorted(places)}")

@@ -85,7 +85,8 @@ def fit(
         clip_value: before each step each entry of dPhi is brought between -clip_value and clip_value.
         resume: a file that :class:`nnlite.Checkpoint` wrote: training goes on from there, also in the middle of an
             epoch, and ends, after ``epochs`` more, in the same bytes as without the break. The other arguments must be
-            those of the first time; likewise the machine, the versions and the number of BLAS threads.
+            those of the first time, ready-made batches included; likewise the machine, the versions and the number of
+            BLAS threads.
         verbose: 0 is silent; 1 shows a bar on a terminal or in a notebook, and lines where stderr is a file.
         on_nan: "raise" a DivergenceError when the loss is NaN or infinite, or "stop" with a warning and return.
         rng: seed or generator for the order of the rows.
@@ -129,26 +130,31 @@ def fit(
     if weighted or class_weight is not None:
         loss = SampleWeighted(plain_loss, class_weight, paired=weighted)
     update = Update(model, optimizers, at_least("accumulate_steps", accumulate_steps, 1), clip_norm, clip_value)
-    state = Training(model, plain_loss, optimizers, rng=rng, update=update, callbacks=list(callbacks))
+    if not isinstance(callbacks, list | tuple):
+        raise TypeError(f"callbacks: expected a list, such as [nnlite.EarlyStopping()], got {callbacks!r}")
+    state = Training(model, plain_loss, optimizers, rng=rng, update=update, callbacks=callbacks)
     state.means = Means(loss, metrics_by_name)
     events = Events(state)
+    state.batches = rows.count(batch_size)
+    if validation is not None:
+        _try_out(model, validation, plain_loss, metrics_by_name, batch_size)
     if resume is not None:
         rows, validation = resume_from(resume, state, rows, validation)
     state.rows, state.validation = rows, validation
-    first, state.epochs, state.batches = state.epoch + 1, state.epoch + epochs, rows.count(batch_size)
+    first, state.epochs = state.epoch + 1, state.epoch + epochs
     if weighted:
         rows = rows.with_weights(sample_weight)
 
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
     with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"), events:
-        if validation is not None:
-            _try_out(model, validation, plain_loss, metrics_by_name, batch_size)
         X_batch = Y_batch = None  # a training may be resumed after the last batch of an epoch
         for state.epoch in range(first, first + epochs):
-            if not state.batch:  # else it was resumed in the middle
+            if not state.batch and not state.stop:  # else it was resumed in the middle
                 state.order, state.means = rows.order(rng if shuffle else None), Means(loss, metrics_by_name)
                 events.call("on_epoch_begin")
+            if state.stop:
+                break
             for count, X_batch, Y_batch in rows.batches(batch_size, state.order, first=state.batch):
                 Y_pred = spread(model.forward, X_batch)
                 J = loss_of(loss, Y_pred, Y_batch)
@@ -239,7 +245,8 @@ def _try_out(model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Met
         numbers = np.arange(len(validation)) if validation.numbers is None else validation.numbers
         validation = validation.subset(numbers[:batch_size])
     try:
-        evaluate_rows(model, validation, loss, metrics, batch_size)
+        with np.errstate(over="ignore", invalid="ignore"):
+            evaluate_rows(model, validation, loss, metrics, batch_size)
     except Exception as error:
         error.add_note("on the validation data, tried out before training")
         raise

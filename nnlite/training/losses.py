@@ -7,6 +7,8 @@ import numpy as np
 
 from nnlite.arrays import Array, each_of
 from nnlite.layer import Layer
+from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.loss import Loss
 
 
@@ -65,8 +67,12 @@ class SampleWeighted(Layer):
     """
 
     def __init__(self, loss: Layer, class_weight: dict[int, float] | None = None, *, paired: bool = False) -> None:
+        if isinstance(loss, Losses):
+            raise TypeError("sample_weight, class_weight: they are not for a model of several outputs")
         if not isinstance(loss, Loss):
             raise TypeError(f"sample_weight, class_weight: expected one of nnlite's losses, got {loss!r}")
+        if class_weight is not None:
+            _check_class_weight(class_weight, loss)
         self.loss = loss
         self.elements = copy.deepcopy(loss)
         self.elements.reduction = "none"
@@ -76,13 +82,13 @@ class SampleWeighted(Layer):
 
     def forward(self, Y: Any, target: Any) -> float:
         """``J = sum(weight * J_element) / count``."""
-        target, weight = target if self.paired else (target, 1.0)
+        target, weight = target if self.paired else (target, np.ones(1))
         self.loss.forward(Y, target)
         J = self.elements.forward(Y, target)
-        if self.class_weight is not None:
-            weight = weight * _by_class(target, self.class_weight)
         self.count = float(self.loss.count or 1.0)
         self.weight = np.asarray(weight, J.dtype).reshape(-1, *[1] * (J.ndim - 1))
+        if self.class_weight is not None:
+            self.weight = self.weight * _by_class(J, np.asarray(target), self.class_weight)
         return float(np.sum(J * self.weight)) / self.count
 
     def backward(self, dJ: Any = 1.0) -> Array:
@@ -91,12 +97,24 @@ class SampleWeighted(Layer):
         return dY
 
 
-def _by_class(target: Any, class_weight: dict[int, float]) -> Array:
-    """The weight of each row: of its class, or of its largest probability."""
-    target = np.asarray(target)
-    if target.ndim > 1:
-        target = target.argmax(axis=1) if target.shape[1] > 1 else target[:, 0]
-    weight = np.ones(len(target))
+def _check_class_weight(class_weight: Any, loss: Loss) -> None:
+    """Raise unless it is a finite number for each of some classes, and the loss one of classes."""
+    name = "class_weight"
+    if not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
+        raise TypeError(f"{name}: expected a loss of classes, such as CrossEntropyLoss, got {loss!r}")
+    if not isinstance(class_weight, dict) or not all(isinstance(label, int | np.integer) for label in class_weight):
+        raise TypeError(f"{name}: expected a dict such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
+    if not np.isfinite(np.array(list(class_weight.values()), np.float64)).all():
+        raise ValueError(f"{name}: expected finite numbers, got {class_weight!r}")
+    if not isinstance(loss, CrossEntropyLoss) and not set(class_weight) <= {0, 1}:
+        raise ValueError(f"{name}: {loss!r} has the classes 0 and 1, got {class_weight!r}")
+
+
+def _by_class(J: Array, target: Array, class_weight: dict[int, float]) -> Array:
+    """The weight of each element of J: that of its class, or of its most probable class."""
+    if target.shape != J.shape:  # probabilities of the classes, along the second axis
+        target = target.argmax(axis=min(1, target.ndim - 1))
+    weight = np.ones(J.shape, J.dtype)
     for label, value in class_weight.items():
         weight[target == label] = value
     return weight
