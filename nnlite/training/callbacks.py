@@ -145,7 +145,7 @@ class Events:
         """Call what each callback has for ``event``; a true return ends the training. Then save what is to be saved."""
         for callback, method in self.of[event]:
             self._call(callback, method, event)
-        if event in ("on_batch_end", "on_epoch_end"):
+        if self.of["on_save"] and event in ("on_batch_end", "on_epoch_end"):
             for callback, method in self.of["on_save"]:
                 self._call(callback, method, "on_save")
 

@@ -167,10 +167,10 @@ def fit(
                 update(weight_of(loss, count))
                 shown.batch(state.means.so_far)
                 state.batch += 1
-                state.interrupted = bool(interrupted)
-                events.call("on_batch_end")
-                if state.interrupted:
+                if interrupted:
+                    state.interrupted = True
                     shown.say(f"interrupted in epoch {state.epoch}, after batch {state.batch}")
+                events.call("on_batch_end")
                 if state.interrupted or state.stop:
                     return state.history  # and a signal takes its course as the with statement ends
             update.finish()
