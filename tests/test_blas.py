@@ -218,3 +218,20 @@ def test_the_library_is_found_among_the_wheels_files(monkeypatch, name):
     monkeypatch.setattr(metadata, "files", wheels.__getitem__)
     monkeypatch.setattr(ctypes, "CDLL", lambda path: f"loaded {path}")
     assert blas._load() == f"loaded there/{name}"
+
+
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((5, 1, 2, 3), (6, 3, 4)), ((0, 2, 3), (3, 4))]
+)
+def test_stacks_are_multiplied_one_matrix_after_the_other_where_numpy_does_not(shapes, monkeypatch):
+    A, B = (np.random.default_rng(0).normal(size=shape) for shape in shapes)
+    seen = []
+
+    def matmul(A, B, out=None):
+        seen.append(A.ndim)
+        return A.dot(B, out)
+
+    monkeypatch.setattr(blas, "matmul", matmul)
+    assert_array_equal(blas.stacked_matmul(A, B), np.matmul(A, B))
+    assert set(seen) <= {2}
+    assert len(seen) == np.prod(np.matmul(A, B).shape[:-2], dtype=int)
