@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.arrays import each_of, listed, spread
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, not_empty
-from nnlite.training.losses import Losses, by_key
+from nnlite.training.losses import Losses, by_key, weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
 from nnlite.training.predict import at_least
 
@@ -36,7 +36,8 @@ class Means:
     def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
         self.metrics = metrics
         self.rows = self.batches = 0
-        self.loss = loss
+        self.loss: Any = loss
+        self.one = not isinstance(loss, Losses)
         self.parts = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
         for key in self.parts:
             if f"loss_{key}" in metrics:
@@ -51,9 +52,9 @@ class Means:
         """Take in one batch of ``count`` rows."""
         self.rows += count
         self.batches += 1
-        Js = self.loss.Js if isinstance(self.loss, Losses) else (J,)
-        for (key, loss), part in zip(self.parts.items(), Js, strict=True):
-            weight = 1 if _is_sum(loss) else getattr(loss, "count", None) or count
+        Js = (J,) if self.one else self.loss.Js
+        for key, part in zip(self.parts, Js, strict=True):
+            weight = weight_of(self.parts[key], count) or 1
             self.loss_totals[key] += part * weight
             self.loss_weights[key] += weight
         for name in self.totals:

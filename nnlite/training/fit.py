@@ -148,6 +148,7 @@ def fit(
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
     with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"), events:
+        watched = events.of["on_batch_end"] or events.of["on_save"]
         X_batch = Y_batch = None  # a training may be resumed after the last batch of an epoch
         for state.epoch in range(first, first + epochs):
             if not state.batch and not state.stop:  # else it was resumed in the middle
@@ -155,6 +156,7 @@ def fit(
                 events.call("on_epoch_begin")
             if state.stop:
                 break
+            means = state.means
             for count, X_batch, Y_batch in rows.batches(batch_size, state.order, first=state.batch):
                 Y_pred = spread(model.forward, X_batch)
                 J = loss_of(loss, Y_pred, Y_batch)
@@ -162,19 +164,20 @@ def fit(
                     place = f"epoch {state.epoch}, batch {state.batch + 1}"
                     diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
                     return state.history
-                state.means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
+                means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
                 spread(model.backward, loss.backward())
                 update(weight_of(loss, count))
-                shown.batch(state.means.so_far)
+                shown.batch(means.so_far)
                 state.batch += 1
                 if interrupted:
                     state.interrupted = True
                     shown.say(f"interrupted in epoch {state.epoch}, after batch {state.batch}")
-                events.call("on_batch_end")
+                if watched:
+                    events.call("on_batch_end")
                 if state.interrupted or state.stop:
                     return state.history  # and a signal takes its course as the with statement ends
             update.finish()
-            state.values = state.means.values()
+            state.values = means.values()
             if not np.isfinite(model.Phi).all():
                 place = f"epoch {state.epoch}, but then"
                 diverged(model, [(X_batch, Y_batch)], state.values["loss"], place, "the end of this epoch", on_nan)

@@ -43,13 +43,17 @@ class Update:
         self.accumulate_steps = accumulate_steps
         self.clip_norm = clip_norm
         self.clip_value = clip_value
+        self.plain = accumulate_steps == 1 and clip_norm is None and clip_value is None
         self.total: Array | None = None  # of the gradients so far, each times its weight
         self.weight = 0.0
         self.count = 0
 
     def __call__(self, weight: float) -> None:
         """Take in the gradient that stands in dPhi, a mean over rows of so much weight; 0 if it is a sum."""
-        if self.accumulate_steps > 1:
+        if self.plain:
+            for optimizer in self.optimizers:
+                optimizer.step()
+        elif self.accumulate_steps > 1:
             term = self.model.dPhi * (weight or 1.0)
             self.total = term if self.total is None else self.total + term
             self.weight += weight
