@@ -21,22 +21,8 @@ from nnlite.errors import CheckpointError, DivergenceError, GradientError, Shape
 from nnlite.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.arrangement import Concat, Reshape, Split, Stack, Transpose
-from nnlite.layers.gates import (
-    Abs,
-    Add,
-    Divide,
-    Exp,
-    Log,
-    Maximum,
-    Minimum,
-    Multiply,
-    Negative,
-    Power,
-    Reciprocal,
-    Sqrt,
-    Square,
-    Subtract,
-)
+from nnlite.layers.functions import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
+from nnlite.layers.gates import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
 from nnlite.layers.linear import Linear
 from nnlite.layers.products import Dot, MatMul, Mean, Outer, Sum
 from nnlite.layers.shape import Flatten

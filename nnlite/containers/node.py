@@ -17,7 +17,8 @@ from numpy.typing import DTypeLike
 from nnlite.arrays import Array, as_array, as_floating, floating_dtype
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, Symbol
-from nnlite.layers.gates import Add, Divide, Multiply, Negative, Power, Square, Subtract
+from nnlite.layers.functions import Negative, Square
+from nnlite.layers.gates import Add, Divide, Multiply, Power, Subtract
 from nnlite.layers.products import MatMul
 from nnlite.shapes import UNKNOWN, Shape
 

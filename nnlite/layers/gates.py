@@ -2,7 +2,7 @@
 
 A gate of several inputs takes them side by side, ``forward(X, Y)``, and its backward returns a tuple with the gradient
 of each. Arrays broadcast as NumPy's do; the gradient of an input that was stretched is summed back to its shape.
-Gates that rearrange and multiply arrays are in arrangement.py and products.py.
+Gates of one input are in functions.py, those that multiply and rearrange arrays in products.py and arrangement.py.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,9 @@ import numpy as np
 
 from nnlite import kernels
 from nnlite.arrays import FLOATING, Array, as_array, as_floating
-from nnlite.blocks import elementwise
 from nnlite.errors import ShapeError
 from nnlite.kernels import sum_to
 from nnlite.layer import Layer
-from nnlite.layers.activations import Activation
 from nnlite.shapes import Shape, broadcast_shapes
 
 Arrays = tuple[Array, ...]
@@ -67,9 +65,6 @@ class Broadcasting(Gate):
     def output_shape(self, *shapes: Shape) -> Shape:
         """The one to which the inputs broadcast."""
         return broadcast_shapes(self, *shapes)
-
-
-# ---------------------------------------------------------------------------------------- two inputs
 
 
 class Add(Broadcasting):
@@ -254,178 +249,3 @@ def _routed(dZ: Array, X: Array, Y: Array, to_X: Array, to_Y: Array) -> Arrays:
     """DZ to the input that it belongs to, half to each where they are equal."""
     zero, half = kernels.ZERO[dZ.dtype], np.where(X == Y, dZ / 2, kernels.ZERO[dZ.dtype])
     return sum_to(half + np.where(to_X, dZ, zero), X.shape), sum_to(half + np.where(to_Y, dZ, zero), Y.shape)
-
-
-# ---------------------------------------------------------------------------------------- one input
-
-
-class Negative(Activation):
-    """``Y = -X``; ``dX = -dY``.
-
-    >>> gate = Negative()
-    >>> gate.forward(np.array([1.0, -2.0]))
-    array([-1.,  2.])
-    >>> gate.backward(np.array([3.0, 4.0]))
-    array([-3., -4.])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = -X``."""
-        return self.record_Y(elementwise(np.negative, self.check_X(X)))
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = -dY``."""
-        return elementwise(np.negative, self.check_dY(dY))
-
-
-class Exp(Activation):
-    """``Y = exp(X)``; ``dX = dY Y``. Y is read-only, since backward needs it.
-
-    >>> gate = Exp()
-    >>> gate.forward(np.array([0.0, 1.0]))
-    array([1.        , 2.71828183])
-    >>> gate.backward(np.array([2.0, 2.0]))
-    array([2.        , 5.43656366])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = exp(X)``."""
-        with np.errstate(all="ignore"):
-            self.Y = self.keep_Y(elementwise(np.exp, self.check_X(X)))
-        return self.Y
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = dY Y``."""
-        with np.errstate(all="ignore"):
-            return elementwise(np.multiply, self.check_dY(dY), self.Y)
-
-
-class Log(Activation):
-    """``Y = log(X)``, the natural logarithm; ``dX = dY / X``. At 0 it is -inf, below NaN.
-
-    >>> gate = Log()
-    >>> gate.forward(np.array([1.0, 2.0]))
-    array([0.        , 0.69314718])
-    >>> gate.backward(np.array([2.0, 2.0]))
-    array([2., 1.])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = log(X)``."""
-        self.X = self.check_X(X)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.record_Y(elementwise(np.log, self.X))
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = dY / X``."""
-        with np.errstate(all="ignore"):
-            return elementwise(np.divide, self.check_dY(dY), self.X)
-
-
-class Square(Activation):
-    """``Y = X^2``; ``dX = 2 dY X``.
-
-    >>> gate = Square()
-    >>> gate.forward(np.array([1.0, -3.0]))
-    array([1., 9.])
-    >>> gate.backward(np.array([1.0, 1.0]))
-    array([ 2., -6.])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = X^2``."""
-        self.X = self.check_X(X)
-        return self.record_Y(elementwise(np.square, self.X))
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = 2 dY X``."""
-        return elementwise(_square_backward, self.check_dY(dY), self.X)
-
-
-def _square_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
-    out = np.multiply(dY, X, out)
-    return np.add(out, out, out)
-
-
-class Sqrt(Activation):
-    """``Y = sqrt(X)``; ``dX = dY / (2 Y)``, infinite at 0. Below 0 it is NaN. Y is read-only, since backward needs it.
-
-    >>> gate = Sqrt()
-    >>> gate.forward(np.array([1.0, 9.0]))
-    array([1., 3.])
-    >>> gate.backward(np.array([6.0, 6.0]))
-    array([3., 1.])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = sqrt(X)``."""
-        with np.errstate(invalid="ignore"):
-            self.Y = self.keep_Y(elementwise(np.sqrt, self.check_X(X)))
-        return self.Y
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = dY / (2 Y)``."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return elementwise(_sqrt_backward, self.check_dY(dY), self.Y)
-
-
-def _sqrt_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    out = np.add(Y, Y, out)
-    return np.divide(dY, out, out)
-
-
-class Reciprocal(Activation):
-    """``Y = 1 / X``; ``dX = -dY Y^2``. At 0 it is infinite. Y is read-only, since backward needs it.
-
-    >>> gate = Reciprocal()
-    >>> gate.forward(np.array([1.0, -4.0]))
-    array([ 1.  , -0.25])
-    >>> gate.backward(np.array([16.0, 16.0]))
-    array([-16.,  -1.])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = 1 / X``."""
-        with np.errstate(all="ignore"):
-            self.Y = self.keep_Y(elementwise(_reciprocal, self.check_X(X)))
-        return self.Y
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = -dY Y^2``."""
-        with np.errstate(all="ignore"):
-            return elementwise(_reciprocal_backward, self.check_dY(dY), self.Y)
-
-
-def _reciprocal(X: Array, out: Array | None = None) -> Array:
-    return np.divide(kernels.ONE[X.dtype], X, out)
-
-
-def _reciprocal_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    out = np.multiply(Y, Y, out)
-    np.multiply(dY, out, out)
-    return np.negative(out, out)
-
-
-class Abs(Activation):
-    """``Y = |X|``; ``dX = dY sign(X)``. The derivative at 0 is taken to be 0.
-
-    >>> gate = Abs()
-    >>> gate.forward(np.array([1.0, 0.0, -3.0]))
-    array([1., 0., 3.])
-    >>> gate.backward(np.array([2.0, 2.0, 2.0]))
-    array([ 2.,  0., -2.])
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = |X|``."""
-        self.X = self.check_X(X)
-        return self.record_Y(elementwise(np.abs, self.X))
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = dY sign(X)``."""
-        return elementwise(_abs_backward, self.check_dY(dY), self.X)
-
-
-def _abs_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
-    out = np.sign(X, out)
-    return np.multiply(dY, out, out)

@@ -15,7 +15,7 @@ from nnlite.containers.node import Constant, Input, Node, Parameter
 from nnlite.containers.sequential import Sequential, _Slice
 from nnlite.containers.tied import Tied, TiedTranspose, tied
 from nnlite.layer import Layer
-from nnlite.layers import activations, arrangement, gates, products
+from nnlite.layers import activations, arrangement, functions, gates, products
 from nnlite.layers.linear import Linear
 from nnlite.layers.shape import Flatten
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
@@ -174,7 +174,15 @@ for _cls in (
     *(activations.Tanh, activations.Sigmoid, activations.ReLU, activations.Identity),
     *(activations.Softmax, activations.LogSoftmax),
     *(gates.Add, gates.Subtract, gates.Multiply, gates.Divide, gates.Power, gates.Maximum, gates.Minimum),
-    *(gates.Negative, gates.Exp, gates.Log, gates.Square, gates.Sqrt, gates.Reciprocal, gates.Abs),
+    *(
+        functions.Negative,
+        functions.Exp,
+        functions.Log,
+        functions.Square,
+        functions.Sqrt,
+        functions.Reciprocal,
+        functions.Abs,
+    ),
     *(products.Dot, products.Outer, products.MatMul, products.Sum, products.Mean),
     *(arrangement.Concat, arrangement.Stack, arrangement.Split, arrangement.Transpose, arrangement.Reshape),
     *(Flatten, MSELoss, BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Residual),
