@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.summary import summary
+    from nnlite.optim.phases import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
     from nnlite.optim.schedules import (
         ConstantLR,
@@ -56,9 +57,7 @@ if TYPE_CHECKING:
         ExponentialLR,
         LinearLR,
         MultiStepLR,
-        OneCycleLR,
         PolynomialLR,
-        SequentialLR,
         StepLR,
     )
     from nnlite.saving.files import load, save
@@ -165,8 +164,8 @@ _LATER = {
     "diagnostics.profile": "profile",
     "diagnostics.summary": "summary",
     "optim.plateau": "ReduceLROnPlateau",
-    "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR OneCycleLR PolynomialLR "
-    "SequentialLR StepLR",
+    "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
+    "optim.phases": "OneCycleLR SequentialLR",
     "saving.files": "load save",
     "saving.registry": "register",
 }

@@ -1,6 +1,5 @@
 """What nnlite takes for an array, and the conversions at its doors."""
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -73,21 +72,6 @@ def floating_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     if result not in FLOATING:
         raise TypeError(f"dtype: expected a floating type such as np.float32 or np.float64, got {result}")
     return result
-
-
-def whole(value: Any, name: str) -> int:
-    """``value`` as an int, if it is a whole number.
-
-    Raises:
-        TypeError: it is not.
-
-    >>> whole(np.int64(3), "dim")
-    3
-    """
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None
 
 
 def spread(function: Callable[..., Any], values: Any) -> Any:

@@ -16,68 +16,6 @@ PACKAGE = Path(str(files("nnlite")))
 TESTS = Path(__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# DESIGN: imports run downwards only. Those of one line do not import each other.
-STOREYS = [
-    {"training"},
-    {"diagnostics"},
-    {"optim"},
-    {"saving"},
-    {"containers"},
-    {"layers", "losses"},
-    {"layer"},
-    {"parameters"},
-    {"initializers", "kernels", "shapes"},
-    {"blas", "blocks"},
-    {"arrays"},
-    {"errors"},
-]
-
-
-def room(module):
-    """``layers`` of ``nnlite.layers.linear``."""
-    return module.removesuffix(".py").split(".")[1]
-
-
-def imports(path):
-    """The modules of nnlite that a file imports when it runs."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    typing_only = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if node in typing_only:
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "nnlite")
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: imports are written in full"
-            if node.module == "nnlite":
-                yield from (f"nnlite.{alias.name}" for alias in node.names)
-            elif node.module and node.module.split(".")[0] == "nnlite":
-                yield node.module
-
-
-def test_imports_run_downwards_only():
-    storey = {name: number for number, names in enumerate(STOREYS) for name in names}
-    seen = 0
-    for path in MODULES:
-        if path == PACKAGE / "__init__.py":
-            continue
-        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        for module in imports(path):
-            seen += 1
-            other = room(module)
-            assert storey[own] < storey[other] or own == other, f"{path.relative_to(PACKAGE)} imports {module}"
-    assert seen > 50
-
-
-def test_every_room_has_its_storey():
-    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"}
-    assert rooms == set.union(*STOREYS)
-
 
 def test_importing_loads_nothing_slow():
     code = "import sys, nnlite; print(*sys.modules)"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of, listed, spread
+from nnlite.checks import whole
 from nnlite.diagnostics.inputs import by_input, input_names
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
@@ -119,8 +120,8 @@ def check_gradients(
     if loss is not None:
         check_layer(loss, "loss")
         loss = copy.deepcopy(loss).astype(np.float64)
-    if max_entries is not None and max_entries < 1:
-        raise ValueError(f"max_entries: expected at least 1, or None for all, got {max_entries}")
+    if max_entries is not None:
+        whole(max_entries, "max_entries", least=1)
     rng = np.random.default_rng(rng)
     dY: Any = None
 

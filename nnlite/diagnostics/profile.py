@@ -1,7 +1,6 @@
 """profile: what each layer of a model costs, and how near that is to what the machine can do."""
 
 import copy
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from nnlite import blas
 from nnlite.arrays import Array, as_array, each_of, spread
+from nnlite.checks import whole
 from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import watching
@@ -220,8 +220,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     ...
     """
     check_layer(model, "model")
-    if operator.index(repeats) < 1:
-        raise ValueError(f"profile: repeats: expected at least 1, got {repeats}")
+    whole(repeats, "profile: repeats", least=1)
     model, loss = copy.deepcopy((model, loss))
     X = each_of(partial(as_array, name="X"), X)
     target = None if target is None else as_array(target, "target")

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from nnlite import kernels
-from nnlite.arrays import Array, whole
+from nnlite.arrays import Array
 from nnlite.blocks import elementwise
+from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, whole
+from nnlite.arrays import Array
+from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 from nnlite.layers.gates import Arrays, Gate

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlite import blas
-from nnlite.arrays import Array, floating_dtype, whole
+from nnlite.arrays import Array, floating_dtype
+from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.initializers import Rng, glorot_uniform, zeros
 from nnlite.kernels import column_sum
@@ -67,8 +68,8 @@ class Linear(Layer, parameters=("W", "b")):
         dtype: DTypeLike = np.float32,
         rng: Rng = None,
     ) -> None:
-        self.in_features = _width("in_features", in_features)
-        self.out_features = _width("out_features", out_features)
+        self.in_features = whole(in_features, "Linear: in_features", least=1)
+        self.out_features = whole(out_features, "Linear: out_features", least=1)
         self.dtype = floating_dtype(dtype)
         shape = (self.in_features, self.out_features)
         if not callable(weight_init):
@@ -124,10 +125,3 @@ class Linear(Layer, parameters=("W", "b")):
         return ShapeError(
             f"{self}: expected {self.in_features} features, got {X.shape[-1]} (X has shape {X.shape}{hint})"
         )
-
-
-def _width(name: str, value: int) -> int:
-    width = whole(value, f"Linear: {name}")
-    if width < 1:
-        raise ValueError(f"Linear: {name}: expected at least 1, got {width}")
-    return width

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from nnlite import blas
-from nnlite.arrays import Array, whole
+from nnlite.arrays import Array
+from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.kernels import sum_over, sum_to
 from nnlite.layer import Layer

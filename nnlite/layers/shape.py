@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from nnlite.arrays import Array, whole
+from nnlite.arrays import Array
+from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer
 

@@ -1,12 +1,12 @@
 """CrossEntropyLoss: any number of classes."""
 
-import operator
 from typing import Any
 
 import numpy as np
 
 from nnlite import kernels
 from nnlite.arrays import Array, as_array
+from nnlite.checks import share, whole
 from nnlite.errors import ShapeError
 from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing
 
@@ -53,11 +53,9 @@ class CrossEntropyLoss(Loss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"CrossEntropyLoss: label_smoothing: expected 0 to 1, got {label_smoothing}")
         self.weight = finite_weight(weight, "CrossEntropyLoss: weight")
-        self.ignore_index = _whole("CrossEntropyLoss: ignore_index", ignore_index)
-        self.label_smoothing = float(label_smoothing)
+        self.ignore_index = whole(ignore_index, "CrossEntropyLoss: ignore_index")
+        self.label_smoothing = share(label_smoothing, "CrossEntropyLoss: label_smoothing")
 
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean(-sum(Q log P))``."""
@@ -147,10 +145,3 @@ class CrossEntropyLoss(Loss):
                 )
             return counted
         return True
-
-
-def _whole(name: str, value: int) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: expected a whole number, got {value!r}") from None

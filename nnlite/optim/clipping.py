@@ -7,8 +7,8 @@ import numpy as np
 
 from nnlite.arrays import Array
 from nnlite.blocks import BLOCK
+from nnlite.checks import number
 from nnlite.layer import Layer, check_layer
-from nnlite.optim.checks import number
 
 ROW = 1024  # elements whose squares are added in float32
 
@@ -45,7 +45,7 @@ def clip_grad_norm(layer: Layer, max_norm: float, norm_type: float = 2.0) -> flo
     array([ 0.6, -0.8], dtype=float32)
     """
     check_layer(layer, "clip_grad_norm: layer")
-    max_norm, p = number("clip_grad_norm", "max_norm", max_norm), number("clip_grad_norm", "norm_type", norm_type)
+    max_norm, p = number(max_norm, "clip_grad_norm: max_norm"), number(norm_type, "clip_grad_norm: norm_type")
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm: expected a number >= 0, got {max_norm}")
     if not p > 0:
@@ -79,7 +79,7 @@ def clip_grad_value(layer: Layer, clip_value: float) -> None:
     array([ 0.5 , -0.25], dtype=float32)
     """
     check_layer(layer, "clip_grad_value: layer")
-    bound = number("clip_grad_value", "clip_value", clip_value)
+    bound = number(clip_value, "clip_grad_value: clip_value")
     if not bound >= 0:
         raise ValueError(f"clip_grad_value: clip_value: expected a number >= 0, got {bound}")
     dPhi = layer.dPhi

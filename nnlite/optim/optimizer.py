@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.checks import non_negative, whole
 from nnlite.layer import Layer
-from nnlite.optim.checks import non_negative, whole
 from nnlite.parameters import check_whole
 
 Schedule = Callable[[int], float]
@@ -83,7 +83,7 @@ class Optimizer:
             raise TypeError(
                 f"{type(self).__name__}: lr: expected a number, got the class itself; write {value.__name__}(...)"
             )
-        self._lr = value if callable(value) else non_negative(type(self).__name__, "lr", value)
+        self._lr = value if callable(value) else non_negative(value, f"{type(self).__name__}: lr")
 
     @property
     def current_lr(self) -> float:
@@ -148,7 +148,7 @@ class Optimizer:
                 scheduled = ", the learning rate is a schedule here" if name == "lr" else ""
                 wrong.append(f"{name}: unknown{scheduled}")
             elif problem := self._misfit(name, value):
-                wrong.append(f"{name}: {problem}")
+                wrong.append(problem)
         if wrong:
             raise ValueError(
                 f"{type(self).__name__}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong)
@@ -168,12 +168,12 @@ class Optimizer:
         """What is wrong with a value of a state; None if nothing is."""
         if name not in self.arrays:
             try:
-                whole("", "", value) if name == "steps" else non_negative("", "", value)
+                whole(value, name, least=0) if name == "steps" else non_negative(value, name)
             except (TypeError, ValueError) as error:
-                return str(error).removeprefix(": : ")
+                return str(error)
             return None
         Phi = self.layer.Phi
         if value is None or (isinstance(value, np.ndarray) and (value.shape, value.dtype) == (Phi.shape, Phi.dtype)):
             return None
         got = f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else repr(value)
-        return f"expected {Phi.shape} {Phi.dtype}, got {got}"
+        return f"{name}: expected {Phi.shape} {Phi.dtype}, got {got}"

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nnlite.optim.checks import non_negative, number, one_of, whole
+from nnlite.checks import non_negative, number, one_of, whole
 from nnlite.optim.optimizer import Optimizer
 
 
@@ -74,16 +74,16 @@ class ReduceLROnPlateau:
             raise TypeError(f"{owner}: monitor: expected a name such as 'val_loss', got {monitor!r}")
         self.optimizer = optimizer
         self.monitor = monitor
-        self.mode = one_of(owner, "mode", mode, ("min", "max"))
-        self.factor = non_negative(owner, "factor", factor)
+        self.mode = one_of(mode, f"{owner}: mode", ("min", "max"))
+        self.factor = non_negative(factor, f"{owner}: factor")
         if self.factor >= 1:
             raise ValueError(f"{owner}: factor: expected a number below 1, got {factor}")
-        self.patience = whole(owner, "patience", patience)
-        self.threshold = non_negative(owner, "threshold", threshold)
-        self.threshold_mode = one_of(owner, "threshold_mode", threshold_mode, ("rel", "abs"))
-        self.cooldown = whole(owner, "cooldown", cooldown)
-        self.min_lr = non_negative(owner, "min_lr", min_lr)
-        self.eps = non_negative(owner, "eps", eps)
+        self.patience = whole(patience, f"{owner}: patience", least=0)
+        self.threshold = non_negative(threshold, f"{owner}: threshold")
+        self.threshold_mode = one_of(threshold_mode, f"{owner}: threshold_mode", ("rel", "abs"))
+        self.cooldown = whole(cooldown, f"{owner}: cooldown", least=0)
+        self.min_lr = non_negative(min_lr, f"{owner}: min_lr")
+        self.eps = non_negative(eps, f"{owner}: eps")
         self._lr()
         self.best = math.inf if mode == "min" else -math.inf
         self.bad_epochs = 0
@@ -96,7 +96,7 @@ class ReduceLROnPlateau:
             TypeError: ``value`` is not a number.
             ValueError: the optimizer's learning rate is a schedule by now.
         """
-        value, lr = number(type(self).__name__, self.monitor, value), self._lr()
+        value, lr = number(value, f"{type(self).__name__}: {self.monitor}"), self._lr()
         if self._is_better(value):
             self.best = value
             self.bad_epochs = 0
@@ -145,11 +145,11 @@ class ReduceLROnPlateau:
                 if name not in own:
                     wrong.append(f"{name}: unknown")
                 elif name == "best":
-                    number("", "", value)
+                    number(value, name)
                 else:
-                    whole("", "", value)
+                    whole(value, name, least=0)
             except (TypeError, ValueError) as error:
-                wrong.append(f"{name}: {str(error).removeprefix(': : ')}")
+                wrong.append(str(error))
         if wrong:
             raise ValueError(
                 f"{type(self).__name__}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong)

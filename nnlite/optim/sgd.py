@@ -7,9 +7,9 @@ import numpy as np
 
 from nnlite.arrays import Array
 from nnlite.blocks import in_blocks
+from nnlite.checks import finite, non_negative
 from nnlite.errors import StateError
 from nnlite.layer import Layer
-from nnlite.optim.checks import finite, non_negative
 from nnlite.optim.optimizer import Optimizer, Schedule
 
 
@@ -65,9 +65,9 @@ class SGD(Optimizer):
         maximize: bool = False,
     ) -> None:
         super().__init__(layer, lr)
-        self.momentum = non_negative("SGD", "momentum", momentum)
-        self.dampening = finite("SGD", "dampening", dampening)
-        self.weight_decay = non_negative("SGD", "weight_decay", weight_decay)
+        self.momentum = non_negative(momentum, "SGD: momentum")
+        self.dampening = finite(dampening, "SGD: dampening")
+        self.weight_decay = non_negative(weight_decay, "SGD: weight_decay")
         if nesterov and not (self.momentum > 0 and self.dampening == 0):
             raise ValueError(
                 "SGD: nesterov: expected momentum above 0 and no dampening, "
@@ -106,7 +106,7 @@ class SGD(Optimizer):
 
     def _misfit(self, name: str, value: Any) -> str | None:
         if name == "velocity" and value is not None and not self.momentum and self.velocity is None:
-            return "expected None, since momentum is 0 here"
+            return "velocity: expected None, since momentum is 0 here"
         return super()._misfit(name, value)
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from nnlite.arrays import Array
+from nnlite.checks import non_negative, one_of, whole
 from nnlite.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.history import History
@@ -170,8 +171,7 @@ def better(mode: str, monitor: str, min_delta: float = 0.0) -> Callable[[float, 
     >>> better("auto", "val_accuracy")(0.9, 0.8), better("min", "loss", min_delta=0.1)(0.75, 0.8)
     (True, False)
     """
-    if mode not in ("min", "max", "auto"):
-        raise ValueError(f"mode: expected 'min', 'max' or 'auto', got {mode!r}")
+    one_of(mode, "mode", ("min", "max", "auto"))
     if mode == "max" or (mode == "auto" and any(word in monitor.lower() for word in LARGER)):
         return lambda new, best: new > best + min_delta
     return lambda new, best: new < best - min_delta
@@ -231,19 +231,14 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
         start_from_epoch: int = 0,
     ) -> None:
-        if not min_delta >= 0:
-            raise ValueError(f"EarlyStopping: min_delta: expected a number >= 0, got {min_delta}")
-        if patience < 0 or start_from_epoch < 0:
-            raise ValueError(f"EarlyStopping: patience and start_from_epoch: expected numbers >= 0, got {patience} and "
-                             f"{start_from_epoch}")  # fmt: skip
         self.monitor = monitor
-        self.min_delta = min_delta
-        self.patience = patience
+        self.min_delta = non_negative(min_delta, "EarlyStopping: min_delta")
+        self.patience = whole(patience, "EarlyStopping: patience", least=0)
         self.mode = mode
         self.baseline = baseline
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
-        self.is_better = better(mode, monitor, min_delta)
+        self.start_from_epoch = whole(start_from_epoch, "EarlyStopping: start_from_epoch", least=0)
+        self.is_better = better(mode, monitor, self.min_delta)
         self._forget()
 
     def _forget(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.checks import one_of, whole
 from nnlite.errors import CheckpointError
 from nnlite.saving.archive import check_path, read_archive, reading, write_archive
 from nnlite.saving.describe import describe
@@ -68,16 +69,13 @@ class Checkpoint(Callback):
         monitor: str = "val_loss",
         mode: str = "auto",
     ) -> None:
-        if every < 1:
-            raise ValueError(f"Checkpoint: every: expected at least 1, got {every}")
-        if unit not in ("epoch", "batch"):
-            raise ValueError(f"Checkpoint: unit: expected 'epoch' or 'batch', got {unit!r}")
+        one_of(unit, "Checkpoint: unit", ("epoch", "batch"))
         if best_only and (every, unit) != (1, "epoch"):
             raise ValueError("Checkpoint: best_only looks at the end of each epoch; leave every and unit out")
         from pathlib import Path  # here, since it takes a tenth of the time that NumPy's import takes
 
         self.path = Path(path)
-        self.every = every
+        self.every = whole(every, "Checkpoint: every", least=1)
         self.unit = unit
         self.best_only = best_only
         self.monitor = monitor

@@ -8,11 +8,11 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from nnlite.arrays import each_of, listed, spread
+from nnlite.checks import whole
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, not_empty
 from nnlite.training.losses import Losses, by_key, weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
-from nnlite.training.predict import at_least
 
 Metric = Callable[[Any, Any], float]
 
@@ -161,7 +161,7 @@ def evaluate(
     loss = one_loss(loss)
     rows = Rows(X, Y)
     not_empty(rows, "X")
-    batch_size = at_least("batch_size", batch_size, 1)
+    batch_size = whole(batch_size, "batch_size", least=1)
     return evaluate_rows(model, rows, loss, named(metrics), batch_size)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, listed, spread
+from nnlite.checks import one_of, whole
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer, may_leave_out_dX
 from nnlite.optim.optimizer import Optimizer
@@ -23,7 +24,6 @@ from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.losses import Losses, SampleWeighted, weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
-from nnlite.training.predict import at_least
 from nnlite.training.progress import progress
 from nnlite.training.update import Update
 
@@ -119,17 +119,16 @@ def fit(
     check_ties(model)
     plain_loss = one_loss(loss)
     optimizers = _optimizers(optimizer, model, plain_loss)
-    epochs, batch_size = at_least("epochs", epochs, 0), at_least("batch_size", batch_size, 1)
+    epochs, batch_size = whole(epochs, "epochs", least=0), whole(batch_size, "batch_size", least=1)
     metrics_by_name = named(metrics)
-    if on_nan not in ("raise", "stop"):
-        raise ValueError(f"on_nan: expected 'raise' or 'stop', got {on_nan!r}")
+    one_of(on_nan, "on_nan", ("raise", "stop"))
     rng = np.random.default_rng(rng)
     rows, validation = split(rows_or_stream(X, Y), validation_data, validation_split, rng)
     weighted = sample_weight is not None
     loss = plain_loss
     if weighted or class_weight is not None:
         loss = SampleWeighted(plain_loss, class_weight, paired=weighted)
-    update = Update(model, optimizers, at_least("accumulate_steps", accumulate_steps, 1), clip_norm, clip_value)
+    update = Update(model, optimizers, whole(accumulate_steps, "accumulate_steps", least=1), clip_norm, clip_value)
     if not isinstance(callbacks, list | tuple):
         raise TypeError(f"callbacks: expected a list, such as [nnlite.EarlyStopping()], got {callbacks!r}")
     state = Training(model, plain_loss, optimizers, rng=rng, update=update, callbacks=callbacks)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from nnlite.checks import one_of
 from nnlite.training.plot import draw
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class History(Mapping[str, list[float]]):
         >>> history.best(), history.best("val_f1", mode="max")
         ((2, 0.6), (3, 0.7))
         """
-        if mode not in ("min", "max"):
-            raise ValueError(f"History.best: mode: expected 'min' or 'max', got {mode!r}")
+        one_of(mode, "History.best: mode", ("min", "max"))
         if name is None:
             name = "val_loss" if "val_loss" in self else "loss"
         finite = [(epoch, value) for epoch, value in enumerate(self[name], start=1) if math.isfinite(value)]

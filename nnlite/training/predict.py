@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import each_of, listed, spread, whole
+from nnlite.arrays import each_of, listed, spread
+from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, read_only
@@ -31,7 +32,7 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     (3, 2)
     """
     check_layer(model, "model")
-    batch_size = at_least("batch_size", batch_size, 1)
+    batch_size = whole(batch_size, "batch_size", least=1)
     rows = Rows(X)
     twin = model.evaluation_twin()
     try:
@@ -49,18 +50,6 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
 
 def _all_rows(values: Any) -> Any:
     return read_only(values[:])
-
-
-def at_least(name: str, value: int, least: int) -> int:
-    """``value`` as a whole number, if it is one and not below ``least``.
-
-    >>> at_least("epochs", 3, 0)
-    3
-    """
-    number = whole(value, name)
-    if number < least:
-        raise ValueError(f"{name}: expected at least {least}, got {number}")
-    return number
 
 
 def _rows_kept(model: Layer, Ys: Any, count: int) -> Any:
