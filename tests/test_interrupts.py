@@ -228,9 +228,40 @@ def test_another_thread_trains_and_installs_nothing():
 
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143)])
 def test_the_user_is_told_in_one_line(signum, code):
-    """Ctrl-C's own traceback follows, as of every program; a SIGTERM leaves nothing but that line."""
     _, err, returned = run(f"train(Signals(signal.{signum}), verbose=1)")
-    lines = [line for line in err.splitlines() if not line.startswith("epoch ")]
     assert returned == code
-    assert re.fullmatch(r"interrupted in epoch \d+, after batch \d+", lines[0])
-    assert lines[1:] == [] if signum == "SIGTERM" else lines[-1] == "KeyboardInterrupt"
+    assert re.fullmatch(r"(epoch .*\n)*interrupted in epoch \d+, after batch \d+\n", err)
+
+
+def test_another_error_after_a_caught_interrupt_shows_its_traceback():
+    _, err, code = run("""
+try:
+    train(Signals(signal.SIGINT), verbose=1)
+except KeyboardInterrupt:
+    pass
+1 / 0
+""")
+    assert code == 1
+    assert err.startswith("interrupted in epoch 1, after batch 5\nTraceback")
+    assert err.endswith("ZeroDivisionError: division by zero\n")
+
+
+@pytest.mark.parametrize(("signum", "error"), [("SIGINT", "KeyboardInterrupt"), ("SIGTERM", "SystemExit")])
+def test_the_best_weights_come_back_after_a_signal(signum, error):
+    stdout, stderr, _ = run(f"""
+model = nn.Sequential(Signals(signal.{signum}, at=8 * 4 + 3), nn.Linear(3, 1, rng=0))
+optimizer, Phi = nn.SGD(model, 1e-3), []
+
+class Worse(nn.Callback):
+    def on_epoch_end(self, state):
+        Phi.append(model.Phi.tobytes())
+        state.values["loss"] = abs(state.epoch - 2)  # the second epoch is the best
+
+stopping = nn.EarlyStopping("loss", patience=99)
+try:
+    nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=optimizer, epochs=10**9, batch_size=8, verbose=0,
+           callbacks=[Worse(), stopping])
+except {error}:
+    print(len(Phi), stopping.best_epoch, model.Phi.tobytes() == Phi[1])
+""")
+    assert (stdout, stderr) == ("4 2 True\n", "")

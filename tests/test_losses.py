@@ -499,9 +499,8 @@ def test_scores_without_an_axis_are_an_error():
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1, np.nan])
 def test_label_smoothing_outside_0_to_1_is_an_error(smoothing):
-    with pytest.raises(
-        ValueError, match=f"^CrossEntropyLoss: label_smoothing: expected a number from 0 to 1, got {smoothing}"
-    ):
+    expected = f"^CrossEntropyLoss: label_smoothing: expected a number from 0 to 1, got {smoothing}"
+    with pytest.raises(ValueError, match=expected):
         nn.CrossEntropyLoss(label_smoothing=smoothing)
 
 

@@ -1,11 +1,11 @@
-"""trace, watching, place and first_not_finite: what every layer of a model gives."""
+"""trace, watching, place and output_not_finite: what every layer of a model gives."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 import nnlite as nn
-from nnlite.diagnostics.trace import first_not_finite, place, trace, watching
+from nnlite.diagnostics.trace import output_not_finite, parameter_not_finite, place, trace, watching
 
 
 def model():
@@ -77,15 +77,15 @@ class Overflow(nn.Identity):
 
 def test_the_first_that_is_not_finite():
     X = np.ones((1, 2))
-    assert first_not_finite(model(), X) is None
-    assert first_not_finite(model(), X * np.nan) == "X itself holds a value that is not finite"
+    assert output_not_finite(model(), X) is None
+    assert parameter_not_finite(model()) is None
     whole = model()
     whole[1][1].b = [np.nan]
-    assert first_not_finite(whole, X) == "b of Sequential[1][1] Linear(3 -> 1) is not finite"
+    assert parameter_not_finite(whole) == "b of Sequential[1][1] Linear(3 -> 1) is not finite"
     whole[0].W = np.full((2, 3), np.inf)
-    assert first_not_finite(whole, X) == "W of Sequential[0] Linear(2 -> 3) is not finite"
+    assert parameter_not_finite(whole) == "W of Sequential[0] Linear(2 -> 3) is not finite"
     whole = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Sequential(nn.Tanh(), Overflow()), nn.Tanh())
-    assert first_not_finite(whole, X) == "the first output that is not finite is that of Sequential[1][1] Overflow()"
+    assert output_not_finite(whole, X) == "the first output that is not finite is that of Sequential[1][1] Overflow()"
 
 
 def test_watching_sees_every_call_with_its_layers_path_arguments_and_result():

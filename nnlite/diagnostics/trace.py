@@ -89,27 +89,40 @@ def place(model: Layer, path: str, layer: Layer) -> str:
     return f"{type(model).__name__}{steps} {layer.one_line()}"
 
 
-def first_not_finite(model: Layer, X: Any) -> str | None:
-    """Where the first NaN or infinity stands: in X, in a layer's parameters, or in what a layer gives; or None.
+def output_not_finite(model: Layer, X: Any) -> str | None:
+    """Which layer is the first to give a NaN or infinity; or None.
+
+    >>> import nnlite as nn
+    >>> output_not_finite(nn.Sequential(nn.Negative(), nn.Exp()), np.array([-1e9]))
+    'the first output that is not finite is that of Sequential[1] Exp()'
+    """
+    with np.errstate(all="ignore"):
+        records = spread(partial(trace, model), X)
+    for path, layer, Y in records:
+        if not all_finite(Y):
+            return f"the first output that is not finite is that of {place(model, path, layer)}"
+    return None
+
+
+def parameter_not_finite(model: Layer) -> str | None:
+    """Which parameter holds the first NaN or infinity; or None.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
     >>> model[0].b = [np.inf]
-    >>> first_not_finite(model, np.ones((1, 1)))
+    >>> parameter_not_finite(model)
     'b of Sequential[0] Linear(1 -> 1) is not finite'
     """
-    return next(_not_finite(model, X), None)
+    for path, layer, name in model._slots():
+        if not all_finite(getattr(layer, name)):
+            return f"{name} of {place(model, path.rpartition('.')[0], layer)} is not finite"
+    return None
 
 
-def _not_finite(model: Layer, X: Any) -> Iterator[str]:
-    if not all(np.isfinite(each).all() for each in listed(X)):
-        yield "X itself holds a value that is not finite"
-    with np.errstate(all="ignore"):
-        records = spread(partial(trace, model), X)
-    for path, layer, Y in records:
-        for name in layer._parameters:
-            P = getattr(layer, name)
-            if P is not None and not np.isfinite(P).all():
-                yield f"{name} of {place(model, path, layer)} is not finite"
-        if not all(np.isfinite(each).all() for each in listed(Y)):
-            yield f"the first output that is not finite is that of {place(model, path, layer)}"
+def all_finite(values: Any) -> bool:
+    """Whether one array, or each in a tuple or dict, holds neither NaN nor infinity.
+
+    >>> all_finite((np.zeros(1), np.array([np.nan])))
+    False
+    """
+    return all(np.isfinite(each).all() for each in listed(values))

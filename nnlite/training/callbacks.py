@@ -106,6 +106,9 @@ class Callback:
         """Training is over, whatever ended it: the last epoch, a callback, a signal or an error."""
 
 
+Call = tuple[Any, Callable[[Training], Any], str]  # a callback, one of its methods, and for which event it is
+
+
 class Events:
     """Calls the callbacks: on entering that training begins, on leaving that it has ended.
 
@@ -117,15 +120,19 @@ class Events:
     """
 
     def __init__(self, state: Training) -> None:
+        if not isinstance(state.callbacks, list | tuple):
+            raise TypeError(f"callbacks: expected a list, such as [nnlite.EarlyStopping()], got {state.callbacks!r}")
         self.state = state
-        self.of: dict[str, list[tuple[Any, Callable[[Training], Any]]]] = {event: [] for event in EVENTS}
+        self.of: dict[str, list[Call]] = {event: [] for event in EVENTS}
         for callback in state.callbacks:
             methods = {event: getattr(callback, event) for event in EVENTS if hasattr(callback, event)}
             if isinstance(callback, type) or not (methods or callable(callback)):
                 raise TypeError(f"callbacks: expected callbacks or functions of the state, got {callback!r}")
             for event, method in (methods or {"on_epoch_end": callback}).items():
                 if getattr(type(callback), event, None) is not getattr(Callback, event):
-                    self.of[event].append((callback, method))
+                    self.of[event].append((callback, method, event))
+        for event in "on_batch_end", "on_epoch_end":
+            self.of[event] += self.of["on_save"]  # when all the others are done
 
     def __enter__(self) -> Self:
         try:
@@ -139,16 +146,13 @@ class Events:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with ExitStack() as every_one:  # also after an error in one of them
-            for callback, method in reversed(self.of["on_train_end"]):
-                every_one.callback(self._call, callback, method, "on_train_end")
+            for call in reversed(self.of["on_train_end"]):
+                every_one.callback(self._call, *call)
 
     def call(self, event: str) -> None:
-        """Call what each callback has for ``event``; a true return ends the training. Then save what is to be saved."""
-        for callback, method in self.of[event]:
-            self._call(callback, method, event)
-        if self.of["on_save"] and event in ("on_batch_end", "on_epoch_end"):
-            for callback, method in self.of["on_save"]:
-                self._call(callback, method, "on_save")
+        """Call what each callback has for ``event``; a true return ends the training."""
+        for call in self.of[event]:
+            self._call(*call)
 
     def _call(self, callback: Any, method: Callable[[Training], Any], event: str) -> None:
         try:

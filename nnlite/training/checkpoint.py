@@ -148,7 +148,7 @@ def write(path: Any, state: Training, epoch: int, batch: int) -> None:
         "optimizers": [optimizer.state_dict() for optimizer in state.optimizers],
         "callbacks": {name: callback.state_dict() for name, callback in _with_state(state).items()},
         "generators": {place: generator.bit_generator.state for place, generator in _generators(state)},
-        "rows": {name: _numbers(rows) for name, rows in (("training", state.rows), ("validation", state.validation))},
+        "rows": {name: _numbers(rows) for name, rows in _split(state)},
         "batches": state.batches,
         "order": state.order if inside else None,
         "means": state.means.state_dict() if inside and state.means else None,
@@ -180,10 +180,8 @@ def read(path: Any) -> dict[str, Any]:
     return content
 
 
-def resume_from(
-    path: Any, state: Training, rows: Rows | Stream, validation: Rows | None
-) -> tuple[Rows | Stream, Rows | None]:
-    """Put the training into the state that the file holds, all of it or nothing; returns the rows in their old split.
+def resume_from(path: Any, state: Training) -> None:
+    """Put the training into the state that the file holds, its rows in their old split: all of it or nothing.
 
     Raises:
         FileNotFoundError, CheckpointError: as :func:`read`.
@@ -192,8 +190,8 @@ def resume_from(
     content = read(path)
     before = state.model.state_dict(), [optimizer.state_dict() for optimizer in state.optimizers]
     try:
-        _check(state, content, rows, validation)
-        _take(state, content, rows, validation)
+        _check(state, content)
+        _take(state, content)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         state.model.load_state_dict(before[0])
         for optimizer, saved in zip(state.optimizers, before[1], strict=True):
@@ -202,10 +200,9 @@ def resume_from(
             raise CheckpointError(f"{path}: it does not hold what a training needs: {error!r}") from error
         error.add_note(f"resume: {path} does not fit this training; nothing was changed")
         raise
-    return rows, validation
 
 
-def _take(state: Training, content: dict[str, Any], rows: Rows | Stream, validation: Rows | None) -> None:
+def _take(state: Training, content: dict[str, Any]) -> None:
     """Put what the file holds where it belongs."""
     # First what may not fit, and can be put back or is this training's own; then what belongs to the user.
     state.model.load_state_dict(content["model"])
@@ -224,9 +221,13 @@ def _take(state: Training, content: dict[str, Any], rows: Rows | Stream, validat
             callback.load_state_dict(content["callbacks"][name])
     for place, generator in _generators(state):
         generator.bit_generator.state = content["generators"][place]
-    for name, part in ("training", rows), ("validation", validation):
-        if isinstance(part, Rows):
-            part.numbers = content["rows"][name]
+    for name, rows in _split(state):
+        if isinstance(rows, Rows):
+            rows.numbers = content["rows"][name]
+
+
+def _split(state: Training) -> list[tuple[str, Rows | Stream | None]]:
+    return [("training", state.rows), ("validation", state.validation)]
 
 
 def _numbers(rows: Rows | Stream | None) -> Any:
@@ -234,7 +235,7 @@ def _numbers(rows: Rows | Stream | None) -> Any:
     return rows.numbers if isinstance(rows, Rows) else None
 
 
-def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, validation: Rows | None) -> None:
+def _check(state: Training, content: dict[str, Any]) -> None:
     """Raise a ValueError where the parts of the training are not those of the file."""
     if len(state.optimizers) != len(content["optimizers"]):
         raise ValueError(f"expected {len(content['optimizers'])} optimizers, got {len(state.optimizers)}")
@@ -242,12 +243,12 @@ def _check(state: Training, content: dict[str, Any], rows: Rows | Stream, valida
                  for names in (content["callbacks"], _with_state(state)))  # fmt: skip
     if then != now:
         raise ValueError(f"expected the callbacks of before, {sorted(then)}, got {sorted(now)}")
-    for name, part in ("training", rows), ("validation", validation):
-        before, after = np.shape(content["rows"][name]), np.shape(_numbers(part))
+    for name, rows in _split(state):
+        before, after = np.shape(content["rows"][name]), np.shape(_numbers(rows))
         if before != after:
             raise ValueError(f"expected the {name} rows to be split as before, shape {before}, got {after}")
-    if content["order"] is not None and isinstance(rows, Rows) and len(content["order"]) != len(rows):
-        raise ValueError(f"expected {len(content['order'])} rows to train on, got {len(rows)}")
+    if content["order"] is not None and isinstance(state.rows, Rows) and len(content["order"]) != len(state.rows):
+        raise ValueError(f"expected {len(content['order'])} rows to train on, got {len(state.rows)}")
     if content["batch"] and content["batches"] != state.batches:
         raise ValueError(f"expected {content['batches']} batches in an epoch, as before, got {state.batches}")
     places = [place for place, _ in _generators(state)]

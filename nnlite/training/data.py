@@ -1,7 +1,7 @@
 """The rows to train on: checked once, read a batch at a time, never written."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from numbers import Number, Real
 from typing import Any, NoReturn
@@ -215,6 +215,20 @@ def rows_or_stream(X: Any, Y: Any) -> Rows | Stream:
     if isinstance(X, np.ndarray) or not (callable(X) or hasattr(X, "__iter__")):
         raise TypeError("Y: expected the targets, got None; only batches that are pairs (X, Y) come without")
     return Stream(X)
+
+
+def joined(batches: Sequence[Any]) -> Any:
+    """The arrays one after the other; of batches that are tuples or dicts each of their arrays.
+
+    >>> joined([(np.zeros(1), np.ones(2)), (np.zeros(3), np.ones(4))])
+    (array([0., 0., 0., 0.]), array([1., 1., 1., 1., 1., 1.]))
+    """
+    first = batches[0]
+    if isinstance(first, dict):
+        return {key: joined([batch[key] for batch in batches]) for key in first}
+    if isinstance(first, tuple):
+        return tuple([joined(parts) for parts in zip(*batches, strict=True)])
+    return np.concatenate(batches)
 
 
 def _as_rows(values: Any, name: str) -> Any:

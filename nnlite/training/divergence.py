@@ -2,60 +2,76 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import listed
-from nnlite.diagnostics.trace import first_not_finite
+from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_not_finite
 from nnlite.errors import DivergenceError
 from nnlite.layer import Layer
 
 LARGE = 1e3  # inputs above it are named as a likely cause
 
 
-def diverged(model: Layer, batches: Iterable[tuple[Any, Any]], J: float, place: str, kept: str, on_nan: str) -> None:
-    """Raise a DivergenceError, or warn.
+def diverged(model: Layer, J: float, place: str, kept: str, batches: Iterable[tuple[int, Any, Any]]) -> DivergenceError:
+    """The error that says where the first number stands that is not finite, and what may be the reason.
 
     Args:
         model: with the parameters that the user is left with.
-        batches: (X, Y) of those in which it may have begun.
         J: the loss.
         place: in which epoch and batch.
         kept: from when the parameters are.
-        on_nan: "raise" or "stop".
+        batches: (count, X, Y) of those in which it may have begun.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
-    >>> diverged(model, [([[np.nan]], [[0.0]])], np.nan, "epoch 1, batch 1", "before this step", "raise")
+    >>> raise diverged(model, np.nan, "epoch 1, batch 1", "before this step", [(1, [[np.nan]], [[0.0]])])
     Traceback (most recent call last):
         ...
     nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 1: X itself holds a value that is not finite. ...
     """
-    cause, X, Y = "the loss overflows on finite predictions, or is the logarithm of zero", None, None
-    for X, Y in batches:
-        if X is None:
-            break
-        found = _where(model, X, Y)
-        if found:
+    cause, X = "the loss overflows on finite predictions, or is the logarithm of zero", None
+    for _, X, Y in batches:
+        if found := _where(model, X, Y):
             cause = found
             break
-    message = (
+    return DivergenceError(
         f"the loss is {J} in {place}: {cause}. The parameters are those from {kept}. "
         f"Likely causes: {'; '.join(_causes(X))}"
     )
-    if on_nan == "raise":
-        raise DivergenceError(message)
-    warnings.warn(message, RuntimeWarning, stacklevel=3)
+
+
+@contextmanager
+def stopping(on_nan: str) -> Iterator[None]:
+    """Let a DivergenceError through where ``on_nan`` is "raise"; where it is "stop", warn and end what is inside.
+
+    >>> with stopping("raise"):
+    ...     raise DivergenceError("the loss is nan")
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.DivergenceError: the loss is nan
+    """
+    try:
+        yield
+    except DivergenceError as error:
+        if on_nan == "raise":
+            raise
+        warnings.warn(str(error), RuntimeWarning, stacklevel=4)  # at the line that calls fit
 
 
 def _where(model: Layer, X: Any, Y: Any) -> str | None:
-    finite = all(np.isfinite(each).all() for each in listed(Y))
-    return first_not_finite(model, X) if finite else "Y itself holds a value that is not finite"
+    for name, values in ("X", X), ("Y", Y):
+        if not all_finite(values):
+            return f"{name} itself holds a value that is not finite"
+    return parameter_not_finite(model) or output_not_finite(model, X)
 
 
 def _causes(X: Any) -> Iterator[str]:
     yield "a learning rate that is too large"
+    if X is None:
+        yield "inputs that are not scaled"
+        return
     columns = [
         f"column {column} of {name} goes up to {largest:.3g}"
         for name, values in _named(X)
@@ -68,8 +84,6 @@ def _causes(X: Any) -> Iterator[str]:
 
 
 def _named(X: Any) -> list[tuple[str, Any]]:
-    if X is None:
-        return []
     if isinstance(X, dict):
         return [(f"X[{key!r}]", values) for key, values in X.items()]
     return [("X", X)] if not isinstance(X, tuple) else [(f"X[{number}]", values) for number, values in enumerate(X)]

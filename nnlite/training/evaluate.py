@@ -9,8 +9,9 @@ import numpy as np
 
 from nnlite.arrays import each_of, listed, spread
 from nnlite.checks import whole
+from nnlite.diagnostics.trace import all_finite
 from nnlite.layer import Layer, check_layer
-from nnlite.training.data import Rows, not_empty
+from nnlite.training.data import Rows, joined, not_empty
 from nnlite.training.losses import Losses, by_key, weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
 
@@ -54,8 +55,8 @@ class Means:
         self.batches += 1
         Js = (J,) if self.one else self.loss.Js
         for key, part in zip(self.parts, Js, strict=True):
-            weight = weight_of(self.parts[key], count) or 1
-            self.loss_totals[key] += part * weight
+            weight = weight_of(self.parts[key], count)
+            self.loss_totals[key] += part * (weight or 1)
             self.loss_weights[key] += weight
         for name in self.totals:
             self.totals[name] += self._value(name, Y_pred, Y) * count
@@ -87,10 +88,7 @@ class Means:
 
     def so_far(self) -> dict[str, float]:
         """Name and mean of each, without the metrics over all rows; the loss is a sum where the loss itself is one."""
-        losses = {
-            f"loss_{key}": self.loss_totals[key] / (1 if _is_sum(loss) else self.loss_weights[key])
-            for key, loss in self.parts.items()
-        }
+        losses = {f"loss_{key}": total / (self.loss_weights[key] or 1) for key, total in self.loss_totals.items()}
         each = losses if len(losses) > 1 else {}
         means = {name: total / self.rows for name, total in self.totals.items()}
         return {"loss": sum(losses.values()), **each, **means}
@@ -100,7 +98,7 @@ class Means:
         values = self.so_far()
         if not self.over_all_rows:
             return values
-        Y_pred, Y = (_joined(batches) for batches in zip(*self.kept, strict=True))
+        Y_pred, Y = (joined(batches) for batches in zip(*self.kept, strict=True))
         values |= {name: self._value(name, Y_pred, Y) for name in self.over_all_rows}
         losses = [name for name in values if name not in self.metrics]
         return {name: values[name] for name in [*losses, *self.metrics]}
@@ -110,20 +108,6 @@ class Means:
         if np.ndim(value) or not isinstance(value, SupportsFloat):
             raise TypeError(f"metrics: expected {name} to return a number, got {value!r}")
         return float(value)
-
-
-def _joined(batches: Sequence[Any]) -> Any:
-    """The batches one after the other, of several outputs each."""
-    first = batches[0]
-    if isinstance(first, dict):
-        return {key: _joined([batch[key] for batch in batches]) for key in first}
-    if isinstance(first, tuple):
-        return tuple(_joined(each) for each in zip(*batches, strict=True))
-    return np.concatenate(batches)
-
-
-def _is_sum(loss: Layer) -> bool:
-    return getattr(loss, "reduction", "mean") == "sum"
 
 
 def evaluate(
@@ -185,7 +169,7 @@ def loss_of(loss: Layer, Y_pred: Any, Y: Any) -> float:
         if isinstance(Y_pred, tuple | dict) and not isinstance(loss, Losses):
             error.add_note("the model gives several outputs: pass a loss for each, in a tuple or dict as they are")
             raise
-        if isinstance(error, TypeError) or all(np.isfinite(each).all() for each in listed(Y_pred)):
+        if isinstance(error, TypeError) or all_finite(Y_pred):
             raise
         return math.nan
     return J

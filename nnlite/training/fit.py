@@ -2,28 +2,26 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import combinations
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, listed, spread
+from nnlite.arrays import spread
 from nnlite.checks import one_of, whole
 from nnlite.initializers import Rng
-from nnlite.layer import Layer, check_layer, may_leave_out_dX
+from nnlite.layer import Layer, check_layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.parameters import check_ties, check_whole
+from nnlite.training.around import in_training, optimizers_of, try_out, validated
 from nnlite.training.callbacks import Events, Training
 from nnlite.training.checkpoint import resume_from
-from nnlite.training.data import Rows, rows_or_stream, split
-from nnlite.training.divergence import diverged
-from nnlite.training.evaluate import Means, Metric, evaluate_rows, loss_of, named, one_loss
+from nnlite.training.data import rows_or_stream, split
+from nnlite.training.divergence import diverged, stopping
+from nnlite.training.evaluate import Means, Metric, loss_of, named, one_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
-from nnlite.training.losses import Losses, SampleWeighted, weight_of
-from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.losses import SampleWeighted, weight_of
 from nnlite.training.progress import progress
 from nnlite.training.update import Update
 
@@ -117,78 +115,64 @@ def fit(
     check_layer(model, "model")
     check_whole(model)
     check_ties(model)
-    plain_loss = one_loss(loss)
-    optimizers = _optimizers(optimizer, model, plain_loss)
     epochs, batch_size = whole(epochs, "epochs", least=0), whole(batch_size, "batch_size", least=1)
-    metrics_by_name = named(metrics)
     one_of(on_nan, "on_nan", ("raise", "stop"))
     rng = np.random.default_rng(rng)
+    plain_loss, metrics_by_name = one_loss(loss), named(metrics)
+    optimizers = optimizers_of(optimizer, model, plain_loss)
     rows, validation = split(rows_or_stream(X, Y), validation_data, validation_split, rng)
-    weighted = sample_weight is not None
-    loss = plain_loss
+    loss, weighted = plain_loss, sample_weight is not None
     if weighted or class_weight is not None:
         loss = SampleWeighted(plain_loss, class_weight, paired=weighted)
-    update = Update(model, optimizers, whole(accumulate_steps, "accumulate_steps", least=1), clip_norm, clip_value)
-    if not isinstance(callbacks, list | tuple):
-        raise TypeError(f"callbacks: expected a list, such as [nnlite.EarlyStopping()], got {callbacks!r}")
-    state = Training(model, plain_loss, optimizers, rng=rng, update=update, callbacks=callbacks)
-    state.means = Means(loss, metrics_by_name)
+
+    state = Training(model, plain_loss, optimizers, rng=rng, rows=rows, validation=validation, callbacks=callbacks)
+    state.batches, state.means = rows.count(batch_size), Means(loss, metrics_by_name)
+    state.update = Update(model, optimizers, accumulate_steps, clip_norm, clip_value)
     events = Events(state)
-    state.batches = rows.count(batch_size)
     if validation is not None:
-        _try_out(model, validation, plain_loss, metrics_by_name, batch_size)
+        try_out(model, validation, plain_loss, metrics_by_name, batch_size)
     if resume is not None:
-        rows, validation = resume_from(resume, state, rows, validation)
-    state.rows, state.validation = rows, validation
+        resume_from(resume, state)
     first, state.epochs = state.epoch + 1, state.epoch + epochs
     if weighted:
         rows = rows.with_weights(sample_weight)
 
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
-    with Interrupts() as interrupted, _training(model), shown, np.errstate(over="ignore", invalid="ignore"), events:
-        watched = events.of["on_batch_end"] or events.of["on_save"]
-        X_batch = Y_batch = None  # a training may be resumed after the last batch of an epoch
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    with Interrupts(told=bool(verbose)) as interrupted, in_training(model), shown, quiet, events, stopping(on_nan):
         for state.epoch in range(first, first + epochs):
             if not state.batch and not state.stop:  # else it was resumed in the middle
                 state.order, state.means = rows.order(rng if shuffle else None), Means(loss, metrics_by_name)
                 events.call("on_epoch_begin")
             if state.stop:
                 break
-            means = state.means
-            for count, X_batch, Y_batch in rows.batches(batch_size, state.order, first=state.batch):
+            batch = None  # as it stays where a training is resumed after the last one of an epoch
+            for batch in rows.batches(batch_size, state.order, first=state.batch):
+                count, X_batch, Y_batch = batch
                 Y_pred = spread(model.forward, X_batch)
                 J = loss_of(loss, Y_pred, Y_batch)
                 if not math.isfinite(J):
                     place = f"epoch {state.epoch}, batch {state.batch + 1}"
-                    diverged(model, [(X_batch, Y_batch)], J, place, "before this step", on_nan)
-                    return state.history
-                means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
+                    raise diverged(model, J, place, "before this step", [batch])
+                state.means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
                 spread(model.backward, loss.backward())
-                update(weight_of(loss, count))
-                shown.batch(means.so_far)
+                state.update(weight_of(loss, count))
                 state.batch += 1
+                shown.batch(state.means.so_far)
                 if interrupted:
-                    state.interrupted = True
+                    state.interrupted = state.stop = True
                     shown.say(f"interrupted in epoch {state.epoch}, after batch {state.batch}")
-                if watched:
-                    events.call("on_batch_end")
-                if state.interrupted or state.stop:
+                events.call("on_batch_end")
+                if state.stop:
                     return state.history  # and a signal takes its course as the with statement ends
-            update.finish()
-            state.values = means.values()
+            state.update.finish()
+            state.values = state.means.values()
             if not np.isfinite(model.Phi).all():
-                place = f"epoch {state.epoch}, but then"
-                diverged(model, [(X_batch, Y_batch)], state.values["loss"], place, "the end of this epoch", on_nan)
-                return state.history
+                place, seen = f"epoch {state.epoch}, but then", filter(None, [batch])
+                raise diverged(model, state.values["loss"], place, "the end of this epoch", seen)
             if validation is not None:
-                validated = evaluate_rows(model, validation, plain_loss, metrics_by_name, batch_size)
-                state.values |= {f"val_{name}": value for name, value in validated.items()}
-                if not math.isfinite(validated["loss"]):
-                    seen = ((X, Y) for _, X, Y in validation.batches(batch_size))
-                    place = f"epoch {state.epoch}, validation"
-                    diverged(model, seen, validated["loss"], place, "the end of this epoch", on_nan)
-                    return state.history
+                state.values |= validated(model, validation, plain_loss, metrics_by_name, batch_size, state.epoch)
             state.values |= state.extra
             state.history.add(state.values)
             state.batch = 0
@@ -197,58 +181,3 @@ def fit(
             if state.stop:
                 break
     return state.history
-
-
-@contextmanager
-def _training(model: Layer) -> Iterator[None]:
-    """Training mode, and no dX of the model's own input, which nobody would read; then all as it was."""
-    before = [(layer, layer.training, layer.needs_dX) for _, layer in model.named_layers()]
-    model.train()
-    model.needs_dX = not may_leave_out_dX(model)
-    try:
-        yield
-    finally:
-        for layer, training, needs_dX in before:
-            layer.training = training
-            layer.needs_dX = needs_dX
-
-
-def _optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
-    """The optimizers as a list, each of which moves something that is trained here."""
-    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
-    if not optimizers:
-        raise ValueError("optimizer: expected at least one, got an empty list")
-    for each in optimizers:
-        if not isinstance(each, Optimizer):
-            raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-        trained = [model, *(listed(loss.losses) if isinstance(loss, Losses) else [loss])]
-        if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in trained):
-            raise ValueError(
-                f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
-            )
-    for one, other in combinations(optimizers, 2):
-        if np.may_share_memory(one.layer.Phi, other.layer.Phi):
-            raise ValueError(f"optimizer: {one!r} and {other!r} move the same parameters")
-    return optimizers
-
-
-def _lies_in(part: Array, whole: Array) -> bool:
-    low, high = np.lib.array_utils.byte_bounds(whole)
-    start, stop = np.lib.array_utils.byte_bounds(part)
-    return low <= start and stop <= high
-
-
-def _try_out(model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int) -> None:
-    """Validate on one batch, so that a mistake in the validation data comes up before anything is trained.
-
-    Metrics that must see all rows get all of them.
-    """
-    if not any(map(sees_all_rows, metrics.values())):
-        numbers = np.arange(len(validation)) if validation.numbers is None else validation.numbers
-        validation = validation.subset(numbers[:batch_size])
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            evaluate_rows(model, validation, loss, metrics, batch_size)
-    except Exception as error:
-        error.add_note("on the validation data, tried out before training")
-        raise

@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM while training: the batch in hand is finished first."""
 
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -15,12 +16,17 @@ class Interrupts:
     is called as it would have been; without one, SIGINT raises KeyboardInterrupt (exit code 130) and SIGTERM
     SystemExit (143). Outside the main thread, where Python takes no signals, it does nothing.
 
+    Args:
+        told: whether the user is told of the interrupt in another way: a KeyboardInterrupt that nobody catches then
+            ends the program without Python's traceback.
+
     >>> with Interrupts() as interrupts:
     ...     bool(interrupts)
     False
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told: bool = False) -> None:
+        self._told = told
         self._received: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -52,4 +58,21 @@ class Interrupts:
             return
         if self._previous[self._received] is signal.SIG_DFL:
             raise SystemExit(128 + self._received)
-        signal.raise_signal(self._received)
+        try:
+            signal.raise_signal(self._received)
+        except KeyboardInterrupt as interrupt:
+            if self._told:
+                _end_quietly(interrupt)
+            raise
+
+
+def _end_quietly(interrupt: KeyboardInterrupt) -> None:
+    """See to it that Python prints no traceback if this is what ends the program."""
+    interrupt.told = True  # type: ignore[attr-defined]
+    shown = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not hasattr(error, "told"):
+            shown(kind, error, traceback)
+
+    sys.excepthook = hook

@@ -8,7 +8,7 @@ from nnlite.arrays import each_of, listed, spread
 from nnlite.checks import whole
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, check_layer
-from nnlite.training.data import Rows, read_only
+from nnlite.training.data import Rows, joined, read_only
 
 
 def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
@@ -39,9 +39,7 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
         if len(rows) <= batch_size:
             Y = _rows_kept(model, spread(twin.forward, each_of(_all_rows, rows.X)), len(rows))
             return each_of(np.array, Y)
-        outputs = [_rows_kept(model, spread(twin.forward, X), count) for count, X, _ in rows.batches(batch_size)]
-        columns = [np.concatenate(parts) for parts in zip(*map(listed, outputs), strict=True)]
-        return each_of(lambda _: columns.pop(0), outputs[0])
+        return joined([_rows_kept(model, spread(twin.forward, X), count) for count, X, _ in rows.batches(batch_size)])
     except ShapeError as error:
         if isinstance(rows.X, np.ndarray) and rows.X.ndim == 1:
             error.add_note("X has one axis, so each number is a row of its own; a single sample is X[None, :]")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnlite.arrays import Array
+from nnlite.checks import whole
 from nnlite.layer import Layer
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
@@ -40,28 +41,24 @@ class Update:
     ) -> None:
         self.model = model
         self.optimizers = optimizers
-        self.accumulate_steps = accumulate_steps
+        self.accumulate_steps = whole(accumulate_steps, "accumulate_steps", least=1)
         self.clip_norm = clip_norm
         self.clip_value = clip_value
-        self.plain = accumulate_steps == 1 and clip_norm is None and clip_value is None
         self.total: Array | None = None  # of the gradients so far, each times its weight
         self.weight = 0.0
         self.count = 0
 
     def __call__(self, weight: float) -> None:
         """Take in the gradient that stands in dPhi, a mean over rows of so much weight; 0 if it is a sum."""
-        if self.plain:
-            for optimizer in self.optimizers:
-                optimizer.step()
-        elif self.accumulate_steps > 1:
-            term = self.model.dPhi * (weight or 1.0)
-            self.total = term if self.total is None else self.total + term
-            self.weight += weight
-            self.count += 1
-            if self.count == self.accumulate_steps:
-                self.finish()
-        else:
+        if self.accumulate_steps == 1:
             self._step()
+            return
+        term = self.model.dPhi * (weight or 1.0)
+        self.total = term if self.total is None else self.total + term
+        self.weight += weight
+        self.count += 1
+        if self.count == self.accumulate_steps:
+            self.finish()
 
     def state_dict(self) -> dict[str, Any]:
         """What has been taken in since the last step."""
