@@ -136,17 +136,20 @@ def test_resume_goes_on_with_history_and_epoch_numbers(tmp_path, capsys):
     assert [line.split()[1] for line in lines] == ["3/4", "4/4"]
 
 
+class Noise(nn.Layer):
+    """Noise, in evaluation too."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(3)
+
+    def forward(self, X):
+        return self.record_Y(X + self.rng.normal(size=X.shape) * 0.1)
+
+    def backward(self, dY):
+        return self.check_dY(dY).copy()
+
+
 def test_generators_of_layers_go_on_too(tmp_path):
-    class Noise(nn.Layer):
-        def __init__(self):
-            self.rng = np.random.default_rng(3)
-
-        def forward(self, X):
-            return self.record_Y(X + self.rng.normal(size=X.shape) * 0.1)
-
-        def backward(self, dY):
-            return self.check_dY(dY).copy()
-
     def run(epochs, **options):
         model = nn.Sequential(Noise(), nn.Linear(4, 1, rng=0))
         nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
@@ -393,16 +396,6 @@ def test_other_batches_in_the_middle_of_an_epoch_are_an_error(tmp_path):
 
 
 def test_validation_is_tried_out_before_the_generators_are_taken_up(tmp_path):
-    class Noise(nn.Layer):
-        def __init__(self):
-            self.rng = np.random.default_rng(3)
-
-        def forward(self, X):
-            return self.record_Y(X + self.rng.normal(size=X.shape) * 0.1)  # in evaluation, too
-
-        def backward(self, dY):
-            return self.check_dY(dY).copy()
-
     def run(epochs, **options):
         model = nn.Sequential(Noise(), nn.Linear(4, 1, rng=0))
         nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,

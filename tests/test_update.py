@@ -179,6 +179,8 @@ def test_class_weights_of_targets_with_more_axes_go_by_the_element():
         (nn.CrossEntropyLoss(), {"0": 2.0}, "class_weight: expected a dict"),
         (nn.CrossEntropyLoss(), {0: float("nan")}, "class_weight: expected finite numbers"),
         (nn.BCELoss(), {2: 3.0}, "class_weight: .* has the classes 0 and 1"),
+        (nn.CrossEntropyLoss(), {1: 2.0, 2: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for 2"),
+        (nn.CrossEntropyLoss(), {-1: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for -1"),
         ((nn.MSELoss(), nn.MSELoss()), {0: 1.0}, "not for a model of several outputs"),
     ],
 )

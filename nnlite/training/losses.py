@@ -56,6 +56,7 @@ class SampleWeighted(Layer):
 
     Raises:
         TypeError: another loss.
+        ValueError: a class that there is not; known at the first batch.
 
     >>> import numpy as np, nnlite as nn
     >>> loss = SampleWeighted(nn.MSELoss(), paired=True)
@@ -84,6 +85,8 @@ class SampleWeighted(Layer):
         """``J = sum(weight * J_element) / count``."""
         target, weight = target if self.paired else (target, np.ones(1))
         self.loss.forward(Y, target)
+        if self.class_weight and isinstance(self.loss, CrossEntropyLoss):
+            _check_labels(self.class_weight, classes=np.shape(Y)[min(1, np.ndim(Y) - 1)])
         J = self.elements.forward(Y, target)
         self.count = float(self.loss.count or 1.0)
         self.weight = np.asarray(weight, J.dtype).reshape(-1, *[1] * (J.ndim - 1))
@@ -108,6 +111,13 @@ def _check_class_weight(class_weight: Any, loss: Loss) -> None:
         raise ValueError(f"{name}: expected finite numbers, got {class_weight!r}")
     if not isinstance(loss, CrossEntropyLoss) and not set(class_weight) <= {0, 1}:
         raise ValueError(f"{name}: {loss!r} has the classes 0 and 1, got {class_weight!r}")
+
+
+def _check_labels(class_weight: dict[int, float], classes: int) -> None:
+    """Raise if there is a weight for a class that the model does not know."""
+    unknown = [label for label in class_weight if not 0 <= label < classes]
+    if unknown:
+        raise ValueError(f"class_weight: the model has the classes 0 to {classes - 1}, got a weight for {unknown[0]}")
 
 
 def _by_class(J: Array, target: Array, class_weight: dict[int, float]) -> Array:
