@@ -24,24 +24,6 @@ TESTS = Path(__file__).parent
 ARRAYS = {"a": np.arange(6.0).reshape(2, 3), "b": np.array([True, False])}
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "some.npz"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("archives")
-
-
-@pytest.fixture(scope="module")
-def small(folder):
-    """The bytes of a small model."""
-    path = folder / "small.npz"
-    nn.save(nn.Sequential(nn.Linear(2, 1, rng=0), nn.Tanh()), path)
-    return path.read_bytes()
-
-
 # -------------------------------------------------------------------------------- what is written
 
 

@@ -17,25 +17,6 @@ from hypothesis import strategies as st
 import nnlite as nn
 from nnlite.saving.archive import write_archive
 
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "some.npz"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("archives")
-
-
-@pytest.fixture(scope="module")
-def small(folder):
-    """The bytes of a small model."""
-    path = folder / "small.npz"
-    nn.save(nn.Sequential(nn.Linear(2, 1, rng=0), nn.Tanh()), path)
-    return path.read_bytes()
-
-
 # -------------------------------------------------------------------------------- what is made by hand, digest and all
 
 

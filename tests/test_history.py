@@ -1,6 +1,5 @@
 """History: series by name, and how they print, save and draw."""
 
-import builtins
 import json
 import math
 import re
@@ -300,15 +299,8 @@ def test_plot_of_nothing_is_an_error():
         nn.History().plot()
 
 
-def test_plot_without_matplotlib_says_what_to_install(monkeypatch):
-    import_module = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return import_module(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+@pytest.mark.usefixtures("without_matplotlib")
+def test_plot_without_matplotlib_says_what_to_install():
     with pytest.raises(ImportError, match="matplotlib") as caught:
         history(1, "loss").plot()
     assert "install nnlite's extra 'plot'" in caught.value.__notes__[0]

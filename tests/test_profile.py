@@ -1,6 +1,5 @@
 """profile: operations and bytes exact, times by a clock that the tests turn, and nothing written on the model."""
 
-import builtins
 import json
 from itertools import cycle
 from types import SimpleNamespace
@@ -660,15 +659,8 @@ def test_the_plot_of_a_model_whose_backward_does_nothing():
     assert result.plot().axes[0].get_xlabel() == "us"
 
 
-def test_plot_without_matplotlib_says_what_to_install(monkeypatch):
-    import_module = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return import_module(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+@pytest.mark.usefixtures("without_matplotlib")
+def test_plot_without_matplotlib_says_what_to_install():
     with pytest.raises(ImportError, match="matplotlib") as caught:
         by_hand().plot()
     assert "install nnlite's extra 'plot'" in caught.value.__notes__[0]

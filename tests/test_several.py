@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from test_fit import Scaled
 
 import nnlite as nn
 
@@ -173,19 +174,6 @@ def test_one_input_and_several_outputs():
 
 
 def test_an_optimizer_may_move_the_parameters_of_one_of_the_losses():
-    class Scaled(nn.MSELoss, parameters=("a",)):
-        def __init__(self):
-            super().__init__()
-            self.a = np.ones(1)
-
-        def forward(self, Y, target):
-            self.J = super().forward(Y, target)
-            return float(self.a[0]) * self.J
-
-        def backward(self, dJ=1.0):
-            self.da = [dJ * self.J]
-            return super().backward(float(self.a[0]) * dJ)
-
     model, scaled = graph(), Scaled()
     nn.fit(
         model,
