@@ -7,15 +7,12 @@ import numpy as np
 from numpy import ndarray
 
 from nnlite.arrays import Array, as_array, as_floating, listed
-from nnlite.containers.node import Constant, Node, Parameter
-from nnlite.containers.order import in_order
+from nnlite.containers.node import Node
+from nnlite.containers.wiring import Keys, Slots, is_loss, wired
 from nnlite.errors import ShapeError
 from nnlite.layer import Layer, learns, may_leave_out_dX
-from nnlite.losses.loss import Loss
 from nnlite.parameters import adopt
-from nnlite.shapes import UNKNOWN, Shape, text, width
-
-Slots = int | tuple[int, ...]  # where an array, or each of several, stands among those of the graph
+from nnlite.shapes import UNKNOWN, Shape, width
 
 
 class Graph(Layer):
@@ -61,45 +58,9 @@ class Graph(Layer):
     _zeros: Sequence[tuple[int, Array]] = ()  # the gradients of what leads only to the target of a loss
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
-        self._input_keys, input_nodes = _nodes(inputs, "inputs")
-        self._output_keys, output_nodes = _nodes(outputs, "outputs")
-        leaves, calls = in_order(input_nodes, output_nodes)
-        constants = [leaf for leaf in leaves if isinstance(leaf, Constant)]
-        parameters = [leaf for leaf in leaves if isinstance(leaf, Parameter)]
-
-        slots: dict[Any, int] = {}
-        for leaf in (*input_nodes, *constants, *parameters):
-            slots[id(leaf)] = len(slots)
-        for call in calls:
-            for number in range(call.layer.num_outputs):
-                slots[id(call), number] = len(slots)
-
-        def slot(node: Node) -> int:
-            return slots[id(node) if node.call is None else (id(node.call), node.output)]
-
-        self._size = len(slots)
-        self.input_names = list(self._input_keys or [node.name for node in input_nodes])
-        self._input_shapes = [node.shape for node in input_nodes]
-        self._constants = [(slot(constant), constant.value) for constant in constants]
-        self._targets = {slot(call.inputs[1]) for call in calls if _is_loss(call.layer)}
-        self._outputs = [slot(node) for node in output_nodes]
-        self.num_outputs = len(output_nodes)
-        self.layers: list[Layer] = [*parameters, *(call.layer for call in calls)]
-        self._names = [parameter.name for parameter in parameters] + [None] * len(calls)
-        self._lines = [parameter.line for parameter in parameters] + [call.line for call in calls]
-        self._takes: list[Slots] = [()] * len(parameters)
-        self._takes += [_one_or_all([slot(node) for node in call.inputs]) for call in calls]
-        self._gives: list[Slots] = [slot(parameter) for parameter in parameters]
-        self._gives += [_one_or_all([slots[id(call), n] for n in range(call.layer.num_outputs)]) for call in calls]
-        self._wiring: list[tuple[Any, Any, bool]] = [  # and whether it takes one array and gives one
-            (takes, gives, type(takes) is type(gives) is int)
-            for takes, gives in zip(self._takes, self._gives, strict=True)
-        ]
-        self._taken = {slot for takes in self._takes for slot in _all(takes)}
-        self._first_result = len(input_nodes) + len(constants) + len(parameters)
-        only = self._outputs[0] if self._output_keys is None else None
-        self._plain_output = None if only is None or only in self._taken or only < self._first_result else only
-        self._reached = self._find_reached()
+        self.layers, self.wiring = wired(inputs, outputs)
+        self.input_names, self.num_outputs = self.wiring.input_names, len(self.wiring.outputs)
+        self._plain_output = self._find_plain_output()
         self._plan_backward()
         adopt(self, self.layers)
 
@@ -107,27 +68,34 @@ class Graph(Layer):
 
     def forward(self, *Xs: Any, **named: Any) -> Any:
         """Run each layer on what it takes, in order."""
-        values: list[Any] = [None] * self._size
-        values[: len(self.input_names)] = Xs = self._converted(self._by_position(Xs, named))
-        if self._constants:
-            dtype = self._dtype_of(Xs)
-            for slot, constant in self._constants:
-                values[slot] = constant if slot in self._targets else constant.astype(dtype, copy=False)
+        values = self._start(Xs, named)
         layer: Layer = self
         try:
-            for layer, (takes, gives, single) in zip(self.layers, self._wiring, strict=True):
-                Y = layer.forward(values[takes]) if single else layer.forward(*[values[slot] for slot in _all(takes)])
+            for layer, (takes, gives, single) in zip(self.layers, self.wiring.wires, strict=True):
+                Y = layer.forward(values[takes[0]]) if single else layer.forward(*[values[slot] for slot in takes])
                 if single and type(Y) is ndarray:
-                    values[gives] = Y
+                    values[gives[0]] = Y
                 else:
-                    _put(values, gives, Y)
+                    put(values, gives, Y)
         except Exception as error:
             self._Y_shape = self._Ys = None  # some layers hold this X and some the one before
             self._note_place(error, layer)
             raise
-        if self._unreached:
-            self._zeros = [(slot, np.zeros_like(values[slot])) for slot in self._unreached]
-        return self._handed_out(values)
+        return self._hand_out(values)
+
+    def _start(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        """What stands in the slots before the first layer runs: the inputs and the constants."""
+        wiring = self.wiring
+        if named or len(Xs) != len(wiring.input_names):
+            Xs = self._by_position(Xs, named)
+        Xs = self._converted(Xs)
+        values: list[Any] = [None] * wiring.size
+        values[: len(Xs)] = Xs
+        if wiring.constants:
+            dtype = self._dtype_of(Xs)
+            for slot, constant in wiring.constants:
+                values[slot] = constant if slot in wiring.targets else constant.astype(dtype, copy=False)
+        return values
 
     def _by_position(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """The inputs in their order, also those that were given by name."""
@@ -158,14 +126,22 @@ class Graph(Layer):
         floating = [X.dtype for X in Xs if X.dtype.kind == "f"]
         return self.dtype if self.Phi.size or not floating else np.result_type(*floating)
 
-    def _handed_out(self, values: list[Any]) -> Any:
+    def _find_plain_output(self) -> int | None:
+        """The slot of the one output, if it can be handed out as it is."""
+        slot = self.wiring.outputs[0]
+        used = slot in self.wiring.taken or slot < self.wiring.first_result
+        return None if used or self.wiring.output_keys is not None else slot
+
+    def _hand_out(self, values: list[Any]) -> Any:
         """The outputs, recorded, such that the caller cannot spoil what the layers keep."""
+        if self._unreached:
+            self._zeros = [(slot, np.zeros_like(values[slot])) for slot in self._unreached]
         if self._plain_output is not None and type(values[self._plain_output]) is ndarray:
             return self.record_Y(values[self._plain_output])
         Ys = []
-        for slot in self._outputs:
-            Y = np.array(values[slot]) if slot < self._first_result else values[slot]
-            if slot in self._taken and type(Y) is ndarray:
+        for slot in self.wiring.outputs:
+            Y = np.array(values[slot]) if slot < self.wiring.first_result else values[slot]
+            if slot in self.wiring.taken and type(Y) is ndarray:
                 Y.setflags(write=False)
             Ys.append(Y)
         if self.num_outputs > 1:
@@ -174,45 +150,58 @@ class Graph(Layer):
             self.record_Y(Ys[0])
         else:
             self._Y_shape, self._Y_dtype = np.shape(Ys[0]), np.result_type(Ys[0])  # a loss's number
-        return _in_form(Ys, self._output_keys)
+        return _in_form(Ys, self.wiring.output_keys)
 
     # ------------------------------------------------------------------------------------ backward
 
     def backward(self, *dYs: Any, **named: Any) -> Any:
         """Run each layer's backward, in the opposite order, and sum the gradients of what is used several times."""
-        gradients: list[Any] = [None] * self._size
-        for slot, zeros in self._zeros:
-            gradients[slot] = zeros
-        for slot, dY in zip(self._outputs, self._checked(dYs, named), strict=True):
-            gradients[slot] = dY.copy() if slot < self._first_result else dY
+        gradients = self._start_backward(dYs, named)
         layer: Layer = self
         try:
             for index, (takes, gives, single) in self._backward_walk:
                 layer = self.layers[index]
                 if single:
-                    dX = layer.backward(gradients[gives])
+                    dX = layer.backward(gradients[gives[0]])
                 else:
-                    dX = layer.backward(*[gradients[slot] for slot in _all(gives)])
-                if single and type(dX) is ndarray and gradients[takes] is None:
-                    gradients[takes] = dX
+                    dX = layer.backward(*[gradients[slot] for slot in gives])
+                if single and type(dX) is ndarray and gradients[takes[0]] is None:
+                    gradients[takes[0]] = dX
                 else:
-                    _add(gradients, layer, takes, dX)
+                    for slot, part in each_dX(layer, takes, dX):
+                        before = gradients[slot]
+                        gradients[slot] = part if before is None else added(before, part)
         except Exception as error:
             self._note_place(error, layer)
             raise
         if self._tied:
             self.add_tied()
-        return _in_form(gradients[: len(self.input_names)], self._input_keys) if self._needs_dX else None
+        return self._hand_back(gradients)
+
+    def _start_backward(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
+        """What stands in the slots before the last layer runs backward: the outputs' gradients."""
+        wiring = self.wiring
+        gradients: list[Any] = [None] * wiring.size
+        for slot, zeros in self._zeros:
+            gradients[slot] = zeros
+        for slot, dY in zip(wiring.outputs, self._checked(dYs, named), strict=True):
+            gradients[slot] = dY.copy() if slot < wiring.first_result else dY
+        return gradients
+
+    def _hand_back(self, gradients: list[Any]) -> Any:
+        """The inputs' gradients, in the form of the inputs; None where nobody will read them."""
+        inputs = gradients[: len(self.wiring.input_names)]
+        return _in_form(inputs, self.wiring.input_keys) if self._needs_dX else None
 
     def _checked(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> Sequence[Array]:
         """The outputs' gradients, by position or by key."""
         if self.num_outputs == len(dYs) == 1:
             return [self.check_dY(dYs[0])]
         if named:
-            if dYs or set(named) != set(self._output_keys or ()):
-                keys = ", ".join(self._output_keys or ()) or "no names"
+            if dYs or set(named) != set(self.wiring.output_keys or ()):
+                keys = ", ".join(self.wiring.output_keys or ()) or "no names"
                 raise TypeError(f"{self.one_line()}: expected the gradients of {keys}, got {', '.join(named)}")
-            dYs = tuple([named[key] for key in self._output_keys or ()])
+            dYs = tuple([named[key] for key in self.wiring.output_keys or ()])
         if self.num_outputs > 1:
             return self.check_dYs(dYs)
         if not dYs and self._Y_shape == ():
@@ -246,49 +235,28 @@ class Graph(Layer):
 
     def _plan_backward(self) -> None:
         """Decide which layers backward walks, and which of them may leave dX out."""
+        wires, reached = self.wiring.wires, self.wiring.reached
         needed = set(range(len(self.input_names))) if self._needs_dX else set()
-        order = []
-        for index, (layer, takes, gives) in enumerate(zip(self.layers, self._takes, self._gives, strict=True)):
-            needs_dX = not needed.isdisjoint(_all(takes))
+        walk = []
+        for index, (layer, (takes, gives, _)) in enumerate(zip(self.layers, wires, strict=True)):
+            needs_dX = not needed.isdisjoint(takes)
             layer.needs_dX = needs_dX or not may_leave_out_dX(layer)
-            if not self._reached.isdisjoint(_all(gives)) and (needs_dX or learns(layer)):
-                needed.update(_all(gives))
-                order.append(index)
-        self._backward_walk = [(index, self._wiring[index]) for index in reversed(order)]
-        given = {slot for index in order for slot in _all(self._gives[index])}
-        self._unreached = sorted(given - self._reached)
-
-    def _find_reached(self) -> set[int]:
-        """Where gradients arrive: nowhere on the way to a loss's target.
-
-        Raises:
-            ValueError: parameters that would never get one.
-        """
-        reached = set(self._outputs)
-        for index in reversed(range(len(self.layers))):
-            layer, takes, gives = self.layers[index], _all(self._takes[index]), _all(self._gives[index])
-            if not reached.isdisjoint(gives):
-                reached.update(takes[:1] if _is_loss(layer) else takes)
-            elif learns(layer):
-                raise ValueError(
-                    f"Graph: {layer.one_line()} ({self._lines[index]}) leads only to the target of a loss, which has "
-                    "no gradient, so it would never learn; make the target an input"
-                )
-        return reached
+            if not reached.isdisjoint(gives) and (needs_dX or learns(layer)):
+                needed.update(gives)
+                walk.append(index)
+        self._backward_walk = [(index, wires[index]) for index in reversed(walk)]
+        self._unreached = sorted({slot for index in walk for slot in wires[index][1]} - reached)
 
     # ------------------------------------------------------------------------------------ for the base class
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Of arrays the same as :meth:`forward`; of the nodes of a larger graph, one of its nodes, or several."""
         Y = super().__call__(*self._by_position(args, kwargs))
-        return _in_form(Y, self._output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
+        return _in_form(Y, self.wiring.output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
         """(number, layer) of each in the order in which they run; a parameter that has a name has that."""
-        return (
-            (name or str(index), layer)
-            for index, (name, layer) in enumerate(zip(self._names, self.layers, strict=True))
-        )
+        return zip(self.wiring.places(), self.layers, strict=True)
 
     def output_features(self, in_features: int | None) -> int | None:
         """What follows from the width of the one input."""
@@ -298,93 +266,75 @@ class Graph(Layer):
 
     def output_shape(self, *shapes: Shape) -> Any:
         """What follows from the shapes of the inputs, layer by layer."""
-        known: dict[int, Any] = {slot: value.shape for slot, value in self._constants}
-        for slot, (declared, given) in enumerate(zip(self._input_shapes, shapes, strict=True)):
-            if None not in (width(declared), width(given)) and width(declared) != width(given):
-                raise ShapeError(f"{self.one_line()}: expected an input of shape {text(declared)}, got {text(given)}")
-            known[slot] = declared if given == UNKNOWN else given
-        for layer, (takes, gives, _) in zip(self.layers, self._wiring, strict=True):
-            Y = layer.output_shape(*[known[slot] for slot in _all(takes)])
-            several = type(gives) is not int
-            known |= zip(gives, Y, strict=True) if several and Y != UNKNOWN else dict.fromkeys(_all(gives), Y)
-        return known[self._outputs[0]] if self.num_outputs == 1 else tuple([known[slot] for slot in self._outputs])
+        return self.wiring.output_shape(self.one_line(), self.layers, shapes)
 
     def __repr__(self) -> str:
-        labels = {slot: name or f"input {slot}" for slot, name in enumerate(self.input_names)}
-        labels |= {slot: str(value) if value.size < 4 else f"array{value.shape}" for slot, value in self._constants}
-        lines = []
-        for (name, layer), takes, gives in zip(self.named_children(), self._takes, self._gives, strict=True):
-            for number, slot in enumerate(_all(gives)):
-                labels[slot] = name if type(gives) is int else f"{name}[{number}]"
-            of = f" of {', '.join(labels[slot] for slot in _all(takes))}" if takes != () else ""
-            lines.append(f"({name}): {layer!r}{of}".replace("\n", "\n  "))
-        lines.append(f"-> {', '.join(labels[slot] for slot in self._outputs)}")
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+        lines = self.wiring.shown(self.layers).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {lines}\n)"
 
     def _note_place(self, error: Exception, layer: Layer) -> None:
         if layer is not self:
-            index = next(index for index, each in enumerate(self.layers) if each is layer)
-            error.add_note(
-                f"in {type(self).__name__}[{self._names[index] or index}] {layer.one_line()} ({self._lines[index]})"
-            )
+            wiring, index = self.wiring, next(index for index, each in enumerate(self.layers) if each is layer)
+            place = wiring.names[index] or index
+            error.add_note(f"in {type(self).__name__}[{place}] {layer.one_line()} ({wiring.lines[index]})")
 
 
-def _nodes(given: Any, name: str) -> tuple[tuple[str, ...] | None, list[Node]]:
-    """The keys, None for a single node and none for a list; and the nodes."""
-    keys = tuple(given) if isinstance(given, dict) else () if isinstance(given, list | tuple) else None
-    nodes = [given] if keys is None else list(given.values() if keys else given)
-    if not nodes:
-        raise ValueError(f"Graph: {name}: expected at least one node")
-    for node in nodes:
-        if not isinstance(node, Node):
-            raise TypeError(f"Graph: {name}: expected a node, such as nnlite.Input() makes, got {node!r}")
-    return keys, nodes
-
-
-def _in_form(arrays: Sequence[Any], keys: tuple[str, ...] | None) -> Any:
+def _in_form(arrays: Sequence[Any], keys: Keys) -> Any:
     """One array, a tuple of them, or a dict."""
     if keys is None:
         return arrays[0]
     return dict(zip(keys, arrays, strict=True)) if keys else tuple(arrays)
 
 
-def _one_or_all(slots: list[int]) -> Slots:
-    return slots[0] if len(slots) == 1 else tuple(slots)
+def put(values: list[Any], gives: Slots, Y: Any) -> None:
+    """Put what a layer gave where it belongs.
 
+    Raises:
+        TypeError: it is None, or not as many arrays as the layer says.
 
-def _all(slots: Slots) -> tuple[int, ...]:
-    return (slots,) if isinstance(slots, int) else slots
-
-
-def _is_loss(layer: Layer) -> bool:
-    """Whether the second input is a target, which gets no gradient."""
-    return isinstance(layer.original or layer, Loss)
-
-
-def _put(values: list[Any], gives: Slots, Y: Any) -> None:
-    """Put what a layer gave where it belongs."""
-    Ys, slots = listed(Y), _all(gives)
+    >>> values = [None, None]
+    >>> put(values, (1,), 3.0)
+    >>> values
+    [None, 3.0]
+    """
     if Y is None:
         raise TypeError("forward returned None; did it forget to return Y?")
-    if len(Ys) != len(slots):
-        raise TypeError(f"expected forward to return {len(slots)} arrays (num_outputs), got {len(Ys)}")
-    for slot, part in zip(slots, Ys, strict=True):
+    Ys = listed(Y)
+    if len(Ys) != len(gives):
+        raise TypeError(f"expected forward to return {len(gives)} arrays (num_outputs), got {len(Ys)}")
+    for slot, part in zip(gives, Ys, strict=True):
         values[slot] = part
 
 
-def _add(gradients: list[Any], layer: Layer, takes: Slots, dX: Any) -> None:
-    """Add what a layer's backward gave to the gradients that its inputs have already."""
-    dXs, slots = listed(dX), _all(takes)
-    if _is_loss(layer):
-        slots = slots[:1]  # it gives none for its target
+def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
+    """(slot, gradient) of each array that the layer took, of what its backward gave.
+
+    Raises:
+        TypeError: a gradient is missing.
+
+    >>> import nnlite as nn
+    >>> each_dX(nn.Add(), (4, 5), (1.0, 2.0))
+    [(4, 1.0), (5, 2.0)]
+    """
     if dX is None and not layer.needs_dX:
-        return
+        return []
+    dXs, slots = listed(dX), takes[:1] if is_loss(layer) else takes  # a loss gives none for its target
     if len(dXs) != len(slots) or any(part is None for part in dXs):
         raise TypeError(
             f"expected backward to return the gradients of {len(slots)} inputs; did it forget to return dX?"
         )
-    for slot, part in zip(slots, dXs, strict=True):
-        before = gradients[slot]
-        if before is not None and np.shape(before) != np.shape(part):
-            raise ShapeError(f"one value has gradients of two shapes, {np.shape(before)} and {np.shape(part)}")
-        gradients[slot] = part if before is None else np.asarray(before + part)
+    return list(zip(slots, dXs, strict=True))
+
+
+def added(before: Any, part: Any) -> Array:
+    """The sum of two gradients of one value.
+
+    Raises:
+        ShapeError: their shapes differ.
+
+    >>> added(np.array(1.0), np.array(2.0))
+    array(3.)
+    """
+    if np.shape(before) != np.shape(part):
+        raise ShapeError(f"one value has gradients of two shapes, {np.shape(before)} and {np.shape(part)}")
+    return np.asarray(before + part)

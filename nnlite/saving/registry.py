@@ -212,14 +212,15 @@ def _parameter(value: Array, name: str | None) -> Parameter:
 
 
 def _of_graph(graph: Graph) -> dict[str, Any]:
-    shapes = [None if shape == UNKNOWN else shape for shape in graph._input_shapes]
+    wiring = graph.wiring
+    shapes = [None if shape == UNKNOWN else shape for shape in wiring.input_shapes]
     return {
-        "inputs": list(zip(graph.input_names, shapes, strict=True)),
-        "constants": [value for _, value in graph._constants],
+        "inputs": list(zip(wiring.input_names, shapes, strict=True)),
+        "constants": [value for _, value in wiring.constants],
         "layers": graph.layers,
-        "takes": [list(listed(takes)) for takes in graph._takes],
-        "outputs": graph._outputs,
-        "forms": (graph._input_keys, graph._output_keys),
+        "takes": [list(takes) for takes, _, _ in wiring.wires],
+        "outputs": list(wiring.outputs),
+        "forms": (wiring.input_keys, wiring.output_keys),
     }
 
 

@@ -1,0 +1,198 @@
+"""Wiring: all that is known of a graph before it runs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnlite.arrays import Array
+from nnlite.containers.node import Constant, Node, Parameter
+from nnlite.containers.order import in_order
+from nnlite.errors import ShapeError
+from nnlite.layer import Layer, learns
+from nnlite.losses.loss import Loss
+from nnlite.shapes import UNKNOWN, Shape, text, width
+
+Slots = tuple[int, ...]
+Keys = tuple[str, ...] | None  # of what was given as a dict; none for a list, None for a single node
+Wire = tuple[Slots, Slots, bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Wiring:
+    """Which layer takes what from which.
+
+    Each array that there is while the graph runs has a slot, a number: first the inputs, then the constants, the
+    parameters, and what the layers give, in the order in which they run.
+
+    Attributes:
+        size: how many slots there are.
+        first_result: the first slot that a layer fills; below it the inputs, constants and parameters.
+        input_keys: how the inputs were given: keys of a dict, ``()`` for a list, None for a single node.
+        input_names: what each input is called; None for one without a name.
+        input_shapes: what is known of each input's shape.
+        constants: (slot, value) of each.
+        targets: the slots that losses take for their targets.
+        wires: of each layer the slots it takes, the slots it gives, and whether these are one and one.
+        names: of each layer, if it is a parameter that has one.
+        lines: ``file:line`` of the program that called each layer.
+        taken: the slots that some layer takes.
+        outputs: the slots that the graph hands out.
+        output_keys: as those of the inputs.
+        reached: the slots where gradients arrive: nothing on the way to a loss's target.
+
+    >>> import nnlite as nn
+    >>> x = nn.Input("x")
+    >>> nn.Graph(x, nn.Tanh()(x) * x).wiring.wires
+    [((0,), (1,), True), ((1, 0), (2,), False)]
+    """
+
+    size: int
+    first_result: int
+    input_keys: Keys
+    input_names: list[str | None]
+    input_shapes: list[Shape]
+    constants: list[tuple[int, Array]]
+    targets: frozenset[int]
+    wires: list[Wire]
+    names: list[str | None]
+    lines: list[str]
+    taken: frozenset[int]
+    outputs: Slots
+    output_keys: Keys
+    reached: frozenset[int]
+
+    def places(self) -> Iterator[str]:
+        """What each layer is called in its graph: its number, or its name."""
+        return (name or str(index) for index, name in enumerate(self.names))
+
+    def labels(self) -> dict[int, str]:
+        """What each slot is called: by its input, by its constant's value, or by the layer that fills it.
+
+        >>> import nnlite as nn
+        >>> x = nn.Input("x")
+        >>> nn.Graph(x, 2 * nn.Tanh()(x)).wiring.labels()
+        {0: 'x', 1: '2', 2: '0', 3: '1'}
+        """
+        labels = {slot: name or f"input {slot}" for slot, name in enumerate(self.input_names)}
+        labels |= {slot: str(value) if value.size < 4 else f"array{value.shape}" for slot, value in self.constants}
+        for place, (_, gives, _) in zip(self.places(), self.wires, strict=True):
+            labels |= {slot: place if len(gives) == 1 else f"{place}[{n}]" for n, slot in enumerate(gives)}
+        return labels
+
+    def shown(self, layers: Iterable[Layer]) -> str:
+        """A line for each layer, with what it takes, and one for the outputs."""
+        labels, lines = self.labels(), []
+        for place, layer, (takes, _, _) in zip(self.places(), layers, self.wires, strict=True):
+            of = f" of {', '.join(labels[slot] for slot in takes)}" if takes else ""
+            lines.append(f"({place}): {layer!r}{of}")
+        return "\n".join([*lines, f"-> {', '.join(labels[slot] for slot in self.outputs)}"])
+
+    def output_shape(self, graph: str, layers: Iterable[Layer], shapes: Sequence[Shape]) -> Any:
+        """What follows from the shapes of the inputs, layer by layer.
+
+        Raises:
+            ShapeError: they are not those that the inputs were given; ``graph`` is named.
+        """
+        known: dict[int, Any] = {slot: value.shape for slot, value in self.constants}
+        for slot, (declared, given) in enumerate(zip(self.input_shapes, shapes, strict=True)):
+            if None not in (width(declared), width(given)) and width(declared) != width(given):
+                raise ShapeError(f"{graph}: expected an input of shape {text(declared)}, got {text(given)}")
+            known[slot] = declared if given == UNKNOWN else given
+        for layer, (takes, gives, _) in zip(layers, self.wires, strict=True):
+            Y = layer.output_shape(*[known[slot] for slot in takes])
+            several = layer.num_outputs > 1 and Y != UNKNOWN
+            known |= zip(gives, Y, strict=True) if several else dict.fromkeys(gives, Y)
+        found = tuple([known[slot] for slot in self.outputs])
+        return found[0] if len(found) == 1 else found
+
+
+def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
+    """The layers that lead from ``inputs`` to ``outputs``, in the order in which they run, and how they are wired.
+
+    Args:
+        inputs: as given to :class:`nnlite.Graph`.
+        outputs: likewise.
+
+    Raises:
+        TypeError, ValueError: as :class:`nnlite.Graph`.
+    """
+    input_keys, input_nodes = _nodes(inputs, "inputs")
+    output_keys, output_nodes = _nodes(outputs, "outputs")
+    leaves, calls = in_order(input_nodes, output_nodes)
+    constants = [leaf for leaf in leaves if isinstance(leaf, Constant)]
+    parameters = [leaf for leaf in leaves if isinstance(leaf, Parameter)]
+
+    slots: dict[Any, int] = {}
+    for leaf in (*input_nodes, *constants, *parameters):
+        slots[id(leaf)] = len(slots)
+    for call in calls:
+        for number in range(call.layer.num_outputs):
+            slots[id(call), number] = len(slots)
+
+    def slot(node: Node) -> int:
+        return slots[id(node) if node.call is None else (id(node.call), node.output)]
+
+    wires: list[Wire] = [((), (slot(parameter),), False) for parameter in parameters]
+    for call in calls:
+        takes = tuple([slot(node) for node in call.inputs])
+        gives = tuple([slots[id(call), number] for number in range(call.layer.num_outputs)])
+        wires.append((takes, gives, len(takes) == len(gives) == 1))
+    layers: list[Layer] = [*parameters, *(call.layer for call in calls)]
+    lines = [parameter.line for parameter in parameters] + [call.line for call in calls]
+    given_out = tuple([slot(node) for node in output_nodes])
+    return layers, Wiring(
+        size=len(slots),
+        first_result=len(input_nodes) + len(constants) + len(parameters),
+        input_keys=input_keys,
+        input_names=list(input_keys or [node.name for node in input_nodes]),
+        input_shapes=[node.shape for node in input_nodes],
+        constants=[(slot(constant), constant.value) for constant in constants],
+        targets=frozenset(slot(call.inputs[1]) for call in calls if is_loss(call.layer)),
+        wires=wires,
+        names=[parameter.name for parameter in parameters] + [None] * len(calls),
+        lines=lines,
+        taken=frozenset(slot for takes, _, _ in wires for slot in takes),
+        outputs=given_out,
+        output_keys=output_keys,
+        reached=_find_reached(layers, wires, lines, given_out),
+    )
+
+
+def is_loss(layer: Layer) -> bool:
+    """Whether the second input is a target, which gets no gradient.
+
+    >>> import nnlite as nn
+    >>> is_loss(nn.MSELoss()), is_loss(nn.Add())
+    (True, False)
+    """
+    return isinstance(layer.original or layer, Loss)
+
+
+def _nodes(given: Any, name: str) -> tuple[Keys, list[Node]]:
+    """The keys and the nodes of what was given."""
+    keys = tuple(given) if isinstance(given, dict) else () if isinstance(given, list | tuple) else None
+    nodes = [given] if keys is None else list(given.values() if keys else given)
+    if not nodes:
+        raise ValueError(f"Graph: {name}: expected at least one node")
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise TypeError(f"Graph: {name}: expected a node, such as nnlite.Input() makes, got {node!r}")
+    return keys, nodes
+
+
+def _find_reached(layers: list[Layer], wires: list[Wire], lines: list[str], outputs: Slots) -> frozenset[int]:
+    """Where gradients arrive: nowhere on the way to a loss's target.
+
+    Raises:
+        ValueError: parameters that would never get one.
+    """
+    reached = set(outputs)
+    for layer, (takes, gives, _), line in zip(reversed(layers), reversed(wires), reversed(lines), strict=True):
+        if not reached.isdisjoint(gives):
+            reached.update(takes[:1] if is_loss(layer) else takes)
+        elif learns(layer):
+            raise ValueError(
+                f"Graph: {layer.one_line()} ({line}) leads only to the target of a loss, which has "
+                "no gradient, so it would never learn; make the target an input"
+            )
+    return frozenset(reached)
