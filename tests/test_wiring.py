@@ -49,7 +49,7 @@ def test_lines_are_those_of_the_program():
     assert wiring.names == ["theta", None, None, None, None, None]
 
 
-@pytest.mark.parametrize("keys, given", [(None, lambda x: x), ((), lambda x: [x]), (("a",), lambda x: {"a": x})])
+@pytest.mark.parametrize(("keys", "given"), [(None, lambda x: x), ((), lambda x: [x]), (("a",), lambda x: {"a": x})])
 def test_the_form_of_inputs_and_outputs_is_kept(keys, given):
     x = nn.Input()
     wiring = nn.Graph(given(x), given(nn.Tanh()(x))).wiring

@@ -1,0 +1,274 @@
+"""flow: a model as a flat list of operations, with the edges that arrays run along."""
+
+import inspect
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nnlite.arrays import Array, listed, spread
+from nnlite.containers.branches import Residual
+from nnlite.containers.graph import Graph
+from nnlite.containers.sequential import Sequential
+from nnlite.layer import Layer, check_layer
+
+Edges = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A layer in its place.
+
+    Attributes:
+        path: the layer's in the model; "loss" for the loss behind it.
+        layer: a layer that has no operations in it. Of a :class:`nnlite.Residual` it stands for the sum at its end,
+            which takes X and what the layers in it gave.
+        takes: the edges of its inputs, in the order of its forward; of a graph's parameter none.
+        gives: the edges of its outputs.
+
+    >>> import nnlite as nn
+    >>> Operation("0", nn.Tanh(), (0,), (1,)).gives
+    (1,)
+    """
+
+    path: str
+    layer: Layer
+    takes: Edges
+    gives: Edges
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """What :func:`flow` finds.
+
+    Each array that a model computes with runs along an edge, a number: from what gives it to all that take it.
+
+    Attributes:
+        operations: in the order in which they run forward; backward runs them in the opposite one.
+        inputs: the edges of the model's inputs, and last that of the target if there is a loss.
+        outputs: the edges of what the model gives, or of the loss.
+        names: of each edge: an input's name, a constant's value, or the path of the operation that gives it.
+        constants: the values of the edges that nothing gives.
+
+    >>> import nnlite as nn
+    >>> [operation.path for operation in flow(nn.Sequential(nn.Tanh(), nn.Sequential(nn.ReLU()))).operations]
+    ['0', '1.0']
+    """
+
+    operations: tuple[Operation, ...]
+    inputs: Edges
+    outputs: Edges
+    names: tuple[str, ...]
+    constants: dict[int, Array]
+
+    def giver(self, edge: int) -> Operation | None:
+        """The operation that gives the edge; None for an input or a constant.
+
+        >>> import nnlite as nn
+        >>> flow(nn.Sequential(nn.Tanh())).giver(0) is None
+        True
+        """
+        return next((operation for operation in self.operations if edge in operation.gives), None)
+
+    def takers(self, edge: int) -> list[Operation]:
+        """The operations that take the edge, each as often as it does.
+
+        >>> import nnlite as nn
+        >>> x = nn.Input("x")
+        >>> [operation.path for operation in flow(nn.Graph(x, nn.Multiply()(nn.Tanh()(x), x))).takers(0)]
+        ['0', '1']
+        """
+        return [operation for operation in self.operations for taken in operation.takes if taken == edge]
+
+    def forks(self) -> list[int]:
+        """The edges that are used more than once, so that gradients are summed there; to be an output is a use.
+
+        >>> import nnlite as nn
+        >>> a, b = nn.Input("a"), nn.Input("b")
+        >>> graph = flow(nn.Graph([a, b], (a + b) * (b + 1)))
+        >>> [graph.names[edge] for edge in graph.forks()]
+        ['b']
+        """
+        uses = Counter(edge for operation in self.operations for edge in operation.takes) + Counter(self.outputs)
+        return sorted(edge for edge, times in uses.items() if times > 1 and edge not in self.constants)
+
+
+def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) -> Flow:
+    """A model as a flat list of operations: what runs, in which order, on what.
+
+    A Sequential, a Graph and a Residual are taken apart, and what is in them as well. Any other layer is one operation,
+    also where it has layers in it: only its own code knows what it does with them. So is a subclass of these that has a
+    forward or a backward of its own. A layer made by :func:`nnlite.tied` is an operation too; its ``original`` is the
+    layer whose parameters it uses.
+
+    Args:
+        model: any Layer.
+        loss: a loss to put behind it; it takes the model's output and a further input, "target".
+        inputs: how many inputs the model takes, where its first layer takes any number of them; by default those that
+            it cannot do without.
+
+    Raises:
+        TypeError: something that is not a Layer, or a layer that does not take what the one before it gives.
+
+    >>> import nnlite as nn
+    >>> a, b = nn.Input("a"), nn.Input("b")
+    >>> for operation in flow(nn.Graph([a, b], nn.Tanh()(a + b) * b)).operations:
+    ...     print(operation)
+    Operation(path='0', layer=Add(), takes=(0, 1), gives=(2,))
+    Operation(path='1', layer=Tanh(), takes=(2,), gives=(3,))
+    Operation(path='2', layer=Multiply(), takes=(3, 1), gives=(4,))
+    """
+    check_layer(model, "model")
+    laid = _Laid()
+    given = tuple([laid.edge(name) for name in input_names_of(model, inputs)])
+    Y = laid.through(model, "", *given)
+    if loss is not None:
+        check_layer(loss, "loss")
+        if not isinstance(Y, int):
+            raise TypeError(f"flow: loss: {model.one_line()} gives {len(Y)} outputs; put a loss for each into a graph")
+        target = laid.edge("target")
+        given = (*given, target)
+        Y = laid.through(loss, "loss", Y, target)
+    return Flow(tuple(laid.operations), given, tuple(listed(Y)), tuple(laid.names), laid.constants)
+
+
+class _Laid:
+    """The operations and edges so far.
+
+    Where arrays run one by one, in a tuple or in a dict when the model runs, so do the numbers of edges here.
+    """
+
+    def __init__(self) -> None:
+        self.operations: list[Operation] = []
+        self.names: list[str] = []
+        self.constants: dict[int, Array] = {}
+
+    def edge(self, name: str) -> int:
+        self.names.append(name)
+        return len(self.names) - 1
+
+    def through(self, layer: Layer, path: str, *Xs: Any, **named: Any) -> Any:
+        """The edges that the layer gives when it takes these."""
+        if is_plain(layer, Residual):
+            Y = self._sequential(layer, path, *Xs, **named)
+            return self._operation(layer, path, [*Xs, *named.values(), Y])
+        if is_plain(layer, Sequential):
+            return self._sequential(layer, path, *Xs, **named)
+        if is_plain(layer, Graph):
+            return self._graph(layer, path, *Xs, **named)
+        return self._operation(layer, path, bound(layer, Xs, named).values())
+
+    def _operation(self, layer: Layer, path: str, takes: Any) -> Any:
+        names = [path or "Y"] if layer.num_outputs == 1 else [f"{path or 'Y'}[{n}]" for n in range(layer.num_outputs)]
+        gives = tuple(map(self.edge, names))
+        self.operations.append(Operation(path, layer, tuple(takes), gives))
+        return gives[0] if len(gives) == 1 else gives
+
+    def _sequential(self, model: Any, path: str, *Xs: Any, **named: Any) -> Any:
+        X = named or (Xs[0] if len(Xs) == 1 else Xs)
+        for name, layer in model.named_children():
+            X = spread(partial(self.through, layer, inside(path, name)), X)
+        return X
+
+    def _graph(self, graph: Any, path: str, *Xs: Any, **named: Any) -> Any:
+        wiring = graph.wiring
+        by_name = dict(zip(wiring.input_names, Xs, strict=False)) | named
+        edges = dict(enumerate([by_name[name] for name in wiring.input_names] if named else Xs))
+        for slot, value in wiring.constants:
+            edges[slot] = self.edge(wiring.labels()[slot])
+            self.constants[edges[slot]] = value
+        for (name, layer), (takes, gives, _) in zip(graph.named_children(), wiring.wires, strict=True):
+            Y = self.through(layer, inside(path, name), *[edges[slot] for slot in takes])
+            edges |= zip(gives, listed(Y), strict=True)
+        return in_form([edges[slot] for slot in wiring.outputs], wiring.output_keys)
+
+
+def is_plain(layer: Layer, container: type[Layer]) -> bool:
+    """Whether a layer's forward and backward are those of the ``container``, a class.
+
+    >>> import nnlite as nn
+    >>> class Loud(nn.Sequential):
+    ...     def forward(self, X):
+    ...         return 2 * super().forward(X)
+    >>> is_plain(nn.Sequential(), nn.Sequential), is_plain(Loud(), nn.Sequential)
+    (True, False)
+    """
+    methods = getattr(layer.forward, "__func__", None), getattr(layer.backward, "__func__", None)
+    return methods == (container.forward, container.backward)
+
+
+def inside(path: str, name: str) -> str:
+    """The path of what is called ``name`` in the layer at ``path``.
+
+    >>> inside("", "0"), inside("0", "W")
+    ('0', '0.W')
+    """
+    return f"{path}.{name}" if path else name
+
+
+def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """Each argument by the name that the layer's forward has for it; those of a forward of any number are X1, X2 ...
+
+    Raises:
+        TypeError: forward does not take them.
+
+    >>> import nnlite as nn
+    >>> bound(nn.Multiply(), (1, 2), {}), bound(nn.Concat(), (1, 2), {})
+    ({'X': 1, 'Y': 2}, {'X1': 1, 'X2': 2})
+    """
+    signature = inspect.signature((layer.original or layer).forward)
+    try:
+        arguments = signature.bind(*Xs, **named)
+    except TypeError as error:
+        raise TypeError(f"{layer.one_line()}: {error}") from None
+    names = list(signature.parameters)[: len(arguments.args)]
+    any_number = any(p.kind is p.VAR_POSITIONAL and arguments.arguments.get(p.name) for p in _parameters(layer))
+    if any_number:
+        names = [f"X{number}" for number in range(1, len(arguments.args) + 1)]
+    return dict(zip(names, arguments.args, strict=True)) | arguments.kwargs
+
+
+def input_names_of(model: Layer, count: int | None = None) -> list[str]:
+    """What the model's inputs are called: by a graph's names, or by its first layer's forward.
+
+    Args:
+        model: any Layer.
+        count: how many they are, where that forward takes any number; by default those that it needs.
+
+    >>> import nnlite as nn
+    >>> input_names_of(nn.Sequential(nn.Tanh())), input_names_of(nn.MSELoss()), input_names_of(nn.Concat(), 2)
+    (['X'], ['Y', 'target'], ['X1', 'X2'])
+    """
+    if is_plain(model, Graph):
+        names: list[str | None] = model.input_names  # type: ignore[attr-defined]
+        several = len(names) > 1
+        return [name or (f"X{number}" if several else "X") for number, name in enumerate(names, start=1)]
+    if is_plain(model, Residual):
+        return ["X"]
+    if is_plain(model, Sequential):
+        first = next(iter(model.layers), None)  # type: ignore[attr-defined]
+        return ["X"] if first is None else input_names_of(first, count)
+    parameters = list(_parameters(model))
+    takes = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if count is None:
+        count = max(sum(p.default is p.empty for p in takes), min(len(parameters), 1))
+    if count == 1 and not takes:
+        return ["X"]
+    return [p.name for p in takes[:count]] if count <= len(takes) else [f"X{n}" for n in range(1, count + 1)]
+
+
+def _parameters(layer: Layer) -> Iterable[inspect.Parameter]:
+    """Those of its forward; of a tied layer those of the one it is tied to."""
+    return inspect.signature((layer.original or layer).forward).parameters.values()
+
+
+def in_form(values: Any, keys: tuple[str, ...] | None) -> Any:
+    """The values as a graph hands them out: one, a tuple of them, or a dict.
+
+    >>> in_form([1], None), in_form([1], ()), in_form([1, 2], ("a", "b"))
+    (1, (1,), {'a': 1, 'b': 2})
+    """
+    if keys is None:
+        return values[0]
+    return dict(zip(keys, values, strict=True)) if keys else tuple(values)
