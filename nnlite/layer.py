@@ -1,15 +1,13 @@
 """Layer: the one concept that everything else here is made of."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NoReturn, Self
+from typing import Any
 
 import numpy as np
 from numpy import ndarray  # by this name it is found sooner, and it is looked for in every layer
-from numpy.typing import DTypeLike
 
-from nnlite.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
+from nnlite.arrays import FLOATING, Array, as_array, as_floating
 from nnlite.errors import ShapeError, StateError
-from nnlite.parameters import Reference, adopt, declare, flatten, write
+from nnlite.parameterized import Parameterized
 from nnlite.shapes import UNKNOWN, Shape, width
 
 
@@ -22,7 +20,7 @@ class Symbol:
         raise NotImplementedError
 
 
-class Layer:
+class Layer(Parameterized):
     """A forward and its backward, side by side.
 
     ``forward(X)`` returns Y and keeps what backward needs as plain attributes; ``backward(dY)`` stores the
@@ -59,39 +57,12 @@ class Layer:
     array([-0.5, -3. ], dtype=float32)
     """
 
-    training: bool = True
     needs_dX: bool = True
     num_outputs: int = 1
-    dtype: np.dtype[Any] = np.dtype(np.float32)
 
-    original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
-    sums_tied: bool = False  # backward ends with add_tied
-
-    _parameters: tuple[str, ...] = ()  # their names, in the order in which Phi holds them
-    _Phi: Array | None = None  # made when first asked for, or by the container that the layer is put into
-    _dPhi: Array | None = None
-    _adopted: bool = False  # it is part of a container
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
     _Y_dtype: np.dtype[Any] | None = None
     _Ys: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None  # shape and dtype of each, where there are several
-    _tied: tuple[
-        Reference, ...
-    ] = ()  # the layers in it whose gradients it adds to those of the layers they are tied to
-
-    def __init_subclass__(cls, parameters: tuple[str, ...] = (), **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if isinstance(parameters, str):
-            raise TypeError(f"parameters: expected a tuple of names, got the string {parameters!r}; add a comma")
-        for name in parameters:
-            if not isinstance(name, str) or not name.isidentifier():
-                raise TypeError(f"{cls.__name__}: parameters: expected names such as 'W', got {name!r}")
-            for attribute in name, "d" + name, "_" + name, "_d" + name:
-                if hasattr(cls, attribute):
-                    raise ValueError(
-                        f"{cls.__name__}: parameters: {name!r} cannot be one, since {attribute!r} is there already"
-                    )
-            declare(cls, name)
-        cls._parameters = cls._parameters + tuple(parameters)
 
     # ------------------------------------------------------------------------------------- the contract
 
@@ -143,10 +114,6 @@ class Layer:
             return UNKNOWN
         features = self.output_features(width(shapes[0]))
         return UNKNOWN if features is None else (..., features)
-
-    def extra_repr(self) -> str:
-        """What stands between the brackets of the layer's repr."""
-        return ""
 
     # ------------------------------------------------------------- what forward and backward begin and end with
 
@@ -227,257 +194,6 @@ class Layer:
             )
         return array
 
-    def add_tied(self) -> None:
-        """Add the gradients of the tied layers in this one to those of the layers that they are tied to.
-
-        Containers end their backward with it.
-        """
-        self.Phi  # noqa: B018 - a layer made of layers finds its ties when Phi is made
-        for tied in self._tied:
-            tied.layer.add_gradients()
-
-    def add_gradients(self) -> None:
-        """Add this layer's own gradients to those of the layer it is tied to; see :func:`nnlite.tied`."""
-
-    # ---------------------------------------------------------------------------------------- the tree
-
-    def named_children(self) -> Iterator[tuple[str, "Layer"]]:
-        """(name, layer) of each direct part, in order.
-
-        >>> import nnlite as nn
-        >>> [name for name, part in nn.Sequential(nn.Linear(2, 1), nn.Tanh()).named_children()]
-        ['0', '1']
-        """
-        for name, value in vars(self).items():
-            if isinstance(value, Layer):
-                yield name, value
-            elif isinstance(value, list | tuple | dict):
-                parts = value.items() if isinstance(value, dict) else enumerate(value)
-                yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, Layer))
-
-    def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
-        """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
-
-        >>> import nnlite as nn
-        >>> [path for path, layer in nn.Sequential(nn.Sequential(nn.Tanh())).named_layers()]
-        ['', '0', '0.0']
-        """
-        yield path, self
-        for name, child in self.named_children():
-            yield from child.named_layers(f"{path}.{name}" if path else name)
-
-    def train(self, mode: bool = True) -> Self:
-        """Set training mode for this layer and all in it; returns the layer.
-
-        >>> import nnlite as nn
-        >>> nn.Tanh().train().training
-        True
-        """
-        for _, layer in self.named_layers():
-            layer.training = mode
-        return self
-
-    def eval(self) -> Self:
-        """Set evaluation mode for this layer and all in it; returns the layer.
-
-        >>> import nnlite as nn
-        >>> nn.Tanh().eval().training
-        False
-        """
-        return self.train(False)
-
-    def __repr__(self) -> str:
-        children = [f"({name}): {child!r}" for name, child in self.named_children()]
-        if not children:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        lines = "\n".join(children).replace("\n", "\n  ")
-        return f"{type(self).__name__}(\n  {lines}\n)"
-
-    def one_line(self) -> str:
-        """The repr on one line, for messages: ``Sequential(3 layers)``.
-
-        >>> import nnlite as nn
-        >>> nn.Sequential(nn.Linear(2, 1), nn.Tanh()).one_line()
-        'Sequential(2 layers)'
-        """
-        parts = len(list(self.named_children()))
-        return f"{type(self).__name__}({parts} layers)" if parts else repr(self)
-
-    # ---------------------------------------------------------------------------------- parameters, by name
-
-    def named_parameters(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each parameter of this layer and of all in it: the arrays themselves, in Phi's order.
-
-        >>> import nnlite as nn
-        >>> [(name, P.shape) for name, P in nn.Sequential(nn.Linear(2, 3)).named_parameters()]
-        [('0.W', (2, 3)), ('0.b', (3,))]
-        """
-        return ((path, getattr(layer, name)) for path, layer, name in self._slots())
-
-    def named_gradients(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each parameter's gradient, under the name of its parameter.
-
-        >>> import nnlite as nn
-        >>> [(name, dP.shape) for name, dP in nn.Sequential(nn.Linear(2, 3)).named_gradients()]
-        [('0.W', (2, 3)), ('0.b', (3,))]
-        """
-        return ((path, getattr(layer, "d" + name)) for path, layer, name in self._slots())
-
-    def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter under its name.
-
-        >>> import nnlite as nn
-        >>> sorted(nn.Linear(2, 3).state_dict())
-        ['W', 'b']
-        """
-        return {name: P.copy() for name, P in self.named_parameters()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy ``state``, as :meth:`state_dict` gives it, into the parameters: all of it, or nothing.
-
-        Raises:
-            ValueError: a name is missing or unknown, or a shape or dtype differs; the message lists every one.
-
-        >>> import nnlite as nn
-        >>> a, b = nn.Linear(2, 3, rng=0), nn.Linear(2, 3, rng=1)
-        >>> b.load_state_dict(a.state_dict())
-        >>> np.array_equal(a.W, b.W)
-        True
-        """
-        own = dict(self.named_parameters())
-        new = {name: np.array(value) for name, value in state.items()}  # copies: it may hold our own arrays, swapped
-        wrong = [f"{name}: missing, expected {_shape(P)}" for name, P in own.items() if name not in new]
-        wrong += [f"{name}: unknown, got {_shape(P)}" for name, P in new.items() if name not in own]
-        wrong += [
-            f"{name}: expected {_shape(own[name])}, got {_shape(P)}"
-            for name, P in new.items()
-            if name in own and (P.shape, P.dtype) != (own[name].shape, own[name].dtype)
-        ]
-        if wrong:
-            raise ValueError(f"{self.one_line()}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong))
-        for name, P in own.items():
-            P[...] = new[name]
-
-    def astype(self, dtype: DTypeLike) -> Self:
-        """Convert every parameter and gradient, in place; returns the layer. A new forward must come next.
-
-        Raises:
-            TypeError: ``dtype`` is not floating.
-            ValueError: the layer is part of a larger model, which must have one dtype.
-
-        >>> import nnlite as nn
-        >>> nn.Linear(2, 3).astype(np.float64).W.dtype
-        dtype('float64')
-        """
-        dtype = floating_dtype(dtype)
-        if self._adopted:
-            raise ValueError(
-                f"{self.one_line()} is part of a model, which has one dtype; call astype on the whole model"
-            )
-        self.Phi  # noqa: B018 - from now on the parts are this layer's own
-        for _, layer in self.named_layers():
-            layer.dtype = dtype
-            layer._Y_shape = layer._Ys = None
-        for _, layer, name in self._slots():
-            vars(layer)["_" + name] = getattr(layer, name).astype(dtype)
-        flatten(self)
-        return self
-
-    # ------------------------------------------------------------------------- parameters, as one flat vector
-
-    @property
-    def Phi(self) -> Array:
-        """Every parameter in one contiguous 1-D array, of which each is a view; assigning writes into it.
-
-        A part's Phi is a slice of the whole's.
-
-        Raises:
-            ValueError: the parts differ in dtype, or one of them belongs to another model.
-
-        >>> import nnlite as nn
-        >>> nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).Phi.shape
-        (13,)
-        """
-        if self._Phi is None:
-            adopt(self, [layer for _, layer in self.named_children()])
-        return self._Phi  # type: ignore[return-value]
-
-    @Phi.setter
-    def Phi(self, value: Any) -> None:
-        write(self, "Phi", self.Phi, value)
-
-    @property
-    def dPhi(self) -> Array:
-        """The gradient of every parameter, in the order of Phi.
-
-        >>> import nnlite as nn
-        >>> nn.Linear(2, 1).dPhi
-        array([0., 0., 0.], dtype=float32)
-        """
-        if self._dPhi is None:
-            self.Phi  # noqa: B018 - makes both
-        return self._dPhi  # type: ignore[return-value]
-
-    @dPhi.setter
-    def dPhi(self, value: Any) -> None:
-        write(self, "dPhi", self.dPhi, value)
-
-    def _slots(self) -> Iterator[tuple[str, "Layer", str]]:
-        """(dotted name, layer, parameter) of each parameter that has a value."""
-        for path, layer in self.named_layers():
-            for name in layer._parameters:
-                if getattr(layer, name) is not None:
-                    yield (f"{path}.{name}" if path else name), layer, name
-
-    # ----------------------------------------------------------------------------------------- copies
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but what ties the layer to its model: a copy of views would not be views of the copy's Phi."""
-        ties = ("_Phi", "_dPhi", "_adopted", "_tied")
-        return {key: value for key, value in vars(self).items() if key not in ties}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the state, and tie the parts to this layer again."""
-        vars(self).update(state)
-        if any(self.named_children()):
-            self.Phi  # noqa: B018
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError(f"{self.one_line()}: a shallow copy would share its parameters; use copy.deepcopy")
-
-    def evaluation_twin(self) -> Self:
-        """A layer on the same parameters, in evaluation mode, with a cache of its own.
-
-        What predicts writes on the twin and never on the model, so that many threads can predict at once.
-
-        >>> import nnlite as nn
-        >>> layer = nn.Tanh()
-        >>> Y = layer.evaluation_twin().forward(np.zeros(2))
-        >>> hasattr(layer, "Y")
-        False
-        """
-        twin = object.__new__(type(self))
-        attributes = twin.__dict__ = self.__dict__ | {"training": False}
-        for name, value in self.__dict__.items():
-            if type(value) not in _PLAIN:  # a glance that spares most of them the questions that follow
-                attributes[name] = _twin(value)
-        return twin
-
-
-_PLAIN = frozenset({ndarray, int, bool, str, type(None), *map(type, FLOATING)})  # of these a twin takes the original
-
-
-def _twin(value: Any) -> Any:
-    if isinstance(value, Layer):
-        return value.evaluation_twin()
-    if type(value) in (list, tuple):
-        if _PLAIN.issuperset(map(type, value)) or not any(isinstance(part, Layer) for part in value):
-            return value
-        return type(value)(map(_twin, value))
-    if type(value) is dict and any(isinstance(part, Layer) for part in value.values()):
-        return {key: _twin(part) for key, part in value.items()}
-    return value
-
 
 def check_layer(value: Any, name: str) -> None:
     """Raise unless ``value`` is a Layer; ``name`` is what the argument is called.
@@ -517,7 +233,3 @@ def learns(layer: Layer) -> bool:
         part.original is not None or any(getattr(part, name) is not None for name in part._parameters)
         for _, part in layer.named_layers()
     )
-
-
-def _shape(P: Array) -> str:
-    return f"{P.shape} {P.dtype}"

@@ -20,6 +20,7 @@ from nnlite.errors import ShapeError, StateError
 
 if TYPE_CHECKING:
     from nnlite.layer import Layer
+    from nnlite.parameterized import Parameterized
 
 
 @dataclass(eq=False)
@@ -34,7 +35,7 @@ class Reference:
     layer: "Layer"
 
 
-def declare(cls: type["Layer"], name: str) -> None:
+def declare(cls: type["Parameterized"], name: str) -> None:
     """Give the class ``cls`` the parameter ``name`` and its gradient ``d`` + ``name``; None until assigned."""
     # attrgetter makes reading as cheap as a plain attribute: it runs in C.
     setattr(cls, "_" + name, None)
@@ -43,7 +44,7 @@ def declare(cls: type["Layer"], name: str) -> None:
     setattr(cls, "d" + name, property(attrgetter("_d" + name), _gradient_setter(name)))
 
 
-def write(layer: "Layer", name: str, stored: Array, value: Any) -> None:
+def write(layer: "Parameterized", name: str, stored: Array, value: Any) -> None:
     """``stored[...] = value``, after a check of the shape.
 
     Raises:
@@ -58,7 +59,7 @@ def write(layer: "Layer", name: str, stored: Array, value: Any) -> None:
     stored[...] = value
 
 
-def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
+def adopt(model: "Parameterized", new: Iterable["Parameterized"]) -> None:
     """Make the layers ``new``, which stand in ``model`` already, its own: all of them, or none.
 
     Everything below ``model`` moves into one new Phi and dPhi.
@@ -90,7 +91,7 @@ def adopt(model: "Layer", new: Iterable["Layer"]) -> None:
         model._tied = tied_in(model)
 
 
-def tied_in(model: "Layer") -> tuple[Reference, ...]:
+def tied_in(model: "Parameterized") -> tuple[Reference, ...]:
     """The layers in ``model`` that are tied to another one in it, but for those whose gradients a part adds already.
 
     >>> import nnlite as nn
@@ -108,7 +109,7 @@ def tied_in(model: "Layer") -> tuple[Reference, ...]:
     )
 
 
-def check_whole(model: "Layer") -> None:
+def check_whole(model: "Parameterized") -> None:
     """Raise unless every parameter below ``model`` lives in its Phi.
 
     Raises:
@@ -126,7 +127,7 @@ def check_whole(model: "Layer") -> None:
             )
 
 
-def check_ties(model: "Layer") -> None:
+def check_ties(model: "Parameterized") -> None:
     """Raise if gradients of a tied layer would be lost.
 
     Raises:
@@ -149,7 +150,7 @@ def check_ties(model: "Layer") -> None:
             )
 
 
-def flatten(model: "Layer") -> None:
+def flatten(model: "Parameterized") -> None:
     """Move all the parameters and gradients of the tree below ``model`` into one new Phi and dPhi.
 
     Raises:
@@ -164,7 +165,7 @@ def flatten(model: "Layer") -> None:
     _move(model, np.empty(size, dtype), np.zeros(size, dtype), start=0)
 
 
-def _move(layer: "Layer", Phi: Array, dPhi: Array, start: int) -> int:
+def _move(layer: "Parameterized", Phi: Array, dPhi: Array, start: int) -> int:
     """Move the layer's own parameters, then its children's, to ``start`` and on; return where they end."""
     stop = start
     for name in layer._parameters:
@@ -184,7 +185,7 @@ def _move(layer: "Layer", Phi: Array, dPhi: Array, start: int) -> int:
 
 
 def _parameter_setter(name: str) -> Any:
-    def assign(layer: "Layer", value: Any) -> None:
+    def assign(layer: "Parameterized", value: Any) -> None:
         stored = getattr(layer, "_" + name)
         if stored is not None:
             write(layer, name, stored, value)
@@ -200,7 +201,7 @@ def _parameter_setter(name: str) -> Any:
 
 
 def _gradient_setter(name: str) -> Any:
-    def assign(layer: "Layer", value: Any) -> None:
+    def assign(layer: "Parameterized", value: Any) -> None:
         stored = getattr(layer, "_d" + name)
         if stored is None:
             raise StateError(f"{layer.one_line()}: d{name} is assigned, but {name} has no value")
