@@ -32,11 +32,13 @@ from nnlite.losses.mse import MSELoss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
-from nnlite.training.callbacks import Callback, CSVLogger, EarlyStopping, LearningRateLogger
+from nnlite.training.callbacks import Callback
 from nnlite.training.checkpoint import Checkpoint
+from nnlite.training.early_stopping import EarlyStopping
 from nnlite.training.evaluate import evaluate
 from nnlite.training.fit import fit
 from nnlite.training.history import History
+from nnlite.training.loggers import CSVLogger, LearningRateLogger
 from nnlite.training.metrics.classification import confusion_matrix, f1, precision, recall
 from nnlite.training.metrics.mean import accuracy, binary_accuracy
 from nnlite.training.metrics.over_all_rows import over_all_rows

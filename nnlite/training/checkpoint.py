@@ -11,9 +11,10 @@ from nnlite.errors import CheckpointError
 from nnlite.saving.archive import check_path, read_archive, reading, write_archive
 from nnlite.saving.describe import describe
 from nnlite.saving.plain import pack, unpack
-from nnlite.training.callbacks import Callback, Training, better, monitored
+from nnlite.training.callbacks import Callback, Training
 from nnlite.training.data import Rows, Stream
 from nnlite.training.history import History
+from nnlite.training.monitor import better, monitored
 
 
 class Checkpoint(Callback):
