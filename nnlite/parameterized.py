@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlite.arrays import Array, floating_dtype
-from nnlite.parameters import Reference, adopt, declare, flatten, write
+from nnlite.parameters import Reference, adopt, declare, flatten, misfits, write
 from nnlite.parts import Parts
 
 if TYPE_CHECKING:
@@ -91,13 +91,7 @@ class Parameterized(Parts):
         """
         own = dict(self.named_parameters())
         new = {name: np.array(value) for name, value in state.items()}  # copies: it may hold our own arrays, swapped
-        wrong = [f"{name}: missing, expected {_shape(P)}" for name, P in own.items() if name not in new]
-        wrong += [f"{name}: unknown, got {_shape(P)}" for name, P in new.items() if name not in own]
-        wrong += [
-            f"{name}: expected {_shape(own[name])}, got {_shape(P)}"
-            for name, P in new.items()
-            if name in own and (P.shape, P.dtype) != (own[name].shape, own[name].dtype)
-        ]
+        wrong = misfits(own, new)
         if wrong:
             raise ValueError(f"{self.one_line()}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong))
         for name, P in own.items():
@@ -201,7 +195,3 @@ class Parameterized(Parts):
 
     def add_gradients(self) -> None:
         """Add this layer's own gradients to those of the layer it is tied to; see :func:`nnlite.tied`."""
-
-
-def _shape(P: Array) -> str:
-    return f"{P.shape} {P.dtype}"

@@ -8,7 +8,7 @@ Three rules hold at all times:
 - So a layer belongs to one model. The model *adopts* its parts, and an adopted layer cannot be adopted again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -148,6 +148,25 @@ def check_ties(model: "Parameterized") -> None:
                 f"{layer.one_line()} learns nothing in {model.one_line()}: put it and the layer that it is tied to "
                 "into one Sequential or Graph, which adds their gradients"
             )
+
+
+def misfits(own: Mapping[str, Array], given: Mapping[str, Array]) -> list[str]:
+    """A line for each parameter that is missing in ``given``, unknown, or of another shape or dtype.
+
+    >>> misfits({"W": np.zeros(2), "b": np.zeros(1)}, {"W": np.zeros(3)})
+    ['b: missing, expected (1,) float64', 'W: expected (2,) float64, got (3,) float64']
+    """
+    wrong = [f"{name}: missing, expected {_kind(P)}" for name, P in own.items() if name not in given]
+    wrong += [f"{name}: unknown, got {_kind(P)}" for name, P in given.items() if name not in own]
+    return wrong + [
+        f"{name}: expected {_kind(own[name])}, got {_kind(P)}"
+        for name, P in given.items()
+        if name in own and (P.shape, P.dtype) != (own[name].shape, own[name].dtype)
+    ]
+
+
+def _kind(P: Array) -> str:
+    return f"{P.shape} {P.dtype}"
 
 
 def flatten(model: "Parameterized") -> None:

@@ -11,7 +11,8 @@ from numpy.testing import assert_array_equal, assert_equal
 import nnlite as nn
 from nnlite.containers.node import Constant
 from nnlite.saving import registry
-from nnlite.saving.describe import check_size, describe, rebuild
+from nnlite.saving.describe import check_size, describe
+from nnlite.saving.rebuild import rebuild
 
 
 @pytest.fixture
@@ -336,10 +337,10 @@ def test_every_mismatch_is_listed():
         rebuild(description, arrays)
     assert str(info.value) == (
         "its parameters do not fit Sequential(3 layers):\n"
-        "  2.b: missing, expected float32 of shape (2,)\n"
-        "  x: unknown, got float64 of shape (2,)\n"
-        "  y: unknown, got nothing\n"
-        "  0.b: expected float32 of shape (2,), got float64 of shape (3,)"
+        "  2.b: missing, expected (2,) float32\n"
+        "  x: unknown, got (2,) float64\n"
+        "  0.b: expected (2,) float32, got (3,) float64\n"
+        "  y: unknown, and there is no array"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import nnlite as nn
 from nnlite import blas
 from nnlite.diagnostics import measure
-from nnlite.diagnostics.profile import Cost, LayerProfile, Profile
+from nnlite.diagnostics.costs import Cost, LayerProfile, Profile
 from nnlite.diagnostics.work import Work, work
 
 mpl.use("Agg")

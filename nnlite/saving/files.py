@@ -7,7 +7,8 @@ from typing import Any
 from nnlite.errors import CheckpointError
 from nnlite.layer import Layer
 from nnlite.saving.archive import read_archive, reading, write_archive
-from nnlite.saving.describe import describe, rebuild
+from nnlite.saving.describe import describe
+from nnlite.saving.rebuild import rebuild
 
 
 def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
