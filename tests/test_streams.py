@@ -72,6 +72,54 @@ def test_a_stream_validates_on_rows_of_its_own():
     assert len(train(BATCHES, validation_data=(X, Y))[1]["val_loss"]) == 2
 
 
+@pytest.mark.parametrize(
+    "metrics", [[], [nn.over_all_rows(lambda Y_pred, Y: float(len(Y)))]], ids=["", "over all rows"]
+)
+def test_a_stream_serves_for_validation(metrics):
+    calls = []
+
+    def source():
+        calls.append(1)
+        return iter(BATCHES)
+
+    options = {"metrics": metrics, "shuffle": False}
+    same(train(X, Y, validation_data=source, **options), train(X, Y, validation_data=(X, Y), **options))
+    assert len(calls) == 3  # tried out, and after each epoch
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (iter(BATCHES), "validation_data: a generator is used up after one epoch, so pass the function that makes it"),
+        (BATCHES, "validation_data: expected a pair"),
+        (X, "validation_data: expected a pair"),
+        (3, "validation_data: expected a pair .* got int"),
+        (list, "the source gave no batch"),
+        (lambda: [(X, Y[:3])], "got 10 rows in X of batch 0 and 3 in Y of batch 0"),
+    ],
+    ids=["generator", "list", "array", "number", "empty", "lengths"],
+)
+def test_mistakes_in_a_stream_of_validation_are_named_before_training(data, message):
+    model = nn.Sequential(nn.Linear(3, 1, rng=0))
+    before = model.Phi.copy()
+    with pytest.raises((TypeError, ValueError), match=message):
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), validation_data=data, verbose=0)
+    assert_array_equal(model.Phi, before)
+
+
+@pytest.mark.parametrize(
+    "source", [BATCHES, iter(BATCHES), lambda: iter(BATCHES)], ids=["list", "generator", "function"]
+)
+def test_a_stream_is_evaluated_as_its_rows_are(source):
+    model, options = nn.Linear(3, 1, dtype=np.float64, rng=0), {"loss": nn.MSELoss(), "metrics": [nn.r2]}
+    assert nn.evaluate(model, source, **options) == pytest.approx(nn.evaluate(model, X, Y, **options), rel=1e-12)
+
+
+def test_what_is_no_stream_needs_targets():
+    with pytest.raises(TypeError, match="Y: expected the targets, got None"):
+        nn.evaluate(nn.Linear(3, 1), X, loss=nn.MSELoss())
+
+
 def test_one_batch_is_in_memory_at_a_time():
     alive, most = set(), 0
 

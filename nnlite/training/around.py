@@ -11,7 +11,7 @@ import numpy as np
 from nnlite.arrays import Array, listed
 from nnlite.layer import Layer, may_leave_out_dX
 from nnlite.optim.optimizer import Optimizer
-from nnlite.training.data import Rows
+from nnlite.training.data import Rows, Stream
 from nnlite.training.divergence import diverged
 from nnlite.training.evaluate import Metric, evaluate_rows
 from nnlite.training.losses import Losses
@@ -57,24 +57,22 @@ def _lies_in(part: Array, whole: Array) -> bool:
     return low <= start and stop <= high
 
 
-def try_out(model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int) -> None:
+def try_out(model: Layer, validation: Rows | Stream, loss: Layer, metrics: dict[str, Metric], batch_size: int) -> None:
     """Validate on one batch, so that a mistake in the validation data comes up before anything is trained.
 
     Metrics that must see all rows get all of them.
     """
-    if not any(map(sees_all_rows, metrics.values())):
-        numbers = np.arange(len(validation)) if validation.numbers is None else validation.numbers
-        validation = validation.subset(numbers[:batch_size])
+    rows = validation if any(map(sees_all_rows, metrics.values())) else validation.head(batch_size)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            evaluate_rows(model, validation, loss, metrics, batch_size)
+            evaluate_rows(model, rows, loss, metrics, batch_size)
     except Exception as error:
         error.add_note("on the validation data, tried out before training")
         raise
 
 
 def validated(
-    model: Layer, validation: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int, epoch: int
+    model: Layer, validation: Rows | Stream, loss: Layer, metrics: dict[str, Metric], batch_size: int, epoch: int
 ) -> dict[str, float]:
     """The loss and the metrics on the validation rows, as "val_loss" and so on.
 

@@ -64,7 +64,7 @@ class Training:
     # What only a checkpoint asks for:
     rng: "np.random.Generator | None" = None
     rows: "Rows | Stream | None" = None
-    validation: "Rows | None" = None
+    validation: "Rows | Stream | None" = None
     order: Array | None = None  # of the rows in this epoch
     means: "Means | None" = None
     update: "Update | None" = None

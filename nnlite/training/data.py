@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from numbers import Number, Real
 from typing import Any, NoReturn
 
@@ -54,6 +55,14 @@ class Rows:
         part = Rows(self.X, self.Y)
         part.numbers = numbers
         return part
+
+    def head(self, batch_size: int) -> "Rows":
+        """The rows of the first batch.
+
+        >>> len(Rows(np.zeros((5, 1))).head(2))
+        2
+        """
+        return self.subset((np.arange(len(self)) if self.numbers is None else self.numbers)[:batch_size])
 
     def order(self, rng: "np.random.Generator | None") -> Array | None:
         """The rows' numbers in a new random order, or, without ``rng``, as they are; None stands for all of them.
@@ -122,6 +131,10 @@ class Stream:
     def __init__(self, source: Any) -> None:
         self.source = source
 
+    def head(self, batch_size: int) -> "Stream":
+        """The first batch."""
+        return Stream(lambda: ((X, Y) for _, X, Y in islice(self.batches(), 1)))
+
     def order(self, rng: Any) -> None:
         """They come in the order of the source."""
 
@@ -158,12 +171,12 @@ class Stream:
 
 
 def split(
-    rows: Rows | Stream, data: tuple[Any, Any] | None, share: float, rng: "np.random.Generator"
-) -> tuple[Rows | Stream, Rows | None]:
+    rows: Rows | Stream, data: Any, share: float, rng: "np.random.Generator"
+) -> tuple[Rows | Stream, Rows | Stream | None]:
     """The rows to train on, and those to validate on: ``data``, or a random ``share`` of the rows, or None.
 
     Raises:
-        TypeError: data is not a pair.
+        TypeError: data is neither a pair nor a stream of batches.
         ValueError: share is not from 0 to below 1, or leaves no row on one side; or there is nothing to train on.
 
     >>> training, validation = split(Rows(np.zeros((4, 1)), np.zeros(4)), None, 0.25, np.random.default_rng(0))
@@ -174,11 +187,7 @@ def split(
     if data is not None:
         if share:
             raise ValueError("validation_split: expected 0 where validation_data is given")
-        if not isinstance(data, tuple | list) or len(data) != 2:
-            raise TypeError("validation_data: expected a pair (X, Y)")
-        validation = Rows(*data, names=("validation X", "validation Y"))
-        not_empty(validation, "validation X")
-        return rows, validation
+        return rows, _validation(data)
     if not isinstance(share, Real) or not 0 <= share < 1:
         raise ValueError(f"validation_split: expected a share from 0 to below 1, got {share!r}")
     if not share:
@@ -193,6 +202,25 @@ def split(
         )
     order = rng.permutation(len(rows))
     return rows.subset(order[:-held_back]), rows.subset(order[-held_back:])
+
+
+def _validation(data: Any) -> Rows | Stream:
+    if isinstance(data, tuple | list) and len(data) == 2:
+        X, Y = data
+        rows = Rows(X, Y, names=("validation X", "validation Y"))
+        not_empty(rows, "validation X")
+        return rows
+    if isinstance(data, Iterator):
+        raise TypeError(
+            "validation_data: a generator is used up after one epoch, so pass the function that makes it, got a "
+            f"{type(data).__name__}"
+        )
+    if isinstance(data, np.ndarray | tuple | list) or not (callable(data) or hasattr(data, "__iter__")):
+        raise TypeError(
+            "validation_data: expected a pair (X, Y), or a function that gives batches, which are such pairs, got "
+            f"{type(data).__name__}"
+        )
+    return Stream(data)
 
 
 def not_empty(rows: Rows | Stream, name: str) -> None:

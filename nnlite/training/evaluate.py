@@ -11,7 +11,7 @@ from nnlite.arrays import each_of, listed, spread
 from nnlite.checks import whole
 from nnlite.diagnostics.trace import all_finite
 from nnlite.layer import Layer, check_layer
-from nnlite.training.data import Rows, joined, not_empty
+from nnlite.training.data import Rows, Stream, joined, not_empty, rows_or_stream
 from nnlite.training.losses import Losses, by_key, weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
 
@@ -113,7 +113,7 @@ class Means:
 def evaluate(
     model: Layer,
     X: Any,
-    Y: Any,
+    Y: Any = None,
     *,
     loss: Any,
     metrics: Sequence[Metric] = (),
@@ -126,8 +126,8 @@ def evaluate(
 
     Args:
         model: any Layer.
-        X: the rows, and
-        Y: their targets; see :func:`nnlite.fit`.
+        X: the rows, or batches that come ready-made, and
+        Y: the targets of rows; see :func:`nnlite.fit`.
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
         metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. Those marked with
             :func:`nnlite.over_all_rows`, such as :func:`nnlite.f1`, are called once, on the predictions of all rows,
@@ -143,14 +143,14 @@ def evaluate(
     """
     check_layer(model, "model")
     loss = one_loss(loss)
-    rows = Rows(X, Y)
+    rows = rows_or_stream(X, Y)
     not_empty(rows, "X")
     batch_size = whole(batch_size, "batch_size", least=1)
     return evaluate_rows(model, rows, loss, named(metrics), batch_size)
 
 
 def evaluate_rows(
-    model: Layer, rows: Rows, loss: Layer, metrics: dict[str, Metric], batch_size: int
+    model: Layer, rows: Rows | Stream, loss: Layer, metrics: dict[str, Metric], batch_size: int
 ) -> dict[str, float]:
     """As :func:`evaluate`, with everything checked."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()

@@ -36,7 +36,7 @@ def fit(
     epochs: int = 1,
     batch_size: int = 32,
     shuffle: bool = True,
-    validation_data: tuple[Any, Any] | None = None,
+    validation_data: Any = None,
     validation_split: float = 0.0,
     metrics: Sequence[Metric] = (),
     callbacks: Sequence[Any] = (),
@@ -66,7 +66,7 @@ def fit(
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch has what is left.
         shuffle: put the rows in a new random order each epoch.
-        validation_data: (X, Y) to evaluate after each epoch.
+        validation_data: (X, Y) to evaluate after each epoch; or a function that gives its batches, pairs (X, Y).
         validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
             means over the epoch, while the model learns, as the loss is; those marked with
