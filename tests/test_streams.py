@@ -73,7 +73,7 @@ def test_a_stream_validates_on_rows_of_its_own():
 
 
 @pytest.mark.parametrize(
-    "metrics", [[], [nn.over_all_rows(lambda Y_pred, Y: float(len(Y)))]], ids=["", "over all rows"]
+    "metrics", [[], [nn.over_all_rows(lambda Y_pred, Y: float(len(Y)))]], ids=["none", "all rows"]
 )
 def test_a_stream_serves_for_validation(metrics):
     calls = []
@@ -82,7 +82,7 @@ def test_a_stream_serves_for_validation(metrics):
         calls.append(1)
         return iter(BATCHES)
 
-    options = {"metrics": metrics, "shuffle": False}
+    options = {"metrics": metrics, "shuffle": False, "batch_size": 4}
     same(train(X, Y, validation_data=source, **options), train(X, Y, validation_data=(X, Y), **options))
     assert len(calls) == 3  # tried out, and after each epoch
 
