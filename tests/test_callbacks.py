@@ -311,6 +311,30 @@ def test_a_true_return_before_the_first_batch_trains_nothing(event):
     assert_array_equal(model.Phi, Phi)
 
 
+def test_an_epoch_does_not_begin_where_training_is_stopped_before():
+    class Stop(nn.Callback):
+        def on_train_begin(self, state):
+            return True
+
+    recorder = Recorder()
+    train([Stop(), recorder])
+    assert [name for name, *_ in recorder.seen] == ["on_train_begin", "on_train_end"]
+
+
+def test_the_state_says_that_a_signal_has_come():
+    seen = []
+
+    class Look(nn.Callback):
+        def on_batch_end(self, state):
+            if state.batch == 2:
+                signal.raise_signal(signal.SIGINT)
+            seen.append(state.interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        train([Look()])
+    assert seen == [False, False, True]  # the signal came after the second batch
+
+
 def test_callbacks_come_in_a_list():
     with pytest.raises(TypeError, match=r"callbacks: expected a list, such as \[nnlite"):
         train(nn.EarlyStopping("loss"))

@@ -410,3 +410,9 @@ def test_validation_is_tried_out_before_the_generators_are_taken_up(tmp_path):
 def test_a_folder_in_place_of_the_file_is_an_error_before_training(tmp_path):
     with pytest.raises(IsADirectoryError):
         train(1, nn.Checkpoint(tmp_path))
+
+
+def test_the_rows_keep_to_their_sides_of_the_split_also_with_another_seed(tmp_path):
+    path = tmp_path / "c.npz"
+    train(2, nn.Checkpoint(path), StopAt(4))
+    assert train(2, nn.Checkpoint(path), StopAt(0), seed=99, resume=path) == train(3, nn.Checkpoint(path), StopAt(0))

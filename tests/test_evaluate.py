@@ -263,3 +263,11 @@ def test_the_state_of_means_holds_all_that_it_has_taken_in():
     for means in (one, other):
         means.add(1, 4.0, np.zeros(1), np.ones(1))
     assert other.values() == one.values()
+
+
+def test_batches_that_weigh_less_than_1_are_weighed_all_the_same():
+    scores, labels = np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 1, 1, 0, 0, 1])
+    loss = nn.CrossEntropyLoss(weight=[0.01, 0.03])
+    whole = nn.CrossEntropyLoss(weight=[0.01, 0.03]).forward(scores, labels)
+    found = nn.evaluate(nn.Identity(), scores, labels, loss=loss, batch_size=2)
+    assert found["loss"] == pytest.approx(whole, rel=1e-12)

@@ -591,6 +591,13 @@ def test_validation_data_that_do_not_fit_are_an_error_before_training(validation
     untouched(network(), "on the validation data, tried out before training", *data(), validation_data=validation)
 
 
+def test_metrics_over_all_rows_are_tried_out_on_all_of_them():
+    X = np.linspace(-1, 1, 8).reshape(-1, 1)  # the first batch is of one class, which no ROC curve can be drawn of
+    model, Y = nn.Sequential(nn.Linear(1, 1, rng=0), nn.Sigmoid()), (X > 0) * 1
+    options = {"loss": nn.BCELoss(), "batch_size": 2, "metrics": [nn.roc_auc], "validation_data": (X, Y)}
+    assert len(trained(model, X, Y, **options)["val_roc_auc"]) == 1
+
+
 @pytest.mark.parametrize("value", [None, "1", np.ones(1), [0.5]])
 def test_a_metric_that_returns_no_number_is_an_error_before_the_first_step(value):
     def odd(Y_pred, Y):

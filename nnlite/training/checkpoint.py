@@ -102,7 +102,7 @@ class Checkpoint(Callback):
     def on_batch_end(self, state: Training) -> None:
         """Count."""
         self.since += 1
-        self.due = (self.unit == "batch" and self.since >= self.every) or state.interrupted
+        self.due = self.unit == "batch" and self.since >= self.every
 
     def on_epoch_end(self, state: Training) -> None:
         """Look whether it is time for one, or the best epoch so far."""

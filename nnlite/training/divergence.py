@@ -69,9 +69,6 @@ def _where(model: Layer, X: Any, Y: Any) -> str | None:
 
 def _causes(X: Any) -> Iterator[str]:
     yield "a learning rate that is too large"
-    if X is None:
-        yield "inputs that are not scaled"
-        return
     columns = [
         f"column {column} of {name} goes up to {largest:.3g}"
         for name, values in _named(X)
