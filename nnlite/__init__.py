@@ -49,6 +49,7 @@ from nnlite.training.predict import predict
 if TYPE_CHECKING:
     from nnlite.diagnostics.gradcheck import check_gradients
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
+    from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.summary import summary
     from nnlite.optim.phases import OneCycleLR, SequentialLR
@@ -146,6 +147,8 @@ __all__ = [
     "jacobian",
     "load",
     "over_all_rows",
+    "per_sample_gradient_norms",
+    "per_sample_gradients",
     "precision",
     "predict",
     "profile",
@@ -163,6 +166,7 @@ __all__ = [
 _LATER = {
     "diagnostics.gradcheck": "check_gradients",
     "diagnostics.jacobian": "input_gradient jacobian",
+    "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
     "diagnostics.profile": "profile",
     "diagnostics.summary": "summary",
     "optim.plateau": "ReduceLROnPlateau",

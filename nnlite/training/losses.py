@@ -1,47 +1,17 @@
-"""What ``fit`` makes of losses: their sum, for a model of several outputs, and a weight for each sample."""
+"""What ``fit`` makes of a loss: one with a weight for each sample."""
 
 import copy
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of
+from nnlite.arrays import Array
 from nnlite.layer import Layer
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.loss import Loss
-
-
-class Losses(Layer):
-    """The sum of several losses, one for each output, in a tuple or in a dict by the outputs' names.
-
-    >>> import numpy as np, nnlite as nn
-    >>> losses = Losses((nn.MSELoss(), nn.MSELoss()))
-    >>> losses.forward((np.ones(1), np.zeros(1)), (np.zeros(1), np.full(1, 2.0)))
-    5.0
-    >>> losses.backward()
-    (array([2.]), array([-4.]))
-    """
-
-    def __init__(self, losses: Any) -> None:
-        self.losses = losses
-        self.Js: list[float] = []
-
-    def forward(self, Ys: Any, targets: Any) -> float:
-        """``J = J1 + J2 + ...``."""
-        losses = by_key(self.losses)
-        for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
-            if type(given) is not type(self.losses) or by_key(given).keys() != losses.keys():
-                raise TypeError(
-                    f"loss: expected a loss for each output, got {_form(self.losses)}; {name} {_form(given)}"
-                )
-        Ys, targets = by_key(Ys), by_key(targets)
-        self.Js = [loss.forward(Ys[key], targets[key]) for key, loss in losses.items()]
-        return sum(self.Js)
-
-    def backward(self, dJ: Any = 1.0) -> Any:
-        """The dY of each loss, in the form of the outputs."""
-        return each_of(lambda loss: loss.backward(dJ), self.losses)
+from nnlite.losses.several import Losses as Losses  # the callers' one door
+from nnlite.losses.several import by_key as by_key
 
 
 class SampleWeighted(Layer):
@@ -138,18 +108,3 @@ def weight_of(loss: Layer, count: int) -> float:
     (0.0, 32)
     """
     return 0.0 if getattr(loss, "reduction", "mean") == "sum" else getattr(loss, "count", None) or count
-
-
-def by_key(values: Any) -> dict[Any, Any]:
-    """A tuple's entries by their numbers, a dict's by their keys.
-
-    >>> by_key(("a", "b"))
-    {0: 'a', 1: 'b'}
-    """
-    return dict(values) if isinstance(values, dict) else dict(enumerate(values))
-
-
-def _form(values: Any) -> str:
-    if isinstance(values, dict):
-        return f"a dict of {', '.join(map(str, values))}"
-    return f"a tuple of {len(values)}" if isinstance(values, tuple) else "one array"

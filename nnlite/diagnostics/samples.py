@@ -1,0 +1,150 @@
+"""Samples: the rows of a model's inputs and outputs, and whether what a model does with one depends on the others."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, as_array, each_of, listed, spread
+from nnlite.diagnostics.trace import place, watching
+from nnlite.errors import ShapeError
+from nnlite.layer import Layer
+
+
+def samples(values: Any, name: str) -> Any:
+    """``values`` as an array with a row per sample, or each of those in a tuple or dict.
+
+    Raises:
+        ShapeError: a single number, which has no rows.
+
+    >>> samples([[1, 2], [3, 4]], "X").shape
+    (2, 2)
+    """
+
+    def rows(values: Any) -> Array:
+        array = as_array(values, name)
+        if array.ndim == 0:
+            raise ShapeError(f"{name}: expected a row for each sample, got a single number")
+        return array
+
+    return each_of(rows, values)
+
+
+def count_of(X: Any, name: str = "X", count: int | None = None) -> int:
+    """How many samples there are, the same in each array; ``count`` if it is given.
+
+    Raises:
+        ShapeError: the arrays have not the same number of rows.
+
+    >>> count_of((np.zeros((5, 3)), np.zeros(5)))
+    5
+    """
+    found = {len(array) for array in listed(X)} | ({count} if count is not None else set())
+    if len(found) != 1:
+        lengths = " and ".join(str(len(array)) for array in listed(X))
+        expected = f"{count}, one a sample" if count is not None else "one a sample, in each array"
+        raise ShapeError(f"{name}: expected rows {expected}, got {lengths}")
+    return found.pop()
+
+
+def pick(values: Any, rows: Any) -> Any:
+    """These rows of an array, or of each in a tuple or dict.
+
+    >>> pick((np.arange(3), np.arange(3) + 5), slice(1, 2))
+    (array([1]), array([6]))
+    """
+    return each_of(lambda array: array[rows], values)
+
+
+def alike(one: Any, other: Any, size: float | None = None) -> bool:
+    """Whether two arrays are equal but for rounding: to half of the digits of their largest entry, or of ``size``.
+
+    >>> alike(np.array([1.0, 1e-12]), np.array([1.0, 0.0])), alike(np.array([1.0]), np.array([1.001]))
+    (True, False)
+    """
+    one, other = np.asarray(one), np.asarray(other)
+    if one.shape != other.shape:
+        return False
+    if one.dtype.kind != "f":
+        return np.array_equal(one, other)
+    if size is None:
+        size = largest(one)
+    return np.allclose(one, other, rtol=0, atol=np.sqrt(np.finfo(one.dtype).eps) * size, equal_nan=True)
+
+
+def largest(array: Array) -> float:
+    """The size of the largest entry that is finite.
+
+    >>> largest(np.array([1.0, -3.0, np.inf]))
+    3.0
+    """
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
+
+
+def records(model: Layer, X: Any) -> list[tuple[str, Layer, list[Any]]]:
+    """(path, layer, outputs) of every layer, in the order in which their forwards end; the model itself runs.
+
+    >>> import nnlite as nn
+    >>> [path for path, layer, Ys in records(nn.Sequential(nn.Tanh()), np.ones((2, 1)))]
+    ['0', '']
+    """
+    layers, found = dict(model.named_layers()), []
+    with watching(model, lambda path, name, call, Y: found.append((path, layers[path], listed(Y)))):
+        spread(model.forward, X)
+    return found
+
+
+def check_rows(model: Layer, Y: Any, count: int) -> None:
+    """Raise unless each output has a row for each sample.
+
+    >>> import nnlite as nn
+    >>> check_rows(nn.Sum(), np.ones(()), 5)
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.ShapeError: Sum(dim=None): expected an output with a row for each of the 5 samples, got shape ()
+    """
+    for each in listed(Y):
+        if np.shape(each)[:1] != (count,):
+            raise ShapeError(
+                f"{model.one_line()}: expected an output with a row for each of the {count} samples, "
+                f"got shape {np.shape(each)}"
+            )
+
+
+def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
+    """The place of the first layer whose output for a sample is another one alone than among the others; or None.
+
+    Only the samples with these numbers are tried. The model itself runs, in the mode it is in, so pass a copy.
+
+    Raises:
+        ShapeError: the output has not a row for each sample.
+
+    >>> import nnlite as nn
+    >>> X = np.arange(6.0).reshape(3, 2)
+    >>> first_that_mixes(nn.Sequential(nn.Tanh(), nn.Softmax(dim=0)), X, [0])
+    'Sequential[1] Softmax(dim=0)'
+    """
+    count = count_of(X)
+    together = records(model, X)
+    check_rows(model, tuple(together[-1][2]), count)
+    for number in numbers:
+        alone = records(model, pick(X, slice(number, number + 1)))
+        check_rows(model, tuple(alone[-1][2]), 1)
+        of_this = partial(_same_sample, count=count, number=number)
+        if _apart(together[-1], alone[-1], of_this):
+            continue
+        for whole, single in zip(together, alone, strict=False):
+            if not _apart(whole, single, of_this):
+                return place(model, whole[0], whole[1])
+    return None
+
+
+def _apart(together: tuple[Any, ...], alone: tuple[Any, ...], same: Any) -> bool:
+    return together[0] == alone[0] and all(map(same, together[2], alone[2]))
+
+
+def _same_sample(Y: Any, single: Any, *, count: int, number: int) -> bool:
+    """Whether they agree; what has not a row for each sample cannot be compared."""
+    if np.shape(Y)[:1] != (count,) or np.shape(single)[:1] != (1,):
+        return True
+    return alike(Y[number : number + 1], single)
