@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
     from nnlite.diagnostics.profile import profile
+    from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.summary import summary
     from nnlite.optim.phases import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     )
     from nnlite.saving.files import load, save
     from nnlite.saving.registry import register
+    from nnlite.training.diagnostics import Diagnostics
 
 __all__ = [
     "SGD",
@@ -80,6 +82,7 @@ __all__ = [
     "ConstantLR",
     "CosineAnnealingLR",
     "CrossEntropyLoss",
+    "Diagnostics",
     "DivergenceError",
     "Divide",
     "Dot",
@@ -156,6 +159,7 @@ __all__ = [
     "recall",
     "register",
     "roc_auc",
+    "sanity",
     "save",
     "set_blas",
     "summary",
@@ -168,12 +172,14 @@ _LATER = {
     "diagnostics.jacobian": "input_gradient jacobian",
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
     "diagnostics.profile": "profile",
+    "diagnostics.sanity": "sanity",
     "diagnostics.summary": "summary",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
     "optim.phases": "OneCycleLR SequentialLR",
     "saving.files": "load save",
     "saving.registry": "register",
+    "training.diagnostics": "Diagnostics",
 }
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
 

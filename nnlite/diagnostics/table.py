@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 
-def table(rows: Sequence[Sequence[str]], left: int, foot: int) -> str:
-    """The rows in columns below a rule; the first is the head, and the last ``foot`` ones stand below a second rule.
+def table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
+    """The rows in columns below a rule; the first is the head, the last ``foot`` ones stand below a second rule.
 
     The first ``left`` columns are aligned to the left, the others, which hold numbers, to the right.
 
@@ -24,4 +24,5 @@ def table(rows: Sequence[Sequence[str]], left: int, foot: int) -> str:
         for row in rows
     ]
     rule = "-" * max(map(len, lines))
-    return "\n".join([lines[0], rule, *lines[1:-foot], rule, *lines[-foot:]])
+    last = len(lines) - foot
+    return "\n".join([lines[0], rule, *lines[1:last], *([rule] if foot else []), *lines[last:]])

@@ -1,0 +1,1 @@
+"""What sanity looks at, one subject a file."""

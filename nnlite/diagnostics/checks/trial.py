@@ -1,0 +1,156 @@
+"""Trial: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, listed, spread
+from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.diagnostics.samples import count_of, pick, samples
+from nnlite.layer import Layer, check_layer
+from nnlite.losses.several import Losses, by_key, joined
+
+ROWS = 1000  # how many rows, drawn at random, stand for all of them, but where single rows matter
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table.
+
+    Attributes:
+        title: what is looked at.
+        right: whether it is as it should be; None where that cannot be said.
+        found: what there is, in words.
+        cure: what to do, where something is wrong.
+
+    >>> print(Check("data", False, "X holds nan in row 3", "drop the row"))
+    WRONG  data                X holds nan in row 3
+           -> drop the row
+    """
+
+    title: str
+    right: bool | None
+    found: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        verdict = {True: "right", False: "WRONG", None: "-"}[self.right]
+        line = f"{verdict:5}  {self.title:18}  {self.found}"
+        return line if not self.cure else f"{line}\n       -> {self.cure}"
+
+
+@dataclass
+class Trial:
+    """A copy of a model and a loss after one forward and backward on some rows, in evaluation mode.
+
+    Attributes:
+        model: the copy.
+        loss: the copy.
+        X: the rows that it ran on.
+        Y: their targets.
+        all_X: all rows.
+        all_Y: all targets.
+        Y_pred: what the model gave.
+        J: the loss; None if it does not take what it was given.
+        refusal: what the loss said then.
+        gradients: of the parameters, and of the inputs by their names; none if there is no J or backward failed.
+        failure: what backward said then.
+
+    >>> import nnlite as nn
+    >>> Trial.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1)), np.random.default_rng(0)).Y_pred.shape
+    (3, 1)
+    """
+
+    model: Layer
+    loss: Layer
+    X: Any
+    Y: Any
+    all_X: Any
+    all_Y: Any
+    Y_pred: Any
+    J: float | None = None
+    refusal: str = ""
+    gradients: dict[str, Array] = field(default_factory=dict)
+    failure: str = ""
+
+    @classmethod
+    def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: "np.random.Generator") -> "Trial":
+        """Run a copy of the model.
+
+        Raises:
+            TypeError, ValueError: the model does not take X, or X and Y have not a row each per sample.
+        """
+        check_layer(model, "model")
+        model, loss = copy.deepcopy((model, joined(loss)))
+        model.eval()
+        model.needs_dX = True
+        all_X, all_Y = samples(X, "X"), samples(Y, "Y")
+        count = count_of(all_Y, "Y", count_of(all_X))
+        if not count:
+            raise ValueError("X: expected at least one row, got none")
+        rows = np.sort(rng.choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
+        X, Y = pick(all_X, rows), pick(all_Y, rows)
+        trial = cls(model, loss, X, Y, all_X, all_Y, spread(model.forward, X))
+        trial._backward()
+        return trial
+
+    def _backward(self) -> None:
+        try:
+            self.J = self.loss.forward(self.Y_pred, self.Y)
+        except (TypeError, ValueError) as error:
+            self.refusal = str(error)
+            return
+        if np.ndim(self.J):
+            raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got an array')
+        try:
+            dX = spread(self.model.backward, self.loss.backward())
+        except Exception as error:  # of a layer of the user's own; it is what the check of the gradients will report
+            self.failure = f"{type(error).__name__}: {error}"
+            return
+        given = by_input(input_names(self.model, self.X), dX)
+        self.gradients = {name: dP.copy() for name, dP in self.model.named_gradients()}
+        self.gradients |= {name: each for name, each in given.items() if each is not None}
+
+    @property
+    def inputs(self) -> dict[str, Array]:
+        """All rows of each input, by its name."""
+        return input_names(self.model, self.all_X)
+
+    @property
+    def outputs(self) -> list[tuple[Layer, Array, Array, str]]:
+        """(loss, what the model gave, all targets, their name) of each output."""
+        if not isinstance(self.loss, Losses):
+            return [(self.loss, self.Y_pred, self.all_Y, "Y")]
+        Ys, targets = by_key(self.Y_pred), by_key(self.all_Y)
+        return [(loss, Ys[key], targets[key], f"Y[{key!r}]") for key, loss in by_key(self.loss.losses).items()]
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether there is a finite loss, with gradients of parameters."""
+        return self.J is not None and np.isfinite(self.J) and not self.failure and self.model.Phi.size > 0
+
+    def cannot_learn(self, title: str) -> Check:
+        """What a check says that needs gradients, where there are none."""
+        why = "the model has no parameters" if not self.model.Phi.size else "not done: there is no loss with a gradient"
+        return Check(title, None, why)
+
+
+def columns(array: Array) -> Array:
+    """The array as rows of features: its last axis stays.
+
+    >>> columns(np.zeros((5, 2, 3))).shape, columns(np.zeros(5)).shape
+    ((10, 3), (5, 1))
+    """
+    return array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
+
+
+def listing(names: Any, most: int = 3) -> str:
+    """The first few names.
+
+    >>> listing([1, 2, 3, 4, 5])
+    '1, 2, 3 ...'
+    """
+    names = list(map(str, listed(tuple(names))))
+    return ", ".join(names[:most]) + " ..." * (len(names) > most)
