@@ -9,8 +9,12 @@ import numpy as np
 from nnlite.arrays import Array, spread
 from nnlite.diagnostics.trace import watching
 from nnlite.layer import Layer
+from nnlite.layers.activations import Identity, LogSoftmax, Softmax
+from nnlite.layers.arrangement import Reshape, Transpose
+from nnlite.layers.shape import Flatten
 
 CLOSED = 1e-2  # a slope below it lets next to nothing of the gradient through: tanh from |x| = 3, sigmoid from 4.6
+NONE = (Identity, Flatten, Reshape, Transpose, Softmax, LogSoftmax)  # what looks like an activation, and is none
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,12 @@ def activities(model: Layer, X: Any) -> list[Activity]:
 
 def _slope(layer: Layer, call: Any, Y: Any) -> Array | None:
     """The derivative of each entry of Y by the same one of X; None of a layer that is no activation."""
-    if any(layer.named_children()) or any(np.ndim(P) > 1 for _, P in layer.named_parameters()):
-        return None  # a container, or a layer of weights
+    if (
+        isinstance(layer, NONE)
+        or any(layer.named_children())
+        or any(np.ndim(P) > 1 for _, P in layer.named_parameters())
+    ):
+        return None  # among others a container, or a layer of weights
     shapes = [np.shape(X) for X in (*call.args, *call.keywords.values())]
     if not isinstance(Y, np.ndarray) or shapes != [Y.shape] or not Y.size:
         return None

@@ -1,5 +1,6 @@
 """Diagnostics: what goes on in each layer while a model trains."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -108,13 +109,13 @@ class Diagnostics(Callback):
     def on_epoch_end(self, state: Training) -> None:
         """Take the means, and look at the activations."""
         for path in self._places:
-            self.gradients.setdefault(path, []).append(self._gradients.get(path, 0.0) / max(self._batches, 1))
-            self.updates.setdefault(path, []).append(self._updates.get(path, 0.0) / max(self._steps, 1))
+            _put(self.gradients, path, state.epoch, self._gradients.get(path, 0.0) / max(self._batches, 1))
+            _put(self.updates, path, state.epoch, self._updates.get(path, 0.0) / max(self._steps, 1))
         self._gradients, self._updates, self._batches, self._steps = {}, {}, 0, 0
         self._before = state.model.Phi.copy()
         for each in activities(state.model, self._rows(state)):
-            self.dead.setdefault(each.path, []).append(each.dead / max(each.units, 1))
-            self.saturated.setdefault(each.path, []).append(each.saturated)
+            _put(self.dead, each.path, state.epoch, each.dead / max(each.units, 1))
+            _put(self.saturated, each.path, state.epoch, each.saturated)
 
     def _rows(self, state: Training) -> Any:
         """Always the same ones."""
@@ -185,6 +186,13 @@ def _places(model: Layer) -> dict[str, slice]:
             places[path] = slice(start, start + size)
         start += size
     return places
+
+
+def _put(series: Series, path: str, epoch: int, value: float) -> None:
+    """Add the value; NaN for epochs in which the layer was not run."""
+    values = series.setdefault(path, [])
+    values += [math.nan] * (epoch - 1 - len(values))
+    values.append(value)
 
 
 def _last(series: Mapping[str, list[float]], path: str, form: str) -> str:
