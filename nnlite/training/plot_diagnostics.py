@@ -34,9 +34,9 @@ def draw(layers: Mapping[str, str], gradients: Series, updates: Series, dead: Se
     for number, (title, series, kind) in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, 2, number)
         _draw_lines(axes, layers, series)
-        if kind == "log":
+        if kind == "log" and any(value > 0 for values in series.values() for value in values):
             axes.set_yscale("log", nonpositive="mask")
-        else:
+        elif kind == "share":
             axes.set(ylim=(-0.03, 1.03))
             axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         if series is updates:

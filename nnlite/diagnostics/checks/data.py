@@ -1,7 +1,5 @@
 """Checks of the data: finite numbers, the scale of the inputs, and targets that fit the loss."""
 
-from typing import Any
-
 import numpy as np
 
 from nnlite.arrays import Array, listed
@@ -16,6 +14,7 @@ from nnlite.losses.cross_entropy import CrossEntropyLoss
 
 LARGE, SMALL = 10.0, 0.01  # a column beyond these sizes is not scaled
 FAR = 100.0  # a column that is so many times its deviation away from 0
+FIT = "the model's last layer, the loss and the targets must fit together"
 RANGES = {Sigmoid: (0.0, 1.0), Softmax: (0.0, 1.0), Tanh: (-1.0, 1.0), ReLU: (0.0, np.inf)}
 
 
@@ -28,7 +27,7 @@ def finite_data(trial: Trial) -> Check:
     right  data                2 rows of finite numbers; column 1 of X is constant and teaches nothing
     """
     title = "data"
-    targets = {name: target for _, _, target, name in _outputs(trial)}
+    targets = {name: target for _, _, target, name in trial.outputs}
     for name, array in (trial.inputs | targets).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row, *column = map(int, np.argwhere(~np.isfinite(array))[0])
@@ -47,10 +46,6 @@ def finite_data(trial: Trial) -> Check:
         if len(which := np.flatnonzero(where)) and count > 1
     ]
     return Check(title, True, f"{count:,} rows of finite numbers" + "".join(remarks))
-
-
-def _outputs(trial: Trial) -> list[tuple[Layer, Any, Array, str]]:
-    return trial.outputs if trial.J is not None else []
 
 
 def _constant(array: Array) -> Array:
@@ -84,10 +79,11 @@ def input_scale(trial: Trial) -> Check:
                 np.argmax(np.where(off, np.maximum(size / LARGE, np.abs(mean) / (deviation + 1e-300) / FAR), 0))
             )
             others = f" and {off.sum() - 1} others" * bool(off.sum() > 1)
+            verb = "are" if others else "is"
             return Check(
                 title,
                 False,
-                f"column {worst} of {name}{others} is {size[worst]:.3g} in size; its mean is {mean[worst]:.3g}, "
+                f"column {worst} of {name}{others} {verb} {size[worst]:.3g} in size; its mean is {mean[worst]:.3g}, "
                 f"its deviation {deviation[worst]:.3g}",
                 f"scale each column by the training rows: ({name} - {name}.mean(axis=0)) / {name}.std(axis=0)",
             )
@@ -113,21 +109,20 @@ def targets_in_range(trial: Trial) -> Check:
     title = "targets"
     if not all(np.isfinite(Y).all() for Y in listed(trial.Y_pred)):
         return Check(title, None, "not done: the model's output is not finite")
-    if trial.J is None:
-        return Check(title, False, trial.refusal, "the model's last layer, the loss and the targets must fit together")
-    last = _last_layer(trial.model)
-    remarks = []
+    last, remarks = _last_layer(trial.model), []
     for loss, Y, target, name in trial.outputs:
         try:
             loss.forward(Y[np.arange(len(target)) % len(Y)], target)  # all targets, beside any predictions
         except (TypeError, ValueError) as error:
-            return Check(title, False, str(error), "look at how the targets are read")
+            return Check(title, False, str(error), FIT)
         wrong = _never_reached(last, loss, target, name)
         if wrong is not None:
             return Check(title, False, *wrong)
         if len(target) > 1 and np.array_equal(target[1:], target[:-1]):
             return Check(title, False, f"every target in {name} is {target[0]}", "look at how the targets are read")
         remarks.append(_remark(loss, Y, target, name))
+    if trial.J is None:
+        return Check(title, False, trial.refusal, FIT)
     return Check(title, True, "; ".join(remarks))
 
 

@@ -43,10 +43,12 @@ def right_gradients(trial: Trial, rng: "np.random.Generator") -> Check:
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
             X, Y = pick(trial.X, rows), pick(trial.Y, rows)
+            if isinstance(X, np.ndarray) and X.dtype.kind != "f" and "X" not in trial.gradients:
+                X = (X,)  # indices, of which check_gradients makes no floats where there are several inputs
             report = check_gradients(model, X, Y, trial.loss, max_entries=10, rng=rng)
         except GradientError as error:
             return Check(title, False, str(error).splitlines()[0], cure)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # a kink, or whatever a layer of the user's own raises
             problem = str(error)
             continue
         names = {comparison.name for comparison in report.comparisons}
@@ -115,7 +117,7 @@ def step_size(
         return Check(title, None, "all weights are 0, or no optimizer moves them")
     typical = float(np.median(list(moved.values())))
     low, high = min(moved, key=moved.__getitem__), max(moved, key=moved.__getitem__)
-    if moved[high] > UNEVEN * moved[low]:
+    if not moved[low] or moved[high] > UNEVEN * moved[low]:
         found = f"layer {low} is moved by {moved[low]:.1g} of its weights where layer {high} is by {moved[high]:.1g}"
         cure = "the gradient dies on its way back: other activations or first weights, fewer layers, Residual"
         return Check(title, False, found, cure)
@@ -135,9 +137,13 @@ def step_size(
 
 
 def _by_layer(model: Layer, before: Array, change: Array) -> dict[str, float]:
-    """|change| / |weights| of each layer with parameters of its own, if both are not 0 or nobody moves it."""
+    """|change| / |weights| of each layer with parameters of its own.
+
+    Those that no optimizer moves are left out, and those that begin at 0; behind these, gradients of 0 mean nothing.
+    """
     moved = {}
     start = 0
+    blocked = any(not P.any() for name, P in model.named_parameters() if P.ndim > 1)
     for path, layer in model.named_layers():
         size = sum(P.size for name in layer._parameters if (P := getattr(layer, name)) is not None)
         part = slice(start, start + size)
@@ -145,7 +151,7 @@ def _by_layer(model: Layer, before: Array, change: Array) -> dict[str, float]:
         weights = float(np.linalg.norm(before[part]))
         gradient = float(np.linalg.norm(model.dPhi[part]))
         step = float(np.linalg.norm(change[part]))
-        if size and weights and (step or not gradient):
+        if size and weights and (step or not (gradient or blocked)):
             moved[path] = step / weights
     return moved
 

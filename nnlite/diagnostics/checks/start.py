@@ -84,7 +84,11 @@ def active_units(trial: Trial) -> Check:
     >>> print(active_units(Trial.of(model, nn.MSELoss(), X, np.tile(X, 4), np.random.default_rng(0))))
     right  units               1 Tanh(): 0 of 4 dead, 38 % saturated
     """
-    title, found = "units", [each for each in activities(trial.model, trial.X) if each.units]
+    title = "units"
+    try:
+        found = [each for each in activities(trial.model, trial.X) if each.units]
+    except Exception as error:  # of a layer of the user's own
+        return Check(title, None, f"not done: {type(error).__name__}: {error}")
     if not found:
         return Check(title, None, "there is no activation")
     found.sort(key=lambda each: (each.dead / each.units, each.saturated), reverse=True)

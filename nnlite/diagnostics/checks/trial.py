@@ -120,10 +120,15 @@ class Trial:
 
     @property
     def outputs(self) -> list[tuple[Layer, Array, Array, str]]:
-        """(loss, what the model gave, all targets, their name) of each output."""
+        """(loss, what the model gave, all targets, their name) of each output; none where they do not go together."""
         if not isinstance(self.loss, Losses):
-            return [(self.loss, self.Y_pred, self.all_Y, "Y")]
+            together = isinstance(self.Y_pred, np.ndarray) and isinstance(self.all_Y, np.ndarray)
+            return [(self.loss, self.Y_pred, self.all_Y, "Y")] if together else []
+        if not type(self.loss.losses) is type(self.Y_pred) is type(self.all_Y):
+            return []
         Ys, targets = by_key(self.Y_pred), by_key(self.all_Y)
+        if not by_key(self.loss.losses).keys() == Ys.keys() == targets.keys():
+            return []
         return [(loss, Ys[key], targets[key], f"Y[{key!r}]") for key, loss in by_key(self.loss.losses).items()]
 
     @property
