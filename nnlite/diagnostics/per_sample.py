@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from nnlite import blas
 from nnlite.arrays import Array, as_floating, spread
 from nnlite.diagnostics.samples import alike, check_rows, count_of, first_that_mixes, largest, pick, samples
 from nnlite.diagnostics.trace import watching
@@ -154,7 +155,7 @@ def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> It
         dY = as_floating(own[1][1].args[0], "dY", layer.dtype)
         if len(layer.X_shape) != 2 or len(dY) != count:
             continue
-        if alike(layer.X.T @ dY, layer.dW, largest(layer.X) * largest(dY)):
+        if alike(blas.matmul(layer.X.T, dY), layer.dW, largest(layer.X) * largest(dY)):
             yield _name(path, "W"), (layer.X, dY)
             if layer.b is not None:
                 yield _name(path, "b"), (dY,)
@@ -214,4 +215,7 @@ def _one_at_a_time(run: _Run) -> Iterator[tuple[int, dict[str, Array]]]:
 
 def _outer(factors: tuple[Array, ...]) -> Array:
     """The outer product of the factors, row by row."""
-    return np.einsum("ni,nj->nij", *factors) if len(factors) == 2 else factors[0].copy()
+    if len(factors) == 1:
+        return factors[0].copy()
+    x, dy = factors
+    return np.asarray(x[:, :, None] * dy[:, None, :])

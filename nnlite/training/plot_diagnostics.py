@@ -1,5 +1,6 @@
 """The picture of Diagnostics: four panels over the epochs, with a line for each layer."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ def _draw_lines(axes: Any, layers: Mapping[str, str], series: Series) -> None:
     import matplotlib.pyplot as plt
 
     colours = plt.get_cmap("viridis")
-    last, every = len(series) - 1, len(series) // NAMES + 1
+    last, every = len(series) - 1, math.ceil(len(series) / NAMES)
     for number, (path, values) in enumerate(series.items()):
         named = number % every == 0 or number == last
         axes.plot(
