@@ -50,6 +50,21 @@ def test_a_tied_activation():
     assert found[1].saturated == 0
 
 
+def test_a_linear_is_none_even_if_its_weights_are_0():
+    assert activities(nn.Linear(2, 2, weight_init=nn.initializers.zeros), X) == []
+
+
+def test_a_layer_that_runs_twice_is_looked_at_each_time():
+    class Own(nn.Layer):
+        def __init__(self):
+            self.tanh = nn.Tanh()
+
+        def forward(self, X):
+            return self.tanh(X) + self.tanh(0 * X)
+
+    assert [each.saturated for each in activities(Own(), X)] == [5 / 6, 0]
+
+
 def test_a_layer_of_ones_own_with_and_without_parameters():
     class Clip(nn.Layer):
         def forward(self, X):

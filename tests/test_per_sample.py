@@ -99,9 +99,9 @@ def test_ignored_samples_have_no_gradient():
 
 def test_in_float32_also_where_the_sum_is_small_beside_its_terms():
     model = nn.Sequential(nn.Linear(3, 2, rng=0), Slope())
-    Y = model.forward(X)
-    target = Y + np.array([1.0, -1.0] * 3)[:, None]  # of two samples each, the gradients of b cancel
-    check_sums(model, X, target, nn.MSELoss(reduction="sum"), rtol=1e-4, atol=1e-5)
+    pairs = np.repeat(np.random.default_rng(1).normal(size=(50, 3)), 2, axis=0)
+    target = model.forward(pairs) + np.tile([[1.1], [-1.1]], (50, 1))  # the gradients of each pair cancel
+    check_sums(model, pairs, target, nn.MSELoss(reduction="sum"), rtol=0, atol=1e-4)
 
 
 class Slope(nn.Layer, parameters=("alpha",)):
@@ -138,6 +138,13 @@ class Twice(nn.Layer):
 def test_layers_of_ones_own():
     check_sums(nn.Sequential(nn.Linear(3, 2, rng=0), Slope()).astype(np.float64), X, Y, nn.MSELoss())
     check_sums(Twice(), X, Y, nn.MSELoss())
+    only = np.arange(6) == 3  # of the others the gradients are 0
+    check_sums(Twice(), X, np.where(only[:, None], Y, Twice().forward(X)), nn.MSELoss())
+
+
+def test_a_second_use_of_the_parameters_that_adds_next_to_nothing():
+    x, layer = nn.Input("x"), nn.Linear(3, 2, rng=0, dtype=np.float64)
+    check_sums(nn.Graph(x, layer(x) + nn.tied(layer)(1e-9 * x)), X, Y, nn.MSELoss(), rtol=1e-12, atol=1e-14)
 
 
 def test_a_linear_before_which_the_samples_change_places():

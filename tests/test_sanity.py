@@ -217,6 +217,7 @@ def test_indices_have_no_scale():
     X = np.random.default_rng(0).integers(0, 1000, size=(200, 1))
     report = nn.sanity(Model(), nn.BCELoss(), X, Y)
     assert report.scale.right is None
+    assert report.gradients.right
     assert report.right, report
 
 
@@ -241,6 +242,20 @@ def test_targets(model, loss, Y, found):
     assert report.targets.right is False
     assert found in report.targets.found
     assert report.targets.cure
+
+
+def test_a_loss_for_each_output_of_a_model_of_one():
+    report = nn.sanity(network(), (nn.BCELoss(), nn.BCELoss()), X, Y)
+    assert report.wrong == ["targets"]
+    assert (
+        "expected a loss for each output, got a tuple of 2; the model's outputs are one array" in report.targets.found
+    )
+    x = nn.Input("x")
+    model = nn.Graph(x, {"a": nn.Linear(4, 1, rng=0)(x), "b": nn.Linear(4, 1, rng=1)(x)})
+    for losses in {"a": nn.MSELoss(), "c": nn.MSELoss()}, nn.MSELoss():
+        report = nn.sanity(model, losses, X, {"a": Y, "b": Y})
+        assert report.wrong == ["targets"]
+        assert report.targets.found
 
 
 def test_the_last_layer_of_a_graph():
@@ -527,13 +542,17 @@ class Blind(nn.Layer):
         return dY * 0
 
 
-@pytest.mark.parametrize(("model", "Y"), [
-    (network(Blind(), nn.Linear(8, 1, rng=0)), Y),
-    (network(), 100 * Y + 50),
-    (network(hidden=Wrong), Y),
+@pytest.mark.parametrize(("model", "loss", "Y"), [
+    (network(Blind(), nn.Linear(8, 1, rng=0)), nn.MSELoss(), Y),
+    (network(Blind(), nn.Linear(8, 1, rng=0)), nn.BCEWithLogitsLoss(), Y),
+    (network(Blind(), nn.Linear(8, 1, rng=0), nn.Sigmoid()), nn.BCELoss(), Y),
+    (network(Blind(), nn.Linear(8, 1, rng=0), nn.Sigmoid()), nn.BCELoss(), (np.arange(200)[:, None] == 7) * 1),
+    (network(Blind(), nn.Linear(8, 3, rng=0)), nn.CrossEntropyLoss(), labels),
+    (network(), nn.MSELoss(), 100 * Y + 50),
+    (network(hidden=Wrong), nn.MSELoss(), Y),
 ])  # fmt: skip
-def test_overfitting(model, Y):
-    check = nn.sanity(model, nn.MSELoss(), X, Y).overfitting
+def test_overfitting(model, loss, Y):
+    check = nn.sanity(model, loss, X, Y).overfitting
     assert check.right is False
     assert check.found.startswith("it cannot learn 2 rows: the loss goes from")
     assert check.cure
@@ -557,7 +576,9 @@ def test_soft_targets_cannot_be_learnt_to_a_loss_of_0():
 def test_rows_that_are_alike_are_not_asked_for_two_answers():
     X4 = np.repeat(X[:3], 20, axis=0)
     Y4 = np.random.default_rng(0).normal(size=(60, 1))
-    assert nn.sanity(network(nn.Linear(8, 1, rng=0)), nn.MSELoss(), X4, Y4).overfitting.right
+    check = nn.sanity(network(nn.Linear(8, 1, rng=0)), nn.MSELoss(), X4, Y4).overfitting
+    assert check.right
+    assert check.found.startswith("3 rows: ")
 
 
 def test_a_model_without_parameters():
