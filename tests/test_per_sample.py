@@ -98,7 +98,15 @@ def test_ignored_samples_have_no_gradient():
 
 
 def test_in_float32_also_where_the_sum_is_small_beside_its_terms():
-    model = nn.Sequential(nn.Linear(3, 2, rng=0), Slope())
+    class Backwards(Slope):
+        """Sums from the last sample to the first, with other rounding."""
+
+        def backward(self, dY):
+            dX = super().backward(dY)
+            self.dalpha = np.sum((dY * self.X)[::-1], axis=0)
+            return dX
+
+    model = nn.Sequential(nn.Linear(3, 2, rng=0), Backwards())
     pairs = np.repeat(np.random.default_rng(1).normal(size=(50, 3)), 2, axis=0)
     target = model.forward(pairs) + np.tile([[1.1], [-1.1]], (50, 1))  # the gradients of each pair cancel
     check_sums(model, pairs, target, nn.MSELoss(reduction="sum"), rtol=0, atol=1e-4)
