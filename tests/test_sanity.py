@@ -603,3 +603,5 @@ def test_bad_arguments():
         nn.sanity(network(), "bce", X, Y)
     with pytest.raises(ValueError, match='expected one number per batch, so reduction="mean" or "sum"'):
         nn.sanity(network(), nn.BCELoss(reduction="none"), X, Y)
+    with pytest.raises(ValueError, match="batch_size"):
+        nn.sanity(network(), nn.BCELoss(), X, Y, batch_size=0)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.checks.data import finite_data, input_scale, targets_in_range
-from nnlite.diagnostics.checks.learning import learns_by_heart, right_gradients, rows_apart, step_size
-from nnlite.diagnostics.checks.start import active_units, different_units, initial_loss
-from nnlite.diagnostics.checks.trial import Check, Trial
+from nnlite.checks import whole
+from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale, targets_in_range
+from nnlite.diagnostics.sanity_checks.learning import learns_by_heart, right_gradients, rows_apart, step_size
+from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal
+from nnlite.diagnostics.sanity_checks.start import active_units, different_units, initial_loss
 from nnlite.initializers import Rng
 from nnlite.layer import Layer
 from nnlite.optim.optimizer import Optimizer
@@ -119,18 +120,18 @@ def sanity(
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-    rng = np.random.default_rng(rng)
+    batch_size, rng = whole(batch_size, "batch_size", least=1), np.random.default_rng(rng)
     with np.errstate(all="ignore"):  # what overflows is found and said
-        trial = Trial.of(model, loss, X, Y, rng)
+        rehearsal = Rehearsal.of(model, loss, X, Y, rng)
         return Sanity(
-            data=finite_data(trial),
-            scale=input_scale(trial),
-            targets=targets_in_range(trial),
-            initial_loss=initial_loss(trial),
-            gradients=right_gradients(trial, rng),
-            rows=rows_apart(trial, rng),
-            units=active_units(trial),
-            symmetry=different_units(trial),
-            updates=step_size(trial, optimizers, model, batch_size, rng),
-            overfitting=learns_by_heart(trial, rng),
+            data=finite_data(rehearsal),
+            scale=input_scale(rehearsal),
+            targets=targets_in_range(rehearsal),
+            initial_loss=initial_loss(rehearsal),
+            gradients=right_gradients(rehearsal, rng),
+            rows=rows_apart(rehearsal, rng),
+            units=active_units(rehearsal),
+            symmetry=different_units(rehearsal),
+            updates=step_size(rehearsal, optimizers, model, batch_size, rng),
+            overfitting=learns_by_heart(rehearsal, rng),
         )

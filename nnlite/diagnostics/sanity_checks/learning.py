@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, each_of, listed, spread
-from nnlite.diagnostics.checks.trial import Check, Trial, listing
 from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
+from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer import Layer
 from nnlite.losses.bce import BCELoss
@@ -21,31 +21,31 @@ LARGEST, SMALLEST = 0.5, 1e-6  # what a step may move a layer by, in parts of it
 UNEVEN = 1e4  # what one layer may move more than another
 
 
-def right_gradients(trial: Trial, rng: "np.random.Generator") -> Check:
+def right_gradients(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     """Whether backward is the derivative of forward, at a few rows, in a few entries of each array.
 
     The weights are moved a little before, since at b = 0 an input of zeros is at the kink of a ReLU.
 
     >>> import nnlite as nn
-    >>> trial = Trial.of(nn.Linear(2, 1, rng=0), nn.MSELoss(), np.eye(2), np.ones((2, 1)), np.random.default_rng(0))
-    >>> print(right_gradients(trial, np.random.default_rng(0)))
+    >>> rehearsal = Rehearsal.of(nn.Linear(2, 1, rng=0), nn.MSELoss(), np.eye(2), np.ones((2, 1)))
+    >>> print(right_gradients(rehearsal, np.random.default_rng(0)))
     right  gradients           backward is the derivative of forward, for X and 2 parameters
     """
     title, cure = "gradients", "nn.check_gradients(model, X, Y, loss) has the entries; check layer by layer"
-    if trial.failure:
-        return Check(title, False, f"backward fails: {trial.failure}", cure)
-    if trial.J is None or not math.isfinite(trial.J):
+    if rehearsal.failure:
+        return Check(title, False, f"backward fails: {rehearsal.failure}", cure)
+    if rehearsal.J is None or not math.isfinite(rehearsal.J):
         return Check(title, None, "not done: there is no finite loss")
-    count, problem = count_of(trial.X), ""
+    count, problem = count_of(rehearsal.X), ""
     for _ in range(TRIES):
         rows = rng.choice(count, min(count, 4), replace=False)
-        model = copy.deepcopy(trial.model).astype(np.float64)
+        model = copy.deepcopy(rehearsal.model).astype(np.float64)
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
-            X, Y = pick(trial.X, rows), pick(trial.Y, rows)
-            if isinstance(X, np.ndarray) and X.dtype.kind != "f" and "X" not in trial.gradients:
+            X, Y = pick(rehearsal.X, rows), pick(rehearsal.Y, rows)
+            if isinstance(X, np.ndarray) and X.dtype.kind != "f" and "X" not in rehearsal.gradients:
                 X = (X,)  # indices, of which check_gradients makes no floats where there are several inputs
-            report = check_gradients(model, X, Y, trial.loss, max_entries=10, rng=rng)
+            report = check_gradients(model, X, Y, rehearsal.loss, max_entries=10, rng=rng)
         except GradientError as error:
             return Check(title, False, str(error).splitlines()[0], cure)
         except Exception as error:  # a kink, or whatever a layer of the user's own raises
@@ -62,22 +62,22 @@ def right_gradients(trial: Trial, rng: "np.random.Generator") -> Check:
     return Check(title, None, f"not done: {problem}")
 
 
-def rows_apart(trial: Trial, rng: "np.random.Generator") -> Check:
+def rows_apart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     """Whether a sample's output is the same alone as among others.
 
     >>> import nnlite as nn
     >>> X = np.arange(6.0).reshape(3, 2)
-    >>> trial = Trial.of(nn.Softmax(dim=0), nn.MSELoss(), X, X, np.random.default_rng(0))
-    >>> print(rows_apart(trial, np.random.default_rng(0)))
+    >>> rehearsal = Rehearsal.of(nn.Softmax(dim=0), nn.MSELoss(), X, X)
+    >>> print(rows_apart(rehearsal, np.random.default_rng(0)))
     WRONG  rows                what Softmax(dim=0) says of a sample depends on the others in the batch
            -> look at its axes: the first one holds the samples
     """
-    title, count = "rows", count_of(trial.X)
+    title, count = "rows", count_of(rehearsal.X)
     if count == 1:
         return Check(title, None, "not done: there is but one row")
     numbers = rng.choice(count, min(count, 4), replace=False).tolist()
     try:
-        mixing = first_that_mixes(copy.deepcopy(trial.model), trial.X, numbers)
+        mixing = first_that_mixes(copy.deepcopy(rehearsal.model), rehearsal.X, numbers)
     except ShapeError as error:
         return Check(title, False, str(error), "look at the model's axes: the first one holds the samples")
     if mixing:
@@ -90,7 +90,7 @@ def rows_apart(trial: Trial, rng: "np.random.Generator") -> Check:
 
 
 def step_size(
-    trial: Trial, optimizers: list[Any], original: Layer, batch_size: int, rng: "np.random.Generator"
+    rehearsal: Rehearsal, optimizers: list[Any], original: Layer, batch_size: int, rng: "np.random.Generator"
 ) -> Check:
     """How far the first step moves each layer, in parts of its weights: about 1e-3 is right.
 
@@ -98,16 +98,16 @@ def step_size(
 
     >>> import nnlite as nn
     >>> rng = np.random.default_rng(0)
-    >>> trial = Trial.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), np.ones((4, 1)), np.ones((4, 1)), rng)
-    >>> step_size(trial, [], trial.model, 4, rng).right
+    >>> rehearsal = Rehearsal.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), np.ones((4, 1)), np.ones((4, 1)))
+    >>> step_size(rehearsal, [], rehearsal.model, 4, rng).right
     True
     """
     title = "updates"
-    if not trial.can_learn:
-        return trial.cannot_learn(title)
-    model, loss = copy.deepcopy((trial.model, trial.loss))
-    rows = rng.permutation(count_of(trial.X))[:batch_size]
-    loss.forward(spread(model.forward, pick(trial.X, rows)), pick(trial.Y, rows))
+    if not rehearsal.can_learn:
+        return rehearsal.cannot_learn(title)
+    model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
+    rows = rng.permutation(count_of(rehearsal.X))[:batch_size]
+    loss.forward(spread(model.forward, pick(rehearsal.X, rows)), pick(rehearsal.Y, rows))
     spread(model.backward, loss.backward())
     before = model.Phi.copy()
     for optimizer in optimizers:
@@ -177,7 +177,7 @@ def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
 # --------------------------------------------------------------------------------------------------- overfit
 
 
-def learns_by_heart(trial: Trial, rng: "np.random.Generator") -> Check:
+def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     """Whether the model can learn a batch of eight rows by heart, or if it is too small for that, of two.
 
     L-BFGS takes up to 300 steps on a copy, which needs no learning rate. It has learnt them when the loss has lost nine
@@ -187,18 +187,18 @@ def learns_by_heart(trial: Trial, rng: "np.random.Generator") -> Check:
 
     >>> import nnlite as nn
     >>> X = np.arange(4.0)[:, None]
-    >>> trial = Trial.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), X, 3 * X - 1, np.random.default_rng(0))
-    >>> learns_by_heart(trial, np.random.default_rng(0)).right
+    >>> rehearsal = Rehearsal.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), X, 3 * X - 1)
+    >>> learns_by_heart(rehearsal, np.random.default_rng(0)).right
     True
     """
     title = "overfitting"
-    if not trial.can_learn:
-        return trial.cannot_learn(title)
-    order = _different_rows(trial, rng)
+    if not rehearsal.can_learn:
+        return rehearsal.cannot_learn(title)
+    order = _different_rows(rehearsal, rng)
     said = ""
     for count in sorted({min(size, len(order)) for size in (8, 4, 2)}, reverse=True):
-        X, Y = pick(trial.X, order[:count]), pick(trial.Y, order[:count])
-        first, last, floor, steps = _fitted(trial, X, Y)
+        X, Y = pick(rehearsal.X, order[:count]), pick(rehearsal.Y, order[:count])
+        first, last, floor, steps = _fitted(rehearsal, X, Y)
         least = f" (the least is {floor:.3g})" if floor > 1e-3 * first else ""
         text = f"{count} row{'s' * (count > 1)}: the loss goes from {first:.3g} to {last:.3g}{least} in {steps} steps"
         if last - floor <= 0.1 * (first - floor) or first == floor:
@@ -208,10 +208,10 @@ def learns_by_heart(trial: Trial, rng: "np.random.Generator") -> Check:
     return Check(title, False, f"it cannot learn {text}", cure)
 
 
-def _different_rows(trial: Trial, rng: "np.random.Generator") -> list[int]:
+def _different_rows(rehearsal: Rehearsal, rng: "np.random.Generator") -> list[int]:
     """Up to eight rows, no two alike in X; first those whose targets are new."""
-    order = rng.permutation(count_of(trial.X)).tolist()
-    inputs, targets = ([_bytes(values, row) for row in order] for values in (trial.X, trial.Y))
+    order = rng.permutation(count_of(rehearsal.X)).tolist()
+    inputs, targets = ([_bytes(values, row) for row in order] for values in (rehearsal.X, rehearsal.Y))
     known: set[bytes] = set()
     asked: set[bytes] = set()
     new: list[int] = []
@@ -228,9 +228,9 @@ def _bytes(values: Any, row: int) -> bytes:
     return b"".join(array[row].tobytes() for array in listed(values))
 
 
-def _fitted(trial: Trial, X: Any, Y: Any) -> tuple[float, float, float, int]:
+def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, int]:
     """The loss before and after, the least that any model could have, and the number of steps."""
-    model, loss = copy.deepcopy((trial.model, trial.loss))
+    model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
     model.astype(np.float64)
     X = each_of(lambda A: A.astype(np.float64) if A.dtype.kind == "f" else A, X)
 

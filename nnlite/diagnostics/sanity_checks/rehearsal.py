@@ -1,4 +1,4 @@
-"""Trial: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
+"""Rehearsal: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
 
 import copy
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ import numpy as np
 from nnlite.arrays import Array, listed, spread
 from nnlite.diagnostics.inputs import by_input, input_names
 from nnlite.diagnostics.samples import count_of, pick, samples
+from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
 from nnlite.losses.several import Losses, by_key, joined
 
@@ -42,7 +43,7 @@ class Check:
 
 
 @dataclass
-class Trial:
+class Rehearsal:
     """A copy of a model and a loss after one forward and backward on some rows, in evaluation mode.
 
     Attributes:
@@ -59,7 +60,7 @@ class Trial:
         failure: what backward said then.
 
     >>> import nnlite as nn
-    >>> Trial.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1)), np.random.default_rng(0)).Y_pred.shape
+    >>> Rehearsal.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1))).Y_pred.shape
     (3, 1)
     """
 
@@ -76,7 +77,7 @@ class Trial:
     failure: str = ""
 
     @classmethod
-    def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: "np.random.Generator") -> "Trial":
+    def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: Rng = 0) -> "Rehearsal":
         """Run a copy of the model.
 
         Raises:
@@ -90,11 +91,11 @@ class Trial:
         count = count_of(all_Y, "Y", count_of(all_X))
         if not count:
             raise ValueError("X: expected at least one row, got none")
-        rows = np.sort(rng.choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
+        rows = np.sort(np.random.default_rng(rng).choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
         X, Y = pick(all_X, rows), pick(all_Y, rows)
-        trial = cls(model, loss, X, Y, all_X, all_Y, spread(model.forward, X))
-        trial._backward()
-        return trial
+        rehearsal = cls(model, loss, X, Y, all_X, all_Y, spread(model.forward, X))
+        rehearsal._backward()
+        return rehearsal
 
     def _backward(self) -> None:
         try:

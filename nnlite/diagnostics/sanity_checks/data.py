@@ -5,8 +5,8 @@ import numpy as np
 from nnlite.arrays import Array, listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
-from nnlite.diagnostics.checks.trial import Check, Trial, columns, listing
 from nnlite.diagnostics.inputs import input_names
+from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing
 from nnlite.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
 from nnlite.losses.bce import BCEWithLogitsLoss
@@ -18,25 +18,25 @@ FIT = "the model's last layer, the loss and the targets must fit together"
 RANGES = {Sigmoid: (0.0, 1.0), Softmax: (0.0, 1.0), Tanh: (-1.0, 1.0), ReLU: (0.0, np.inf)}
 
 
-def finite_data(trial: Trial) -> Check:
+def finite_data(rehearsal: Rehearsal) -> Check:
     """Whether all numbers are finite, and the rows differ.
 
     >>> import nnlite as nn
     >>> X = np.array([[1.0, 5.0], [2.0, 5.0]])
-    >>> print(finite_data(Trial.of(nn.Linear(2, 1), nn.MSELoss(), X, X[:, :1], np.random.default_rng(0))))
+    >>> print(finite_data(Rehearsal.of(nn.Linear(2, 1), nn.MSELoss(), X, X[:, :1])))
     right  data                2 rows of finite numbers; column 1 of X is constant and teaches nothing
     """
     title = "data"
-    targets = {name: target for _, _, target, name in trial.outputs}
-    for name, array in (trial.inputs | targets).items():
+    targets = {name: target for _, _, target, name in rehearsal.outputs}
+    for name, array in (rehearsal.inputs | targets).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row, *column = map(int, np.argwhere(~np.isfinite(array))[0])
             there = f"{name}[{', '.join(map(str, [row, *column]))}]"
             return Check(
                 title, False, f"{there} is {array[(row, *column)]}", "drop or fill the rows that are not finite"
             )
-    constant = {name: _constant(array) for name, array in trial.inputs.items()}
-    count = len(listed(trial.all_X)[0])
+    constant = {name: _constant(array) for name, array in rehearsal.inputs.items()}
+    count = len(listed(rehearsal.all_X)[0])
     if count > 1 and all(map(np.all, constant.values())):
         return Check(title, False, f"all {count} rows of X are the same", "look at how X is read")
     remarks = [
@@ -53,7 +53,7 @@ def _constant(array: Array) -> Array:
     return np.asarray(flat.min(axis=0) == flat.max(axis=0))
 
 
-def input_scale(trial: Trial) -> Check:
+def input_scale(rehearsal: Rehearsal) -> Check:
     """Whether the columns of the inputs are of about one size, and that near 1; the size is ``sqrt(mean(x^2))``.
 
     What has no gradient, such as indices of words, has no scale.
@@ -62,13 +62,13 @@ def input_scale(trial: Trial) -> Check:
 
     >>> import nnlite as nn
     >>> X = np.array([[1.0, 500.0], [-1.0, 700.0]])
-    >>> check = input_scale(Trial.of(nn.Linear(2, 1), nn.MSELoss(), X, X[:, :1], np.random.default_rng(0)))
+    >>> check = input_scale(Rehearsal.of(nn.Linear(2, 1), nn.MSELoss(), X, X[:, :1]))
     >>> check.found
     'column 1 of X is 608 in size; its mean is 600, its deviation 100'
     """
     title, sizes = "input scale", []
-    for name, array in input_names(trial.model, trial.X).items():
-        if (trial.gradients and name not in trial.gradients) or not np.isfinite(array).all():
+    for name, array in input_names(rehearsal.model, rehearsal.X).items():
+        if (rehearsal.gradients and name not in rehearsal.gradients) or not np.isfinite(array).all():
             continue
         flat = columns(array).astype(np.float64)
         mean, deviation, size = flat.mean(axis=0), flat.std(axis=0), np.sqrt(np.mean(flat**2, axis=0))
@@ -96,21 +96,21 @@ def input_scale(trial: Trial) -> Check:
     return Check(title, True, f"columns are {min(sizes):.2g} to {max(sizes):.2g} in size")
 
 
-def targets_in_range(trial: Trial) -> Check:
+def targets_in_range(rehearsal: Rehearsal) -> Check:
     """Whether the loss takes the targets, and the last layer can give what they ask for.
 
     >>> import nnlite as nn
     >>> X, Y = np.arange(4.0)[:, None], np.array([[1], [2], [1], [2]])
     >>> model = nn.Sequential(nn.Linear(1, 1), nn.Sigmoid())
-    >>> print(targets_in_range(Trial.of(model, nn.MSELoss(), X, Y, np.random.default_rng(0))))
+    >>> print(targets_in_range(Rehearsal.of(model, nn.MSELoss(), X, Y)))
     WRONG  targets             Y goes from 1 to 2, but Sigmoid(), the last layer, gives 0 to 1
            -> leave that layer out, or scale the targets
     """
     title = "targets"
-    if not all(np.isfinite(Y).all() for Y in listed(trial.Y_pred)):
+    if not all(np.isfinite(Y).all() for Y in listed(rehearsal.Y_pred)):
         return Check(title, None, "not done: the model's output is not finite")
-    last, remarks = _last_layer(trial.model), []
-    for loss, Y, target, name in trial.outputs:
+    last, remarks = _last_layer(rehearsal.model), []
+    for loss, Y, target, name in rehearsal.outputs:
         try:
             loss.forward(Y[np.arange(len(target)) % len(Y)], target)  # all targets, beside any predictions
         except (TypeError, ValueError) as error:
@@ -121,8 +121,8 @@ def targets_in_range(trial: Trial) -> Check:
         if len(target) > 1 and np.array_equal(target[1:], target[:-1]):
             return Check(title, False, f"every target in {name} is {target[0]}", "look at how the targets are read")
         remarks.append(_remark(loss, Y, target, name))
-    if trial.J is None:
-        return Check(title, False, trial.refusal, FIT)
+    if rehearsal.J is None:
+        return Check(title, False, rehearsal.refusal, FIT)
     return Check(title, True, "; ".join(remarks))
 
 
