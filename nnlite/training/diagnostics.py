@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnlite.diagnostics.activity import activities
+from nnlite.diagnostics.slices import own_slices
 from nnlite.diagnostics.table import table
-from nnlite.layer import Layer
 from nnlite.training.callbacks import Callback, Training
 from nnlite.training.data import Rows
 from nnlite.training.plot_diagnostics import draw
@@ -84,7 +84,7 @@ class Diagnostics(Callback):
         if state.epoch == state.batch == 0:
             self._forget()
         self.layers = {path: layer.one_line() for path, layer in state.model.named_layers()}
-        self._places = _places(state.model)
+        self._places = own_slices(state.model)
         self._before = state.model.Phi.copy()
         if self.X is None and not isinstance(state.rows, Rows):
             raise ValueError("Diagnostics: batches that come ready-made cannot be looked into; pass Diagnostics(X)")
@@ -174,18 +174,6 @@ class Diagnostics(Callback):
 
 
 _KEPT = ("gradients", "updates", "dead", "saturated", "_gradients", "_updates", "_batches", "_steps")
-
-
-def _places(model: Layer) -> dict[str, slice]:
-    """Where in Phi the parameters stand that are a layer's own."""
-    places: dict[str, slice] = {}
-    start = 0
-    for path, layer in model.named_layers():
-        size = sum(P.size for name in layer._parameters if (P := getattr(layer, name)) is not None)
-        if size:
-            places[path] = slice(start, start + size)
-        start += size
-    return places
 
 
 def _put(series: Series, path: str, epoch: int, value: float) -> None:

@@ -11,6 +11,7 @@ from nnlite.arrays import Array, each_of, listed, spread
 from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing
+from nnlite.diagnostics.slices import own_slices
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer import Layer
 from nnlite.losses.bce import BCELoss
@@ -31,7 +32,7 @@ def right_gradients(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     >>> print(right_gradients(rehearsal, np.random.default_rng(0)))
     right  gradients           backward is the derivative of forward, for X and 2 parameters
     """
-    title, cure = "gradients", "nn.check_gradients(model, X, Y, loss) has the entries; check layer by layer"
+    title, cure = "gradients", "nn.check_gradients(model, X, Y, loss) says more"
     if rehearsal.failure:
         return Check(title, False, f"backward fails: {rehearsal.failure}", cure)
     if rehearsal.J is None or not math.isfinite(rehearsal.J):
@@ -47,7 +48,8 @@ def right_gradients(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
                 X = (X,)  # indices, of which check_gradients makes no floats where there are several inputs
             report = check_gradients(model, X, Y, rehearsal.loss, max_entries=10, rng=rng)
         except GradientError as error:
-            return Check(title, False, str(error).splitlines()[0], cure)
+            verdict = str(error).splitlines()[0].removeprefix(f"{model.one_line()}: ")
+            return Check(title, False, verdict, cure)
         except Exception as error:  # a kink, or whatever a layer of the user's own raises
             problem = str(error)
             continue
@@ -142,16 +144,10 @@ def _by_layer(model: Layer, before: Array, change: Array) -> dict[str, float]:
     Those that no optimizer moves are left out, and those that begin at 0; behind these, gradients of 0 mean nothing.
     """
     moved = {}
-    start = 0
-    blocked = any(not P.any() for name, P in model.named_parameters() if P.ndim > 1)
-    for path, layer in model.named_layers():
-        size = sum(P.size for name in layer._parameters if (P := getattr(layer, name)) is not None)
-        part = slice(start, start + size)
-        start += size
-        weights = float(np.linalg.norm(before[part]))
-        gradient = float(np.linalg.norm(model.dPhi[part]))
-        step = float(np.linalg.norm(change[part]))
-        if size and weights and (step or not (gradient or blocked)):
+    blocked = any(not P.any() for _, P in model.named_parameters() if P.ndim > 1)
+    for path, own in own_slices(model).items():
+        weights, gradient, step = (float(np.linalg.norm(array[own])) for array in (before, model.dPhi, change))
+        if weights and (step or not (gradient or blocked)):
             moved[path] = step / weights
     return moved
 
