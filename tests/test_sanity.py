@@ -60,7 +60,7 @@ def xor(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_no_false_alarm_on_the_examples(task, seed):
     model, loss, X, Y, optimizer = task(seed)
-    for given in optimizer, ():
+    for given in optimizer, None:
         report = nn.sanity(model, loss, X, Y, optimizer=given)
         assert report.right, report
         assert all(check.right for check in report.checks.values()), report

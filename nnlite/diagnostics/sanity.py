@@ -77,7 +77,7 @@ def sanity(
     X: Any,
     Y: Any,
     *,
-    optimizer: Optimizer | Sequence[Optimizer] = (),
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
     batch_size: int = 32,
     rng: Rng = 0,
 ) -> Sanity:
@@ -116,6 +116,8 @@ def sanity(
     WRONG  targets             BCELoss(): expected each target from 0 to 1, got -1.0 at index ...
            -> the model's last layer, the loss and the targets must fit together
     """
+    if optimizer is None:
+        optimizer = []
     optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
     for each in optimizers:
         if not isinstance(each, Optimizer):
