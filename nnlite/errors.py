@@ -1,5 +1,10 @@
 """The exceptions that callers may want to catch; everything else is a TypeError or a ValueError."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnlite.diagnostics.gradcheck import GradientReport
+
 
 class ShapeError(ValueError):
     """An array whose shape does not fit.
@@ -54,6 +59,9 @@ class CheckpointError(ValueError):
 class GradientError(AssertionError):
     """A backward that disagrees with the differences of its forward; the message is the whole report.
 
+    Attributes:
+        report: the :class:`nnlite.diagnostics.gradcheck.GradientReport`; None where shapes do not even agree.
+
     >>> import numpy as np, nnlite as nn
     >>> class Wrong(nn.Layer):
     ...     def forward(self, X):
@@ -62,8 +70,12 @@ class GradientError(AssertionError):
     ...     def backward(self, dY):
     ...         return dY * self.X  # a factor of 2 is missing
     >>> try:
-    ...     nn.check_gradients(Wrong(), np.array([1.0, 2.0]))
+    ...     nn.check_gradients(Wrong(), np.array([1.0, 2.0, 3.0]))
     ... except nn.GradientError as error:
-    ...     print("WRONG" in str(error))
-    True
+    ...     print(error.report.verdict)
+    Wrong(): backward is not the derivative of forward: dX: 1/2 of the true gradient
     """
+
+    def __init__(self, message: str = "", report: "GradientReport | None" = None) -> None:
+        super().__init__(message)
+        self.report = report

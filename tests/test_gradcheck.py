@@ -398,10 +398,20 @@ def test_the_report_is_a_line_for_each_array():
     with pytest.raises(nn.GradientError) as caught:
         nn.check_gradients(layer, np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.zeros((2, 3)), nn.MSELoss())
     title, line = str(caught.value).splitlines()
-    assert title == "Elementwise(): backward is not the derivative of forward"
+    # Behind a loss it is the layer, and not the loss, that is wrong.
+    fault = "backward is not the derivative of forward: dX: differs in 1 of 6 entries, at X[0, 2]"
+    assert title == f"Elementwise(): {fault}; the layer after it is right"
     # J = mean((2 x^2)^2) over 6 entries: dJ/dY = 2 * 18 / 6 = 6 at x = 3, so dJ/dx is 6 * 12 = 72, and 6 * 3 = 18.
-    shown = re.fullmatch(r"WRONG  dX \(2, 3\), worst of 6 at X\[0, 2\]: backward 18, differences (\S+)", line)
+    number = r"(\d[\d.]*)"
+    shown = re.fullmatch(
+        rf"WRONG  dX \(2, 3\), worst of 6 at X\[0, 2\]: backward 18, differences {number}, angle {number} degrees", line
+    )
     assert float(shown[1]) == pytest.approx(72, rel=1e-7)
+    # dJ/dx = (8/3) x^3 elsewhere: the two vectors are those of x^3, of which backward has a quarter at x = 3.
+    x3 = np.array([1.0, 8.0, 27.0, 64.0, 125.0, 216.0])
+    backward = x3 * [1, 1, 1 / 4, 1, 1, 1]
+    angle = np.degrees(np.arccos(x3 @ backward / np.linalg.norm(x3) / np.linalg.norm(backward)))
+    assert float(shown[2]) == pytest.approx(angle, rel=5e-3)
 
 
 def test_the_lines_of_the_report_stand_one_below_the_other():

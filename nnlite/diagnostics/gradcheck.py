@@ -1,72 +1,55 @@
-"""check_gradients: whether backward is the derivative of forward."""
+"""check_gradients: whether backward is the derivative of forward, and if not, what is wrong with it."""
 
 import copy
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array, each_of, listed, spread
-from nnlite.checks import whole
-from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.arrays import Array, as_array, each_of
+from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
+from nnlite.diagnostics.differences import Differences, KinkError, chosen_entries
+from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer, shape_fault, wrong_shape
+from nnlite.diagnostics.trial import Trial
+from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """One array's gradient against the differences, at its worst entry.
-
-    Attributes:
-        name: "X", or the parameter's name.
-        shape: of the array.
-        checked: how many of its entries were compared.
-        index: of the entry where the two differ most, measured by the tolerance.
-        analytic: what backward says there.
-        numeric: what the differences say there.
-        right: whether they agree in all entries.
-
-    >>> Comparison("X", (2,), 2, (0,), 1.0, 1.0, True).right
-    True
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    checked: int
-    index: tuple[int, ...]
-    analytic: float
-    numeric: float
-    right: bool
-
-    def __str__(self) -> str:
-        verdict = "right" if self.right else "WRONG"
-        entry = f"{self.name}[{', '.join(map(str, self.index))}]" if self.index else self.name
-        return (
-            f"{verdict}  d{self.name} {self.shape}, worst of {self.checked} at {entry}: "
-            f"backward {self.analytic:.9g}, differences {self.numeric:.9g}"
-        )
+FLOAT32_STEP = 5e-3  # the cube root of float32's rounding: where rounding and the step itself err alike
 
 
 @dataclass(frozen=True)
 class GradientReport:
     """What :func:`check_gradients` found: a line for X and for each parameter.
 
+    Attributes:
+        comparisons: one for each array.
+        fault: what is wrong, in a sentence; empty if nothing is.
+
     >>> print(GradientReport((Comparison("X", (2,), 2, (0,), 1.0, 1.0, True),)))
     right  dX (2,), worst of 2 at X[0]: backward 1, differences 1
     """
 
     comparisons: tuple[Comparison, ...]
+    fault: str = ""
 
     @property
     def right(self) -> bool:
-        """Whether every gradient is right."""
-        return all(comparison.right for comparison in self.comparisons)
+        """Whether every gradient is right, and nothing else is wrong."""
+        return not self.fault and all(comparison.right for comparison in self.comparisons)
+
+    @property
+    def verdict(self) -> str:
+        """One line: what is wrong and where, or that every gradient is right."""
+        if self.right:
+            return "every gradient is right"
+        return self.fault or "backward is not the derivative of forward"
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.comparisons))
+        verdict = [] if self.right else [self.verdict]
+        return "\n".join([*verdict, *map(str, self.comparisons)])
 
     __repr__ = __str__
 
@@ -79,7 +62,7 @@ def check_gradients(
     *,
     step: float = 1e-5,
     rtol: float = 1e-6,
-    atol: float = 1e-7,
+    atol: float | None = None,
     max_entries: int | None = None,
     rng: Rng = 0,
 ) -> GradientReport:
@@ -89,14 +72,20 @@ def check_gradients(
     given, ``layer(X, target)`` if only a target is (the layer is then a loss itself), and otherwise the sum of Y times
     random numbers, so that a mistake in no entry of dY goes unseen.
 
+    If they differ, it looks for the reason: it walks back from the output and checks each layer alone, on the X and dY
+    that it received, up to the first one that is wrong, and tries what would explain its gradient: the wrong sign or a
+    factor, a matrix that is transposed, a derivative that is missing or taken at the wrong place, a term or a row that
+    is left out of a sum, and so on. A reason is named only if it explains every entry that was compared.
+
     Args:
         layer: any Layer; containers and losses are Layers too.
         X: its input; of several a tuple, or a dict by name. Of these, whole numbers are taken for classes.
         target: the target of the loss.
         loss: a loss to put behind the layer.
-        step: h.
-        rtol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``.
-        atol: likewise.
+        step: h. Where rounding blurs the differences, wider and narrower ones are tried as well.
+        rtol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``, beyond the rounding in numeric.
+        atol: likewise. By default 1e-7, but no more than a hundredth of the array's largest entry, where that is
+            more than rounding.
         max_entries: compare only so many entries of each array, drawn at random. Each costs two forwards.
         rng: seed or generator for the random numbers.
 
@@ -104,15 +93,26 @@ def check_gradients(
         A report that prints as a line for each array.
 
     Raises:
-        GradientError: a gradient is wrong; the message is the report.
+        GradientError: a gradient is wrong, or backward writes into what it was given; the message is the report, which
+            is also the error's ``report``: a line that says what is wrong and where, and the lines of the arrays.
         ValueError: at an entry of X or of a parameter there is a kink (ReLU at 0), where differences say nothing: move
-            X away from it. Or forward is random, or J is not finite, or ``max_entries`` is below 1.
+            X away from it. Or forward is random or writes into its input, or J is not finite, or ``max_entries`` is
+            below 1.
         TypeError: forward or backward returns None.
 
     >>> import nnlite as nn
     >>> report = check_gradients(nn.Linear(2, 3, rng=0), np.ones((4, 2)))
     >>> report.right, [c.name for c in report.comparisons]
     (True, ['X', 'W', 'b'])
+    >>> class Wrong(nn.Tanh):
+    ...     def backward(self, dY):
+    ...         return dY
+    >>> try:
+    ...     check_gradients(nn.Sequential(nn.Linear(2, 3, rng=0), Wrong(), nn.Square()), np.ones((4, 2)))
+    ... except nn.GradientError as error:
+    ...     print(error.report.verdict)
+    Sequential(3 layers): backward is not the derivative of forward in Sequential[1] Wrong(): dX: it is dY itself, the
+    derivative of Y by X is missing; the layer after it is right
     """
     check_layer(layer, "layer")
     layer = copy.deepcopy(layer).astype(np.float64)
@@ -120,52 +120,82 @@ def check_gradients(
     if loss is not None:
         check_layer(loss, "loss")
         loss = copy.deepcopy(loss).astype(np.float64)
-    if max_entries is not None:
-        whole(max_entries, "max_entries", least=1)
+    if max_entries is not None and max_entries < 1:
+        raise ValueError(f"max_entries: expected at least 1, or None for all, got {max_entries}")
     rng = np.random.default_rng(rng)
-    dY: Any = None
+    trial = Trial(layer, X, target, loss)
+    gradients, witness = _run(trial, rng)
+    entries = {name: list(chosen_entries(P, max_entries, rng)) for name, P in trial.arrays().items()}
+    tolerance = Tolerance(rtol, atol)
 
-    def J() -> float:
-        nonlocal dY
-        Y = spread(layer.forward, X) if loss is not None or target is None else layer.forward(X, target)
-        if Y is None:
-            raise TypeError(f"{layer.one_line()}: forward returned None; did it forget to return Y?")
-        if loss is not None:
-            return float(np.sum(loss.forward(Y, target)))
-        if dY is None:
-            dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
-        return float(sum(np.sum(each * dEach) for each, dEach in zip(listed(Y), listed(dY), strict=True)))
+    def compared(differences: Differences) -> dict[str, Finding]:
+        names = [name for name in entries if gradients.get(name) is not None]
+        return {name: compare(name, gradients[name], differences, entries[name], tolerance) for name in names}
 
-    before = copy.deepcopy(listed(X))
-    start = J()
-    if not all(np.array_equal(*pair, equal_nan=True) for pair in zip(listed(X), before, strict=True)):
-        raise ValueError(f"{layer.one_line()}: forward writes into its input; make a new array in place of it")
-    if not np.isfinite(start):
-        raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
-    if J() != start:
-        raise ValueError(f"{layer.one_line()}: forward is random: it gave two outputs for one X; fix its seed")
-
-    layer.needs_dX = True
-    layer.dPhi = np.full(layer.dPhi.shape, np.nan)  # a backward that adds to its gradients in place of storing them
-    dX = spread(layer.backward, loss.backward() if loss is not None else dY)
-    if dX is None:
-        raise TypeError(f"{layer.one_line()}: backward returned None; did it forget to return dX?")
-    inputs = input_names(layer, X)
-    gradients = by_input(inputs, dX) | dict(layer.named_gradients())
-    arrays = {name: A for name, A in inputs.items() if A.dtype.kind == "f" and gradients.get(name) is not None}
-    tolerances = step, rtol, atol
-    report = GradientReport(
-        tuple(
-            _compare(
-                name, P, np.array(gradients[name], np.float64), J, start, tolerances, _entries(P, max_entries, rng)
-            )
-            for name, P in (arrays | dict(layer.named_parameters())).items()
-            if P.size
-        )
-    )
-    if not report.right:
-        raise GradientError(f"{layer.one_line()}: backward is not the derivative of forward\n{report}")
+    findings, note = _findings(trial, witness, step, compared)
+    report = GradientReport(tuple(finding.comparison for finding in findings.values()))
+    if note or witness.written or not report.right:
+        fault = note or diagnosis(layer, witness, findings, tolerance, step, max_entries)
+        report = GradientReport(report.comparisons, fault)
+        raise GradientError(str(report), report)
     return report
+
+
+def _run(trial: Trial, rng: "np.random.Generator") -> tuple[dict[str, Array], Witness]:
+    """The gradients of one forward and backward, and what the layers received in it.
+
+    Raises:
+        ValueError: forward writes into its input or is random, or J is not finite.
+        GradientError: a gradient has the wrong shape.
+    """
+    layer = trial.layer
+    with witnessed(layer, trial.loss) as before:
+        Y = trial.forward()
+    if before.written:
+        raise ValueError(f"{before.written[0]}; make a new array in place of it")
+    if trial.loss is None:
+        trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
+    with witnessed(layer, trial.loss) as witness:
+        start = trial.J()
+        if not np.isfinite(start):
+            raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
+        random = first_random(before, witness)
+        if random:
+            raise ValueError(f"{random}: forward is random: it gave two outputs for one X; fix its seed")
+        try:
+            gradients = trial.backward()
+        except Exception as error:
+            fault = wrong_shape(witness)
+            if fault:
+                raise GradientError(fault) from error
+            raise
+    for name, P in trial.arrays().items():
+        if name in gradients and gradients[name].shape != P.shape:
+            raise GradientError(shape_fault(name, P, gradients[name]))
+    return gradients, witness
+
+
+def _findings(
+    trial: Trial, witness: Witness, step: float, compared: Callable[[Differences], dict[str, Finding]]
+) -> tuple[dict[str, Finding], str]:
+    """What is found of each array, and a note if it is no more than the noise of float32."""
+    narrow = narrow_layer(witness)
+    try:
+        findings = compared(Differences(trial, step))
+    except KinkError:
+        if narrow is None:
+            raise
+    else:
+        if narrow is None or all(finding.comparison.right for finding in findings.values()):
+            return findings, ""
+    where, dtype = narrow
+    findings = compared(Differences(trial, max(step, FLOAT32_STEP), float(np.finfo(dtype).eps), kinks=False))
+    if not all(finding.comparison.right for finding in findings.values()):
+        return findings, ""
+    return findings, (
+        f"{where}: noise and not an error: forward computes in {dtype} although X is float64; with wide steps every "
+        "gradient agrees as far as that rounding lets one see; keep the dtype of X"
+    )
 
 
 def _floats_as_float64(X: Any) -> Array:
@@ -177,67 +207,3 @@ def _floats_as_float64(X: Any) -> Array:
 def _alternating(shape: tuple[int, ...]) -> Array:
     """1 and -1 in turn."""
     return np.resize([1.0, -1.0], shape)
-
-
-def _entries(P: Array, most: int | None, rng: "np.random.Generator") -> Iterator[tuple[int, ...]]:
-    """The indices of all entries, or of ``most`` random ones."""
-    if most is None or most >= P.size:
-        return iter(np.ndindex(P.shape))
-    chosen = rng.choice(P.size, most, replace=False)
-    return (tuple(map(int, np.unravel_index(entry, P.shape))) for entry in chosen)
-
-
-def _compare(
-    name: str,
-    P: Array,
-    dP: Array,
-    J: Callable[[], float],
-    start: float,
-    tolerances: tuple[float, float, float],
-    entries: Iterator[tuple[int, ...]],
-) -> Comparison:
-    """Compare the entries of one array; P is moved and put back."""
-    step, rtol, atol = tolerances
-    if dP.shape != P.shape:
-        raise GradientError(f"d{name}: expected shape {P.shape}, that of {name}, got {dP.shape}")
-    worst: tuple[float, tuple[int, ...], float, float] = (-1.0, (), 0.0, 0.0)
-    checked = 0
-    for index in entries:
-        numeric = _difference(name, P, index, J, start, step)
-        analytic = float(dP[index])
-        excess = abs(analytic - numeric) / (atol + rtol * abs(numeric))
-        excess = math.inf if math.isnan(excess) else excess
-        if excess > worst[0]:
-            worst = (excess, index, analytic, numeric)
-        checked += 1
-    excess, index, analytic, numeric = worst
-    return Comparison(name, P.shape, checked, index, analytic, numeric, right=excess <= 1)
-
-
-def _difference(
-    name: str, P: Array, index: tuple[int, ...], J: Callable[[], float], start: float, step: float
-) -> float:
-    """The central difference at one entry.
-
-    Where J is smooth, ``J(x + h) - 2 J(x) + J(x - h)`` shrinks with h^2: to a quarter when h is halved, to a sixteenth
-    when it is halved again. At a kink it shrinks with h, and to nothing when the kink is left behind.
-    """
-
-    def around(h: float) -> tuple[float, float]:
-        before = P[index]
-        P[index] = before + h
-        above = J()
-        P[index] = before - h
-        below = J()
-        P[index] = before
-        return (above - below) / (2 * h), above - 2 * start + below
-
-    slope, bend = around(step)
-    if abs(bend) > 1e-2 * step * max(1.0, abs(slope)):  # the slopes on the two sides differ by 1 %
-        smaller = around(step / 2)[1] / bend, around(step / 4)[1] / bend
-        if abs(smaller[0] - 1 / 4) > 0.05 or abs(smaller[1] - 1 / 16) > 0.05:
-            raise ValueError(
-                f"{name}{list(index)} = {P[index]:.6g} is at a kink, where forward has no derivative to compare with; "
-                "move it away, for example to random numbers"
-            )
-    return slope

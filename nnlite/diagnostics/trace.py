@@ -12,6 +12,7 @@ from nnlite.layer import Layer
 
 Record = tuple[str, Layer, Any]
 See = Callable[[str, str, "partial[Any]", Any], None]
+Wrap = Callable[[str, str, Callable[..., Any]], Callable[..., Any]]
 
 
 @contextmanager
@@ -43,11 +44,25 @@ def watching(model: Layer, see: See, path: str = "") -> Iterator[None]:
 
         return run
 
+    with wrapping(model, seen, path):
+        yield
+
+
+@contextmanager
+def wrapping(model: Layer, wrap: Wrap, path: str = "") -> Iterator[None]:
+    """While it lasts, each forward and backward in ``model`` is what ``wrap(path, name, method)`` makes of it.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Tanh()
+    >>> with wrapping(layer, lambda path, name, method: lambda X: -method(X)):
+    ...     layer.forward(np.zeros(1) + 1)
+    array([-0.76159416])
+    """
     replaced = []
     for place, layer in list(model.named_layers(path)):
         for name in "forward", "backward":
             replaced.append((vars(layer), name, vars(layer).get(name)))
-            vars(layer)[name] = seen(place, name, getattr(layer, name))
+            vars(layer)[name] = wrap(place, name, getattr(layer, name))
     try:
         yield
     finally:

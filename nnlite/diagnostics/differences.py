@@ -1,0 +1,139 @@
+"""Differences: the derivative of a layer, entry by entry, and how far it can be trusted."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array
+from nnlite.diagnostics.trial import Trial
+
+Index = tuple[int, ...]
+
+
+class KinkError(ValueError):
+    """At an entry forward has no derivative, so that there is nothing to compare with.
+
+    >>> raise KinkError("X[0] = 0 is at a kink")
+    Traceback (most recent call last):
+        ...
+    nnlite.diagnostics.differences.KinkError: X[0] = 0 is at a kink
+    """
+
+
+class Differences:
+    """Central differences of a trial's J, ``(J(x + h) - J(x - h)) / (2 h)``.
+
+    They are summed over the values after they are taken, value by value: what an entry does not move cancels, and
+    its rounding does not stand in the way.
+
+    Args:
+        trial: what is differentiated.
+        step: h; where \\|x| is large, at least a ten thousand millionth of it.
+        epsilon: the rounding of what forward computes.
+        kinks: whether to look for them.
+
+    >>> import nnlite as nn
+    >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
+    >>> round(differences.at("X", (1,)), 6)
+    6.0
+    """
+
+    def __init__(self, trial: Trial, step: float = 1e-5, epsilon: float = 2.0**-52, kinks: bool = True) -> None:
+        self.trial, self.step, self.epsilon, self.kinks = trial, step, epsilon, kinks
+        self.arrays = trial.arrays()
+        self.start = trial.values()
+        self.weights = trial.weights(self.start.size)
+        self.scale = np.abs(self.weights * self.start)
+
+    def row(self, name: str, index: Index, h: float | None = None) -> Array:
+        """The derivative of every value by one entry: a row of the Jacobian."""
+        above, below, width, _ = self._around(name, index, h or self._step(name, index))
+        return (above - below) / width
+
+    def at(self, name: str, index: Index) -> float:
+        """The derivative of J by one entry.
+
+        Where J is smooth, ``J(x + h) - 2 J(x) + J(x - h)`` shrinks with h^2: to a quarter when h is halved, to a
+        sixteenth when it is halved again. At a kink it shrinks with h, and to nothing when the kink is left behind.
+
+        Raises:
+            KinkError: the entry is at a kink.
+        """
+        h = self._step(name, index)
+        slope, bend, noise = self._slope_and_bend(name, index, h)
+        if self.kinks and abs(bend) > 1e-2 * h * max(1.0, abs(slope)) + noise:  # the two slopes differ by 1 %
+            smaller = [self._slope_and_bend(name, index, h / part)[1] / bend for part in (2, 4)]
+            if abs(smaller[0] - 1 / 4) > 0.05 or abs(smaller[1] - 1 / 16) > 0.05:
+                raise KinkError(
+                    f"{name}{list(index)} = {self.arrays[name][index]:.6g} is at a kink, where forward has no "
+                    "derivative to compare with; move it away, for example to random numbers"
+                )
+        return slope
+
+    def noise(self, name: str, index: Index, h: float | None = None) -> float:
+        """How far rounding may move the difference at one entry: what forward rounds, over the width."""
+        above, below, width, _ = self._around(name, index, h or self._step(name, index))
+        return 2 * self.epsilon * float(np.sum(self.scale[above != below])) / width
+
+    def refined(self, name: str, index: Index) -> tuple[float, float]:
+        """The derivative of J by one entry at the best of several steps, and its error.
+
+        A step that is too small drowns in rounding, one that is too large leaves the tangent; the best is where its
+        neighbour agrees most.
+
+        Source: Ridders, Accurate computation of F'(x) and F'(x) F''(x), 1982.
+        """
+        h, largest = self._step(name, index), max(1.0, abs(float(self.arrays[name][index])))
+        found = [self._estimate(name, index, h * 8.0**power) for power in range(-2, 6) if h * 8.0**power <= largest]
+        good = [estimate for estimate in found if estimate is not None]
+        pairs = [(abs(one - other) + noise, one) for (one, noise), (other, _) in zip(good, good[1:], strict=False)]
+        error, slope = min(pairs, default=(0.0, self.at(name, index)))
+        return slope, error
+
+    def _estimate(self, name: str, index: Index, h: float) -> tuple[float, float] | None:
+        """The slope and its noise; None where forward is not defined, as a logarithm below 0."""
+        try:
+            with np.errstate(all="ignore"):
+                slope = self._slope_and_bend(name, index, h)[0]
+                return (slope, self.noise(name, index, h)) if math.isfinite(slope) else None
+        except (ValueError, ArithmeticError, Warning):
+            return None
+
+    def _slope_and_bend(self, name: str, index: Index, h: float) -> tuple[float, float, float]:
+        """The difference, the bend, and the bend that rounding alone may show."""
+        above, below, width, lean = self._around(name, index, h)
+        slope = float(np.sum(self.weights * (above - below))) / width
+        bend = float(np.sum(self.weights * ((above - self.start) - (self.start - below))))
+        return slope, bend, abs(slope * lean) + 8 * self.epsilon * float(np.sum(self.scale[above != below]))
+
+    def _around(self, name: str, index: Index, h: float) -> tuple[Array, Array, float, float]:
+        """The values above and below, how far these are apart, and by how much the one is farther off."""
+        P = self.arrays[name]
+        before = P[index]
+        try:
+            P[index] = before + h
+            up = float(P[index] - before)
+            above = self.trial.values()
+            P[index] = before - h
+            down = float(before - P[index])
+            below = self.trial.values()
+        finally:
+            P[index] = before
+        return above, below, up + down, up - down
+
+    def _step(self, name: str, index: Index) -> float:
+        return max(self.step, 1e-10 * abs(float(self.arrays[name][index])))
+
+
+def chosen_entries(P: Array, most: int | None, rng: "np.random.Generator") -> Iterable[Index]:
+    """The indices of all entries, or of ``most`` random ones.
+
+    >>> list(chosen_entries(np.zeros((1, 2)), None, np.random.default_rng(0)))
+    [(0, 0), (0, 1)]
+    """
+    if most is None or most >= P.size:
+        return np.ndindex(P.shape)
+    chosen: Any = rng.choice(P.size, most, replace=False)
+    return [tuple(map(int, np.unravel_index(entry, P.shape))) for entry in chosen]

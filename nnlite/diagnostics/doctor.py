@@ -1,0 +1,210 @@
+"""The gradient doctor: which layer of a model has a wrong backward, and what is wrong with it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, each_of, listed
+from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry
+from nnlite.diagnostics.differences import Differences, Index, chosen_entries
+from nnlite.diagnostics.evidence import Evidence
+from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.diagnostics.symptoms.reasons import reason
+from nnlite.diagnostics.trial import Trial
+from nnlite.diagnostics.witness import Visit, Witness
+from nnlite.layer import Layer
+
+WRONG = "backward is not the derivative of forward"
+
+
+@dataclass
+class Patient:
+    """A layer that is wrong by itself, on the X and dY that it received.
+
+    Attributes:
+        visit: what it received.
+        trial: to run it again.
+        differences: of the trial.
+        findings: what was compared, by the name of the array.
+        fault: what is known already, such as a wrong shape.
+
+    >>> import nnlite as nn
+    >>> X = np.ones(2)
+    >>> trial = Trial(nn.Tanh(), X, dY=X)
+    >>> Patient(Visit("Tanh()", trial.layer, X, None, X), trial, Differences(trial), {}).fault
+    ''
+    """
+
+    visit: Visit
+    trial: Trial
+    differences: Differences
+    findings: dict[str, Finding]
+    fault: str = ""
+
+
+def diagnosis(
+    model: Layer,
+    witness: Witness,
+    findings: dict[str, Finding],
+    tolerance: Tolerance,
+    step: float,
+    max_entries: int | None,
+) -> str:
+    """What is wrong with a model whose gradients are not what the differences say, and where: one sentence.
+
+    Args:
+        model: a copy, which is run again.
+        witness: what its layers received.
+        findings: what was compared of the whole model.
+        tolerance: as of :func:`nnlite.check_gradients`, and so are the others.
+
+    >>> import nnlite as nn
+    >>> witness = Witness()
+    >>> witness.written.append("Own(): backward writes into its dY")
+    >>> diagnosis(nn.Tanh(), witness, {}, Tolerance(), 1e-5, None)
+    'Own(): backward writes into its dY; make a new array in place of it'
+    """
+    wrong = [finding for finding in findings.values() if not finding.comparison.right]
+    found, before = _first_wrong(witness, findings, tolerance, step, max_entries) if wrong else (None, [])
+    sentences = [f"{written}; make a new array in place of it" for written in witness.written[:1]]
+    if found is not None and (not witness.written or found.visit.place in witness.written[0]):
+        sentences.append(f"{_heading(model, found)}: {found.fault or _reasons(found, witness)}{_right_after(before)}")
+    elif wrong and not sentences:
+        where = "; ".join(f"d{finding.comparison.name}: {_where(finding)}" for finding in wrong[:3])
+        sentences.append(f"{model.one_line()}: {WRONG}, though each layer in it is right by itself: {where}")
+    return "; ".join(sentences)
+
+
+def _first_wrong(
+    witness: Witness, findings: dict[str, Finding], tolerance: Tolerance, step: float, max_entries: int | None
+) -> tuple[Patient | None, list[Visit]]:
+    """The first layer that is wrong by itself on the way back from the output, and those that are right before it."""
+    right: list[Visit] = []
+    worst = {name: finding.comparison.index for name, finding in findings.items() if not finding.comparison.right}
+    for visit in witness.visits:
+        patient = _examined(visit, worst, tolerance, step, max_entries)
+        if patient is not None:
+            return patient, [visit for visit in right if not any(visit.layer.named_children())]
+        right.append(visit)
+    return None, right
+
+
+def _examined(
+    visit: Visit, worst: dict[str, Index], tolerance: Tolerance, step: float, max_entries: int | None
+) -> Patient | None:
+    """The layer of the visit as a patient, if it is wrong by itself."""
+    trial = Trial(visit.layer, each_of(np.array, visit.X), visit.target, dY=visit.dY)
+    differences = Differences(trial, step)
+    gradients = trial.backward()
+    arrays = {name: P for name, P in trial.arrays().items() if gradients.get(name) is not None}
+    for name, P in arrays.items():
+        if gradients[name].shape != P.shape:
+            return Patient(visit, trial, differences, {}, shape_fault(name, P, gradients[name]))
+    rng = np.random.default_rng(0)
+    found = {}
+    for name, P in arrays.items():
+        entries = list(chosen_entries(P, max_entries, rng))
+        ends = [index for path, index in worst.items() if path == name or path.endswith(f".{name}")]
+        entries += [index for index in ends if len(index) == P.ndim and index not in entries and _within(index, P)]
+        found[name] = compare(name, gradients[name], differences, entries, tolerance, strict=False)
+    if all(finding.comparison.right for finding in found.values()):
+        return None
+    return Patient(visit, trial, differences, found)
+
+
+def _within(index: Index, P: Array) -> bool:
+    return all(place < size for place, size in zip(index, P.shape, strict=True))
+
+
+def _heading(model: Layer, patient: Patient) -> str:
+    own = ", though each layer in it is right" if any(patient.visit.layer.named_children()) else ""
+    if patient.visit.layer is model:
+        return f"{patient.visit.place}: {WRONG}{own}"
+    return f"{model.one_line()}: {WRONG} in {patient.visit.place}{own}"
+
+
+def _reasons(patient: Patient, witness: Witness) -> str:
+    """What is wrong with each array of the layer; those that suffer from the same together."""
+    evidence = Evidence(patient.trial, patient.differences, patient.findings, witness)
+    names: dict[str, list[str]] = {}
+    for name, finding in patient.findings.items():
+        if not finding.comparison.right:
+            names.setdefault(reason(evidence, name) or _where(finding), []).append(f"d{name}")
+    return "; ".join(f"{', '.join(which)}: {text}" for text, which in names.items())
+
+
+def _where(finding: Finding) -> str:
+    comparison = finding.comparison
+    at = entry(comparison.name, comparison.index)
+    return f"differs in {comparison.differing} of {comparison.checked} entries, most at {at}"
+
+
+def _right_after(before: list[Visit]) -> str:
+    if not before:
+        return ""
+    return f"; the {len(before)} layers after it are right" if len(before) > 1 else "; the layer after it is right"
+
+
+# ------------------------------------------------------------------------------------ what needs no differences
+
+
+def first_random(before: Witness, after: Witness) -> str | None:
+    """The place of the first layer that gave two outputs for one X.
+
+    >>> first_random(Witness(), Witness()) is None
+    True
+    """
+    for one, other in zip(before.forwards, after.forwards, strict=False):
+        if not _equal(one.Y, other.Y):
+            return one.place
+    return None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(listed(one), listed(other), strict=True))
+
+
+def narrow_layer(witness: Witness) -> tuple[str, "np.dtype[Any]"] | None:
+    """The place of the first layer that computes in less than float64, and its dtype.
+
+    >>> narrow_layer(Witness()) is None
+    True
+    """
+    return next(((visit.place, dtype) for visit in witness.forwards if (dtype := visit.narrow) is not None), None)
+
+
+def wrong_shape(witness: Witness) -> str | None:
+    """The first gradient on the way back that has not the shape of what it belongs to.
+
+    >>> wrong_shape(Witness()) is None
+    True
+    """
+    for visit in witness.visits:
+        inputs = input_names(visit.layer, visit.X)
+        for name, dX in by_input(inputs, visit.dX).items() if visit.dX is not None else ():
+            if dX is not None and np.shape(dX) != np.shape(inputs[name]):
+                return f"{visit.place}: {shape_fault(name, inputs[name], np.asarray(dX))}"
+    return None
+
+
+def shape_fault(name: str, P: Array, dP: Array) -> str:
+    """What is wrong with a gradient of another shape.
+
+    >>> shape_fault("W", np.zeros((3, 2)), np.zeros((2, 3)))
+    'dW: expected shape (3, 2), that of W, got (2, 3); it looks transposed'
+    """
+    hint = ""
+    if P.ndim > 1 and dP.shape == P.shape[::-1]:
+        hint = "; it looks transposed"
+    elif _repeats(P.shape, dP.shape):
+        hint = "; it is not yet summed over the axes along which forward repeats it"
+    return f"d{name}: expected shape {P.shape}, that of {name}, got {dP.shape}{hint}"
+
+
+def _repeats(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
+    """Whether ``shape`` broadcasts to ``larger``."""
+    try:
+        return np.broadcast_shapes(shape, larger) == larger
+    except ValueError:
+        return False

@@ -1,0 +1,48 @@
+"""Reasons: why a gradient is wrong."""
+
+import numpy as np
+
+from nnlite.diagnostics.evidence import Evidence
+from nnlite.diagnostics.symptoms.derivative import missing_derivative, only_diagonal, wrong_formula, wrong_place
+from nnlite.diagnostics.symptoms.factor import any_factor, known_factor, single_precision
+from nnlite.diagnostics.symptoms.order import another_order, swapped
+from nnlite.diagnostics.symptoms.stored import not_finite, not_linear, not_stored, nothing
+from nnlite.diagnostics.symptoms.sums import other_axis, other_dY, slices, terms
+from nnlite.diagnostics.symptoms.where import wrong_entries
+
+TRIED = (
+    not_stored,
+    not_finite,
+    nothing,
+    known_factor,
+    swapped,
+    another_order,
+    missing_derivative,
+    wrong_place,
+    single_precision,
+    other_axis,
+    slices,
+    any_factor,
+    terms,
+    other_dY,
+    only_diagonal,
+    wrong_formula,
+    not_linear,
+)
+
+
+def reason(evidence: Evidence, name: str) -> str:
+    """Why the gradient of ``name`` is wrong; where nothing explains it, how much of it is, and where.
+
+    >>> from nnlite.diagnostics.comparison import Tolerance, compare
+    >>> from nnlite.diagnostics.differences import Differences
+    >>> from nnlite.diagnostics.trial import Trial
+    >>> from nnlite.diagnostics.witness import Witness
+    >>> import nnlite as nn
+    >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
+    >>> found = {"X": compare("X", np.array([-2.0, -6.0]), differences, [(0,), (1,)], Tolerance())}
+    >>> reason(Evidence(differences.trial, differences, found, Witness()), "X")
+    'wrong sign'
+    """
+    with np.errstate(all="ignore"):
+        return next((text for tried in TRIED if (text := tried(evidence, name))), wrong_entries(evidence, name))

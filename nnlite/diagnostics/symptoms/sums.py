@@ -1,0 +1,127 @@
+"""Sums: a term that is missing or counts twice, a sum over the wrong axis, or over something else than dY."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nnlite.arrays import Array
+from nnlite.diagnostics.evidence import Evidence
+from nnlite.diagnostics.symptoms.factor import close, times
+
+MOST_SLICES = 256  # rows or columns of dY that are tried
+
+
+def slices(evidence: Evidence, name: str) -> str | None:
+    """One row, or column, of dY is left out, or counts alone, or counts twice."""
+    dY, finding = evidence.dY, evidence.findings[name]
+    if dY is None or not dY.ndim:
+        return None
+    indices, rows = evidence.rows(name)
+    A = np.array([finding.analytic[index] for index in indices])
+    N = np.array([finding.numeric[index] for index in indices])
+    terms = (rows * dY.ravel()).reshape(len(indices), *dY.shape)
+    for axis in sorted({0, dY.ndim - 1}):
+        if not 1 < dY.shape[axis] <= MOST_SLICES:
+            continue
+        sums = np.moveaxis(terms, axis + 1, 1).reshape(len(indices), dY.shape[axis], -1).sum(axis=2)
+        what = ("row", "column")[axis] if dY.ndim == 2 else "entry" if dY.ndim == 1 else f"axis {axis}, slice"
+        for place in range(dY.shape[axis]):
+            for text, candidate in (
+                ("alone counts", sums[:, place]),
+                ("is left out", N - sums[:, place]),
+                ("counts twice", N + sums[:, place]),
+            ):
+                if evidence.equal(name, A, candidate):
+                    return f"of dY {what} {place} {text}"
+    return None
+
+
+def terms(evidence: Evidence, name: str) -> str | None:
+    """A term is missing, as where a value that is used twice gets the gradient of one use; or it counts twice."""
+    finding = evidence.findings[name]
+    compared = np.isfinite(finding.numeric)
+    rest = (finding.numeric - finding.analytic)[compared]
+    for label, T in _terms(evidence, name):
+        if T.shape != finding.analytic.shape:
+            continue
+        term = T[compared]
+        square = float(np.sum(term * term))
+        if not (np.isfinite(square) and square > 0):
+            continue
+        factor = float(np.sum(rest * term)) / square
+        if not evidence.equal(name, rest, factor * term) or not factor:
+            continue
+        if close(factor, 1):
+            return f"the term {label} is missing"
+        if close(factor, -1):
+            return f"the term {label} is there although it does not belong there"
+        if len(rest) > 2:
+            return f"the term {times(abs(factor))} {label} is {'missing' if factor > 0 else 'too much'}"
+    return None
+
+
+def _terms(evidence: Evidence, name: str) -> Iterator[tuple[str, Array]]:
+    """What a gradient may be a sum of."""
+    if name in evidence.trial.inputs():
+        if evidence.dY is not None:
+            yield "dY", evidence.dY
+        for visit, dX in evidence.parts():
+            yield f"that {visit.place} gives back", dX
+    if evidence.dY is not None:
+        kept = list(evidence.kept.items())
+        for one, K in kept:
+            yield f"dY * {one}", evidence.dY * K
+            for other, L in kept:
+                if one <= other:
+                    yield f"dY * {one} * {other}", evidence.dY * K * L
+                yield f"dY * {one} * (1 - {other})", evidence.dY * K * (1 - L)
+            yield f"dY * (1 - {one}^2)", evidence.dY * (1 - K * K)
+
+
+def other_axis(evidence: Evidence, name: str) -> str | None:
+    """Of a bias, or of anything else that forward repeats: summed over another axis of dY than forward repeats it."""
+    finding = evidence.findings[name]
+    if evidence.dY is None or not np.isfinite(finding.numeric).all():
+        return None
+    indices, rows = evidence.rows(name)
+    if len(indices) < finding.analytic.size or np.any(np.count_nonzero(rows, axis=0) > 1):
+        return None
+    D = (rows * evidence.dY.ravel()).sum(axis=0).reshape(evidence.dY.shape)  # dY in front of the sum
+    if evidence.fits(name, np.full(finding.analytic.shape, D.sum())):
+        return "summed over all the axes of dY"
+    for axis in range(D.ndim):
+        total = D.sum(axis=axis)
+        if total.size == finding.analytic.size and evidence.fits(name, total.reshape(finding.analytic.shape)):
+            return f"summed over axis {axis} of dY, the wrong one"
+        mean = D.mean(axis=axis)
+        if mean.size == finding.analytic.size and evidence.fits(name, mean.reshape(finding.analytic.shape)):
+            return f"the mean over axis {axis} of dY, the wrong one"
+    return None
+
+
+def other_dY(evidence: Evidence, name: str) -> str | None:
+    """It is the gradient for another dY."""
+    dY, finding = evidence.dY, evidence.findings[name]
+    if dY is None:
+        return None
+    indices, rows = evidence.rows(name)
+    A = np.array([finding.analytic[index] for index in indices])
+    for text, other in _other_dYs(dY):
+        if evidence.equal(name, A, rows @ other.ravel()):
+            return text
+    return None
+
+
+def _other_dYs(dY: Array) -> Iterator[tuple[str, Array]]:
+    yield "dY is left out: it is the gradient for a dY of ones", np.ones_like(dY)
+    yield "the sign of dY is lost", np.abs(dY)
+    yield "dY is squared", dY * dY
+    if dY.ndim == 2 and dY.shape[0] == dY.shape[1]:
+        yield "dY is transposed", dY.T
+    for axis, size in enumerate(dY.shape):
+        if size > 1:
+            what = ("rows", "columns")[axis] if dY.ndim == 2 else f"entries along axis {axis}"
+            yield f"the {what} of dY are in reverse order", np.flip(dY, axis)
+            total = np.broadcast_to(dY.sum(axis=axis, keepdims=True), dY.shape)
+            yield f"dY is summed over its {what} first", total
+            yield f"the mean of dY over its {what} is taken first", total / size
