@@ -54,8 +54,8 @@ def diagnosis(
     """What is wrong with a model whose gradients are not what the differences say, and where: one sentence.
 
     Args:
-        model: a copy, which is run again.
-        witness: what its layers received.
+        model: as it is called.
+        witness: what the layers of a copy of it received; these are run again.
         findings: what was compared of the whole model.
         tolerance: as of :func:`nnlite.check_gradients`, and so are the others.
 
@@ -119,7 +119,7 @@ def _within(index: Index, P: Array) -> bool:
 
 def _heading(model: Layer, patient: Patient) -> str:
     own = ", though each layer in it is right" if any(patient.visit.layer.named_children()) else ""
-    if patient.visit.layer is model:
+    if patient.visit.place == model.one_line():
         return f"{patient.visit.place}: {WRONG}{own}"
     return f"{model.one_line()}: {WRONG} in {patient.visit.place}{own}"
 

@@ -97,7 +97,7 @@ class Evidence:
                 unlike[name] = value
         return unlike
 
-    def parts(self) -> Iterator[tuple[Visit, Array]]:
+    def parts(self) -> Iterator[tuple[str, Array]]:
         """Of a composite layer each part, and what it gives back for X."""
         inside = {id(layer) for _, layer in self.layer.named_layers()} - {id(self.layer)}
         for visit in self.witness.forwards:
@@ -105,7 +105,7 @@ class Evidence:
                 dX = visit.dX if visit.dX is not None else self._given_back(visit)
                 for each in listed(dX):
                     if each is not None:
-                        yield visit, np.asarray(each, np.float64)
+                        yield f"that {visit.place} gives back", np.asarray(each, np.float64)
 
     def _given_back(self, visit: Visit) -> Any:
         """What a part that backward forgot would have given back, were dY handed to it."""

@@ -115,6 +115,7 @@ def check_gradients(
     derivative of Y by X is missing; the layer after it is right
     """
     check_layer(layer, "layer")
+    originals = layer, loss
     layer = copy.deepcopy(layer).astype(np.float64)
     X = each_of(_floats_as_float64, X) if isinstance(X, tuple | dict) else as_array(X, "X").astype(np.float64)
     if loss is not None:
@@ -124,7 +125,7 @@ def check_gradients(
         raise ValueError(f"max_entries: expected at least 1, or None for all, got {max_entries}")
     rng = np.random.default_rng(rng)
     trial = Trial(layer, X, target, loss)
-    gradients, witness = _run(trial, rng)
+    gradients, witness = _run(trial, originals, rng)
     entries = {name: list(chosen_entries(P, max_entries, rng)) for name, P in trial.arrays().items()}
     tolerance = Tolerance(rtol, atol)
 
@@ -135,30 +136,32 @@ def check_gradients(
     findings, note = _findings(trial, witness, step, compared)
     report = GradientReport(tuple(finding.comparison for finding in findings.values()))
     if note or witness.written or not report.right:
-        fault = note or diagnosis(layer, witness, findings, tolerance, step, max_entries)
+        fault = note or diagnosis(originals[0], witness, findings, tolerance, step, max_entries)
         report = GradientReport(report.comparisons, fault)
         raise GradientError(str(report), report)
     return report
 
 
-def _run(trial: Trial, rng: "np.random.Generator") -> tuple[dict[str, Array], Witness]:
+def _run(
+    trial: Trial, originals: tuple[Layer, Layer | None], rng: "np.random.Generator"
+) -> tuple[dict[str, Array], Witness]:
     """The gradients of one forward and backward, and what the layers received in it.
 
     Raises:
         ValueError: forward writes into its input or is random, or J is not finite.
         GradientError: a gradient has the wrong shape.
     """
-    layer = trial.layer
-    with witnessed(layer, trial.loss) as before:
+    layer, original = trial.layer, originals[0]
+    with witnessed(layer, trial.loss, originals) as before:
         Y = trial.forward()
     if before.written:
         raise ValueError(f"{before.written[0]}; make a new array in place of it")
     if trial.loss is None:
         trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
-    with witnessed(layer, trial.loss) as witness:
+    with witnessed(layer, trial.loss, originals) as witness:
         start = trial.J()
         if not np.isfinite(start):
-            raise ValueError(f"{layer.one_line()}: there is no gradient to check where the output is {start}")
+            raise ValueError(f"{original.one_line()}: there is no gradient to check where the output is {start}")
         random = first_random(before, witness)
         if random:
             raise ValueError(f"{random}: forward is random: it gave two outputs for one X; fix its seed")
@@ -171,7 +174,7 @@ def _run(trial: Trial, rng: "np.random.Generator") -> tuple[dict[str, Array], Wi
             raise
     for name, P in trial.arrays().items():
         if name in gradients and gradients[name].shape != P.shape:
-            raise GradientError(shape_fault(name, P, gradients[name]))
+            raise GradientError(f"{original.one_line()}: {shape_fault(name, P, gradients[name])}")
     return gradients, witness
 
 

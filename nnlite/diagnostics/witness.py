@@ -1,9 +1,10 @@
 """Witness: what every layer of a model really received in one forward and backward, and whether it wrote into it."""
 
 import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,8 +96,10 @@ class Witness:
 
 
 @contextmanager
-def witnessed(model: Layer, loss: Layer | None = None) -> Iterator[Witness]:
+def witnessed(model: Layer, loss: Layer | None = None, originals: Sequence[Layer | None] = ()) -> Iterator[Witness]:
     """While it lasts, each forward and backward in ``model`` and ``loss`` leaves a visit with the witness.
+
+    Of copies, ``originals`` are the model and the loss that are named in their place.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
@@ -106,21 +109,18 @@ def witnessed(model: Layer, loss: Layer | None = None) -> Iterator[Witness]:
     ['Sequential[1] Tanh()', 'Sequential[0] Linear(3 -> 2)', 'Sequential(2 layers)']
     """
     witness = Witness()
-    layers = dict(model.named_layers())
+    with ExitStack() as stack:
+        for whole, original in zip((model, loss), originals or (model, loss), strict=True):
+            if whole is not None and original is not None:
+                stack.enter_context(wrapping(whole, partial(_wrap, witness, whole, original)))
+        yield witness
 
-    def in_model(path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        return witness.wrap(place(model, path, layers[path]), layers[path], name, method)
 
-    def in_loss(path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        parts = dict(loss.named_layers()) if loss is not None else {}
-        return witness.wrap(place(loss or model, path, parts[path]), parts[path], name, method)
-
-    with wrapping(model, in_model):
-        if loss is None:
-            yield witness
-        else:
-            with wrapping(loss, in_loss):
-                yield witness
+def _wrap(
+    witness: Witness, whole: Layer, original: Layer, path: str, name: str, method: Callable[..., Any]
+) -> Callable[..., Any]:
+    named = dict(original.named_layers())[path]
+    return witness.wrap(place(original, path, named), dict(whole.named_layers())[path], name, method)
 
 
 def _X_and_target(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

@@ -16,16 +16,16 @@ def missing_derivative(evidence: Evidence, name: str) -> str | None:
     if dY is None or dY.shape != N.shape or name not in evidence.trial.inputs():
         return None
     slope = N / dY
-    for text, candidate in (
-        ("it is dY itself, the derivative of Y by X is missing", dY),
-        ("it is the derivative of Y by X alone, dY is missing", slope),
-        ("the derivative of Y by X is multiplied in twice", dY * slope * slope),
-        ("divided by the derivative of Y by X and not multiplied", dY / slope),
-        ("it goes where Y does not come from: it is dY less the true gradient", dY - N),
+    for text, candidate, scaled in (
+        ("it is dY itself, the derivative of Y by X is missing", dY, True),
+        ("it is the derivative of Y by X alone, dY is missing", slope, True),
+        ("the derivative of Y by X is multiplied in twice", dY * slope * slope, False),
+        ("divided by the derivative of Y by X and not multiplied", dY / slope, False),
+        ("it is dY less the true gradient, as if it belonged to another input", dY - N, False),
     ):
         beside = matches(evidence, name, candidate)
-        if beside is not None:
-            return text + beside
+        if beside == "" or scaled and beside:
+            return text + (beside or "")
     return None
 
 

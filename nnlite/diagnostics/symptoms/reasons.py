@@ -7,7 +7,7 @@ from nnlite.diagnostics.symptoms.derivative import missing_derivative, only_diag
 from nnlite.diagnostics.symptoms.factor import any_factor, known_factor, single_precision
 from nnlite.diagnostics.symptoms.order import another_order, swapped
 from nnlite.diagnostics.symptoms.stored import not_finite, not_linear, not_stored, nothing
-from nnlite.diagnostics.symptoms.sums import other_axis, other_dY, slices, terms
+from nnlite.diagnostics.symptoms.sums import other_axis, other_dY, part_missing, slices, term_missing
 from nnlite.diagnostics.symptoms.where import wrong_entries
 
 TRIED = (
@@ -15,19 +15,19 @@ TRIED = (
     not_finite,
     nothing,
     known_factor,
+    single_precision,
     swapped,
     another_order,
+    part_missing,
     missing_derivative,
     wrong_place,
-    single_precision,
     other_axis,
     slices,
     any_factor,
-    terms,
+    term_missing,
     other_dY,
     only_diagonal,
     wrong_formula,
-    not_linear,
 )
 
 
@@ -45,4 +45,5 @@ def reason(evidence: Evidence, name: str) -> str:
     'wrong sign'
     """
     with np.errstate(all="ignore"):
-        return next((text for tried in TRIED if (text := tried(evidence, name))), wrong_entries(evidence, name))
+        found = next((text for tried in TRIED if (text := tried(evidence, name))), None)
+        return found or wrong_entries(evidence, name) + not_linear(evidence, name)

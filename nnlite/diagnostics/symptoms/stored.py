@@ -38,13 +38,11 @@ def nothing(evidence: Evidence, name: str) -> str | None:
     return "zero everywhere" if not evidence.findings[name].analytic.any() else None
 
 
-def not_linear(evidence: Evidence, name: str) -> str | None:
-    """Twice the dY does not give twice the gradient."""
-    if name not in evidence.findings:
-        return None
-    A = evidence.findings[name].analytic
+def not_linear(evidence: Evidence, name: str) -> str:
+    """Whether twice the dY gives something else than twice the gradient; no reason by itself."""
+    finding = evidence.findings[name]
     twice = evidence.again(np.nan, dY=each_of(lambda dY: 2 * np.asarray(dY), evidence.trial.dY)).get(name)
-    compared = np.isfinite(evidence.findings[name].numeric)
-    if twice is None or evidence.equal(name, twice[compared], 2 * A[compared]):
-        return None
-    return "not proportional to dY: twice the dY does not give twice the gradient"
+    compared = np.isfinite(finding.numeric)
+    if twice is None or evidence.equal(name, twice[compared], 2 * finding.analytic[compared]):
+        return ""
+    return ", and twice the dY does not give twice the gradient"

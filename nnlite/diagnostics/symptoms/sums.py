@@ -1,6 +1,6 @@
 """Sums: a term that is missing or counts twice, a sum over the wrong axis, or over something else than dY."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -36,46 +36,49 @@ def slices(evidence: Evidence, name: str) -> str | None:
     return None
 
 
-def terms(evidence: Evidence, name: str) -> str | None:
+def part_missing(evidence: Evidence, name: str) -> str | None:
+    """Of a composite layer: what one of its parts gives back is missing, or dY as such; or it counts twice."""
+    if name not in evidence.trial.inputs() or not any(evidence.layer.named_children()):
+        return None
+    dY = [] if evidence.dY is None else [("dY", evidence.dY)]
+    return _missing(evidence, name, [*dY, *evidence.parts()])
+
+
+def term_missing(evidence: Evidence, name: str) -> str | None:
     """A term is missing, as where a value that is used twice gets the gradient of one use; or it counts twice."""
+    return None if evidence.dY is None else _missing(evidence, name, _terms(evidence, evidence.dY))
+
+
+def _missing(evidence: Evidence, name: str, terms: Iterable[tuple[str, Array]]) -> str | None:
     finding = evidence.findings[name]
     compared = np.isfinite(finding.numeric)
     rest = (finding.numeric - finding.analytic)[compared]
-    for label, T in _terms(evidence, name):
+    for label, T in terms:
         if T.shape != finding.analytic.shape:
             continue
         term = T[compared]
-        square = float(np.sum(term * term))
-        if not (np.isfinite(square) and square > 0):
-            continue
-        factor = float(np.sum(rest * term)) / square
-        if not evidence.equal(name, rest, factor * term) or not factor:
+        factor = float(np.sum(rest * term)) / float(np.sum(term * term) or 1)
+        if not factor or not evidence.equal(name, rest, factor * term):
             continue
         if close(factor, 1):
             return f"the term {label} is missing"
         if close(factor, -1):
-            return f"the term {label} is there although it does not belong there"
+            return f"the term {label} is one too many"
         if len(rest) > 2:
             return f"the term {times(abs(factor))} {label} is {'missing' if factor > 0 else 'too much'}"
     return None
 
 
-def _terms(evidence: Evidence, name: str) -> Iterator[tuple[str, Array]]:
-    """What a gradient may be a sum of."""
-    if name in evidence.trial.inputs():
-        if evidence.dY is not None:
-            yield "dY", evidence.dY
-        for visit, dX in evidence.parts():
-            yield f"that {visit.place} gives back", dX
-    if evidence.dY is not None:
-        kept = list(evidence.kept.items())
-        for one, K in kept:
-            yield f"dY * {one}", evidence.dY * K
-            for other, L in kept:
-                if one <= other:
-                    yield f"dY * {one} * {other}", evidence.dY * K * L
-                yield f"dY * {one} * (1 - {other})", evidence.dY * K * (1 - L)
-            yield f"dY * (1 - {one}^2)", evidence.dY * (1 - K * K)
+def _terms(evidence: Evidence, dY: Array) -> Iterator[tuple[str, Array]]:
+    """What the gradient of an activation may be a sum of."""
+    yield "dY", dY
+    for one, K in evidence.kept.items():
+        yield f"dY * {one}", dY * K
+        yield f"dY * (1 - {one}^2)", dY * (1 - K * K)
+        for other, L in evidence.kept.items():
+            if one <= other:
+                yield f"dY * {one} * {other}", dY * K * L
+            yield f"dY * {one} * (1 - {other})", dY * K * (1 - L)
 
 
 def other_axis(evidence: Evidence, name: str) -> str | None:
