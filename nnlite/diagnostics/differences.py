@@ -52,8 +52,14 @@ class Differences:
         above, below, width, _ = self._around(name, index, h or self._step(name, index))
         return (above - below) / width
 
-    def at(self, name: str, index: Index) -> float:
+    def at(self, name: str, index: Index, bend: float | None = None) -> float:
         """The derivative of J by one entry.
+
+        Args:
+            name: of the array.
+            index: of the entry.
+            bend: by how much the slopes on the two sides may differ before a kink is looked for; by default by 0.01, or
+                1 % of the slope.
 
         Where J is smooth, ``J(x + h) - 2 J(x) + J(x - h)`` shrinks with h^2: to a quarter when h is halved, to a
         sixteenth when it is halved again. At a kink it shrinks with h, and to nothing when the kink is left behind.
@@ -62,9 +68,10 @@ class Differences:
             KinkError: the entry is at a kink.
         """
         h = self._step(name, index)
-        slope, bend, noise = self._slope_and_bend(name, index, h)
-        if self.kinks and abs(bend) > 1e-2 * h * max(1.0, abs(slope)) + noise:  # the two slopes differ by 1 %
-            smaller = [self._slope_and_bend(name, index, h / part)[1] / bend for part in (2, 4)]
+        slope, change, noise = self._slope_and_bend(name, index, h)
+        most = 1e-2 * max(1.0, abs(slope)) if bend is None else bend
+        if self.kinks and abs(change) > most * h + noise:
+            smaller = [self._slope_and_bend(name, index, h / part)[1] / change for part in (2, 4)]
             if abs(smaller[0] - 1 / 4) > 0.05 or abs(smaller[1] - 1 / 16) > 0.05:
                 raise KinkError(
                     f"{name}{list(index)} = {self.arrays[name][index]:.6g} is at a kink, where forward has no "
@@ -73,9 +80,13 @@ class Differences:
         return slope
 
     def noise(self, name: str, index: Index, h: float | None = None) -> float:
-        """How far rounding may move the difference at one entry: what forward rounds, over the width."""
+        """How far rounding may move the difference at one entry: what forward rounds, over the width.
+
+        The largest value counts in any case: it may have moved by less than its last digit.
+        """
         above, below, width, _ = self._around(name, index, h or self._step(name, index))
-        return 2 * self.epsilon * float(np.sum(self.scale[above != below])) / width
+        moved = float(np.sum(self.scale[above != below]) + np.max(self.scale, initial=0.0))
+        return 2 * self.epsilon * moved / width
 
     def refined(self, name: str, index: Index) -> tuple[float, float]:
         """The derivative of J by one entry at the best of several steps, and its error.
@@ -106,7 +117,7 @@ class Differences:
         above, below, width, lean = self._around(name, index, h)
         slope = float(np.sum(self.weights * (above - below))) / width
         bend = float(np.sum(self.weights * ((above - self.start) - (self.start - below))))
-        return slope, bend, abs(slope * lean) + 8 * self.epsilon * float(np.sum(self.scale[above != below]))
+        return slope, bend, abs(slope * lean) + 32 * self.epsilon * float(np.sum(self.scale[above != below]))
 
     def _around(self, name: str, index: Index, h: float) -> tuple[Array, Array, float, float]:
         """The values above and below, how far these are apart, and by how much the one is farther off."""
