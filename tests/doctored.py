@@ -124,11 +124,17 @@ class Builder:
         loss, target = None, None
         kind = int(rng.integers(6))
         if kind == 0:
-            loss, target = nn.MSELoss(reduction=str(rng.choice(["mean", "sum", "none"]))), rng.normal(size=(rows, width))
+            loss, target = (
+                nn.MSELoss(reduction=str(rng.choice(["mean", "sum", "none"]))),
+                rng.normal(size=(rows, width)),
+            )
         elif kind == 1:
             loss, target = nn.BCEWithLogitsLoss(), rng.integers(0, 2, (rows, width))
         elif kind == 2:
-            loss, target = nn.CrossEntropyLoss(label_smoothing=float(rng.choice([0, 0.1]))), rng.integers(width, size=rows)
+            loss, target = (
+                nn.CrossEntropyLoss(label_smoothing=float(rng.choice([0, 0.1]))),
+                rng.integers(width, size=rows),
+            )
         elif kind == 3:
             layers += [nn.Tanh(), nn.Sigmoid()]  # from 0.27 to 0.73
             loss, target = nn.BCELoss(), rng.random((rows, width))
@@ -139,7 +145,7 @@ class Builder:
 
 
 def checked(seed: int) -> str:
-    """"right", "no gradient" at a kink or where Y is infinite, or what check_gradients says against a right network."""
+    """Whether the network is found right, has no gradient (at a kink, or where Y is infinite), or what is said of it."""
     rng = np.random.default_rng(seed)
     model, X, target, loss = Builder(rng).network()
     try:

@@ -1,7 +1,7 @@
 """Comparison: a gradient beside the differences, entry by entry."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -115,7 +115,7 @@ def compare(
     error = np.zeros(len(indices))
     atol = _atol(name, tolerance, indices, numeric, differences)
     excess = tolerance.excess(analytic, numeric, error, atol)
-    for place in np.flatnonzero((excess > 1) & _close(analytic, numeric, excess, name, indices, differences)):
+    for place in _doubtful(name, indices, analytic, numeric, excess, differences):
         numeric[place], error[place] = differences.refined(name, indices[place])
     excess = tolerance.excess(analytic, numeric, error, atol)
     for place in np.flatnonzero((excess > 1) & ~np.isnan(numeric)):
@@ -145,20 +145,19 @@ def _atol(name: str, tolerance: Tolerance, indices: list[Index], numeric: Array,
         return 1e-7
     largest = int(np.nanargmax(np.abs(numeric)))
     size = abs(float(numeric[largest]))
-    if size >= 1e-5 or size <= 20 * differences.noise(name, indices[largest]):
+    if size >= 1e-5 or size <= max(differences.rounding, 20 * differences.noise(name, indices[largest])):
         return 1e-7
     return size / 100
 
 
-def _close(
-    analytic: Array, numeric: Array, excess: Array, name: str, indices: list[Index], differences: Differences
-) -> Array:
-    """Where the two differ by so little that the differences may be at fault."""
-    gap = np.abs(analytic - numeric)
-    close = gap <= 0.1 * np.maximum(np.abs(analytic), np.abs(numeric))
-    for place in np.flatnonzero((excess > 1) & ~close):
-        close[place] = gap[place] <= 1e3 * differences.noise(name, indices[place])
-    return close
+def _doubtful(
+    name: str, indices: list[Index], analytic: Array, numeric: Array, excess: Array, differences: Differences
+) -> Iterator[int]:
+    """The wrong entries at which the differences may be at fault."""
+    for place in map(int, np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric))):
+        gap = abs(analytic[place] - numeric[place])
+        if differences.doubtful(name, indices[place], numeric[place], gap):
+            yield place
 
 
 def _finding(

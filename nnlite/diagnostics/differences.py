@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from nnlite.arrays import Array
 from nnlite.diagnostics.trial import Trial
 
 Index = tuple[int, ...]
+
+NARROW_STEP = 5e-3  # the cube root of float32's rounding: where rounding and the step itself err alike
 
 
 class KinkError(ValueError):
@@ -30,7 +33,7 @@ class Differences:
 
     Args:
         trial: what is differentiated.
-        step: h; where \\|x| is large, at least a ten thousand millionth of it.
+        step: h; where x is large, at least a ten thousand millionth of its size.
         epsilon: the rounding of what forward computes.
         kinks: whether to look for them.
 
@@ -45,11 +48,12 @@ class Differences:
         self.arrays = trial.arrays()
         self.start = trial.values()
         self.weights = trial.weights(self.start.size)
+        self.rounding = 100 * epsilon * float(np.max(np.abs(self.weights), initial=0.0))  # that of backward
         self.scale = np.abs(self.weights * self.start)
 
-    def row(self, name: str, index: Index, h: float | None = None) -> Array:
+    def row(self, name: str, index: Index) -> Array:
         """The derivative of every value by one entry: a row of the Jacobian."""
-        above, below, width, _ = self._around(name, index, h or self._step(name, index))
+        above, below, width, _ = self._around(name, index, self._step(name, index))
         return (above - below) / width
 
     def at(self, name: str, index: Index, bend: float | None = None) -> float:
@@ -79,14 +83,14 @@ class Differences:
                 )
         return slope
 
-    def noise(self, name: str, index: Index, h: float | None = None) -> float:
-        """How far rounding may move the difference at one entry: what forward rounds, over the width.
+    def noise(self, name: str, index: Index) -> float:
+        """How far rounding may move the difference at one entry."""
+        return self._slope_and_noise(name, index, self._step(name, index))[1]
 
-        The largest value counts in any case: it may have moved by less than its last digit.
-        """
-        above, below, width, _ = self._around(name, index, h or self._step(name, index))
-        moved = float(np.sum(self.scale[above != below]) + np.max(self.scale, initial=0.0))
-        return 2 * self.epsilon * moved / width
+    def doubtful(self, name: str, index: Index, slope: float, gap: float) -> bool:
+        """Whether the difference, which is off by ``gap``, may itself be at fault: narrower ones are others."""
+        steps = (self._step(name, index) / 8**power for power in (1, 3, 5))
+        return any(abs(self._slope_and_noise(name, index, h)[0] - slope) > 0.01 * gap for h in steps)
 
     def refined(self, name: str, index: Index) -> tuple[float, float]:
         """The derivative of J by one entry at the best of several steps, and its error.
@@ -97,9 +101,9 @@ class Differences:
         Source: Ridders, Accurate computation of F'(x) and F'(x) F''(x), 1982.
         """
         h, largest = self._step(name, index), max(1.0, abs(float(self.arrays[name][index])))
-        found = [self._estimate(name, index, h * 8.0**power) for power in range(-2, 6) if h * 8.0**power <= largest]
+        found = [self._estimate(name, index, h * 8.0**power) for power in range(-5, 6) if h * 8.0**power <= largest]
         good = [estimate for estimate in found if estimate is not None]
-        pairs = [(abs(one - other) + noise, one) for (one, noise), (other, _) in zip(good, good[1:], strict=False)]
+        pairs = [(abs(one - other) + noise, one) for (one, noise), (other, _) in pairwise(good)]
         error, slope = min(pairs, default=(0.0, self.at(name, index)))
         return slope, error
 
@@ -107,10 +111,19 @@ class Differences:
         """The slope and its noise; None where forward is not defined, as a logarithm below 0."""
         try:
             with np.errstate(all="ignore"):
-                slope = self._slope_and_bend(name, index, h)[0]
-                return (slope, self.noise(name, index, h)) if math.isfinite(slope) else None
+                slope, noise = self._slope_and_noise(name, index, h)
+                return (slope, noise) if math.isfinite(slope) else None
         except (ValueError, ArithmeticError, Warning):
             return None
+
+    def _slope_and_noise(self, name: str, index: Index, h: float) -> tuple[float, float]:
+        """The difference, and what forward rounds, over the width.
+
+        The largest value counts in any case: it may have moved by less than its last digit.
+        """
+        above, below, width, _ = self._around(name, index, h)
+        rounded = float(np.sum(self.scale[above != below]) + np.max(self.scale, initial=0.0))
+        return float(np.sum(self.weights * (above - below))) / width, 2 * self.epsilon * rounded / width
 
     def _slope_and_bend(self, name: str, index: Index, h: float) -> tuple[float, float, float]:
         """The difference, the bend, and the bend that rounding alone may show."""

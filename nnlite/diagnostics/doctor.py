@@ -7,7 +7,7 @@ import numpy as np
 
 from nnlite.arrays import Array, each_of, listed
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry
-from nnlite.diagnostics.differences import Differences, Index, chosen_entries
+from nnlite.diagnostics.differences import NARROW_STEP, Differences, Index, chosen_entries
 from nnlite.diagnostics.evidence import Evidence
 from nnlite.diagnostics.inputs import by_input, input_names
 from nnlite.diagnostics.symptoms.reasons import reason
@@ -57,7 +57,9 @@ def diagnosis(
         model: as it is called.
         witness: what the layers of a copy of it received; these are run again.
         findings: what was compared of the whole model.
-        tolerance: as of :func:`nnlite.check_gradients`, and so are the others.
+        tolerance: as of :func:`nnlite.check_gradients`.
+        step: likewise.
+        max_entries: likewise.
 
     >>> import nnlite as nn
     >>> witness = Witness()
@@ -85,7 +87,10 @@ def _first_wrong(
     for visit in witness.visits:
         patient = _examined(visit, worst, tolerance, step, max_entries)
         if patient is not None:
-            return patient, [visit for visit in right if not any(visit.layer.named_children())]
+            own = {id(layer) for _, layer in visit.layer.named_layers()}
+            return patient, [
+                each for each in right if id(each.layer) not in own and not any(each.layer.named_children())
+            ]
         right.append(visit)
     return None, right
 
@@ -94,8 +99,11 @@ def _examined(
     visit: Visit, worst: dict[str, Index], tolerance: Tolerance, step: float, max_entries: int | None
 ) -> Patient | None:
     """The layer of the visit as a patient, if it is wrong by itself."""
-    trial = Trial(visit.layer, each_of(np.array, visit.X), visit.target, dY=visit.dY)
-    differences = Differences(trial, step)
+    trial = Trial(visit.layer, each_of(_as_float64, visit.X), visit.target, dY=each_of(_as_float64, visit.dY))
+    if visit.narrow is None:
+        differences = Differences(trial, step)
+    else:
+        differences = Differences(trial, max(step, NARROW_STEP), float(np.finfo(visit.narrow).eps), kinks=False)
     gradients = trial.backward()
     arrays = {name: P for name, P in trial.arrays().items() if gradients.get(name) is not None}
     for name, P in arrays.items():
@@ -111,6 +119,13 @@ def _examined(
     if all(finding.comparison.right for finding in found.values()):
         return None
     return Patient(visit, trial, differences, found)
+
+
+def _as_float64(values: Any) -> Any:
+    """A copy; classes stay whole numbers, and what is no array stays what it is."""
+    if not isinstance(values, np.ndarray):
+        return values
+    return values.astype(np.float64 if values.dtype.kind == "f" else values.dtype)
 
 
 def _within(index: Index, P: Array) -> bool:

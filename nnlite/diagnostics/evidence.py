@@ -33,9 +33,7 @@ class Evidence:
     ['the batch size', 'the number of elements', 'the number of outputs']
     """
 
-    def __init__(
-        self, trial: Trial, differences: Differences, findings: dict[str, Finding], witness: Witness
-    ) -> None:
+    def __init__(self, trial: Trial, differences: Differences, findings: dict[str, Finding], witness: Witness) -> None:
         self.trial, self.differences, self.findings, self.witness = trial, differences, findings, witness
         self.layer = trial.layer
         self.dY = np.asarray(trial.dY, np.float64) if len(listed(trial.dY)) == 1 else None

@@ -9,15 +9,13 @@ import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
-from nnlite.diagnostics.differences import Differences, KinkError, chosen_entries
+from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
 from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer, shape_fault, wrong_shape
 from nnlite.diagnostics.trial import Trial
 from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
-
-FLOAT32_STEP = 5e-3  # the cube root of float32's rounding: where rounding and the step itself err alike
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,7 @@ def _findings(
         if narrow is None or all(finding.comparison.right for finding in findings.values()):
             return findings, ""
     where, dtype = narrow
-    findings = compared(Differences(trial, max(step, FLOAT32_STEP), float(np.finfo(dtype).eps), kinks=False))
+    findings = compared(Differences(trial, max(step, NARROW_STEP), float(np.finfo(dtype).eps), kinks=False))
     if not all(finding.comparison.right for finding in findings.values()):
         return findings, ""
     return findings, (

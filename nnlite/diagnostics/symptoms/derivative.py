@@ -24,7 +24,7 @@ def missing_derivative(evidence: Evidence, name: str) -> str | None:
         ("it is dY less the true gradient, as if it belonged to another input", dY - N, False),
     ):
         beside = matches(evidence, name, candidate)
-        if beside == "" or scaled and beside:
+        if beside == "" or (scaled and beside):
             return text + (beside or "")
     return None
 
