@@ -145,7 +145,7 @@ class Builder:
 
 
 def checked(seed: int) -> str:
-    """Whether the network is found right, has no gradient (at a kink, or where Y is infinite), or what is said of it."""
+    """What is found: "right"; "no gradient", at a kink or where Y is infinite; or else what is said of the network."""
     rng = np.random.default_rng(seed)
     model, X, target, loss = Builder(rng).network()
     try:

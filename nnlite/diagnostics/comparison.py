@@ -118,7 +118,7 @@ def compare(
     for place in _doubtful(name, indices, analytic, numeric, excess, differences):
         numeric[place], error[place] = differences.refined(name, indices[place])
     excess = tolerance.excess(analytic, numeric, error, atol)
-    for place in np.flatnonzero((excess > 1) & ~np.isnan(numeric)):
+    for place in map(int, np.flatnonzero((excess > 1) & ~np.isnan(numeric))):
         gap = abs(analytic[place] - numeric[place])
         if math.isnan(at(name, indices[place], gap / 4)):  # a kink, however small, that explains it
             numeric[place] = math.nan

@@ -88,21 +88,29 @@ class Differences:
         return self._slope_and_noise(name, index, self._step(name, index))[1]
 
     def doubtful(self, name: str, index: Index, slope: float, gap: float) -> bool:
-        """Whether the difference, which is off by ``gap``, may itself be at fault: narrower ones are others."""
+        """Whether the difference, off by ``gap``, may itself be at fault: that is rounding, or narrower ones are others."""
+        if 10 * self.noise(name, index) > gap:
+            return True
         steps = (self._step(name, index) / 8**power for power in (1, 3, 5))
         return any(abs(self._slope_and_noise(name, index, h)[0] - slope) > 0.01 * gap for h in steps)
 
     def refined(self, name: str, index: Index) -> tuple[float, float]:
         """The derivative of J by one entry at the best of several steps, and its error.
 
-        A step that is too small drowns in rounding, one that is too large leaves the tangent; the best is where its
+        A step that is too small drowns in rounding, one that is too large leaves the tangent. So they are widened for
+        as long as the narrower ones, as far as their rounding lets them tell, agree; of these the best is where its
         neighbour agrees most.
 
         Source: Ridders, Accurate computation of F'(x) and F'(x) F''(x), 1982.
         """
         h, largest = self._step(name, index), max(1.0, abs(float(self.arrays[name][index])))
-        found = [self._estimate(name, index, h * 8.0**power) for power in range(-5, 6) if h * 8.0**power <= largest]
-        good = [estimate for estimate in found if estimate is not None]
+        good: list[tuple[float, float]] = []
+        for power in range(-5, 6):
+            estimate = self._estimate(name, index, h * 8.0**power) if h * 8.0**power <= largest else None
+            if estimate is not None:
+                if len(good) > 1 and any(abs(estimate[0] - slope) > 4 * noise for slope, noise in good):
+                    break
+                good.append(estimate)
         pairs = [(abs(one - other) + noise, one) for (one, noise), (other, _) in pairwise(good)]
         error, slope = min(pairs, default=(0.0, self.at(name, index)))
         return slope, error

@@ -71,7 +71,7 @@ class Evidence:
     def sizes(self) -> dict[str, int]:
         """Numbers that a gradient is multiplied or divided by in error; of a loss, whose Y is a number, those of X."""
         X_shape = np.shape(self.X) if self.X is not None else ()
-        shape = np.shape(self.Y) or X_shape
+        shape = (() if self.Y is None else self.Y.shape) or X_shape
         sizes = {"the number of elements": int(np.prod(shape))}
         if len(shape) > 1:
             sizes |= {"the batch size": shape[0], "the number of outputs": shape[-1]}
