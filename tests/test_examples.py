@@ -37,7 +37,17 @@ def number(pattern, text):
 
 
 def test_the_examples_are_these():
-    names = ["autoencoder", "breast_cancer", "by_hand", "digits", "graphs", "input_descent", "own_layer", "residual"]
+    names = [
+        "autoencoder",
+        "breast_cancer",
+        "by_hand",
+        "digits",
+        "feedback_alignment",
+        "graphs",
+        "input_descent",
+        "own_layer",
+        "residual",
+    ]
     names += ["tied_autoencoder", "xor"]
     assert [file.stem for file in FILES] == names
 
@@ -209,6 +219,21 @@ def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(tmp_
     assert two < tied < 0.02
     assert "0.W (64, 16), 0.b (16,), 2.b (64,)" in out
     assert out.count("right  d") == 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(seed, tmp_path):
+    out, progress = run(tmp_path, "feedback_alignment.py", "--seed", str(seed))
+    assert out.count("in Sequential[2] FeedbackLinear(128 -> 10): dX: it is dY times B^T; the layer after it") == 2
+    angles = {name: (float(one), float(other)) for name, one, other in re.findall(r"^d(\S+) +(\S+) +(\S+)$", out, re.M)}
+    assert list(angles) == ["X", "0.W", "0.b", "2.W", "2.b"]
+    for name in "X", "0.W", "0.b":
+        before, after = angles[name]
+        assert before > 75
+        assert after < min(65, before - 20)
+    assert angles["2.W"] == angles["2.b"] == (0, 0)
+    assert number(r"held-out images: (\S+)", out) > 0.93
+    assert "epoch 1/" in progress
 
 
 def test_residual_layers_learn_where_a_chain_does_not(tmp_path):

@@ -88,7 +88,7 @@ class Differences:
         return self._slope_and_noise(name, index, self._step(name, index))[1]
 
     def doubtful(self, name: str, index: Index, slope: float, gap: float) -> bool:
-        """Whether the difference, off by ``gap``, may itself be at fault: that is rounding, or narrower ones are others."""
+        """Whether the difference may be at fault for the ``gap``: that is rounding, or narrower ones are others."""
         if 10 * self.noise(name, index) > gap:
             return True
         steps = (self._step(name, index) / 8**power for power in (1, 3, 5))

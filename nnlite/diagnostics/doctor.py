@@ -113,7 +113,8 @@ def _examined(
     found = {}
     for name, P in arrays.items():
         entries = list(chosen_entries(P, max_entries, rng))
-        ends = [index for path, index in worst.items() if path == name or path.endswith(f".{name}")]
+        own = name not in trial.inputs()
+        ends = [index for path, index in worst.items() if own and (path == name or path.endswith(f".{name}"))]
         entries += [index for index in ends if len(index) == P.ndim and index not in entries and _within(index, P)]
         found[name] = compare(name, gradients[name], differences, entries, tolerance, strict=False)
     if all(finding.comparison.right for finding in found.values()):

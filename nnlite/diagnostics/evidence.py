@@ -80,17 +80,20 @@ class Evidence:
         return sizes
 
     @cached_property
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that the layer keeps as attributes, by name, but for its parameters."""
+        self.trial.forward()
+        own = {name: value for name, value in vars(self.layer).items() if not name.startswith("_")}
+        return {name: np.array(A, np.float64) for name, A in own.items() if isinstance(A, np.ndarray)}
+
+    @cached_property
     def kept(self) -> dict[str, Array]:
-        """Y, X and what else the layer keeps, where it has the shape of Y; by name, none twice."""
+        """Y, X and what else the layer keeps, where it has the shape of Y; none twice."""
         if self.Y is None:
             return {}
         named = {"Y": self.Y} | ({} if self.X is None else {"X": self.X})
-        self.trial.forward()
-        for name, value in vars(self.layer).items():
-            if isinstance(value, np.ndarray) and not name.startswith("_") and name not in named:
-                named[name] = np.asarray(value, np.float64)
         unlike: dict[str, Array] = {}
-        for name, value in named.items():
+        for name, value in (named | self.arrays | named).items():
             if value.shape == self.Y.shape and not any(np.array_equal(value, other) for other in unlike.values()):
                 unlike[name] = value
         return unlike

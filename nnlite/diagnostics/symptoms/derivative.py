@@ -110,6 +110,7 @@ def _products(evidence: Evidence, name: str, label: str, D: Array) -> Iterator[t
     if shape == (X.shape[-1], D.shape[-1]) and len(X_rows) == len(D_rows):
         yield f"X^T times {label}{bare}", X_rows.T @ D_rows
     if shape == X.shape and len(X_rows) == len(D_rows) and name in evidence.trial.inputs():
-        for parameter, W in evidence.layer.named_parameters():
+        learnt = dict(evidence.layer.named_parameters())
+        for matrix, W in (evidence.arrays | learnt).items():
             if W.shape == (X.shape[-1], D.shape[-1]):
-                yield f"{label} times {parameter}^T{bare}", (D_rows @ W.T).reshape(shape)
+                yield f"{label} times {matrix}^T{bare if matrix in learnt else ''}", (D_rows @ W.T).reshape(shape)

@@ -10,7 +10,9 @@ def wrong_entries(evidence: Evidence, name: str) -> str:
     """How many entries differ, and which: one, a row, those where X is negative."""
     finding = evidence.findings[name]
     count, checked = int(np.count_nonzero(finding.wrong)), finding.comparison.checked
-    return f"differs in {count} of {checked} entries{_hint(evidence, name) if count < checked else ''}"
+    if count == checked:
+        return f"differs in {f'all {count} entries' if count > 1 else 'its one entry'}"
+    return f"differs in {count} of {checked} entries{_hint(evidence, name)}"
 
 
 def _hint(evidence: Evidence, name: str) -> str:

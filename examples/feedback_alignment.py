@@ -1,0 +1,59 @@
+"""Learning without the transpose: backward goes through a fixed random matrix B in place of W^T, and learns as well.
+
+The first layer is then handed a gradient that has nothing to do with the true one; but the layers in front of B learn
+such a W that B becomes useful: the angle to the true gradient falls. Feedback alignment is due to Lillicrap, Cownden,
+Tweed and Akerman, Random synaptic feedback weights support error backpropagation for deep learning, 2016.
+
+Run it with:  python examples/feedback_alignment.py [--seed N]
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import nnlite as nn
+
+
+class FeedbackLinear(nn.Linear):
+    """Y = X W + b, whose backward is dX = dY B^T with a B that is drawn once and never learns."""
+
+    def __init__(self, in_features, out_features, *, rng):
+        super().__init__(in_features, out_features, rng=rng)
+        self.B = nn.initializers.glorot_uniform((in_features, out_features), rng=rng)
+
+    def backward(self, dY):
+        super().backward(dY)  # dW and db are the true ones
+        return dY @ self.B.T
+
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--seed", type=int, default=0, help="for the split, the first weights, B and the order of the rows")
+rng = np.random.default_rng(parser.parse_args().seed)
+
+table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
+X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
+order = rng.permutation(len(X))
+held_out, training = order[: len(X) // 5], order[len(X) // 5 :]
+
+model = nn.Sequential(nn.Linear(64, 128, rng=rng), nn.Tanh(), FeedbackLinear(128, 10, rng=rng))
+loss = nn.CrossEntropyLoss()
+
+
+def report():
+    """What check_gradients says of the model; it is wrong on purpose."""
+    try:
+        return nn.check_gradients(model, X[training[:50]], Y[training[:50]], loss, max_entries=200)
+    except nn.GradientError as error:
+        return error.report
+
+
+print(f"Before training:\n{(before := report())}\n")
+nn.fit(model, X[training], Y[training], loss=loss, optimizer=nn.SGD(model, lr=0.2), epochs=20, batch_size=16, rng=rng)
+print(f"\nAfter training:\n{(after := report())}\n")
+
+print("angle to the true gradient in degrees, before and after:")
+for one, other in zip(before.comparisons, after.comparisons, strict=True):
+    print(f"d{one.name:4} {one.angle:6.1f} {other.angle:6.1f}")
+accuracy = nn.evaluate(model, X[held_out], Y[held_out], loss=loss, metrics=[nn.accuracy])["accuracy"]
+print(f"\naccuracy on the {len(held_out)} held-out images: {accuracy:.3f}")
