@@ -1,7 +1,7 @@
 """Comparison: a gradient beside the differences, entry by entry."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from nnlite.arrays import Array
 from nnlite.diagnostics.differences import Differences, Index, KinkError
+
+ENOUGH = 32  # entries of an array that are looked at closely before it is called wrong
 
 
 @dataclass(frozen=True)
@@ -115,13 +117,25 @@ def compare(
     error = np.zeros(len(indices))
     atol = _atol(name, tolerance, indices, numeric, differences)
     excess = tolerance.excess(analytic, numeric, error, atol)
-    for place in _doubtful(name, indices, analytic, numeric, excess, differences):
-        numeric[place], error[place] = differences.refined(name, indices[place])
-    excess = tolerance.excess(analytic, numeric, error, atol)
-    for place in map(int, np.flatnonzero((excess > 1) & ~np.isnan(numeric))):
+    where = np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric))
+
+    def refine(place: int) -> bool:
         gap = abs(analytic[place] - numeric[place])
-        if math.isnan(at(name, indices[place], gap / 4)):  # a kink, however small, that explains it
-            numeric[place] = math.nan
+        if not differences.doubtful(name, indices[place], numeric[place], gap):
+            return False
+        numeric[place], error[place] = differences.refined(name, indices[place])
+        return True
+
+    def leave_out(place: int) -> bool:
+        gap = abs(analytic[place] - numeric[place])
+        if not math.isnan(at(name, indices[place], gap / 4)):
+            return False
+        numeric[place] = math.nan  # a kink, however small, that explains the gap
+        return True
+
+    _for_each(where, refine)
+    excess = tolerance.excess(analytic, numeric, error, atol)
+    _for_each(np.flatnonzero((excess > 1) & np.isfinite(numeric)), leave_out)
     known = np.flatnonzero(~np.isnan(numeric))
     indices = [indices[place] for place in known]
     analytic, numeric, error, excess = analytic[known], numeric[known], error[known], excess[known]
@@ -150,14 +164,13 @@ def _atol(name: str, tolerance: Tolerance, indices: list[Index], numeric: Array,
     return size / 100
 
 
-def _doubtful(
-    name: str, indices: list[Index], analytic: Array, numeric: Array, excess: Array, differences: Differences
-) -> Iterator[int]:
-    """The wrong entries at which the differences may be at fault."""
-    for place in map(int, np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric))):
-        gap = abs(analytic[place] - numeric[place])
-        if differences.doubtful(name, indices[place], numeric[place], gap):
-            yield place
+def _for_each(places: Array, act: Callable[[int], bool]) -> None:
+    """``act`` at each place; but if it is in vain at many of them, spread over all, the rest is not asked either."""
+    first = places[:: max(1, len(places) // ENOUGH)]
+    acted = [act(int(place)) for place in first]
+    if any(acted):
+        for place in np.setdiff1d(places, first):
+            act(int(place))
 
 
 def _finding(

@@ -68,30 +68,32 @@ def diagnosis(
     'Own(): backward writes into its dY; make a new array in place of it'
     """
     wrong = [finding for finding in findings.values() if not finding.comparison.right]
-    found, before = _first_wrong(witness, findings, tolerance, step, max_entries) if wrong else (None, [])
+    found, right = _first_wrong(witness, findings, tolerance, step, max_entries) if wrong else (None, [])
     sentences = [f"{written}; make a new array in place of it" for written in witness.written[:1]]
     if found is not None and (not witness.written or found.visit.place in witness.written[0]):
-        sentences.append(f"{_heading(model, found)}: {found.fault or _reasons(found, witness)}{_right_after(before)}")
+        what = found.fault or _reasons(found, witness)
+        sentences.append(f"{_heading(model, found, right)}: {what}{_right_after(found, right)}")
     elif wrong and not sentences:
         where = "; ".join(f"d{finding.comparison.name}: {_where(finding)}" for finding in wrong[:3])
-        sentences.append(f"{model.one_line()}: {WRONG}, though each layer in it is right by itself: {where}")
+        sentences.append(f"{model.one_line()}: {WRONG}, though no layer in it is wrong by itself: {where}")
     return "; ".join(sentences)
 
 
 def _first_wrong(
     witness: Witness, findings: dict[str, Finding], tolerance: Tolerance, step: float, max_entries: int | None
-) -> tuple[Patient | None, list[Visit]]:
-    """The first layer that is wrong by itself on the way back from the output, and those that are right before it."""
-    right: list[Visit] = []
+) -> tuple[Patient | None, list[Layer]]:
+    """The first layer that is wrong by itself on the way back from the output, and those before it, which are right."""
+    right: list[Layer] = []
     worst = {name: finding.comparison.index for name, finding in findings.items() if not finding.comparison.right}
     for visit in witness.visits:
-        patient = _examined(visit, worst, tolerance, step, max_entries)
+        try:
+            with np.errstate(all="ignore"):
+                patient = _examined(visit, worst, tolerance, step, max_entries)
+        except Exception:  # nothing is said of a layer that does not run without its container
+            continue
         if patient is not None:
-            own = {id(layer) for _, layer in visit.layer.named_layers()}
-            return patient, [
-                each for each in right if id(each.layer) not in own and not any(each.layer.named_children())
-            ]
-        right.append(visit)
+            return patient, right
+        right.append(visit.layer)
     return None, right
 
 
@@ -133,11 +135,26 @@ def _within(index: Index, P: Array) -> bool:
     return all(place < size for place, size in zip(index, P.shape, strict=True))
 
 
-def _heading(model: Layer, patient: Patient) -> str:
-    own = ", though each layer in it is right" if any(patient.visit.layer.named_children()) else ""
+def _heading(model: Layer, patient: Patient, right: list[Layer]) -> str:
+    parts = _leaves(patient.visit.layer)
+    own = ", though each layer in it is right" if parts and parts <= set(map(id, right)) else ""
     if patient.visit.place == model.one_line():
         return f"{patient.visit.place}: {WRONG}{own}"
     return f"{model.one_line()}: {WRONG} in {patient.visit.place}{own}"
+
+
+def _right_after(patient: Patient, right: list[Layer]) -> str:
+    own = _leaves(patient.visit.layer)
+    after = [layer for layer in right if id(layer) not in own and not any(layer.named_children())]
+    if not after:
+        return ""
+    return f"; the {len(after)} layers after it are right" if len(after) > 1 else "; the layer after it is right"
+
+
+def _leaves(layer: Layer) -> set[int]:
+    """The layers in it that have none in them, by id."""
+    inside = [part for _, part in layer.named_layers() if part is not layer]
+    return {id(part) for part in inside if not any(part.named_children())}
 
 
 def _reasons(patient: Patient, witness: Witness) -> str:
@@ -154,12 +171,6 @@ def _where(finding: Finding) -> str:
     comparison = finding.comparison
     at = entry(comparison.name, comparison.index)
     return f"differs in {comparison.differing} of {comparison.checked} entries, most at {at}"
-
-
-def _right_after(before: list[Visit]) -> str:
-    if not before:
-        return ""
-    return f"; the {len(before)} layers after it are right" if len(before) > 1 else "; the layer after it is right"
 
 
 # ------------------------------------------------------------------------------------ what needs no differences

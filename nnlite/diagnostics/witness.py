@@ -112,15 +112,20 @@ def witnessed(model: Layer, loss: Layer | None = None, originals: Sequence[Layer
     with ExitStack() as stack:
         for whole, original in zip((model, loss), originals or (model, loss), strict=True):
             if whole is not None and original is not None:
-                stack.enter_context(wrapping(whole, partial(_wrap, witness, whole, original)))
+                stack.enter_context(
+                    wrapping(whole, partial(_wrap, witness, _places(original), dict(whole.named_layers())))
+                )
         yield witness
 
 
+def _places(model: Layer) -> dict[str, str]:
+    return {path: place(model, path, layer) for path, layer in model.named_layers()}
+
+
 def _wrap(
-    witness: Witness, whole: Layer, original: Layer, path: str, name: str, method: Callable[..., Any]
+    witness: Witness, places: dict[str, str], layers: dict[str, Layer], path: str, name: str, method: Callable[..., Any]
 ) -> Callable[..., Any]:
-    named = dict(original.named_layers())[path]
-    return witness.wrap(place(original, path, named), dict(whole.named_layers())[path], name, method)
+    return witness.wrap(places[path], layers[path], name, method)
 
 
 def _X_and_target(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:

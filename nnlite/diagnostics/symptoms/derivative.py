@@ -39,20 +39,15 @@ def wrong_place(evidence: Evidence, name: str) -> str | None:
         return None
     compared = np.isfinite(finding.numeric)
     trial = evidence.other_X(evidence.Y)
-    try:
-        differences = Differences(trial, evidence.differences.step, kinks=False)
-        fed = trial.backward()[name]
-        if evidence.equal(name, fed[compared], finding.numeric[compared]):
-            return "the derivative is taken at the input X in place of the output Y"
-        candidate = np.full(compared.shape, np.nan)
-        for index in zip(*map(np.ndarray.tolist, np.nonzero(compared)), strict=True):
-            candidate[index] = differences.at(name, index)
-            if not np.isfinite(candidate[index]):
-                return None
-    except Exception:  # Y may be nothing that a user's layer takes
-        return None
-    finally:
-        evidence.trial.forward()
+    differences = Differences(trial, evidence.differences.step, kinks=False)
+    fed = trial.backward()[name]
+    if evidence.equal(name, fed[compared], finding.numeric[compared]):
+        return "the derivative is taken at the input X in place of the output Y"
+    candidate = np.full(compared.shape, np.nan)
+    for index in zip(*map(np.ndarray.tolist, np.nonzero(compared)), strict=True):
+        candidate[index] = differences.at(name, index)
+        if not np.isfinite(candidate[index]):
+            return None
     beside = matches(evidence, name, candidate)
     return None if beside is None else f"the derivative is taken at the output Y in place of the input X{beside}"
 

@@ -1,5 +1,7 @@
 """Reasons: why a gradient is wrong."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from nnlite.diagnostics.evidence import Evidence
@@ -45,5 +47,13 @@ def reason(evidence: Evidence, name: str) -> str:
     'wrong sign'
     """
     with np.errstate(all="ignore"):
-        found = next((text for tried in TRIED if (text := tried(evidence, name))), None)
-        return found or wrong_entries(evidence, name) + not_linear(evidence, name)
+        found = next((text for function in TRIED if (text := _tried(function, evidence, name))), None)
+        return found or wrong_entries(evidence, name) + (_tried(not_linear, evidence, name) or "")
+
+
+def _tried(function: Callable[[Evidence, str], str | None], evidence: Evidence, name: str) -> str | None:
+    """What the function finds; nothing if the layer, which may be anybody's, does not bear to be experimented with."""
+    try:
+        return function(evidence, name)
+    except Exception:
+        return None
