@@ -6,9 +6,8 @@ import re
 import doctored
 import numpy as np
 import pytest
-from faults import FAULTS, POSITIVE, SQUARE, D, Dense, Fork, Function, M, N, Single, T, Two, X, linear, put, times
-from faults import WritesdY as OwnReLU
-from faults import WritesX as OwnSquare
+from faults import FAULTS, SQUARE, T
+from faulty import POSITIVE, D, Dense, Fork, Function, M, N, Single, Two, WritesdY, WritesX, X, linear, put, times
 
 import nnlite as nn
 
@@ -190,18 +189,17 @@ def test_an_error_in_backward_that_has_another_reason_is_left_alone():
 
 
 def test_a_backward_that_writes_into_its_dY_is_named():
-    says = "OwnReLU(): backward writes into its dY; make a new array in place of it"
-    says = says.replace("OwnReLU", "WritesdY")
-    assert verdict_on(OwnReLU(), X) == says
-    assert verdict_on(nn.Sequential(nn.Linear(D, D, rng=0), OwnReLU(), nn.Tanh()), X) == f"Sequential[1] {says}"
+    says = "WritesdY(): backward writes into its dY; make a new array in place of it"
+    assert verdict_on(WritesdY(), X) == says
+    assert verdict_on(nn.Sequential(nn.Linear(D, D, rng=0), WritesdY(), nn.Tanh()), X) == f"Sequential[1] {says}"
     x = nn.Input("x")
-    verdict = verdict_on(nn.Graph(x, OwnReLU()(x) + x), X)  # as it happens, all gradients are right
+    verdict = verdict_on(nn.Graph(x, WritesdY()(x) + x), X)  # as it happens, all gradients are right
     assert verdict == f"Graph[0] {says}"
 
 
 def test_a_report_of_right_gradients_is_not_right_if_something_is_written_into():
     with pytest.raises(nn.GradientError) as caught:
-        nn.check_gradients(OwnReLU(), X)
+        nn.check_gradients(WritesdY(), X)
     report = caught.value.report
     assert all(comparison.right for comparison in report.comparisons)
     assert not report.right
@@ -209,12 +207,12 @@ def test_a_report_of_right_gradients_is_not_right_if_something_is_written_into()
 
 def test_a_backward_that_writes_into_its_X_is_named():
     says = "WritesX(): backward writes into its X; make a new array in place of it"
-    assert verdict_on(OwnSquare(), X) == says
-    assert verdict_on(nn.Sequential(nn.Identity(), OwnSquare()), X) == f"Sequential[1] {says}"
+    assert verdict_on(WritesX(), X) == says
+    assert verdict_on(nn.Sequential(nn.Identity(), WritesX()), X) == f"Sequential[1] {says}"
 
 
 def test_what_is_wrong_beside_that_is_told_too():
-    class Both(OwnReLU):
+    class Both(WritesdY):
         def backward(self, dY):
             dX = super().backward(dY)
             return -dX

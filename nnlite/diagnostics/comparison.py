@@ -159,7 +159,7 @@ def _atol(name: str, tolerance: Tolerance, indices: list[Index], numeric: Array,
         return 1e-7
     largest = int(np.nanargmax(np.abs(numeric)))
     size = abs(float(numeric[largest]))
-    if size >= 1e-5 or size <= max(differences.rounding, 20 * differences.noise(name, indices[largest])):
+    if size >= 1e-5 or not differences.measurable(name, indices[largest], float(numeric[largest])):
         return 1e-7
     return size / 100
 

@@ -87,6 +87,13 @@ class Differences:
         """How far rounding may move the difference at one entry."""
         return self._slope_and_noise(name, index, self._step(name, index))[1]
 
+    def measurable(self, name: str, index: Index, slope: float) -> bool:
+        """Whether the difference is more than rounding: that of what is computed on the way to Y is known to nobody."""
+        if abs(slope) <= max(self.rounding, 20 * self.noise(name, index)):
+            return False
+        wider = self._estimate(name, index, 8 * self._step(name, index))
+        return wider is not None and abs(wider[0] - slope) <= 0.1 * abs(slope)
+
     def doubtful(self, name: str, index: Index, slope: float, gap: float) -> bool:
         """Whether the difference may be at fault for the ``gap``: that is rounding, or narrower ones are others."""
         if 10 * self.noise(name, index) > gap:
