@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nnlite import blas
 from nnlite.arrays import Array
 from nnlite.diagnostics.differences import Differences
 from nnlite.diagnostics.evidence import Evidence
@@ -103,9 +104,12 @@ def _products(evidence: Evidence, name: str, label: str, D: Array) -> Iterator[t
     if shape == D.shape[-1:]:
         yield f"the sum over the rows of {label}{bare}", D_rows.sum(axis=0)
     if shape == (X.shape[-1], D.shape[-1]) and len(X_rows) == len(D_rows):
-        yield f"X^T times {label}{bare}", X_rows.T @ D_rows
+        yield f"X^T times {label}{bare}", blas.matmul(X_rows.T, D_rows)
     if shape == X.shape and len(X_rows) == len(D_rows) and name in evidence.trial.inputs():
         learnt = dict(evidence.layer.named_parameters())
         for matrix, W in (evidence.arrays | learnt).items():
             if W.shape == (X.shape[-1], D.shape[-1]):
-                yield f"{label} times {matrix}^T{bare if matrix in learnt else ''}", (D_rows @ W.T).reshape(shape)
+                yield (
+                    f"{label} times {matrix}^T{bare if matrix in learnt else ''}",
+                    blas.matmul(D_rows, W.T).reshape(shape),
+                )

@@ -110,7 +110,7 @@ def other_dY(evidence: Evidence, name: str) -> str | None:
     indices, rows = evidence.rows(name)
     A = np.array([finding.analytic[index] for index in indices])
     for text, other in _other_dYs(dY):
-        if evidence.equal(name, A, rows @ other.ravel()):
+        if evidence.equal(name, A, np.sum(rows * other.ravel(), axis=1)):
             return text
     return None
 
