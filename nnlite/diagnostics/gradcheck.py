@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of
+from nnlite.checks import whole
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
 from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer, shape_fault, wrong_shape
@@ -119,8 +120,8 @@ def check_gradients(
     if loss is not None:
         check_layer(loss, "loss")
         loss = copy.deepcopy(loss).astype(np.float64)
-    if max_entries is not None and max_entries < 1:
-        raise ValueError(f"max_entries: expected at least 1, or None for all, got {max_entries}")
+    if max_entries is not None:
+        whole(max_entries, "max_entries", least=1)
     rng = np.random.default_rng(rng)
     trial = Trial(layer, X, target, loss)
     gradients, witness = _run(trial, originals, rng)
