@@ -37,6 +37,8 @@ class Layer(Parameterized):
         needs_dX: False says that nobody will read dX: ``backward`` may leave it out and return None.
         num_outputs: how many arrays forward returns; several come as a tuple, and backward takes as many.
         dtype: of the parameters; what integer input is converted to.
+        formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
+            one a line, in their own names, such as ``Y = X * gamma`` and ``dX = dY * gamma``. It may be left out.
 
     >>> class Scale(Layer, parameters=("gamma",)):
     ...     def __init__(self, features):
@@ -59,6 +61,7 @@ class Layer(Parameterized):
 
     needs_dX: bool = True
     num_outputs: int = 1
+    formulas: str = ""
 
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
     _Y_dtype: np.dtype[Any] | None = None

@@ -159,6 +159,13 @@ class TiedTranspose(Layer, parameters=("b",)):
     True
     """
 
+    formulas = """
+        Y = X @ W.T + b
+        dW = rows(dY).T @ rows(X)
+        db = sum(rows(dY), axis=0)
+        dX = dY @ W
+    """
+
     b: Array | None
     db: Array | None
 

@@ -36,6 +36,11 @@ class Tanh(Activation):
     array([1.        , 0.41997434])
     """
 
+    formulas = """
+        Y = tanh(X)
+        dX = dY * (1 - Y * Y)
+    """
+
     def forward(self, X: Any) -> Array:
         """``Y = tanh(X)``."""
         self.Y = self.keep_Y(elementwise(np.tanh, self.check_X(X)))
@@ -66,6 +71,11 @@ class Sigmoid(Activation):
     array([0.25      , 0.19661193])
     """
 
+    formulas = """
+        Y = sigmoid(X)
+        dX = dY * Y * (1 - Y)
+    """
+
     def forward(self, X: Any) -> Array:
         """``Y = 1 / (1 + exp(-X))``."""
         self.Y = self.keep_Y(elementwise(kernels.sigmoid, self.check_X(X)))
@@ -94,6 +104,11 @@ class ReLU(Activation):
     array([0., 0., 2.])
     >>> layer.backward(np.array([1.0, 1.0, 1.0]))
     array([0., 0., 1.])
+    """
+
+    formulas = """
+        Y = maximum(X, 0)
+        dX = dY * (Y > 0)
     """
 
     def forward(self, X: Any) -> Array:
@@ -131,6 +146,11 @@ class Identity(Activation):
     array([1., 2.])
     """
 
+    formulas = """
+        Y = X
+        dX = dY
+    """
+
     def forward(self, X: Any) -> Array:
         """``Y = X``."""
         return self.record_Y(self.check_X(X).copy())
@@ -160,6 +180,11 @@ class Softmax(Activation):
     >>> layer.backward(np.array([[1.0, 0.0], [1.0, 0.0]]))
     array([[ 0.25, -0.25],
            [ 0.  , -0.  ]])
+    """
+
+    formulas = """
+        Y = exp(X) / sum(exp(X), axis=dim, keepdims=True)
+        dX = Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
     """
 
     def __init__(self, dim: int = -1) -> None:
@@ -198,6 +223,11 @@ class LogSoftmax(Activation):
     array([[-0.69314718, -0.69314718]])
     >>> layer.backward(np.array([[1.0, 0.0]]))
     array([[ 0.5, -0.5]])
+    """
+
+    formulas = """
+        Y = X - log(sum(exp(X), axis=dim, keepdims=True))
+        dX = dY - exp(Y) * sum(dY, axis=dim, keepdims=True)
     """
 
     def __init__(self, dim: int = -1) -> None:

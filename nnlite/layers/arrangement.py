@@ -31,6 +31,11 @@ class Concat(Gate):
     (array([10., 20.]), array([30.]))
     """
 
+    formulas = """
+        Y = concatenate([X, *more], axis=dim)
+        dX, *dmore = split(dY, sizes=diff(ends, prepend=0), axis=dim)
+    """
+
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, "Concat: dim")
 
@@ -78,6 +83,11 @@ class Stack(Gate):
     (array([10., 20.]), array([30., 40.]))
     """
 
+    formulas = """
+        Y = stack([X, *more], axis=dim)
+        dX, *dmore = unstack(dY, axis=dim)
+    """
+
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, "Stack: dim")
 
@@ -115,6 +125,11 @@ class Split(Layer):
     (array([1., 2.]), array([3.]))
     >>> layer.backward(np.array([10.0, 20.0]), np.array([30.0]))
     array([10., 20., 30.])
+    """
+
+    formulas = """
+        Ys = split(X, sizes=sizes, axis=dim)
+        dX = concatenate([*dYs], axis=dim)
     """
 
     def __init__(self, sizes: Sequence[int], dim: int = -1) -> None:
@@ -169,6 +184,11 @@ class Transpose(Layer):
     (5, 2, 3)
     """
 
+    formulas = """
+        Y = swapaxes(X, axis1=dim0, axis2=dim1)
+        dX = swapaxes(dY, axis1=dim0, axis2=dim1)
+    """
+
     def __init__(self, dim0: int = -2, dim1: int = -1) -> None:
         self.dim0 = whole(dim0, "Transpose: dim0")
         self.dim1 = whole(dim1, "Transpose: dim1")
@@ -202,6 +222,11 @@ class Reshape(Layer):
 
     >>> Reshape(-1, 8, 8).forward(np.zeros((5, 64))).shape
     (5, 8, 8)
+    """
+
+    formulas = """
+        Y = reshape(X, shape=shape)
+        dX = reshape(dY, shape=X.shape)
     """
 
     def __init__(self, *shape: int) -> None:

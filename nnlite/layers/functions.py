@@ -20,6 +20,11 @@ class Negative(Activation):
     array([-3., -4.])
     """
 
+    formulas = """
+        Y = -X
+        dX = -dY
+    """
+
     def forward(self, X: Any) -> Array:
         """``Y = -X``."""
         return self.record_Y(elementwise(np.negative, self.check_X(X)))
@@ -37,6 +42,11 @@ class Exp(Activation):
     array([1.        , 2.71828183])
     >>> gate.backward(np.array([2.0, 2.0]))
     array([2.        , 5.43656366])
+    """
+
+    formulas = """
+        Y = exp(X)
+        dX = dY * Y
     """
 
     def forward(self, X: Any) -> Array:
@@ -61,6 +71,11 @@ class Log(Activation):
     array([2., 1.])
     """
 
+    formulas = """
+        Y = log(X)
+        dX = dY / X
+    """
+
     def forward(self, X: Any) -> Array:
         """``Y = log(X)``."""
         self.X = self.check_X(X)
@@ -81,6 +96,11 @@ class Square(Activation):
     array([1., 9.])
     >>> gate.backward(np.array([1.0, 1.0]))
     array([ 2., -6.])
+    """
+
+    formulas = """
+        Y = X ** 2
+        dX = 2 * dY * X
     """
 
     def forward(self, X: Any) -> Array:
@@ -108,6 +128,11 @@ class Sqrt(Activation):
     array([3., 1.])
     """
 
+    formulas = """
+        Y = sqrt(X)
+        dX = dY / (2 * Y)
+    """
+
     def forward(self, X: Any) -> Array:
         """``Y = sqrt(X)``."""
         with np.errstate(invalid="ignore"):
@@ -133,6 +158,11 @@ class Reciprocal(Activation):
     array([ 1.  , -0.25])
     >>> gate.backward(np.array([16.0, 16.0]))
     array([-16.,  -1.])
+    """
+
+    formulas = """
+        Y = 1 / X
+        dX = -dY * Y ** 2
     """
 
     def forward(self, X: Any) -> Array:
@@ -165,6 +195,11 @@ class Abs(Activation):
     array([1., 0., 3.])
     >>> gate.backward(np.array([2.0, 2.0, 2.0]))
     array([ 2.,  0., -2.])
+    """
+
+    formulas = """
+        Y = abs(X)
+        dX = dY * sign(X)
     """
 
     def forward(self, X: Any) -> Array:

@@ -79,6 +79,13 @@ class Add(Broadcasting):
     (array([3., 4.]), array([7.]))
     """
 
+    formulas = """
+        Z = X + Y + more
+        dX = sum_to(dZ, X)
+        dY = sum_to(dZ, Y)
+        dmore = sum_to(dZ, more)
+    """
+
     def forward(self, X: Any, Y: Any, *more: Any) -> Array:
         """``Z = X + Y + ...``."""
         Xs = self.check_Xs(X, Y, *more)
@@ -108,6 +115,12 @@ class Subtract(Broadcasting):
     (array([3., 4.]), array([-7.]))
     """
 
+    formulas = """
+        Z = X - Y
+        dX = sum_to(dZ, X)
+        dY = sum_to(-dZ, Y)
+    """
+
     def forward(self, X: Any, Y: Any) -> Array:
         """``Z = X - Y``."""
         X, Y = self.check_Xs(X, Y)
@@ -128,6 +141,12 @@ class Multiply(Broadcasting):
     array([10., 20.])
     >>> gate.backward(np.array([3.0, 4.0]))
     (array([30., 40.]), array([11.]))
+    """
+
+    formulas = """
+        Z = X * Y
+        dX = sum_to(dZ * Y, X)
+        dY = sum_to(dZ * X, Y)
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
@@ -151,6 +170,12 @@ class Divide(Broadcasting):
     array([0.25, 0.5 ])
     >>> gate.backward(np.array([4.0, 4.0]))
     (array([1., 1.]), array([-0.75]))
+    """
+
+    formulas = """
+        Z = X / Y
+        dX = sum_to(dZ / Y, X)
+        dY = sum_to(-dZ * Z / Y, Y)
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
@@ -182,6 +207,12 @@ class Power(Broadcasting):
     (array([ 3., 12.]), array([5.5452]))
     """
 
+    formulas = """
+        Z = X ** P
+        dX = sum_to(dZ * P * X ** (P - 1), X)
+        dP = sum_to(dZ * Z * log(X), P)
+    """
+
     def forward(self, X: Any, P: Any) -> Array:
         """``Z = X^P``."""
         self.X, self.P = X, P = self.check_Xs(X, P)
@@ -211,6 +242,12 @@ class Maximum(Broadcasting):
     (array([0., 2., 4.]), array([6.]))
     """
 
+    formulas = """
+        Z = maximum(X, Y)
+        dX = sum_to(dZ * ((X > Y) + (X == Y) / 2), X)
+        dY = sum_to(dZ * ((Y > X) + (X == Y) / 2), Y)
+    """
+
     def forward(self, X: Any, Y: Any) -> Array:
         """``Z = max(X, Y)``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -232,6 +269,12 @@ class Minimum(Broadcasting):
     array([1., 2., 2.])
     >>> gate.backward(np.array([4.0, 4.0, 4.0]))
     (array([4., 2., 0.]), array([6.]))
+    """
+
+    formulas = """
+        Z = minimum(X, Y)
+        dX = sum_to(dZ * ((X < Y) + (X == Y) / 2), X)
+        dY = sum_to(dZ * ((Y < X) + (X == Y) / 2), Y)
     """
 
     def forward(self, X: Any, Y: Any) -> Array:

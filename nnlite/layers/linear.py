@@ -53,6 +53,13 @@ class Linear(Layer, parameters=("W", "b")):
            [10.,  0.,  0.]], dtype=float32)
     """
 
+    formulas = """
+        Y = X @ W + b
+        dW = rows(X).T @ rows(dY)
+        db = sum(rows(dY), axis=0)
+        dX = dY @ W.T
+    """
+
     W: Array
     b: Array | None
     dW: Array

@@ -30,6 +30,12 @@ class Dot(Gate):
     (array([ 20., 200.]), array([2., 4.]))
     """
 
+    formulas = """
+        Z = vecdot(X, Y)
+        dX = sum_to(dZ[..., None] * Y, X)
+        dY = sum_to(dZ[..., None] * X, Y)
+    """
+
     def forward(self, X: Any, Y: Any) -> Array:
         """``z = x^T y``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -58,6 +64,12 @@ class Outer(Gate):
            [ 20., 200.]])
     >>> gate.backward(np.array([[1.0, 0.0], [0.0, 1.0]]))
     (array([ 10., 100.]), array([1., 2.]))
+    """
+
+    formulas = """
+        Z = outer(X, Y)
+        dX = sum_to((dZ @ Y[..., None])[..., 0], X)
+        dY = sum_to((dZ.mT @ X[..., None])[..., 0], Y)
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
@@ -91,6 +103,12 @@ class MatMul(Gate):
     >>> dX, dy
     (array([[ 10., 100.],
             [  0.,   0.]]), array([1., 2.]))
+    """
+
+    formulas = """
+        Z = X @ Y
+        dX = view(sum_to(view(dZ, shape=Z_shape) @ column(Y).mT, row(X)), shape=X.shape)
+        dY = view(sum_to(row(X).mT @ view(dZ, shape=Z_shape), column(Y)), shape=Y.shape)
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
@@ -154,6 +172,11 @@ class Sum(Layer):
            [10., 20.]])
     """
 
+    formulas = """
+        Y = sum(X, axis=dim, keepdims=keepdim)
+        dX = stretched(view(dY, shape=kept_shape), to=X.shape)
+    """
+
     def __init__(self, dim: int | tuple[int, ...] | None = None, *, keepdim: bool = False) -> None:
         name = f"{type(self).__name__}: dim"
         self.dim: int | tuple[int, ...] | None = None
@@ -207,6 +230,11 @@ class Mean(Sum):
     >>> gate.backward(np.array([10.0, 20.0]))
     array([[ 5., 10.],
            [ 5., 10.]])
+    """
+
+    formulas = """
+        Y = mean(X, axis=dim, keepdims=keepdim)
+        dX = stretched(view(dY, shape=kept_shape), to=X.shape) / n
     """
 
     def forward(self, X: Any) -> Array:

@@ -26,6 +26,11 @@ class Flatten(Layer):
     (5, 64)
     """
 
+    formulas = """
+        Y = flatten(X, start=start_dim, end=end_dim)
+        dX = reshape(dY, shape=X.shape)
+    """
+
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim = whole(start_dim, "Flatten: start_dim")
         self.end_dim = whole(end_dim, "Flatten: end_dim")

@@ -38,6 +38,13 @@ class BCELoss(Loss):
            [ 0.73529412]])
     """
 
+    formulas = """
+        J = -1 / N * sum(
+            weight * (target * log(Y) + (1 - target) * log(1 - Y)), axis=() if reduction == "none" else None
+        )
+        dY = dJ / N * weight * ((1 - target) / (1 - Y) - target / Y)
+    """
+
     def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.weight = finite_weight(weight, "BCELoss: weight")
@@ -101,6 +108,16 @@ class BCEWithLogitsLoss(Loss):
     500.346...
     >>> loss.backward()
     array([-0.5 , -0.25])
+    """
+
+    formulas = """
+        J = 1 / N * sum(
+            weight * ((1 - target) * Y + (1 if pos_weight is None else 1 + (pos_weight - 1) * target) * log(1 + exp(-Y))),
+            axis=() if reduction == "none" else None,
+        )
+        dY = dJ / N * weight * (
+            (1 if pos_weight is None else 1 + (pos_weight - 1) * target) * sigmoid(Y) - pos_weight * target
+        )
     """
 
     def __init__(self, *, weight: Any = None, pos_weight: Any = None, reduction: str = "mean") -> None:

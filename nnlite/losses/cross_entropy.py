@@ -44,6 +44,15 @@ class CrossEntropyLoss(Loss):
            [ 0.  ,  0.  ]])
     """
 
+    formulas = """
+        P = exp(Y) / sum(exp(Y), axis=axis, keepdims=True)
+        Q = one_hot(target, like=Y, axis=axis, ignored=ignore_index)
+        Q = (1 - label_smoothing) * Q + label_smoothing * mean(Q, axis=axis, keepdims=True) if label_smoothing else Q
+        Q = along(weight, axis=axis, like=Y) * Q
+        J = -1 / N * sum(Q * log(P), axis=axis if reduction == "none" else None)
+        dY = (expand_dims(dJ, axis=axis) if reduction == "none" else dJ) / N * (P * sum(Q, axis=axis, keepdims=True) - Q)
+    """
+
     def __init__(
         self,
         *,

@@ -26,6 +26,11 @@ class MSELoss(Loss):
     array([1., 2.])
     """
 
+    formulas = """
+        J = 1 / N * sum((Y - target) ** 2, axis=() if reduction == "none" else None)
+        dY = 2 * dJ / N * (Y - target)
+    """
+
     def forward(self, Y: Any, target: Any) -> Any:
         """``J = mean((Y - target)^2)``."""
         Y, target = self.check_pair(Y, target)

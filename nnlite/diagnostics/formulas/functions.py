@@ -1,0 +1,209 @@
+"""What formulas may call: NumPy's functions, and the few that stand here."""
+
+from collections import ChainMap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nnlite import kernels
+from nnlite.arrays import Array
+from nnlite.diagnostics.formulas.of_layer import Formulas, formulas_of
+from nnlite.diagnostics.formulas.options import Attributes, evaluated
+from nnlite.layer import Layer
+
+
+def rows(A: Array) -> Array:
+    """The axes before the last one made one: each row of the result is a sample.
+
+    >>> rows(np.zeros((4, 5, 3))).shape, rows(np.zeros(3)).shape
+    ((20, 3), (1, 3))
+    """
+    return A.reshape(-1, A.shape[-1])
+
+
+def row(x: Array) -> Array:
+    """A vector as a matrix of one row; a matrix as it is.
+
+    >>> row(np.zeros(3)).shape, row(np.zeros((4, 3))).shape
+    ((1, 3), (4, 3))
+    """
+    return x[None, :] if x.ndim == 1 else x
+
+
+def column(x: Array) -> Array:
+    """A vector as a matrix of one column; a matrix as it is.
+
+    >>> column(np.zeros(3)).shape, column(np.zeros((4, 3))).shape
+    ((3, 1), (4, 3))
+    """
+    return x[:, None] if x.ndim == 1 else x
+
+
+def view(A: Array, shape: tuple[int, ...]) -> Array:
+    """A in another shape, where that is a matter of bookkeeping and not of mathematics.
+
+    >>> view(np.zeros(3), shape=(3, 1)).shape
+    (3, 1)
+    """
+    return np.reshape(A, shape)
+
+
+def sum_to(A: Array, X: Array) -> Array:
+    """A summed over the axes along which X was stretched to A's shape.
+
+    >>> sum_to(np.ones((4, 3)), np.ones(3))
+    array([4., 4., 4.])
+    """
+    A = np.asarray(A)
+    new = A.ndim - np.ndim(X)
+    stretched = [axis for axis in range(A.ndim) if axis < new or A.shape[axis] != np.shape(X)[axis - new]]
+    return np.asarray(A.sum(axis=tuple(stretched), keepdims=True).reshape(np.shape(X)))
+
+
+def stretched(A: Array, to: tuple[int, ...]) -> Array:
+    """A repeated along axes until it has the shape ``to``.
+
+    >>> stretched(np.array([[1.0], [2.0]]), to=(2, 3))
+    array([[1., 1., 1.],
+           [2., 2., 2.]])
+    """
+    return np.broadcast_to(A, to)
+
+
+def flatten(A: Array, start: int, end: int) -> Array:
+    """The axes from ``start`` to ``end`` made one.
+
+    >>> flatten(np.zeros((4, 3, 2)), start=1, end=-1).shape
+    (4, 6)
+    """
+    start, end = start % A.ndim, end % A.ndim
+    return A.reshape(*A.shape[:start], int(np.prod(A.shape[start : end + 1])), *A.shape[end + 1 :])
+
+
+def split(A: Array, sizes: tuple[int, ...], axis: int) -> list[Array]:
+    """A cut along an axis into parts of the given sizes.
+
+    >>> split(np.arange(3.0), sizes=(2, 1), axis=0)
+    [array([0., 1.]), array([2.])]
+    """
+    return np.split(A, np.cumsum(sizes)[:-1], axis)
+
+
+def unstack(A: Array, axis: int) -> list[Array]:
+    """The parts of A along an axis.
+
+    >>> unstack(np.eye(2), axis=0)
+    [array([1., 0.]), array([0., 1.])]
+    """
+    return list(np.moveaxis(A, axis, 0))
+
+
+def outer(x: Array, y: Array) -> Array:
+    """The outer product of the last axes.
+
+    >>> outer(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
+    array([[ 10., 100.],
+           [ 20., 200.]])
+    """
+    return x[..., :, None] * y[..., None, :]
+
+
+def sigmoid(X: Array) -> Array:
+    """``1 / (1 + exp(-X))``.
+
+    >>> sigmoid(np.zeros(1))
+    array([0.5])
+    """
+    X = np.asarray(X)
+    return kernels.sigmoid(X if X.dtype.kind == "f" else X.astype(np.float64))
+
+
+def one_hot(target: Array, like: Array, axis: int, ignored: int) -> Array:
+    """Class indices as a distribution over the classes: 1 at the index, nothing where it is the ``ignored`` one.
+
+    A target of the shape of ``like`` is one already.
+
+    >>> one_hot(np.array([1, -100]), like=np.zeros((2, 3)), axis=1, ignored=-100)
+    array([[0., 1., 0.],
+           [0., 0., 0.]])
+    """
+    if np.shape(target) == like.shape:
+        return target
+    target = np.expand_dims(target, axis)
+    classes = along(np.arange(like.shape[axis]), axis=axis, like=like)
+    return ((target == classes) & (target != ignored)).astype(like.dtype)
+
+
+def along(vector: Array, axis: int, like: Array) -> Array:
+    """A vector that runs along one axis of ``like``.
+
+    >>> along(np.array([1.0, 2.0]), axis=0, like=np.zeros((2, 3))).shape
+    (2, 1)
+    """
+    shape = [1] * like.ndim
+    shape[axis] = -1
+    return np.reshape(vector, shape)
+
+
+FUNCTIONS: dict[str, Any] = {
+    function.__name__: function
+    for function in (rows, row, column, view, sum_to, stretched, flatten, split, unstack, outer, sigmoid, one_hot, along)
+}
+
+
+class _NumPy(Mapping[str, Any]):
+    """NumPy's functions by name."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name.startswith("_") or not callable(getattr(np, name, None)):
+            raise KeyError(name)
+        return getattr(np, name)
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def namespace(layer: Layer, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the names in a layer's formulas stand for: the arrays, then functions, then the layer's attributes.
+
+    >>> import nnlite as nn
+    >>> names = namespace(nn.Softmax(), {"X": np.zeros(2)})
+    >>> names["X"], names["dim"], names["exp"]
+    (array([0., 0.]), -1, <ufunc 'exp'>)
+    """
+    return ChainMap(dict(arrays), Attributes(layer), FUNCTIONS, _NumPy())  # type: ignore[arg-type]
+
+
+def values_of(layer: Layer, Xs: tuple[Any, ...], dYs: tuple[Any, ...] = ()) -> dict[str, Any]:
+    """What a layer's formulas give for these inputs and, if there are any, gradients of the outputs.
+
+    Args:
+        layer: any Layer, after its forward, since formulas may name what that keeps.
+        Xs: what its forward took.
+        dYs: what its backward took.
+
+    Raises:
+        ValueError: a formula cannot be evaluated; the message names the class and the formula.
+
+    >>> import nnlite as nn
+    >>> values = values_of(nn.Square(), (np.array([1.0, 3.0]),), (np.array([1.0, 1.0]),))
+    >>> values["Y"], values["dX"]
+    (array([1., 9.]), array([2., 6.]))
+    """
+    formulas = formulas_of(layer, len(Xs))
+    arrays: dict[str, Any] = dict(zip(formulas.inputs, Xs, strict=True))
+    lines = list(formulas.forward)
+    if dYs:
+        arrays |= zip(("d" + name for name in formulas.outputs), dYs, strict=True)
+        lines += formulas.backward
+    names = namespace(layer, arrays)
+    for line in lines:
+        try:
+            names[line.name] = evaluated(line.expression, names)  # type: ignore[index]
+        except Exception as error:
+            raise ValueError(f"{type(layer).__name__}: formulas: {line}: {type(error).__name__}: {error}") from error
+    return {line.name: names[line.name] for line in lines}

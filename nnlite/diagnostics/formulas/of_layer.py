@@ -1,0 +1,113 @@
+"""What a layer says of itself in its attribute ``formulas``, with its own options put in."""
+
+import ast
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from nnlite.containers.branches import Residual
+from nnlite.diagnostics.flow import is_plain
+from nnlite.diagnostics.formulas.options import Options
+from nnlite.diagnostics.formulas.parse import Formula, names_in, parse
+from nnlite.layer import Layer
+from nnlite.layers.gates import Add
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """What a layer says of itself.
+
+    Attributes:
+        inputs: what its formulas call the inputs, in the order of its forward.
+        outputs: and the outputs.
+        parameters: the names of its parameters that have a value.
+        forward: the formulas up to those of gradients.
+        backward: the others, in the order in which backward computes them. The gradient of ``X`` is called ``dX``.
+
+    >>> import nnlite as nn
+    >>> print(formulas_of(nn.Tanh()))
+    Y = tanh(X)
+    dX = dY * (1 - Y * Y)
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+    forward: tuple[Formula, ...]
+    backward: tuple[Formula, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, (*self.forward, *self.backward)))
+
+    def of(self, name: str) -> ast.expr | None:
+        """What the last formula for ``name`` says; None if there is none.
+
+        >>> import nnlite as nn
+        >>> ast.unparse(formulas_of(nn.Exp()).of("dX"))
+        'dY * Y'
+        """
+        lines = (*reversed(self.backward), *reversed(self.forward))
+        return next((line.expression for line in lines if line.name == name), None)
+
+
+def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
+    """A layer's formulas, with its own options put in.
+
+    A name that stands for None, such as the ``b`` of a Linear without one, drops out of the sum, product or call that
+    it stands in; ``A if reduction == "sum" else B`` is one of the two; a number that the layer holds stands as a
+    number. Where forward takes any number of inputs, ``X, *more``, they are called X2, X3 ... wherever ``more`` stands.
+
+    Args:
+        layer: any Layer; of one made by :func:`nnlite.tied` they are those of the layer that it is tied to, and of a
+            :class:`nnlite.Residual` those of the sum at its end.
+        inputs: how many it takes; by default those that its forward names.
+
+    Returns:
+        For a layer that says nothing they are empty.
+
+    Raises:
+        ValueError: a line cannot be understood; the message names the class and the line.
+
+    >>> import nnlite as nn
+    >>> print(formulas_of(nn.Add(), 3))
+    Z = X + Y + X3
+    dX = sum_to(dZ, X)
+    dY = sum_to(dZ, Y)
+    dX3 = sum_to(dZ, X3)
+    """
+    if is_plain(layer, Residual):
+        layer = Add()
+    speaker = layer if layer.formulas or layer.original is None else layer.original
+    owner = type(speaker).__name__
+    lines = parse(speaker.formulas, owner)
+    names, more = _arguments(type(speaker).forward, "X", inputs)
+    outputs, several = _arguments(type(speaker).backward, "dY", layer.num_outputs)
+    outputs = [name.removeprefix("d") for name in outputs]
+    lists = more | {name.removeprefix("d"): [each.removeprefix("d") for each in Ys] for name, Ys in several.items()}
+    parameters = [name for name in _parameter_names(layer) if getattr(speaker, name, 0) is not None]
+    options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
+    try:
+        lines = [each for line in lines for each in options.put_into(line)]
+    except ValueError as error:
+        raise ValueError(f"{owner}: {error}") from None
+    gradients = {"d" + name for name in (*names, *outputs, *parameters)}
+    first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
+    return Formulas(tuple(names), tuple(outputs), tuple(parameters), tuple(lines[:first]), tuple(lines[first:]))
+
+
+def _arguments(method: Any, stem: str, count: int | None) -> tuple[list[str], dict[str, list[str]]]:
+    """What a method calls its arguments; those of ``*more`` have numbers, and are given under that name too."""
+    parameters = list(inspect.signature(method).parameters.values())[1:]  # without self
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
+    more = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    if more is None:
+        return names, {}
+    numbered = [f"{stem}{n}" for n in range(len(names) + 1, (count or 0) + 1)]
+    return names + numbered, {more: numbered}
+
+
+def _parameter_names(layer: Layer) -> tuple[str, ...]:
+    """Those of the layer, and of the layer that it is tied to unless it has its own of that name."""
+    own = layer._parameters
+    theirs = () if layer.original is None else layer.original._parameters
+    return (*own, *(name for name in theirs if name not in own))

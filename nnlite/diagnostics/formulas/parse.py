@@ -1,0 +1,114 @@
+"""Reading formulas: assignments in plain Python and NumPy, one a line, in the names of a layer's forward and backward.
+
+As each is an expression, it can be printed as text and as LaTeX, its names can be replaced by those of a network, and
+it can be evaluated, so that tests see whether it is right.
+"""
+
+import ast
+from dataclasses import dataclass
+from textwrap import dedent
+
+UNDERSTOOD = (
+    *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.UnaryOp, ast.USub, ast.UAdd),
+    *(ast.Compare, ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.IfExp),
+    *(ast.BoolOp, ast.And, ast.Or, ast.Not, ast.Call, ast.keyword, ast.Name, ast.Constant, ast.Attribute, ast.Load),
+    *(ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Set, ast.Starred),
+)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One assignment.
+
+    Attributes:
+        name: what it says the value of.
+        expression: the value, as Python's own ``ast`` has it.
+
+    >>> print(Formula("Y", ast.parse("X @ W + b", mode="eval").body))
+    Y = X @ W + b
+    """
+
+    name: str
+    expression: ast.expr
+
+    def __str__(self) -> str:
+        return f"{self.name} = {ast.unparse(self.expression)}"
+
+
+def parse(text: str, owner: str) -> list[Formula]:
+    """The assignments in ``text``; one that gives several names, such as ``dX, dY = split(dZ)``, is one for each.
+
+    Args:
+        text: as a layer's attribute ``formulas`` has it.
+        owner: what to call the layer in an error.
+
+    Raises:
+        ValueError: a line is no such assignment; the message has the line and its number in the text.
+
+    >>> for formula in parse("Y = np.tanh(X); dX = dY * (1 - Y * Y)", "Tanh"):
+    ...     print(formula)
+    Y = tanh(X)
+    dX = dY * (1 - Y * Y)
+    """
+    text = dedent(text)
+    try:
+        statements = ast.parse(text).body
+    except SyntaxError as error:
+        raise _not_a_formula(owner, text, error.lineno, error.msg) from None
+    found = []
+    for statement in statements:
+        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+            raise _not_a_formula(owner, text, statement.lineno, "it is not one assignment")
+        for node in ast.walk(statement.value):
+            if not isinstance(node, UNDERSTOOD):
+                raise _not_a_formula(owner, text, statement.lineno, f"{type(node).__name__} is not understood")
+        found += _each_target(statement, owner, text)
+    return found
+
+
+def part_of(value: ast.expr, number: int) -> ast.expr:
+    """One of the values that an expression gives: ``value[number]``.
+
+    >>> ast.unparse(part_of(ast.Name("Ys"), 1))
+    'Ys[1]'
+    """
+    return ast.Subscript(value, ast.Constant(number), ast.Load())
+
+
+def names_in(expression: ast.expr) -> set[str]:
+    """Every name that stands in an expression.
+
+    >>> sorted(names_in(ast.parse("X @ W + b", mode="eval").body))
+    ['W', 'X', 'b']
+    """
+    return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+
+
+def _each_target(statement: ast.Assign, owner: str, text: str) -> list[Formula]:
+    target, value = statement.targets[0], _WithoutNp().visit(statement.value)
+    parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+    found = []
+    for number, part in enumerate(parts):
+        name = part.value if isinstance(part, ast.Starred) else part
+        if not isinstance(name, ast.Name):
+            raise _not_a_formula(owner, text, statement.lineno, f"{ast.unparse(target)!r} is not a name")
+        found.append(Formula(name.id, value if part is target else part_of(value, number)))
+    return found
+
+
+class _WithoutNp(ast.NodeTransformer):
+    """``np.exp`` is ``exp``."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"):
+            return ast.Name(node.attr, ast.Load())
+        return self.generic_visit(node)  # type: ignore[return-value]
+
+
+def _not_a_formula(owner: str, text: str, line: int | None, why: str) -> ValueError:
+    lines = text.split("\n")
+    shown = lines[min(line or 1, len(lines)) - 1].strip()
+    return ValueError(
+        f"{owner}: formulas, line {line}: {shown!r}: {why}; expected an assignment in plain Python and NumPy, "
+        "such as 'dW = X.T @ dY'"
+    )
