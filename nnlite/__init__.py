@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.sanity import sanity
+    from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
     from nnlite.optim.phases import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
@@ -137,6 +138,7 @@ __all__ = [
     "Tanh",
     "Transpose",
     "accuracy",
+    "backward_steps",
     "binary_accuracy",
     "check_gradients",
     "clip_grad_norm",
@@ -145,6 +147,7 @@ __all__ = [
     "evaluate",
     "f1",
     "fit",
+    "forward_steps",
     "initializers",
     "input_gradient",
     "jacobian",
@@ -173,6 +176,7 @@ _LATER = {
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
     "diagnostics.profile": "profile",
     "diagnostics.sanity": "sanity",
+    "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",

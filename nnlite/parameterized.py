@@ -195,3 +195,9 @@ class Parameterized(Parts):
 
     def add_gradients(self) -> None:
         """Add this layer's own gradients to those of the layer it is tied to; see :func:`nnlite.tied`."""
+        for dP, own in self.own_gradients():
+            dP += own
+
+    def own_gradients(self) -> Iterator[tuple[Array, Array]]:
+        """(gradient of the layer that this one is tied to, what this one adds to it) of each parameter."""
+        return iter(())

@@ -37,7 +37,9 @@ class Residual(Sequential):
 
     def forward(self, X: Any) -> Array:  # type: ignore[override]
         """``Y = X + f(X)``."""
-        f = super().forward(X)
+        return self._joined(X, super().forward(X))
+
+    def _joined(self, X: Any, f: Array) -> Array:
         X = self.check_X(X)
         if f.shape != X.shape:
             self._Y_shape = None

@@ -52,12 +52,8 @@ class Sequential(Layer):
 
     def forward(self, X: Any = None, *more: Any, **named: Any) -> Any:
         """Each layer's Y is the next layer's X; where there are several, they go on side by side."""
-        if named:
-            X = named if X is None else {"X": X, **named}
-        elif more:
-            X = (X, *more)
-        elif type(X) is tuple:
-            X = list(X)  # a nested sequence, and not what one layer hands to the next
+        if named or more or type(X) is tuple:
+            X = self._gathered(X, more, named)
         if not self.layers:
             X = self.check_X(X).copy()
         layer: Layer = self
@@ -74,6 +70,14 @@ class Sequential(Layer):
             self._note_place(error, layer)
             raise
 
+    def _gathered(self, X: Any, more: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The arguments of forward as one layer hands them to the next: an array, or several in a tuple or dict."""
+        if named:
+            return named if X is None else {"X": X, **named}
+        if more:
+            return (X, *more)
+        return list(X) if type(X) is tuple else X  # a nested sequence, and not what one layer hands to the next
+
     def _record(self, Y: Any) -> Any:
         """As :meth:`record_Y`, for several outputs, or the number of a loss."""
         Ys = listed(Y)
@@ -88,13 +92,7 @@ class Sequential(Layer):
 
     def backward(self, dY: Any = None, *more: Any, **named: Any) -> Any:
         """Each layer's dX is the dY of the one before it; returns the first one's, or None unless it is needed."""
-        if named:
-            named = named if dY is None else {"dY": dY, **named}
-            if more or named.keys() != set(self._Y_keys):
-                keys = ", ".join(self._Y_keys) or "no names"
-                raise TypeError(f"{self.one_line()}: expected the gradients of {keys}, got {', '.join(named)}")
-            dY, *more = [named[key] for key in self._Y_keys]  # type: ignore[assignment]
-        dY = self.check_dYs((dY, *more)) if more else self.check_dY(dY)
+        dY = self._several_dYs(dY, more, named) if named or more else self.check_dY(dY)
         if not self.layers:
             dY = dY.copy()
         layer: Layer = self
@@ -109,6 +107,16 @@ class Sequential(Layer):
         if self._tied:
             self.add_tied()
         return dY if self._needs_dX else None
+
+    def _several_dYs(self, dY: Any, more: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The outputs' gradients, by position or by key, checked."""
+        if named:
+            named = named if dY is None else {"dY": dY, **named}
+            if more or named.keys() != set(self._Y_keys):
+                keys = ", ".join(self._Y_keys) or "no names"
+                raise TypeError(f"{self.one_line()}: expected the gradients of {keys}, got {', '.join(named)}")
+            dY, *more = [named[key] for key in self._Y_keys]  # type: ignore[assignment]
+        return self.check_dYs((dY, *more)) if more else self.check_dY(dY)
 
     @property
     def num_outputs(self) -> int:  # type: ignore[override]

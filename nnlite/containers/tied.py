@@ -1,5 +1,6 @@
 """tied: a second use of a layer's parameters."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -75,13 +76,13 @@ class Tied(Layer):
         """That of the layer; the gradients of the parameters wait for :meth:`add_gradients`."""
         return self._twin.layer.backward(*dYs, **named)
 
-    def add_gradients(self) -> None:
-        """Add the gradients of the last backward to the layer's own."""
+    def own_gradients(self) -> Iterator[tuple[Array, Array]]:
+        """(gradient of the layer, that of the last backward here) of each parameter."""
         ours, theirs = self._twin.layer.named_gradients(), self.original.named_gradients()
         for (_, own), (_, dP) in zip(ours, theirs, strict=True):
-            dP += own
+            yield dP, own
         for part in _ties_out_of(self._twin.layer):
-            part.add_gradients()
+            yield from part.own_gradients()
 
     def _share(self) -> None:
         """Take the layer's parameters as they are now: they move when it joins a model, or changes its dtype."""
@@ -196,9 +197,9 @@ class TiedTranspose(Layer, parameters=("b",)):
             column_sum(dY, out=self.db)
         return blas.matmul(dY, self.original.W).reshape(self.X_shape) if self.needs_dX else None
 
-    def add_gradients(self) -> None:
-        """Add dW to that of the Linear."""
-        self.original.dW += self.dW
+    def own_gradients(self) -> Iterator[tuple[Array, Array]]:
+        """(dW of the Linear, that of the last backward here)."""
+        yield self.original.dW, self.dW
 
     @property
     def original(self) -> Linear:  # type: ignore[override]

@@ -1,8 +1,6 @@
 """flow: a model as a flat list of operations, with the edges that arrays run along."""
 
-import inspect
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +9,7 @@ from nnlite.arrays import Array, listed, spread
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
+from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain
 from nnlite.layer import Layer, check_layer
 
 Edges = tuple[int, ...]
@@ -182,85 +181,6 @@ class _Laid:
             Y = self.through(layer, inside(path, name), *[edges[slot] for slot in takes])
             edges |= zip(gives, listed(Y), strict=True)
         return in_form([edges[slot] for slot in wiring.outputs], wiring.output_keys)
-
-
-def is_plain(layer: Layer, container: type[Layer]) -> bool:
-    """Whether a layer's forward and backward are those of the ``container``, a class.
-
-    >>> import nnlite as nn
-    >>> class Loud(nn.Sequential):
-    ...     def forward(self, X):
-    ...         return 2 * super().forward(X)
-    >>> is_plain(nn.Sequential(), nn.Sequential), is_plain(Loud(), nn.Sequential)
-    (True, False)
-    """
-    methods = getattr(layer.forward, "__func__", None), getattr(layer.backward, "__func__", None)
-    return methods == (container.forward, container.backward)
-
-
-def inside(path: str, name: str) -> str:
-    """The path of what is called ``name`` in the layer at ``path``.
-
-    >>> inside("", "0"), inside("0", "W")
-    ('0', '0.W')
-    """
-    return f"{path}.{name}" if path else name
-
-
-def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Each argument by the name that the layer's forward has for it; those of a forward of any number are X1, X2 ...
-
-    Raises:
-        TypeError: forward does not take them.
-
-    >>> import nnlite as nn
-    >>> bound(nn.Multiply(), (1, 2), {}), bound(nn.Concat(), (1, 2), {})
-    ({'X': 1, 'Y': 2}, {'X1': 1, 'X2': 2})
-    """
-    signature = inspect.signature((layer.original or layer).forward)
-    try:
-        arguments = signature.bind(*Xs, **named)
-    except TypeError as error:
-        raise TypeError(f"{layer.one_line()}: {error}") from None
-    names = list(signature.parameters)[: len(arguments.args)]
-    any_number = any(p.kind is p.VAR_POSITIONAL and arguments.arguments.get(p.name) for p in _parameters(layer))
-    if any_number:
-        names = [f"X{number}" for number in range(1, len(arguments.args) + 1)]
-    return dict(zip(names, arguments.args, strict=True)) | arguments.kwargs
-
-
-def input_names_of(model: Layer, count: int | None = None) -> list[str]:
-    """What the model's inputs are called: by a graph's names, or by its first layer's forward.
-
-    Args:
-        model: any Layer.
-        count: how many they are, where that forward takes any number; by default those that it needs.
-
-    >>> import nnlite as nn
-    >>> input_names_of(nn.Sequential(nn.Tanh())), input_names_of(nn.MSELoss()), input_names_of(nn.Concat(), 2)
-    (['X'], ['Y', 'target'], ['X1', 'X2'])
-    """
-    if is_plain(model, Graph):
-        names: list[str | None] = model.input_names  # type: ignore[attr-defined]
-        several = len(names) > 1
-        return [name or (f"X{number}" if several else "X") for number, name in enumerate(names, start=1)]
-    if is_plain(model, Residual):
-        return ["X"]
-    if is_plain(model, Sequential):
-        first = next(iter(model.layers), None)  # type: ignore[attr-defined]
-        return ["X"] if first is None else input_names_of(first, count)
-    parameters = list(_parameters(model))
-    takes = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if count is None:
-        count = max(sum(p.default is p.empty for p in takes), min(len(parameters), 1))
-    if count == 1 and not takes:
-        return ["X"]
-    return [p.name for p in takes[:count]] if count <= len(takes) else [f"X{n}" for n in range(1, count + 1)]
-
-
-def _parameters(layer: Layer) -> Iterable[inspect.Parameter]:
-    """Those of its forward; of a tied layer those of the one it is tied to."""
-    return inspect.signature((layer.original or layer).forward).parameters.values()
 
 
 def in_form(values: Any, keys: tuple[str, ...] | None) -> Any:

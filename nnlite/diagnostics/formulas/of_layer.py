@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnlite.containers.branches import Residual
-from nnlite.diagnostics.flow import is_plain
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse
+from nnlite.diagnostics.names import is_plain
 from nnlite.layer import Layer
 from nnlite.layers.gates import Add
 

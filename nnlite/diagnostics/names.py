@@ -1,0 +1,98 @@
+"""What the inputs and outputs of a layer are called, and its place in a model."""
+
+import inspect
+from typing import Any
+
+from nnlite.containers.branches import Residual
+from nnlite.containers.graph import Graph
+from nnlite.containers.sequential import Sequential
+from nnlite.layer import Layer
+
+
+def is_plain(layer: Layer, container: type[Layer]) -> bool:
+    """Whether a layer's forward and backward are those of the ``container``, a class.
+
+    >>> import nnlite as nn
+    >>> class Loud(nn.Sequential):
+    ...     def forward(self, X):
+    ...         return 2 * super().forward(X)
+    >>> is_plain(nn.Sequential(), nn.Sequential), is_plain(Loud(), nn.Sequential)
+    (True, False)
+    """
+    methods = getattr(layer.forward, "__func__", None), getattr(layer.backward, "__func__", None)
+    return methods == (container.forward, container.backward)
+
+
+def inside(path: str, name: str) -> str:
+    """The path of what is called ``name`` in the layer at ``path``.
+
+    >>> inside("", "0"), inside("0", "W")
+    ('0', '0.W')
+    """
+    return f"{path}.{name}" if path else name
+
+
+def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """Each argument by the name that the layer's forward has for it; those of ``*more`` are called by their number.
+
+    Raises:
+        TypeError: forward does not take them.
+
+    >>> import nnlite as nn
+    >>> bound(nn.Multiply(), (1, 2), {}), bound(nn.Concat(), (1, 2), {})
+    ({'X': 1, 'Y': 2}, {'X': 1, 'X2': 2})
+    """
+    try:
+        arguments = inspect.signature((layer.original or layer).forward).bind(*Xs, **named)
+    except TypeError as error:
+        raise TypeError(f"{layer.one_line()}: {error}") from None
+    return dict(zip(input_names_of(layer, len(arguments.args)), arguments.args, strict=True)) | arguments.kwargs
+
+
+def input_names_of(model: Layer, count: int | None = None) -> list[str]:
+    """What the model's inputs are called: by a graph's names, or by its first layer's forward.
+
+    Args:
+        model: any Layer.
+        count: how many they are, where that forward takes any number; by default those that it needs.
+
+    >>> import nnlite as nn
+    >>> input_names_of(nn.Sequential(nn.Tanh())), input_names_of(nn.MSELoss()), input_names_of(nn.Concat(), 2)
+    (['X'], ['Y', 'target'], ['X', 'X2'])
+    """
+    if is_plain(model, Graph):
+        names: list[str | None] = model.input_names  # type: ignore[attr-defined]
+        return [name or _numbered("X", number, len(names)) for number, name in enumerate(names, start=1)]
+    if is_plain(model, Residual):
+        return ["X"]
+    if is_plain(model, Sequential):
+        first = next(iter(model.layers), None)  # type: ignore[attr-defined]
+        return ["X"] if first is None else input_names_of(first, count)
+    return _argument_names((model.original or model).forward, "X", count)
+
+
+def output_names_of(model: Layer) -> list[str]:
+    """What the model's outputs are called: by the keys that a graph gives them, or by the arguments of backward.
+
+    >>> import nnlite as nn
+    >>> output_names_of(nn.Tanh()), output_names_of(nn.Multiply()), output_names_of(nn.MSELoss())
+    (['Y'], ['Z'], ['J'])
+    """
+    if is_plain(model, Graph) and model.wiring.output_keys:  # type: ignore[attr-defined]
+        return list(model.wiring.output_keys)  # type: ignore[attr-defined]
+    names = _argument_names((model.original or model).backward, "dY", model.num_outputs)
+    return [name.removeprefix("d") for name in names]
+
+
+def _argument_names(method: Any, stem: str, count: int | None) -> list[str]:
+    """The names of so many arguments, by default of those that cannot be left out, but one at least if it takes any."""
+    parameters = list(inspect.signature(method).parameters.values())
+    takes = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if count is None:
+        count = max(sum(p.default is p.empty for p in takes), min(len(parameters), 1))
+    return [p.name for p in takes[:count]] + [_numbered(stem, n, count) for n in range(len(takes) + 1, count + 1)]
+
+
+def _numbered(stem: str, number: int, count: int) -> str:
+    """The name of the second of several is X2; the only one is called X."""
+    return stem if count == 1 else f"{stem}{number}"

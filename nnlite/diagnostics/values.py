@@ -1,0 +1,42 @@
+"""Arrays as text: small ones in numbers, large ones in a few words."""
+
+from typing import Any
+
+import numpy as np
+
+
+def in_numbers(values: Any, most: int = 12, precision: int = 4) -> str | None:
+    """The numbers of a small array, on a line for each row; None if there are more than ``most``.
+
+    >>> print(in_numbers(np.array([[1.0, -0.25], [1 / 3, 2.0]])))
+    [[ 1.     -0.25  ]
+     [ 0.3333  2.    ]]
+    >>> in_numbers(0.5), in_numbers(np.zeros(100)) is None
+    ('0.5', True)
+    """
+    array = np.asarray(values)
+    if array.size > most:
+        return None
+    if array.ndim == 0:
+        return f"{array.item():.{precision}g}"
+    return np.array2string(array, precision=precision, suppress_small=_near_one(array), threshold=most)
+
+
+def in_words(values: Any) -> str:
+    """From which number to which a large array runs.
+
+    >>> in_words(np.arange(100.0)), in_words(np.array([]))
+    ('from 0 to 99', 'empty')
+    """
+    array = np.asarray(values)
+    if not array.size:
+        return "empty"
+    finite = array[np.isfinite(array)]
+    odd = f", {array.size - finite.size} not finite" if finite.size < array.size else ""
+    return f"from {finite.min():.4g} to {finite.max():.4g}{odd}" if finite.size else odd[2:]
+
+
+def _near_one(array: Any) -> bool:
+    """Whether its numbers read best without exponents."""
+    sizes = np.abs(array[np.isfinite(array) & (array != 0)])
+    return not sizes.size or bool(1e-3 < sizes.max() < 1e5)
