@@ -6,7 +6,8 @@ from contract import ROWS
 
 import nnlite as nn
 from nnlite.arrays import listed
-from nnlite.diagnostics.flow import Flow, bound, flow, input_names_of
+from nnlite.diagnostics.flow import Flow, flow
+from nnlite.diagnostics.names import bound, input_names_of
 
 
 def wires(model, **options):
@@ -190,7 +191,7 @@ def test_names_of_inputs():
     assert input_names_of(nn.Graph(alone, nn.Tanh()(alone))) == ["X"]
     assert input_names_of(nn.Residual(nn.Tanh())) == ["X"]
     assert input_names_of(nn.Add()) == ["X", "Y"]
-    assert input_names_of(nn.Add(), 3) == ["X1", "X2", "X3"]
+    assert input_names_of(nn.Add(), 3) == ["X", "Y", "X3"]
     assert input_names_of(nn.Concat()) == ["X"]
     assert input_names_of(nn.Parameter(1.0)) == []
     assert input_names_of(Doubled(nn.Tanh())) == ["X"]
@@ -200,7 +201,7 @@ def test_names_of_inputs():
 
 def test_names_of_arguments():
     assert bound(nn.Add(), (1, 2), {}) == {"X": 1, "Y": 2}
-    assert bound(nn.Add(), (1, 2, 3), {}) == {"X1": 1, "X2": 2, "X3": 3}
+    assert bound(nn.Add(), (1, 2, 3), {}) == {"X": 1, "Y": 2, "X3": 3}
     assert bound(nn.Subtract(), (), {"Y": 1, "X": 2}) == {"X": 2, "Y": 1}
     assert list(bound(nn.Subtract(), (), {"Y": 1, "X": 2})) == ["X", "Y"]
     with pytest.raises(TypeError, match=r"Tanh\(\): too many positional arguments"):

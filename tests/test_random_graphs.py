@@ -164,6 +164,26 @@ def test_gradients_are_the_differences(program, number_of_inputs):
     assert len(report.comparisons) == number_of_inputs + len(list(graph.named_parameters()))
 
 
+@random_graphs
+@two_hundred
+def test_a_walk_by_steps_is_forward_and_backward_in_every_byte(program, number_of_inputs):
+    graph, outputs, _ = build(program, number_of_inputs)
+    stepped, _, _ = build(program, number_of_inputs)
+    Xs, dYs = tuple(VALUES[:number_of_inputs]), tuple([np.cos(np.arange(6.0) + n).reshape(2, 3) for n in outputs])
+    expected = [*graph.forward(*Xs), *graph.backward(*dYs), graph.dPhi]
+    found = [*returned(nn.forward_steps(stepped, Xs)), *returned(nn.backward_steps(stepped, dYs)), stepped.dPhi]
+    for one, other in zip(found, expected, strict=True):
+        assert one.tobytes() == other.tobytes()
+
+
+def returned(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
 def test_every_instruction_runs_alone():
     for number in range(len(INSTRUCTIONS)):
         graph, _, _ = build([(number, 0, 1, 1, False)], 2)

@@ -9,6 +9,7 @@ import nnlite as nn
 from nnlite.arrays import listed
 from nnlite.containers.tied import Tied
 from nnlite.diagnostics.flow import flow
+from nnlite.diagnostics.step import Step
 
 over_all_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
@@ -228,7 +229,7 @@ def test_the_sum_of_a_result_comes_before_the_layer_that_gave_it_and_counts_an_o
     assert [(step.name, step.path) for step in steps] == [
         ("backward", "2"), ("sum", "1"), ("backward", "1"), ("backward", "w")
     ]  # fmt: skip
-    assert list(steps[1].inputs) == ["dY1", "2.dX"]
+    assert list(steps[1].inputs) == ["dh", "2.dX"]
     assert list(steps[1].outputs) == ["d1"]
 
 
@@ -332,9 +333,9 @@ class Composite(nn.Layer):
 def test_a_users_own_layer():
     model = nn.Sequential(Scale(2), Composite())
     forwards = list(nn.forward_steps(model, np.ones((4, 2), np.float32)))
-    assert [(step.path, list(step.arrays)) for step in forwards] == [("0", ["x", "Y"]), ("1", ["X", "Y"])]
+    assert [(step.path, list(step.arrays)) for step in forwards] == [("0", ["x", "y"]), ("1", ["X", "Y"])]
     steps = list(nn.backward_steps(model, np.ones((4, 2), np.float32)))
-    assert [list(step.arrays) for step in steps] == [["dY", "dX", "first.dgamma"], ["dY", "dx", "dgamma"]]
+    assert [list(step.arrays) for step in steps] == [["dY", "dX", "first.dgamma"], ["dy", "dx", "dgamma"]]
     assert "dgamma" in str(steps[1])
 
 
@@ -410,3 +411,55 @@ def test_they_take_a_layer_and_say_so_at_once():
             function(3, numbers(2))
         with pytest.raises(TypeError, match="loss: expected a Layer"):
             function(nn.Tanh(), None, loss=3)
+
+
+def test_formulas_are_the_layers_own():
+    steps = list(nn.forward_steps(chain(), numbers(4, 3), numbers(4, 1), nn.MSELoss()))
+    assert steps[0].formulas == ("Y = X @ W + b",)
+    assert "Y = X @ W + b" in str(steps[0])
+    assert "`Y = tanh(X)`" in steps[1]._repr_markdown_()
+    assert Step("forward", "", Scale(2), {}, {}).formulas == ()
+
+
+def test_formulas_leave_out_what_nobody_needs():
+    model = chain()
+    model.needs_dX = False
+    model.forward(numbers(4, 3))
+    *_, last = nn.backward_steps(model, np.ones((4, 1)))
+    assert [line.split(" = ")[0] for line in last.formulas] == ["dW", "db"]
+
+
+def test_a_sum_of_any_number_has_a_formula_for_each():
+    gate = nn.Add()
+    (step,) = nn.forward_steps(gate, (1.0, 2.0, 3.0))
+    assert step.formulas == ("Z = X + Y + X3",)
+    (step,) = nn.backward_steps(gate, 1.0)
+    assert [line.split(" = ")[0] for line in step.formulas] == ["dX", "dY", "dX3"] == list(step.outputs)
+
+
+def test_print_shows_small_arrays_in_numbers_and_large_ones_in_words():
+    X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    (step,) = nn.forward_steps(nn.Square(), X)
+    assert str(step) == (
+        "forward   Square()\n"
+        "  Y = X ** 2\n"
+        "  X  (2, 3)  [[1. 2. 3.]\n"
+        "              [4. 5. 6.]]\n"
+        "  Y  (2, 3)  [[ 1.  4.  9.]\n"
+        "              [16. 25. 36.]]"
+    )
+    (step,) = nn.forward_steps(nn.Square(), np.arange(20.0))
+    assert str(step).endswith("  X  (20,)  from 0 to 19\n  Y  (20,)  from 0 to 361")
+    assert repr(step) == str(step)
+    assert step._repr_markdown_().endswith("| `X` | (20,) | from 0 to 19 |\n| `Y` | (20,) | from 0 to 361 |")
+
+
+def test_a_markdown_cell_stays_one_cell():
+    class Barred(nn.Tanh):
+        def extra_repr(self):
+            return "a|b"
+
+    (step,) = nn.forward_steps(Barred(), numbers(2, 3))
+    assert r"a\|b" in step._repr_markdown_()
+    table = step._repr_markdown_().split("\n")[-2:]
+    assert all(line.count("|") == 4 for line in table)

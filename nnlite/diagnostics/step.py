@@ -7,6 +7,7 @@ import numpy as np
 
 from nnlite.arrays import Array
 from nnlite.diagnostics.formulas.of_layer import formulas_of
+from nnlite.diagnostics.names import input_names_of
 from nnlite.diagnostics.values import in_numbers, in_words
 from nnlite.layer import Layer
 
@@ -29,6 +30,7 @@ class Step:
     >>> import numpy as np, nnlite as nn
     >>> print(next(nn.forward_steps(nn.Tanh(), np.array([0.0, 1.0]))))
     forward   Tanh()
+      Y = tanh(X)
       X  (2,)  [0. 1.]
       Y  (2,)  [0.     0.7616]
     """
@@ -50,9 +52,9 @@ class Step:
         """
         if self.said:
             return self.said
-        formulas = formulas_of(self.layer, self.count)
         if self.name == "forward":
-            return tuple(map(str, formulas.forward))
+            return tuple(map(str, formulas_of(self.layer, len(self.inputs)).forward))
+        formulas = formulas_of(self.layer, max(len(self.outputs), len(input_names_of(self.layer))))
         left_out = {"d" + name for name in formulas.inputs} - self.outputs.keys()
         return tuple([str(line) for line in formulas.backward if line.name not in left_out])
 

@@ -9,7 +9,7 @@ from nnlite.arrays import listed, spread
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph, added, each_dX, put
 from nnlite.containers.sequential import Sequential
-from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain, output_names
+from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain, output_names_of
 from nnlite.diagnostics.step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.layer import Layer, check_layer
 
@@ -111,7 +111,7 @@ def _forward(layer: Layer, path: str, *Xs: Any, **named: Any) -> Steps:
             return (yield from through(layer, path, *Xs, **named))
     Y = layer.forward(*Xs, **named)
     inputs = bound(layer, Xs, named)
-    yield Step("forward", path, layer, inputs, dict(zip(output_names(layer, inputs), listed(Y), strict=False)))
+    yield Step("forward", path, layer, inputs, dict(zip(output_names_of(layer), listed(Y), strict=False)))
     return Y
 
 
@@ -140,7 +140,7 @@ def _through_graph(graph: Any, path: str, *Xs: Any, **named: Any) -> Steps:
 def _through_residual(model: Any, path: str, X: Any) -> Steps:
     f = yield from _through_chain(model, path, X)
     Y = model._joined(X, f)
-    yield Step("forward", path, model, {"X": X, "f": f}, {"Y": Y})
+    yield Step("forward", path, model, {"X": X, "f": f}, {"Y": Y}, said=("Y = X + f",))
     return Y
 
 
@@ -155,7 +155,7 @@ def _backward(layer: Layer, path: str, *dYs: Any, **named: Any) -> Steps:
     dX = layer.backward(*dYs, **named)
     dXs = [] if dX is None else listed(dX)
     names = input_names_of(layer, len(dXs))
-    came = dict(zip(["d" + name for name in output_names(layer, names)], dYs, strict=False)) | named
+    came = dict(zip(["d" + name for name in output_names_of(layer)], dYs, strict=False)) | named
     went = dict(zip(["d" + name for name in names], dXs, strict=False))
     yield Step("backward", path, layer, came, went, stored_gradients(layer))
     return dX
@@ -193,7 +193,7 @@ def _back_through_graph(graph: Any, path: str, *dYs: Any, **named: Any) -> Steps
 
 def _back_through_residual(model: Any, path: str, dY: Any) -> Steps:
     dY = model.check_dY(dY)
-    yield Step("backward", path, model, {"dY": dY}, {"dX": dY, "df": dY})
+    yield Step("backward", path, model, {"dY": dY}, {"dX": dY, "df": dY}, said=("dX = dY", "df = dY"))
     dX_f = yield from _back_through_chain(model, path, dY)
     dX = dY + dX_f
     terms = {inside(path, "dY"): dY, inside(path, "dX_f"): dX_f}
@@ -207,7 +207,7 @@ class _Sums:
     def __init__(self, graph: Any, path: str, gradients: list[Any]) -> None:
         self.graph, self.path, self.gradients = graph, path, gradients
         self.terms: dict[int, dict[str, Any]] = {slot: {} for slot in range(len(gradients))}
-        for slot, name in zip(graph.wiring.outputs, output_names(graph, input_names_of(graph)), strict=True):
+        for slot, name in zip(graph.wiring.outputs, output_names_of(graph), strict=True):
             self.terms[slot]["d" + name] = gradients[slot]
 
     def add(self, slot: int, name: str, part: Any) -> None:
