@@ -47,9 +47,11 @@ from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
 
 if TYPE_CHECKING:
+    from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.gradcheck import check_gradients
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
+    from nnlite.diagnostics.mermaid import to_mermaid
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
@@ -144,6 +146,7 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
     "confusion_matrix",
+    "draw",
     "evaluate",
     "f1",
     "fit",
@@ -167,13 +170,16 @@ __all__ = [
     "set_blas",
     "summary",
     "tied",
+    "to_mermaid",
 ]
 
 # These rooms are opened when they are first asked for: together they would take a third of the time of the import.
 _LATER = {
+    "diagnostics.draw": "draw",
     "diagnostics.gradcheck": "check_gradients",
     "diagnostics.jacobian": "input_gradient jacobian",
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
+    "diagnostics.mermaid": "to_mermaid",
     "diagnostics.profile": "profile",
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",

@@ -1,0 +1,184 @@
+"""draw and to_mermaid: a model as a computational graph."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from nnlite.diagnostics.layout import Arc, Layout, Point, Size, layout
+from nnlite.diagnostics.picture import Picture, Spot, picture
+from nnlite.layer import Layer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FONT = 10.0  # points, as all lengths here
+FAMILY = "DejaVu Sans"  # which comes with matplotlib and has all the signs
+GAP = 28.0, 14.0  # between columns, and between what stands in one
+MARGIN = 12.0
+COLOURS = {"name": "black", "detail": "0.5", "value": "#1a7f37", "gradient": "#cf222e"}
+FILLS = {"input": "#ddf4ff", "constant": "none", "parameter": "#fff8c5", "gate": "white", "layer": "0.96"}
+EDGES = {"constant": "none", "output": "none"}
+
+
+def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> "Figure":
+    """Draw the computational graph of a model, from left to right; returns the figure.
+
+    Nodes are inputs, parameters and operations. Above each arc stands the value that runs along it (green), and below
+    it the gradient that comes back (red). Small arrays are shown in numbers, larger ones by their shape, and their
+    gradients by the Euclidean norm. Where a value is used more than once, the sum of its gradients stands below its
+    node. All is done on a copy; nothing is written on the model.
+
+    Args:
+        model: any Layer; what is taken apart and what is one node, see :func:`nnlite.forward_steps`.
+        X: its input; of several a tuple, or a dict by name. Without it only the structure is drawn, with the shapes
+            that are known.
+        dY: the gradient of its output, in the form of that; 1 by default where the output is a single number. Without
+            it no gradients are drawn.
+        values: whether to write the values.
+        gradients: whether to write the gradients.
+
+    Raises:
+        ImportError: matplotlib, the extra ``plot``, is not installed.
+        TypeError: ``model`` is not a Layer, or X does not hold real numbers.
+
+    >>> import nnlite as nn
+    >>> a, b = nn.Input("a"), nn.Input("b")
+    >>> figure = draw(nn.Graph([a, b], (a + b) * (b + 1)), (2.0, 1.0))
+    >>> [text.get_text() for text in figure.axes[0].texts if text.get_color() == COLOURS["gradient"]]
+    ['2', '2', '3', '2', '3', '1', 'sum 5']
+    """
+    shown = picture(model, X, dY, values=values, gradients=gradients)
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        error.add_note("draw needs matplotlib: install nnlite's extra 'plot'")
+        raise
+    placed = arranged(shown, text_size)
+    width, height = (length + 2 * MARGIN for length in placed.size)
+    figure = plt.figure(figsize=(width / 72, height / 72))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
+    axes.set_axis_off()
+    for link, way, centre in zip(shown.links, placed.ways, placed.labels, strict=True):
+        (start, y), (end, y_end) = placed.nodes[link.start], placed.nodes[link.end]
+        out, into = (body(shown.spots[number], text_size)[0] / 2 for number in (link.start, link.end))
+        _draw_way(axes, [(start + out, y), *way[1:-1], (end - into, y_end)])
+        x, y = centre
+        for line, kind, away, side in (link.value, "value", 2, "bottom"), (link.gradient, "gradient", -3, "top"):
+            if line:
+                _write(axes, x, y + away, line, kind, side)
+    for spot, centre in zip(shown.spots, placed.nodes, strict=True):
+        _draw_spot(axes, spot, centre)
+    return figure
+
+
+def arranged(shown: Picture, measure: Callable[[str, float], Size]) -> Layout:
+    """Where the nodes and arcs of a picture stand, in points; ``measure`` gives a text's width and height.
+
+    >>> import nnlite as nn
+    >>> placed = arranged(picture(nn.Tanh()), lambda text, size: (6.0 * len(text), size))
+    >>> [round(x) for x, y in placed.nodes]
+    [13, 112, 211]
+    """
+    sizes = []
+    for spot in shown.spots:
+        width, height = body(spot, measure)
+        below = measure(spot.below, FONT - 1)
+        sizes.append((max(width, below[0]), height + 2 * (below[1] + 4) * bool(spot.below)))
+    arcs = []
+    for link in shown.links:
+        above, below = measure(link.value, FONT - 1), measure(link.gradient, FONT - 1)
+        arcs.append(Arc(link.start, link.end, (max(above[0], below[0]) + 6, 2 * max(above[1], below[1]) + 10)))
+    inputs = [number for number, spot in enumerate(shown.spots) if spot.kind == "input"]
+    return layout(sizes, arcs, GAP, inputs)
+
+
+def body(spot: Spot, measure: Callable[[str, float], Size]) -> Size:
+    """The size of a node without what stands below it.
+
+    >>> body(Spot("gate", (("+", "name"),)), lambda text, size: (6.0 * len(text), size))
+    (26.0, 26.0)
+    """
+    lines = [measure(line, _size(kind)) for line, kind in spot.lines]
+    width, height = max(w for w, _ in lines), sum(h for _, h in lines) + 3 * (len(lines) - 1)
+    if spot.kind == "gate":
+        side = max(width + 8, height + 8, 26.0)
+        return side, side
+    return max(width + 12, 26.0), max(height + 10, 26.0)
+
+
+def text_size(text: str, size: float) -> Size:
+    """Width and height of a text, of one line or several, in points.
+
+    >>> text_size("", 10.0)
+    (0.0, 0.0)
+    >>> text_size("wide", 10.0)[0] > text_size("w", 10.0)[0]
+    True
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    if not text:
+        return 0.0, 0.0
+    lines, font = _without_mathematics(text).split("\n"), FontProperties(family=FAMILY)
+    widths = [TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in lines]
+    return float(max(widths)) * 1.05, 1.2 * size * len(lines)
+
+
+def _without_mathematics(text: str) -> str:
+    """What matplotlib shows as it is: dollar signs would begin a formula."""
+    return text.replace("$", r"\$")
+
+
+def _write(axes: "Axes", x: float, y: float, text: str, kind: str, side: str) -> None:
+    axes.text(
+        x, y, _without_mathematics(text), color=COLOURS[kind], size=_size(kind), family=FAMILY, ha="center", va=side,
+        zorder=3,
+    )  # fmt: skip
+
+
+def _size(kind: str) -> float:
+    return {"name": FONT + 1, "detail": FONT - 3}.get(kind, FONT - 1)
+
+
+def _draw_way(axes: "Axes", way: list[Point]) -> None:
+    """A line through the columns, and bends between them that begin and end flat."""
+    from matplotlib.patches import PathPatch, Polygon
+    from matplotlib.path import Path
+
+    points, codes = [way[0]], [Path.MOVETO]
+    for number, point in enumerate(way[1:], start=1):
+        before = way[number - 1]
+        if before[1] == point[1]:
+            points.append(point)
+            codes.append(Path.LINETO)
+        else:
+            middle = (before[0] + point[0]) / 2
+            points += [(middle, before[1]), (middle, point[1]), point]
+            codes += [Path.CURVE4] * 3
+    axes.add_patch(PathPatch(Path(points, codes), fill=False, edgecolor="0.35", linewidth=0.9, zorder=1))
+    x, y = way[-1]
+    head = [(x, y), (x - 6, y + 2.5), (x - 6, y - 2.5)]
+    axes.add_patch(Polygon(head, facecolor="0.35", edgecolor="none", zorder=1))
+
+
+def _draw_spot(axes: "Axes", spot: Spot, centre: Point) -> None:
+    """The node, what stands in it, and below it the sum of its gradients."""
+    from matplotlib.patches import Ellipse, FancyBboxPatch
+
+    x, y = centre
+    width, height = body(spot, text_size)
+    look: dict[str, Any] = {"facecolor": FILLS.get(spot.kind, "none"), "edgecolor": EDGES.get(spot.kind, "0.35")}
+    if spot.kind == "gate":
+        axes.add_patch(Ellipse(centre, width, height, linewidth=0.9, zorder=2, **look))
+    else:
+        corner = x - width / 2, y - height / 2
+        axes.add_patch(
+            FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=6", linewidth=0.9, zorder=2, **look)
+        )
+    heights = [text_size(line, _size(kind))[1] for line, kind in spot.lines]
+    top = y + (sum(heights) + 3 * (len(heights) - 1)) / 2
+    for (line, kind), tall in zip(spot.lines, heights, strict=True):
+        _write(axes, x, top - tall / 2, line, kind, "center")
+        top -= tall + 3
+    if spot.below:
+        _write(axes, x, y - height / 2 - 3, spot.below, "gradient", "top")

@@ -1,0 +1,250 @@
+"""layout: where the nodes of a graph stand when it is drawn from left to right, with few crossings and no overlaps.
+
+Nodes stand in columns, each to the right of all that lead to it. An arc has a box of its own for what is written on
+it, in the column before the node where it ends; where it passes other columns it takes a place there as nodes do. So
+nothing can overlap: boxes of one column are set apart, and between columns there are only arcs.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import fmean
+
+Point = tuple[float, float]
+Size = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Arc:
+    """A connection from one node to another, by their numbers, and the size of what is written on it.
+
+    >>> Arc(0, 1, (40.0, 20.0)).start
+    0
+    """
+
+    start: int
+    end: int
+    label: Size
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything stands.
+
+    Attributes:
+        nodes: the centre of each node.
+        ways: of each arc the points that it runs through: from its node straight out of the column, then into and out
+            of each column at one height, and straight to its node.
+        labels: the centre of what is written on each arc.
+        size: width and height of the whole, whose lower left corner is (0, 0).
+
+    >>> layout([(10.0, 10.0), (10.0, 10.0)], [Arc(0, 1, (30.0, 20.0))], gap=(5.0, 5.0)).nodes
+    [(5.0, 10.0), (55.0, 10.0)]
+    """
+
+    nodes: list[Point]
+    ways: list[list[Point]]
+    labels: list[Point]
+    size: Size
+
+
+@dataclass
+class _Box:
+    """What takes a place in a column: a node, a label, or an arc on its way."""
+
+    column: int
+    width: float
+    height: float
+    node: bool
+    before: list["_Box"] = field(default_factory=list)
+    after: list["_Box"] = field(default_factory=list)
+    order: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    span: tuple[float, float] = 0.0, 0.0  # from where to where its column reaches
+
+    def neighbours(self, to_the_left: bool) -> list["_Box"]:
+        return self.before if to_the_left else self.after
+
+
+def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequence[int] = ()) -> Layout:
+    """Place nodes of the given sizes, and the arcs between them, which must form no circle.
+
+    The order within the columns is improved by going through the columns forth and back, with each box at the mean
+    place of those that it is connected to. The heights are then those that bend the arcs least.
+
+    Args:
+        sizes: width and height of each node; an arc leads from a node to a later one.
+        arcs: the connections.
+        gap: how far columns, and boxes of one column, stand apart.
+        first: the nodes that stand in the first column in any case; others without an arc to them stand as far to the
+            right as they can.
+
+    Source: Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures, 1981.
+
+    >>> layout([(10.0, 10.0)] * 3, [Arc(0, 2, (30.0, 20.0)), Arc(1, 2, (30.0, 20.0))], gap=(5.0, 5.0)).nodes
+    [(5.0, 35.0), (5.0, 10.0), (55.0, 22.5)]
+    """
+    ranks = _ranks(len(sizes), arcs, first)
+    nodes = [_Box(2 * rank, *size, node=True) for rank, size in zip(ranks, sizes, strict=True)]
+    ways = [_way(nodes[arc.start], nodes[arc.end], arc.label) for arc in arcs]
+    boxes = nodes + [box for way in ways for box in way[1:-1]]
+    columns: list[list[_Box]] = [[] for _ in range(max((box.column for box in boxes), default=-1) + 1)]
+    for box in boxes:
+        columns[box.column].append(box)
+    _put_in_order(columns)
+    width = _set_x(columns, gap[0])
+    height = _set_y(columns, gap[1])
+    return Layout(
+        [(box.x, box.y) for box in nodes],
+        [_points(way) for way in ways],
+        [(way[-2].x, way[-2].y) for way in ways],
+        (width, height),
+    )
+
+
+def _ranks(count: int, arcs: Sequence[Arc], first: Sequence[int]) -> list[int]:
+    """The longest way to each node; what nothing leads to stands right before the first that it leads to."""
+    ranks = [0] * count
+    for arc in sorted(arcs, key=lambda arc: arc.start):
+        ranks[arc.end] = max(ranks[arc.end], ranks[arc.start] + 1)
+    ends = {arc.end for arc in arcs}
+    for node in range(count):
+        targets = [ranks[arc.end] for arc in arcs if arc.start == node]
+        if node not in ends and node not in first and targets:
+            ranks[node] = min(targets) - 1
+    return ranks
+
+
+def _way(start: _Box, end: _Box, label: Size) -> list[_Box]:
+    """The boxes of an arc, one for each column, those of its two nodes included."""
+    between = [_Box(column, 0.0, 6.0, node=False) for column in range(start.column + 1, end.column)]
+    between[-1].width, between[-1].height = label
+    way = [start, *between, end]
+    for one, next_one in pairwise(way):
+        one.after.append(next_one)
+        next_one.before.append(one)
+    return way
+
+
+def _points(way: list[_Box]) -> list[Point]:
+    start, *between, end = way
+    points = [(start.x + start.width / 2, start.y), (start.span[1], start.y)]
+    for box in between:
+        points += [(box.span[0], box.y), (box.span[1], box.y)]
+    return [*points, (end.span[0], end.y), (end.x - end.width / 2, end.y)]
+
+
+# ---------------------------------------------------------------------------------------- the order in a column
+
+
+def _put_in_order(columns: list[list[_Box]], rounds: int = 12) -> None:
+    """Sort each column so that few arcs cross."""
+    _number(columns)
+    best, order = _crossings(columns), [list(column) for column in columns]
+    for turn in range(rounds):
+        to_the_left = turn % 2 == 0
+        for column in columns if to_the_left else reversed(columns):
+            column.sort(key=lambda box: fmean([b.order for b in box.neighbours(to_the_left)] or [box.order]))
+            _number([column])
+        _exchange_neighbours(columns)
+        found = _crossings(columns)
+        if found < best:
+            best, order = found, [list(column) for column in columns]
+    for column, boxes in zip(columns, order, strict=True):
+        column[:] = boxes
+    _number(columns)
+
+
+def _number(columns: list[list[_Box]]) -> None:
+    for column in columns:
+        for place, box in enumerate(column):
+            box.order = float(place)
+
+
+def _exchange_neighbours(columns: list[list[_Box]]) -> None:
+    """Exchange two that stand next to each other where their own arcs then cross less."""
+    for column in columns:
+        for place in range(len(column) - 1):
+            one, other = column[place : place + 2]
+            if _crossed(other, one) < _crossed(one, other):
+                column[place : place + 2] = other, one
+                _number([column])
+
+
+def _crossed(above: _Box, below: _Box) -> int:
+    """How many arcs of the two cross when they stand so."""
+    sides = (above.before, below.before), (above.after, below.after)
+    return sum(a.order > b.order for uppers, lowers in sides for a in uppers for b in lowers)
+
+
+def _crossings(columns: list[list[_Box]]) -> int:
+    return sum(
+        a.order > b.order
+        for column in columns
+        for place, above in enumerate(column)
+        for below in column[place + 1 :]
+        for a in above.after
+        for b in below.after
+    )
+
+
+# --------------------------------------------------------------------------------------------------- coordinates
+
+
+def _set_x(columns: list[list[_Box]], gap: float) -> float:
+    """Put each column to the right of the one before; returns the width of all."""
+    right = 0.0
+    for number, column in enumerate(columns):
+        width = max((box.width for box in column), default=0.0)
+        left = right + gap * (number > 0)
+        for box in column:
+            box.x, box.span = left + width / 2, (left, left + width)
+        right = left + width
+    return right
+
+
+def _set_y(columns: list[list[_Box]], gap: float) -> float:
+    """Heights at which arcs run straight, and nodes at the middle of their arcs; returns the height of all.
+
+    It is a linear programme: the sum of all the differences, ``t >= y_a - y_b`` and ``t >= y_b - y_a``, is least.
+    """
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_array
+
+    boxes = [box for column in columns for box in column]
+    place = {id(box): number for number, box in enumerate(boxes)}
+    apart = [(one, other) for column in columns for one, other in pairwise(column)]
+    terms = [term for box in boxes for term in _terms(box)]
+    entries: list[tuple[int, int, float]] = []  # (row, column, value) of A in A (y, t) <= limits
+    limits = []
+    for row, (one, other) in enumerate(apart):
+        entries += [(row, place[id(one)], -1.0), (row, place[id(other)], 1.0)]
+        limits.append(-((one.height + other.height) / 2 + gap))
+    for number, (_, box, others) in enumerate(terms):
+        for sign in 1.0, -1.0:
+            row = len(limits)
+            entries += [(row, place[id(box)], sign), (row, len(boxes) + number, -1.0)]
+            entries += [(row, place[id(other)], -sign / len(others)) for other in others]
+            limits.append(0.0)
+    if limits:
+        rows, across, values = zip(*entries, strict=True)
+        A = coo_array((values, (rows, across)), (len(limits), len(boxes) + len(terms)))
+        found = linprog([0.0] * len(boxes) + [weight for weight, _, _ in terms], A_ub=A.tocsr(), b_ub=limits)
+        for box, y in zip(boxes, found.x[: len(boxes)].tolist(), strict=True):
+            box.y = y
+    low = min((box.y - box.height / 2 for box in boxes), default=0.0)
+    for box in boxes:
+        box.y -= low
+    return max((box.y + box.height / 2 for box in boxes), default=0.0)
+
+
+def _terms(box: _Box) -> Iterator[tuple[float, _Box, list[_Box]]]:
+    """(weight, box, others): how much it matters that the box has the mean height of the others."""
+    if box.node:
+        for others in box.before, box.after:
+            if others:
+                yield 3.0, box, others
+            yield from ((0.5, box, [other]) for other in others if len(others) > 1)
+    else:
+        yield from ((8.0, box, [other]) for other in box.after if not other.node)

@@ -1,0 +1,70 @@
+"""to_mermaid: the computational graph of a model as text that Markdown shows as a picture."""
+
+from typing import Any
+
+from nnlite.diagnostics.picture import Link, Spot, picture
+from nnlite.layer import Layer
+
+SHAPES = {"input": "([{}])", "gate": "(({}))", "parameter": "({})"}  # all others are boxes
+MARKUP = '"#&<>|`*_+@\\'
+STYLES = {
+    "input": "fill:#ddf4ff,stroke:#57606a,color:#000",
+    "parameter": "fill:#fff8c5,stroke:#57606a,color:#000",
+    "gate": "fill:#fff,stroke:#57606a,color:#000",
+    "layer": "fill:#f6f8fa,stroke:#57606a,color:#000",
+    "constant": "fill:none,stroke:none",
+    "output": "fill:none,stroke:none",
+}
+
+
+def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> str:
+    """The picture of :func:`nnlite.draw` as a Mermaid flowchart, in the fence that Markdown wants around it.
+
+    Values stand on the arcs, with the gradients below them, after a nabla.
+
+    Args:
+        model: as in :func:`nnlite.draw`.
+        X: likewise.
+        dY: likewise.
+        values: likewise.
+        gradients: likewise.
+
+    Raises:
+        TypeError: ``model`` is not a Layer, or X does not hold real numbers.
+
+    >>> import nnlite as nn
+    >>> print(to_mermaid(nn.Tanh(), 0.0))
+    ```mermaid
+    flowchart LR
+        n0(["X"]):::input
+        n1["Tanh()"]:::layer
+        n2["Y"]:::output
+        n0 -->|"0<br/>∇ 1"| n1
+        n1 -->|"0<br/>∇ 1"| n2
+        classDef input fill:#ddf4ff,stroke:#57606a,color:#000
+        classDef layer fill:#f6f8fa,stroke:#57606a,color:#000
+        classDef output fill:none,stroke:none
+    ```
+    """
+    shown = picture(model, X, dY, values=values, gradients=gradients)
+    lines = [f"n{number}{_node(spot)}:::{spot.kind}" for number, spot in enumerate(shown.spots)]
+    lines += map(_arc, shown.links)
+    kinds = {spot.kind for spot in shown.spots}
+    lines += [f"classDef {kind} {style}" for kind, style in STYLES.items() if kind in kinds]
+    return "\n".join(["```mermaid", "flowchart LR", *(f"    {line}" for line in lines), "```"])
+
+
+def _node(spot: Spot) -> str:
+    lines = [line for line, _ in spot.lines] + [f"∇ {spot.below}"] * bool(spot.below)
+    return SHAPES.get(spot.kind, "[{}]").format(_quoted(lines))
+
+
+def _arc(link: Link) -> str:
+    lines = [link.value] * bool(link.value) + [f"∇ {link.gradient}"] * bool(link.gradient)
+    return f"n{link.start} -->{f'|{_quoted(lines)}|' if lines else ''} n{link.end}"
+
+
+def _quoted(lines: list[str]) -> str:
+    """The lines as one text; what Mermaid or Markdown would take for markup is written by its number."""
+    text = "<br/>".join("".join(f"#{ord(sign)};" if sign in MARKUP else sign for sign in line) for line in lines)
+    return '"' + text.replace("\n", "<br/>") + '"'

@@ -1,0 +1,263 @@
+"""Picture: what there is to draw of a model, before it is drawn: nodes, arcs, and what is written on them."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, as_array, each_of, listed
+from nnlite.containers.branches import Residual
+from nnlite.containers.node import Parameter
+from nnlite.diagnostics.flow import Flow, Operation, flow
+from nnlite.diagnostics.names import input_names_of, is_plain, output_names_of
+from nnlite.diagnostics.step import Step
+from nnlite.diagnostics.steps import backward_steps, forward_steps
+from nnlite.layer import Layer, check_layer
+from nnlite.shapes import UNKNOWN, text
+
+TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
+SIGNS = {
+    "Add": "+", "Subtract": MINUS, "Multiply": TIMES, "Divide": "÷", "Power": "xʸ", "Maximum": "max", "Minimum": "min",
+    "Negative": f"{MINUS}x", "Exp": "eˣ", "Log": "ln", "Square": "x²", "Sqrt": "√x", "Reciprocal": "1/x", "Abs": "|x|",
+    "Dot": "xᵀy", "Outer": "x yᵀ", "MatMul": "@", "Sum": "Σ", "Residual": "+",
+}  # fmt: skip
+ANY_ORDER = ("Add", "Multiply", "Maximum", "Minimum", "Dot", "Residual")  # of whose inputs none needs a name
+
+Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" or "gradient"
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A node of the picture.
+
+    Attributes:
+        kind: "input", "constant", "parameter", "gate", "layer" or "output".
+        lines: what stands in it.
+        below: what stands below it: the sum of the gradients where its value is used more than once.
+
+    >>> Spot("gate", (("+", "name"),)).below
+    ''
+    """
+
+    kind: str
+    lines: Lines
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Link:
+    """An arc from one node to another, by their numbers, with what is written above and below it.
+
+    >>> Link(0, 1, "3", "-2").value
+    '3'
+    """
+
+    start: int
+    end: int
+    value: str = ""
+    gradient: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that is to be drawn.
+
+    >>> import nnlite as nn
+    >>> [spot.kind for spot in picture(nn.Tanh()).spots]
+    ['input', 'layer', 'output']
+    """
+
+    spots: tuple[Spot, ...]
+    links: tuple[Link, ...]
+
+
+def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> Picture:
+    """What :func:`nnlite.draw` draws.
+
+    Args:
+        model: as there.
+        X: likewise.
+        dY: likewise.
+        values: likewise.
+        gradients: likewise.
+
+    Raises:
+        TypeError: ``model`` is not a Layer, or X does not hold real numbers.
+
+    >>> import nnlite as nn
+    >>> a, b = nn.Input("a"), nn.Input("b")
+    >>> picture(nn.Graph([a, b], a * b), (2.0, 3.0)).links
+    (Link(start=0, end=2, value='2', gradient='3'), Link(start=1, end=2, value='3', gradient='2'), ...
+    """
+    check_layer(model, "model")
+    if X is None:
+        return _Drawing(model, flow(model), _known_shapes(flow(model))).picture()
+    model = copy.deepcopy(model)
+    model.needs_dX = True
+    X = each_of(lambda X: as_array(X, "X"), X)
+    found = flow(model, inputs=len(listed(X)))
+    drawing = _Drawing(model, found, {})
+    Y = drawing.run(X)
+    if dY is None and all(np.size(each) == 1 for each in listed(Y)) and len(listed(Y)) == 1:
+        dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
+    if gradients and dY is not None:
+        drawing.run_back(dY)
+    drawing.shown = values
+    return drawing.picture()
+
+
+class _Drawing:
+    """A picture that is being put together."""
+
+    def __init__(self, model: Layer, found: Flow, shapes: dict[int, str]) -> None:
+        self.model, self.flow, self.shapes = model, found, shapes
+        self.shown = True
+        self.values: dict[int, Any] = dict(found.constants)  # of each edge
+        self.totals: dict[int, Any] = {}  # the gradient of each edge
+        self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation hands back, by its place there
+        self.stored: dict[str, dict[str, Array]] = {}  # the gradients of each operation's parameters
+
+    # ------------------------------------------------------------------------------------- values and gradients
+
+    def run(self, X: Any) -> Any:
+        """Run the model, and keep the value of every edge."""
+        by_name = dict(zip(input_names_of(self.model, len(self.flow.inputs)), self.flow.inputs, strict=True))
+        given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
+        self.values |= {edge: given[name] for name, edge in by_name.items()}
+        steps, Y = _walked(forward_steps(self.model, X))
+        for operation, step in zip(self.flow.operations, steps, strict=True):
+            self.values |= zip(operation.gives, step.outputs.values(), strict=True)
+        return Y
+
+    def run_back(self, dY: Any) -> None:
+        """Run the model backward, and keep the gradient of every edge, and of each of its uses."""
+        steps, dX = _walked(backward_steps(self.model, dY))
+        operations = {operation.path: operation for operation in self.flow.operations}
+        for step in steps:
+            if step.name == "backward":
+                operation = operations[step.path]
+                self.totals |= zip(operation.gives, step.inputs.values(), strict=True)
+                self.parts |= {(step.path, place): part for place, part in enumerate(step.outputs.values())}
+                self.stored[step.path] = step.gradients
+        self.totals |= zip(self.flow.inputs, listed(dX), strict=False)
+        self.dYs = listed(dY)
+
+    # ---------------------------------------------------------------------------------------------- the picture
+
+    def picture(self) -> Picture:
+        found, place = self.flow, {}
+        spots: list[Spot] = []
+        for edge in (*found.inputs, *found.constants):
+            place[edge] = len(spots)
+            kind = "constant" if edge in found.constants else "input"
+            spots.append(Spot(kind, ((found.names[edge], "name"),), self._total(edge)))
+        links = []
+        for operation in found.operations:
+            named = len(operation.takes) > 1 and type(operation.layer).__name__ not in ANY_ORDER
+            names = input_names_of(operation.layer, len(operation.takes)) if named else [""] * len(operation.takes)
+            for number, (edge, name) in enumerate(zip(operation.takes, names, strict=True)):
+                gradient = self.parts.get((operation.path, number))
+                links.append(self._link(place[edge], len(spots), edge, gradient, name))
+            place |= dict.fromkeys(operation.gives, len(spots))
+            totals = filter(None, map(self._total, operation.gives))
+            spots.append(Spot(_kind(operation.layer), tuple(self._lines(operation)), ", ".join(totals)))
+        outputs = output_names_of(self.model)
+        for number, edge in enumerate(found.outputs):
+            gradient = self.dYs[number] if self.totals else None
+            links.append(self._link(place[edge], len(spots), edge, gradient, ""))
+            spots.append(Spot("output", ((outputs[number] if number < len(outputs) else "Y", "name"),)))
+        return Picture(tuple(spots), tuple(links))
+
+    def _link(self, start: int, end: int, edge: int, gradient: Any, name: str) -> Link:
+        value = short(self.values[edge]) if self.shown and edge in self.values else self.shapes.get(edge, "")
+        if edge in self.flow.constants and edge in self.values and np.size(self.values[edge]) < 4:
+            value = ""  # the node says it already
+        return Link(
+            start,
+            end,
+            f"{name} = {value}" if name and value else name or value,
+            "" if gradient is None or edge in self.flow.constants else short(gradient, norm=True),
+        )
+
+    def _total(self, edge: int) -> str:
+        used = sum(operation.takes.count(edge) for operation in self.flow.operations) + (edge in self.flow.outputs)
+        if used < 2 or self.totals.get(edge) is None:
+            return ""
+        return f"sum {short(self.totals[edge], norm=True)}"
+
+    def _lines(self, operation: Operation) -> Iterator[tuple[str, str]]:
+        """The sign of a gate; of a layer its path, its name, and its parameters."""
+        layer, kind = operation.layer, _kind(operation.layer)
+        if kind == "gate":
+            yield SIGNS[type(layer).__name__], "name"
+            return
+        if kind == "parameter":
+            yield operation.path, "name"
+            return
+        if operation.path:
+            yield operation.path, "detail"
+        yield _shortened(layer.one_line().replace(f", dtype={layer.dtype}", "")), "name"
+        for name in layer._parameters:
+            P = getattr(layer, name)
+            if P is not None:
+                numbers = short(P).replace("\n", ", ")
+                yield f"{name} {numbers if self.values and self.shown else P.shape}", "value"
+        for name, dP in self.stored.get(operation.path, {}).items():
+            numbers = short(dP, norm=True).replace("\n", ", ")
+            yield f"{name} {numbers}", "gradient"
+
+
+def short(values: Any, *, norm: bool = False) -> str:
+    """A few numbers; of more of them the shape, or the Euclidean norm.
+
+    >>> short(np.array([1.0, 2.0])), short(np.zeros((4, 3))), short(np.ones((4, 4)), norm=True)
+    ('[1, 2]', '(4, 3)', 'norm 4')
+    >>> print(short(np.array([[1.0, 2.0], [3.0, 4.0]])))
+    [1, 2]
+    [3, 4]
+    """
+    A = np.asarray(values)
+    if A.size and A.size <= 4 and (A.ndim < 2 or (A.ndim == 2 and len(A) <= 2)):
+        rows = [f"[{', '.join(f'{number:.4g}' for number in row)}]" for row in np.atleast_2d(A).tolist()]
+        return "\n".join(rows) if A.ndim else f"{A.item():.4g}"
+    return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
+
+
+def _kind(layer: Layer) -> str:
+    if isinstance(layer, Parameter):
+        return "parameter"
+    return "gate" if type(layer).__name__ in SIGNS and type(layer).__module__.startswith("nnlite.") else "layer"
+
+
+def _shortened(line: str, most: int = 28) -> str:
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _walked(steps: Any) -> tuple[list[Step], Any]:
+    """All the steps, and what their generator returns."""
+    found = []
+    while True:
+        try:
+            found.append(next(steps))
+        except StopIteration as end:
+            return found, end.value
+
+
+def _known_shapes(found: Flow) -> dict[int, str]:
+    """What is known of each edge's shape before the model runs."""
+    shapes: dict[int, Any] = {edge: value.shape for edge, value in found.constants.items()}
+    for operation in found.operations:
+        layer = operation.layer
+        for edge in operation.takes:
+            width = getattr(layer, "in_features", None)
+            if shapes.get(edge, UNKNOWN) == UNKNOWN:
+                shapes[edge] = UNKNOWN if width is None else (..., width)
+        if is_plain(layer, Residual):
+            Y = shapes[operation.takes[1]]
+        else:
+            Y = layer.output_shape(*[shapes[edge] for edge in operation.takes])
+        several = layer.num_outputs > 1 and Y != UNKNOWN
+        shapes |= zip(operation.gives, Y, strict=True) if several else dict.fromkeys(operation.gives, Y)
+    return {edge: text(shape) for edge, shape in shapes.items() if shape != UNKNOWN}
