@@ -115,25 +115,18 @@ def text_size(text: str, size: float) -> Size:
     True
     """
     from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.textpath import text_to_path
 
     if not text:
         return 0.0, 0.0
-    lines, font = _without_mathematics(text).split("\n"), FontProperties(family=FAMILY)
-    widths = [TextPath((0, 0), line, size=size, prop=font).get_extents().width for line in lines]
+    lines, font = text.split("\n"), FontProperties(family=FAMILY, size=size)
+    widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in lines]
     return float(max(widths)) * 1.05, 1.2 * size * len(lines)
 
 
-def _without_mathematics(text: str) -> str:
-    """What matplotlib shows as it is: dollar signs would begin a formula."""
-    return text.replace("$", r"\$")
-
-
 def _write(axes: "Axes", x: float, y: float, text: str, kind: str, side: str) -> None:
-    axes.text(
-        x, y, _without_mathematics(text), color=COLOURS[kind], size=_size(kind), family=FAMILY, ha="center", va=side,
-        zorder=3,
-    )  # fmt: skip
+    look: dict[str, Any] = {"color": COLOURS[kind], "size": _size(kind), "family": FAMILY}
+    axes.text(x, y, text, ha="center", va=side, zorder=3, parse_math=False, **look)  # a dollar begins no formula
 
 
 def _size(kind: str) -> float:
