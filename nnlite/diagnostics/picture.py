@@ -25,6 +25,8 @@ SIGNS = {
 }  # fmt: skip
 ANY_ORDER = ("Add", "Multiply", "Maximum", "Minimum", "Dot", "Residual")  # of whose inputs none needs a name
 
+FEW = 4  # numbers that are shown one by one
+
 Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" or "gradient"
 
 
@@ -152,7 +154,9 @@ class _Drawing:
         for edge in (*found.inputs, *found.constants):
             place[edge] = len(spots)
             kind = "constant" if edge in found.constants else "input"
-            spots.append(Spot(kind, ((found.names[edge], "name"),), self._total(edge)))
+            value = found.constants.get(edge)
+            name = found.names[edge] if value is None or value.size > FEW else short(value)
+            spots.append(Spot(kind, ((name, "name"),), self._total(edge)))
         links = []
         for operation in found.operations:
             named = len(operation.takes) > 1 and type(operation.layer).__name__ not in ANY_ORDER
@@ -172,8 +176,11 @@ class _Drawing:
 
     def _link(self, start: int, end: int, edge: int, gradient: Any, name: str) -> Link:
         value = short(self.values[edge]) if self.shown and edge in self.values else self.shapes.get(edge, "")
-        if edge in self.flow.constants and edge in self.values and np.size(self.values[edge]) < 4:
+        if edge in self.flow.constants and self.flow.constants[edge].size <= FEW:
             value = ""  # the node says it already
+        giver = self.flow.giver(edge)
+        if giver is not None and len(giver.gives) > 1:
+            value = f"{output_names_of(giver.layer)[giver.gives.index(edge)]}: {value}"
         return Link(
             start,
             end,
@@ -219,7 +226,7 @@ def short(values: Any, *, norm: bool = False) -> str:
     [3, 4]
     """
     A = np.asarray(values)
-    if A.size and A.size <= 4 and (A.ndim < 2 or (A.ndim == 2 and len(A) <= 2)):
+    if A.size and A.size <= FEW and (A.ndim < 2 or (A.ndim == 2 and len(A) <= 2)):
         rows = [f"[{', '.join(f'{number:.4g}' for number in row)}]" for row in np.atleast_2d(A).tolist()]
         return "\n".join(rows) if A.ndim else f"{A.item():.4g}"
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
