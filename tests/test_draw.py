@@ -28,6 +28,12 @@ def fork():
     return nn.Graph([a, b], (a + b) * (b + 1))
 
 
+def forks():
+    """Every input is used twice, so that a sum of two lines stands below each."""
+    inputs = [nn.Input(f"x{number}") for number in range(4)]
+    return nn.Graph(inputs, nn.Add()(*[x * x for x in inputs]))
+
+
 def texts(figure, kind):
     return [text.get_text() for text in figure.axes[0].texts if text.get_color() == COLOURS[kind]]
 
@@ -58,6 +64,7 @@ def pictures():
     layer = linear(3, 3)
     return {
         "fork": (fork(), (2.0, 1.0)),
+        "forks": (forks(), tuple([np.array([[1.0, 2.0], [3.0, number]]) for number in range(4)])),
         "product": (product, (3.0, 1.0)),
         "error": (error, ([3.0, 4.0], 1.0)),
         "five nodes": (five_nodes(), numbers(4, 3)),
@@ -119,6 +126,7 @@ def test_a_dollar_is_a_dollar():
     figure = nn.draw(Rich())
     figure.canvas.draw()
     assert "Rich($x^2$)" in texts(figure, "name")
+    assert not any(text.get_parse_math() for text in figure.axes[0].texts)
 
 
 def test_a_users_own_layer_and_a_file(tmp_path):

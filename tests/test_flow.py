@@ -6,6 +6,7 @@ from contract import ROWS
 
 import nnlite as nn
 from nnlite.arrays import listed
+from nnlite.containers.node import Constant
 from nnlite.diagnostics.flow import Flow, flow
 from nnlite.diagnostics.names import bound, input_names_of
 
@@ -77,6 +78,14 @@ def test_an_output_that_is_used_inside_is_a_fork_and_a_constant_is_none():
     assert flow(two).names == ("x", "2", "0", "1", "2")
     assert flow(two).outputs == (3, 4)
     assert flow(two).forks() == [3]
+
+
+def test_a_constant_that_is_used_twice_is_no_fork():
+    x = nn.Input("x")
+    two = Constant(2.0)
+    found = flow(nn.Graph(x, (x + two) * two))
+    assert len(found.takers(1)) == 2
+    assert found.forks() == []
 
 
 def test_several_outputs_in_another_order():

@@ -89,8 +89,8 @@ def crossings(placed, arcs):
     """How many pairs of arcs stand in one order at one end and in the other at the other."""
     found = 0
     for one, other in combinations(arcs, 2):
-        if {one.start, one.end} & {other.start, other.end}:
-            continue
+        if any(placed.nodes[a][0] != placed.nodes[b][0] for a, b in ((one.start, other.start), (one.end, other.end))):
+            continue  # between other columns
         before = placed.nodes[one.start][1] - placed.nodes[other.start][1]
         after = placed.nodes[one.end][1] - placed.nodes[other.end][1]
         found += before * after < 0
@@ -104,6 +104,13 @@ def test_what_can_be_drawn_without_crossings_is():
     arcs = [Arc(0, 4, (9.0, 9.0)), Arc(2, 4, (9.0, 9.0)), Arc(1, 5, (9.0, 9.0)), Arc(3, 5, (9.0, 9.0)),
             Arc(4, 6, (9.0, 9.0)), Arc(5, 6, (9.0, 9.0))]  # fmt: skip
     assert crossings(layout([(20.0, 20.0)] * 7, arcs, GAP), arcs) == 0
+
+
+def test_a_tree_whose_leaves_are_given_in_any_order_has_no_crossings():
+    leaves = np.random.default_rng(0).permutation(16).tolist()  # which pair of leaves is whose
+    arcs = [Arc(leaf, 16 + place // 2, (9.0, 9.0)) for place, leaf in enumerate(leaves)]
+    arcs += [Arc(16 + n, 24 + n // 2, (9.0, 9.0)) for n in range(8)] + [Arc(24 + n, 28, (9.0, 9.0)) for n in range(4)]
+    assert crossings(layout([(20.0, 20.0)] * 29, arcs, GAP), arcs) == 0
 
 
 def test_what_nothing_leads_to_stands_near_its_use_unless_it_is_to_stand_first():

@@ -94,6 +94,15 @@ def test_a_residual_is_a_sum_at_the_end_of_a_way_around():
     assert shown.spots[0].below == "sum [2]"
 
 
+def test_the_parts_of_a_layer_of_several_outputs_have_names():
+    x = nn.Input("x")
+    left, right = nn.Split([1, 1])(x)
+    shown = picture(nn.Graph(x, left - right), np.array([3.0, 1.0]))
+    assert [value for start, _, value, _ in written(shown) if start.startswith("Split")] == [
+        "X = Y1: [3]", "Y = Y2: [1]"
+    ]  # fmt: skip
+
+
 def test_tied_layers_show_what_they_add_and_the_original_the_sum():
     layer = linear(1, 1)
     layer.W, layer.b = [[3.0]], [0.0]

@@ -10,6 +10,7 @@ from nnlite.arrays import listed
 from nnlite.containers.tied import Tied
 from nnlite.diagnostics.flow import flow
 from nnlite.diagnostics.step import Step
+from nnlite.parameters import Reference
 
 over_all_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
@@ -287,6 +288,47 @@ def test_a_transposed_tied_layer_shows_the_dW_that_it_will_add():
     assert list(steps[0].gradients) == ["db", "dW"]
     assert steps[-1].formulas == ("0.dW = 0.dW + 1.dW",)
     assert steps[-1].inputs["1.dW"] is steps[0].gradients["dW"]
+
+
+def test_a_layer_that_adds_its_gradients_in_its_own_way():
+    class Twice(nn.Layer):
+        """On another layer's parameters; its gradients count twice."""
+
+        def __init__(self, layer):
+            self._layer = Reference(layer)
+
+        @property
+        def original(self):
+            return self._layer.layer
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.original.W + self.original.b
+
+        def backward(self, dY):
+            self.dY = dY
+            return dY @ self.original.W.T
+
+        def add_gradients(self):
+            self.original.dW += 2 * self.X.T @ self.dY
+
+    def make():
+        layer = linear(3, 3)
+        return nn.Sequential(layer, Twice(layer))
+
+    model, stepped = make(), make()
+    for each in model, stepped:
+        each.forward(numbers(4, 3))
+    model.backward(numbers(4, 3))
+    assert [step.name for step in nn.backward_steps(stepped, numbers(4, 3))] == ["backward", "backward"]
+    assert_same_bytes(stepped.dPhi, model.dPhi)
+
+
+@pytest.mark.parametrize("make", [nn.Sequential, nn.Identity])
+def test_the_results_of_a_walk_are_not_the_callers_own_arrays(make):
+    model, X, dY = make(), numbers(4, 3), numbers(4, 3)
+    assert not np.shares_memory(walked(nn.forward_steps(model, X))[1], X)
+    assert not np.shares_memory(walked(nn.backward_steps(model, dY))[1], dY)
 
 
 def test_a_loss_behind_the_model():
