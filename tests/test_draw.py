@@ -12,7 +12,8 @@ from contract import constants, five_nodes, linear, nested, numbers, parts_cross
 from matplotlib.patches import Ellipse, FancyBboxPatch
 
 import nnlite as nn
-from nnlite.diagnostics.draw import COLOURS, FONT, text_size
+from nnlite.diagnostics.draw import COLOURS, FONT, arranged, body, text_size
+from nnlite.diagnostics.picture import Link, Picture, Spot
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +105,16 @@ def test_nothing_overlaps_as_it_is_drawn(name):
         inside = [node for node in nodes if node.overlaps(box.padded(-0.5))]
         assert len(inside) <= 1, text
         assert all(node.contains(*corner) for node in inside for corner in (box.min, box.max)), text
+
+
+def test_what_stands_below_a_node_has_its_place():
+    name = (("x", "name"),)
+    spots = Spot("input", name, below="sum [1, 2]\n[3, 4]"), Spot("input", name), Spot("output", name)
+    placed = arranged(Picture(spots, (Link(0, 2), Link(1, 2))), text_size)
+    below = text_size(spots[0].below, FONT - 1)[1]
+    heights = [body(spot, text_size)[1] for spot in spots]
+    (_, first), (_, second), _ = placed.nodes
+    assert abs(first - second) >= (heights[0] + heights[1]) / 2 + below
 
 
 def test_the_measure_of_a_text_is_that_of_the_text_as_drawn():

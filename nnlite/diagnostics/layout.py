@@ -170,29 +170,12 @@ def _go_through(columns: list[list[_Box]], to_the_left: bool) -> None:
     for column in columns if to_the_left else reversed(columns):
         column.sort(key=wanted)
         _number([column])
-    _exchange_neighbours(columns)
 
 
 def _number(columns: list[list[_Box]]) -> None:
     for column in columns:
         for place, box in enumerate(column):
             box.order = float(place)
-
-
-def _exchange_neighbours(columns: list[list[_Box]]) -> None:
-    """Exchange two that stand next to each other where their own arcs then cross less."""
-    for column in columns:
-        for place in range(len(column) - 1):
-            one, other = column[place : place + 2]
-            if _crossed(other, one) < _crossed(one, other):
-                column[place : place + 2] = other, one
-                _number([column])
-
-
-def _crossed(above: _Box, below: _Box) -> int:
-    """How many arcs of the two cross when they stand so."""
-    sides = (above.before, below.before), (above.after, below.after)
-    return sum(a.order > b.order for uppers, lowers in sides for a in uppers for b in lowers)
 
 
 def _crossings(columns: list[list[_Box]]) -> int:
