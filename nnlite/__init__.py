@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.gradcheck import check_gradients
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
-    from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
     from nnlite.diagnostics.mermaid import to_mermaid
+    from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
@@ -178,8 +178,8 @@ _LATER = {
     "diagnostics.draw": "draw",
     "diagnostics.gradcheck": "check_gradients",
     "diagnostics.jacobian": "input_gradient jacobian",
-    "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
     "diagnostics.mermaid": "to_mermaid",
+    "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
     "diagnostics.profile": "profile",
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from nnlite.arrays import Array, as_array, as_floating, listed
+from nnlite.arrays import Array, as_array, as_floating
 from nnlite.containers.node import Node
-from nnlite.containers.wiring import Keys, Slots, is_loss, wired
-from nnlite.errors import ShapeError
+from nnlite.containers.slots import added, each_dX, put
+from nnlite.containers.wiring import in_form, wired
 from nnlite.layer import Layer, learns, may_leave_out_dX
 from nnlite.parameters import adopt
 from nnlite.shapes import UNKNOWN, Shape, width
@@ -150,7 +150,7 @@ class Graph(Layer):
             self.record_Y(Ys[0])
         else:
             self._Y_shape, self._Y_dtype = np.shape(Ys[0]), np.result_type(Ys[0])  # a loss's number
-        return _in_form(Ys, self.wiring.output_keys)
+        return in_form(Ys, self.wiring.output_keys)
 
     # ------------------------------------------------------------------------------------ backward
 
@@ -191,7 +191,7 @@ class Graph(Layer):
     def _hand_back(self, gradients: list[Any]) -> Any:
         """The inputs' gradients, in the form of the inputs; None where nobody will read them."""
         inputs = gradients[: len(self.wiring.input_names)]
-        return _in_form(inputs, self.wiring.input_keys) if self._needs_dX else None
+        return in_form(inputs, self.wiring.input_keys) if self._needs_dX else None
 
     def _checked(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> Sequence[Array]:
         """The outputs' gradients, by position or by key."""
@@ -252,7 +252,7 @@ class Graph(Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Of arrays the same as :meth:`forward`; of the nodes of a larger graph, one of its nodes, or several."""
         Y = super().__call__(*self._by_position(args, kwargs))
-        return _in_form(Y, self.wiring.output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
+        return in_form(Y, self.wiring.output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
         """(number, layer) of each in the order in which they run; a parameter that has a name has that."""
@@ -277,64 +277,3 @@ class Graph(Layer):
             wiring, index = self.wiring, next(index for index, each in enumerate(self.layers) if each is layer)
             place = wiring.names[index] or index
             error.add_note(f"in {type(self).__name__}[{place}] {layer.one_line()} ({wiring.lines[index]})")
-
-
-def _in_form(arrays: Sequence[Any], keys: Keys) -> Any:
-    """One array, a tuple of them, or a dict."""
-    if keys is None:
-        return arrays[0]
-    return dict(zip(keys, arrays, strict=True)) if keys else tuple(arrays)
-
-
-def put(values: list[Any], gives: Slots, Y: Any) -> None:
-    """Put what a layer gave where it belongs.
-
-    Raises:
-        TypeError: it is None, or not as many arrays as the layer says.
-
-    >>> values = [None, None]
-    >>> put(values, (1,), 3.0)
-    >>> values
-    [None, 3.0]
-    """
-    if Y is None:
-        raise TypeError("forward returned None; did it forget to return Y?")
-    Ys = listed(Y)
-    if len(Ys) != len(gives):
-        raise TypeError(f"expected forward to return {len(gives)} arrays (num_outputs), got {len(Ys)}")
-    for slot, part in zip(gives, Ys, strict=True):
-        values[slot] = part
-
-
-def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
-    """(slot, gradient) of each array that the layer took, of what its backward gave.
-
-    Raises:
-        TypeError: a gradient is missing.
-
-    >>> import nnlite as nn
-    >>> each_dX(nn.Add(), (4, 5), (1.0, 2.0))
-    [(4, 1.0), (5, 2.0)]
-    """
-    if dX is None and not layer.needs_dX:
-        return []
-    dXs, slots = listed(dX), takes[:1] if is_loss(layer) else takes  # a loss gives none for its target
-    if len(dXs) != len(slots) or any(part is None for part in dXs):
-        raise TypeError(
-            f"expected backward to return the gradients of {len(slots)} inputs; did it forget to return dX?"
-        )
-    return list(zip(slots, dXs, strict=True))
-
-
-def added(before: Any, part: Any) -> Array:
-    """The sum of two gradients of one value.
-
-    Raises:
-        ShapeError: their shapes differ.
-
-    >>> added(np.array(1.0), np.array(2.0))
-    array(3.)
-    """
-    if np.shape(before) != np.shape(part):
-        raise ShapeError(f"one value has gradients of two shapes, {np.shape(before)} and {np.shape(part)}")
-    return np.asarray(before + part)

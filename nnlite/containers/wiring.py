@@ -158,6 +158,17 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
     )
 
 
+def in_form(values: Sequence[Any], keys: Keys) -> Any:
+    """The values as a graph takes or gives them: one, a tuple of them, or a dict.
+
+    >>> in_form([1], None), in_form([1], ()), in_form([1, 2], ("a", "b"))
+    (1, (1,), {'a': 1, 'b': 2})
+    """
+    if keys is None:
+        return values[0]
+    return dict(zip(keys, values, strict=True)) if keys else tuple(values)
+
+
 def is_loss(layer: Layer) -> bool:
     """Whether the second input is a target, which gets no gradient.
 

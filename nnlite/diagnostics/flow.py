@@ -9,6 +9,7 @@ from nnlite.arrays import Array, listed, spread
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
+from nnlite.containers.wiring import in_form
 from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain
 from nnlite.layer import Layer, check_layer
 
@@ -181,14 +182,3 @@ class _Laid:
             Y = self.through(layer, inside(path, name), *[edges[slot] for slot in takes])
             edges |= zip(gives, listed(Y), strict=True)
         return in_form([edges[slot] for slot in wiring.outputs], wiring.output_keys)
-
-
-def in_form(values: Any, keys: tuple[str, ...] | None) -> Any:
-    """The values as a graph hands them out: one, a tuple of them, or a dict.
-
-    >>> in_form([1], None), in_form([1], ()), in_form([1, 2], ("a", "b"))
-    (1, (1,), {'a': 1, 'b': 2})
-    """
-    if keys is None:
-        return values[0]
-    return dict(zip(keys, values, strict=True)) if keys else tuple(values)

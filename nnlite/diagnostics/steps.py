@@ -7,8 +7,9 @@ from typing import Any
 
 from nnlite.arrays import listed, spread
 from nnlite.containers.branches import Residual
-from nnlite.containers.graph import Graph, added, each_dX, put
+from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
+from nnlite.containers.slots import added, each_dX, put
 from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain, output_names_of
 from nnlite.diagnostics.step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.layer import Layer, check_layer
