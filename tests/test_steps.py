@@ -1,5 +1,7 @@
 """Forward and backward, one layer at a time."""
 
+import types
+
 import numpy as np
 import pytest
 from contract import ROWS, backward, forward, linear, numbers, some_dY, tied_blocks, used_three_times
@@ -505,3 +507,38 @@ def test_a_markdown_cell_stays_one_cell():
     assert r"a\|b" in step._repr_markdown_()
     table = step._repr_markdown_().split("\n")[-2:]
     assert all(line.count("|") == 4 for line in table)
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [("dY", "Y"), ("dy", "y"), ("dout", "out"), ("dZ2", "Z2"), ("delta", "Y"), ("grad", "Y"), ("dx", "Y")],
+)
+def test_an_output_is_called_after_the_argument_of_backward(argument, name):
+    def backward(self, dY):
+        return dY
+
+    code = backward.__code__.replace(co_varnames=("self", argument))
+    layer = type("Own", (nn.Layer,), {"forward": lambda self, x: x + 1, "backward": types.FunctionType(code, {})})()
+    (step,) = nn.forward_steps(layer, np.ones(2))
+    assert list(step.arrays) == ["x", name]
+    (step,) = nn.backward_steps(layer, np.ones(2))
+    assert list(step.arrays) == ["d" + name, "dx"]
+
+
+def test_a_formula_that_is_none_is_an_error_of_the_step_and_not_of_the_walk():
+    class Own(nn.Tanh):
+        formulas = "Y is tanh(X)"
+
+    (step,) = nn.forward_steps(Own(), numbers(2))
+    with pytest.raises(ValueError, match="Own: formulas"):
+        print(step)
+
+
+def test_the_sum_in_a_graph_within_says_whose_dY_it_counts():
+    x, z = nn.Input("x"), nn.Input("z")
+    h = nn.Tanh()(x)
+    inner = nn.Graph(x, {"h": h, "y": nn.Square()(h)})
+    graph = nn.Graph(z, nn.Add()(*inner(z).values()))
+    graph.forward(numbers(2))
+    (total,) = [step for step in nn.backward_steps(graph, np.ones(2)) if step.name == "sum"]
+    assert total.formulas == ("0.d0 = 0.dh + 0.1.dX",)

@@ -1,6 +1,7 @@
 """What the inputs and outputs of a layer are called, and its place in a model."""
 
 import inspect
+import re
 from typing import Any
 
 from nnlite.containers.branches import Residual
@@ -74,6 +75,8 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
 def output_names_of(model: Layer) -> list[str]:
     """What the model's outputs are called: by the keys that a graph gives them, or by the arguments of backward.
 
+    Where backward calls its argument anything else than dY, dy or dout would be, such as "delta", it is Y.
+
     >>> import nnlite as nn
     >>> output_names_of(nn.Tanh()), output_names_of(nn.Multiply()), output_names_of(nn.MSELoss())
     (['Y'], ['Z'], ['J'])
@@ -81,7 +84,12 @@ def output_names_of(model: Layer) -> list[str]:
     if is_plain(model, Graph) and model.wiring.output_keys:  # type: ignore[attr-defined]
         return list(model.wiring.output_keys)  # type: ignore[attr-defined]
     names = _argument_names((model.original or model).backward, "dY", model.num_outputs)
-    return [name.removeprefix("d") for name in names]
+    found = [re.fullmatch(r"d([A-Z]\w*|[a-z]\d*|out)", name) for name in names]
+    taken = input_names_of(model)
+    return [
+        match[1] if match and match[1] not in taken else _numbered("Z" if "Y" in taken else "Y", number, len(names))
+        for number, match in enumerate(found, start=1)
+    ]
 
 
 def _argument_names(method: Any, stem: str, count: int | None) -> list[str]:

@@ -209,7 +209,7 @@ class _Sums:
         self.graph, self.path, self.gradients = graph, path, gradients
         self.terms: dict[int, dict[str, Any]] = {slot: {} for slot in range(len(gradients))}
         for slot, name in zip(graph.wiring.outputs, output_names_of(graph), strict=True):
-            self.terms[slot]["d" + name] = gradients[slot]
+            self.terms[slot][inside(path, "d" + name)] = gradients[slot]
 
     def add(self, slot: int, name: str, part: Any) -> None:
         before = self.gradients[slot]
