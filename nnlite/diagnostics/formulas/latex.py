@@ -1,0 +1,106 @@
+r"""Formulas as LaTeX: ``\frac{\partial L}{\partial W_1} = X^\top \frac{\partial L}{\partial u_1}``."""
+
+from nnlite.diagnostics.formulas.plain import MATRICES, MINUS, PRODUCT, SUM, WHOLE, index, number, strength_of
+from nnlite.diagnostics.formulas.reading import (
+    Applied,
+    Factor,
+    Negative,
+    Number,
+    Operation,
+    Part,
+    Reading,
+    Relation,
+    is_scalar,
+)
+
+FUNCTIONS = {
+    "tanh": r"\tanh",
+    "exp": r"\exp",
+    "log": r"\log",
+    "max": r"\max",
+    "min": r"\min",
+    "sin": r"\sin",
+    "cos": r"\cos",
+    "sigmoid": r"\sigma",
+    "sum": r"\sum",
+}
+RELATIONS = {">=": r"\geq", "<=": r"\leq", "!=": r"\neq"}
+
+
+def latex(reading: Reading) -> str:
+    r"""What is read, as LaTeX.
+
+    >>> latex(Operation("/", Number(1), Number(2)))
+    '\\frac{1}{2}'
+    """
+    match reading:
+        case Number(value=value):
+            return number(value)
+        case Factor():
+            return _factor(reading)
+        case Negative(of=of):
+            return f"-{_within(of, PRODUCT)}"
+        case Relation(sign=sign, left=left, right=right):
+            return rf"\left[{latex(left)} {RELATIONS.get(sign, sign)} {latex(right)}\right]"
+        case Part(of=of, number=n):
+            return rf"{_within(of, WHOLE)}_{{[{n}]}}"
+        case Applied(function="T", of=(of,)):
+            return rf"{_within(of, WHOLE)}^\top"
+        case Applied(function="sqrt", of=(of,)):
+            return rf"\sqrt{{{latex(of)}}}"
+        case Applied(function="abs", of=(of,)):
+            return rf"\left|{latex(of)}\right|"
+        case Applied(function=function, of=of, axes=axes):
+            axis = index(axes).removeprefix("_")
+            name = FUNCTIONS.get(function, rf"\operatorname{{{function.replace('_', chr(92) + '_')}}}")
+            name += f"_{{{axis}}}" if axis else ""
+            return rf"{name}\left({', '.join(map(latex, of))}\right)"
+        case Operation():
+            return _operation(reading)
+
+
+def _operation(reading: Operation) -> str:
+    left, right = reading.left, reading.right
+    match reading.sign:
+        case "+":
+            return f"{latex(left)} + {_within(right, SUM, right=True)}"
+        case "-":
+            return f"{latex(left)} - {_within(right, PRODUCT, right=True)}"
+        case "@":
+            return f"{_within(left, MATRICES)} {_within(right, MATRICES, right=True)}"
+        case "^":
+            base = _bracketed(left) if _is_fraction(left) else _within(left, WHOLE)
+            return f"{base}^{{{latex(right)}}}"
+        case "/" if isinstance(left, Negative):
+            return rf"-\frac{{{latex(left.of)}}}{{{latex(right)}}}"
+        case "/":
+            return rf"\frac{{{latex(left)}}}{{{latex(right)}}}"
+    if is_scalar(left):
+        return f"{_within(left, MINUS)} {_within(right, MATRICES, right=True)}"
+    return rf"{_within(left, MINUS)} \odot {_within(right, PRODUCT, right=True)}"
+
+
+def _factor(factor: Factor) -> str:
+    text = factor.symbol.latex
+    if factor.transposed:
+        text = (rf"\left({text}\right)" if _is_fraction(factor) else text) + r"^\top"
+    if not factor.shape:
+        return text
+    shape = r" \times ".join(map(str, factor.shape))
+    return rf"\underset{{{shape}}}{{{text}}}"
+
+
+def _is_fraction(reading: Reading) -> bool:
+    return isinstance(reading, Factor) and reading.symbol.latex.startswith(r"\frac")
+
+
+def _within(reading: Reading, strength: int, *, right: bool = False) -> str:
+    """In brackets, if it holds less strongly together than it must where it stands; a fraction needs none."""
+    if isinstance(reading, Operation) and reading.sign == "/":
+        return latex(reading)
+    loose = strength_of(reading) < strength or (right and isinstance(reading, Negative))
+    return _bracketed(reading) if loose else latex(reading)
+
+
+def _bracketed(reading: Reading) -> str:
+    return rf"\left({latex(reading)}\right)"

@@ -1,0 +1,158 @@
+"""Formulas as plain text: ``dL/dW1 = X^T dL/du1``. ``*`` is elementwise, and a matrix product needs no sign."""
+
+from typing import NamedTuple
+
+from nnlite.diagnostics.formulas.reading import (
+    Applied,
+    Factor,
+    Negative,
+    Number,
+    Operation,
+    Part,
+    Reading,
+    Relation,
+    is_scalar,
+)
+
+SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # how strongly what is written holds together
+
+
+class Piece(NamedTuple):
+    """A piece of text, and the shape that belongs under it.
+
+    >>> Piece("X", (4, 3)).text
+    'X'
+    """
+
+    text: str
+    shape: tuple[int, ...] | None = None
+
+
+Pieces = list[Piece]
+
+
+def plain(reading: Reading) -> str:
+    """What is read, as text.
+
+    >>> plain(Operation("+", Number(1), Number(2)))
+    '1 + 2'
+    """
+    return "".join(piece.text for piece in pieces(reading))
+
+
+def pieces(reading: Reading) -> Pieces:
+    """The text in pieces, each with its shape.
+
+    >>> pieces(Negative(Number(1)))
+    [Piece(text='-', shape=None), Piece(text='1', shape=None)]
+    """
+    match reading:
+        case Number(value=value):
+            return [Piece(number(value))]
+        case Factor(symbol=symbol, transposed=transposed):
+            closed = f"({symbol.plain})" if transposed and not symbol.plain.isalnum() else symbol.plain
+            return [Piece(closed + "^T" * transposed, reading.shape)]
+        case Negative(of=of):
+            return [Piece("-"), *within(of, PRODUCT)]
+        case Relation(sign=sign, left=left, right=right):
+            return [Piece("["), *pieces(left), Piece(f" {sign} "), *pieces(right), Piece("]")]
+        case Part(of=of, number=n):
+            return [*within(of, WHOLE), Piece(f"[{n}]")]
+        case Applied(function="T", of=(of,)):
+            return [*within(of, WHOLE), Piece("^T")]
+        case Applied(function=function, of=of, axes=axes):
+            listed = [piece for each in of for piece in (Piece(", "), *pieces(each))][1:]
+            return [Piece(f"{function}{index(axes)}("), *listed, Piece(")")]
+        case Operation(sign="^", left=left, right=right):
+            hat = isinstance(left, Factor) and not left.symbol.plain.isalnum()
+            return [*(bracketed(left) if hat else within(left, WHOLE)), Piece("^"), *within(right, WHOLE)]
+        case Operation(sign="+" | "-" as sign, left=left, right=right):
+            return [*within(left, SUM), Piece(f" {sign} "), *within(right, SUM if sign == "+" else PRODUCT, right=True)]
+        case Operation(sign="@", left=left, right=right):
+            return [*within(left, MATRICES), Piece(" "), *within(right, MATRICES, right=True)]
+        case Operation(sign="/", left=left, right=right):
+            slash = "/" if is_scalar(left) and is_scalar(right) else " / "
+            return [*within(left, MINUS), Piece(slash), *within(right, MATRICES, right=True)]
+        case Operation(left=left, right=right):
+            times = " " if is_scalar(left) else " * "
+            return [*within(left, MINUS), Piece(times), *within(right, PRODUCT if times == " * " else POWER, right=True)]
+
+
+def within(reading: Reading, strength: int, *, right: bool = False) -> Pieces:
+    """In brackets, if it holds less strongly together than it must where it stands.
+
+    >>> "".join(piece.text for piece in within(Operation("+", Number(1), Number(2)), PRODUCT))
+    '(1 + 2)'
+    """
+    loose = strength_of(reading) < strength or (right and isinstance(reading, Negative))
+    return bracketed(reading) if loose else pieces(reading)
+
+
+def bracketed(reading: Reading) -> Pieces:
+    """In brackets.
+
+    >>> "".join(piece.text for piece in bracketed(Number(1)))
+    '(1)'
+    """
+    return [Piece("("), *pieces(reading), Piece(")")]
+
+
+def strength_of(reading: Reading) -> int:
+    """How strongly what is written holds together.
+
+    >>> strength_of(Number(1)) > strength_of(Negative(Number(1)))
+    True
+    """
+    match reading:
+        case Negative():
+            return MINUS
+        case Operation(sign="+" | "-"):
+            return SUM
+        case Operation(sign="*" | "/"):
+            return PRODUCT
+        case Operation(sign="@"):
+            return MATRICES
+        case Operation():
+            return POWER
+        case Number(value=value) if value < 0:
+            return MINUS
+    return WHOLE
+
+
+def index(axes: tuple[int, ...] | None) -> str:
+    """The axes of a sum, counted from 1 as in mathematics.
+
+    >>> index((0,)), index(None), index((-1,))
+    ('_1', '', '_last')
+    """
+    if axes is None:
+        return ""
+    return "_" + ",".join("last" if axis == -1 else str(axis + 1) if axis >= 0 else str(axis) for axis in axes)
+
+
+def number(value: float) -> str:
+    """A number as formulas show it.
+
+    >>> number(2), number(0.5), number(1 / 3)
+    ('2', '0.5', '0.333333')
+    """
+    return str(value) if isinstance(value, bool) else f"{value:.6g}"
+
+
+def lines(*parts: Piece) -> list[str]:
+    """The text, and below it, if there are any, the shapes, each under what it belongs to.
+
+    >>> print(*lines(Piece("X", (4, 3)), Piece(" "), Piece("W1", (3, 2))), sep="\\n")
+    X     W1
+    (4,3) (3,2)
+    """
+    text, under = "", ""
+    for part in parts:
+        if part.shape:
+            space = len(under) + 1 - len(text) if under else 0
+            if space > 0:  # the shape before is in the way: more space before the word
+                place = text.rfind(" ") + 1
+                text = text[:place] + " " * space + text[place:]
+            under = under.ljust(len(text)) + f"({','.join(map(str, part.shape))})"
+        text += part.text
+    return [text, under] if under else [text]
