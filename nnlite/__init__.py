@@ -48,6 +48,7 @@ from nnlite.training.predict import predict
 
 if TYPE_CHECKING:
     from nnlite.diagnostics.draw import draw
+    from nnlite.diagnostics.explain import explain
     from nnlite.diagnostics.gradcheck import check_gradients
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.mermaid import to_mermaid
@@ -148,6 +149,7 @@ __all__ = [
     "confusion_matrix",
     "draw",
     "evaluate",
+    "explain",
     "f1",
     "fit",
     "forward_steps",
@@ -176,6 +178,7 @@ __all__ = [
 # These rooms are opened when they are first asked for: together they would take a third of the time of the import.
 _LATER = {
     "diagnostics.draw": "draw",
+    "diagnostics.explain": "explain",
     "diagnostics.gradcheck": "check_gradients",
     "diagnostics.jacobian": "input_gradient jacobian",
     "diagnostics.mermaid": "to_mermaid",

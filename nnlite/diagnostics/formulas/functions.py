@@ -148,7 +148,21 @@ def along(vector: Array, axis: int, like: Array) -> Array:
 
 FUNCTIONS: dict[str, Any] = {
     function.__name__: function
-    for function in (rows, row, column, view, sum_to, stretched, flatten, split, unstack, outer, sigmoid, one_hot, along)
+    for function in (
+        rows,
+        row,
+        column,
+        view,
+        sum_to,
+        stretched,
+        flatten,
+        split,
+        unstack,
+        outer,
+        sigmoid,
+        one_hot,
+        along,
+    )
 }
 
 

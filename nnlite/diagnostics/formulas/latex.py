@@ -1,12 +1,24 @@
 r"""Formulas as LaTeX: ``\frac{\partial L}{\partial W_1} = X^\top \frac{\partial L}{\partial u_1}``."""
 
-from nnlite.diagnostics.formulas.plain import MATRICES, MINUS, PRODUCT, SUM, WHOLE, index, number, strength_of
+from nnlite.diagnostics.formulas.plain import (
+    MATRICES,
+    MINUS,
+    PRODUCT,
+    SUM,
+    WHOLE,
+    entry_index,
+    index,
+    number,
+    strength_of,
+)
 from nnlite.diagnostics.formulas.reading import (
     Applied,
+    Entry,
     Factor,
     Negative,
     Number,
     Operation,
+    Over,
     Part,
     Reading,
     Relation,
@@ -38,6 +50,12 @@ def latex(reading: Reading) -> str:
             return number(value)
         case Factor():
             return _factor(reading)
+        case Entry(factor=factor):
+            text = factor.symbol.latex
+            text = rf"\left({text}\right)" if _is_fraction(factor) else text if "_" not in text else f"{{{text}}}"
+            return f"{text}_{{{entry_index(reading)}}}"
+        case Over(letter=letter, of=of):
+            return rf"\sum_{{{letter}}} {_within(of, PRODUCT)}"
         case Negative(of=of):
             return f"-{_within(of, PRODUCT)}"
         case Relation(sign=sign, left=left, right=right):
@@ -75,6 +93,8 @@ def _operation(reading: Operation) -> str:
             return rf"-\frac{{{latex(left.of)}}}{{{latex(right)}}}"
         case "/":
             return rf"\frac{{{latex(left)}}}{{{latex(right)}}}"
+    if isinstance(right, Number):
+        return rf"{_within(left, PRODUCT)} \cdot {_within(right, PRODUCT, right=True)}"
     if is_scalar(left):
         return f"{_within(left, MINUS)} {_within(right, MATRICES, right=True)}"
     return rf"{_within(left, MINUS)} \odot {_within(right, PRODUCT, right=True)}"

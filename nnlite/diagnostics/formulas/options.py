@@ -70,14 +70,18 @@ class Options:
             names = self.lists[name]
             if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):  # of ``dX, *dmore = ...``
                 first = value.slice.value
-                return [line for n, each in enumerate(names) for line in self._line(each, part_of(value.value, first + n))]
+                return [
+                    line for n, each in enumerate(names) for line in self._line(each, part_of(value.value, first + n))
+                ]
             spoken = names_in(value) & self.lists.keys()
             if not spoken:  # of ``Ys = ...``
                 return [line for n, each in enumerate(names) for line in self._line(each, part_of(value, n))]
             return [  # of ``dmore = f(dZ, more)``
                 line
                 for n, each in enumerate(names)
-                for line in self._line(each, _Renamed({name: self.lists[name][n] for name in spoken}).visit(_copy(value)))
+                for line in self._line(
+                    each, _Renamed({name: self.lists[name][n] for name in spoken}).visit(_copy(value))
+                )
             ]
         if name.startswith("d") and self._stands_for(name[1:]) == []:
             return []

@@ -4,15 +4,18 @@ from typing import NamedTuple
 
 from nnlite.diagnostics.formulas.reading import (
     Applied,
+    Entry,
     Factor,
     Negative,
     Number,
     Operation,
+    Over,
     Part,
     Reading,
     Relation,
     is_scalar,
 )
+from nnlite.diagnostics.formulas.symbols import symbol
 
 SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # how strongly what is written holds together
 
@@ -49,9 +52,13 @@ def pieces(reading: Reading) -> Pieces:
     match reading:
         case Number(value=value):
             return [Piece(number(value))]
-        case Factor(symbol=symbol, transposed=transposed):
-            closed = f"({symbol.plain})" if transposed and not symbol.plain.isalnum() else symbol.plain
+        case Factor(symbol=name, transposed=transposed):
+            closed = f"({name.plain})" if transposed and not name.plain.isalnum() else name.plain
             return [Piece(closed + "^T" * transposed, reading.shape)]
+        case Entry(factor=factor):
+            return [Piece(f"{factor.symbol.plain}[{entry_index(reading)}]")]
+        case Over(letter=letter, of=of):
+            return [Piece(f"sum_{letter} "), *within(of, PRODUCT)]
         case Negative(of=of):
             return [Piece("-"), *within(of, PRODUCT)]
         case Relation(sign=sign, left=left, right=right):
@@ -74,8 +81,13 @@ def pieces(reading: Reading) -> Pieces:
             slash = "/" if is_scalar(left) and is_scalar(right) else " / "
             return [*within(left, MINUS), Piece(slash), *within(right, MATRICES, right=True)]
         case Operation(left=left, right=right):
-            times = " " if is_scalar(left) else " * "
-            return [*within(left, MINUS), Piece(times), *within(right, PRODUCT if times == " * " else POWER, right=True)]
+            times = " " if is_scalar(left) and not isinstance(right, Number) else " * "
+            first = PRODUCT if isinstance(left, Number) else MINUS
+            return [
+                *within(left, first),
+                Piece(times),
+                *within(right, PRODUCT if times == " * " else POWER, right=True),
+            ]
 
 
 def within(reading: Reading, strength: int, *, right: bool = False) -> Pieces:
@@ -106,7 +118,7 @@ def strength_of(reading: Reading) -> int:
     match reading:
         case Negative():
             return MINUS
-        case Operation(sign="+" | "-"):
+        case Operation(sign="+" | "-") | Over():
             return SUM
         case Operation(sign="*" | "/"):
             return PRODUCT
@@ -128,6 +140,16 @@ def index(axes: tuple[int, ...] | None) -> str:
     if axes is None:
         return ""
     return "_" + ",".join("last" if axis == -1 else str(axis + 1) if axis >= 0 else str(axis) for axis in axes)
+
+
+def entry_index(entry: Entry) -> str:
+    """Where an entry stands, in the factor's own axes.
+
+    >>> entry_index(Entry(Factor(symbol("X"), transposed=True), ("i", "n")))
+    'n,i'
+    """
+    index = entry.index
+    return ",".join(map(str, (*index[:-2], *reversed(index[-2:])) if entry.factor.transposed else index))
 
 
 def number(value: float) -> str:

@@ -4,8 +4,8 @@ What only moves axes about (``rows``, ``view``, ``[..., None]``) is left out, pr
 """
 
 import ast
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,32 @@ class Part:
     number: int
 
 
-Reading = Number | Factor | Negative | Operation | Relation | Applied | Part
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One entry of a factor, at numbers or letters.
+
+    >>> Entry(Factor(symbol("X")), ("n", 2)).index
+    ('n', 2)
+    """
+
+    factor: Factor
+    index: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Over:
+    """The sum of something over a letter in it, which runs from 0 to ``size - 1``; None where that is not known.
+
+    >>> Over("n", 4, Number(1)).size
+    4
+    """
+
+    letter: str
+    size: int | None
+    of: "Reading"
+
+
+Reading = Entry | Over | Number | Factor | Negative | Operation | Relation | Applied | Part
 
 SIGNS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -134,6 +159,7 @@ class Reader:
         symbols: what the names in them are called: a symbol, or a number that takes its place.
         arrays: what the names stand for, where that is known.
         stretched: names of which it is not known whether they are stretched, but which may be.
+        one_number: the whole comes to one number, so that a sum needs no axis.
 
     >>> from nnlite.diagnostics.formulas.plain import plain
     >>> reader = Reader({"Y": symbol("h1"), "dY": symbol("dL/dh1")})
@@ -146,10 +172,12 @@ class Reader:
         symbols: Mapping[str, Symbol | Number],
         arrays: Mapping[str, Any] | None = None,
         stretched: frozenset[str] = frozenset(),
+        one_number: bool = False,
     ) -> None:
         self.symbols = symbols
         self.arrays = arrays
         self.stretched = stretched
+        self.one_number = one_number
 
     def read(self, node: ast.expr) -> Reading:
         """The expression as mathematics."""
@@ -198,10 +226,10 @@ class Reader:
         """A sum or a mean; along no axis it is nothing."""
         if axis == ():
             return self.read(of)
-        axes = None if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        axes = None if axis is None or self.one_number else axis if isinstance(axis, tuple) else (axis,)
         array = self._array(of)
         if array is not None and axes is not None:
-            axes = tuple(axis % np.ndim(array) for axis in axes)
+            axes = tuple(sorted(axis % np.ndim(array) for axis in axes))
         return Applied(name, (self.read(of),), axes)
 
     def _sum_to(self, of: ast.expr, X: ast.expr) -> Reading:
@@ -239,9 +267,25 @@ def joined(sign: str, left: Reading, right: Reading) -> Reading:
         return right
     if sign in "*/" and right == Number(1):
         return left
+    if sign == "*" and is_scalar(right) and not is_scalar(left):
+        return joined(sign, right, left)
     if sign == "*" and left in (Number(-1), Negative(Number(1))):
         return Negative(right)
     return Operation(sign, left, right)
+
+
+def parts_of(reading: Reading) -> Iterator[Reading]:
+    """A reading, and all that it is made of.
+
+    >>> [type(part).__name__ for part in parts_of(Negative(Number(1)))]
+    ['Negative', 'Number']
+    """
+    yield reading
+    for part in fields(reading):
+        value = getattr(reading, part.name)
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Reading):
+                yield from parts_of(each)
 
 
 def turned(of: Reading, array: Any = None) -> Reading:
@@ -262,7 +306,7 @@ def is_scalar(reading: Reading) -> bool:
     True
     """
     match reading:
-        case Number():
+        case Number() | Entry():
             return True
         case Factor():
             return reading.symbol.scalar

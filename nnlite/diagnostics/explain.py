@@ -1,0 +1,255 @@
+"""explain: the derivation of a network, forward and back through the chain rule, in its own symbols."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from typing import Any
+
+import numpy as np
+
+from nnlite.diagnostics.formulas import entry as entries
+from nnlite.diagnostics.formulas.derivation import Derivation
+from nnlite.diagnostics.formulas.latex import latex
+from nnlite.diagnostics.formulas.naming import Key, Naming
+from nnlite.diagnostics.formulas.page import as_markdown, as_text
+from nnlite.diagnostics.formulas.plain import plain
+from nnlite.diagnostics.formulas.reading import (
+    Applied,
+    Entry,
+    Factor,
+    Number,
+    Operation,
+    Reading,
+    Relation,
+    joined,
+    parts_of,
+)
+from nnlite.diagnostics.formulas.recorded import Recorded, record
+from nnlite.diagnostics.formulas.said import Line
+from nnlite.diagnostics.formulas.symbols import Symbol
+from nnlite.layer import Layer, check_layer
+from nnlite.losses.loss import Loss
+
+MOST_TERMS = 6  # of a sum that is written out; of a longer one the first and the last
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The derivation of a network; ``print`` shows it as text, a notebook as formulas.
+
+    Attributes:
+        given: what the formulas start from, with its values; empty unless values were asked for.
+        forward: the forward formulas.
+        backward: the chain rule, from the loss back.
+        entry: one entry of a gradient, written out; empty unless asked for.
+        remarks: what is to be known beside them.
+
+    >>> import nnlite as nn
+    >>> print(explain(nn.Exp()).backward[-1].symbol.plain)
+    dL/dX
+    """
+
+    given: tuple[Line, ...] = ()
+    forward: tuple[Line, ...] = ()
+    backward: tuple[Line, ...] = ()
+    entry: tuple[Line, ...] = ()
+    remarks: tuple[str, ...] = ()
+    values: bool = field(default=False, repr=False)
+
+    @property
+    def sections(self) -> dict[str, tuple[Line, ...]]:
+        """The lines under their headings.
+
+        >>> list(Explanation().sections)
+        ['Given', 'Forward', 'Backward', 'One entry']
+        """
+        return {"Given": self.given, "Forward": self.forward, "Backward": self.backward, "One entry": self.entry}
+
+    def __str__(self) -> str:
+        return as_text(self.sections, self.remarks, self.values)
+
+    __repr__ = __str__
+
+    @property
+    def markdown(self) -> str:
+        """The derivation as Markdown, with its formulas in LaTeX.
+
+        >>> import nnlite as nn
+        >>> print(explain(nn.Tanh()).markdown[:44])
+        **Forward**
+        <BLANKLINE>
+        $$
+        \\\\begin{aligned}
+        \\\\hat{y} &
+        """
+        return as_markdown(self.sections, self.remarks, self.values)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown
+
+
+def explain(
+    model: Layer,
+    X: Any = None,
+    target: Any = None,
+    loss: Layer | None = None,
+    *,
+    values: bool = False,
+    parameter: str | None = None,
+    index: int | tuple[int, ...] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Explanation:
+    """The derivation of a network: its formulas forward, then the chain rule from the loss back to each parameter.
+
+    The formulas are those that the layers have in their attribute ``formulas``, in symbols that are numbered through
+    the network: ``u1 = X W1 + b1``, ``h1 = tanh(u1)`` ... ``y^``. A layer that has none is named, and the derivation
+    goes on. Nothing is written on the model: where there is an X, a copy of it runs.
+
+    Args:
+        model: any Layer.
+        X: its input; of several a tuple, or a dict by name. With it the shapes stand under the formulas.
+        target: the target of the loss.
+        loss: a loss to put behind the model; without it, and unless the model ends in one or gives a single number, L
+            is the sum of the outputs.
+        values: also show what each formula comes to, where that is not long.
+        parameter: derive the gradient of this parameter alone, by its path, such as "0.W"; or that of an input.
+        index: write out this entry of it, as a sum of products.
+        names: symbols of your own: ``{"4.W": "U"}`` by the path of a parameter, by that of a layer for what it gives,
+            by the name of an input, or for "target" and "loss".
+
+    Returns:
+        What prints as text, and has the same as ``markdown``.
+
+    Raises:
+        TypeError: ``model`` or ``loss`` is not a Layer.
+        ValueError: ``values`` without an X; an unknown name in ``names``, or for ``parameter``; a layer's formula that
+            cannot be understood, with the class and the line.
+        IndexError: there is no such entry.
+
+    Source of the form of the formulas, in which each component knows its own derivatives: Rumelhart, Hinton and
+    Williams, Learning representations by back-propagating errors, 1986.
+
+    >>> import nnlite as nn
+    >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1), nn.Sigmoid())
+    >>> print(explain(model, loss=nn.BCELoss(), names={"2.W": "U", "2.b": "c"}))
+    Forward
+      u1 = X W1 + b1                                     0 Linear(3 -> 2)
+      h1 = tanh(u1)                                      1 Tanh()
+      u2 = h1 U + c                                      2 Linear(2 -> 1)
+      y^ = sigmoid(u2)                                   3 Sigmoid()
+      L = -1/N sum(y * log(y^) + (1 - y) * log(1 - y^))  loss BCELoss()
+    <BLANKLINE>
+    Backward
+      dL/dy^ = 1/N ((1 - y) / (1 - y^) - y / y^)         loss BCELoss()
+      dL/du2 = dL/dy^ * y^ * (1 - y^)                    3 Sigmoid()
+      dL/du2 = 1/N (y^ - y)                              BCELoss and Sigmoid together
+      dL/dU = h1^T dL/du2                                2.W
+      dL/dc = sum(dL/du2)                                2.b
+      dL/dh1 = dL/du2 U^T                                2 Linear(2 -> 1)
+      dL/du1 = dL/dh1 * (1 - h1 * h1)                    1 Tanh()
+      dL/dW1 = X^T dL/du1                                0.W
+      dL/db1 = sum_1(dL/du1)                             0.b
+    <BLANKLINE>
+    * is elementwise, a matrix product has no sign, sum_1 is the sum over the first axis.
+    N is what the mean of the loss divides by.
+    """
+    check_layer(model, "model")
+    if loss is not None:
+        check_layer(loss, "loss")
+    if values and X is None:
+        raise ValueError("explain: values: there are none without an X; pass X, and the target if there is a loss")
+    if index is not None and parameter is None:
+        raise ValueError("explain: index: of which parameter? pass parameter='0.W', for example")
+    recorded = record(model, X, target, loss)
+    naming = Naming(recorded, names or {})
+    wanted = None if parameter is None else _wanted(naming, parameter)
+    derivation = Derivation(naming, None if wanted is None else {wanted})
+    entry: tuple[Line, ...] = ()
+    if index is not None and wanted is not None:
+        entry = tuple(_entry(derivation, wanted, (index,) if isinstance(index, int) else tuple(index)))
+    given = tuple(_given(naming)) if values else ()
+    remarks = tuple(_remarks(derivation, recorded))
+    return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), entry, remarks, values)
+
+
+def _wanted(naming: Naming, parameter: str) -> int | Key:
+    given = {*naming.flow.inputs, *naming.leaves}
+    can_be = {path: it for path, it in naming.paths.items() if isinstance(it, tuple) or it in given}
+    if f"{parameter}.value" in can_be:  # a graph's parameter has one array
+        parameter += ".value"
+    if parameter not in can_be:
+        raise ValueError(f"explain: parameter: expected one of {', '.join(can_be)}, got {parameter!r}")
+    return can_be[parameter]
+
+
+def _given(naming: Naming) -> Iterator[Line]:
+    """The inputs and the parameters, with their values."""
+    for edge in (*naming.flow.inputs, *naming.leaves):
+        found = naming.edges[edge]
+        if isinstance(found, Symbol):
+            yield Line(found, None, "", naming.recorded.values.get(edge))
+    for key, found in naming.parameters.items():
+        yield Line(found, None, naming.path_of(key), getattr(*key))
+
+
+def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) -> Iterator[Line]:
+    """The entry in letters, and at its place: as a sum, in numbers, as a number."""
+    line = derivation.gradients[wanted]
+    shape = (
+        np.shape(getattr(*wanted)) if isinstance(wanted, tuple) else None if line.value is None else line.value.shape
+    )
+    place = _place(index, shape, line.symbol)
+    letters = tuple("ijabcdefgh"[: len(index)])
+    try:
+        general, here = entries.entry(line.reading, letters), entries.entry(line.reading, place)
+    except NotImplementedError:
+        yield Line(_at(line.symbol, place), Factor(line.symbol), "it cannot be written out", line.value[place], ())
+        return
+    yield Line(_at(line.symbol, letters), general, "")
+    if line.value is None:
+        yield Line(_at(line.symbol, place), here, "")
+        return
+    terms = entries.written_out(here)
+    numbers = [entries.in_numbers(term) for term in terms]
+    total = float(sum(map(entries.total, numbers)))
+    yield Line(_at(line.symbol, place), _added(terms), "", total, (_added(numbers), Number(total)))
+
+
+def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: Symbol) -> tuple[int, ...]:
+    if shape is None:
+        return index
+    if len(index) != len(shape) or not all(-size <= n < size for n, size in zip(index, shape, strict=True)):
+        raise IndexError(f"explain: index: {symbol.plain} has shape {shape}, got the index {index}")
+    return tuple(n % size for n, size in zip(index, shape, strict=True))
+
+
+def _at(symbol: Symbol, index: tuple[int | str, ...]) -> Symbol:
+    entry = Entry(Factor(symbol), index)
+    return Symbol(plain(entry), latex(entry))
+
+
+def _added(terms: list[Reading]) -> Reading:
+    """The sum of the terms; of many the first three and the last."""
+    if len(terms) > MOST_TERMS:
+        terms = [*terms[:3], Factor(Symbol("...", r"\cdots")), terms[-1]]
+    return reduce(partial(joined, "+"), terms)
+
+
+def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
+    lines = [*derivation.forward, *derivation.backward]
+    parts = [part for line in lines if line.reading is not None for part in parts_of(line.reading)]
+    signs = {part.sign for part in parts if isinstance(part, Operation)}
+    axes = {part.axes for part in parts if isinstance(part, Applied) and part.axes is not None}
+    notation = ["* is elementwise"] * ("*" in signs) + ["a matrix product has no sign"] * ("@" in signs)
+    notation += ["sum_1 is the sum over the first axis"] * bool(axes)
+    notation += ["[a > b] is 1 where that holds and else 0"] * any(isinstance(part, Relation) for part in parts)
+    if notation:
+        yield ", ".join(notation) + "."
+    if any(isinstance(part, Factor) and part.symbol.plain == "N" for part in parts):
+        counts = [each.layer.count for each in derivation.flow.operations if isinstance(each.layer, Loss)]
+        here = f", here {counts[-1]:g}" if counts[-1] is not None else ""
+        yield f"N is what the mean of the loss divides by{here}."
+    if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.flow.operations):
+        yield "Where X would tell that an array is stretched to the shape of another, its gradient is a sum over that."
+    for name in derivation.silent:
+        yield f"{name} says nothing of itself: its class has no attribute formulas."

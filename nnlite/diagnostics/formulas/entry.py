@@ -1,0 +1,218 @@
+"""One entry of a gradient, written out as a sum of products of numbers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from nnlite.diagnostics.formulas.reading import (
+    Applied,
+    Entry,
+    Factor,
+    Negative,
+    Number,
+    Operation,
+    Over,
+    Reading,
+    Relation,
+    joined,
+)
+
+Index = tuple[int | str, ...]
+
+ELEMENTWISE = {
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "sign": np.sign,
+    "max": np.maximum,
+    "min": np.minimum,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+LETTERS = "nklmpq"
+
+
+def entry(reading: Reading, index: Index) -> Reading:
+    """What the entry of a reading at ``index`` is, in entries of its factors.
+
+    Raises:
+        NotImplementedError: it rearranges entries, so that they cannot be followed.
+
+    >>> from nnlite.diagnostics.formulas.plain import plain
+    >>> from nnlite.diagnostics.formulas.symbols import symbol
+    >>> product = Operation("@", Factor(symbol("X"), transposed=True), Factor(symbol("dY")))
+    >>> plain(entry(product, ("i", "j")))
+    'sum_n X[n,i] dY[n,j]'
+    """
+    return _entry(reading, index, iter(LETTERS))
+
+
+def written_out(reading: Reading) -> list[Reading]:
+    """The terms of the sum that an entry is; where the size of a sum is not known, it stays one.
+
+    >>> from nnlite.diagnostics.formulas.plain import plain
+    >>> from nnlite.diagnostics.formulas.symbols import symbol
+    >>> [plain(term) for term in written_out(Over("n", 2, Entry(Factor(symbol("X")), ("n", 3))))]
+    ['X[0,3]', 'X[1,3]']
+    """
+    match reading:
+        case Over(letter=letter, size=size, of=of) if size is not None:
+            return [term for n in range(size) for term in written_out(_at(of, letter, n))]
+        case Operation(sign="+", left=left, right=right):
+            return written_out(left) + written_out(right)
+    return [reading]
+
+
+def in_numbers(reading: Reading) -> Reading:
+    """With its numbers in the place of the entries.
+
+    >>> from nnlite.diagnostics.formulas.symbols import symbol
+    >>> in_numbers(Entry(Factor(symbol("X"), np.eye(2)), (0, 0)))
+    Number(value=1.0)
+    """
+    match reading:
+        case Entry(factor=factor, index=index):
+            return Number(float(np.asarray(factor.array)[index]))
+        case Negative(of=of):
+            return Negative(in_numbers(of))
+        case Operation(sign=sign, left=left, right=right):
+            return Operation(sign, in_numbers(left), in_numbers(right))
+        case Relation(sign=sign, left=left, right=right):
+            return Relation(sign, in_numbers(left), in_numbers(right))
+        case Applied(of=of):
+            return replace(reading, of=tuple(map(in_numbers, of)))
+        case Factor(array=array) if array is not None:
+            return Number(float(array))
+    return reading
+
+
+def total(reading: Reading) -> float:
+    """What a reading in numbers comes to.
+
+    >>> total(Operation("*", Number(2), Negative(Number(3))))
+    -6
+    """
+    match reading:
+        case Number(value=value):
+            return value
+        case Negative(of=of):
+            return -total(of)
+        case Operation(sign=sign, left=left, right=right):
+            a, b = total(left), total(right)
+            return {"+": a.__add__, "-": a.__sub__, "*": a.__mul__, "/": a.__truediv__, "^": a.__pow__}[sign](b)
+        case Relation(sign=sign, left=left, right=right):
+            a, b = total(left), total(right)
+            holds = {">": a > b, ">=": a >= b, "<": a < b, "<=": a <= b, "=": a == b, "!=": a != b}
+            return float(holds[sign])
+        case Applied(function=function, of=of) if function in ELEMENTWISE:
+            return float(ELEMENTWISE[function](*map(total, of)))
+    raise NotImplementedError(f"{reading} does not come to a number")
+
+
+def _entry(reading: Reading, index: Index, letters: Iterator[str]) -> Reading:
+    match reading:
+        case Number():
+            return reading
+        case Factor():
+            return reading if reading.symbol.scalar else Entry(reading, _broadcast(reading, index))
+        case Negative(of=of):
+            return Negative(_entry(of, index, letters))
+        case Operation(sign="@"):
+            return _product(reading, index, letters)
+        case Operation(sign=sign, left=left, right=right):
+            return joined(sign, _entry(left, index, letters), _entry(right, index, letters))
+        case Relation(sign=sign, left=left, right=right):
+            return Relation(sign, _entry(left, index, letters), _entry(right, index, letters))
+        case Applied(function="sum", of=(of,), axes=axes):
+            return _sum(of, axes, index, letters)
+        case Applied(function="T", of=(of,)):
+            return _entry(of, (*index[:-2], *reversed(index[-2:])), letters)
+        case Applied(function=function, of=of) if function in ELEMENTWISE:
+            return Applied(function, tuple(_entry(each, index, letters) for each in of))
+    raise NotImplementedError(f"{reading} rearranges entries")
+
+
+def _product(product: Operation, index: Index, letters: Iterator[str]) -> Reading:
+    left, right = shape_of(product.left), shape_of(product.right)
+    letter = next(letters)
+    ahead = index[: -1 if right is None or len(right) > 1 else None] if left is None or len(left) > 1 else ()
+    behind = index[-1:] if right is None or len(right) > 1 else ()
+    stack = index[:-2] if right is not None and len(right) > 2 else ()
+    a = _entry(product.left, (*ahead, letter), letters)
+    b = _entry(product.right, (*stack, letter, *behind), letters)
+    return Over(letter, left[-1] if left else None, joined("*", a, b))
+
+
+def _sum(of: Reading, axes: tuple[int, ...] | None, index: Index, letters: Iterator[str]) -> Reading:
+    shape = shape_of(of)
+    if shape is None and axes is None:
+        raise NotImplementedError("it is not known over how many axes the sum runs")
+    count = len(index) + len(axes or ()) if shape is None else len(shape)
+    summed = range(count) if axes is None else [axis % count for axis in axes]
+    kept = list(index) if len(index) < count else [place for axis, place in enumerate(index) if axis not in summed]
+    full: list[int | str] = []
+    chosen: list[tuple[str, int | None]] = []
+    for axis in range(count):
+        if axis in summed:
+            letter = next(letters)
+            chosen.append((letter, shape[axis] if shape else None))
+            full.append(letter)
+        else:
+            full.append(kept.pop(0))
+    inner = _entry(of, tuple(full), letters)
+    for letter, size in reversed(chosen):
+        inner = Over(letter, size, inner)
+    return inner
+
+
+def shape_of(reading: Reading) -> tuple[int, ...] | None:
+    """The shape of what is read, as far as its factors' are known.
+
+    >>> from nnlite.diagnostics.formulas.symbols import symbol
+    >>> shape_of(joined("+", Factor(symbol("X"), np.zeros((4, 3))), Factor(symbol("b"), np.zeros(3))))
+    (4, 3)
+    """
+    match reading:
+        case Number():
+            return ()
+        case Factor():
+            return () if reading.symbol.scalar else reading.shape
+        case Negative(of=of):
+            return shape_of(of)
+        case Operation(sign="@", left=left, right=right):
+            shapes = shape_of(left), shape_of(right)
+            return None if None in shapes else np.matmul(*map(np.zeros, shapes)).shape  # type: ignore[arg-type]
+        case Operation(left=left, right=right) | Relation(left=left, right=right):
+            one, other = shape_of(left), shape_of(right)
+            return None if one is None or other is None else np.broadcast_shapes(one, other)
+        case Applied(function="T", of=(of,)):
+            shape = shape_of(of)
+            return None if shape is None else (*shape[:-2], *reversed(shape[-2:]))
+        case Applied(function=function, of=of) if function in ELEMENTWISE:
+            known = [shape for each in of if (shape := shape_of(each)) is not None]
+            return np.broadcast_shapes(*known) if len(known) == len(of) else None
+    return None
+
+
+def _broadcast(factor: Factor, index: Index) -> Index:
+    """Where in the factor the entry stands, which may be stretched."""
+    if factor.shape is None:
+        return index
+    own = index[len(index) - len(factor.shape) :]
+    return tuple(0 if size == 1 else place for size, place in zip(factor.shape, own, strict=True))
+
+
+def _at(reading: Reading, letter: str, n: int) -> Reading:
+    """With a number in the place of a letter."""
+    match reading:
+        case Entry(index=index):
+            return replace(reading, index=tuple(n if place == letter else place for place in index))
+        case Negative(of=of) | Over(of=of):
+            return replace(reading, of=_at(of, letter, n))
+        case Operation(left=left, right=right) | Relation(left=left, right=right):
+            return replace(reading, left=_at(left, letter, n), right=_at(right, letter, n))
+        case Applied(of=of):
+            return replace(reading, of=tuple(_at(each, letter, n) for each in of))
+    return reading

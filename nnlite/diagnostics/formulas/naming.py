@@ -1,0 +1,202 @@
+"""What the arrays and parameters of a network are called: X, u1 = X W1 + b1, h1 = tanh(u1) ... y^, and L."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from nnlite.containers.branches import Residual
+from nnlite.containers.node import Parameter
+from nnlite.diagnostics.flow import Operation
+from nnlite.diagnostics.formulas.reading import Number
+from nnlite.diagnostics.formulas.recorded import Recorded
+from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
+from nnlite.diagnostics.names import inside, is_plain
+from nnlite.layer import Layer
+from nnlite.layers.activations import Activation
+from nnlite.losses.loss import Loss
+
+Key = tuple[Layer, str]  # a layer and the name of one of its parameters
+
+
+class Naming:
+    """The symbols of a network.
+
+    What a layer gives is called u and numbered, what an activation makes of it h with the same number; a layer's
+    parameters have the number of what it gives. The last output is y^, the target y, the loss L.
+
+    Args:
+        recorded: the network's flow, and its arrays if it ran.
+        names: other symbols, by the path of a parameter ("0.W"), by that of a layer for what it gives ("0"), by the
+            name of an input, "target" or "loss".
+
+    Raises:
+        ValueError: ``names`` has a key that is none of these, or one symbol twice.
+
+    >>> import nnlite as nn
+    >>> from nnlite.diagnostics.formulas.recorded import record
+    >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))), {"2.W": "U"})
+    >>> [each.plain for each in naming.edges.values()]
+    ['X', 'u1', 'h1', 'y^']
+    >>> [each.plain for each in naming.parameters.values()]
+    ['W1', 'b1', 'U', 'b2']
+    """
+
+    def __init__(self, recorded: Recorded, names: Mapping[str, str]) -> None:
+        self.recorded, self.flow = recorded, recorded.flow
+        self.paths: dict[str, int | Key] = {}  # what can be named
+        self.edges: dict[int, Symbol | Number] = {}
+        self.parameters: dict[Key, Symbol] = {}
+        self.numbers: dict[str, int] = {}  # of each operation, by its path
+        self._names = dict(names)
+        self._taken = set(names.values())
+        if len(self._taken) < len(names):
+            raise ValueError(f"names: one symbol stands for two things: {', '.join(names.values())}")
+        self.L = self._loss()
+        self._name_what_is_given()
+        self._name_outputs()
+        self._name_what_is_computed()
+        if self._names:
+            unknown, known = ", ".join(map(repr, self._names)), ", ".join(self.paths)
+            raise ValueError(f"names: there is no {unknown}; what can be named is: {known}")
+
+    def gradient(self, value: Symbol) -> Symbol:
+        """The symbol of a value's gradient.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> Naming(record(nn.Tanh()), {}).gradient(symbol("W")).plain
+        'dL/dW'
+        """
+        return gradient_of(self.L, value)
+
+    def parameters_of(self, operation: Operation) -> dict[str, Key]:
+        """The parameters that an operation uses, by their names in the layer.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> naming = Naming(record(nn.Linear(2, 3)), {})
+        >>> list(naming.parameters_of(naming.flow.operations[0]))
+        ['W', 'b']
+        """
+        return {name: key for name, key in _used_parameters(operation.layer) if key in self.parameters}
+
+    def path_of(self, named: int | Key) -> str:
+        """The path of a parameter, or of what gives an edge.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> naming = Naming(record(nn.Linear(2, 3)), {})
+        >>> [naming.path_of(key) for key in naming.parameters]
+        ['W', 'b']
+        """
+        return next((path for path, stands_for in self.paths.items() if stands_for == named), "")
+
+    @property
+    def leaves(self) -> list[int]:
+        """The edges of the parameters that are nodes of a graph.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> x = nn.Input("x")
+        >>> naming = Naming(record(nn.Graph(x, nn.Parameter(2.0, name="theta") * x)), {})
+        >>> [naming.edges[edge].plain for edge in naming.leaves]
+        ['theta']
+        """
+        return [each.gives[0] for each in self.flow.operations if isinstance(each.layer, Parameter)]
+
+    @property
+    def loss_edge(self) -> int | None:
+        """The edge of the loss; None where it is the sum of the outputs, since no loss is given."""
+        last = self.flow.operations[-1] if self.flow.operations else None
+        if len(self.flow.outputs) != 1 or last is None or last.gives != self.flow.outputs:
+            return None
+        edge = self.flow.outputs[0]
+        scalar = edge in self.recorded.values and np.ndim(self.recorded.values[edge]) == 0
+        return edge if scalar or isinstance(last.layer, Loss) else None
+
+    def _loss(self) -> Symbol:
+        path = "loss" if self.loss_edge is None else self.flow.operations[-1].path
+        return self._named(path, "L") if path in self._names else self._named("loss", "L")
+
+    def _name_what_is_given(self) -> None:
+        for edge in self.flow.inputs:
+            name = self.flow.names[edge]
+            self.edges[edge] = self._named(name, "y" if name == "target" else name, edge)
+        count = 0
+        for edge, value in self.flow.constants.items():
+            count += value.ndim > 0
+            self.edges[edge] = self._unused(f"C{count}") if value.ndim else Number(value.item())
+
+    def _name_outputs(self) -> None:
+        """The outputs of the model, which are the inputs of the loss, if that is all they are for."""
+        edges: tuple[int, ...] = self.flow.outputs
+        if self.loss_edge is not None:
+            self.edges[self.loss_edge] = self.L
+            last = self.flow.operations[-1]
+            edges = last.takes[:1] if isinstance(last.layer, Loss) else ()
+        edges = tuple([edge for edge in edges if edge not in self.edges])
+        for number, edge in enumerate(edges, start=1):
+            path = self.flow.names[edge]
+            self.edges[edge] = self._named(path, "y^" if len(edges) == 1 else f"y{number}^", edge)
+
+    def _name_what_is_computed(self) -> None:
+        number = 0
+        for operation in self.flow.operations:
+            layer, path = operation.layer, operation.path
+            if isinstance(layer, Parameter):
+                self._name_leaf(operation)
+                continue
+            stem = "h" if isinstance(layer.original or layer, Activation) else "u"
+            if stem == "u" or number == 0 or f"h{number}" in self._taken:
+                number += not (operation.gives == (self.loss_edge,) and isinstance(layer, Loss))
+            self.numbers[path] = number
+            for n, edge in enumerate(operation.gives):
+                if edge not in self.edges:
+                    several = len(operation.gives) > 1
+                    name = f"{stem}{number}" + (chr(ord("a") + n) if several else "")
+                    self.edges[edge] = self._named(self.flow.names[edge], name, edge)
+            for name, key in _used_parameters(layer):
+                if key not in self.parameters and layer.original is None:
+                    place = inside(path, name)
+                    self.parameters[key] = self._named(place, f"{name.rpartition('.')[2]}{number}", key)
+        for operation in self.flow.operations:  # a layer may be tied to one that comes after it, or to none in here
+            for name, key in _used_parameters(operation.layer):
+                if key not in self.parameters and not isinstance(operation.layer, Parameter):
+                    self.parameters[key] = self._named(
+                        inside(operation.path, name), f"{name}{self.numbers[operation.path]}", key
+                    )
+
+    def _name_leaf(self, operation: Operation) -> None:
+        """A parameter that is a node of a graph: what it gives is itself."""
+        (edge,) = operation.gives
+        name = operation.layer.name or f"p{operation.path.rpartition('.')[2]}"  # type: ignore[attr-defined]
+        path = operation.path if operation.path in self._names else inside(operation.path, "value")
+        self.edges[edge] = self._named(path, name, edge)
+        self.paths.setdefault(inside(operation.path, "value"), edge)
+
+    def _named(self, path: str, name: str, stands_for: int | Key | None = None) -> Symbol:
+        """The symbol of what is at the path: the one that the user gave it, or ``name``."""
+        if stands_for is not None:
+            self.paths[path] = stands_for
+        return symbol(self._names.pop(path)) if path in self._names else self._unused(name)
+
+    def _unused(self, name: str) -> Symbol:
+        new, tries = name, 0
+        while new in self._taken:
+            tries += 1
+            new = f"{name}{'_' if name[-1:].isdigit() else ''}{tries}"
+        self._taken.add(new)
+        return symbol(new)
+
+
+def _used_parameters(layer: Layer) -> Iterator[tuple[str, Key]]:
+    """(name, key) of each parameter that a layer uses, be it that of another layer; those of layers in it too."""
+    if is_plain(layer, Residual):  # what is in it has operations of its own
+        return
+    for path, part in layer.named_layers():
+        for name in part._parameters:
+            if getattr(part, name) is not None:
+                yield inside(path, name), (part, name)
+    if layer.original is not None:
+        own = set(layer._parameters)
+        yield from ((name, key) for name, key in _used_parameters(layer.original) if name not in own)

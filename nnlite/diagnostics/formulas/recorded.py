@@ -1,0 +1,117 @@
+"""The arrays of one forward and backward, by the edges and operations of a flow."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, each_of, listed
+from nnlite.diagnostics.flow import Flow, flow
+from nnlite.diagnostics.steps import backward_steps, forward_steps
+from nnlite.layer import Layer
+from nnlite.shapes import UNKNOWN, Shape, is_open, sizes
+
+
+@dataclass(eq=False)
+class Recorded:
+    """A flow, and what ran along its edges, if it ran.
+
+    Attributes:
+        flow: the operations.
+        ran: whether there are arrays.
+        shapes: what is known of the shape of each edge before anything runs.
+        values: by edge.
+        taken: what each operation's backward took, by the operation's path.
+        given: and what it gave.
+        gradients: and the gradients of its parameters, by their names in the layer.
+
+    >>> import nnlite as nn
+    >>> record(nn.Sequential(nn.Tanh()), np.zeros((1, 2))).values[1]
+    array([[0., 0.]])
+    """
+
+    flow: Flow
+    shapes: dict[int, Shape]
+    ran: bool = False
+    values: dict[int, Any] = field(default_factory=dict)
+    taken: dict[str, list[Any]] = field(default_factory=dict)
+    given: dict[str, list[Any]] = field(default_factory=dict)
+    gradients: dict[str, dict[str, Array]] = field(default_factory=dict)
+
+
+def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None) -> Recorded:
+    """Run a copy of the model, and of the loss, forward and backward; without X only lay out what would run.
+
+    Without a loss the gradient of the output is 1: that of its sum.
+
+    >>> import nnlite as nn
+    >>> record(nn.Linear(2, 1)).ran
+    False
+    """
+    count = len(X) if isinstance(X, tuple) else None
+    if X is None:
+        laid = flow(model, loss, inputs=count)
+        return Recorded(laid, known_shapes(laid))
+    model, loss = copy.deepcopy((model, loss))
+    model.needs_dX = True
+    found = Recorded(flow(model, loss, inputs=count), {}, ran=True)
+    found.values |= found.flow.constants
+    steps = forward_steps(model, X, target, loss)
+    for operation, step in zip(found.flow.operations, steps, strict=False):
+        found.values |= zip(operation.takes, step.inputs.values(), strict=True)
+        found.values |= zip(operation.gives, step.outputs.values(), strict=True)
+    Y = _rest_of(steps)
+    found.values |= zip(found.flow.outputs, listed(Y), strict=True)
+    dY = None if loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y)
+    for step in backward_steps(model, dY, loss):
+        if step.name == "backward":
+            found.taken[step.path] = list(step.inputs.values())
+            found.given[step.path] = list(step.outputs.values())
+            found.gradients[step.path] = {_without_d(name): dP.copy() for name, dP in step.gradients.items()}
+    return found
+
+
+def known_shapes(laid: Flow) -> dict[int, Shape]:
+    """What is known of the shape of each edge before anything runs.
+
+    >>> import nnlite as nn
+    >>> known_shapes(flow(nn.Sequential(nn.Linear(2, 3))))
+    {0: (Ellipsis,), 1: (Ellipsis, 3)}
+    """
+    shapes = dict.fromkeys(laid.inputs, UNKNOWN) | {edge: value.shape for edge, value in laid.constants.items()}
+    for operation in laid.operations:
+        try:
+            shape = operation.layer.output_shape(*[shapes[edge] for edge in operation.takes])
+        except Exception:  # that of a layer of the user's own, or one that does not take what it gets
+            shape = UNKNOWN
+        several = len(operation.gives) > 1 and shape != UNKNOWN
+        shapes |= zip(operation.gives, shape, strict=True) if several else dict.fromkeys(operation.gives, shape)
+    return shapes
+
+
+def stretches(shape: Shape, to: Shape) -> bool:
+    """Whether it is known that an array of the one shape has to be stretched to the other.
+
+    >>> stretches((3,), (..., 3)), stretches((..., 1), (..., 3)), stretches((...,), (..., 3))
+    (True, True, False)
+    """
+    own, other = sizes(shape), sizes(to)
+    longer = not is_open(shape) and (is_open(to) or len(other) > len(own))
+    pairs = zip(reversed(own), reversed(other), strict=False)
+    return longer or any(size == 1 and wide is not None and wide != 1 for size, wide in pairs)
+
+
+def _rest_of(steps: Any) -> Any:
+    """What a generator returns, when it has run to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def _without_d(name: str) -> str:
+    """W for dW, and 0.W for 0.dW."""
+    path, dot, last = name.rpartition(".")
+    return f"{path}{dot}{last.removeprefix('d')}"

@@ -1,0 +1,57 @@
+"""What a loss and the layer before it come to together, where that is simpler than one after the other."""
+
+import ast
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnlite.diagnostics.formulas.of_layer import formulas_of
+from nnlite.diagnostics.formulas.options import Options
+from nnlite.diagnostics.formulas.parse import parse
+from nnlite.layer import Layer
+from nnlite.layers.activations import Sigmoid
+from nnlite.losses.bce import BCELoss
+from nnlite.losses.cross_entropy import CrossEntropyLoss
+
+SIGMOID_AND_BCE = "dX = dJ / N * weight * (Y - target)"
+ONE_CLASS_A_SAMPLE = "dY = dJ / N * (P - Q)"
+
+
+@dataclass(frozen=True)
+class Together:
+    """A formula, in the loss's own names and X for what the layer before it takes, and a word on it.
+
+    >>> Together(ast.Name("X"), "").note
+    ''
+    """
+
+    expression: ast.expr
+    note: str
+
+
+def together(layer: Layer | None, loss: Layer) -> Together | None:
+    """The gradient of what the layer takes, through the layer and the loss; without a layer, that of the loss's Y.
+
+    >>> import nnlite as nn
+    >>> ast.unparse(together(nn.Sigmoid(), nn.BCELoss()).expression)
+    'dJ / N * (Y - target)'
+    """
+    if type(layer) is Sigmoid and type(loss) is BCELoss:
+        return Together(_with_options(SIGMOID_AND_BCE, loss), "BCELoss and Sigmoid together")
+    if layer is None and type(loss) is CrossEntropyLoss and _one_class_a_sample(loss):
+        return Together(_with_options(ONE_CLASS_A_SAMPLE, loss), "as each row of Q sums to 1")
+    return None
+
+
+def _with_options(text: str, loss: Layer) -> ast.expr:
+    (line,) = parse(text, type(loss).__name__)
+    formulas = formulas_of(loss)
+    variables = {*formulas.inputs, *formulas.outputs, *(each.name for each in formulas.forward)}
+    (line,) = Options(loss, variables, {}).put_into(line)
+    return line.expression
+
+
+def _one_class_a_sample(loss: CrossEntropyLoss) -> bool:
+    if loss.count is None:
+        return loss.weight is None
+    return bool(np.allclose(loss.Q.sum(axis=0), 1))
