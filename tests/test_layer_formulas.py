@@ -1,7 +1,5 @@
 """The formulas of every layer say what the layer does: they are evaluated beside it."""
 
-import inspect
-
 import numpy as np
 import pytest
 
@@ -33,11 +31,11 @@ def test_formulas_give_what_the_layer_gives(row: Row):
             return
         part = parts[path]
         if name == "forward":
-            Xs[path] = tuple([*call.args, *call.keywords.values()]), listed(result)
+            Xs[path] = (*call.args, *call.keywords.values()), listed(result)
             return
         seen.add(path)
         inputs, Ys = Xs[path]
-        dYs = tuple([*call.args, *call.keywords.values()])
+        dYs = (*call.args, *call.keywords.values())
         values = values_of(part, inputs, dYs)
         formulas = formulas_of(part, len(inputs))
         if not formulas.forward:

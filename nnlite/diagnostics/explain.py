@@ -13,7 +13,10 @@ from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.naming import Key, Naming
 from nnlite.diagnostics.formulas.page import as_markdown, as_text
 from nnlite.diagnostics.formulas.plain import plain
-from nnlite.diagnostics.formulas.reading import (
+from nnlite.diagnostics.formulas.recorded import Recorded, record
+from nnlite.diagnostics.formulas.said import Line
+from nnlite.diagnostics.formulas.symbols import Symbol
+from nnlite.diagnostics.formulas.terms import (
     Applied,
     Entry,
     Factor,
@@ -24,9 +27,6 @@ from nnlite.diagnostics.formulas.reading import (
     joined,
     parts_of,
 )
-from nnlite.diagnostics.formulas.recorded import Recorded, record
-from nnlite.diagnostics.formulas.said import Line
-from nnlite.diagnostics.formulas.symbols import Symbol
 from nnlite.layer import Layer, check_layer
 from nnlite.losses.loss import Loss
 
@@ -72,15 +72,11 @@ class Explanation:
 
     @property
     def markdown(self) -> str:
-        """The derivation as Markdown, with its formulas in LaTeX.
+        r"""The derivation as Markdown, with its formulas in LaTeX.
 
         >>> import nnlite as nn
-        >>> print(explain(nn.Tanh()).markdown[:44])
-        **Forward**
-        <BLANKLINE>
-        $$
-        \\\\begin{aligned}
-        \\\\hat{y} &
+        >>> explain(nn.Tanh()).markdown.split("\n")[4]
+        '\\hat{y} &= \\tanh\\left(X\\right) && \\text{Tanh()} \\\\'
         """
         return as_markdown(self.sections, self.remarks, self.values)
 
@@ -195,6 +191,7 @@ def _given(naming: Naming) -> Iterator[Line]:
 def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) -> Iterator[Line]:
     """The entry in letters, and at its place: as a sum, in numbers, as a number."""
     line = derivation.gradients[wanted]
+    assert line.reading is not None
     shape = (
         np.shape(getattr(*wanted)) if isinstance(wanted, tuple) else None if line.value is None else line.value.shape
     )
@@ -240,7 +237,7 @@ def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
     parts = [part for line in lines if line.reading is not None for part in parts_of(line.reading)]
     signs = {part.sign for part in parts if isinstance(part, Operation)}
     axes = {part.axes for part in parts if isinstance(part, Applied) and part.axes is not None}
-    notation = ["* is elementwise"] * ("*" in signs) + ["a matrix product has no sign"] * ("@" in signs)
+    notation = ["* is elementwise"] * ("*" in signs) + ["a matrix product has no sign"] * bool(signs & {"@", "."})
     notation += ["sum_1 is the sum over the first axis"] * bool(axes)
     notation += ["[a > b] is 1 where that holds and else 0"] * any(isinstance(part, Relation) for part in parts)
     if notation:

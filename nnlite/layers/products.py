@@ -68,8 +68,8 @@ class Outer(Gate):
 
     formulas = """
         Z = outer(X, Y)
-        dX = sum_to((dZ @ Y[..., None])[..., 0], X)
-        dY = sum_to((dZ.mT @ X[..., None])[..., 0], Y)
+        dX = sum_to(matvec(dZ, Y), X)
+        dY = sum_to(matvec(dZ.mT, X), Y)
     """
 
     def forward(self, X: Any, Y: Any) -> Array:

@@ -112,7 +112,10 @@ class BCEWithLogitsLoss(Loss):
 
     formulas = """
         J = 1 / N * sum(
-            weight * ((1 - target) * Y + (1 if pos_weight is None else 1 + (pos_weight - 1) * target) * log(1 + exp(-Y))),
+            weight * (
+                (1 - target) * Y
+                + (1 if pos_weight is None else 1 + (pos_weight - 1) * target) * log(1 + exp(-Y))
+            ),
             axis=() if reduction == "none" else None,
         )
         dY = dJ / N * weight * (

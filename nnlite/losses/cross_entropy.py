@@ -50,7 +50,9 @@ class CrossEntropyLoss(Loss):
         Q = (1 - label_smoothing) * Q + label_smoothing * mean(Q, axis=axis, keepdims=True) if label_smoothing else Q
         Q = along(weight, axis=axis, like=Y) * Q
         J = -1 / N * sum(Q * log(P), axis=axis if reduction == "none" else None)
-        dY = (expand_dims(dJ, axis=axis) if reduction == "none" else dJ) / N * (P * sum(Q, axis=axis, keepdims=True) - Q)
+        dY = (expand_dims(dJ, axis=axis) if reduction == "none" else dJ) / N * (
+            P * sum(Q, axis=axis, keepdims=True) - Q
+        )
     """
 
     def __init__(

@@ -1,14 +1,36 @@
 """The derivation of a network: its formulas forward, then the chain rule from the loss back to its parameters."""
 
-from typing import Any
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnlite.diagnostics.formulas.naming import Key, Naming
-from nnlite.diagnostics.formulas.reading import Applied, Factor, Number, Reader, Reading, joined
-from nnlite.diagnostics.formulas.said import Line, Said, is_leaf
+from nnlite.diagnostics.formulas.reading import Reader
+from nnlite.diagnostics.formulas.said import Line, Said
+from nnlite.diagnostics.formulas.terms import Applied, Number, Reading, joined
 from nnlite.diagnostics.formulas.together import together
-from nnlite.losses.loss import Loss
+
+Target = int | Key  # what a gradient is of: the value of an edge, or a parameter
+
+
+class Term(NamedTuple):
+    """What one use of a value adds to its gradient.
+
+    Attributes:
+        place: of the operation that uses it, as they run.
+        reading: the formula.
+        value: what it came to, where the network ran.
+
+    >>> Term(0, Number(1), None).place
+    0
+    """
+
+    place: int
+    reading: Reading
+    value: Any
 
 
 class Derivation:
@@ -21,9 +43,9 @@ class Derivation:
 
     Attributes:
         forward: its lines.
-        backward: likewise; the last line of each wanted gradient has all its terms.
-        gradients: the line of each wanted parameter or edge.
-        silent: the classes of layers that say nothing of themselves.
+        backward: likewise.
+        gradients: the line of each gradient that is wanted.
+        silent: the classes of the layers that say nothing of themselves.
 
     >>> import nnlite as nn
     >>> from nnlite.diagnostics.formulas.plain import plain
@@ -37,145 +59,106 @@ class Derivation:
     dL/db1 = sum(dL/du1)
     """
 
-    def __init__(self, naming: Naming, wanted: set[int | Key] | None = None) -> None:
+    def __init__(self, naming: Naming, wanted: set[Target] | None = None) -> None:
         self.naming, self.recorded, self.flow = naming, naming.recorded, naming.flow
+        self._said = [Said(operation, naming) for operation in self.flow.operations if operation.takes]
         self.wanted = self._all_wanted() if wanted is None else wanted
-        self.silent: list[str] = []
-        self.forward: list[Line] = []
+        self._needed = self._find_needed()
+        self._uses = self._count_uses()
+        self._terms: dict[Target, list[Term]] = {}
+        self.silent = list(dict.fromkeys(said.name for said in self._said if not said.formulas.forward))
+        self.forward = [line for said in self._said for line in said.forward()]
         self.backward: list[Line] = []
-        self.gradients: dict[int | Key, Line] = {}
-        self._terms: dict[int | Key, list[tuple[int, Reading, Any]]] = {}  # place of the operation, term, its value
-        self._said = {each.path: Said(each, naming) for each in self.flow.operations if not is_leaf(each)}
-        self._write_forward()
-        self._write_backward()
+        self.gradients: dict[Target, Line] = {}
+        if naming.loss_edge is None:
+            self._start_from_the_sum()
+        for place in reversed(range(len(self._said))):
+            self._go_back_through(place)
 
-    def _all_wanted(self) -> set[int | Key]:
-        leaves = {each.gives[0] for each in self.flow.operations if is_leaf(each)}
+    def _all_wanted(self) -> set[Target]:
+        keys = {key for said in self._said for key in said.keys.values()}
         inputs = {edge for edge in self.flow.inputs if self.flow.names[edge] != "target"}
-        keys = {
-            key
-            for each in self.flow.operations
-            if not is_leaf(each)
-            for key in self.naming.parameters_of(each).values()
-        }
-        return {*keys, *leaves} if keys else {*leaves, *inputs}
+        return {*keys, *self.naming.leaves, *(() if keys else inputs)}
 
-    # ------------------------------------------------------------------------------------------------ forward
+    def _find_needed(self) -> set[int]:
+        """The edges whose gradients lead to what is wanted."""
+        needed = {edge for edge in self.wanted if isinstance(edge, int)}
+        for said in self._said:
+            if not needed.isdisjoint(said.with_gradient) or not self.wanted.isdisjoint(said.keys.values()):
+                needed.update(said.operation.gives)
+        return needed
 
-    def _write_forward(self) -> None:
-        for said in self._said.values():
-            if not said.formulas.forward:
-                name = type(said.operation.layer.original or said.operation.layer).__name__
-                self.silent += [name] * (name not in self.silent)
-            self.forward += said.forward()
-        if self.naming.loss_edge is None and self.flow.outputs:
-            edges = self.flow.outputs
-            values = [self.recorded.values.get(edge) for edge in edges]
-            total: Any = None
-            for edge, value in zip(edges, values, strict=True):
-                term = Applied("sum", (self._factor(edge),))
-                total = term if total is None else joined("+", total, term)
-            value = sum(float(np.sum(value)) for value in values) if self.recorded.ran else None
-            self.forward.append(Line(self.naming.L, total, "no loss is given", value))
-
-    def _factor(self, edge: int) -> Reading:
-        found = self.naming.edges[edge]
-        return found if isinstance(found, Number) else Factor(found, self.recorded.values.get(edge))
-
-    # ------------------------------------------------------------------------------------------------ backward
-
-    def _write_backward(self) -> None:
-        needed = self._needed()
-        waiting = self._uses(needed)
+    def _count_uses(self) -> dict[Target, int]:
+        """Of how many terms each gradient that is needed is the sum."""
+        uses: dict[Target, int] = {}
+        reached = set(self.flow.outputs)
         if self.naming.loss_edge is None:
-            for edge in self.flow.outputs:
-                if edge in needed:
-                    value = np.ones_like(self.recorded.values[edge]) if self.recorded.ran else None
-                    self._add(edge, len(self.flow.operations), Number(1), value, "", waiting)
-        for place in reversed(range(len(self.flow.operations))):
-            operation = self.flow.operations[place]
-            if operation.path not in self._said or needed.isdisjoint(operation.gives):
+            uses |= dict.fromkeys(reached & self._needed, 1)
+        for said in reversed(self._said):
+            if reached.isdisjoint(said.operation.gives) or self._needed.isdisjoint(said.operation.gives):
                 continue
-            said = self._said[operation.path]
-            for name, reading, value in said.backward():
-                target = said.target(name)
-                if target is None:
-                    self.backward.append(Line(said.symbols[name], reading, said.note, value))  # type: ignore[arg-type]
-                elif target in waiting:
-                    self._add(target, place, reading, value, said.note, waiting)
-            self._add_simplified(said)
+            reached.update(said.with_gradient)
+            targets: list[Target] = [edge for edge in said.with_gradient if edge in self._needed]
+            targets += [key for key in said.keys.values() if key in self.wanted]
+            for target in targets:
+                uses[target] = uses.get(target, 0) + 1
+        return uses
 
-    def _add(
-        self, target: int | Key, place: int, term: Reading, value: Any, note: str, waiting: dict[int | Key, int]
-    ) -> None:
-        """Add a term to a gradient; write its line when that was the last one."""
-        self._terms.setdefault(target, []).append((place, term, value))
-        waiting[target] -= 1
-        if waiting[target]:
+    def _start_from_the_sum(self) -> None:
+        """Where there is no loss, L is the sum of the outputs."""
+        edges = self.flow.outputs
+        total = _added([Applied("sum", (self.naming.factor(edge),)) for edge in edges])
+        values = self.recorded.values
+        value = sum([float(np.sum(values[edge])) for edge in edges]) if self.recorded.ran else None
+        self.forward.append(Line(self.naming.L, total, "no loss is given", value))
+        for edge in edges:
+            if edge in self._needed:
+                ones = np.ones_like(values[edge]) if self.recorded.ran else None
+                self._add(edge, Term(len(self._said), Number(1), ones), "")
+
+    def _go_back_through(self, place: int) -> None:
+        said = self._said[place]
+        if self._needed.isdisjoint(said.operation.gives):
             return
-        terms = sorted(self._terms[target], key=lambda term: term[0])
-        total, value = terms[0][1:]
-        for _, term, each in terms[1:]:
-            total = joined("+", total, term)
-            value = None if value is None else value + each
-        if isinstance(target, tuple):
-            found: Any = self.naming.parameters[target]
+        for name, reading, value in said.backward():
+            target = said.target(name)
+            if target is None:
+                self.backward.append(Line(said.symbol(name), reading, said.note, value))
+            elif target in self._uses:
+                self._add(target, Term(place, reading, value), said.note)
+        self._add_what_is_simpler(place)
+
+    def _add(self, target: Target, term: Term, note: str) -> None:
+        """Add a term to a gradient; write its line when that was the last one."""
+        terms = self._terms.setdefault(target, [])
+        terms.append(term)
+        if len(terms) < self._uses[target]:
+            return
+        terms.sort(key=lambda term: term.place)
+        reading = _added([term.reading for term in terms])
+        value = reduce(add, [term.value for term in terms]) if self.recorded.ran else None
+        if isinstance(target, tuple) or target in self.naming.leaves:
             note = self.naming.path_of(target)
-        else:
-            found = self.naming.edges[target]
-        line = Line(self.naming.gradient(found), total, note, value)
+        line = Line(self.naming.gradient(self.naming.symbol(target)), reading, note, value)
         self.backward.append(line)
         if target in self.wanted:
             self.gradients[target] = line
 
-    def _add_simplified(self, said: "Said") -> None:
-        """What a loss and the layer before it come to together."""
-        takers = self.flow.takers(said.operation.gives[0])
-        loss = self._said.get(takers[0].path) if len(takers) == 1 else None
-        for one, other in ((said, loss), (None, said)):
-            pair = None if other is None else together(one and one.operation.layer, other.operation.layer)
-            if pair is None or other is None or len(other.operation.gives) != 1:
-                continue
-            first = one or other
-            edge = first.operation.takes[0]
-            if (
-                edge in self._terms
-                and len(self._terms[edge]) == 1
-                and other.operation.gives == (self.naming.loss_edge,)
-            ):
-                symbols = dict(other.symbols) | ({"X": self.naming.edges[edge]} if one else {})
-                reading = Reader(symbols, other.arrays).read(pair.expression)
-                value = self._terms[edge][0][2]
-                symbol = self.naming.gradient(self.naming.edges[edge])  # type: ignore[arg-type]
-                self.backward.append(Line(symbol, reading, pair.note, value))
+    def _add_what_is_simpler(self, place: int) -> None:
+        """The same once more, where the last layer and the loss together come to something simple."""
+        said, last = self._said[place], self._said[-1]
+        if last.operation.gives != (self.naming.loss_edge,) or place < len(self._said) - 2:
+            return
+        edge, before = said.operation.takes[0], None if said is last else said
+        if self._uses.get(edge) != 1 or (before and before.operation.gives != last.with_gradient):
+            return
+        found = together(before.operation.layer if before else None, last.operation.layer)
+        if found is not None:
+            symbols = last.symbols | ({"X": self.naming.edges[edge]} if before else {})
+            reading = Reader(symbols, last.arrays).read(found.expression)
+            symbol = self.naming.gradient(self.naming.symbol(edge))
+            self.backward.append(Line(symbol, reading, found.note, self._terms[edge][0].value))
 
-    def _needed(self) -> set[int]:
-        """The edges whose gradients lead to what is wanted."""
-        needed = {edge for edge in self.wanted if isinstance(edge, int)}
-        for operation in self.flow.operations:
-            keys = self.naming.parameters_of(operation).values()
-            takes = operation.takes[:1] if isinstance(operation.layer, Loss) else operation.takes
-            if not needed.isdisjoint(takes) or not self.wanted.isdisjoint(keys):
-                needed.update(operation.gives)
-        return needed
 
-    def _uses(self, needed: set[int]) -> dict[int | Key, int]:
-        """Of how many terms each gradient that is needed is the sum."""
-        uses: dict[int | Key, int] = {}
-        reached = set(self.flow.outputs)
-        for operation in reversed(self.flow.operations):
-            if reached.isdisjoint(operation.gives) or needed.isdisjoint(operation.gives) or is_leaf(operation):
-                continue
-            takes = (
-                operation.takes[:1]
-                if isinstance(operation.layer.original or operation.layer, Loss)
-                else operation.takes
-            )
-            reached.update(takes)
-            keys = [key for key in self.naming.parameters_of(operation).values() if key in self.wanted]
-            for target in (*(edge for edge in takes if edge in needed), *keys):
-                uses[target] = uses.get(target, 0) + 1
-        if self.naming.loss_edge is None:
-            for edge in set(self.flow.outputs) & needed:
-                uses[edge] = uses.get(edge, 0) + 1
-        return uses
+def _added(readings: Sequence[Reading]) -> Reading:
+    return reduce(lambda a, b: joined("+", a, b), readings)

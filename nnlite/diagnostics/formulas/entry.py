@@ -1,11 +1,13 @@
 """One entry of a gradient, written out as a sum of products of numbers."""
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.reading import (
+from nnlite.diagnostics.formulas.terms import (
     Applied,
     Entry,
     Factor,
@@ -20,7 +22,20 @@ from nnlite.diagnostics.formulas.reading import (
 
 Index = tuple[int | str, ...]
 
-ELEMENTWISE = {
+SIGNS: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "^": operator.pow,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "!=": operator.ne,
+}
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "tanh": np.tanh,
     "exp": np.exp,
     "log": np.log,
@@ -31,7 +46,7 @@ ELEMENTWISE = {
     "min": np.minimum,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
 }
-LETTERS = "nklmpq"
+LETTERS = "nklmpqrstuvw"
 
 
 def entry(reading: Reading, index: Index) -> Reading:
@@ -46,7 +61,14 @@ def entry(reading: Reading, index: Index) -> Reading:
     >>> plain(entry(product, ("i", "j")))
     'sum_n X[n,i] dY[n,j]'
     """
-    return _entry(reading, index, iter(LETTERS))
+    shape = shape_of(reading)
+    missing = 0 if shape is None else len(shape) - len(index)
+    places = list(index)
+    for axis, size in enumerate(shape or ()):  # axes that were only there for the product with a vector
+        if missing > 0 and size == 1:
+            places.insert(axis, 0)
+            missing -= 1
+    return _entry(reading, tuple(places), _Letters())
 
 
 def written_out(reading: Reading) -> list[Reading]:
@@ -74,7 +96,9 @@ def in_numbers(reading: Reading) -> Reading:
     """
     match reading:
         case Entry(factor=factor, index=index):
-            return Number(float(np.asarray(factor.array)[index]))
+            return Number(float(np.asarray(factor.array)[index]))  # type: ignore[index]
+        case Over(size=size) if size is not None:
+            return Number(sum(total(in_numbers(term)) for term in written_out(reading)))
         case Negative(of=of):
             return Negative(in_numbers(of))
         case Operation(sign=sign, left=left, right=right):
@@ -92,33 +116,44 @@ def total(reading: Reading) -> float:
     """What a reading in numbers comes to.
 
     >>> total(Operation("*", Number(2), Negative(Number(3))))
-    -6
+    -6.0
     """
     match reading:
         case Number(value=value):
-            return value
+            return float(value)
         case Negative(of=of):
             return -total(of)
         case Operation(sign=sign, left=left, right=right):
-            a, b = total(left), total(right)
-            return {"+": a.__add__, "-": a.__sub__, "*": a.__mul__, "/": a.__truediv__, "^": a.__pow__}[sign](b)
+            return float(SIGNS[sign](total(left), total(right)))
         case Relation(sign=sign, left=left, right=right):
-            a, b = total(left), total(right)
-            holds = {">": a > b, ">=": a >= b, "<": a < b, "<=": a <= b, "=": a == b, "!=": a != b}
-            return float(holds[sign])
+            return float(SIGNS[sign](total(left), total(right)))
         case Applied(function=function, of=of) if function in ELEMENTWISE:
             return float(ELEMENTWISE[function](*map(total, of)))
     raise NotImplementedError(f"{reading} does not come to a number")
 
 
-def _entry(reading: Reading, index: Index, letters: Iterator[str]) -> Reading:
+class _Letters:
+    """Letters that no other sum has, and up to where they run."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, int | None] = {}
+
+    def new(self, size: int | None) -> str:
+        letter = next(letter for letter in LETTERS if letter not in self.sizes)
+        self.sizes[letter] = size
+        return letter
+
+
+def _entry(reading: Reading, index: Index, letters: _Letters) -> Reading:
     match reading:
         case Number():
             return reading
         case Factor():
-            return reading if reading.symbol.scalar else Entry(reading, _broadcast(reading, index))
+            return reading if reading.symbol.scalar else Entry(reading, _broadcast(reading, index, letters.sizes))
         case Negative(of=of):
             return Negative(_entry(of, index, letters))
+        case Operation(sign="."):
+            raise NotImplementedError("the product of vectors in the last axes")
         case Operation(sign="@"):
             return _product(reading, index, letters)
         case Operation(sign=sign, left=left, right=right):
@@ -134,9 +169,9 @@ def _entry(reading: Reading, index: Index, letters: Iterator[str]) -> Reading:
     raise NotImplementedError(f"{reading} rearranges entries")
 
 
-def _product(product: Operation, index: Index, letters: Iterator[str]) -> Reading:
+def _product(product: Operation, index: Index, letters: _Letters) -> Reading:
     left, right = shape_of(product.left), shape_of(product.right)
-    letter = next(letters)
+    letter = letters.new(left[-1] if left else None)
     ahead = index[: -1 if right is None or len(right) > 1 else None] if left is None or len(left) > 1 else ()
     behind = index[-1:] if right is None or len(right) > 1 else ()
     stack = index[:-2] if right is not None and len(right) > 2 else ()
@@ -145,7 +180,7 @@ def _product(product: Operation, index: Index, letters: Iterator[str]) -> Readin
     return Over(letter, left[-1] if left else None, joined("*", a, b))
 
 
-def _sum(of: Reading, axes: tuple[int, ...] | None, index: Index, letters: Iterator[str]) -> Reading:
+def _sum(of: Reading, axes: tuple[int, ...] | None, index: Index, letters: _Letters) -> Reading:
     shape = shape_of(of)
     if shape is None and axes is None:
         raise NotImplementedError("it is not known over how many axes the sum runs")
@@ -153,17 +188,16 @@ def _sum(of: Reading, axes: tuple[int, ...] | None, index: Index, letters: Itera
     summed = range(count) if axes is None else [axis % count for axis in axes]
     kept = list(index) if len(index) < count else [place for axis, place in enumerate(index) if axis not in summed]
     full: list[int | str] = []
-    chosen: list[tuple[str, int | None]] = []
+    chosen: list[str] = []
     for axis in range(count):
         if axis in summed:
-            letter = next(letters)
-            chosen.append((letter, shape[axis] if shape else None))
-            full.append(letter)
+            chosen.append(letters.new(shape[axis] if shape else None))
+            full.append(chosen[-1])
         else:
             full.append(kept.pop(0))
     inner = _entry(of, tuple(full), letters)
-    for letter, size in reversed(chosen):
-        inner = Over(letter, size, inner)
+    for letter in reversed(chosen):
+        inner = Over(letter, letters.sizes[letter], inner)
     return inner
 
 
@@ -181,6 +215,8 @@ def shape_of(reading: Reading) -> tuple[int, ...] | None:
             return () if reading.symbol.scalar else reading.shape
         case Negative(of=of):
             return shape_of(of)
+        case Operation(sign="."):
+            return None
         case Operation(sign="@", left=left, right=right):
             shapes = shape_of(left), shape_of(right)
             return None if None in shapes else np.matmul(*map(np.zeros, shapes)).shape  # type: ignore[arg-type]
@@ -190,18 +226,29 @@ def shape_of(reading: Reading) -> tuple[int, ...] | None:
         case Applied(function="T", of=(of,)):
             shape = shape_of(of)
             return None if shape is None else (*shape[:-2], *reversed(shape[-2:]))
+        case Applied(function="sum", of=(of,), axes=axes, keeps_axes=kept):
+            shape = shape_of(of)
+            if shape is None:
+                return None
+            summed = range(len(shape)) if axes is None else [axis % len(shape) for axis in axes]
+            return tuple(
+                [1 if axis in summed else size for axis, size in enumerate(shape) if kept or axis not in summed]
+            )
         case Applied(function=function, of=of) if function in ELEMENTWISE:
             known = [shape for each in of if (shape := shape_of(each)) is not None]
             return np.broadcast_shapes(*known) if len(known) == len(of) else None
     return None
 
 
-def _broadcast(factor: Factor, index: Index) -> Index:
+def _broadcast(factor: Factor, index: Index, sizes: Mapping[str, int | None]) -> Index:
     """Where in the factor the entry stands, which may be stretched."""
     if factor.shape is None:
         return index
     own = index[len(index) - len(factor.shape) :]
-    return tuple(0 if size == 1 else place for size, place in zip(factor.shape, own, strict=True))
+    return tuple(
+        0 if size == 1 and not (isinstance(place, str) and sizes.get(place) == 1) else place
+        for size, place in zip(factor.shape, own, strict=True)
+    )
 
 
 def _at(reading: Reading, letter: str, n: int) -> Reading:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite import kernels
 from nnlite.arrays import Array
-from nnlite.diagnostics.formulas.of_layer import Formulas, formulas_of
+from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.formulas.options import Attributes, evaluated
 from nnlite.layer import Layer
 
@@ -109,6 +109,15 @@ def outer(x: Array, y: Array) -> Array:
     return x[..., :, None] * y[..., None, :]
 
 
+def matvec(A: Array, x: Array) -> Array:
+    """The product of a matrix and a vector, which stand in the last axes.
+
+    >>> matvec(np.ones((4, 2, 3)), np.ones((4, 3))).shape
+    (4, 2)
+    """
+    return np.asarray((A @ x[..., None])[..., 0])
+
+
 def sigmoid(X: Array) -> Array:
     """``1 / (1 + exp(-X))``.
 
@@ -132,7 +141,7 @@ def one_hot(target: Array, like: Array, axis: int, ignored: int) -> Array:
         return target
     target = np.expand_dims(target, axis)
     classes = along(np.arange(like.shape[axis]), axis=axis, like=like)
-    return ((target == classes) & (target != ignored)).astype(like.dtype)
+    return np.asarray((target == classes) & (target != ignored), like.dtype)
 
 
 def along(vector: Array, axis: int, like: Array) -> Array:

@@ -11,7 +11,7 @@ from nnlite.diagnostics.formulas.plain import (
     number,
     strength_of,
 )
-from nnlite.diagnostics.formulas.reading import (
+from nnlite.diagnostics.formulas.terms import (
     Applied,
     Entry,
     Factor,
@@ -84,7 +84,7 @@ def _operation(reading: Operation) -> str:
             return f"{latex(left)} + {_within(right, SUM, right=True)}"
         case "-":
             return f"{latex(left)} - {_within(right, PRODUCT, right=True)}"
-        case "@":
+        case "@" | ".":
             return f"{_within(left, MATRICES)} {_within(right, MATRICES, right=True)}"
         case "^":
             base = _bracketed(left) if _is_fraction(left) else _within(left, WHOLE)

@@ -7,9 +7,9 @@ import numpy as np
 from nnlite.containers.branches import Residual
 from nnlite.containers.node import Parameter
 from nnlite.diagnostics.flow import Operation
-from nnlite.diagnostics.formulas.reading import Number
 from nnlite.diagnostics.formulas.recorded import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
+from nnlite.diagnostics.formulas.terms import Factor, Number
 from nnlite.diagnostics.names import inside, is_plain
 from nnlite.layer import Layer
 from nnlite.layers.activations import Activation
@@ -35,7 +35,7 @@ class Naming:
     >>> import nnlite as nn
     >>> from nnlite.diagnostics.formulas.recorded import record
     >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))), {"2.W": "U"})
-    >>> [each.plain for each in naming.edges.values()]
+    >>> [naming.edges[edge].plain for edge in range(4)]
     ['X', 'u1', 'h1', 'y^']
     >>> [each.plain for each in naming.parameters.values()]
     ['W1', 'b1', 'U', 'b2']
@@ -91,6 +91,28 @@ class Naming:
         """
         return next((path for path, stands_for in self.paths.items() if stands_for == named), "")
 
+    def symbol(self, named: int | Key) -> Symbol:
+        """The symbol of an edge or of a parameter.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> Naming(record(nn.Tanh()), {}).symbol(0).plain
+        'X'
+        """
+        found = self.parameters[named] if isinstance(named, tuple) else self.edges[named]
+        return found if isinstance(found, Symbol) else symbol(str(found.value))
+
+    def factor(self, edge: int) -> Number | Factor:
+        """What stands for an edge in a formula.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> Naming(record(nn.Tanh(), np.zeros((1, 2))), {}).factor(0).shape
+        (1, 2)
+        """
+        found = self.edges[edge]
+        return found if isinstance(found, Number) else Factor(found, self.recorded.values.get(edge))
+
     @property
     def leaves(self) -> list[int]:
         """The edges of the parameters that are nodes of a graph.
@@ -134,7 +156,7 @@ class Naming:
             self.edges[self.loss_edge] = self.L
             last = self.flow.operations[-1]
             edges = last.takes[:1] if isinstance(last.layer, Loss) else ()
-        edges = tuple([edge for edge in edges if edge not in self.edges])
+        edges = tuple([edge for edge in edges if edge not in self.edges and edge not in self.leaves])
         for number, edge in enumerate(edges, start=1):
             path = self.flow.names[edge]
             self.edges[edge] = self._named(path, "y^" if len(edges) == 1 else f"y{number}^", edge)
@@ -170,12 +192,14 @@ class Naming:
         """A parameter that is a node of a graph: what it gives is itself."""
         (edge,) = operation.gives
         name = operation.layer.name or f"p{operation.path.rpartition('.')[2]}"  # type: ignore[attr-defined]
-        path = operation.path if operation.path in self._names else inside(operation.path, "value")
-        self.edges[edge] = self._named(path, name, edge)
-        self.paths.setdefault(inside(operation.path, "value"), edge)
+        path = inside(operation.path, "value")
+        self.edges[edge] = self._named(operation.path if operation.path in self._names else path, name)
+        self.paths[path] = edge
 
     def _named(self, path: str, name: str, stands_for: int | Key | None = None) -> Symbol:
         """The symbol of what is at the path: the one that the user gave it, or ``name``."""
+        if path in self.paths:  # the output of a lone layer may be called as its input is
+            return self._unused(name)
         if stands_for is not None:
             self.paths[path] = stands_for
         return symbol(self._names.pop(path)) if path in self._names else self._unused(name)

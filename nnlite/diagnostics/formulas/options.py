@@ -67,25 +67,23 @@ class Options:
         """The formula with the options in it: none, one, or where it speaks of several arrays one for each."""
         name, value = formula.name, formula.expression
         if name in self.lists:
-            names = self.lists[name]
-            if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Constant):  # of ``dX, *dmore = ...``
-                first = value.slice.value
-                return [
-                    line for n, each in enumerate(names) for line in self._line(each, part_of(value.value, first + n))
-                ]
-            spoken = names_in(value) & self.lists.keys()
-            if not spoken:  # of ``Ys = ...``
-                return [line for n, each in enumerate(names) for line in self._line(each, part_of(value, n))]
-            return [  # of ``dmore = f(dZ, more)``
-                line
-                for n, each in enumerate(names)
-                for line in self._line(
-                    each, _Renamed({name: self.lists[name][n] for name in spoken}).visit(_copy(value))
-                )
-            ]
+            several = zip(self.lists[name], self._one_by_one(name, value), strict=True)
+            return [line for each, own in several for line in self._line(each, own)]
         if name.startswith("d") and self._stands_for(name[1:]) == []:
             return []
         return self._line(name, value)
+
+    def _one_by_one(self, name: str, value: ast.expr) -> Iterator[ast.expr]:
+        """The value of each of the arrays that the name stands for."""
+        spoken = names_in(value) & self.lists.keys()
+        for n in range(len(self.lists[name])):
+            match value:
+                case ast.Subscript(value=of, slice=ast.Constant(value=int(first))):  # of ``dX, *dmore = split(dZ)``
+                    yield part_of(of, first + n)
+                case _ if spoken:  # of ``dmore = f(dZ, more)``
+                    yield _Renamed({each: self.lists[each][n] for each in spoken}).visit(_copy(value))
+                case _:  # of ``Ys = split(X)``
+                    yield part_of(value, n)
 
     def _line(self, name: str, value: ast.expr) -> list[Formula]:
         parts = self._parts(value)
@@ -151,14 +149,15 @@ class Options:
             known = evaluated(value, self.attributes)
         except NameError:
             return value
-        return ast.Constant(known) if isinstance(known, int | float | str | tuple | None) else value
+        return ast.Constant(known) if isinstance(known, int | float | str | tuple | None) else value  # type: ignore[arg-type]
 
     def _decided(self, test: ast.expr) -> bool:
         try:
             return bool(evaluated(test, self.attributes))
         except NameError as error:
             raise ValueError(
-                f"formulas: {ast.unparse(test)!r}: {error}; a condition can only be on what the layer holds before it runs"
+                f"formulas: {ast.unparse(test)!r}: {error}; a condition can only "
+                "be on what the layer holds before it runs"
             ) from None
 
 

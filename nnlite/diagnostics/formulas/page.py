@@ -19,7 +19,7 @@ Sections = Mapping[str, Sequence[Line]]
 def as_text(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
     """The sections under their headings, with the notes in a column to the right; then the remarks.
 
-    >>> from nnlite.diagnostics.formulas.reading import Number
+    >>> from nnlite.diagnostics.formulas.terms import Number
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> print(as_text({"Forward": [Line(symbol("L"), Number(1), "loss")]}, ["That is all."]))
     Forward
@@ -64,7 +64,7 @@ def _numbers_of(line: Line, start: str) -> list[str]:
 def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
     r"""The same in Markdown: the formulas of each section in an ``aligned`` block of LaTeX.
 
-    >>> from nnlite.diagnostics.formulas.reading import Number
+    >>> from nnlite.diagnostics.formulas.terms import Number
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> as_markdown({"Forward": [Line(symbol("L"), Number(1), "loss")]}, []).splitlines()[4]
     'L &= 1 && \\text{loss}'

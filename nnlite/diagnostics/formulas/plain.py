@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nnlite.diagnostics.formulas.reading import (
+from nnlite.diagnostics.formulas.terms import (
     Applied,
     Entry,
     Factor,
@@ -15,7 +15,6 @@ from nnlite.diagnostics.formulas.reading import (
     Relation,
     is_scalar,
 )
-from nnlite.diagnostics.formulas.symbols import symbol
 
 SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # how strongly what is written holds together
 
@@ -75,7 +74,7 @@ def pieces(reading: Reading) -> Pieces:
             return [*(bracketed(left) if hat else within(left, WHOLE)), Piece("^"), *within(right, WHOLE)]
         case Operation(sign="+" | "-" as sign, left=left, right=right):
             return [*within(left, SUM), Piece(f" {sign} "), *within(right, SUM if sign == "+" else PRODUCT, right=True)]
-        case Operation(sign="@", left=left, right=right):
+        case Operation(sign="@" | ".", left=left, right=right):
             return [*within(left, MATRICES), Piece(" "), *within(right, MATRICES, right=True)]
         case Operation(sign="/", left=left, right=right):
             slash = "/" if is_scalar(left) and is_scalar(right) else " / "
@@ -122,7 +121,7 @@ def strength_of(reading: Reading) -> int:
             return SUM
         case Operation(sign="*" | "/"):
             return PRODUCT
-        case Operation(sign="@"):
+        case Operation(sign="@" | "."):
             return MATRICES
         case Operation():
             return POWER
@@ -145,6 +144,7 @@ def index(axes: tuple[int, ...] | None) -> str:
 def entry_index(entry: Entry) -> str:
     """Where an entry stands, in the factor's own axes.
 
+    >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> entry_index(Entry(Factor(symbol("X"), transposed=True), ("i", "n")))
     'n,i'
     """
@@ -162,9 +162,9 @@ def number(value: float) -> str:
 
 
 def lines(*parts: Piece) -> list[str]:
-    """The text, and below it, if there are any, the shapes, each under what it belongs to.
+    r"""The text, and below it, if there are any, the shapes, each under what it belongs to.
 
-    >>> print(*lines(Piece("X", (4, 3)), Piece(" "), Piece("W1", (3, 2))), sep="\\n")
+    >>> print(*lines(Piece("X", (4, 3)), Piece(" "), Piece("W1", (3, 2))), sep="\n")
     X     W1
     (4,3) (3,2)
     """

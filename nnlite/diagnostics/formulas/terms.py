@@ -1,0 +1,189 @@
+"""What formulas are made of when they are read as mathematics: a tree of symbols, signs and functions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from nnlite.diagnostics.formulas.symbols import Symbol
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that stands in a formula.
+
+    >>> Number(2).value
+    2
+    """
+
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A symbol, and its array as it stands in the formula, where that is known.
+
+    >>> Factor(symbol("X"), np.zeros((4, 3))).shape
+    (4, 3)
+    """
+
+    symbol: Symbol
+    array: Any = None
+    transposed: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...] | None:
+        """That of the array."""
+        return None if self.array is None else np.shape(self.array)
+
+
+@dataclass(frozen=True)
+class Negative:
+    """``-of``.
+
+    >>> Negative(Number(1)).of
+    Number(value=1)
+    """
+
+    of: "Reading"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Two things with a sign between them: ``+ - * / ^``; ``@`` is the matrix product, ``.`` one with vectors in it.
+
+    >>> Operation("+", Number(1), Number(2)).sign
+    '+'
+    """
+
+    sign: str
+    left: "Reading"
+    right: "Reading"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """``[left > right]``: 1 where it holds, else 0.
+
+    >>> Relation(">", Number(1), Number(0)).sign
+    '>'
+    """
+
+    sign: str
+    left: "Reading"
+    right: "Reading"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A function of something, along some axes, or its transpose.
+
+    >>> Applied("tanh", (Factor(symbol("u1")),)).function
+    'tanh'
+    """
+
+    function: str
+    of: "tuple[Reading, ...]"
+    axes: tuple[int, ...] | None = None  # of a sum or mean; None for all
+    keeps_axes: bool = False  # they stay, with size 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of several values: ``of[number]``.
+
+    >>> Part(Factor(symbol("u1")), 0).number
+    0
+    """
+
+    of: "Reading"
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One entry of a factor, at numbers or letters.
+
+    >>> Entry(Factor(symbol("X")), ("n", 2)).index
+    ('n', 2)
+    """
+
+    factor: Factor
+    index: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Over:
+    """The sum of something over a letter in it, which runs from 0 to ``size - 1``; None where that is not known.
+
+    >>> Over("n", 4, Number(1)).size
+    4
+    """
+
+    letter: str
+    size: int | None
+    of: "Reading"
+
+
+Reading = Entry | Over | Number | Factor | Negative | Operation | Relation | Applied | Part
+
+
+def joined(sign: str, left: Reading, right: Reading) -> Reading:
+    """``left sign right``, without what changes nothing: a product with 1, a division by 1.
+
+    >>> joined("*", Number(1), Number(3)), joined("/", Number(2), Number(1))
+    (Number(value=3), Number(value=2))
+    """
+    if sign in "*@." and left == Number(1):
+        return right
+    if sign in "*/@." and right == Number(1):
+        return left
+    if sign == "*" and is_scalar(right) and not is_scalar(left):
+        return joined(sign, right, left)
+    if sign == "*" and left in (Number(-1), Negative(Number(1))):
+        return Negative(right)
+    return Operation(sign, left, right)
+
+
+def parts_of(reading: Reading) -> Iterator[Reading]:
+    """A reading, and all that it is made of.
+
+    >>> [type(part).__name__ for part in parts_of(Negative(Number(1)))]
+    ['Negative', 'Number']
+    """
+    yield reading
+    for part in fields(reading):
+        value = getattr(reading, part.name)
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Reading):
+                yield from parts_of(each)
+
+
+def turned(of: Reading, array: Any = None) -> Reading:
+    """What is read, transposed; ``array`` is that of the result. Of a vector, which has no other side, none is needed.
+
+    >>> turned(Factor(symbol("X"))).transposed
+    True
+    """
+    if not isinstance(of, Factor):
+        return Applied("T", (of,))
+    return replace(of, array=of.array if array is None else array, transposed=not of.transposed)
+
+
+def is_scalar(reading: Reading) -> bool:
+    """Whether it is a number for sure, so that a product with it needs no sign.
+
+    >>> is_scalar(joined("/", Number(1), Factor(symbol("N", scalar=True))))
+    True
+    """
+    match reading:
+        case Number() | Entry():
+            return True
+        case Factor():
+            return reading.symbol.scalar
+        case Negative(of=of):
+            return is_scalar(of)
+        case Operation(left=left, right=right):
+            return is_scalar(left) and is_scalar(right)
+    return False

@@ -1,0 +1,52 @@
+"""A judge of formulas that shares no code with what prints them: it computes what is read."""
+
+import numpy as np
+
+from nnlite.diagnostics.formulas.terms import Applied, Factor, Negative, Number, Operation, Part, Relation
+
+FUNCTIONS = {
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "sign": np.sign,
+    "max": np.maximum,
+    "min": np.minimum,
+    "sigmoid": lambda X: 1 / (1 + np.exp(-np.asarray(X))),
+    "stretched": lambda X: X,  # what it is compared with has the shape
+}
+SIGNS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "@": np.matmul}
+RELATIONS = {">": np.greater, "<": np.less, "=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}
+REARRANGE = ("concatenate", "stack", "unstack", "split", "reshape", "flatten", "onehot")  # their options are not shown
+
+
+class CannotBeComputedError(Exception):
+    """What is shown does not say all."""
+
+
+def computed(reading):
+    match reading:
+        case Number(value=value):
+            return value
+        case Factor(array=array) if array is not None:
+            return array
+        case Negative(of=of):
+            return -computed(of)
+        case Operation(sign="."):
+            raise CannotBeComputedError("the product of vectors in the last axes")
+        case Operation(sign=sign, left=left, right=right):
+            return SIGNS[sign](computed(left), computed(right))
+        case Relation(sign=sign, left=left, right=right):
+            return RELATIONS[sign](computed(left), computed(right)).astype(float)
+        case Applied(function="sum" | "mean" as function, of=(of,), axes=axes):
+            return getattr(np, function)(computed(of), axis=axes, keepdims=True)
+        case Applied(function="T", of=(of,)):
+            return np.swapaxes(computed(of), -1, -2)
+        case Applied(function=function, of=of) if function in FUNCTIONS:
+            return FUNCTIONS[function](*map(computed, of))
+        case Applied(function=function) if function in REARRANGE or function.endswith(("Sequential", ".backward")):
+            raise CannotBeComputedError(function)
+        case Part():
+            raise CannotBeComputedError("a part")
+    raise AssertionError(f"unknown: {reading}")
