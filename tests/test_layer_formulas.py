@@ -52,3 +52,122 @@ def test_formulas_give_what_the_layer_gives(row: Row):
     with watching(layer, compare):
         run(layer, row.X, row.target)
     assert seen == {path for path, part in parts.items() if not isinstance(part, nn.Parameter)}
+
+
+def test_every_public_layer_has_formulas_but_containers():
+    """Of Residual and Parallel explain takes the parts."""
+    public = {value for value in vars(nn).values() if isinstance(value, type) and issubclass(value, nn.Layer)}
+    assert {cls for cls in public if not cls.formulas} == {
+        *(nn.Layer, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel)
+    }
+
+
+def names(formulas):
+    return [line.name for line in formulas.backward]
+
+
+def test_lines_stand_in_the_order_of_backward():
+    assert names(formulas_of(nn.Linear(3, 2))) == ["dW", "db", "dX"]
+    encoder = nn.Linear(3, 2)
+    assert names(formulas_of(nn.tied(encoder))) == ["dW", "db", "dX"]
+    assert names(formulas_of(nn.tied(encoder, transpose=True))) == ["dW", "db", "dX"]
+    for row in ROWS:
+        layer = row.make()
+        if layer.formulas:
+            count = len(row.X) if isinstance(row.X, tuple) else None
+            formulas = formulas_of(layer, count)
+            inputs = [name for name in names(formulas) if name[1:] in formulas.inputs]
+            assert inputs == ["d" + name for name in formulas.inputs if name != "target"]
+
+
+# ------------------------------------------------------------------------------------------------ options
+
+
+def as_text(layer, inputs=None):
+    return str(formulas_of(layer, inputs)).split("\n")
+
+
+def test_what_is_None_drops_out():
+    assert as_text(nn.Linear(3, 2, bias=False)) == ["Y = X @ W", "dW = rows(X).T @ rows(dY)", "dX = dY @ W.T"]
+    assert "weight" not in str(formulas_of(nn.BCELoss()))
+    assert as_text(nn.BCELoss(weight=[2.0]))[-1].startswith("dY = dJ / N * weight *")
+
+
+def test_options_are_put_in():
+    assert as_text(nn.Softmax(dim=1))[0] == "Y = exp(X) / sum(exp(X), axis=1, keepdims=True)"
+    assert as_text(nn.MSELoss(reduction="none"))[0] == "J = 1 / N * sum((Y - target) ** 2, axis=())"
+    assert as_text(nn.MSELoss())[0] == "J = 1 / N * sum((Y - target) ** 2, axis=None)"
+    assert "Q = (1 - 0.1) * Q + 0.1 * mean(Q, axis=axis, keepdims=True)" in as_text(
+        nn.CrossEntropyLoss(label_smoothing=0.1)
+    )
+
+
+def test_any_number_of_inputs_and_outputs():
+    assert as_text(nn.Add()) == ["Z = X + Y", "dX = sum_to(dZ, X)", "dY = sum_to(dZ, Y)"]
+    assert as_text(nn.Stack(dim=0), 3) == [
+        "Y = stack([X, X2, X3], axis=0)",
+        "dX = unstack(dY, axis=0)[0]",
+        "dX2 = unstack(dY, axis=0)[1]",
+        "dX3 = unstack(dY, axis=0)[2]",
+    ]
+    assert as_text(nn.Split([1, 2]))[1:] == [
+        "Y2 = split(X, sizes=(1, 2), axis=-1)[1]",
+        "dX = concatenate([dY1, dY2], axis=-1)",
+    ]
+
+
+class Said(nn.Tanh):
+    scale = np.float32(0.5)
+    flags = (1, 2)
+    nothing = None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Y = scale * X", "Y = 0.5 * X"),
+        ("Y = nothing - X", "Y = -X"),
+        ("Y = nothing / X", "Y = 1 / X"),
+        ("Y = X * (nothing + nothing)", "Y = X"),
+        ("Y = f(nothing) + X", "Y = X"),
+        ("Y = X if nothing is None else -X", "Y = X"),
+        ("Y = np.tanh(numpy.exp(X))", "Y = tanh(exp(X))"),
+        ("Y = f(X, axes=flags, at=flags[0], shape=X.shape)", "Y = f(X, axes=(1, 2), at=1, shape=X.shape)"),
+        ("Y = X; Y = Y", "Y = X"),
+        ("Y = (X > nothing) + X", "Y = X"),
+    ],
+)
+def test_what_is_put_in(text, expected):
+    layer = Said()
+    layer.formulas = text
+    assert as_text(layer) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Y = X\ndX = dY +", r"line 2: 'dX = dY \+': invalid syntax"),
+        ("Y = X\n\nY", "line 3: 'Y': it is not one assignment"),
+        ("Y = Z = X", "line 1: 'Y = Z = X': it is not one assignment"),
+        ("Y += X", "not one assignment"),
+        ("self.Y = X", "'self.Y' is not a name"),
+        ("Y = lambda X: X", "Lambda is not understood"),
+        ("Y = [x for x in X]", "ListComp is not understood"),
+        ("Y = X // 2", "FloorDiv is not understood"),
+        ("Y = X if X.ndim == 1 else -X", "'X.ndim == 1': name 'X' is not defined; a condition can only be on what"),
+        ("Y = X\n  dX = dY", "line 2: 'dX = dY': unexpected indent"),
+    ],
+)
+def test_what_is_no_formula(text, message):
+    layer = Said()
+    layer.formulas = text
+    with pytest.raises(ValueError, match=rf"Said: formulas.*{message}"):
+        formulas_of(layer)
+
+
+def test_a_formula_that_cannot_be_evaluated_is_named():
+    layer = Said()
+    layer.formulas = "Y = X @ unknown"
+    layer.forward(np.ones(2))
+    with pytest.raises(ValueError, match="Said: formulas: Y = X @ unknown: NameError"):
+        values_of(layer, (np.ones(2),))

@@ -101,10 +101,7 @@ class Reader:
         if name in BOOKKEEPING:
             return self._in_shape(node, self.read(each[0]))
         if name in ("sum", "mean"):
-            axis, keepdims = [
-                option.value if isinstance(option := options.get(key), ast.Constant) else None
-                for key in ("axis", "keepdims")
-            ]
+            axis, keepdims = (_literal(options.get(key)) for key in ("axis", "keepdims"))
             return self._along(name, each[0], axis, bool(keepdims))
         if name == "sum_to":
             return self._sum_to(each[0], each[1])
@@ -153,3 +150,11 @@ class Reader:
             return evaluated(node, self.arrays)
         except NameError:
             return None
+
+
+def _literal(option: ast.expr | None) -> Any:
+    """What an option is, if that is known before the layer runs."""
+    try:
+        return None if option is None else ast.literal_eval(option)
+    except ValueError:
+        return None

@@ -24,7 +24,7 @@ class Number:
 class Factor:
     """A symbol, and its array as it stands in the formula, where that is known.
 
-    >>> Factor(symbol("X"), np.zeros((4, 3))).shape
+    >>> Factor(Symbol("X", "X"), np.zeros((4, 3))).shape
     (4, 3)
     """
 
@@ -79,7 +79,7 @@ class Relation:
 class Applied:
     """A function of something, along some axes, or its transpose.
 
-    >>> Applied("tanh", (Factor(symbol("u1")),)).function
+    >>> Applied("tanh", (Factor(Symbol("u1", "u1")),)).function
     'tanh'
     """
 
@@ -93,7 +93,7 @@ class Applied:
 class Part:
     """One of several values: ``of[number]``.
 
-    >>> Part(Factor(symbol("u1")), 0).number
+    >>> Part(Factor(Symbol("u1", "u1")), 0).number
     0
     """
 
@@ -105,7 +105,7 @@ class Part:
 class Entry:
     """One entry of a factor, at numbers or letters.
 
-    >>> Entry(Factor(symbol("X")), ("n", 2)).index
+    >>> Entry(Factor(Symbol("X", "X")), ("n", 2)).index
     ('n', 2)
     """
 
@@ -163,7 +163,7 @@ def parts_of(reading: Reading) -> Iterator[Reading]:
 def turned(of: Reading, array: Any = None) -> Reading:
     """What is read, transposed; ``array`` is that of the result. Of a vector, which has no other side, none is needed.
 
-    >>> turned(Factor(symbol("X"))).transposed
+    >>> turned(Factor(Symbol("X", "X"))).transposed
     True
     """
     if not isinstance(of, Factor):
@@ -174,7 +174,7 @@ def turned(of: Reading, array: Any = None) -> Reading:
 def is_scalar(reading: Reading) -> bool:
     """Whether it is a number for sure, so that a product with it needs no sign.
 
-    >>> is_scalar(joined("/", Number(1), Factor(symbol("N", scalar=True))))
+    >>> is_scalar(joined("/", Number(1), Factor(Symbol("N", "N", scalar=True))))
     True
     """
     match reading:
