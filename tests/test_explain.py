@@ -16,7 +16,7 @@ over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
 
 def text_of(lines):
-    return [f"{line.symbol.plain} = {plain(line.reading)}" for line in lines]
+    return [f"{line.symbol.plain} = {plain(line.reading)}" for line in lines]  # without what that is equal to in turn
 
 
 def of_three_layers():
@@ -186,6 +186,24 @@ def test_one_entry_of_a_weight_is_a_sum_of_products():
     assert text_of([here]) == ["dL/dW1[1,2] = X[0,1] dL/dy^[0,2]"]
     assert [plain(reading) for reading in here.then] == ["(-2) * 1", "-2"]
     assert here.value == model.dW[1, 2] == -2
+
+
+def test_the_gradient_of_one_sample_by_hand():
+    """D0: dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13."""
+    (_, here) = nn.explain(linear(2, 3), np.array([[3.0, -2.0]]), parameter="X", index=(0, 0)).entry
+    assert text_of([here]) == ["dL/dX[0,0] = dL/dy^[0,0] W1[0,0] + dL/dy^[0,1] W1[0,1] + dL/dy^[0,2] W1[0,2]"]
+
+
+def test_an_entry_of_a_tied_weight_has_the_terms_of_every_use():
+    encoder = linear(3, 2)
+    model = nn.Sequential(encoder, nn.Tanh(), nn.tied(encoder, transpose=True))
+    X = numbers(1, 3)
+    model.forward(X)
+    model.backward(np.ones((1, 3)))
+    general, here = nn.explain(model, X, parameter="0.W", index=(2, 1)).entry
+    assert text_of([general]) == ["dL/dW1[i,j] = sum_n X[n,i] dL/du1[n,j] + sum_k dL/dy^[k,i] h1[k,j]"]
+    assert text_of([here]) == ["dL/dW1[2,1] = X[0,2] dL/du1[0,1] + dL/dy^[0,2] h1[0,1]"]
+    assert here.value == pytest.approx(encoder.dW[2, 1])
 
 
 def test_without_X_an_entry_is_a_sum_over_the_rows():
@@ -376,6 +394,41 @@ def test_a_formula_that_cannot_be_understood_names_the_class_and_the_line():
         nn.explain(nn.Sequential(Wrong(2)))
 
 
+class FixedBack(nn.Linear):
+    """A Linear whose backward has a matrix of its own, and that says so."""
+
+    formulas = """
+        Y = X @ W + b
+        dW = X.T @ dY
+        db = sum(dY, axis=0)
+        dX = dY @ B.T
+    """
+
+    def __init__(self, *widths):
+        super().__init__(*widths, dtype=np.float64)
+        self.B = numbers(*widths)
+
+    def backward(self, dY):
+        super().backward(dY)
+        return dY @ self.B.T
+
+
+def test_an_array_that_is_no_parameter_has_the_number_of_its_layer():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), FixedBack(2, 1)), numbers(4, 3))
+    (line,) = [line for line in explanation.backward if line.symbol.plain == "dL/du1"]
+    assert str(line) == "dL/du1 = dL/dy^ B2^T"
+    np.testing.assert_allclose(line.value, numbers(2, 1).T.repeat(4, axis=0))
+    assert "(1,2)" in str(explanation)
+
+
+def test_a_saturated_sigmoid_gives_no_warning():
+    model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 100.0)), nn.Sigmoid())
+    explanation = nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss(), values=True)
+    assert explanation.forward[-1].value == 100  # the layer's own number, which it keeps finite
+    one_by_one, together = [line.value for line in explanation.backward if line.symbol.plain == "dL/du1"]
+    assert (one_by_one, together) == (0, 1)  # what is lost, and BCEWithLogitsLoss keeps
+
+
 class Block(nn.Layer):
     """A layer with parts, which only its own code knows."""
 
@@ -427,6 +480,15 @@ def test_a_name_of_the_users_is_not_given_twice():
     assert text_of(explanation.forward)[:2] == ["u1 = X W1_1 + b1", "y^ = u1 W1 + b2"]
 
 
+def test_a_part_of_a_model_can_be_explained_by_itself():
+    encoder = linear(3, 2)
+    model = nn.Sequential(encoder, nn.Tanh(), nn.tied(encoder, transpose=True))
+    assert text_of(nn.explain(model[0], numbers(2, 3)).forward)[0] == "y^ = X W1 + b1"
+    explanation = nn.explain(model[1:], numbers(2, 2))  # without the layer that the last one is tied to
+    assert text_of(explanation.forward)[:2] == ["h1 = tanh(X)", "y^ = h1 W2^T + b2"]
+    assert "dL/dW2 = (dL/dy^)^T h1" in text_of(explanation.backward)
+
+
 def test_values_are_shown_where_they_are_not_long():
     X = numbers(2, 3)
     text = str(nn.explain(nn.Sequential(linear(3, 1), nn.Tanh()), X, values=True))
@@ -443,6 +505,7 @@ def test_values_are_shown_where_they_are_not_long():
     ("options", "error", "message"),
     [
         ({"values": True}, ValueError, "values: there are none without an X"),
+        ({"X": np.ones((2, 3)), "loss": nn.MSELoss()}, ValueError, r"target: MSELoss\(\) needs it beside X"),
         ({"index": (0, 0)}, ValueError, "index: of which parameter"),
         ({"parameter": "1.W"}, ValueError, "parameter: expected one of .*0.W, 0.b.*, got '1.W'"),
         ({"names": {"7.W": "U"}}, ValueError, "names: there is no '7.W'; what can be named is: .*0.W"),

@@ -45,8 +45,8 @@ class Explanation:
         remarks: what is to be known beside them.
 
     >>> import nnlite as nn
-    >>> print(explain(nn.Exp()).backward[-1].symbol.plain)
-    dL/dX
+    >>> explain(nn.Exp()).backward[-1]
+    dL/dX = dL/dy^ * y^
     """
 
     given: tuple[Line, ...] = ()
@@ -118,8 +118,8 @@ def explain(
 
     Raises:
         TypeError: ``model`` or ``loss`` is not a Layer.
-        ValueError: ``values`` without an X; an unknown name in ``names``, or for ``parameter``; a layer's formula that
-            cannot be understood, with the class and the line.
+        ValueError: ``values`` without an X, or a loss with an X and no target; an unknown name in ``names``, or for
+            ``parameter``; a layer's formula that cannot be understood, with the class and the line.
         IndexError: there is no such entry.
 
     Source of the form of the formulas, in which each component knows its own derivatives: Rumelhart, Hinton and
@@ -154,6 +154,8 @@ def explain(
         check_layer(loss, "loss")
     if values and X is None:
         raise ValueError("explain: values: there are none without an X; pass X, and the target if there is a loss")
+    if loss is not None and X is not None and target is None:
+        raise ValueError(f"explain: target: {loss.one_line()} needs it beside X")
     if index is not None and parameter is None:
         raise ValueError("explain: index: of which parameter? pass parameter='0.W', for example")
     recorded = record(model, X, target, loss)

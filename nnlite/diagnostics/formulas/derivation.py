@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnlite.diagnostics.formulas.naming import Key, Naming
+from nnlite.diagnostics.formulas.options import evaluated
 from nnlite.diagnostics.formulas.reading import Reader
 from nnlite.diagnostics.formulas.said import Line, Said
 from nnlite.diagnostics.formulas.terms import Applied, Number, Reading, joined
@@ -34,7 +35,7 @@ class Term(NamedTuple):
 
 
 class Derivation:
-    """The lines of a derivation.
+    r"""The lines of a derivation.
 
     Args:
         naming: the network and its symbols.
@@ -48,11 +49,9 @@ class Derivation:
         silent: the classes of the layers that say nothing of themselves.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.plain import plain
     >>> from nnlite.diagnostics.formulas.recorded import record
     >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 1), nn.Tanh()), None, None, nn.MSELoss()), {})
-    >>> for line in Derivation(naming).backward:
-    ...     print(line.symbol.plain, "=", plain(line.reading))
+    >>> print(*Derivation(naming).backward, sep="\n")
     dL/dy^ = 2/N (y^ - y)
     dL/du1 = dL/dy^ * (1 - y^ * y^)
     dL/dW1 = X^T dL/du1
@@ -145,7 +144,10 @@ class Derivation:
             self.gradients[target] = line
 
     def _add_what_is_simpler(self, place: int) -> None:
-        """The same once more, where the last layer and the loss together come to something simple."""
+        """The same once more, where the last layer and the loss together come to something simple.
+
+        Its value is the formula's own: where the sigmoid is saturated, the two layers one after the other give 0.
+        """
         said, last = self._said[place], self._said[-1]
         if last.operation.gives != (self.naming.loss_edge,) or place < len(self._said) - 2:
             return
@@ -157,7 +159,8 @@ class Derivation:
             symbols = last.symbols | ({"X": self.naming.edges[edge]} if before else {})
             reading = Reader(symbols, last.arrays).read(found.expression)
             symbol = self.naming.gradient(self.naming.symbol(edge))
-            self.backward.append(Line(symbol, reading, found.note, self._terms[edge][0].value))
+            value = evaluated(found.expression, last.arrays) if self.recorded.ran else None
+            self.backward.append(Line(symbol, reading, found.note, value))
 
 
 def _added(readings: Sequence[Reading]) -> Reading:

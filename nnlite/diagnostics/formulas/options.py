@@ -168,7 +168,8 @@ def evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
     6
     """
     code = compile(ast.fix_missing_locations(ast.Expression(_copy(expression))), "<formula>", "eval")
-    return eval(code, {"__builtins__": {}}, names)
+    with np.errstate(all="ignore"):  # at log 0 the layers take care, and formulas do not
+        return eval(code, {"__builtins__": {}}, names)
 
 
 def _copy(expression: ast.expr) -> ast.expr:

@@ -10,6 +10,7 @@ from nnlite.diagnostics.formulas.naming import Key, Naming
 from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.formulas.options import SYMBOLS, evaluated
 from nnlite.diagnostics.formulas.parse import Formula, names_in
+from nnlite.diagnostics.formulas.plain import plain
 from nnlite.diagnostics.formulas.reading import Reader
 from nnlite.diagnostics.formulas.recorded import stretches
 from nnlite.diagnostics.formulas.symbols import Symbol, symbol
@@ -28,8 +29,8 @@ class Line:
         value: what it came to, where the network ran.
         then: what it is equal to in turn.
 
-    >>> Line(symbol("L"), Number(1), "").value is None
-    True
+    >>> Line(symbol("L"), Number(1), "")
+    L = 1
     """
 
     symbol: Symbol
@@ -37,6 +38,12 @@ class Line:
     note: str
     value: Any = None
     then: tuple[Reading, ...] = ()
+
+    def __str__(self) -> str:
+        readings = [] if self.reading is None else [self.reading, *self.then]
+        return " = ".join([self.symbol.plain, *map(plain, readings)])
+
+    __repr__ = __str__
 
 
 class Said:
@@ -75,7 +82,9 @@ class Said:
         self.arrays: Any = None
         if recorded.ran:
             arrays = {name: recorded.values[edge] for name, edge in self.edges.items()}
-            arrays |= zip(self._gradient_names(), recorded.taken.get(operation.path, ()), strict=False)
+            names = ["d" + name for name in self.formulas.outputs]
+            arrays |= dict.fromkeys(names, 1.0) if operation.gives == (naming.loss_edge,) else {}
+            arrays |= zip(names, recorded.taken.get(operation.path, ()), strict=False)
             self.arrays = namespace(layer, arrays)
 
     def _symbols(self) -> dict[str, Symbol | Number]:
@@ -97,9 +106,6 @@ class Said:
         if self.is_loss or name[-1].isdigit():
             return symbol(name)
         return symbol(f"{name}{self.naming.numbers[self.operation.path]}")
-
-    def _gradient_names(self) -> list[str]:
-        return ["d" + name for name in self.formulas.outputs]
 
     def symbol(self, name: str) -> Symbol:
         """What the network calls the value that the layer calls ``name``."""
