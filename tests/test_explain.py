@@ -323,6 +323,18 @@ def test_the_simplification_holds_with_weights_and_reductions():
         np.testing.assert_allclose(computed(line.reading), line.value, rtol=1e-12)
 
 
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss])
+def test_a_loss_that_is_not_reduced(loss):
+    """Its gradient is that of the sum."""
+    target = np.array([0, 1, 2, 0]) if loss is nn.CrossEntropyLoss else shares(4, 3)
+    one, other = (
+        nn.explain(linear(3, 3), numbers(4, 3), target, loss(reduction=reduction)) for reduction in ("none", "sum")
+    )
+    assert text_of(one.backward) == text_of(other.backward)
+    for a, b in zip(one.backward, other.backward, strict=True):
+        np.testing.assert_allclose(a.value, b.value, rtol=1e-12)
+
+
 def test_the_mean_and_the_sum():
     assert text_of(nn.explain(linear(2, 1), loss=nn.MSELoss(reduction="sum")).backward)[0] == "dL/dy^ = 2 (y^ - y)"
     explanation = nn.explain(linear(2, 3), numbers(4, 2), numbers(4, 3), nn.MSELoss())

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.functions import namespace
 from nnlite.diagnostics.formulas.naming import Key, Naming
@@ -83,7 +85,8 @@ class Said:
         if recorded.ran:
             arrays = {name: recorded.values[edge] for name, edge in self.edges.items()}
             names = ["d" + name for name in self.formulas.outputs]
-            arrays |= dict.fromkeys(names, 1.0) if operation.gives == (naming.loss_edge,) else {}
+            if operation.gives == (naming.loss_edge,):
+                arrays[names[0]] = np.ones_like(recorded.values[operation.gives[0]])
             arrays |= zip(names, recorded.taken.get(operation.path, ()), strict=False)
             self.arrays = namespace(layer, arrays)
 

@@ -14,7 +14,7 @@ from nnlite.losses.bce import BCELoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 
 SIGMOID_AND_BCE = "dX = dJ / N * weight * (Y - target)"
-ONE_CLASS_A_SAMPLE = "dY = dJ / N * (P - Q)"
+ONE_CLASS_A_SAMPLE = 'dY = (expand_dims(dJ, axis=axis) if reduction == "none" else dJ) / N * (P - Q)'
 
 
 @dataclass(frozen=True)
