@@ -2,8 +2,7 @@
 
 The attribute is a string of assignments in plain Python and NumPy, one a line, in the names that the layer's own
 forward and backward have: what they take (``X``, ``dY``), the parameters and what else the layer holds (``W``,
-``dim``), values on the way (``P = exp(X)``). ``dX`` is the gradient of ``X``. Lines stand in the order in which backward
-computes them::
+``dim``), values on the way (``P = exp(X)``). ``dX`` is the gradient of ``X``. Lines stand in the order of backward::
 
     formulas = '''
         Y = X * gamma
