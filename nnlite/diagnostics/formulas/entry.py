@@ -218,8 +218,10 @@ def shape_of(reading: Reading) -> tuple[int, ...] | None:
         case Operation(sign="."):
             return None
         case Operation(sign="@", left=left, right=right):
-            shapes = shape_of(left), shape_of(right)
-            return None if None in shapes else np.matmul(*map(np.zeros, shapes)).shape  # type: ignore[arg-type]
+            a, b = shape_of(left), shape_of(right)
+            if a is None or b is None:
+                return None
+            return (*np.broadcast_shapes(a[:-2], b[:-2]), *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
         case Operation(left=left, right=right) | Relation(left=left, right=right):
             one, other = shape_of(left), shape_of(right)
             return None if one is None or other is None else np.broadcast_shapes(one, other)

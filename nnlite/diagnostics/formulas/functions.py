@@ -115,7 +115,7 @@ def matvec(A: Array, x: Array) -> Array:
     >>> matvec(np.ones((4, 2, 3)), np.ones((4, 3))).shape
     (4, 2)
     """
-    return np.asarray((A @ x[..., None])[..., 0])
+    return np.asarray(np.vecdot(A, x[..., None, :]))
 
 
 def sigmoid(X: Array) -> Array:
