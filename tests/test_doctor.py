@@ -76,6 +76,15 @@ def test_no_false_alarm_over_random_networks(seed):
     assert doctored.checked(seed) in ("right", "no gradient")
 
 
+STEEP = [19, 151, 371, 860, 1285, 1305, 2040, 2074, 3139, 3650, 3687, 3875, 6492, 6909, 7307, 9216, 12911, 13036, 14182]
+
+
+@pytest.mark.parametrize("seed", STEEP)
+def test_no_false_alarm_where_rounding_and_curves_are_at_their_worst(seed):
+    """Inputs of 1e5, gradients of 1e-10, kinks of a thousandth of the slope: simpler rules than ours fail at these."""
+    assert doctored.checked(seed) in ("right", "no gradient")
+
+
 def test_most_of_the_random_networks_have_a_gradient_to_check():
     assert sum(doctored.checked(seed) == "right" for seed in range(20)) >= 18
 

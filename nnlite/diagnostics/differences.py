@@ -104,22 +104,21 @@ class Differences:
     def refined(self, name: str, index: Index) -> tuple[float, float]:
         """The derivative of J by one entry at the best of several steps, and its error.
 
-        A step that is too small drowns in rounding, one that is too large leaves the tangent. So they are widened for
-        as long as the narrower ones, as far as their rounding lets them tell, agree; of these the best is where its
-        neighbour agrees most.
+        A step that is too small drowns in rounding, one that is too large leaves the tangent. As steps widen, what
+        rounding does shrinks and what leaves the tangent grows; so they are widened up to where that begins, and of
+        them the best is where its neighbour agrees most. How far they disagree shows how much is rounded on the way
+        to Y, beside what is known of Y.
 
         Source: Ridders, Accurate computation of F'(x) and F'(x) F''(x), 1982.
         """
         h, largest = self._step(name, index), max(1.0, abs(float(self.arrays[name][index])))
-        good: list[tuple[float, float]] = []
-        for power in range(-5, 6):
-            estimate = self._estimate(name, index, h * 8.0**power) if h * 8.0**power <= largest else None
-            if estimate is not None:
-                if len(good) > 1 and any(abs(estimate[0] - slope) > 4 * noise for slope, noise in good):
-                    break
-                good.append(estimate)
-        pairs = [(abs(one - other) + noise, one) for (one, noise), (other, _) in pairwise(good)]
-        error, slope = min(pairs, default=(0.0, self.at(name, index)))
+        widths = [h * 8.0**power for power in range(-5, 6) if h * 8.0**power <= largest]
+        found = [estimate for width in widths if (estimate := self._estimate(name, index, width)) is not None]
+        good = found[: _where_the_tangent_ends(found)]
+        gaps = [abs(one[0] - other[0]) for one, other in pairwise(good)]
+        rounding = max([1.0, *(gap / noise for gap, (_, noise) in zip(gaps, good, strict=False) if noise)])
+        scores = [(gap + rounding * noise, slope) for gap, (slope, noise) in zip(gaps, good, strict=False)]
+        error, slope = min(scores, default=(0.0, self.at(name, index)))
         return slope, error
 
     def _estimate(self, name: str, index: Index, h: float) -> tuple[float, float] | None:
@@ -164,6 +163,18 @@ class Differences:
 
     def _step(self, name: str, index: Index) -> float:
         return max(self.step, 1e-10 * abs(float(self.arrays[name][index])))
+
+
+def _where_the_tangent_ends(found: list[tuple[float, float]]) -> int:
+    """How many of the slopes, from narrow to wide and each with its noise, differ by no more than rounding."""
+    for number in range(2, len(found)):
+        slope = found[number][0]
+        if any(abs(slope - narrower) > 4 * noise for narrower, noise in found[:number]):
+            after = abs(found[number + 1][0] - slope) if number + 1 < len(found) else math.inf
+            before = [abs(one[0] - other[0]) for one, other in pairwise(found[number - 2 : number + 1])]
+            if after >= max(before):  # rounding would shrink
+                return number
+    return len(found)
 
 
 def chosen_entries(P: Array, most: int | None, rng: "np.random.Generator") -> Iterable[Index]:

@@ -188,7 +188,7 @@ def _findings(
         if narrow is None:
             raise
     else:
-        if narrow is None or all(finding.comparison.right for finding in findings.values()):
+        if narrow is None or all(finding.comparison.right and not finding.error.any() for finding in findings.values()):
             return findings, ""
     where, dtype = narrow
     findings = compared(Differences(trial, max(step, NARROW_STEP), float(np.finfo(dtype).eps), kinks=False))
