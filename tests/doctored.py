@@ -54,6 +54,18 @@ class Skip(nn.Layer):
         return dY + self.inner.backward(dY)
 
 
+class Negated(nn.Linear):
+    """Wrong on purpose: the sign of dW."""
+
+    largest = 0.0
+
+    def backward(self, dY: np.ndarray) -> np.ndarray:
+        dX = super().backward(dY)
+        self.largest = float(np.max(np.abs(self.dW)))
+        self.dW *= -1
+        return dX
+
+
 class Builder:
     """Draws a network of one width after another."""
 
@@ -158,6 +170,30 @@ def checked(seed: int) -> str:
             return "no gradient"
         raise
     return "right"
+
+
+def spoiled(seed: int) -> str:
+    """What is found after the sign of one dW is changed: "named", "nothing to see" if that dW is 0, or the verdict."""
+    rng = np.random.default_rng(seed)
+    model, X, target, loss = Builder(rng).network()
+    linears = [layer for _, layer in model.named_layers() if type(layer) is nn.Linear]
+    if not linears:
+        return "nothing to see"
+    wrong = linears[int(rng.integers(len(linears)))]
+    wrong.__class__ = Negated
+    with np.errstate(all="ignore"):
+        Y = model.forward(X)
+        if loss is not None:
+            loss.forward(Y, target)
+        model.backward(np.cos(np.arange(Y.size)).reshape(Y.shape) if loss is None else loss.backward())
+        try:
+            nn.check_gradients(model, X, target, loss, max_entries=12, rng=seed)
+        except nn.GradientError as error:
+            verdict = error.report.verdict
+            return "named" if "Negated(" in verdict and ": dW: wrong sign" in verdict else verdict
+        except ValueError:
+            return "nothing to see"
+    return "not seen" if wrong.largest > 1e-6 else "nothing to see"
 
 
 if __name__ == "__main__":

@@ -85,6 +85,12 @@ def test_no_false_alarm_where_rounding_and_curves_are_at_their_worst(seed):
     assert doctored.checked(seed) in ("right", "no gradient")
 
 
+def test_a_wrong_sign_is_named_in_random_networks():
+    said = [doctored.spoiled(seed) for seed in range(40)]
+    assert set(said) <= {"named", "nothing to see"}
+    assert said.count("named") >= 25
+
+
 def test_most_of_the_random_networks_have_a_gradient_to_check():
     assert sum(doctored.checked(seed) == "right" for seed in range(20)) >= 18
 
