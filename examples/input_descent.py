@@ -14,23 +14,11 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="for the first weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-print("The smallest case, y = 1 / (1 + e^(-theta x)): theta and x both go down the slope of y.")
-x, theta = nn.Input("x"), nn.Parameter(2.0, name="theta", dtype=np.float64)
-graph = nn.Graph(x, 1 / (1 + nn.Exp()(-theta * x)))
-point = 0.5
-for _ in range(4):
-    y, dx = graph.forward(point), graph.backward()
-    print(
-        f"    theta = {theta.value:.4f}, x = {point:.4f}: y = {y:.4f}, dy/dtheta = {theta.dvalue:.4f}, dy/dx = {dx:.4f}"
-    )
-    theta.value -= 0.5 * theta.dvalue
-    point -= 0.5 * dx
-
 table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
 X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
 model = nn.Sequential(nn.Linear(64, 64, rng=rng), nn.Tanh(), nn.Linear(64, 10, rng=rng))
 loss = nn.CrossEntropyLoss()
-print("\nTraining on the digits:")
+print("Training on the digits:")
 nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.1, momentum=0.9), epochs=20, rng=rng)
 
 print("\nHow little must this 8 change for the network to take it for a 3? Its pixels go down the loss of a 3.")

@@ -38,17 +38,9 @@ def number(pattern, text):
 
 def test_the_examples_are_these():
     names = [
-        "autoencoder",
-        "breast_cancer",
-        "by_hand",
-        "digits",
-        "feedback_alignment",
-        "graphs",
-        "input_descent",
-        "own_layer",
-        "residual",
+        *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "digits"),
+        *("feedback_alignment", "input_descent", "own_layer", "residual", "tied_autoencoder", "xor"),
     ]
-    names += ["tied_autoencoder", "xor"]
     assert [file.stem for file in FILES] == names
 
 
@@ -91,16 +83,16 @@ def test_digits_reaches_097_on_held_out_rows(seed, tmp_path):
     assert "epoch 1/" in progress
 
 
-def test_by_hand_has_every_formula_of_the_document_in_its_order(tmp_path):
-    out, _ = run(tmp_path, "by_hand.py")
-    lines = re.findall(r"^(\S+) = (.+?)  +(\S+)$", out, re.MULTILINE)
+def test_d2_has_every_formula_of_the_document_in_its_order(tmp_path):
+    out, _ = run(tmp_path, "d2_by_hand.py")
+    lines = re.findall(r"^(\S+) = (.+?)  +(\S+)$", out.split("The same by hand")[1], re.MULTILINE)
     left = "L dL/dy^ dL/du3 dL/dU dL/dc dL/dh2 dL/du2 dL/dW2 dL/db2 dL/dh1 dL/du1 dL/dW1 dL/db1"
     assert [name for name, _, _ in lines] == left.split()
     assert all(float(difference) < 1e-12 for _, _, difference in lines)
 
 
-def test_by_hand_shows_the_four_cross_entropies(tmp_path):
-    out, _ = run(tmp_path, "by_hand.py")
+def test_d2_shows_the_four_cross_entropies(tmp_path):
+    out, _ = run(tmp_path, "d2_by_hand.py")
     found = re.findall(r"target (.), prediction (\S+):  (\S+)", out)
     assert found == [("1", "0.89", "0.117"), ("1", "0.32", "1.139"), ("0", "0.89", "2.207"), ("0", "0.32", "0.386")]
 
@@ -136,11 +128,11 @@ def test_own_layer_is_about_ten_lines():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_autoencoder_beats_two_principal_components_and_the_mean(seed, tmp_path):
-    out, progress = run(tmp_path, "autoencoder.py", "--seed", str(seed))
-    names = ["the mean image, for each", "two principal components", "the autoencoder"]
-    mean, components, autoencoder = (number(rf"{name} +(\d\S+)", out) for name in names)
-    assert 0 < autoencoder < components < mean
+def test_the_autoencoder_beats_two_principal_components(seed, tmp_path):
+    out, progress = run(tmp_path, "d3_matrix_form.py", "--seed", str(seed))
+    names = ["two principal components", "the autoencoder"]
+    components, autoencoder = (number(rf"{name} +(\d\S+)", out) for name in names)
+    assert 0 < autoencoder < components
     picture = out.splitlines()[-8:]
     assert all(len(line) == 36 and set(line) <= set(" .:-=+*#%@") for line in picture)
     assert len(set(picture)) > 4
@@ -186,26 +178,66 @@ def test_the_digits_are_what_their_source_says():
     assert np.bincount(Y.astype(int)).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-def test_graphs_shows_the_numbers_of_the_course(tmp_path):
-    out, _ = run(tmp_path, "graphs.py")
+def test_d0_has_the_linear_layer_entry_by_entry(tmp_path):
+    out, _ = run(tmp_path, "d0_linear.py")
+    assert "dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13 = 10 * 1 + 20 * 2 + 30 * 3 = 140" in out
+    assert "dx_12 = dy_11 w_21 + dy_12 w_22 + dy_13 w_23 = 10 * 4 + 20 * 5 + 30 * 6 = 320" in out
+    products = re.findall(r"(-?\S+) \* (\S+) = (-?\S+)", out.split("outer product")[1].split("db_j")[0])
+    assert len(products) == 6
+    assert all(float(x) * float(dy) == float(dw) for x, dy, dw in products)
+    assert "dL/dW1[1,2] = X[0,1] dL/dy^[0,2]\n              = (-1) * 1\n" in out
+    assert "shape (4, 2, 4, 3), and 75% of its entries are 0" in out  # only those of one row by itself: a quarter
+    assert "Contracted with dY it is dX: True" in out
+    assert "68,719,476,736 entries: 256 GiB" in out
+
+
+def test_d1_shows_the_numbers_of_the_course(tmp_path):
+    out, _ = run(tmp_path, "d1_graphs.py")
+    for x in 0, 1, 2:
+        assert f"x = {x}: f(g(x)) = {(1 + 4 * x) ** 2}, derivative {8 + 32 * x}, by hand {8 + 32 * x}\n" in out
+    assert "[16. 23. 30.], by hand [16. 23. 30.]" in out  # 4 (1, 2, 3) + 3 (4, 5, 6)
     assert "J = (a + 2 b) c = -10\n    by a: -2.0\n    by b: -4.0\n    by c: 5.0\n" in out
     assert "J = (a + b) (b + 1) = 6\n    by a: 2.0\n    by b: 5.0\n" in out
+    titles = ["backward  2  Multiply()", "backward  1  Add()", "backward  0  Add()", "sum       b"]
+    assert [line for line in out.splitlines() if line.startswith(("backward", "sum"))] == titles
     # phi = (1, 2), x = (3, 4), y = 1: g = 3 + 8 - 1 = 10, and the gradients are 2 g phi, -2 g and 2 g x
     assert "= 100\n    by x: [20. 40.]\n    by y: -20.0\n    by phi.value: [60. 80.]\n" in out
     assert "= [0.4 1.2], and L = 25" in out  # 0.4 * 3 + 1.2 * 4 - 1 = 5
-    forward, backward = out.split("five nodes:")[1].split("y = 1 / f4     hands")
-    assert re.findall(r"-?\d\.\d{6}", forward) == ["1.000000", "-1.000000", "0.367879", "1.367879", "0.731059"]
-    b1, b2, first, b3, b4, by_theta, by_x = map(float, re.findall(r"-?\d\.\d{6}", backward))
-    assert (b1, b2, b3, b4, by_theta, by_x) == (-0.534447, -0.534447, -0.196612, 0.196612, 0.098306, 0.393224)
-    assert first == b2  # the gradient by the constant 1, which nobody needs
+
+
+def test_d2_derives_the_network_before_it_is_done_by_hand(tmp_path):
+    derived, by_hand = run(tmp_path, "d2_by_hand.py")[0].split("The same by hand")
+    left = re.findall(r"^(dL/\S+) = ", by_hand, re.MULTILINE)
+    found = re.findall(r"^  (dL/\S+) = ", derived, re.MULTILINE)
+    assert list(dict.fromkeys(found)) == left
+
+
+def test_d3_walks_back_and_then_trains(tmp_path):
+    out, _ = run(tmp_path, "d3_matrix_form.py")
+    walk = re.findall(r"^ +(\d\.\d) \S.*  \d\.\d{5}$", out, re.MULTILINE)
+    assert walk == ["1.3", "1.2", "1.1", "1.0", "0.2", "0.1", "0.0"]
+    assert re.findall(r"dL/dW\d", out.split("Backward")[1]) == ["dL/dW4", "dL/dW3", "dL/dW2", "dL/dW1"]
+
+
+def test_d4_has_the_gates_and_the_five_nodes(tmp_path):
+    out, _ = run(tmp_path, "d4_gates.py")
+    gates = dict(re.findall(r"^  (\w+)\(\) +Z = (.+?) +dX", out, re.MULTILINE))
+    assert gates["Maximum"] == "[3.0, 2.0]"
+    assert "dX = [0.0, 20.0]      dY = [10.0, 0.0]" in out  # to the larger input
+    assert "dX = [30.0, 20.0]     dY = [10.0, 40.0]" in out  # the product swaps its inputs
+    forward, backward = out.split("five nodes")[1].split("Divided")[0].split("Backward")
+    numbers = [re.findall(r"^ +=? *(?:.* )?= (-?\d+(?:\.\d+)?)$", part, re.MULTILINE) for part in (forward, backward)]
+    assert list(map(float, numbers[0])) == [0.5, 2, 1, -1, 0.3679, 1.368, 0.7311]
+    assert list(map(float, numbers[1])) == [-0.5344, -0.5344, -0.1966, 0.1966, 0.09831, 0.3932]
+    assert "dy/dx = 0.393224. They need" in out
+    values = [float(y) for y in re.findall(r": y = (\S+),", out)]
+    assert len(values) == 4
+    assert values == sorted(values, reverse=True)
+    assert "y = 0.7311, dy/dtheta = 0.0983, dy/dx = 0.3932" in out
 
 
 def test_input_descent_goes_down(tmp_path):
     out, _ = run(tmp_path, "input_descent.py")
-    values = [float(y) for y in re.findall(r": y = (\S+),", out)]
-    assert values == sorted(values, reverse=True)
-    assert values[0] == 0.7311
-    assert "y = 0.7311, dy/dtheta = 0.0983, dy/dx = 0.3932" in out
     assert "step  0: taken for 8" in out
     assert re.search(r"taken for 3, probability of a 3: 0\.[5-9]", out)
     assert number(r"largest change of a pixel is (\S+),", out) < 0.5

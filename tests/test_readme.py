@@ -14,7 +14,7 @@ def test_the_code_of_the_readme_runs_and_shows_what_it_says(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     blocks = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 8
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
         for block in blocks:
             exec(block, names)

@@ -1,6 +1,6 @@
-"""An autoencoder: 64 pixels go through a code of only two numbers, and come out again as well as they can.
+"""D3, backpropagation in matrix form: n layers, the walk back from dL/dy_n, and an autoencoder.
 
-Run it with:  python examples/autoencoder.py [--seed N]
+Run it with:  python examples/d3_matrix_form.py [--seed N]
 """
 
 import argparse
@@ -18,27 +18,30 @@ images = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=
 images = rng.permutation(images)
 held_out, X = images[:359], images[359:]
 
-# Two models, and one made of both. An optimizer takes any layer, so each part can have its own.
+# input -> encoder -> code -> decoder -> output: 64 pixels go through a code of only two numbers.
 encoder = nn.Sequential(nn.Linear(64, 64, rng=rng), nn.Tanh(), nn.Linear(64, 2, rng=rng))
 decoder = nn.Sequential(nn.Linear(2, 64, rng=rng), nn.Tanh(), nn.Linear(64, 64, rng=rng), nn.Sigmoid())
 autoencoder = nn.Sequential(encoder, decoder)
-print(autoencoder)
 
-print("\nTraining; what is wanted of each image is the image itself:")
+print("a_i = x_i W_i + b_i and y_i = f_i(a_i), layer after layer, and then the walk back, of a batch of 16:\n")
+print(nn.explain(autoencoder, X[:16], X[:16], nn.MSELoss()))
+
+print("\nThe same walk as numbers, and the size of the gradient on its way:\n")
+loss = nn.MSELoss()
+loss.forward(autoencoder.forward(X[:16]), X[:16])
+for step in nn.backward_steps(autoencoder, loss.backward()):
+    print(f"  {step.path:>4} {step.layer.one_line():<16}  {np.linalg.norm(step.outputs['dX']):.5f}")
+
+print("\nTraining; what is wanted of each image is the image itself. Encoder and decoder have an optimizer each:")
 optimizers = [nn.SGD(encoder, lr=1.0, momentum=0.9), nn.SGD(decoder, lr=1.0, momentum=0.9)]
 nn.fit(autoencoder, X, X, loss=nn.MSELoss(), optimizer=optimizers, epochs=60, batch_size=16, rng=rng)
 
-# What else can be done with two numbers? The best plane through the images: principal components, by the SVD.
-mean = X.mean(axis=0)
+mean = X.mean(axis=0)  # what else can two numbers say? The best plane: principal components, by the SVD
 components = np.linalg.svd(X - mean, full_matrices=False)[2][:2]
-reconstructions = {
-    "the mean image, for each": np.broadcast_to(mean, held_out.shape),
-    "two principal components": mean + (held_out - mean) @ components.T @ components,
-    "the autoencoder": nn.predict(autoencoder, held_out),
-}
+rebuilt = mean + (held_out - mean) @ components.T @ components
 print(f"\nMean squared error of the {len(held_out)} held-out images when rebuilt from")
-for name, rebuilt in reconstructions.items():
-    print(f"  {name:<25} {np.mean((rebuilt - held_out) ** 2):.4f}")
+print(f"  two principal components  {np.mean((rebuilt - held_out) ** 2):.4f}")
+print(f"  the autoencoder           {np.mean((nn.predict(autoencoder, held_out) - held_out) ** 2):.4f}")
 
 image = held_out[0]
 code = nn.predict(encoder, image[None])

@@ -1,6 +1,6 @@
-"""A whole network by hand: each gradient by its formula in plain NumPy, beside what the layers find.
+"""D2, a whole network by hand: each gradient by its formula in plain NumPy, beside what the layers find.
 
-Run it with:  python examples/by_hand.py
+Run it with:  python examples/d2_by_hand.py
 """
 
 import numpy as np
@@ -11,13 +11,12 @@ rng = np.random.default_rng(0)
 N, d0, d1, d2 = 50, 30, 16, 8
 X, y = rng.normal(size=(N, d0)), rng.integers(0, 2, size=(N, 1))
 
-# The network as layers ...
+# As layers, and below as formulas on the same weights; y_hat is what the network predicts.
 linear1, linear2, linear3 = (nn.Linear(D, M, dtype=np.float64, rng=rng) for D, M in [(d0, d1), (d1, d2), (d2, 1)])
 model = nn.Sequential(linear1, nn.Tanh(), linear2, nn.Sigmoid(), linear3, nn.Sigmoid())
 model.Phi += 0.1 * rng.normal(size=model.Phi.size)  # so that the biases are not 0
 W1, b1, W2, b2, U, c = (P for name, P in model.named_parameters())
 
-# ... and as formulas on the same weights; y_hat is what it predicts.
 u1 = X @ W1 + b1
 h1 = np.tanh(u1)
 u2 = h1 @ W2 + b2
@@ -28,8 +27,7 @@ L = -np.mean(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat))
 
 # Each layer stores its dW and db and returns its dX, which is the dY of the layer before it.
 loss = nn.BCELoss()
-J = loss.forward(model.forward(X), y)
-walk = [loss.backward()]
+J, walk = loss.forward(model.forward(X), y), [loss.backward()]
 for layer in reversed(model):
     walk.append(layer.backward(walk[-1]))
 
@@ -39,7 +37,9 @@ def compare(formula, by_hand, by_layer):
     return by_hand
 
 
-print("formula, and its largest difference from the layers:\n")
+print(nn.explain(model, loss=loss, names={"4.W": "U", "4.b": "c"}))  # what the layers say of themselves
+
+print("\nThe same by hand, and its largest difference from the layers:\n")
 compare("L = -1/N sum(y log y^ + (1-y) log(1-y^))", L, J)
 compare("dL/dy^ = 1/N ((1-y)/(1-y^) - y/y^)", ((1 - y) / (1 - y_hat) - y / y_hat) / N, walk[0])
 du3 = compare("dL/du3 = 1/N (y^ - y)", (y_hat - y) / N, walk[1])
@@ -54,6 +54,6 @@ du1 = compare("dL/du1 = dL/dh1 * (1 - h1 * h1)", dh1 * (1 - h1 * h1), walk[5])
 compare("dL/dW1 = X^T dL/du1", X.T @ du1, linear1.dW)
 compare("dL/db1 = sum(dL/du1)", du1.sum(axis=0), linear1.db)
 
-print("\ncross-entropy of one prediction:\n")
+print("\ncross-entropy of one prediction:")
 for target, prediction in [(1, 0.89), (1, 0.32), (0, 0.89), (0, 0.32)]:
     print(f"target {target}, prediction {prediction}:  {loss.forward([[prediction]], [[target]]):.3f}")
