@@ -171,3 +171,31 @@ def test_a_formula_that_cannot_be_evaluated_is_named():
     layer.forward(np.ones(2))
     with pytest.raises(ValueError, match="Said: formulas: Y = X @ unknown: NameError"):
         values_of(layer, (np.ones(2),))
+
+
+class Delta(nn.Tanh):
+    def backward(self, delta):
+        return super().backward(delta)
+
+
+def test_what_backward_takes_may_have_any_name():
+    layer = Delta()
+    layer.formulas = "H = X * 2; Y = tanh(H); dX = delta * (1 - Y * Y)"
+    formulas = formulas_of(layer)
+    assert formulas.outputs == ("Y",)
+    assert str(formulas).split("\n")[-1] == "dX = dY * (1 - Y * Y)"
+
+
+def test_formulas_that_do_not_say_what_forward_gives():
+    layer = Said()
+    layer.formulas = "Z = tanh(X); dX = dY * (1 - Y * Y)"
+    with pytest.raises(ValueError, match="Said: formulas: none gives Y, whose gradient backward takes"):
+        formulas_of(layer)
+
+
+def test_formulas_of_backward_alone():
+    layer = Said()
+    layer.formulas = "dX = dY * (1 - Y * Y)"
+    assert formulas_of(layer).forward == ()
+    assert str(nn.explain(layer).forward[0]) == "y^ = Said(X)"
+    assert str(nn.explain(layer).backward[-1]) == "dL/dX = dL/dy^ * (1 - y^ * y^)"

@@ -3,11 +3,12 @@
 import ast
 import inspect
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from nnlite.containers.branches import Residual
 from nnlite.diagnostics.formulas.options import Options
-from nnlite.diagnostics.formulas.parse import Formula, names_in, parse
+from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
 from nnlite.diagnostics.names import is_plain
 from nnlite.layer import Layer
 from nnlite.layers.gates import Add
@@ -82,7 +83,10 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     lines = parse(speaker.formulas, owner)
     names, more = _arguments(type(speaker).forward, "X", inputs)
     outputs, several = _arguments(type(speaker).backward, "dY", layer.num_outputs)
-    outputs = [name.removeprefix("d") for name in outputs]
+    if several:
+        outputs = [name.removeprefix("d") for name in outputs]
+    else:
+        lines, outputs = _with_gradients_named(lines, outputs)
     lists = more | {name.removeprefix("d"): [each.removeprefix("d") for each in Ys] for name, Ys in several.items()}
     parameters = [name for name in _parameter_names(layer) if getattr(speaker, name, 0) is not None]
     options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
@@ -92,7 +96,29 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
         raise ValueError(f"{owner}: {error}") from None
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
     first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
+    unsaid = [name for name in outputs if name not in {line.name for line in lines[:first]}]
+    if first and unsaid:
+        raise ValueError(f"{owner}: formulas: none gives {' or '.join(unsaid)}, whose gradient backward takes")
     return Formulas(tuple(names), tuple(outputs), tuple(parameters), tuple(lines[:first]), tuple(lines[first:]))
+
+
+def _with_gradients_named(lines: list[Formula], arguments: list[str]) -> tuple[list[Formula], list[str]]:
+    """The lines, and what they call the outputs: Y for backward's argument dY.
+
+    Where that is called ``grad``, for example, the lines before it is spoken of end with the outputs, and it is dY.
+    """
+    mentioned = {name for line in lines for name in (line.name, *names_in(line.expression))}
+    spoken = (i for i, line in enumerate(lines) if names_in(line.expression) & set(arguments))
+    before = [line.name for line in lines[: next(spoken, len(lines))]][-len(arguments) :]
+    outputs, renamed = [], {}
+    for argument, last in zip_longest(arguments, before[: len(arguments)]):
+        name = argument.removeprefix("d")
+        if last is None or (name != argument and name in mentioned):
+            outputs.append(name)
+        else:
+            outputs.append(last)
+            renamed[argument] = "d" + last
+    return [Formula(line.name, with_names(line.expression, renamed)) for line in lines], outputs
 
 
 def _arguments(method: Any, stem: str, count: int | None) -> tuple[list[str], dict[str, list[str]]]:

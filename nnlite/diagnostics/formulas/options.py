@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.containers.tied import Tied
-from nnlite.diagnostics.formulas.parse import Formula, names_in, part_of
+from nnlite.diagnostics.formulas.parse import Formula, names_in, part_of, with_names
 from nnlite.layer import Layer
 
 SYMBOLS = ("N", "n")  # what a mean divides by: formulas keep the letter, whatever number it stands for
@@ -81,7 +81,7 @@ class Options:
                 case ast.Subscript(value=of, slice=ast.Constant(value=int(first))):  # of ``dX, *dmore = split(dZ)``
                     yield part_of(of, first + n)
                 case _ if spoken:  # of ``dmore = f(dZ, more)``
-                    yield _Renamed({each: self.lists[each][n] for each in spoken}).visit(_copy(value))
+                    yield with_names(value, {each: self.lists[each][n] for each in spoken})
                 case _:  # of ``Ys = split(X)``
                     yield part_of(value, n)
 
@@ -167,18 +167,6 @@ def evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
     >>> evaluated(ast.parse("2 * a", mode="eval").body, {"a": 3})
     6
     """
-    code = compile(ast.fix_missing_locations(ast.Expression(_copy(expression))), "<formula>", "eval")
+    code = compile(ast.fix_missing_locations(ast.Expression(with_names(expression, {}))), "<formula>", "eval")
     with np.errstate(all="ignore"):  # at log 0 the layers take care, and formulas do not
         return eval(code, {"__builtins__": {}}, names)
-
-
-def _copy(expression: ast.expr) -> ast.expr:
-    return ast.parse(ast.unparse(expression), mode="eval").body
-
-
-class _Renamed(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str]) -> None:
-        self.names = names
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self.names.get(node.id, node.id), ast.Load())

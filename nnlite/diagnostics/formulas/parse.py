@@ -5,6 +5,7 @@ it can be evaluated, so that tests see whether it is right.
 """
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import dedent
 
@@ -82,6 +83,23 @@ def names_in(expression: ast.expr) -> set[str]:
     ['W', 'X', 'b']
     """
     return {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+
+
+def with_names(expression: ast.expr, names: Mapping[str, str]) -> ast.expr:
+    """A copy of an expression with other names in it.
+
+    >>> ast.unparse(with_names(ast.parse("X @ W", mode="eval").body, {"X": "h1"}))
+    'h1 @ W'
+    """
+    return _Renamed(names).visit(ast.parse(ast.unparse(expression), mode="eval").body)  # type: ignore[no-any-return]
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.names.get(node.id, node.id), ast.Load())
 
 
 def _each_target(statement: ast.Assign, owner: str, text: str) -> list[Formula]:
