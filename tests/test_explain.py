@@ -425,6 +425,40 @@ class FixedBack(nn.Linear):
         return dY @ self.B.T
 
 
+class Dense(nn.Linear):
+    """A Linear and its tanh in one, with a value on the way back."""
+
+    formulas = """
+        Y = tanh(X @ W + b)
+        D = dY * (1 - Y * Y)
+        dW = X.T @ D
+        db = sum(D, axis=0)
+        dX = D @ W.T
+    """
+
+    def forward(self, X):
+        self.Y = np.tanh(super().forward(X))
+        return self.Y
+
+    def backward(self, dY):
+        return super().backward(dY * (1 - self.Y * self.Y))
+
+    def output_shape(self, *shapes):
+        raise NotImplementedError
+
+
+def test_a_value_on_the_way_back_has_a_line_of_its_own():
+    model, X = nn.Sequential(linear(3, 2), Dense(2, 1, dtype=np.float64, rng=0)), numbers(4, 3)
+    Y = model.forward(X)
+    model.backward(np.ones_like(Y))
+    lines = text_of(nn.explain(model).backward)
+    assert lines[1:3] == ["D2 = dL/dy^ * (1 - y^ * y^)", "dL/dW2 = u1^T D2"]
+    assert lines[4] == "dL/du1 = D2 W2^T"
+    explanation = nn.explain(model, X, parameter="1.W", index=(1, 0))
+    np.testing.assert_allclose(explanation.backward[1].value, 1 - Y * Y)
+    assert explanation.entry[-1].value == pytest.approx(model[1].dW[1, 0])
+
+
 def test_an_array_that_is_no_parameter_has_the_number_of_its_layer():
     explanation = nn.explain(nn.Sequential(linear(3, 2), FixedBack(2, 1)), numbers(4, 3))
     (line,) = [line for line in explanation.backward if line.symbol.plain == "dL/du1"]
