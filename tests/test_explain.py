@@ -574,3 +574,12 @@ def test_a_model_is_a_layer():
 def test_dicts_and_a_target_of_a_bare_loss():
     explanation = nn.explain(nn.MSELoss(), shares(4), numbers(4))
     assert text_of(explanation.forward) == ["L = 1/N sum((Y - y)^2)"]
+
+
+def test_lists_are_taken_as_arrays_are():
+    model, loss = nn.Sequential(nn.Linear(2, 1, rng=0), nn.Sigmoid()), nn.BCELoss()
+    X, Y = [[1.0, 2.0], [3.0, 4.0]], [[0], [1]]
+    listed = nn.explain(model, X, Y, loss, values=True, parameter="0.W", index=(1, 0))
+    assert str(listed) == str(
+        nn.explain(model, np.array(X), np.array(Y), loss, values=True, parameter="0.W", index=(1, 0))
+    )

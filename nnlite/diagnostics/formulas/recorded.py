@@ -2,11 +2,12 @@
 
 import copy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed
+from nnlite.arrays import Array, as_array, each_of, listed
 from nnlite.diagnostics.flow import Flow, flow
 from nnlite.diagnostics.steps import backward_steps, forward_steps
 from nnlite.layer import Layer
@@ -53,6 +54,8 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     if X is None:
         laid = flow(model, loss, inputs=count)
         return Recorded(laid, known_shapes(laid))
+    X = each_of(partial(as_array, name="X"), X)
+    target = None if target is None else each_of(partial(as_array, name="target"), target)
     model, loss = copy.deepcopy((model, loss))
     model.needs_dX = True
     found = Recorded(flow(model, loss, inputs=count), {}, ran=True)
