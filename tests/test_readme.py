@@ -22,6 +22,11 @@ def test_the_code_of_the_readme_runs_and_shows_what_it_says(tmp_path, monkeypatc
     inside, outside = names["nn"].predict(names["model"][:0], np.zeros((2, 2))), out.getvalue()
     assert inside.shape == (2, 2)
     assert "right  dgamma (3,)" in outside
+    verdict = re.search(r"The last one says: `(.*?)`\.", README, re.DOTALL)[1].replace("\n", " ")
+    assert verdict in outside
+    said = re.search(r"^```\n(dL/du2 .*?)^```", README, re.MULTILINE | re.DOTALL)[1]
+    assert all(f"  {line}\n" in outside for line in said.splitlines())
+    assert re.search(r"^WRONG  input scale +column 1 of X", outside, re.MULTILINE)
 
 
 def test_a_network_takes_15_lines():
