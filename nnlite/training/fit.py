@@ -98,7 +98,8 @@ def fit(
             metrics and one batch of the validation data are tried out before the first step.
         DivergenceError: the loss is NaN or infinite; the parameters are those from before that step. Or the parameters
             are, at the end of an epoch.
-        KeyboardInterrupt: on Ctrl-C, after the batch in hand; SIGTERM likewise ends in SystemExit(143).
+        KeyboardInterrupt: on Ctrl-C, after the batch in hand; SIGTERM likewise ends in SystemExit(143). Where nobody
+            catches them, they end the program without a traceback.
         FileNotFoundError, CheckpointError: there is no file to resume from, or it is damaged.
 
     One model must not be trained by two threads at once.
@@ -140,7 +141,7 @@ def fit(
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
     quiet = np.errstate(over="ignore", invalid="ignore")
-    with Interrupts(told=bool(verbose)) as interrupted, in_training(model), shown, quiet, events, stopping(on_nan):
+    with Interrupts() as interrupted, in_training(model), shown, quiet, events, stopping(on_nan):
         for state.epoch in range(first, first + epochs):
             if not state.batch and not state.stop:  # else it was resumed in the middle
                 state.order, state.means = rows.order(rng if shuffle else None), Means(loss, metrics_by_name)

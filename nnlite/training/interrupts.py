@@ -14,19 +14,15 @@ class Interrupts:
 
     It is true once a signal has come. A second signal takes effect at once. On leaving, a handler of the program's own
     is called as it would have been; without one, SIGINT raises KeyboardInterrupt (exit code 130) and SIGTERM
-    SystemExit (143). Outside the main thread, where Python takes no signals, it does nothing.
-
-    Args:
-        told: whether the user is told of the interrupt in another way: a KeyboardInterrupt that nobody catches then
-            ends the program without Python's traceback.
+    SystemExit (143). A KeyboardInterrupt that nobody catches ends the program without a traceback, which would only
+    show where in ``fit`` it was. Outside the main thread, where Python takes no signals, it does nothing.
 
     >>> with Interrupts() as interrupts:
     ...     bool(interrupts)
     False
     """
 
-    def __init__(self, told: bool = False) -> None:
-        self._told = told
+    def __init__(self) -> None:
         self._received: int | None = None
         self._previous: dict[int, Any] = {}
 
@@ -61,18 +57,17 @@ class Interrupts:
         try:
             signal.raise_signal(self._received)
         except KeyboardInterrupt as interrupt:
-            if self._told:
-                _end_quietly(interrupt)
+            _end_quietly(interrupt)
             raise
 
 
 def _end_quietly(interrupt: KeyboardInterrupt) -> None:
     """See to it that Python prints no traceback if this is what ends the program."""
-    interrupt.told = True  # type: ignore[attr-defined]
+    interrupt.quiet = True  # type: ignore[attr-defined]
     shown = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if not hasattr(error, "told"):
+        if not hasattr(error, "quiet"):
             shown(kind, error, traceback)
 
     sys.excepthook = hook
