@@ -245,8 +245,7 @@ def test_an_interrupt_writes_a_checkpoint_and_the_rest_ends_in_the_same_bytes(tm
     process.send_signal(signum)
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
-    assert out == ""
-    assert ("KeyboardInterrupt" in err) == (signum == signal.SIGINT)
+    assert (out, err) == ("", "")
     assert finish(path) == whole
 
 
