@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from nnlite.arrays import Array, floating_dtype
 from nnlite.parameters import Reference, adopt, declare, flatten, misfits, write
-from nnlite.parts import Parts
+from nnlite.parts import Parts, inside
 
 if TYPE_CHECKING:
     from nnlite.layer import Layer
@@ -166,7 +166,7 @@ class Parameterized(Parts):
         for path, layer in self.named_layers():
             for name in layer._parameters:
                 if getattr(layer, name) is not None:
-                    yield (f"{path}.{name}" if path else name), layer, name
+                    yield inside(path, name), layer, name
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what ties the layer to its model: a copy of views would not be views of the copy's Phi."""

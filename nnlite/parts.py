@@ -44,7 +44,7 @@ class Parts:
         """
         yield path, self  # type: ignore[misc]
         for name, child in self.named_children():
-            yield from child.named_layers(f"{path}.{name}" if path else name)
+            yield from child.named_layers(inside(path, name))
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode for this layer and all in it; returns the layer.
@@ -107,6 +107,15 @@ class Parts:
 
 
 _PLAIN = frozenset({ndarray, int, bool, str, type(None), *map(type, FLOATING)})  # of these a twin takes the original
+
+
+def inside(path: str, name: str) -> str:
+    """The path of what is called ``name`` in the layer at ``path``.
+
+    >>> inside("", "0"), inside("0", "W")
+    ('0', '0.W')
+    """
+    return f"{path}.{name}" if path else name
 
 
 def _twin(value: Any) -> Any:

@@ -10,8 +10,9 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.wiring import in_form
-from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain
+from nnlite.diagnostics.names import bound, input_names_of, is_plain
 from nnlite.layer import Layer, check_layer
+from nnlite.parts import inside
 
 Edges = tuple[int, ...]
 

@@ -24,15 +24,6 @@ def is_plain(layer: Layer, container: type[Layer]) -> bool:
     return methods == (container.forward, container.backward)
 
 
-def inside(path: str, name: str) -> str:
-    """The path of what is called ``name`` in the layer at ``path``.
-
-    >>> inside("", "0"), inside("0", "W")
-    ('0', '0.W')
-    """
-    return f"{path}.{name}" if path else name
-
-
 def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
     """Each argument by the name that the layer's forward has for it; those of ``*more`` are called by their number.
 

@@ -14,6 +14,7 @@ from nnlite.diagnostics.trace import watching
 from nnlite.layer import Layer, check_layer
 from nnlite.layers.linear import Linear
 from nnlite.losses.several import joined
+from nnlite.parts import inside
 
 
 def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:
@@ -156,18 +157,14 @@ def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> It
         if len(layer.X_shape) != 2 or len(dY) != count:
             continue
         if alike(blas.matmul(layer.X.T, dY), layer.dW, largest(layer.X) * largest(dY)):
-            yield _name(path, "W"), (layer.X, dY)
+            yield inside(path, "W"), (layer.X, dY)
             if layer.b is not None:
-                yield _name(path, "b"), (dY,)
+                yield inside(path, "b"), (dY,)
 
 
 def _is_plain(layer: Layer) -> TypeGuard[Linear]:
     """Whether it is a Linear, or a subclass that computes what a Linear does."""
     return type(layer).forward is Linear.forward and type(layer).backward is Linear.backward
-
-
-def _name(path: str, parameter: str) -> str:
-    return f"{path}.{parameter}" if path else parameter
 
 
 def _keep_those_of_samples(run: _Run, number: int) -> None:

@@ -10,9 +10,10 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
-from nnlite.diagnostics.names import bound, input_names_of, inside, is_plain, output_names_of
+from nnlite.diagnostics.names import bound, input_names_of, is_plain, output_names_of
 from nnlite.diagnostics.step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.layer import Layer, check_layer
+from nnlite.parts import inside
 
 Steps = Generator[Step, None, Any]
 
@@ -185,7 +186,7 @@ def _back_through_graph(graph: Any, path: str, *dYs: Any, **named: Any) -> Steps
                 yield from sums.of(slot)
             dX = yield from _backward(layer, place, *[sums.gradients[slot] for slot in gives])
             for name, (slot, part) in zip(input_names_of(layer, len(takes)), each_dX(layer, takes, dX), strict=False):
-                sums.add(slot, f"{place}.d{name}", part)
+                sums.add(slot, inside(place, "d" + name), part)
     for slot in range(len(graph.input_names) if graph.needs_dX else 0):
         yield from sums.of(slot)
     yield from _sum_tied(graph, path)

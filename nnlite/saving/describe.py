@@ -15,6 +15,7 @@ import numpy as np
 
 from nnlite.arrays import FLOATING, Array
 from nnlite.layer import Layer, check_layer
+from nnlite.parts import inside
 from nnlite.saving.layout import dtype_name
 from nnlite.saving.plain import DEPTH, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
@@ -73,8 +74,8 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
 
         for parameter in layer._parameters:
             if value is not None and value is getattr(layer, parameter):
-                return {"array": _join(paths[id(layer)], parameter)}
-        return pack(value, arrays, _join(paths[id(layer)], name), other)
+                return {"array": inside(paths[id(layer)], parameter)}
+        return pack(value, arrays, inside(paths[id(layer)], name), other)
 
     def refer(layer: Layer) -> dict[str, Any]:
         if id(layer) in found:
@@ -99,10 +100,6 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
         "dtype": dtype_name(model.dtype),
         "training": modes[0] if len(set(modes)) == 1 else modes,
     }
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
 
 
 def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any]) -> None:

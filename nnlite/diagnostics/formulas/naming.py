@@ -10,10 +10,11 @@ from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.recorded import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number
-from nnlite.diagnostics.names import inside, is_plain
+from nnlite.diagnostics.names import is_plain
 from nnlite.layer import Layer
 from nnlite.layers.activations import Activation
 from nnlite.losses.loss import Loss
+from nnlite.parts import inside
 
 Key = tuple[Layer, str]  # a layer and the name of one of its parameters
 
