@@ -199,3 +199,11 @@ def test_formulas_of_backward_alone():
     assert formulas_of(layer).forward == ()
     assert str(nn.explain(layer).forward[0]) == "y^ = Said(X)"
     assert str(nn.explain(layer).backward[-1]) == "dL/dX = dL/dy^ * (1 - y^ * y^)"
+
+
+def test_a_matrix_times_a_vector_needs_no_new_numpy(monkeypatch):
+    """np.matvec came with NumPy 2.2."""
+    monkeypatch.delattr(np, "matvec", raising=False)
+    layer, X, y = nn.Outer(), np.ones((4, 2)), np.ones((4, 3))
+    dZ = np.ones_like(layer.forward(X, y))
+    np.testing.assert_array_equal(values_of(layer, (X, y), (dZ,))["dX"], layer.backward(dZ)[0])

@@ -168,6 +168,7 @@ FUNCTIONS: dict[str, Any] = {
         split,
         unstack,
         outer,
+        matvec,
         sigmoid,
         one_hot,
         along,
