@@ -14,6 +14,7 @@ from nnlite.containers.graph import Graph
 from nnlite.containers.node import Constant, Input, Node, Parameter
 from nnlite.containers.sequential import Sequential, _Slice
 from nnlite.containers.tied import Tied, TiedTranspose, tied
+from nnlite.containers.wiring import in_form
 from nnlite.layer import Layer
 from nnlite.layers import activations, arrangement, functions, gates, products
 from nnlite.layers.linear import Linear
@@ -239,12 +240,7 @@ def _graph(inputs: Any, constants: Any, layers: Any, takes: Any, outputs: Any, f
     for layer, taken in zip(layers, takes, strict=True):
         if not isinstance(layer, Parameter):
             values += listed(Node.applied(layer, tuple(nodes(taken))))
-    return Graph(_in_form(input_nodes, input_keys), _in_form(nodes(outputs), output_keys))
-
-
-def _in_form(nodes: list[Node], keys: tuple[str, ...] | None) -> Any:
-    """The nodes as they were given to Graph: one, several, or several by name."""
-    return nodes[0] if keys is None else dict(zip(keys, nodes, strict=True)) if keys else nodes
+    return Graph(in_form(input_nodes, input_keys), in_form(nodes(outputs), output_keys))
 
 
 _OWN: list[Kind] = [
