@@ -481,6 +481,23 @@ def test_a_sum_of_any_number_has_a_formula_for_each():
     assert [line.split(" = ")[0] for line in step.formulas] == ["dX", "dY", "dX3"] == list(step.outputs)
 
 
+def test_one_of_any_number_is_called_in_the_formula_what_its_array_is_called():
+    class First(nn.Layer):
+        formulas = "Y = exp(Xs); dXs = dY * exp(Xs)"
+
+        def forward(self, *Xs):
+            return np.exp(Xs[0])
+
+        def backward(self, dY):
+            return dY * np.e
+
+    layer = First()
+    (forward,) = nn.forward_steps(layer, np.ones(2))
+    (backward,) = nn.backward_steps(layer, np.ones(2))
+    assert (*forward.formulas, *backward.formulas) == ("Y = exp(X)", "dX = dY * exp(X)")
+    assert [*forward.inputs, *backward.outputs] == ["X", "dX"]
+
+
 def test_print_shows_small_arrays_in_numbers_and_large_ones_in_words():
     X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
     (step,) = nn.forward_steps(nn.Square(), X)

@@ -60,7 +60,8 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
     if is_plain(model, Sequential):
         first = next(iter(model.layers), None)  # type: ignore[attr-defined]
         return ["X"] if first is None else input_names_of(first, count)
-    return _argument_names((model.original or model).forward, "X", count)
+    forward = (model.original or model).forward
+    return argument_names(forward, "X", _count_needed(forward) if count is None else count)[0]
 
 
 def output_names_of(model: Layer) -> list[str]:
@@ -74,7 +75,7 @@ def output_names_of(model: Layer) -> list[str]:
     """
     if is_plain(model, Graph) and model.wiring.output_keys:  # type: ignore[attr-defined]
         return list(model.wiring.output_keys)  # type: ignore[attr-defined]
-    names = _argument_names((model.original or model).backward, "dY", model.num_outputs)
+    names, _ = argument_names((model.original or model).backward, "dY", model.num_outputs)
     found = [re.fullmatch(r"d([A-Z]\w*|[a-z]\d*|out)", name) for name in names]
     taken = input_names_of(model)
     return [
@@ -83,13 +84,30 @@ def output_names_of(model: Layer) -> list[str]:
     ]
 
 
-def _argument_names(method: Any, stem: str, count: int | None) -> list[str]:
-    """The names of so many arguments, by default of those that cannot be left out, but one at least if it takes any."""
+def argument_names(method: Any, stem: str, count: int | None) -> tuple[list[str], dict[str, list[str]]]:
+    """What a method calls so many arguments; those of ``*more`` have numbers, and are given under that name too.
+
+    Without a count they are all those that it has names for.
+
+    >>> import nnlite as nn
+    >>> argument_names(nn.Concat().forward, "X", 3)
+    (['X', 'X2', 'X3'], {'more': ['X2', 'X3']})
+    """
     parameters = list(inspect.signature(method).parameters.values())
-    takes = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if count is None:
-        count = max(sum(p.default is p.empty for p in takes), min(len(parameters), 1))
-    return [p.name for p in takes[:count]] + [_numbered(stem, n, count) for n in range(len(takes) + 1, count + 1)]
+    names = [p.name for p in _positional(parameters)[:count]]
+    count = len(names) if count is None else count
+    numbered = [_numbered(stem, n, count) for n in range(len(names) + 1, count + 1)]
+    return names + numbered, {p.name: numbered for p in parameters if p.kind is p.VAR_POSITIONAL}
+
+
+def _count_needed(method: Any) -> int:
+    """How many arguments cannot be left out, but one at least if it takes any."""
+    parameters = list(inspect.signature(method).parameters.values())
+    return max(sum(p.default is p.empty for p in _positional(parameters)), min(len(parameters), 1))
+
+
+def _positional(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
+    return [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def _numbered(stem: str, number: int, count: int) -> str:

@@ -1,15 +1,14 @@
 """What a layer says of itself in its attribute ``formulas``, with its own options put in."""
 
 import ast
-import inspect
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from types import MethodType
 
 from nnlite.containers.branches import Residual
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
-from nnlite.diagnostics.names import is_plain
+from nnlite.diagnostics.names import argument_names, is_plain
 from nnlite.layer import Layer
 from nnlite.layers.gates import Add
 
@@ -81,8 +80,8 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     speaker = layer if layer.formulas or layer.original is None else layer.original
     owner = type(speaker).__name__
     lines = parse(speaker.formulas, owner)
-    names, more = _arguments(type(speaker).forward, "X", inputs)
-    outputs, several = _arguments(type(speaker).backward, "dY", layer.num_outputs)
+    names, more = argument_names(MethodType(type(speaker).forward, speaker), "X", inputs)
+    outputs, several = argument_names(MethodType(type(speaker).backward, speaker), "dY", layer.num_outputs)
     if several:
         outputs = [name.removeprefix("d") for name in outputs]
     else:
@@ -119,17 +118,6 @@ def _with_gradients_named(lines: list[Formula], arguments: list[str]) -> tuple[l
             outputs.append(last)
             renamed[argument] = "d" + last
     return [Formula(line.name, with_names(line.expression, renamed)) for line in lines], outputs
-
-
-def _arguments(method: Any, stem: str, count: int | None) -> tuple[list[str], dict[str, list[str]]]:
-    """What a method calls its arguments; those of ``*more`` have numbers, and are given under that name too."""
-    parameters = list(inspect.signature(method).parameters.values())[1:]  # without self
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
-    more = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
-    if more is None:
-        return names, {}
-    numbered = [f"{stem}{n}" for n in range(len(names) + 1, (count or 0) + 1)]
-    return names + numbered, {more: numbered}
 
 
 def _parameter_names(layer: Layer) -> tuple[str, ...]:
