@@ -2,16 +2,18 @@
 
 import inspect
 import re
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.layer import Layer
 
+Known = TypeVar("Known", bound=Layer)
 
-def is_plain(layer: Layer, container: type[Layer]) -> bool:
-    """Whether a layer's forward and backward are those of the ``container``, a class.
+
+def is_plain(layer: Layer, known: type[Known]) -> TypeGuard[Known]:
+    """Whether a layer's forward and backward are those of the class ``known``, so that it is known what they do.
 
     >>> import nnlite as nn
     >>> class Loud(nn.Sequential):
@@ -21,7 +23,7 @@ def is_plain(layer: Layer, container: type[Layer]) -> bool:
     (True, False)
     """
     methods = getattr(layer.forward, "__func__", None), getattr(layer.backward, "__func__", None)
-    return methods == (container.forward, container.backward)
+    return methods == (known.forward, known.backward)
 
 
 def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
@@ -53,12 +55,12 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
     (['X'], ['Y', 'target'], ['X', 'X2'])
     """
     if is_plain(model, Graph):
-        names: list[str | None] = model.input_names  # type: ignore[attr-defined]
+        names: list[str | None] = model.input_names
         return [name or _numbered("X", number, len(names)) for number, name in enumerate(names, start=1)]
     if is_plain(model, Residual):
         return ["X"]
     if is_plain(model, Sequential):
-        first = next(iter(model.layers), None)  # type: ignore[attr-defined]
+        first = next(iter(model.layers), None)
         return ["X"] if first is None else input_names_of(first, count)
     forward = (model.original or model).forward
     return argument_names(forward, "X", _count_needed(forward) if count is None else count)[0]
@@ -73,8 +75,8 @@ def output_names_of(model: Layer) -> list[str]:
     >>> output_names_of(nn.Tanh()), output_names_of(nn.Multiply()), output_names_of(nn.MSELoss())
     (['Y'], ['Z'], ['J'])
     """
-    if is_plain(model, Graph) and model.wiring.output_keys:  # type: ignore[attr-defined]
-        return list(model.wiring.output_keys)  # type: ignore[attr-defined]
+    if is_plain(model, Graph) and model.wiring.output_keys:
+        return list(model.wiring.output_keys)
     names, _ = argument_names((model.original or model).backward, "dY", model.num_outputs)
     found = [re.fullmatch(r"d([A-Z]\w*|[a-z]\d*|out)", name) for name in names]
     taken = input_names_of(model)

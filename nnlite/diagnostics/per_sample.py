@@ -3,12 +3,13 @@
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from nnlite import blas
 from nnlite.arrays import Array, as_floating, spread
+from nnlite.diagnostics.names import is_plain
 from nnlite.diagnostics.samples import alike, check_rows, count_of, first_that_mixes, largest, pick, samples
 from nnlite.diagnostics.trace import watching
 from nnlite.layer import Layer, check_layer
@@ -151,7 +152,7 @@ def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> It
     }
     for path, layer in model.named_layers():
         own = [(name, call) for where, name, call in calls if where == path]
-        if not _is_plain(layer) or id(layer) in tied or [name for name, _ in own] != ["forward", "backward"]:
+        if not is_plain(layer, Linear) or id(layer) in tied or [name for name, _ in own] != ["forward", "backward"]:
             continue
         dY = as_floating(own[1][1].args[0], "dY", layer.dtype)
         if len(layer.X_shape) != 2 or len(dY) != count:
@@ -160,11 +161,6 @@ def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> It
             yield inside(path, "W"), (layer.X, dY)
             if layer.b is not None:
                 yield inside(path, "b"), (dY,)
-
-
-def _is_plain(layer: Layer) -> TypeGuard[Linear]:
-    """Whether it is a Linear, or a subclass that computes what a Linear does."""
-    return type(layer).forward is Linear.forward and type(layer).backward is Linear.backward
 
 
 def _keep_those_of_samples(run: _Run, number: int) -> None:
