@@ -12,8 +12,7 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.node import Parameter
 from nnlite.diagnostics.flow import Flow, Operation, flow
 from nnlite.diagnostics.names import input_names_of, is_plain, output_names_of
-from nnlite.diagnostics.step import Step
-from nnlite.diagnostics.steps import backward_steps, forward_steps
+from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer import Layer, check_layer
 from nnlite.shapes import UNKNOWN, text
 
@@ -128,14 +127,14 @@ class _Drawing:
         by_name = dict(zip(input_names_of(self.model, len(self.flow.inputs)), self.flow.inputs, strict=True))
         given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
         self.values |= {edge: given[name] for name, edge in by_name.items()}
-        steps, Y = _walked(forward_steps(self.model, X))
+        steps, Y = walked(forward_steps(self.model, X))
         for operation, step in zip(self.flow.operations, steps, strict=True):
             self.values |= zip(operation.gives, step.outputs.values(), strict=True)
         return Y
 
     def run_back(self, dY: Any) -> None:
         """Run the model backward, and keep the gradient of every edge, and of each of its uses."""
-        steps, dX = _walked(backward_steps(self.model, dY))
+        steps, dX = walked(backward_steps(self.model, dY))
         operations = {operation.path: operation for operation in self.flow.operations}
         for step in steps:
             if step.name == "backward":
@@ -240,16 +239,6 @@ def _kind(layer: Layer) -> str:
 
 def _shortened(line: str, most: int = 28) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def _walked(steps: Any) -> tuple[list[Step], Any]:
-    """All the steps, and what their generator returns."""
-    found = []
-    while True:
-        try:
-            found.append(next(steps))
-        except StopIteration as end:
-            return found, end.value
 
 
 def _known_shapes(found: Flow) -> dict[int, str]:

@@ -92,6 +92,22 @@ def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> S
     return _from_loss(model, loss)
 
 
+def walked(steps: Steps) -> tuple[list[Step], Any]:
+    """All the steps of a walk, and what its generator returns.
+
+    >>> import numpy as np, nnlite as nn
+    >>> steps, Y = walked(forward_steps(nn.Sequential(nn.Tanh(), nn.Exp()), np.zeros(1)))
+    >>> [step.path for step in steps], Y
+    (['0', '1'], array([1.]))
+    """
+    found = []
+    while True:
+        try:
+            found.append(next(steps))
+        except StopIteration as end:
+            return found, end.value
+
+
 def _with_loss(model: Layer, X: Any, target: Any, loss: Layer) -> Steps:
     Y = yield from spread(partial(_forward, model, ""), X)
     return (yield from _forward(loss, "loss", Y, target))

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of, listed
 from nnlite.diagnostics.flow import Flow, flow
-from nnlite.diagnostics.steps import backward_steps, forward_steps
+from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer import Layer
 from nnlite.shapes import UNKNOWN, Shape, is_open, sizes
 
@@ -60,11 +60,10 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     model.needs_dX = True
     found = Recorded(flow(model, loss, inputs=count), {}, ran=True)
     found.values |= found.flow.constants
-    steps = forward_steps(model, X, target, loss)
-    for operation, step in zip(found.flow.operations, steps, strict=False):
+    steps, Y = walked(forward_steps(model, X, target, loss))
+    for operation, step in zip(found.flow.operations, steps, strict=True):
         found.values |= zip(operation.takes, step.inputs.values(), strict=True)
         found.values |= zip(operation.gives, step.outputs.values(), strict=True)
-    Y = _rest_of(steps)
     found.values |= zip(found.flow.outputs, listed(Y), strict=True)
     dY = None if loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y)
     for step in backward_steps(model, dY, loss):
@@ -103,15 +102,6 @@ def stretches(shape: Shape, to: Shape) -> bool:
     longer = not is_open(shape) and (is_open(to) or len(other) > len(own))
     pairs = zip(reversed(own), reversed(other), strict=False)
     return longer or any(size == 1 and wide is not None and wide != 1 for size, wide in pairs)
-
-
-def _rest_of(steps: Any) -> Any:
-    """What a generator returns, when it has run to its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _without_d(name: str) -> str:
