@@ -7,8 +7,9 @@ from contract import ROWS
 import nnlite as nn
 from nnlite.arrays import listed
 from nnlite.containers.node import Constant
-from nnlite.diagnostics.flow import Flow, flow
+from nnlite.diagnostics.flow import Flow, flow, known_shapes
 from nnlite.diagnostics.names import bound, input_names_of
+from nnlite.diagnostics.picture import picture
 
 
 def wires(model, **options):
@@ -246,3 +247,13 @@ def test_every_layer_in_the_contract_table(row):
     whole = {path for path, layer in model.named_layers() if not any(layer.named_children())}
     assert whole - parts <= {path for path in whole if type(dict(model.named_layers())[path]) is nn.Sequential}
     assert np.unique([o.path for o in found.operations]).size == len(found.operations)
+
+
+def test_shapes_are_known_through_a_residual_and_a_layer_that_cannot_tell_its_own_is_no_obstacle():
+    class Mute(nn.Tanh):
+        def output_shape(self, *shapes):
+            raise RuntimeError("no idea")
+
+    model = nn.Sequential(nn.Residual(nn.Linear(3, 3)), Mute(), nn.Linear(3, 2))
+    assert known_shapes(flow(model)) == {0: (..., 3), 1: (..., 3), 2: (..., 3), 3: (..., 3), 4: (..., 2)}
+    assert {link.value for link in picture(model).links} == {"(..., 3)", "(..., 2)"}

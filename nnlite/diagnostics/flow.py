@@ -13,6 +13,7 @@ from nnlite.containers.wiring import in_form
 from nnlite.diagnostics.names import bound, input_names_of, is_plain
 from nnlite.layer import Layer, check_layer
 from nnlite.parts import inside
+from nnlite.shapes import UNKNOWN, Shape
 
 Edges = tuple[int, ...]
 
@@ -132,6 +133,30 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
         given = (*given, target)
         Y = laid.through(loss, "loss", Y, target)
     return Flow(tuple(laid.operations), given, tuple(listed(Y)), tuple(laid.names), laid.constants)
+
+
+def known_shapes(laid: Flow) -> dict[int, Shape]:
+    """What is known of the shape of each edge before anything runs.
+
+    >>> import nnlite as nn
+    >>> known_shapes(flow(nn.Sequential(nn.Linear(2, 3))))
+    {0: (Ellipsis, 2), 1: (Ellipsis, 3)}
+    """
+    shapes: dict[int, Any] = {edge: value.shape for edge, value in laid.constants.items()}
+    for operation in laid.operations:
+        layer = operation.layer
+        width = getattr(layer, "in_features", None)
+        for edge in operation.takes:
+            if shapes.get(edge, UNKNOWN) == UNKNOWN:
+                shapes[edge] = UNKNOWN if width is None else (..., width)
+        given = [shapes[edge] for edge in operation.takes]
+        try:
+            Y = given[1] if is_plain(layer, Residual) else layer.output_shape(*given)
+        except Exception:  # that of a layer of the user's own, or one that does not take what it gets
+            Y = UNKNOWN
+        several = layer.num_outputs > 1 and Y != UNKNOWN
+        shapes |= zip(operation.gives, Y, strict=True) if several else dict.fromkeys(operation.gives, Y)
+    return dict.fromkeys(laid.inputs, UNKNOWN) | shapes
 
 
 class _Laid:

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of, listed
-from nnlite.containers.branches import Residual
 from nnlite.containers.node import Parameter
-from nnlite.diagnostics.flow import Flow, Operation, flow
-from nnlite.diagnostics.names import input_names_of, is_plain, output_names_of
+from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
+from nnlite.diagnostics.names import input_names_of, output_names_of
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer import Layer, check_layer
-from nnlite.shapes import UNKNOWN, text
+from nnlite.shapes import UNKNOWN, Shape, text
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 SIGNS = {
@@ -94,7 +93,8 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
     """
     check_layer(model, "model")
     if X is None:
-        return _Drawing(model, flow(model), _known_shapes(flow(model))).picture()
+        found = flow(model)
+        return _Drawing(model, found, known_shapes(found)).picture()
     model = copy.deepcopy(model)
     model.needs_dX = True
     X = each_of(lambda X: as_array(X, "X"), X)
@@ -112,7 +112,7 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
 class _Drawing:
     """A picture that is being put together."""
 
-    def __init__(self, model: Layer, found: Flow, shapes: dict[int, str]) -> None:
+    def __init__(self, model: Layer, found: Flow, shapes: dict[int, Shape]) -> None:
         self.model, self.flow, self.shapes = model, found, shapes
         self.shown = True
         self.values: dict[int, Any] = dict(found.constants)  # of each edge
@@ -174,7 +174,7 @@ class _Drawing:
         return Picture(tuple(spots), tuple(links))
 
     def _link(self, start: int, end: int, edge: int, gradient: Any, name: str) -> Link:
-        value = short(self.values[edge]) if self.shown and edge in self.values else self.shapes.get(edge, "")
+        value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
         if edge in self.flow.constants and self.flow.constants[edge].size <= FEW:
             value = ""  # the node says it already
         giver = self.flow.giver(edge)
@@ -186,6 +186,10 @@ class _Drawing:
             f"{name} = {value}" if name and value else name or value,
             "" if gradient is None or edge in self.flow.constants else short(gradient, norm=True),
         )
+
+    def _shape(self, edge: int) -> str:
+        shape = self.shapes.get(edge, UNKNOWN)
+        return "" if shape == UNKNOWN else text(shape)
 
     def _total(self, edge: int) -> str:
         used = sum(operation.takes.count(edge) for operation in self.flow.operations) + (edge in self.flow.outputs)
@@ -239,21 +243,3 @@ def _kind(layer: Layer) -> str:
 
 def _shortened(line: str, most: int = 28) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
-
-
-def _known_shapes(found: Flow) -> dict[int, str]:
-    """What is known of each edge's shape before the model runs."""
-    shapes: dict[int, Any] = {edge: value.shape for edge, value in found.constants.items()}
-    for operation in found.operations:
-        layer = operation.layer
-        for edge in operation.takes:
-            width = getattr(layer, "in_features", None)
-            if shapes.get(edge, UNKNOWN) == UNKNOWN:
-                shapes[edge] = UNKNOWN if width is None else (..., width)
-        if is_plain(layer, Residual):
-            Y = shapes[operation.takes[1]]
-        else:
-            Y = layer.output_shape(*[shapes[edge] for edge in operation.takes])
-        several = layer.num_outputs > 1 and Y != UNKNOWN
-        shapes |= zip(operation.gives, Y, strict=True) if several else dict.fromkeys(operation.gives, Y)
-    return {edge: text(shape) for edge, shape in shapes.items() if shape != UNKNOWN}

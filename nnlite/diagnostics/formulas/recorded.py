@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of, listed
-from nnlite.diagnostics.flow import Flow, flow
+from nnlite.diagnostics.flow import Flow, flow, known_shapes
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer import Layer
-from nnlite.shapes import UNKNOWN, Shape, is_open, sizes
+from nnlite.shapes import Shape, is_open, sizes
 
 
 @dataclass(eq=False)
@@ -72,24 +72,6 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
             found.given[step.path] = list(step.outputs.values())
             found.gradients[step.path] = {_without_d(name): dP.copy() for name, dP in step.gradients.items()}
     return found
-
-
-def known_shapes(laid: Flow) -> dict[int, Shape]:
-    """What is known of the shape of each edge before anything runs.
-
-    >>> import nnlite as nn
-    >>> known_shapes(flow(nn.Sequential(nn.Linear(2, 3))))
-    {0: (Ellipsis,), 1: (Ellipsis, 3)}
-    """
-    shapes = dict.fromkeys(laid.inputs, UNKNOWN) | {edge: value.shape for edge, value in laid.constants.items()}
-    for operation in laid.operations:
-        try:
-            shape = operation.layer.output_shape(*[shapes[edge] for edge in operation.takes])
-        except Exception:  # that of a layer of the user's own, or one that does not take what it gets
-            shape = UNKNOWN
-        several = len(operation.gives) > 1 and shape != UNKNOWN
-        shapes |= zip(operation.gives, shape, strict=True) if several else dict.fromkeys(operation.gives, shape)
-    return shapes
 
 
 def stretches(shape: Shape, to: Shape) -> bool:
