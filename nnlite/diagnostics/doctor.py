@@ -11,7 +11,7 @@ from nnlite.diagnostics.differences import NARROW_STEP, Differences, Index, chos
 from nnlite.diagnostics.evidence import Evidence
 from nnlite.diagnostics.inputs import by_input, input_names
 from nnlite.diagnostics.symptoms.reasons import reason
-from nnlite.diagnostics.trial import Trial
+from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Visit, Witness
 from nnlite.layer import Layer
 
@@ -101,7 +101,8 @@ def _examined(
     visit: Visit, worst: dict[str, Index], tolerance: Tolerance, step: float, max_entries: int | None
 ) -> Patient | None:
     """The layer of the visit as a patient, if it is wrong by itself."""
-    trial = Trial(visit.layer, each_of(_as_float64, visit.X), visit.target, dY=each_of(_as_float64, visit.dY))
+    X, dY = (each_of(floats_as_float64, values) for values in (visit.X, visit.dY))
+    trial = Trial(visit.layer, X, visit.target, dY=dY)
     if visit.narrow is None:
         differences = Differences(trial, step)
     else:
@@ -122,13 +123,6 @@ def _examined(
     if all(finding.comparison.right for finding in found.values()):
         return None
     return Patient(visit, trial, differences, found)
-
-
-def _as_float64(values: Any) -> Any:
-    """A copy; classes stay whole numbers, and what is no array stays what it is."""
-    if not isinstance(values, np.ndarray):
-        return values
-    return values.astype(np.float64 if values.dtype.kind == "f" else values.dtype)
 
 
 def _within(index: Index, P: Array) -> bool:
@@ -163,7 +157,7 @@ def _reasons(patient: Patient, witness: Witness) -> str:
     names: dict[str, list[str]] = {}
     for name, finding in patient.findings.items():
         if not finding.comparison.right:
-            names.setdefault(reason(evidence, name) or _where(finding), []).append(f"d{name}")
+            names.setdefault(reason(evidence, name), []).append(f"d{name}")
     return "; ".join(f"{', '.join(which)}: {text}" for text, which in names.items())
 
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from nnlite.checks import whole
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
 from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer, shape_fault, wrong_shape
-from nnlite.diagnostics.trial import Trial
+from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
@@ -116,7 +117,8 @@ def check_gradients(
     check_layer(layer, "layer")
     originals = layer, loss
     layer = copy.deepcopy(layer).astype(np.float64)
-    X = each_of(_floats_as_float64, X) if isinstance(X, tuple | dict) else as_array(X, "X").astype(np.float64)
+    X = each_of(partial(as_array, name="X"), X)
+    X = each_of(floats_as_float64, X) if isinstance(X, tuple | dict) else X.astype(np.float64)
     if loss is not None:
         check_layer(loss, "loss")
         loss = copy.deepcopy(loss).astype(np.float64)
@@ -198,12 +200,6 @@ def _findings(
         f"{where}: noise and not an error: forward computes in {dtype} although X is float64; with wide steps every "
         "gradient agrees as far as that rounding lets one see; keep the dtype of X"
     )
-
-
-def _floats_as_float64(X: Any) -> Array:
-    """A copy; whole numbers, such as classes, stay what they are and are not compared."""
-    array = as_array(X, "X")
-    return array.astype(np.float64 if array.dtype.kind == "f" else array.dtype)
 
 
 def _alternating(shape: tuple[int, ...]) -> Array:

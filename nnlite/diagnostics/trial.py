@@ -85,6 +85,17 @@ class Trial:
         return {name: A for name, A in (inputs | dict(self.layer.named_parameters())).items() if A.size}
 
 
+def floats_as_float64(values: Any) -> Any:
+    """A copy in float64; whole numbers, which may be classes, stay such, and what is no array stays what it is.
+
+    >>> floats_as_float64(np.ones(1, np.float32)).dtype, floats_as_float64(np.ones(1, int)).dtype
+    (dtype('float64'), dtype('int64'))
+    """
+    if not isinstance(values, np.ndarray):
+        return values
+    return values.astype(np.float64 if values.dtype.kind == "f" else values.dtype)
+
+
 def flat(values: Any) -> Array:
     """All the numbers of one array, or of several, in one float64 array.
 

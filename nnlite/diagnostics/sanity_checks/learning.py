@@ -12,6 +12,7 @@ from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing
 from nnlite.diagnostics.slices import own_slices
+from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer import Layer
 from nnlite.losses.bce import BCELoss
@@ -228,7 +229,7 @@ def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, 
     """The loss before and after, the least that any model could have, and the number of steps."""
     model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
     model.astype(np.float64)
-    X = each_of(lambda A: A.astype(np.float64) if A.dtype.kind == "f" else A, X)
+    X = each_of(floats_as_float64, X)
 
     def of_Phi(Phi: Array) -> tuple[float, Array]:
         model.Phi = Phi
