@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import nnlite as nn
 from nnlite.arrays import each_of, listed, spread
 from nnlite.containers.tied import Tied, TiedTranspose
-from nnlite.diagnostics.inputs import input_names
+from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.shapes import UNKNOWN, is_open, sizes
 
 
@@ -111,7 +111,7 @@ def test_row_ids_differ():
 def test_check_gradients_finds_them_right(row: Row):
     report = nn.check_gradients(row.make(), row.X, row.target)
     assert report.right
-    inputs = list(input_names(row.make(), row.X))
+    inputs = list(inputs_by_name(row.make(), row.X))
     assert inputs == ["X"] or isinstance(row.X, tuple | dict)
     assert [line.name for line in report.comparisons] == [*inputs, *dict(row.make().named_parameters())]
 

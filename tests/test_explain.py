@@ -8,7 +8,7 @@ import nnlite as nn
 from nnlite.arrays import listed
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain import plain
-from nnlite.diagnostics.inputs import input_names
+from nnlite.diagnostics.inputs import inputs_by_name
 from tests.contract import ROWS, Row, linear, numbers, shares
 from tests.formulas import CannotBeComputedError, computed
 
@@ -105,7 +105,7 @@ def run_with(row: Row, dY):
         Xs = row.X if isinstance(row.X, tuple) else (row.X,)
         layer.forward(*Xs, *(() if row.target is None else (row.target,)))
         dX = layer.backward(*listed(dY))
-    inputs = dict(zip(input_names(layer, row.X), listed(dX), strict=False))
+    inputs = dict(zip(inputs_by_name(layer, row.X), listed(dX), strict=False))
     return inputs, {name: dP.copy() for name, dP in layer.named_gradients()}
 
 
@@ -161,7 +161,7 @@ def test_an_entry_that_is_written_out_is_that_of_the_gradient(row: Row):
 
 def _path(row, name):
     """What a bare layer calls its input, explain calls it too."""
-    names = list(input_names(row.make(), row.X))
+    names = list(inputs_by_name(row.make(), row.X))
     if name not in names or isinstance(row.X, dict):
         return name
     from nnlite.diagnostics.names import input_names_of

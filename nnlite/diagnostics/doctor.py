@@ -9,7 +9,7 @@ from nnlite.arrays import Array, each_of, listed
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, Index, chosen_entries
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.diagnostics.symptoms.reasons import reason
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Visit, Witness
@@ -202,7 +202,7 @@ def wrong_shape(witness: Witness) -> str | None:
     True
     """
     for visit in witness.visits:
-        inputs = input_names(visit.layer, visit.X)
+        inputs = inputs_by_name(visit.layer, visit.X)
         for name, dX in by_input(inputs, visit.dX).items() if visit.dX is not None else ():
             if dX is not None and np.shape(dX) != np.shape(inputs[name]):
                 return f"{visit.place}: {shape_fault(name, inputs[name], np.asarray(dX))}"

@@ -1,4 +1,4 @@
-"""What the inputs of a layer are called."""
+"""The inputs of a layer, and their gradients, by the names that reports have for them: X, or X1 and X2."""
 
 from typing import Any
 
@@ -6,13 +6,14 @@ from nnlite.arrays import listed
 from nnlite.layer import Layer
 
 
-def input_names(layer: Layer, X: Any) -> dict[str, Any]:
+def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:
     """Each input by its name: that which a Graph or a dict gives it, else "X", or "X1", "X2" ... of several.
 
-    They stand in the order in which backward returns their gradients.
+    They stand in the order in which backward returns their gradients. What forward itself calls them is another matter,
+    see :func:`nnlite.diagnostics.names.input_names_of`.
 
     >>> import nnlite as nn
-    >>> input_names(nn.Tanh(), 1.0), input_names(nn.Add(), (1.0, 2.0))
+    >>> inputs_by_name(nn.Tanh(), 1.0), inputs_by_name(nn.Add(), (1.0, 2.0))
     ({'X': 1.0}, {'X1': 1.0, 'X2': 2.0})
     """
     if isinstance(X, dict):

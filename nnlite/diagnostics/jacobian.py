@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, each_of, listed, spread
-from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.layer import Layer, check_layer
 
 
@@ -45,7 +45,7 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     Y, *more = listed(spread(layer.forward, X))
     if more:
         raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(more) + 1}")
-    inputs = input_names(layer, X)
+    inputs = inputs_by_name(layer, X)
     if getattr(layer, "input_names", None) == [wrt]:  # of a graph of one input
         inputs = {wrt: next(iter(inputs.values()))}
     parameters = dict(layer.named_parameters())
@@ -95,7 +95,7 @@ def input_gradient(model: Layer, X: Any) -> Any:
     model.needs_dX = True
     Y = spread(model.forward, X)
     dX = spread(model.backward, each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y))
-    return by_input(input_names(model, X), dX) if isinstance(X, dict) else dX
+    return by_input(inputs_by_name(model, X), dX) if isinstance(X, dict) else dX
 
 
 def _amount(size: int) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, each_of, listed, spread
-from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.layer import Layer
 
 
@@ -77,7 +77,7 @@ class Trial:
 
     def inputs(self) -> dict[str, Array]:
         """Each input by its name."""
-        return input_names(self.layer, self.X)
+        return inputs_by_name(self.layer, self.X)
 
     def arrays(self) -> dict[str, Array]:
         """What J is differentiated by: each input that holds floats, and each parameter, themselves and not copies."""

@@ -5,7 +5,7 @@ import numpy as np
 from nnlite.arrays import Array, listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
-from nnlite.diagnostics.inputs import input_names
+from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing
 from nnlite.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
@@ -67,7 +67,7 @@ def input_scale(rehearsal: Rehearsal) -> Check:
     'column 1 of X is 608 in size; its mean is 600, its deviation 100'
     """
     title, sizes = "input scale", []
-    for name, array in input_names(rehearsal.model, rehearsal.X).items():
+    for name, array in inputs_by_name(rehearsal.model, rehearsal.X).items():
         if (rehearsal.gradients and name not in rehearsal.gradients) or not np.isfinite(array).all():
             continue
         flat = columns(array).astype(np.float64)

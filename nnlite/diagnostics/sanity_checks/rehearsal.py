@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, listed, spread
-from nnlite.diagnostics.inputs import by_input, input_names
+from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.diagnostics.samples import count_of, pick, samples
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
@@ -110,14 +110,14 @@ class Rehearsal:
         except Exception as error:  # of a layer of the user's own; it is what the check of the gradients will report
             self.failure = f"{type(error).__name__}: {error}"
             return
-        given = by_input(input_names(self.model, self.X), dX)
+        given = by_input(inputs_by_name(self.model, self.X), dX)
         self.gradients = {name: dP.copy() for name, dP in self.model.named_gradients()}
         self.gradients |= {name: each for name, each in given.items() if each is not None}
 
     @property
     def inputs(self) -> dict[str, Array]:
         """All rows of each input, by its name."""
-        return input_names(self.model, self.all_X)
+        return inputs_by_name(self.model, self.all_X)
 
     @property
     def outputs(self) -> list[tuple[Layer, Array, Array, str]]:
