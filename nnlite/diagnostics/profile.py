@@ -17,6 +17,8 @@ from nnlite.diagnostics.trace import watching
 from nnlite.diagnostics.work import Work, known_work
 from nnlite.layer import Layer, check_layer
 
+Calls = dict[tuple[str, str], tuple["partial[Any]", Any]]  # by path and name, "forward" or "backward": call and result
+
 
 def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None, *, repeats: int = 20) -> Profile:
     """Measure each layer's forward and backward: time, operations, bytes, and the share of this machine's roof.
@@ -68,7 +70,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
             return model.backward(loss.backward())
         return spread(model.backward, dY) if target is None else model.backward()
 
-    calls: dict[tuple[str, str], tuple[partial[Any], Any]] = {}  # the last of each path and name, with its result
+    calls: Calls = {}  # the last ones
 
     def see(path: str, name: str, call: "partial[Any]", result: Any) -> None:
         calls[path, name] = call, result
@@ -86,17 +88,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
         backward()
 
-    leaves: dict[tuple[str, str], _Leaf] = {}
-    operations: dict[str, list[int | None]] = {"forward": [], "backward": []}  # of each layer, containers included
-    for path in [path for path, name in calls if name == "forward"]:
-        layer, (call, Y) = layers[path], calls[path, "forward"]
-        known = known_work(layer, next(iter(_arguments(call)), None), Y) or (None, None)
-        for name, work in zip(("forward", "backward"), known, strict=True):
-            if (path, name) in calls:
-                operations[name].append(None if work is None else work.operations)
-                if not any(layer.named_children()):
-                    leaves[path, name] = _leaf(*calls[path, name], work, _touched(layer, name, work, caches[path]))
-
+    leaves, operations = _leaves(layers, calls, caches)
     *times, whole_forward, whole_backward = quartiles_of(
         [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)] + [forward, backward], repeats
     )
@@ -130,6 +122,23 @@ class _Leaf(NamedTuple):
     bare: str
     operations: int | None
     bytes: int
+
+
+def _leaves(
+    layers: dict[str, Layer], calls: Calls, caches: dict[str, list[Array]]
+) -> tuple[dict[tuple[str, str], _Leaf], dict[str, list[int | None]]]:
+    """Each direction of the layers that have none in them; and the operations of all, forward and backward."""
+    leaves: dict[tuple[str, str], _Leaf] = {}
+    operations: dict[str, list[int | None]] = {"forward": [], "backward": []}
+    for path in [path for path, name in calls if name == "forward"]:
+        layer, (call, Y) = layers[path], calls[path, "forward"]
+        known = known_work(layer, next(iter(_arguments(call)), None), Y) or (None, None)
+        for name, work in zip(("forward", "backward"), known, strict=True):
+            if (path, name) in calls:
+                operations[name].append(None if work is None else work.operations)
+                if not any(layer.named_children()):
+                    leaves[path, name] = _leaf(*calls[path, name], work, _touched(layer, name, work, caches[path]))
+    return leaves, operations
 
 
 def _leaf(call: "partial[Any]", result: Any, work: Work | None, touched: Sequence[Array]) -> _Leaf:
