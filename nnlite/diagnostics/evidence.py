@@ -131,7 +131,7 @@ class Evidence:
             self._rows[name] = indices, np.array([self.differences.row(name, index) for index in indices])
         return self._rows[name]
 
-    def other_X(self, X: Array) -> "Trial":
+    def other_X(self, X: Array) -> Trial:
         """The same layer and dY on another X."""
         return Trial(self.layer, X.copy(), self.trial.target, dY=self.trial.dY)
 
