@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
 from nnlite.arrays import each_of, spread
-from nnlite.losses.several import joined
+from nnlite.losses.several import as_one_loss
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(6, 3))
@@ -24,7 +24,7 @@ def network(*layers, dtype=np.float64):
 
 def gradients_of(model, X, target, loss):
     """As model.backward gives them."""
-    model, loss = copy.deepcopy((model, joined(loss)))
+    model, loss = copy.deepcopy((model, as_one_loss(loss)))
     loss.forward(spread(model.forward, X), target)
     spread(model.backward, loss.backward())
     return dict(model.named_gradients())

@@ -14,7 +14,7 @@ from nnlite.diagnostics.samples import alike, check_rows, count_of, first_that_m
 from nnlite.diagnostics.trace import watching
 from nnlite.layer import Layer, check_layer
 from nnlite.layers.linear import Linear
-from nnlite.losses.several import joined
+from nnlite.losses.several import as_one_loss
 from nnlite.parts import inside
 
 
@@ -119,7 +119,7 @@ class _Run:
 
 def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
     check_layer(model, "model")
-    model, loss = copy.deepcopy((model, joined(loss)))
+    model, loss = copy.deepcopy((model, as_one_loss(loss)))
     X, target = samples(X, "X"), samples(target, "target")
     count = count_of(X)
     calls: list[tuple[str, str, Any]] = []

@@ -38,14 +38,14 @@ class Losses(Layer):
         return each_of(lambda loss: loss.backward(dJ), self.losses)
 
 
-def joined(loss: Any) -> Layer:
+def as_one_loss(loss: Any) -> Layer:
     """``loss`` itself, or the sum of those in a tuple or dict, one for each output of a model.
 
     Raises:
         TypeError: something that is not a Layer.
 
     >>> import nnlite as nn
-    >>> joined(nn.MSELoss())
+    >>> as_one_loss(nn.MSELoss())
     MSELoss()
     """
     for each in listed(loss):

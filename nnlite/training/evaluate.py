@@ -12,7 +12,7 @@ from nnlite.checks import whole
 from nnlite.diagnostics.trace import all_finite
 from nnlite.layer import Layer, check_layer
 from nnlite.training.data import Rows, Stream, joined, not_empty, rows_or_stream
-from nnlite.training.losses import Losses, by_key, weight_of
+from nnlite.training.losses import Losses, as_one_loss, by_key, weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
 
 Metric = Callable[[Any, Any], float]
@@ -219,4 +219,4 @@ def one_loss(loss: Any) -> Layer:
             raise TypeError(f"loss: expected a loss such as nnlite.MSELoss(), got {each!r}")
         if getattr(each, "reduction", "mean") == "none":
             raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
-    return Losses(loss) if isinstance(loss, tuple | dict) else loss
+    return as_one_loss(loss)

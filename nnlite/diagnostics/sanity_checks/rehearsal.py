@@ -11,7 +11,7 @@ from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.diagnostics.samples import count_of, pick, samples
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
-from nnlite.losses.several import Losses, by_key, joined
+from nnlite.losses.several import Losses, as_one_loss, by_key
 
 ROWS = 1000  # how many rows, drawn at random, stand for all of them, but where single rows matter
 
@@ -84,7 +84,7 @@ class Rehearsal:
             TypeError, ValueError: the model does not take X, or X and Y have not a row each per sample.
         """
         check_layer(model, "model")
-        model, loss = copy.deepcopy((model, joined(loss)))
+        model, loss = copy.deepcopy((model, as_one_loss(loss)))
         model.eval()
         model.needs_dX = True
         all_X, all_Y = samples(X, "X"), samples(Y, "Y")
