@@ -163,6 +163,15 @@ def test_max_bytes():
         nn.jacobian(nn.Tanh(), X, max_bytes=12 * 12 * 8 - 1)
 
 
+@pytest.mark.parametrize(
+    ("max_bytes", "text"),
+    [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1 KiB"), (2**19, "512 KiB"), (2**20, "1 MiB")],
+)
+def test_memory_is_told_in_a_unit_of_which_there_is_one(max_bytes, text):
+    with pytest.raises(ValueError, match=f"take 1.221 MiB, and max_bytes is {text}$"):
+        nn.jacobian(nn.Tanh(), np.zeros(400), max_bytes=max_bytes)
+
+
 @pytest.mark.parametrize("wrt", ["V", "W.0", "", "dW", 0])
 def test_an_unknown_name(wrt):
     with pytest.raises(ValueError, match=f"jacobian: wrt: expected one of X, W, b, got {wrt!r}"):

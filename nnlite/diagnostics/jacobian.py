@@ -100,5 +100,5 @@ def input_gradient(model: Layer, X: Any) -> Any:
 
 def _amount(size: int) -> str:
     """Bytes, in the largest unit of which there is at least one."""
-    power = min(max(size, 1).bit_length() // 10, 4) if size.bit_length() > 10 else 0
+    power = min(max(size.bit_length() - 1, 0) // 10, 4)
     return f"{size / 1024**power:,.4g} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
