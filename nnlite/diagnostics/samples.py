@@ -61,6 +61,8 @@ def alike(one: Any, other: Any, size: float | None = None) -> bool:
 
     >>> alike(np.array([1.0, 1e-12]), np.array([1.0, 0.0])), alike(np.array([1.0]), np.array([1.001]))
     (True, False)
+    >>> alike(np.ones(2), np.ones((2, 1))), alike(np.array([1, 2]), np.array([1, 2]))
+    (False, True)
     """
     one, other = np.asarray(one), np.asarray(other)
     if one.shape != other.shape:
