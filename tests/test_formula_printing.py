@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import nnlite as nn
+from nnlite.diagnostics.formulas.entry import entry, in_numbers, total
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain import Piece, lines, plain
 from nnlite.diagnostics.formulas.reading import Reader
 from nnlite.diagnostics.formulas.symbols import gradient_of, symbol
-from nnlite.diagnostics.formulas.terms import Number
+from nnlite.diagnostics.formulas.terms import Factor, Number, Operation
 from tests.contract import ROWS
 
 SYMBOLS = {
@@ -139,3 +140,22 @@ def test_a_sum_names_only_the_axes_along_which_something_was_stretched():
     reader = Reader({}, {"sum_to": None, **arrays})
     texts = {name: plain(reader.read(ast.parse(f"sum_to(dZ, {name})", mode="eval").body)) for name in "xyz"}
     assert texts == {"x": "sum_1(dZ)", "y": "dZ", "z": "sum(dZ)"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "index", "text"),
+    [
+        ((4, 3), (3, 2), (1, 0), "sum_n A[1,n] B[n,0]"),
+        ((4, 3), (3,), (1,), "sum_n A[1,n] B[n]"),
+        ((3,), (3, 2), (1,), "sum_n A[n] B[n,1]"),
+        ((3,), (3,), (), "sum_n A[n] B[n]"),
+        ((5, 4, 3), (5, 3, 2), (4, 1, 0), "sum_n A[4,1,n] B[4,n,0]"),
+        ((5, 4, 3), (3, 2), (4, 1, 0), "sum_n A[4,1,n] B[n,0]"),
+    ],
+)
+def test_an_entry_of_a_product_is_that_of_matmul(left, right, index, text):
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=left), rng.normal(size=right)
+    found = entry(Operation("@", Factor(symbol("A"), A), Factor(symbol("B"), B)), index)
+    assert plain(found) == text
+    assert total(in_numbers(found)) == pytest.approx((A @ B)[index])
