@@ -415,3 +415,22 @@ def test_the_rows_keep_to_their_sides_of_the_split_also_with_another_seed(tmp_pa
     path = tmp_path / "c.npz"
     train(2, nn.Checkpoint(path), StopAt(4))
     assert train(2, nn.Checkpoint(path), StopAt(0), seed=99, resume=path) == train(3, nn.Checkpoint(path), StopAt(0))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"batch_size": 8}, "batches in an epoch"), ({"validation_split": 0.5}, "rows to be split as before")],
+)
+def test_a_training_of_other_batches_or_rows_is_not_taken_up(tmp_path, change, message):
+    path = tmp_path / "c.npz"
+    train(1, nn.Checkpoint(path))
+    with pytest.raises(ValueError, match=message):
+        train(1, nn.Checkpoint(path), resume=path, **change)
+
+
+def test_a_training_of_fewer_rows_is_not_taken_up(tmp_path):
+    model, path = nn.Linear(4, 1, rng=0), tmp_path / "c.npz"
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 0.1), "verbose": 0, "batch_size": 64}
+    nn.fit(model, X, Y, callbacks=[nn.Checkpoint(path)], **options)
+    with pytest.raises(ValueError, match="expected 50 training rows, as before, got 20"):
+        nn.fit(model, X[:20], Y[:20], resume=path, **options)

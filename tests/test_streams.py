@@ -36,10 +36,11 @@ def test_a_stream_trains_as_its_rows_would(source):
     same(train(source), train(X, Y, batch_size=4, shuffle=False))
 
 
-def test_a_generator_serves_for_one_epoch_and_says_why_not_for_two():
+def test_a_generator_serves_for_one_epoch_and_says_why_not_for_two_before_the_first():
     same(train(iter(BATCHES), epochs=1), train(X, Y, batch_size=4, shuffle=False, epochs=1))
     with pytest.raises(ValueError, match="a generator is used up after one epoch, so pass the function that makes it"):
-        train(iter(BATCHES), epochs=2)
+        train(batches := iter(BATCHES), epochs=2)
+    assert len(list(batches)) == 3
 
 
 def test_the_batches_may_be_of_any_size_and_several_inputs():
@@ -90,13 +91,14 @@ def test_a_stream_serves_for_validation(metrics):
     ("data", "message"),
     [
         (iter(BATCHES), "validation_data: a generator is used up after one epoch, so pass the function that makes it"),
-        (BATCHES, "validation_data: expected a pair"),
+        ([*BATCHES, 3], "validation_data: expected a pair"),
         (X, "validation_data: expected a pair"),
         (3, "validation_data: expected a pair .* got int"),
-        (list, "the source gave no batch"),
+        (list, "validation_data: the source gave no batch"),
+        (lambda: None, "validation_data: expected the function to give batches, got None"),
         (lambda: [(X, Y[:3])], "got 10 rows in X of batch 0 and 3 in Y of batch 0"),
     ],
-    ids=["generator", "list", "array", "number", "empty", "lengths"],
+    ids=["generator", "list", "array", "number", "empty", "nothing", "lengths"],
 )
 def test_mistakes_in_a_stream_of_validation_are_named_before_training(data, message):
     model = nn.Sequential(nn.Linear(3, 1, rng=0))
@@ -112,6 +114,24 @@ def test_mistakes_in_a_stream_of_validation_are_named_before_training(data, mess
 def test_a_stream_is_evaluated_as_its_rows_are(source):
     model, options = nn.Linear(3, 1, dtype=np.float64, rng=0), {"loss": nn.MSELoss(), "metrics": [nn.r2]}
     assert nn.evaluate(model, source, **options) == pytest.approx(nn.evaluate(model, X, Y, **options), rel=1e-12)
+
+
+@pytest.mark.parametrize("batches", [BATCHES[:2], BATCHES])
+def test_a_list_of_batches_serves_for_validation_also_where_there_are_two(batches):
+    rows = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+    options = {"shuffle": False, "batch_size": 4}
+    same(train(X, Y, validation_data=batches, **options), train(X, Y, validation_data=rows, **options))
+
+
+def test_a_mistake_in_a_later_batch_of_validation_says_that_it_is_there():
+    with pytest.raises(nn.ShapeError) as caught:
+        train(X, Y, validation_data=lambda: [(X, Y), (X, X)])
+    assert "on the validation data, at the end of epoch 1" in caught.value.__notes__
+
+
+def test_a_function_with_targets_beside_it_is_an_error():
+    with pytest.raises(TypeError, match="Y: expected None, since X is a function"):
+        nn.evaluate(nn.Linear(3, 1), lambda: BATCHES, Y, loss=nn.MSELoss())
 
 
 def test_what_is_no_stream_needs_targets():

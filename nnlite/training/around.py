@@ -79,7 +79,11 @@ def validated(
     Raises:
         DivergenceError: the loss is not finite.
     """
-    values = evaluate_rows(model, validation, loss, metrics, batch_size)
+    try:
+        values = evaluate_rows(model, validation, loss, metrics, batch_size)
+    except Exception as error:
+        error.add_note(f"on the validation data, at the end of epoch {epoch}")
+        raise
     if not math.isfinite(values["loss"]):
         place = f"epoch {epoch}, validation"
         raise diverged(model, values["loss"], place, "the end of this epoch", validation.batches(batch_size))

@@ -151,6 +151,7 @@ def write(path: Any, state: Training, epoch: int, batch: int) -> None:
         "generators": {place: generator.bit_generator.state for place, generator in _generators(state)},
         "rows": {name: _numbers(rows) for name, rows in _split(state)},
         "batches": state.batches,
+        "lengths": _lengths(state),
         "order": state.order if inside else None,
         "means": state.means.state_dict() if inside and state.means else None,
         "update": state.update.state_dict() if state.update else None,
@@ -231,6 +232,11 @@ def _split(state: Training) -> list[tuple[str, Rows | Stream | None]]:
     return [("training", state.rows), ("validation", state.validation)]
 
 
+def _lengths(state: Training) -> list[int | None]:
+    """How many rows there are to train on, and to validate on; None where nobody knows."""
+    return [len(rows) if isinstance(rows, Rows) else None for _, rows in _split(state)]
+
+
 def _numbers(rows: Rows | Stream | None) -> Any:
     """Which rows they are; None for all, or where they have no numbers."""
     return rows.numbers if isinstance(rows, Rows) else None
@@ -248,9 +254,10 @@ def _check(state: Training, content: dict[str, Any]) -> None:
         before, after = np.shape(content["rows"][name]), np.shape(_numbers(rows))
         if before != after:
             raise ValueError(f"expected the {name} rows to be split as before, shape {before}, got {after}")
-    if content["order"] is not None and isinstance(state.rows, Rows) and len(content["order"]) != len(state.rows):
-        raise ValueError(f"expected {len(content['order'])} rows to train on, got {len(state.rows)}")
-    if content["batch"] and content["batches"] != state.batches:
+    for (name, _), length, own in zip(_split(state), content["lengths"], _lengths(state), strict=True):
+        if length != own:
+            raise ValueError(f"expected {length} {name} rows, as before, got {own}")
+    if content["batches"] != state.batches:
         raise ValueError(f"expected {content['batches']} batches in an epoch, as before, got {state.batches}")
     places = [place for place, _ in _generators(state)]
     if sorted(places) != sorted(content["generators"]):

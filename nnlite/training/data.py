@@ -122,18 +122,20 @@ class Stream:
 
     Args:
         source: an iterable of pairs, or a function without arguments that gives a new one for each epoch.
+        name: what to call it in an error.
 
     >>> stream = Stream([([[1.0]], [2.0]), ([[3.0], [4.0]], [5.0, 6.0])])
     >>> [count for count, X, Y in stream.batches()]
     [1, 2]
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, name: str = "X") -> None:
         self.source = source
+        self.name = name
 
     def head(self, batch_size: int) -> "Stream":
         """The first batch."""
-        return Stream(lambda: ((X, Y) for _, X, Y in islice(self.batches(), 1)))
+        return Stream(lambda: ((X, Y) for _, X, Y in islice(self.batches(), 1)), self.name)
 
     def order(self, rng: Any) -> None:
         """They come in the order of the source."""
@@ -145,11 +147,13 @@ class Stream:
             TypeError: the source gives something else than pairs.
             ValueError: it gives nothing, as a generator does the second time.
         """
-        number = -1
-        for number, pair in enumerate(self.source() if callable(self.source) else self.source):
+        number, source = -1, self.source() if callable(self.source) else self.source
+        if not hasattr(source, "__iter__"):
+            raise TypeError(f"{self.name}: expected the function to give batches, got {source!r}")
+        for number, pair in enumerate(source):
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise TypeError(
-                    f"X: expected batches that are pairs (X, Y), got {type(pair).__name__} as batch {number}"
+                    f"{self.name}: expected batches that are pairs (X, Y), got {type(pair).__name__} as batch {number}"
                 )
             if number >= first:
                 rows = Rows(pair[0], pair[1], (f"X of batch {number}", f"Y of batch {number}"))
@@ -157,7 +161,7 @@ class Stream:
                 yield count, X, Y
         if number + 1 < max(first, 1):
             raise ValueError(
-                "X: the source gave no batch; a generator is used up after one epoch, so pass the function "
+                f"{self.name}: the source gave no batch; a generator is used up after one epoch, so pass the function "
                 "that makes it"
             )
 
@@ -205,7 +209,8 @@ def split(
 
 
 def _validation(data: Any) -> Rows | Stream:
-    if isinstance(data, tuple | list) and len(data) == 2:
+    batches = isinstance(data, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in data)
+    if isinstance(data, tuple | list) and len(data) == 2 and not batches:
         X, Y = data
         rows = Rows(X, Y, names=("validation X", "validation Y"))
         not_empty(rows, "validation X")
@@ -215,12 +220,16 @@ def _validation(data: Any) -> Rows | Stream:
             "validation_data: a generator is used up after one epoch, so pass the function that makes it, got a "
             f"{type(data).__name__}"
         )
-    if isinstance(data, np.ndarray | tuple | list) or not (callable(data) or hasattr(data, "__iter__")):
+    if not batches and (isinstance(data, np.ndarray | tuple | list) or not _gives_batches(data)):
         raise TypeError(
             "validation_data: expected a pair (X, Y), or a function that gives batches, which are such pairs, got "
             f"{type(data).__name__}"
         )
-    return Stream(data)
+    return Stream(data, "validation_data")
+
+
+def _gives_batches(source: Any) -> bool:
+    return callable(source) or hasattr(source, "__iter__")
 
 
 def not_empty(rows: Rows | Stream, name: str) -> None:
@@ -232,16 +241,24 @@ def not_empty(rows: Rows | Stream, name: str) -> None:
         raise ValueError(f"{name}: expected at least one row, got none")
 
 
-def rows_or_stream(X: Any, Y: Any) -> Rows | Stream:
+def rows_or_stream(X: Any, Y: Any, epochs: int = 1) -> Rows | Stream:
     """Rows of X and Y; or where there is no Y, the stream of batches that X is.
+
+    Raises:
+        TypeError: there is no Y, and X gives no batches; or there is one, and X is a function.
+        ValueError: X will be used up before the last of the ``epochs``.
 
     >>> type(rows_or_stream(iter([]), None)).__name__
     'Stream'
     """
     if Y is not None:
+        if callable(X) and not hasattr(X, "__len__"):
+            raise TypeError("Y: expected None, since X is a function, whose batches are pairs (X, Y)")
         return Rows(X, Y)
-    if isinstance(X, np.ndarray) or not (callable(X) or hasattr(X, "__iter__")):
+    if isinstance(X, np.ndarray) or not _gives_batches(X):
         raise TypeError("Y: expected the targets, got None; only batches that are pairs (X, Y) come without")
+    if isinstance(X, Iterator) and epochs > 1:
+        raise ValueError("X: a generator is used up after one epoch, so pass the function that makes it")
     return Stream(X)
 
 

@@ -66,7 +66,8 @@ def fit(
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch has what is left.
         shuffle: put the rows in a new random order each epoch.
-        validation_data: (X, Y) to evaluate after each epoch; or a function that gives its batches, pairs (X, Y).
+        validation_data: (X, Y) to evaluate after each epoch; or its batches, as a list of pairs (X, Y) or as a function
+            that gives them.
         validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
             means over the epoch, while the model learns, as the loss is; those marked with
@@ -121,7 +122,7 @@ def fit(
     rng = np.random.default_rng(rng)
     plain_loss, metrics_by_name = one_loss(loss), named(metrics)
     optimizers = optimizers_of(optimizer, model, plain_loss)
-    rows, validation = split(rows_or_stream(X, Y), validation_data, validation_split, rng)
+    rows, validation = split(rows_or_stream(X, Y, epochs), validation_data, validation_split, rng)
     loss, weighted = plain_loss, sample_weight is not None
     if weighted or class_weight is not None:
         loss = SampleWeighted(plain_loss, class_weight, paired=weighted)
