@@ -49,6 +49,15 @@ def view(A: Array, shape: tuple[int, ...]) -> Array:
     return np.reshape(A, shape)
 
 
+def reshape(A: Array, shape: tuple[int, ...]) -> Array:
+    """NumPy's own, which took ``shape`` by that name only from 2.1 on.
+
+    >>> reshape(np.zeros(4), shape=(2, 2)).shape
+    (2, 2)
+    """
+    return np.reshape(A, shape)
+
+
 def sum_to(A: Array, X: Array) -> Array:
     """A summed over the axes along which X was stretched to A's shape.
 
@@ -162,6 +171,7 @@ FUNCTIONS: dict[str, Any] = {
         row,
         column,
         view,
+        reshape,
         sum_to,
         stretched,
         flatten,
