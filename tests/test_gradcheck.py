@@ -154,6 +154,26 @@ def test_a_loss_may_be_put_behind(loss):
     assert not hasattr(loss, "error")
 
 
+def two_outputs(hidden):
+    x = nn.Input("x")
+    h = hidden()(nn.Linear(3, 4, rng=0)(x))
+    return nn.Graph(x, (nn.Linear(4, 3, rng=1)(h), nn.Linear(4, 3, rng=2)(h)))
+
+
+def test_several_losses_for_several_outputs():
+    losses = nn.MSELoss(), nn.MSELoss(reduction="sum")
+    assert nn.check_gradients(two_outputs(nn.Tanh), X, (X[::-1], X), losses).right
+
+    class Wrong(nn.Tanh):
+        def backward(self, dY):
+            return dY
+
+    with pytest.raises(nn.GradientError, match=r"in Graph\[1\] Wrong\(\): dX: it is dY itself"):
+        nn.check_gradients(two_outputs(Wrong), X, (X[::-1], X), losses)
+    with pytest.raises(TypeError, match="loss: expected a Layer"):
+        nn.check_gradients(two_outputs(nn.Tanh), X, (X[::-1], X), (nn.MSELoss(), "mse"))
+
+
 def test_the_gradient_through_a_loss_is_that_of_the_loss():
     """J = mean((3 x - t)^2) at x = 1, t = 1: dJ/dx = 2 (3 - 1) 3 = 12."""
     report = nn.check_gradients(Elementwise(lambda x: 3 * x, lambda x: 3.0), [1.0], [1.0], loss=nn.MSELoss())

@@ -121,6 +121,7 @@ def test_layers_of_ones_own_graphs_ties_and_several_outputs():
     losses = {"label": nn.CrossEntropyLoss(), "value": nn.MSELoss()}
     report = nn.sanity(model, losses, {"a": X, "b": X}, {"label": labels, "value": Y})
     assert report.right, report
+    assert report.gradients.right, report
     assert "PReLU" in report.units.found
     assert report.initial_loss.right is None
     losses["value"] = nn.BCEWithLogitsLoss()

@@ -18,6 +18,7 @@ from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
 from nnlite.layer import Layer, check_layer
+from nnlite.losses.several import as_one_loss
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def check_gradients(
     layer: Layer,
     X: Any,
     target: Any = None,
-    loss: Layer | None = None,
+    loss: Any = None,
     *,
     step: float = 1e-5,
     rtol: float = 1e-6,
@@ -81,7 +82,7 @@ def check_gradients(
         layer: any Layer; containers and losses are Layers too.
         X: its input; of several a tuple, or a dict by name. Of these, whole numbers are taken for classes.
         target: the target of the loss.
-        loss: a loss to put behind the layer.
+        loss: a loss to put behind the layer; of several outputs a tuple or dict of losses, as ``fit`` takes it.
         step: h. Where rounding blurs the differences, wider and narrower ones are tried as well.
         rtol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``, beyond the rounding in numeric.
         atol: likewise. By default 1e-7, but no more than a hundredth of the array's largest entry, where that is
@@ -115,12 +116,12 @@ def check_gradients(
     derivative of Y by X is missing; the layer after it is right
     """
     check_layer(layer, "layer")
+    loss = None if loss is None else as_one_loss(loss)
     originals = layer, loss
     layer = copy.deepcopy(layer).astype(np.float64)
     X = each_of(partial(as_array, name="X"), X)
     X = each_of(floats_as_float64, X) if isinstance(X, tuple | dict) else X.astype(np.float64)
     if loss is not None:
-        check_layer(loss, "loss")
         loss = copy.deepcopy(loss).astype(np.float64)
     if max_entries is not None:
         whole(max_entries, "max_entries", least=1)

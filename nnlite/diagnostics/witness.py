@@ -44,7 +44,7 @@ class Visit:
     @property
     def narrow(self) -> np.dtype[Any] | None:
         """The dtype of a Y that is narrower than float64, where every input was float64."""
-        given = {np.result_type(A) for A in listed(self.X) if np.result_type(A).kind == "f"}
+        given = {dtype for A in listed(self.X) if (dtype := np.result_type(*listed(A))).kind == "f"}
         got = np.result_type(*listed(self.Y))
         return got if given == {np.dtype(np.float64)} and got.kind == "f" and got.itemsize < 8 else None
 
