@@ -218,3 +218,21 @@ def test_short_with_norm():
 def test_it_takes_a_layer():
     with pytest.raises(TypeError, match="model: expected a Layer"):
         picture(3)
+
+
+@pytest.mark.parametrize(("given", "error"), [
+    (np.ones(2), "expected 2 inputs, got 1"),
+    ((np.ones(2),) * 3, "expected 2 inputs, got 3"),
+    ({"a": np.ones(2), "c": np.ones(2)}, "expected the inputs a, b, each once, got a, c"),
+])  # fmt: skip
+def test_wrong_inputs_are_told_as_forward_tells_them(given, error):
+    a, b = nn.Input("a"), nn.Input("b")
+    with pytest.raises(TypeError, match=error):
+        picture(nn.Graph([a, b], a * b), given)
+
+
+def test_whole_numbers_are_taken_for_dY_as_for_X():
+    model = nn.Linear(3, 2, rng=0)
+    assert picture(model, [[1, 2, 3]], [[1, 1]]) == picture(model, [[1.0, 2.0, 3.0]], [[1.0, 1.0]])
+    with pytest.raises(TypeError, match="dY: expected real numbers, got str"):
+        picture(model, [[1, 2, 3]], "x")

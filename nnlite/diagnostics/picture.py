@@ -104,7 +104,8 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
     if dY is None and all(np.size(each) == 1 for each in listed(Y)) and len(listed(Y)) == 1:
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
     if gradients and dY is not None:
-        drawing.run_back(dY)
+        dtype = np.result_type(*listed(Y))
+        drawing.run_back(each_of(lambda dY: _whole_as(dtype, as_array(dY, "dY")), dY))
     drawing.shown = values
     return drawing.picture()
 
@@ -124,10 +125,10 @@ class _Drawing:
 
     def run(self, X: Any) -> Any:
         """Run the model, and keep the value of every edge."""
+        steps, Y = walked(forward_steps(self.model, X))  # which says what is wrong with X
         by_name = dict(zip(input_names_of(self.model, len(self.flow.inputs)), self.flow.inputs, strict=True))
         given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
         self.values |= {edge: given[name] for name, edge in by_name.items()}
-        steps, Y = walked(forward_steps(self.model, X))
         for operation, step in zip(self.flow.operations, steps, strict=True):
             self.values |= zip(operation.gives, step.outputs.values(), strict=True)
         return Y
@@ -233,6 +234,11 @@ def short(values: Any, *, norm: bool = False) -> str:
         rows = [f"[{', '.join(f'{number:.4g}' for number in row)}]" for row in np.atleast_2d(A).tolist()]
         return "\n".join(rows) if A.ndim else f"{A.item():.4g}"
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
+
+
+def _whole_as(dtype: Any, array: Array) -> Array:
+    """Whole numbers in ``dtype``: what is written by hand as 1 means 1.0, as in X."""
+    return array if array.dtype.kind == "f" else array.astype(dtype)
 
 
 def _kind(layer: Layer) -> str:
