@@ -69,14 +69,22 @@ def test_no_false_alarm_on_the_examples(task, seed):
 def test_it_prints_ten_lines_each_with_a_verdict_and_a_cure_below_what_is_wrong():
     model, loss, X, Y, optimizer = digits(0)
     text = str(nn.sanity(model, loss, X, Y, optimizer=optimizer))
-    assert len(text.splitlines()) == 10
-    assert all(line.startswith("right  ") for line in text.splitlines())
+    assert len([line for line in text.splitlines() if line.startswith("right  ")]) == 10
+    assert all(line.startswith(("right  ", 27 * " ")) for line in text.splitlines())
     report = nn.sanity(model, loss, 160 * X, Y)
     lines = repr(report).splitlines()
     assert lines[1].startswith("WRONG  input scale")
     assert lines[2].startswith("       -> scale each column")
     assert report.wrong[0] == "scale"
     assert not report.right
+
+
+def test_it_prints_lines_of_80_columns():
+    model, loss, X, Y, _ = digits(0)
+    report = nn.sanity(model, loss, 160 * X, Y)
+    assert max(map(len, str(report).splitlines())) <= 80
+    assert report.scale.found in " ".join(str(report).split())
+    assert report.scale.cure in " ".join(str(report).split())
 
 
 def test_the_model_the_loss_and_the_optimizer_stay_as_they_are():

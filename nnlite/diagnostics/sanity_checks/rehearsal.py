@@ -1,6 +1,7 @@
 """Rehearsal: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
 
 import copy
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from nnlite.layer import Layer, check_layer
 from nnlite.losses.several import Losses, as_one_loss, by_key
 
 ROWS = 1000  # how many rows, drawn at random, stand for all of them, but where single rows matter
+WIDTH = 80  # columns of a terminal
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Check:
 
     def __str__(self) -> str:
         verdict = {True: "right", False: "WRONG", None: "-"}[self.right]
-        line = f"{verdict:5}  {self.title:18}  {self.found}"
-        return line if not self.cure else f"{line}\n       -> {self.cure}"
+        lines = _wrapped(f"{verdict:5}  {self.title:18}  ", self.found)
+        return "\n".join(lines + _wrapped("       -> ", self.cure) * bool(self.cure))
 
 
 @dataclass
@@ -141,6 +143,12 @@ class Rehearsal:
         """What a check says that needs gradients, where there are none."""
         why = "the model has no parameters" if not self.model.Phi.size else "not done: there is no loss with a gradient"
         return Check(title, None, why)
+
+
+def _wrapped(start: str, text: str) -> list[str]:
+    """Lines for a terminal of 80 columns, cut between words only: names and numbers are searched for and copied."""
+    return textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start),
+                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
 def columns(array: Array) -> Array:
