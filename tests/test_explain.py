@@ -583,3 +583,53 @@ def test_lists_are_taken_as_arrays_are():
     assert str(listed) == str(
         nn.explain(model, np.array(X), np.array(Y), loss, values=True, parameter="0.W", index=(1, 0))
     )
+
+
+# ------------------------------------------------------------------------------------------ a loss of one's own
+
+
+class OwnLoss(nn.Layer):
+    def forward(self, Y, T):
+        self.D = Y - T
+        return np.mean(self.D**2)
+
+    def backward(self, dJ=1.0):
+        return 2 * self.D / self.D.size * dJ
+
+
+class WithoutdJ(OwnLoss):
+    def backward(self):
+        return super().backward()
+
+
+class SaidLoss(OwnLoss):
+    formulas = "J = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N * dJ"
+
+
+class SaidWithoutdJ(WithoutdJ):
+    formulas = "J = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N * dJ"
+
+
+class OtherNames(WithoutdJ):
+    formulas = "E = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N"
+
+
+@pytest.mark.parametrize("cls", [OwnLoss, WithoutdJ, SaidLoss, SaidWithoutdJ, OtherNames])
+@pytest.mark.parametrize("Xs", [(), (numbers(6, 3), np.ones((6, 1)))], ids=["alone", "with X"])
+def test_a_loss_of_ones_own(cls, Xs):
+    model = linear(3, 1)
+    explanation = nn.explain(model, *Xs, loss=cls(), parameter="W", index=(2, 0), values=bool(Xs))
+    says = bool(cls.formulas)
+    assert text_of(explanation.forward) == [
+        "y^ = X W1 + b1",
+        "L = mean((y^ - y)^2)" if says else f"L = {cls.__name__}(y^, y)",
+    ]
+    assert text_of(explanation.backward)[0] == (
+        "dL/dy^ = 2 (y^ - y) / N" if says else f"dL/dy^ = {cls.__name__}.backward(1)"
+    )
+    assert ("N is what the mean of the loss divides by." in str(explanation)) == says
+    if Xs:
+        loss = cls()
+        loss.forward(model.forward(Xs[0]), Xs[1])
+        model.backward(loss.backward())
+        assert explanation.entry[-1].value == pytest.approx(model.dW[2, 0])

@@ -28,7 +28,6 @@ from nnlite.diagnostics.formulas.terms import (
     parts_of,
 )
 from nnlite.layer import Layer, check_layer
-from nnlite.losses.loss import Loss
 
 MOST_TERMS = 6  # of a sum that is written out; of a longer one the first and the last
 
@@ -245,8 +244,9 @@ def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
     if notation:
         yield ", ".join(notation) + "."
     if any(isinstance(part, Factor) and part.symbol.plain == "N" for part in parts):
-        counts = [each.layer.count for each in derivation.flow.operations if isinstance(each.layer, Loss)]
-        here = f", here {counts[-1]:g}" if counts[-1] is not None else ""
+        counts = [getattr(each.layer, "count", None) for each in derivation.flow.operations]
+        known = [count for count in counts if isinstance(count, int | float)]  # a loss of one's own may have none
+        here = f", here {known[-1]:g}" if known else ""
         yield f"N is what the mean of the loss divides by{here}."
     if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.flow.operations):
         yield "Where X would tell that an array is stretched to the shape of another, its gradient is a sum over that."

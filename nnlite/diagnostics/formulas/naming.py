@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite.containers.branches import Residual
 from nnlite.containers.node import Parameter
+from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.recorded import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
@@ -13,7 +14,6 @@ from nnlite.diagnostics.formulas.terms import Factor, Number
 from nnlite.diagnostics.names import is_plain
 from nnlite.layer import Layer
 from nnlite.layers.activations import Activation
-from nnlite.losses.loss import Loss
 from nnlite.parts import inside
 
 Key = tuple[Layer, str]  # a layer and the name of one of its parameters
@@ -135,7 +135,19 @@ class Naming:
             return None
         edge = self.flow.outputs[0]
         scalar = edge in self.recorded.values and np.ndim(self.recorded.values[edge]) == 0
-        return edge if scalar or isinstance(last.layer, Loss) else None
+        return edge if scalar or self.is_loss(last) else None
+
+    def is_loss(self, operation: Operation) -> bool:
+        """Whether it is a loss: a Loss, or whatever layer was given as ``loss``.
+
+        >>> import nnlite as nn
+        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> naming = Naming(record(nn.Tanh(), loss=nn.MSELoss()), {})
+        >>> [naming.is_loss(operation) for operation in naming.flow.operations]
+        [False, True]
+        """
+        given = operation.path == "loss" and self.flow.names[operation.takes[-1]] == "target"
+        return given or is_loss(operation.layer)
 
     def _loss(self) -> Symbol:
         path = "loss" if self.loss_edge is None else self.flow.operations[-1].path
@@ -156,7 +168,7 @@ class Naming:
         if self.loss_edge is not None:
             self.edges[self.loss_edge] = self.L
             last = self.flow.operations[-1]
-            edges = last.takes[:1] if isinstance(last.layer, Loss) else ()
+            edges = last.takes[:1] if self.is_loss(last) else ()
         edges = tuple([edge for edge in edges if edge not in self.edges and edge not in self.leaves])
         for number, edge in enumerate(edges, start=1):
             path = self.flow.names[edge]
@@ -171,7 +183,7 @@ class Naming:
                 continue
             stem = "h" if isinstance(layer.original or layer, Activation) else "u"
             if stem == "u" or number == 0 or f"h{number}" in self._taken:
-                number += not (operation.gives == (self.loss_edge,) and isinstance(layer, Loss))
+                number += not (operation.gives == (self.loss_edge,) and self.is_loss(operation))
             self.numbers[path] = number
             for n, edge in enumerate(operation.gives):
                 if edge not in self.edges:

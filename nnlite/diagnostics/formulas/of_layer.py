@@ -81,11 +81,12 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     owner = type(speaker).__name__
     lines = parse(speaker.formulas, owner)
     names, more = argument_names(MethodType(type(speaker).forward, speaker), "X", inputs)
-    outputs, several = argument_names(MethodType(type(speaker).backward, speaker), "dY", layer.num_outputs)
+    stem = "dJ" if "Y" in names else "dY"  # of a backward that takes nothing, as that of a loss may
+    outputs, several = argument_names(MethodType(type(speaker).backward, speaker), stem, layer.num_outputs)
     if several:
         outputs = [name.removeprefix("d") for name in outputs]
     else:
-        lines, outputs = _with_gradients_named(lines, outputs)
+        lines, outputs = _with_gradients_named(lines, outputs, names)
     lists = more | {name.removeprefix("d"): [each.removeprefix("d") for each in Ys] for name, Ys in several.items()}
     parameters = [name for name in _parameter_names(layer) if getattr(speaker, name, 0) is not None]
     options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
@@ -101,13 +102,16 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     return Formulas(tuple(names), tuple(outputs), tuple(parameters), tuple(lines[:first]), tuple(lines[first:]))
 
 
-def _with_gradients_named(lines: list[Formula], arguments: list[str]) -> tuple[list[Formula], list[str]]:
+def _with_gradients_named(
+    lines: list[Formula], arguments: list[str], inputs: list[str]
+) -> tuple[list[Formula], list[str]]:
     """The lines, and what they call the outputs: Y for backward's argument dY.
 
     Where that is called ``grad``, for example, the lines before it is spoken of end with the outputs, and it is dY.
     """
     mentioned = {name for line in lines for name in (line.name, *names_in(line.expression))}
-    spoken = (i for i, line in enumerate(lines) if names_in(line.expression) & set(arguments))
+    ends = {"d" + name for name in inputs}
+    spoken = (i for i, line in enumerate(lines) if line.name in ends or names_in(line.expression) & set(arguments))
     before = [line.name for line in lines[: next(spoken, len(lines))]][-len(arguments) :]
     outputs, renamed = [], {}
     for argument, last in zip_longest(arguments, before[: len(arguments)]):

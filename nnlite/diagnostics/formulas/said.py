@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.functions import namespace
 from nnlite.diagnostics.formulas.naming import Key, Naming
@@ -76,7 +75,7 @@ class Said:
         self.note = " ".join(filter(None, (operation.path, layer.one_line())))
         self.formulas = formulas_of(layer, len(operation.takes))
         self.keys = naming.parameters_of(operation)
-        self.is_loss = is_loss(layer)
+        self.is_loss = naming.is_loss(operation)
         self.with_gradient = operation.takes[:1] if self.is_loss else operation.takes
         self.edges = dict(zip(self.formulas.inputs, operation.takes, strict=False))
         self.edges |= zip(self.formulas.outputs, operation.gives, strict=False)
