@@ -7,7 +7,7 @@ import nnlite as nn
 from nnlite.arrays import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
-from nnlite.diagnostics.formulas.functions import values_of
+from nnlite.diagnostics.formulas.namespace import values_of
 from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.trace import watching
 from tests.contract import ROWS, Row, run
@@ -132,7 +132,7 @@ class Said(nn.Tanh):
         ("Y = f(nothing) + X", "Y = X"),
         ("Y = X if nothing is None else -X", "Y = X"),
         ("Y = np.tanh(numpy.exp(X))", "Y = tanh(exp(X))"),
-        ("Y = f(X, axes=flags, at=flags[0], shape=X.shape)", "Y = f(X, axes=(1, 2), at=1, shape=X.shape)"),
+        ("Y = roll(X, axes=flags, at=flags[0], shape=X.shape)", "Y = roll(X, axes=(1, 2), at=1, shape=X.shape)"),
         ("Y = X; Y = Y", "Y = X"),
         ("Y = (X > nothing) + X", "Y = X"),
     ],
@@ -167,9 +167,9 @@ def test_what_is_no_formula(text, message):
 
 def test_a_formula_that_cannot_be_evaluated_is_named():
     layer = Said()
-    layer.formulas = "Y = X @ unknown"
+    layer.formulas = "Y = X @ X @ X"
     layer.forward(np.ones(2))
-    with pytest.raises(ValueError, match="Said: formulas: Y = X @ unknown: NameError"):
+    with pytest.raises(ValueError, match="Said: formulas: Y = X @ X @ X: ValueError"):
         values_of(layer, (np.ones(2),))
 
 
@@ -207,3 +207,40 @@ def test_a_matrix_times_a_vector_needs_no_new_numpy(monkeypatch):
     layer, X, y = nn.Outer(), np.ones((4, 2)), np.ones((4, 3))
     dZ = np.ones_like(layer.forward(X, y))
     np.testing.assert_array_equal(values_of(layer, (X, y), (dZ,))["dX"], layer.backward(dZ)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("Y = X\ndX = dY * scalle", ValueError, r"line 2: 'dX = dY \* scalle': 'scalle' is no argument, .* known are"),
+        ("Y = X * Xx", ValueError, "line 1: 'Y = X [*] Xx': 'Xx' is no argument, .*; did you mean 'X'"),
+        ("Y = X * self.scale", ValueError, "line 1: .*: 'self' has no place in a formula"),
+        ("Y = 'abc'", ValueError, """line 1: "Y = 'abc'": expected mathematics"""),
+        ("Y = open(X)", ValueError, r"line 1: 'Y = open\(X\)': 'open' is no argument"),
+        ("Y = X if X else 2", ValueError, "line 1: 'Y = X if X else 2': 'X': .*a condition can only be"),
+        (["Y = X"], TypeError, r"expected a string of lines such as .*, got \['Y = X'\]"),
+        (5, TypeError, "expected a string of lines such as .*, got 5"),
+    ],
+)
+def test_formulas_that_mean_nothing(text, error, message):
+    layer = Said()
+    layer.formulas = text
+    with pytest.raises(error, match=rf"Said: formulas.*{message}"):
+        formulas_of(layer)
+
+
+def test_names_of_what_forward_keeps_are_known_before_it_runs():
+    class Keeps(nn.Tanh):
+        formulas = "Y = X * np.pi; dX = dY * mask"
+
+        def forward(self, X):
+            self.mask = X > 0
+            return super().forward(X)
+
+    assert str(formulas_of(Keeps())) == "Y = X * pi\ndX = dY * mask"
+
+
+def test_formulas_of_backward_alone_are_not_called_none():
+    layer = Said()
+    layer.formulas = "dX = dY * (1 - Y * Y)"
+    assert nn.explain(layer).remarks[-1] == "Said says nothing of its forward: in its formulas no line gives an output."

@@ -116,7 +116,7 @@ def explain(
         What prints as text, and has the same as ``markdown``.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer.
+        TypeError: ``model`` or ``loss`` is not a Layer; a layer's formulas are no string.
         ValueError: ``values`` without an X, or a loss with an X and no target; an unknown name in ``names``, or for
             ``parameter``; a layer's formula that cannot be understood, with the class and the line.
         IndexError: there is no such entry.
@@ -252,3 +252,5 @@ def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
         yield "Where X would tell that an array is stretched to the shape of another, its gradient is a sum over that."
     for name in derivation.silent:
         yield f"{name} says nothing of itself: its class has no attribute formulas."
+    for name in derivation.silent_forward:
+        yield f"{name} says nothing of its forward: in its formulas no line gives an output."

@@ -47,6 +47,7 @@ class Derivation:
         backward: likewise.
         gradients: the line of each gradient that is wanted.
         silent: the classes of the layers that say nothing of themselves.
+        silent_forward: and of those whose formulas are of backward alone.
 
     >>> import nnlite as nn
     >>> from nnlite.diagnostics.formulas.recorded import record
@@ -65,7 +66,9 @@ class Derivation:
         self._needed = self._find_needed()
         self._uses = self._count_uses()
         self._terms: dict[Target, list[Term]] = {}
-        self.silent = list(dict.fromkeys(said.name for said in self._said if not said.formulas.forward))
+        unsaid = [said for said in self._said if not said.formulas.forward]
+        self.silent = list(dict.fromkeys(said.name for said in unsaid if not said.formulas.backward))
+        self.silent_forward = list(dict.fromkeys(said.name for said in unsaid if said.formulas.backward))
         self.forward = [line for said in self._said for line in said.forward()]
         self.backward: list[Line] = []
         self.gradients: dict[Target, Line] = {}

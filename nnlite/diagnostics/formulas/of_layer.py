@@ -6,6 +6,7 @@ from itertools import zip_longest
 from types import MethodType
 
 from nnlite.containers.branches import Residual
+from nnlite.diagnostics.formulas.checked import check_names
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
 from nnlite.diagnostics.names import argument_names, is_plain
@@ -66,6 +67,7 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
         For a layer that says nothing they are empty.
 
     Raises:
+        TypeError: they are no string.
         ValueError: a line cannot be understood; the message names the class and the line.
 
     >>> import nnlite as nn
@@ -90,16 +92,21 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     lists = more | {name.removeprefix("d"): [each.removeprefix("d") for each in Ys] for name, Ys in several.items()}
     parameters = [name for name in _parameter_names(layer) if getattr(speaker, name, 0) is not None]
     options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
-    try:
-        lines = [each for line in lines for each in options.put_into(line)]
-    except ValueError as error:
-        raise ValueError(f"{owner}: {error}") from None
+    lines = [each for line in lines for each in _with_options(options, line, owner)]
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
+    check_names(lines, {*names, *outputs, *parameters, *gradients}, speaker, layer)
     first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
     unsaid = [name for name in outputs if name not in {line.name for line in lines[:first]}]
     if first and unsaid:
         raise ValueError(f"{owner}: formulas: none gives {' or '.join(unsaid)}, whose gradient backward takes")
     return Formulas(tuple(names), tuple(outputs), tuple(parameters), tuple(lines[:first]), tuple(lines[first:]))
+
+
+def _with_options(options: Options, line: Formula, owner: str) -> list[Formula]:
+    try:
+        return options.put_into(line)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {line.written}: {error}") from None
 
 
 def _with_gradients_named(
@@ -121,7 +128,7 @@ def _with_gradients_named(
         else:
             outputs.append(last)
             renamed[argument] = "d" + last
-    return [Formula(line.name, with_names(line.expression, renamed)) for line in lines], outputs
+    return [Formula(line.name, with_names(line.expression, renamed), line.written) for line in lines], outputs
 
 
 def _parameter_names(layer: Layer) -> tuple[str, ...]:

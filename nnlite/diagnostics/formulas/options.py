@@ -68,10 +68,10 @@ class Options:
         name, value = formula.name, formula.expression
         if name in self.lists:
             several = zip(self.lists[name], self._one_by_one(name, value), strict=True)
-            return [line for each, own in several for line in self._line(each, own)]
+            return [line for each, own in several for line in self._line(each, own, formula.written)]
         if name.startswith("d") and self._stands_for(name[1:]) == []:
             return []
-        return self._line(name, value)
+        return self._line(name, value, formula.written)
 
     def _one_by_one(self, name: str, value: ast.expr) -> Iterator[ast.expr]:
         """The value of each of the arrays that the name stands for."""
@@ -85,11 +85,11 @@ class Options:
                 case _:  # of ``Ys = split(X)``
                     yield part_of(value, n)
 
-    def _line(self, name: str, value: ast.expr) -> list[Formula]:
+    def _line(self, name: str, value: ast.expr, written: str) -> list[Formula]:
         parts = self._parts(value)
         if not parts or (isinstance(parts[0], ast.Name) and parts[0].id == name):
             return []
-        return [Formula(name, parts[0])]
+        return [Formula(name, parts[0], written)]
 
     def _stands_for(self, name: str) -> list[ast.expr] | None:
         """What a name stands for: nothing, a number, several names; None if it stands for itself."""
@@ -154,10 +154,9 @@ class Options:
     def _decided(self, test: ast.expr) -> bool:
         try:
             return bool(evaluated(test, self.attributes))
-        except NameError as error:
+        except Exception as error:
             raise ValueError(
-                f"formulas: {ast.unparse(test)!r}: {error}; a condition can only "
-                "be on what the layer holds before it runs"
+                f"{ast.unparse(test)!r}: {error}; a condition can only be on what the layer holds before it runs"
             ) from None
 
 

@@ -6,7 +6,7 @@ it can be evaluated, so that tests see whether it is right.
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from textwrap import dedent
 
 UNDERSTOOD = (
@@ -24,6 +24,7 @@ class Formula:
     Attributes:
         name: what it says the value of.
         expression: the value, as Python's own ``ast`` has it.
+        written: where it stands, and what the author wrote, for errors.
 
     >>> print(Formula("Y", ast.parse("X @ W + b", mode="eval").body))
     Y = X @ W + b
@@ -31,6 +32,7 @@ class Formula:
 
     name: str
     expression: ast.expr
+    written: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.name} = {ast.unparse(self.expression)}"
@@ -44,6 +46,7 @@ def parse(text: str, owner: str) -> list[Formula]:
         owner: what to call the layer in an error.
 
     Raises:
+        TypeError: it is no string.
         ValueError: a line is no such assignment; the message has the line and its number in the text.
 
     >>> for formula in parse("Y = np.tanh(X); dX = dY * (1 - Y * Y)", "Tanh"):
@@ -51,6 +54,8 @@ def parse(text: str, owner: str) -> list[Formula]:
     Y = tanh(X)
     dX = dY * (1 - Y * Y)
     """
+    if not isinstance(text, str):
+        raise TypeError(f"{owner}: formulas: expected a string of lines such as 'Y = X * gamma', got {text!r}")
     text = dedent(text)
     try:
         statements = ast.parse(text).body
@@ -105,12 +110,12 @@ class _Renamed(ast.NodeTransformer):
 def _each_target(statement: ast.Assign, owner: str, text: str) -> list[Formula]:
     target, value = statement.targets[0], _WithoutNp().visit(statement.value)
     parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
-    found = []
+    found, written = [], _written(text, statement.lineno)
     for number, part in enumerate(parts):
         name = part.value if isinstance(part, ast.Starred) else part
         if not isinstance(name, ast.Name):
             raise _not_a_formula(owner, text, statement.lineno, f"{ast.unparse(target)!r} is not a name")
-        found.append(Formula(name.id, value if part is target else part_of(value, number)))
+        found.append(Formula(name.id, value if part is target else part_of(value, number), written))
     return found
 
 
@@ -124,9 +129,12 @@ class _WithoutNp(ast.NodeTransformer):
 
 
 def _not_a_formula(owner: str, text: str, line: int | None, why: str) -> ValueError:
-    lines = text.split("\n")
-    shown = lines[min(line or 1, len(lines)) - 1].strip()
     return ValueError(
-        f"{owner}: formulas, line {line}: {shown!r}: {why}; expected an assignment in plain Python and NumPy, "
+        f"{owner}: {_written(text, line)}: {why}; expected an assignment in plain Python and NumPy, "
         "such as 'dW = X.T @ dY'"
     )
+
+
+def _written(text: str, line: int | None) -> str:
+    lines = text.split("\n")
+    return f"formulas, line {line}: {lines[min(line or 1, len(lines)) - 1].strip()!r}"

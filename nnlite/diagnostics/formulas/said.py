@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.diagnostics.flow import Operation
-from nnlite.diagnostics.formulas.functions import namespace
+from nnlite.diagnostics.formulas.namespace import namespace
 from nnlite.diagnostics.formulas.naming import Key, Naming
 from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.formulas.options import SYMBOLS, evaluated
