@@ -60,7 +60,8 @@ class GradientError(AssertionError):
     """A backward that disagrees with the differences of its forward; the message is the whole report.
 
     Attributes:
-        report: the :class:`nnlite.diagnostics.gradcheck.GradientReport`; None where shapes do not even agree.
+        report: the :class:`nnlite.diagnostics.gradcheck.GradientReport`; without comparisons where shapes do not
+            even agree.
 
     >>> import numpy as np, nnlite as nn
     >>> class Wrong(nn.Layer):

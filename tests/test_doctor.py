@@ -175,11 +175,68 @@ def test_a_gradient_of_another_shape_is_named_where_it_is_made():
     expected = re.escape("Wrong(): dX: expected shape (5, 3), that of X, got (3, 5); it looks transposed")
     with pytest.raises(nn.GradientError, match=f"^{expected}$") as caught:
         nn.check_gradients(Wrong(), X)
-    assert caught.value.report is None
+    assert caught.value.report.verdict == str(caught.value) == str(caught.value.report)
+    assert not caught.value.report.right
     model = nn.Sequential(nn.Linear(D, D, rng=0), Wrong(), nn.Tanh())
     with pytest.raises(nn.GradientError, match=re.escape("Sequential[1] Wrong(): dX: expected shape (5, 3)")) as caught:
         nn.check_gradients(model, X)
     assert isinstance(caught.value.__cause__, nn.ShapeError)
+
+
+class Multiply(nn.Layer):
+    """A user's ``Y = A B``, whose backward gives back ``returned(dA, dB)``."""
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def forward(self, A, B):
+        self.A, self.B = A, B
+        return A * B
+
+    def backward(self, dY):
+        return self.returned(dY * self.B, dY * self.A)
+
+
+NOT_ONE_FOR_EACH = {
+    "alone": (lambda dA, dB: dA, "returned 1 gradient, forward has 2 inputs; return one for each of X1, X2"),
+    "tuple of one": (lambda dA, dB: (dA,), "returned 1 gradient, forward has 2 inputs"),
+    "None": (lambda dA, dB: (dA, None), "returned None for the gradient of X2"),
+    "too many": (lambda dA, dB: (dA, dB, dB), "returned 3 gradients, forward has 2 inputs"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ONE_FOR_EACH)
+def test_a_gradient_that_is_not_returned_at_all_is_an_error(case):
+    returned, says = NOT_ONE_FOR_EACH[case]
+    x = nn.Input("x")
+    graph = nn.Graph(x, nn.Tanh()(Multiply(returned)(x, nn.Sigmoid()(x))))
+    for model, given, place in (
+        (Multiply(returned), (X, X + 1), "Multiply(): backward "),
+        (nn.Sequential(Multiply(returned), nn.Tanh()), (X, X + 1), "Sequential[0] Multiply(): backward "),
+        (graph, X, "Graph[1] Multiply(): backward "),
+    ):
+        assert verdict_on(model, given).startswith(place + says)
+
+
+def test_an_input_of_whole_numbers_and_a_target_have_no_gradient():
+    class Picked(Multiply):
+        def forward(self, A, B):
+            return super().forward(A, np.asarray(B, float))
+
+    for returned in (lambda dA, dB: (dA, None), lambda dA, dB: dA):
+        assert nn.check_gradients(Picked(returned), (X, np.ones(X.shape, int))).right
+        assert nn.check_gradients(SquaredError(), X, X[::-1]).right
+
+
+class SquaredError(nn.Layer):
+    """A user's loss that is no Loss."""
+
+    def forward(self, Y, target):
+        self.E = Y - target
+        return float(np.sum(self.E**2))
+
+    def backward(self, dJ=1.0):
+        return 2 * dJ * self.E
 
 
 def test_a_gradient_that_is_not_summed_is_named():

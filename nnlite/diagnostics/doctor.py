@@ -9,7 +9,7 @@ from nnlite.arrays import Array, each_of, listed
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, Index, chosen_entries
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.inputs import by_input, inputs_by_name
+from nnlite.diagnostics.returned import shape_fault
 from nnlite.diagnostics.symptoms.reasons import reason
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Visit, Witness
@@ -193,39 +193,3 @@ def narrow_layer(witness: Witness) -> tuple[str, "np.dtype[Any]"] | None:
     True
     """
     return next(((visit.place, dtype) for visit in witness.forwards if (dtype := visit.narrow) is not None), None)
-
-
-def wrong_shape(witness: Witness) -> str | None:
-    """The first gradient on the way back that has not the shape of what it belongs to.
-
-    >>> wrong_shape(Witness()) is None
-    True
-    """
-    for visit in witness.visits:
-        inputs = inputs_by_name(visit.layer, visit.X)
-        for name, dX in by_input(inputs, visit.dX).items() if visit.dX is not None else ():
-            if dX is not None and np.shape(dX) != np.shape(inputs[name]):
-                return f"{visit.place}: {shape_fault(name, inputs[name], np.asarray(dX))}"
-    return None
-
-
-def shape_fault(name: str, P: Array, dP: Array) -> str:
-    """What is wrong with a gradient of another shape.
-
-    >>> shape_fault("W", np.zeros((3, 2)), np.zeros((2, 3)))
-    'dW: expected shape (3, 2), that of W, got (2, 3); it looks transposed'
-    """
-    hint = ""
-    if P.ndim > 1 and dP.shape == P.shape[::-1]:
-        hint = "; it looks transposed"
-    elif _repeats(P.shape, dP.shape):
-        hint = "; it is not yet summed over the axes along which forward repeats it"
-    return f"d{name}: expected shape {P.shape}, that of {name}, got {dP.shape}{hint}"
-
-
-def _repeats(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
-    """Whether ``shape`` broadcasts to ``larger``."""
-    try:
-        return np.broadcast_shapes(shape, larger) == larger
-    except ValueError:
-        return False

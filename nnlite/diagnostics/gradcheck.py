@@ -12,7 +12,8 @@ from nnlite.arrays import Array, as_array, each_of
 from nnlite.checks import whole
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
-from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer, shape_fault, wrong_shape
+from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer
+from nnlite.diagnostics.returned import first_misfit, misfit, shape_fault
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
@@ -151,7 +152,7 @@ def _run(
 
     Raises:
         ValueError: forward writes into its input or is random, or J is not finite.
-        GradientError: a gradient has the wrong shape.
+        GradientError: a gradient is missing, or has the wrong shape.
     """
     layer, original = trial.layer, originals[0]
     with witnessed(layer, trial.loss, originals) as before:
@@ -170,14 +171,22 @@ def _run(
         try:
             gradients = trial.backward()
         except Exception as error:
-            fault = wrong_shape(witness)
+            fault = first_misfit(witness.visits, trial.losses())
             if fault:
-                raise GradientError(fault) from error
+                raise _without_comparisons(fault) from error
             raise
+    fault = next((misfit(visit, layer in trial.losses()) for visit in witness.visits if visit.layer is layer), None)
+    if fault:
+        raise _without_comparisons(first_misfit(witness.visits, trial.losses()) or fault)
     for name, P in trial.arrays().items():
         if name in gradients and gradients[name].shape != P.shape:
-            raise GradientError(f"{original.one_line()}: {shape_fault(name, P, gradients[name])}")
+            raise _without_comparisons(f"{original.one_line()}: {shape_fault(name, P, gradients[name])}")
     return gradients, witness
+
+
+def _without_comparisons(fault: str) -> GradientError:
+    """The error where there is nothing to compare with the differences."""
+    return GradientError(fault, GradientReport((), fault))
 
 
 def _findings(

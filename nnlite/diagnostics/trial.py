@@ -75,6 +75,12 @@ class Trial:
         gradients = by_input(inputs, dX) | dict(layer.named_gradients())
         return {name: np.array(dP, np.float64) for name, dP in gradients.items() if dP is not None}
 
+    def losses(self) -> list[Layer]:
+        """What is used as a loss, and owes no gradient of the target."""
+        if self.loss is not None:
+            return [self.loss]
+        return [self.layer] if self.target is not None else []
+
     def inputs(self) -> dict[str, Array]:
         """Each input by its name."""
         return inputs_by_name(self.layer, self.X)
