@@ -179,6 +179,27 @@ def test_one_value_that_is_not_finite_is_found_in_many_rows():
     assert report.data.found == "X[4321, 1] is nan"
 
 
+def test_rows_of_X_with_two_targets_are_a_remark():
+    twice = np.concatenate([X, X[:3]])
+    model, loss = network(), nn.BCELoss()
+    assert nn.sanity(model, loss, twice, np.concatenate([Y, Y[:3]])).data.right
+    check = nn.sanity(model, loss, twice, np.concatenate([Y, 1 - Y[:3]])).data
+    assert check.right is None
+    assert "6 of 203 rows are the same in X as another one, with another target" in check.found
+
+
+def test_an_X_of_zeros_is_not_a_gradient_that_dies():
+    report = nn.sanity(network(), nn.BCELoss(), 0 * X, Y)
+    assert report.data.found == "all 200 rows of X are the same: 0 throughout"
+    assert report.updates.right is None
+    assert report.updates.found.startswith("not done: X is 0 throughout")
+
+
+def test_units_are_not_looked_at_where_X_is_not_finite():
+    check = nn.sanity(network(), nn.BCELoss(), spoilt(X, (17, 2), np.nan), Y).units
+    assert (check.right, check.found) == (None, "not done: X is not finite")
+
+
 def test_constant_columns_are_a_remark():
     report = nn.sanity(network(), nn.BCELoss(), spoilt(X, (slice(None), 1), 0.5), Y)
     assert report.data.right
@@ -253,6 +274,17 @@ def test_targets(model, loss, Y, found):
     assert report.targets.cure
 
 
+def test_targets_that_are_not_scaled():
+    targets = 3e5 * X[:, :1] + 1e6
+    model = network(nn.Linear(8, 1, rng=0))
+    check = nn.sanity(model, nn.MSELoss(), X, targets).targets
+    assert check.right is False
+    assert check.found.startswith("Y is 1.04e+06 in size, where the model begins with outputs of 1.3")
+    assert check.cure == "scale the targets by the training rows: (Y - Y.mean(axis=0)) / Y.std(axis=0)"
+    model[2].b = [1e6]
+    assert nn.sanity(model, nn.MSELoss(), X, targets).targets.right
+
+
 def test_a_loss_for_each_output_of_a_model_of_one():
     report = nn.sanity(network(), (nn.BCELoss(), nn.BCELoss()), X, Y)
     assert report.wrong == ["targets"]
@@ -285,7 +317,7 @@ def test_one_target_out_of_range_is_found_in_many_rows():
 
 def test_classes_that_never_occur_are_a_remark():
     check = nn.sanity(scores(), nn.CrossEntropyLoss(), X, np.minimum(labels, 1)).targets
-    assert check.right
+    assert check.right is None
     assert check.found == "only 2 of the 3 classes occur in Y: 0, 1"
 
 
@@ -528,6 +560,13 @@ def test_a_schedule_that_begins_low_is_no_fault():
     optimizer = nn.SGD(model, lr=nn.LinearLR(0.1, start_factor=1e-6, total_iters=100))
     assert nn.sanity(model, nn.BCELoss(), X, Y, optimizer=optimizer).updates.right
     assert optimizer.steps == 0
+
+
+def test_a_learning_rate_of_0_at_the_first_step():
+    model = network()
+    for lr in (lambda step: 0.01 * step), 0.0:
+        check = nn.sanity(model, nn.BCELoss(), X, Y, optimizer=nn.SGD(model, lr=lr)).updates
+        assert (check.right, check.found) == (None, "not done: the learning rate is 0 at the first step")
 
 
 def test_an_optimizer_of_another_model():

@@ -6,14 +6,17 @@ from nnlite.arrays import Array, listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.diagnostics.inputs import inputs_by_name
-from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing
+from nnlite.diagnostics.samples import count_of
+from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing, row_bytes
 from nnlite.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
 from nnlite.losses.bce import BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.mse import MSELoss
 
 LARGE, SMALL = 10.0, 0.01  # a column beyond these sizes is not scaled
 FAR = 100.0  # a column that is so many times its deviation away from 0
+MUCH = 100.0  # targets that are so many times larger than what the model gives are not scaled
 FIT = "the model's last layer, the loss and the targets must fit together"
 RANGES = {Sigmoid: (0.0, 1.0), Softmax: (0.0, 1.0), Tanh: (-1.0, 1.0), ReLU: (0.0, np.inf)}
 
@@ -38,14 +41,31 @@ def finite_data(rehearsal: Rehearsal) -> Check:
     constant = {name: _constant(array) for name, array in rehearsal.inputs.items()}
     count = len(listed(rehearsal.all_X)[0])
     if count > 1 and all(map(np.all, constant.values())):
-        return Check(title, False, f"all {count} rows of X are the same", "look at how X is read")
+        return Check(title, False, f"all {count} rows of X are the same{_of_zeros(rehearsal)}", "look at how X is read")
     remarks = [
         f"; column{'s' * (len(which) > 1)} {listing(which)} of {name} {'are' if len(which) > 1 else 'is'} constant "
         f"and teach{'es' * (len(which) == 1)} nothing"
         for name, where in constant.items()
         if len(which := np.flatnonzero(where)) and count > 1
     ]
-    return Check(title, True, f"{count:,} rows of finite numbers" + "".join(remarks))
+    said = f"{count:,} rows of finite numbers" + "".join(remarks)
+    twins = _with_another_target(rehearsal)
+    if twins:
+        said += f"; {twins:,} of {count_of(rehearsal.X):,} rows are the same in X as another one, with another target"
+        return Check(title, None, f"{said}: no model can learn both")
+    return Check(title, True, said)
+
+
+def _of_zeros(rehearsal: Rehearsal) -> str:
+    return "" if any(array.any() for array in rehearsal.inputs.values()) else ": 0 throughout"
+
+
+def _with_another_target(rehearsal: Rehearsal) -> int:
+    """How many rows have a twin in X whose target is another one."""
+    targets: dict[bytes, list[bytes]] = {}
+    for row in range(count_of(rehearsal.X)):
+        targets.setdefault(row_bytes(rehearsal.X, row), []).append(row_bytes(rehearsal.Y, row))
+    return sum(len(asked) for asked in targets.values() if len(set(asked)) > 1)
 
 
 def _constant(array: Array) -> Array:
@@ -109,21 +129,22 @@ def targets_in_range(rehearsal: Rehearsal) -> Check:
     title = "targets"
     if not all(np.isfinite(Y).all() for Y in listed(rehearsal.Y_pred)):
         return Check(title, None, "not done: the model's output is not finite")
-    last, remarks = _last_layer(rehearsal.model), []
+    last, remarks, missing = _last_layer(rehearsal.model), [], False
     for loss, Y, target, name in rehearsal.outputs:
         try:
             loss.forward(Y[np.arange(len(target)) % len(Y)], target)  # all targets, beside any predictions
         except (TypeError, ValueError) as error:
             return Check(title, False, str(error), FIT)
-        wrong = _never_reached(last, loss, target, name)
+        wrong = _never_reached(last, loss, Y, target, name)
         if wrong is not None:
             return Check(title, False, *wrong)
         if len(target) > 1 and np.array_equal(target[1:], target[:-1]):
             return Check(title, False, f"every target in {name} is {target[0]}", "look at how the targets are read")
         remarks.append(_remark(loss, Y, target, name))
+        missing = missing or remarks[-1].startswith("only")
     if rehearsal.J is None:
         return Check(title, False, rehearsal.refusal, FIT)
-    return Check(title, True, "; ".join(remarks))
+    return Check(title, None if missing else True, "; ".join(remarks))  # a class may be rare
 
 
 def _last_layer(model: Layer) -> Layer | None:
@@ -136,12 +157,16 @@ def _last_layer(model: Layer) -> Layer | None:
     return model
 
 
-def _never_reached(last: Layer | None, loss: Layer, target: Array, name: str) -> tuple[str, str] | None:
+def _never_reached(last: Layer | None, loss: Layer, Y: Array, target: Array, name: str) -> tuple[str, str] | None:
     """What is wrong with the last layer, and the cure."""
     if isinstance(loss, CrossEntropyLoss) and isinstance(last, Softmax | Sigmoid | ReLU):
         return f"CrossEntropyLoss takes scores, and {last} before it leaves few of them", "leave that layer out"
     if isinstance(loss, BCEWithLogitsLoss) and isinstance(last, Sigmoid | ReLU | Tanh):
         return f"BCEWithLogitsLoss takes scores, and {last} before it leaves few of them", "leave that layer out"
+    size, given = (float(np.sqrt(np.mean(np.square(A, dtype=np.float64)))) for A in (target, Y))
+    if isinstance(loss, MSELoss) and type(last) not in RANGES and size > MUCH * max(given, 1.0):
+        found = f"{name} is {size:.3g} in size, where the model begins with outputs of {given:.2g}"
+        return found, f"scale the targets by the training rows: ({name} - {name}.mean(axis=0)) / {name}.std(axis=0)"
     if type(last) not in RANGES or isinstance(loss, CrossEntropyLoss | BCEWithLogitsLoss) or not target.size:
         return None
     low, high = RANGES[type(last)]

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed, spread
+from nnlite.arrays import Array, each_of, spread
 from nnlite.diagnostics.gradcheck import check_gradients
+from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
-from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing
+from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing, row_bytes
 from nnlite.diagnostics.slices import own_slices
 from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
@@ -108,6 +109,8 @@ def step_size(
     title = "updates"
     if not rehearsal.can_learn:
         return rehearsal.cannot_learn(title)
+    if not any(array.any() for array in inputs_by_name(rehearsal.model, rehearsal.X).values()):
+        return Check(title, None, "not done: X is 0 throughout, so no gradient of a W can be other than 0")
     model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
     rows = rng.permutation(count_of(rehearsal.X))[:batch_size]
     loss.forward(spread(model.forward, pick(rehearsal.X, rows)), pick(rehearsal.Y, rows))
@@ -117,6 +120,8 @@ def step_size(
         _on_copy(optimizer, original, model).step()
     moved = _by_layer(model, before, model.Phi - before if optimizers else model.dPhi)
     if not moved:
+        if optimizers and not any(optimizer.current_lr for optimizer in optimizers):
+            return Check(title, None, "not done: the learning rate is 0 at the first step")
         return Check(title, None, "all weights are 0, or no optimizer moves them")
     typical = float(np.median(list(moved.values())))
     low, high = min(moved, key=moved.__getitem__), max(moved, key=moved.__getitem__)
@@ -208,7 +213,7 @@ def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
 def _different_rows(rehearsal: Rehearsal, rng: "np.random.Generator") -> list[int]:
     """Up to eight rows, no two alike in X; first those whose targets are new."""
     order = rng.permutation(count_of(rehearsal.X)).tolist()
-    inputs, targets = ([_bytes(values, row) for row in order] for values in (rehearsal.X, rehearsal.Y))
+    inputs, targets = ([row_bytes(values, row) for row in order] for values in (rehearsal.X, rehearsal.Y))
     known: set[bytes] = set()
     asked: set[bytes] = set()
     new: list[int] = []
@@ -219,10 +224,6 @@ def _different_rows(rehearsal: Rehearsal, rng: "np.random.Generator") -> list[in
         known.add(x)
         asked.add(y)
     return (new + other)[:8]
-
-
-def _bytes(values: Any, row: int) -> bytes:
-    return b"".join(array[row].tobytes() for array in listed(values))
 
 
 def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, int]:

@@ -160,6 +160,15 @@ def columns(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
 
 
+def row_bytes(values: Any, row: int) -> bytes:
+    """One sample of an array, or of all in a tuple or dict, to be compared with others.
+
+    >>> row_bytes((np.array([[1.0], [2.0]]), np.array([3, 3])), 0) == row_bytes((np.array([[1.0]]), np.array([3])), 0)
+    True
+    """
+    return b"".join(array[row].tobytes() for array in listed(values))
+
+
 def listing(names: Any, most: int = 3) -> str:
     """The first few names.
 

@@ -7,8 +7,10 @@ import numpy as np
 
 from nnlite.arrays import Array
 from nnlite.diagnostics.activity import Activity, activities
+from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.diagnostics.samples import alike
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing
+from nnlite.diagnostics.trace import all_finite
 from nnlite.layer import Layer
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
@@ -85,6 +87,10 @@ def active_units(rehearsal: Rehearsal) -> Check:
     right  units               1 Tanh(): 0 of 4 dead, 38 % saturated
     """
     title = "units"
+    given = inputs_by_name(rehearsal.model, rehearsal.X)
+    for name, values in (given | {"the model's output": rehearsal.Y_pred}).items():
+        if not all_finite(values):
+            return Check(title, None, f"not done: {name} is not finite")
     try:
         found = [each for each in activities(rehearsal.model, rehearsal.X) if each.units]
     except Exception as error:  # of a layer of the user's own
