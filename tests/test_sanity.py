@@ -606,6 +606,13 @@ def test_overfitting(model, loss, Y):
     assert check.cure
 
 
+def test_to_find_the_mean_of_the_targets_is_not_to_learn_them():
+    model = network(Blind(), nn.Linear(8, 1, rng=0))
+    check = nn.sanity(model, nn.MSELoss(), X, X[:, :1] + 10).overfitting
+    assert check.right is False, check
+    assert re.search(r"where one answer for all has [\d.]+$", check.found)
+
+
 def test_a_small_model_need_not_learn_eight_rows():
     X = np.linspace(-3, 3, 50)[:, None]
     check = nn.sanity(nn.Linear(1, 1, rng=0), nn.MSELoss(), X, np.sin(5 * X)).overfitting

@@ -20,8 +20,8 @@ from nnlite.optim.optimizer import Optimizer
 class Sanity:
     """What :func:`sanity` found: ten checks, each with ``right``, ``found`` and ``cure``; ``print`` shows a table.
 
-    ``right`` is None where a check does not apply, where it cannot be made because of what is wrong elsewhere, and where
-    what it found may be meant so.
+    ``right`` is None where a check does not apply, where it cannot be made because of what is wrong elsewhere, and
+    where what it found may be meant so.
 
     Attributes:
         data: are all numbers finite, and do the rows differ?

@@ -183,7 +183,7 @@ def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     """Whether the model can learn a batch of eight rows by heart, or if it is too small for that, of two.
 
     L-BFGS takes up to 300 steps on a copy, which needs no learning rate. It has learnt them when the loss has lost nine
-    tenths of what it can lose.
+    tenths of what it can lose, also from where the best single answer to all rows would bring it.
 
     Source of the method: Liu and Nocedal, On the limited memory BFGS method, 1989.
 
@@ -200,11 +200,14 @@ def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     said = ""
     for count in sorted({min(size, len(order)) for size in (8, 4, 2)}, reverse=True):
         X, Y = pick(rehearsal.X, order[:count]), pick(rehearsal.Y, order[:count])
-        first, last, floor, steps = _fitted(rehearsal, X, Y)
+        first, constant, last, floor, steps = _fitted(rehearsal, X, Y)
         least = f" (the least is {floor:.3g})" if floor > 1e-3 * first else ""
         text = f"{count} row{'s' * (count > 1)}: the loss goes from {first:.3g} to {last:.3g}{least} in {steps} steps"
-        if last - floor <= 0.1 * (first - floor) or first == floor:
+        start = min(first, constant) if constant - floor > 1e-9 * (first - floor) else first
+        if last - floor <= 0.1 * (start - floor) or first == floor:
             return Check(title, True, text + said)
+        if start < first:
+            text += f", where one answer for all has {constant:.3g}"
         said = said or f"; of {count} only to {last:.3g}"
     cure = "see gradients, units and targets above; does the way from X to the output go through every layer?"
     return Check(title, False, f"it cannot learn {text}", cure)
@@ -226,8 +229,8 @@ def _different_rows(rehearsal: Rehearsal, rng: "np.random.Generator") -> list[in
     return (new + other)[:8]
 
 
-def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, int]:
-    """The loss before and after, the least that any model could have, and the number of steps."""
+def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, float, int]:
+    """The loss before, of the best single answer, and after, the least of any model, and the number of steps."""
     model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
     model.astype(np.float64)
     X = each_of(floats_as_float64, X)
@@ -240,24 +243,31 @@ def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, 
 
     Phi = model.Phi.copy()
     first = of_Phi(Phi)[0]
-    floor = _floor(loss, spread(model.forward, X), Y)
+    Y_pred = spread(model.forward, X)
+    floor, constant = _floor(loss, Y_pred, Y), _floor(loss, Y_pred, Y, single=True)
     last, steps = _least(of_Phi, Phi)
-    return first, min(last, first), min(floor, last, first), steps
+    return first, constant, min(last, first), min(floor, last, first), steps
 
 
-def _floor(loss: Layer, Y_pred: Any, Y: Any) -> float:
-    """The least that the loss can be, whatever is predicted: that of soft targets is not 0."""
+def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
+    """The least that the loss can be, whatever is predicted (for soft targets not 0), or of a single answer to all."""
     if isinstance(loss, Losses):
         predictions, targets = by_key(Y_pred), by_key(Y)
-        return sum(_floor(each, predictions[key], targets[key]) for key, each in by_key(loss.losses).items())
+        pairs = [(each, predictions[key], targets[key]) for key, each in by_key(loss.losses).items()]
+        return sum(_floor(*pair, single=single) for pair in pairs)
     if isinstance(loss, BCELoss):
-        return float(loss.forward(np.asarray(Y, np.float64), Y))
+        best = np.asarray(Y, np.float64)
+        return float(loss.forward(np.broadcast_to(best.mean(axis=0), best.shape) if single else best, Y))
+    shape = np.shape(Y_pred)
+    single = single and len(shape) > 0
 
     def of_Z(Z: Array) -> tuple[float, Array]:
-        J = loss.forward(Z.reshape(np.shape(Y_pred)), Y)
-        return J, np.asarray(loss.backward(), np.float64).ravel()
+        J = loss.forward(np.broadcast_to(Z.reshape(-1, *shape[1:]), shape), Y)
+        dZ = np.asarray(loss.backward(), np.float64)
+        return J, (dZ.sum(axis=0) if single else dZ).ravel()
 
-    return _least(of_Z, np.asarray(Y_pred, np.float64).ravel())[0]
+    start = np.asarray(Y_pred, np.float64)
+    return _least(of_Z, (start[:1] if single else start).ravel())[0]
 
 
 def _least(function: Callable[[Array], tuple[float, Array]], start: Array) -> tuple[float, int]:
