@@ -108,8 +108,22 @@ def test_tied_layers_show_what_they_add_and_the_original_the_sum():
     layer.W, layer.b = [[3.0]], [0.0]
     shown = picture(nn.Sequential(layer, nn.tied(layer)), np.array([[2.0]]))
     # Y = W (W x): dY/dW = W x + W x, the first term from the second use
-    assert ("dW [12]", "gradient") in shown.spots[1].lines
+    assert ("dW total [12]", "gradient") in shown.spots[1].lines
     assert ("dW [6]", "gradient") in shown.spots[2].lines
+
+
+def test_a_transposed_tie_says_of_what_it_is():
+    layer = linear(3, 4)
+    shown = picture(nn.Sequential(layer, nn.tied(layer, transpose=True)), np.ones((2, 3)), np.ones((2, 3)))
+    assert shown.spots[2].lines[1:3] == (("TiedTranspose(4 -> 3)", "name"), ("of Linear(3 -> 4)", "detail"))
+    assert any(line.startswith("dW total norm") for line, _ in shown.spots[1].lines)
+    assert any(line.startswith("dW norm") for line, _ in shown.spots[2].lines)
+
+
+def test_a_parameter_without_a_name_is_no_number():
+    x = nn.Input("x")
+    shown = picture(nn.Graph(x, x * nn.Parameter([2.0, 1.0])), np.ones(2))
+    assert names(shown)[1] == "parameter 0"
 
 
 def test_without_X_the_structure_with_the_known_shapes():

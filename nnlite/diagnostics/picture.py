@@ -9,6 +9,7 @@ import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of, listed
 from nnlite.containers.node import Parameter
+from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
 from nnlite.diagnostics.names import input_names_of, output_names_of
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
@@ -120,6 +121,7 @@ class _Drawing:
         self.totals: dict[int, Any] = {}  # the gradient of each edge
         self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation hands back, by its place there
         self.stored: dict[str, dict[str, Array]] = {}  # the gradients of each operation's parameters
+        self.summed: set[int] = set()  # the ids of those to which a tied layer adds its own
 
     # ------------------------------------------------------------------------------------- values and gradients
 
@@ -143,6 +145,8 @@ class _Drawing:
                 self.totals |= zip(operation.gives, step.inputs.values(), strict=True)
                 self.parts |= {(step.path, place): part for place, part in enumerate(step.outputs.values())}
                 self.stored[step.path] = step.gradients
+                if step.layer.original is not None:
+                    self.summed |= {id(dP) for dP, _ in step.layer.own_gradients()}
         self.totals |= zip(self.flow.inputs, listed(dX), strict=False)
         self.dYs = listed(dY)
 
@@ -205,11 +209,18 @@ class _Drawing:
             yield SIGNS[type(layer).__name__], "name"
             return
         if kind == "parameter":
-            yield operation.path, "name"
+            unnamed = operation.path.rpartition(".")[2].isdigit()  # alone that would look like a constant
+            yield f"{'parameter ' * unnamed}{operation.path}", "name"
             return
         if operation.path:
             yield operation.path, "detail"
-        yield _shortened(layer.one_line().replace(f", dtype={layer.dtype}", "")), "name"
+        line = layer.one_line().replace(f", dtype={layer.dtype}", "")
+        if isinstance(layer, TiedTranspose):
+            line, _, of = line.removesuffix(")").partition(", of ")
+            yield _shortened(f"{line})"), "name"
+            yield _shortened(f"of {of}"), "detail"
+        else:
+            yield _shortened(line), "name"
         for name in layer._parameters:
             P = getattr(layer, name)
             if P is not None:
@@ -217,7 +228,7 @@ class _Drawing:
                 yield f"{name} {numbers if self.values and self.shown else P.shape}", "value"
         for name, dP in self.stored.get(operation.path, {}).items():
             numbers = short(dP, norm=True).replace("\n", ", ")
-            yield f"{name} {numbers}", "gradient"
+            yield f"{name}{' total' * (id(dP) in self.summed)} {numbers}", "gradient"
 
 
 def short(values: Any, *, norm: bool = False) -> str:
