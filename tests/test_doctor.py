@@ -385,6 +385,38 @@ def test_wider_steps_may_leave_the_domain_of_forward():
     assert nn.check_gradients(nn.Log(), near).right
 
 
+# ------------------------------------------------------------------------------------ what rounding hides
+
+
+@pytest.mark.parametrize("target", [0, 1])
+@pytest.mark.parametrize("x", [28.0, 30.0, 34.0, 35.0, 36.0, 40.0, -28.0, -35.0, -240.0])
+def test_a_saturated_sigmoid_is_no_mistake(x, target):
+    model = nn.Sequential(nn.Linear(1, 1, rng=0), nn.Sigmoid())
+    model[0].W = [[1.0]]
+    report = nn.check_gradients(model, [[x]], [[target]], nn.BCELoss())
+    assert report.right
+    if x == 35 and target == 0:
+        assert "none of its entries could be compared" in str(report)
+        assert "the rounding of what Sequential[1] Sigmoid() gives hides the derivative there" in report.note
+        assert str(report).endswith(report.note)
+        assert "scale the inputs, or use BCEWithLogitsLoss" in report.note
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 2))
+def test_inputs_that_are_not_scaled_are_no_mistake(seed):
+    rng = np.random.default_rng(seed)
+    large = rng.normal(size=(8, 2)) * [1, 500]
+    model = nn.Sequential(nn.Linear(2, 16, rng=seed), nn.ReLU(), nn.Linear(16, 1, rng=seed + 1), nn.Sigmoid())
+    target = large.prod(axis=1, keepdims=True) > 0
+    assert nn.check_gradients(model, large, target, nn.BCELoss(), max_entries=10, rng=seed).right
+
+
+def test_a_mistake_beside_a_saturated_sigmoid_is_still_named():
+    model = nn.Sequential(linear(times("W", -1), D, 1), nn.Sigmoid())
+    model[0].b = [34.0]
+    assert "in Sequential[0] Own(3 -> 1): dW: wrong sign" in verdict_on(model, X, np.zeros((N, 1)), nn.BCELoss())
+
+
 def test_a_kink_that_is_small_beside_the_slope_is_refused_where_it_shows():
     layer = Function(lambda X: X + 1e-3 * np.abs(X), lambda dY, X, Y: dY * np.where(X >= 0, 1.001, 0.999))
     with pytest.raises(ValueError, match=r"X\[1\] = 0 is at a kink"):

@@ -44,6 +44,8 @@ class Comparison:
     angle: float | None = None
 
     def __str__(self) -> str:
+        if not self.checked:
+            return f"hidden d{self.name} {self.shape}, none of its entries could be compared"
         verdict = "right" if self.right else "WRONG"
         angle = "" if self.right or self.angle is None else f", angle {self.angle:.3g} degrees"
         return (

@@ -36,6 +36,7 @@ class Differences:
         step: h; where x is large, at least a ten thousand millionth of its size.
         epsilon: the rounding of what forward computes.
         kinks: whether to look for them.
+        blur: how far the rounding of what is computed on the way may move J, where that is known.
 
     >>> import nnlite as nn
     >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
@@ -43,8 +44,10 @@ class Differences:
     6.0
     """
 
-    def __init__(self, trial: Trial, step: float = 1e-5, epsilon: float = 2.0**-52, kinks: bool = True) -> None:
-        self.trial, self.step, self.epsilon, self.kinks = trial, step, epsilon, kinks
+    def __init__(
+        self, trial: Trial, step: float = 1e-5, epsilon: float = 2.0**-52, kinks: bool = True, blur: float = 0.0
+    ) -> None:
+        self.trial, self.step, self.epsilon, self.kinks, self.blur = trial, step, epsilon, kinks, blur
         self.arrays = trial.arrays()
         self.start = trial.values()
         self.weights = trial.weights(self.start.size)
@@ -74,7 +77,7 @@ class Differences:
         h = self._step(name, index)
         slope, change, noise = self._slope_and_bend(name, index, h)
         most = 1e-2 * max(1.0, abs(slope)) if bend is None else bend
-        if self.kinks and abs(change) > most * h + noise:
+        if self.kinks and abs(change) > most * h + noise + self.blur:
             smaller = [self._slope_and_bend(name, index, h / part)[1] / change for part in (2, 4)]
             if abs(smaller[0] - 1 / 4) > 0.05 or abs(smaller[1] - 1 / 16) > 0.05:
                 raise KinkError(
@@ -100,6 +103,12 @@ class Differences:
             return True
         steps = (self._step(name, index) / 8**power for power in (1, 3, 5))
         return any(abs(self._slope_and_noise(name, index, h)[0] - slope) > 0.01 * gap for h in steps)
+
+    def hidden(self, name: str, index: Index, slope: float, blur: float) -> bool:
+        """Whether the difference is another than ``slope`` by no more than a ``blur`` of J explains."""
+        above, below, width, _ = self._around(name, index, self._step(name, index))
+        rounded = 10 * self.epsilon * float(np.sum(self.scale)) + 1e-6 * abs(slope * width)
+        return abs(float(np.sum(self.weights * (above - below))) - slope * width) <= blur + rounded
 
     def refined(self, name: str, index: Index) -> tuple[float, float]:
         """The derivative of J by one entry at the best of several steps, and its error.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.arrays import Array, each_of, listed
+from nnlite.diagnostics.blur import blur_by_layer, without_hidden
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, Index, chosen_entries
 from nnlite.diagnostics.evidence import Evidence
@@ -16,6 +17,7 @@ from nnlite.diagnostics.witness import Visit, Witness
 from nnlite.layer import Layer
 
 WRONG = "backward is not the derivative of forward"
+NO_LAYER = "though no layer in it is wrong by itself"
 
 
 @dataclass
@@ -75,7 +77,7 @@ def diagnosis(
         sentences.append(f"{_heading(model, found, right)}: {what}{_right_after(found, right)}")
     elif wrong and not sentences:
         where = "; ".join(f"d{finding.comparison.name}: {_where(finding)}" for finding in wrong[:3])
-        sentences.append(f"{model.one_line()}: {WRONG}, though no layer in it is wrong by itself: {where}")
+        sentences.append(f"{model.one_line()}: {WRONG}, {NO_LAYER}: {where}")
     return "; ".join(sentences)
 
 
@@ -120,6 +122,9 @@ def _examined(
         ends = [index for path, index in worst.items() if own and (path == name or path.endswith(f".{name}"))]
         entries += [index for index in ends if len(index) == P.ndim and index not in entries and _within(index, P)]
         found[name] = compare(name, gradients[name], differences, entries, tolerance, strict=False)
+    if any(visit.layer.named_children()) and not all(finding.comparison.right for finding in found.values()):
+        blur = sum(blur_by_layer(trial).values())
+        found = {name: without_hidden(name, each, differences, blur, tolerance)[0] for name, each in found.items()}
     if all(finding.comparison.right for finding in found.values()):
         return None
     return Patient(visit, trial, differences, found)

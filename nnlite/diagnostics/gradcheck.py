@@ -12,7 +12,8 @@ from nnlite.arrays import Array, as_array, each_of
 from nnlite.checks import whole
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
-from nnlite.diagnostics.doctor import diagnosis, first_random, narrow_layer
+from nnlite.diagnostics.blur import blur_by_layer, hidden_by_rounding
+from nnlite.diagnostics.doctor import NO_LAYER, diagnosis, first_random, narrow_layer
 from nnlite.diagnostics.returned import first_misfit, misfit, shape_fault
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Witness, witnessed
@@ -29,6 +30,7 @@ class GradientReport:
     Attributes:
         comparisons: one for each array.
         fault: what is wrong, in a sentence; empty if nothing is.
+        note: what could not be compared, and why; empty if all was.
 
     >>> print(GradientReport((Comparison("X", (2,), 2, (0,), 1.0, 1.0, True),)))
     right  dX (2,), worst of 2 at X[0]: backward 1, differences 1
@@ -36,6 +38,7 @@ class GradientReport:
 
     comparisons: tuple[Comparison, ...]
     fault: str = ""
+    note: str = ""
 
     @property
     def right(self) -> bool:
@@ -51,7 +54,8 @@ class GradientReport:
 
     def __str__(self) -> str:
         verdict = [] if self.right else [self.verdict]
-        return "\n".join([*verdict, *map(str, self.comparisons)])
+        note = [self.note] if self.note else []
+        return "\n".join([*verdict, *map(str, self.comparisons), *note])
 
     __repr__ = __str__
 
@@ -140,6 +144,10 @@ def check_gradients(
     report = GradientReport(tuple(finding.comparison for finding in findings.values()))
     if note or witness.written or not report.right:
         fault = note or diagnosis(originals[0], witness, findings, tolerance, step, max_entries)
+        if NO_LAYER in fault:
+            findings, hides = hidden_by_rounding(originals[0], trial, findings, step, tolerance)
+            if hides:
+                return GradientReport(tuple(finding.comparison for finding in findings.values()), note=hides)
         report = GradientReport(report.comparisons, fault)
         raise GradientError(str(report), report)
     return report
@@ -198,7 +206,7 @@ def _findings(
         findings = compared(Differences(trial, step))
     except KinkError:
         if narrow is None:
-            raise
+            return compared(Differences(trial, step, blur=sum(blur_by_layer(trial).values()))), ""
     else:
         if narrow is None or all(finding.comparison.right and not finding.error.any() for finding in findings.values()):
             return findings, ""

@@ -23,7 +23,9 @@ def first_misfit(visits: Iterable[Visit], losses: Iterable[Layer | None] = ()) -
     True
     """
     used = [loss for loss in losses if loss is not None]
-    return next((fault for visit in visits if (fault := misfit(visit, any(visit.layer is loss for loss in used)))), None)
+    return next(
+        (fault for visit in visits if (fault := misfit(visit, any(visit.layer is loss for loss in used)))), None
+    )
 
 
 def misfit(visit: Visit, as_loss: bool = False) -> str | None:

@@ -1,0 +1,123 @@
+"""Blur: how far the rounding of what is computed on the way moves J, and the derivatives that it hides.
+
+Between 1 and the number before it there is nothing: where a sigmoid says 1 - 1e-15, a loss that takes the logarithm of
+1 - Y goes up in steps, and differences see these and not the derivative.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnlite.arrays import Array, each_of, spread
+from nnlite.diagnostics.comparison import Finding, Tolerance, compare
+from nnlite.diagnostics.differences import Differences
+from nnlite.diagnostics.trace import place, wrapping
+from nnlite.diagnostics.trial import Trial
+from nnlite.layer import Layer
+from nnlite.losses.bce import BCELoss
+
+TRIES = 4  # times that the numbers are moved: by chance two of them may cancel
+BOUND, FLOOR = 1e-12, -100  # BCELoss divides by no less, and its logarithms do not fall below
+MARGIN = 10.0  # a layer rounds more than once
+
+
+def blur_by_layer(trial: Trial) -> dict[str, float]:
+    """How much J may move by the rounding of what each layer gives, by the layer's path.
+
+    >>> import nnlite as nn
+    >>> model = nn.Sequential(nn.Sigmoid()).astype(np.float64)
+    >>> blur = blur_by_layer(Trial(model, np.array([34.0]), np.array([0.0]), nn.BCELoss()))
+    >>> 0.1 < blur["0"] < 10
+    True
+    """
+    rng = np.random.default_rng(0)
+    start = trial.J()
+    paths = [path for path, layer in trial.layer.named_layers() if not any(layer.named_children())]
+    return {path: MARGIN * max(abs(_moved(trial, path, rng) - start) for _ in range(TRIES)) for path in paths}
+
+
+def _moved(trial: Trial, moved: str, rng: "np.random.Generator") -> float:
+    """J, where half of the numbers that one layer gives are moved to the next one towards 0, still in its domain."""
+
+    def wrap(path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        if path != moved or name != "forward":
+            return method
+        return lambda *args, **kwargs: each_of(lambda Y: _jittered(Y, rng), method(*args, **kwargs))
+
+    with wrapping(trial.layer, wrap), np.errstate(all="ignore"):
+        try:
+            return float(np.nan_to_num(trial.J()))
+        except (ValueError, ArithmeticError):  # a loss that refuses what it is given
+            return float("nan")
+
+
+def _jittered(Y: Any, rng: "np.random.Generator") -> Any:
+    if np.result_type(Y).kind != "f":
+        return Y
+    Y = np.asarray(Y)
+    return np.where(rng.random(Y.shape) < 0.5, Y, np.nextafter(Y, Y.dtype.type(0)))
+
+
+def without_hidden(
+    name: str,
+    finding: Finding,
+    differences: Differences,
+    blur: float,
+    tolerance: Tolerance,
+    unbounded: Array | None = None,
+) -> tuple[Finding, int]:
+    """The finding without the wrong entries that rounding explains, or a bound of BCELoss, and how many these are."""
+    possible = [finding.analytic] if unbounded is None else [finding.analytic, unbounded]
+    wrong = [tuple(map(int, index)) for index in np.argwhere(finding.wrong)]
+    hidden = {
+        index for index in wrong if any(differences.hidden(name, index, float(dP[index]), blur) for dP in possible)
+    }
+    if not hidden or finding.comparison.right:
+        return finding, 0
+    compared: Array = np.argwhere(np.isfinite(finding.numeric))
+    entries = [index for each in compared if (index := tuple(map(int, each))) not in hidden]
+    again = Differences(differences.trial, differences.step, differences.epsilon, differences.kinks, blur)
+    return compare(name, finding.analytic, again, entries, tolerance, strict=False), len(hidden)
+
+
+def hidden_by_rounding(
+    model: Layer, trial: Trial, findings: dict[str, Finding], step: float, tolerance: Tolerance
+) -> tuple[dict[str, Finding], str]:
+    """The findings without the entries that rounding hides, and what is to be said of them.
+
+    It is to be asked only where no layer is wrong by itself. Nothing is said if rounding does not explain all.
+    """
+    blur, unbounded = blur_by_layer(trial), _unbounded(trial)
+    differences = Differences(trial, step)
+    left, count = {}, 0
+    for name, finding in findings.items():
+        left[name], hidden = without_hidden(
+            name, finding, differences, sum(blur.values()), tolerance, unbounded.get(name)
+        )
+        count += hidden
+    if not count or not all(finding.comparison.right for finding in left.values()):
+        return findings, ""
+    worst = max(blur, key=blur.__getitem__)
+    where = place(model, worst, dict(model.named_layers())[worst])
+    return left, (
+        f"{count} entr{'ies are' if count > 1 else 'y is'} left out: the rounding of what {where} gives hides the "
+        f"derivative there{', or the bound that BCELoss sets to it' if unbounded else ''}; if it is saturated, scale the inputs, or use BCEWithLogitsLoss or CrossEntropyLoss in place "
+        "of an activation and its loss"
+    )
+
+
+def _unbounded(trial: Trial) -> dict[str, Array]:
+    """The gradients without the bound that BCELoss sets to its own where a prediction is within 1e-12 of 0 or 1."""
+    if not isinstance(trial.loss, BCELoss):
+        return {}
+    Y, t = np.asarray(spread(trial.layer.forward, trial.X)), np.asarray(trial.target)
+    trial.loss.forward(Y, trial.target)
+    between = Y * (1 - Y)
+    if between.min() >= BOUND:
+        return {}
+    with np.errstate(all="ignore"):
+        weight = trial.loss.backward() * np.maximum(between, BOUND) / (Y - t)
+        by_parts = (np.log1p(-Y) > FLOOR) * (1 - t) / (1 - Y) - (np.log(Y) > FLOOR) * t / Y
+        dY = np.nan_to_num(weight * by_parts, posinf=0, neginf=0)
+    return Trial(trial.layer, trial.X, dY=dY).backward()
