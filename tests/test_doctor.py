@@ -283,6 +283,34 @@ def test_a_backward_that_writes_into_its_X_is_named():
     assert verdict_on(nn.Sequential(nn.Identity(), WritesX()), X) == f"Sequential[1] {says}"
 
 
+def test_a_backward_that_updates_its_parameters_is_named():
+    class Learning(nn.Linear):
+        def backward(self, dY):
+            dX = super().backward(dY)
+            self.W -= 0.1 * self.dW
+            return dX
+
+    says = "backward writes into W; updates belong to the optimizer"
+    assert verdict_on(Learning(D, M, rng=0), X) == f"Learning(3 -> 4): {says}"
+    model = nn.Sequential(nn.Linear(D, D, rng=1), Learning(D, M, rng=0), nn.Tanh())
+    assert verdict_on(model, X) == f"Sequential[1] Learning(3 -> 4): {says}"
+
+
+def test_a_backward_that_writes_into_what_it_kept_is_named():
+    class Kept(nn.Layer):
+        def forward(self, X):
+            self.Y = np.exp(X)
+            return self.Y.copy()
+
+        def backward(self, dY):
+            self.Y *= dY
+            return self.Y
+
+    says = "Kept(): backward writes into what forward kept: a second backward gives something else than the first"
+    assert verdict_on(Kept(), X).startswith(says)
+    assert verdict_on(nn.Sequential(nn.Linear(D, D, rng=0), Kept(), nn.Tanh()), X).startswith(f"Sequential[1] {says}")
+
+
 def test_what_is_wrong_beside_that_is_told_too():
     class Both(WritesdY):
         def backward(self, dY):

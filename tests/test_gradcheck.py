@@ -478,3 +478,18 @@ def test_a_forward_that_writes_into_its_input_is_an_error_that_says_so():
 
     with pytest.raises(ValueError, match=r"InPlace\(\): forward writes into its input; make a new array"):
         nn.check_gradients(InPlace(), X)
+
+
+def test_a_loss_whose_backward_takes_no_dJ_is_told_so():
+    class Own(nn.Layer):
+        def forward(self, Y, target):
+            self.E = Y - target
+            return float(np.sum(self.E**2))
+
+        def backward(self):
+            return 2 * self.E
+
+    with pytest.raises(TypeError, match="positional argument") as caught:
+        nn.check_gradients(Own(), X, X[::-1])
+    assert caught.value.__notes__[-1] == "Own(): backward of a loss takes dJ: def backward(self, dJ=1.0)"
+    assert nn.check_gradients(nn.Tanh(), X, X[::-1], Own()).right

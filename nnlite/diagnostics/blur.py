@@ -102,8 +102,8 @@ def hidden_by_rounding(
     where = place(model, worst, dict(model.named_layers())[worst])
     return left, (
         f"{count} entr{'ies are' if count > 1 else 'y is'} left out: the rounding of what {where} gives hides the "
-        f"derivative there{', or the bound that BCELoss sets to it' if unbounded else ''}; if it is saturated, scale the inputs, or use BCEWithLogitsLoss or CrossEntropyLoss in place "
-        "of an activation and its loss"
+        f"derivative there{', or the bound that BCELoss sets to it' if unbounded else ''}; if it is saturated, scale "
+        "the inputs, or use BCEWithLogitsLoss or CrossEntropyLoss in place of an activation and its loss"
     )
 
 

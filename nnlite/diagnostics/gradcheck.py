@@ -1,6 +1,7 @@
 """check_gradients: whether backward is the derivative of forward, and if not, what is wrong with it."""
 
 import copy
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +11,11 @@ import numpy as np
 
 from nnlite.arrays import Array, as_array, each_of
 from nnlite.checks import whole
+from nnlite.diagnostics.blur import blur_by_layer, hidden_by_rounding
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
-from nnlite.diagnostics.blur import blur_by_layer, hidden_by_rounding
 from nnlite.diagnostics.doctor import NO_LAYER, diagnosis, first_random, narrow_layer
-from nnlite.diagnostics.returned import first_misfit, misfit, shape_fault
+from nnlite.diagnostics.returned import first_misfit, misfit, shape_fault, spoiled_cache
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
@@ -87,7 +88,8 @@ def check_gradients(
         layer: any Layer; containers and losses are Layers too.
         X: its input; of several a tuple, or a dict by name. Of these, whole numbers are taken for classes.
         target: the target of the loss.
-        loss: a loss to put behind the layer; of several outputs a tuple or dict of losses, as ``fit`` takes it.
+        loss: a loss to put behind the layer; of several outputs a tuple or dict of losses, as ``fit`` takes it. One of
+            your own has ``forward(Y, target)`` and ``backward(dJ=1.0)``.
         step: h. Where rounding blurs the differences, wider and narrower ones are tried as well.
         rtol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``, beyond the rounding in numeric.
         atol: likewise. By default 1e-7, but no more than a hundredth of the array's largest entry, where that is
@@ -182,14 +184,32 @@ def _run(
             fault = first_misfit(witness.visits, trial.losses())
             if fault:
                 raise _without_comparisons(fault) from error
+            for used in trial.losses():
+                if not _takes_dJ(used):
+                    where = (originals[1] or original).one_line()
+                    error.add_note(f"{where}: backward of a loss takes dJ: def backward(self, dJ=1.0)")
             raise
     fault = next((misfit(visit, layer in trial.losses()) for visit in witness.visits if visit.layer is layer), None)
     if fault:
         raise _without_comparisons(first_misfit(witness.visits, trial.losses()) or fault)
+    fault = next(iter(witness.learnt_in), None) or (
+        None if witness.written else spoiled_cache(trial, gradients, witness)
+    )
+    if fault:
+        raise _without_comparisons(fault)
     for name, P in trial.arrays().items():
         if name in gradients and gradients[name].shape != P.shape:
             raise _without_comparisons(f"{original.one_line()}: {shape_fault(name, P, gradients[name])}")
     return gradients, witness
+
+
+def _takes_dJ(loss: Layer) -> bool:
+    """Whether backward can be handed dJ."""
+    try:
+        inspect.signature(type(loss).backward).bind(loss, 1.0)
+    except TypeError:
+        return False
+    return True
 
 
 def _without_comparisons(fault: str) -> GradientError:

@@ -1,14 +1,15 @@
-"""What backward returned, where its form alone shows that it is wrong: a gradient that is missing, or of another shape."""
+"""What backward returned, where its form alone shows that it is wrong: too few gradients, or one of another shape."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, listed
+from nnlite.arrays import Array, each_of, listed
 from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.inputs import by_input, inputs_by_name
-from nnlite.diagnostics.witness import Visit
+from nnlite.diagnostics.trial import Trial, floats_as_float64
+from nnlite.diagnostics.witness import Visit, Witness
 from nnlite.layer import Layer
 
 
@@ -71,6 +72,40 @@ def not_one_for_each(inputs: dict[str, Any], dX: Any) -> str:
         names = ", ".join(without)
         return f"backward returned None for the gradient of {names}; only an input of whole numbers has none"
     return ""
+
+
+def spoiled_cache(trial: Trial, gradients: dict[str, Array], witness: Witness) -> str | None:
+    """The first layer whose second backward gives something else than the ``gradients`` of the first; or None.
+
+    >>> spoiled_cache(Trial(Layer(), ()), {}, Witness()) is None
+    True
+    """
+    if not _another(trial, gradients):
+        return None
+    for visit in witness.visits:
+        X, dY = (each_of(floats_as_float64, values) for values in (visit.X, visit.dY))
+        alone = Trial(visit.layer, X, visit.target, dY=dY)
+        try:
+            alone.forward()
+            if not _another(alone, alone.backward()):
+                continue
+        except Exception:  # nothing is said of a layer that does not run without its container
+            continue
+        return (
+            f"{visit.place}: backward writes into what forward kept: a second backward gives something else than the "
+            "first; make a new array in place of it"
+        )
+    return None
+
+
+def _another(trial: Trial, first: dict[str, Array]) -> bool:
+    """Whether backward gives something else than before."""
+    try:
+        with np.errstate(all="ignore"):
+            second = trial.backward()
+    except Exception:  # it may be made for one backward
+        return False
+    return any(name in second and not np.array_equal(dP, second[name], equal_nan=True) for name, dP in first.items())
 
 
 def shape_fault(name: str, P: Array, dP: Array) -> str:

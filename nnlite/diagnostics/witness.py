@@ -56,6 +56,7 @@ class Witness:
         forwards: the visits in the order in which their forwards ended, so that parts come before their whole.
         visits: those among them that backward came to, in the order in which it ended.
         written: "Sequential[1] Own(): forward writes into its input", for each layer that does so.
+        learnt_in: "Sequential[1] Own(): backward writes into W", likewise.
 
     >>> Witness().visits
     []
@@ -65,6 +66,7 @@ class Witness:
         self.forwards: list[Visit] = []
         self.visits: list[Visit] = []
         self.written: list[str] = []
+        self.learnt_in: list[str] = []
         self._given: dict[int, tuple[Any, Any]] = {}  # by layer: what forward was given, itself and as it was then
 
     def wrap(self, where: str, layer: Layer, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -81,7 +83,11 @@ class Witness:
 
         def backward(*args: Any, **kwargs: Any) -> Any:
             given = copy.deepcopy((args, kwargs))
+            learnt = {name: getattr(layer, name).copy() for name in _own_parameters(layer)}
             dX = method(*args, **kwargs)
+            for name, P in learnt.items():
+                if not np.array_equal(getattr(layer, name), P, equal_nan=True):
+                    self.learnt_in.append(f"{where}: backward writes into {name}; updates belong to the optimizer")
             if not _same((args, kwargs), given):
                 self.written.append(f"{where}: backward writes into its dY")
             if not _same(*self._given[id(layer)]):
@@ -146,6 +152,11 @@ def _one_or_all(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _arrays(given: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Array]:
     args, kwargs = given
     return [arg for arg in (*args, *kwargs.values()) if isinstance(arg, np.ndarray)]
+
+
+def _own_parameters(layer: Layer) -> list[str]:
+    """The names of those that the layer has itself and not through a part; one that is left out is None."""
+    return [name for name in layer._parameters if getattr(layer, name, None) is not None]
 
 
 def _same(one: Any, other: Any) -> bool:
