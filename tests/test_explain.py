@@ -633,3 +633,47 @@ def test_a_loss_of_ones_own(cls, Xs):
         loss.forward(model.forward(Xs[0]), Xs[1])
         model.backward(loss.backward())
         assert explanation.entry[-1].value == pytest.approx(model.dW[2, 0])
+
+
+# ------------------------------------------------------------------------------------------ formulas that are wrong
+
+
+@over_rows
+def test_no_layer_contradicts_its_formulas(row: Row):
+    assert not [remark for remark in nn.explain(row.make(), row.X, row.target).remarks if "layer itself" in remark]
+
+
+def test_formulas_that_contradict_the_layer():
+    class Lie(nn.Tanh):
+        formulas = "Y = sin(X)\ndX = dY * cos(X)"
+
+    remarks = nn.explain(Lie(), np.full((1, 2), 0.5)).remarks
+    assert "Lie(): y^ = sin(X) comes to 0.4794, where the layer itself gives 0.4621." in remarks
+    assert "Lie(): dL/dX = dL/dy^ * cos(X) comes to 0.8776, where the layer itself gives 0.7864." in remarks
+    assert not [remark for remark in nn.explain(Lie()).remarks if "comes to" in remark]
+
+
+def test_saturation_is_named():
+    model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 40.0)), nn.Sigmoid())
+    remarks = "\n".join(nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss()).remarks)
+    assert "comes to inf, where the layer itself gives 100: saturated" in remarks
+    assert "(BCELoss takes no logarithm below -100)." in remarks
+    assert "BCELoss and Sigmoid together, dL/du1 is not what the layers give one after the other: y^ is" in remarks
+    assert "saturated" not in str(nn.explain(model, np.ones((1, 1)) / 40, np.zeros((1, 1)), nn.BCELoss()))
+
+
+def test_formulas_of_another_shape_than_the_gradient():
+    class Wrong(SaidScale):
+        formulas = "Y = X * gamma\ndgamma = sum(dY)"
+
+    message = r"Wrong: formulas, line 2: 'dgamma = sum\(dY\)': expected an array of shape \(3,\), as .*, got \(\)"
+    with pytest.raises(ValueError, match=message):
+        nn.explain(nn.Sequential(Wrong(3)), numbers(4, 3))
+
+
+def test_formulas_that_cannot_be_computed():
+    class Wrong(SaidScale):
+        formulas = "Y = X * gamma\nQ = X @ X"
+
+    with pytest.raises(ValueError, match="Wrong: formulas, line 2: 'Q = X @ X': ValueError: matmul"):
+        nn.explain(Wrong(3), numbers(4, 3))

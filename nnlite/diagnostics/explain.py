@@ -250,6 +250,7 @@ def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
         yield f"N is what the mean of the loss divides by{here}."
     if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.flow.operations):
         yield "Where X would tell that an array is stretched to the shape of another, its gradient is a sum over that."
+    yield from derivation.remarks
     for name in derivation.silent:
         yield f"{name} says nothing of itself: its class has no attribute formulas."
     for name in derivation.silent_forward:

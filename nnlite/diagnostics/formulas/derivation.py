@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnlite.diagnostics.formulas.compared import farthest
 from nnlite.diagnostics.formulas.naming import Key, Naming
 from nnlite.diagnostics.formulas.options import evaluated
 from nnlite.diagnostics.formulas.reading import Reader
@@ -45,6 +46,7 @@ class Derivation:
     Attributes:
         forward: its lines.
         backward: likewise.
+        remarks: where formulas do not come to what the layers gave.
         gradients: the line of each gradient that is wanted.
         silent: the classes of the layers that say nothing of themselves.
         silent_forward: and of those whose formulas are of backward alone.
@@ -71,6 +73,7 @@ class Derivation:
         self.silent_forward = list(dict.fromkeys(said.name for said in unsaid if said.formulas.backward))
         self.forward = [line for said in self._said for line in said.forward()]
         self.backward: list[Line] = []
+        self.remarks = [remark for said in self._said for remark in said.contradictions()]
         self.gradients: dict[Target, Line] = {}
         if naming.loss_edge is None:
             self._start_from_the_sum()
@@ -163,6 +166,13 @@ class Derivation:
             reading = Reader(symbols, last.arrays).read(found.expression)
             symbol = self.naming.gradient(self.naming.symbol(edge))
             value = evaluated(found.expression, last.arrays) if self.recorded.ran else None
+            alone = next((line.value for line in self.backward if line.symbol == symbol), None)
+            if value is not None and alone is not None and any(farthest(alone, value, last.arrays.maps[0].values())):
+                self.remarks.append(
+                    f"{found.note}, {symbol.plain} is not what the layers give one after the other: "
+                    f"{self.naming.symbol(last.operation.takes[0]).plain} is saturated, at the end of its range, where "
+                    "they lose the gradient; nn.BCEWithLogitsLoss keeps it."
+                )
             self.backward.append(Line(symbol, reading, found.note, value))
 
 

@@ -7,16 +7,20 @@ from typing import Any
 import numpy as np
 
 from nnlite.diagnostics.flow import Operation
+from nnlite.diagnostics.formulas.compared import Difference, computed, differences
 from nnlite.diagnostics.formulas.namespace import namespace
 from nnlite.diagnostics.formulas.naming import Key, Naming
 from nnlite.diagnostics.formulas.of_layer import formulas_of
-from nnlite.diagnostics.formulas.options import SYMBOLS, evaluated
+from nnlite.diagnostics.formulas.options import SYMBOLS
 from nnlite.diagnostics.formulas.parse import Formula, names_in
 from nnlite.diagnostics.formulas.plain import plain
 from nnlite.diagnostics.formulas.reading import Reader
 from nnlite.diagnostics.formulas.recorded import stretches
 from nnlite.diagnostics.formulas.symbols import Symbol, symbol
 from nnlite.diagnostics.formulas.terms import Applied, Factor, Number, Reading
+from nnlite.losses.bce import BCELoss
+
+_AT_THE_END = ": saturated, at the end of a function's range, it keeps to finite numbers and the formula does not"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,7 @@ class Said:
         with_gradient: the edges of the inputs that have a gradient; a loss's target has none.
         symbols: what the names in its formulas are called in the network, or the numbers that they stand for.
         arrays: and the arrays that they stand for; None where the network did not run.
+        differences: the formulas that do not come to what the layer gave.
 
     >>> import nnlite as nn
     >>> from nnlite.diagnostics.formulas.plain import plain
@@ -81,6 +86,7 @@ class Said:
         self.edges |= zip(self.formulas.outputs, operation.gives, strict=False)
         self.symbols = self._symbols()
         self.arrays: Any = None
+        self.differences: list[Difference] = []
         if recorded.ran:
             arrays = {name: recorded.values[edge] for name, edge in self.edges.items()}
             names = ["d" + name for name in self.formulas.outputs]
@@ -88,6 +94,7 @@ class Said:
                 arrays[names[0]] = np.ones_like(recorded.values[operation.gives[0]])
             arrays |= zip(names, recorded.taken.get(operation.path, ()), strict=False)
             self.arrays = namespace(layer, arrays)
+            self.differences = self._compare(list(arrays.values()))
 
     def _symbols(self) -> dict[str, Symbol | Number]:
         found = {name: self.naming.edges[edge] for name, edge in self.edges.items()}
@@ -132,18 +139,41 @@ class Said:
 
     def backward(self) -> Iterator[tuple[str, Reading, Any]]:
         """(name, reading, value) of each gradient and what leads to it; the layer's call, where nothing is said."""
-        recorded, path = self.naming.recorded, self.operation.path
-        inputs = self.formulas.inputs[: len(self.with_gradient)]
-        known = dict(zip(["d" + name for name in inputs], recorded.given.get(path, ()), strict=False))
-        known |= {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
+        known = self._gradients()
         for line in self.formulas.backward:
             reading = self._read(line)
             yield line.name, reading, known[line.name] if line.name in known else self._value(line)
         said = {line.name for line in self.formulas.backward}
         taken = tuple([self._gradient(edge) for edge in self.operation.gives])
-        for name in ("d" + name for name in (*self.keys, *inputs)):
+        for name in ("d" + name for name in (*self.keys, *self._inputs)):
             if name not in said:
                 yield name, Applied(f"{self.name}.backward", taken), known.get(name)
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        return self.formulas.inputs[: len(self.with_gradient)]
+
+    def _gradients(self) -> dict[str, Any]:
+        """What the layer's backward gave, by name."""
+        recorded, path = self.naming.recorded, self.operation.path
+        known = dict(zip(["d" + name for name in self._inputs], recorded.given.get(path, ()), strict=False))
+        return known | {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
+
+    def _compare(self, taken: list[Any]) -> list[Difference]:
+        given = {name: self.naming.recorded.values[self.edges[name]] for name in self.formulas.outputs}
+        lines = (*self.formulas.forward, *self.formulas.backward)
+        if self.operation.path not in self.naming.recorded.taken:  # it has not run backward
+            lines = self.formulas.forward
+        return list(differences(lines, self.arrays, given | self._gradients(), taken, self.name))
+
+    def contradictions(self) -> Iterator[str]:
+        """What to say of the formulas that do not come to what the layer gave."""
+        for line, found, expected in self.differences:
+            formula = f"{self.symbol(line.name).plain} = {plain(self._read(line))}"
+            end = "" if np.isfinite(found) else _AT_THE_END
+            if end and isinstance(self.operation.layer, BCELoss):
+                end += " (BCELoss takes no logarithm below -100)"
+            yield f"{self.note}: {formula} comes to {found:.4g}, where the layer itself gives {expected:.4g}{end}."
 
     def _read(self, line: Formula) -> Reading:
         target = self.target(line.name)
@@ -158,7 +188,9 @@ class Said:
             return None
         if line.name in self.edges:
             return self.naming.recorded.values[self.edges[line.name]]
-        self.arrays[line.name] = value = evaluated(line.expression, self.arrays)
+        value = computed(line, self.arrays, self.name)
+        if value is not None:
+            self.arrays[line.name] = value
         return value
 
     def _gradient(self, edge: int) -> Reading:
