@@ -677,3 +677,27 @@ def test_formulas_that_cannot_be_computed():
 
     with pytest.raises(ValueError, match="Wrong: formulas, line 2: 'Q = X @ X': ValueError: matmul"):
         nn.explain(Wrong(3), numbers(4, 3))
+
+
+# ------------------------------------------------------------------------------------------ the legend
+
+
+def test_the_legend_names_what_occurs():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), nn.Softmax()), numbers(4, 3), names={"0": "a"})
+    assert "sum_2(" in str(explanation)
+    assert explanation.notation == (
+        "* is elementwise, a matrix product has no sign, sum_2 is the sum over the second axis, "
+        "sum_1 is the sum over the first axis."
+    )
+    assert explanation.notation in str(explanation)
+    last = explanation.markdown.split("\n")[-1]
+    assert last == (
+        r"$\odot$ is elementwise, a matrix product has no sign, $\sum_{2}$ is the sum over the second axis, "
+        r"$\sum_{1}$ is the sum over the first axis."
+    )
+
+
+def test_a_product_with_a_number_is_not_called_elementwise():
+    assert nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).latex_notation == (
+        r"a matrix product has no sign, $\sum_{1}$ is the sum over the first axis."
+    )

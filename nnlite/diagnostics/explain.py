@@ -11,19 +11,17 @@ from nnlite.diagnostics.formulas import entry as entries
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.naming import Key, Naming
+from nnlite.diagnostics.formulas.notation import notation
 from nnlite.diagnostics.formulas.page import as_markdown, as_text
 from nnlite.diagnostics.formulas.plain import plain
 from nnlite.diagnostics.formulas.recorded import Recorded, record
 from nnlite.diagnostics.formulas.said import Line
 from nnlite.diagnostics.formulas.symbols import Symbol
 from nnlite.diagnostics.formulas.terms import (
-    Applied,
     Entry,
     Factor,
     Number,
-    Operation,
     Reading,
-    Relation,
     joined,
     parts_of,
 )
@@ -42,6 +40,8 @@ class Explanation:
         backward: the chain rule, from the loss back.
         entry: one entry of a gradient, written out; empty unless asked for.
         remarks: what is to be known beside them.
+        notation: what the signs in the formulas mean.
+        latex_notation: and those in the formulas in LaTeX.
 
     >>> import nnlite as nn
     >>> explain(nn.Exp()).backward[-1]
@@ -54,6 +54,8 @@ class Explanation:
     entry: tuple[Line, ...] = ()
     remarks: tuple[str, ...] = ()
     values: bool = field(default=False, repr=False)
+    notation: str = ""
+    latex_notation: str = ""
 
     @property
     def sections(self) -> dict[str, tuple[Line, ...]]:
@@ -65,7 +67,7 @@ class Explanation:
         return {"Given": self.given, "Forward": self.forward, "Backward": self.backward, "One entry": self.entry}
 
     def __str__(self) -> str:
-        return as_text(self.sections, self.remarks, self.values)
+        return as_text(self.sections, [*filter(None, (self.notation,)), *self.remarks], self.values)
 
     __repr__ = __str__
 
@@ -77,7 +79,7 @@ class Explanation:
         >>> explain(nn.Tanh()).markdown.split("\n")[4]
         '\\hat{y} &= \\tanh\\left(X\\right) && \\text{Tanh()} \\\\'
         """
-        return as_markdown(self.sections, self.remarks, self.values)
+        return as_markdown(self.sections, self.remarks, self.values, self.latex_notation)
 
     def _repr_markdown_(self) -> str:
         return self.markdown
@@ -166,7 +168,8 @@ def explain(
         entry = tuple(_entry(derivation, wanted, (index,) if isinstance(index, int) else tuple(index)))
     given = tuple(_given(naming)) if values else ()
     remarks = tuple(_remarks(derivation, recorded))
-    return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), entry, remarks, values)
+    signs = [notation(_readings(derivation), in_latex) for in_latex in (False, True)]
+    return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), entry, remarks, values, *signs)
 
 
 def _wanted(naming: Naming, parameter: str) -> int | Key:
@@ -233,16 +236,12 @@ def _added(terms: list[Reading]) -> Reading:
     return reduce(partial(joined, "+"), terms)
 
 
+def _readings(derivation: Derivation) -> list[Reading]:
+    return [line.reading for line in (*derivation.forward, *derivation.backward) if line.reading is not None]
+
+
 def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
-    lines = [*derivation.forward, *derivation.backward]
-    parts = [part for line in lines if line.reading is not None for part in parts_of(line.reading)]
-    signs = {part.sign for part in parts if isinstance(part, Operation)}
-    axes = {part.axes for part in parts if isinstance(part, Applied) and part.axes is not None}
-    notation = ["* is elementwise"] * ("*" in signs) + ["a matrix product has no sign"] * bool(signs & {"@", "."})
-    notation += ["sum_1 is the sum over the first axis"] * bool(axes)
-    notation += ["[a > b] is 1 where that holds and else 0"] * any(isinstance(part, Relation) for part in parts)
-    if notation:
-        yield ", ".join(notation) + "."
+    parts = [part for reading in _readings(derivation) for part in parts_of(reading)]
     if any(isinstance(part, Factor) and part.symbol.plain == "N" for part in parts):
         counts = [getattr(each.layer, "count", None) for each in derivation.flow.operations]
         known = [count for count in counts if isinstance(count, int | float)]  # a loss of one's own may have none

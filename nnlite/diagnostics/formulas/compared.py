@@ -44,7 +44,7 @@ def differences(
     """
     lines, taken = list(lines), list(taken)
     last = {line.name: line for line in lines}
-    known = ChainMap({}, names)  # type: ignore[arg-type]
+    known: ChainMap[str, Any] = ChainMap({}, names)  # type: ignore[arg-type]
     for line in lines:
         value = computed(line, known, owner)
         if value is None:

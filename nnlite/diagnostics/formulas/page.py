@@ -61,7 +61,7 @@ def _numbers_of(line: Line, start: str) -> list[str]:
     return [f"{start} = {first}", *(" " * len(start) + f"   {row}" for row in more)]
 
 
-def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
+def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False, notation: str = "") -> str:
     r"""The same in Markdown: the formulas of each section in an ``aligned`` block of LaTeX.
 
     >>> from nnlite.diagnostics.formulas.terms import Number
@@ -75,6 +75,7 @@ def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False
             rows = [row for line in found for row in _latex_of(line, values)]
             block = " \\\\\n".join(rows)
             blocks.append(f"**{title}**\n\n$$\n\\begin{{aligned}}\n{block}\n\\end{{aligned}}\n$$")
+    blocks += [notation] * bool(notation)  # which is in LaTeX already
     blocks += [remark.replace("*", r"\*").replace("_", r"\_") for remark in remarks]
     return "\n\n".join(blocks)
 
