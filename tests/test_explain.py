@@ -701,3 +701,18 @@ def test_a_product_with_a_number_is_not_called_elementwise():
     assert nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).latex_notation == (
         r"a matrix product has no sign, $\sum_{1}$ is the sum over the first axis."
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"X": np.ones((2, 3)), "target": np.ones((2, 2))}, ValueError, "loss: a target was given, .*pass loss="),
+        ({"names": {"0.W": 3}}, TypeError, "names: expected a dict of symbols by path, .*got {'0.W': 3}"),
+        ({"names": ["U"]}, TypeError, r"names: expected a dict of symbols by path, .*got \['U'\]"),
+        ({"parameter": "0.W", "index": (0.5, 0)}, TypeError, r"index: expected whole numbers, .*got \(0.5, 0\)"),
+        ({"loss": (nn.MSELoss(), nn.MSELoss())}, TypeError, "loss: expected one loss, got several; put them into a"),
+    ],
+)
+def test_wrong_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        nn.explain(nn.Sequential(linear(3, 2), nn.Tanh()), **options)

@@ -1,5 +1,6 @@
 """explain: the derivation of a network, forward and back through the chain rule, in its own symbols."""
 
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial, reduce
@@ -25,6 +26,7 @@ from nnlite.diagnostics.formulas.terms import (
     joined,
     parts_of,
 )
+from nnlite.diagnostics.names import input_names_of
 from nnlite.layer import Layer, check_layer
 
 MOST_TERMS = 6  # of a sum that is written out; of a longer one the first and the last
@@ -119,8 +121,9 @@ def explain(
 
     Raises:
         TypeError: ``model`` or ``loss`` is not a Layer; a layer's formulas are no string.
-        ValueError: ``values`` without an X, or a loss with an X and no target; an unknown name in ``names``, or for
-            ``parameter``; a layer's formula that cannot be understood, with the class and the line.
+        ValueError: ``values`` without an X, a target without a loss, or a loss with an X and no target; an unknown
+            name in ``names``, or for ``parameter``; a layer's formula that cannot be understood, with the class and
+            the line.
         IndexError: there is no such entry.
 
     Source of the form of the formulas, in which each component knows its own derivatives: Rumelhart, Hinton and
@@ -151,8 +154,17 @@ def explain(
     N is what the mean of the loss divides by.
     """
     check_layer(model, "model")
+    if isinstance(loss, tuple | dict):
+        raise TypeError(
+            "explain: loss: expected one loss, got several; put them into a graph that takes the targets as inputs "
+            "and gives their sum, such as nn.Graph([x, t1, t2], nn.MSELoss()(y1, t1) + nn.MSELoss()(y2, t2))"
+        )
     if loss is not None:
         check_layer(loss, "loss")
+    elif X is not None and target is not None and len(input_names_of(model)) == 1:
+        raise ValueError(f"explain: loss: a target was given, which {model.one_line()} does not take; pass loss= too")
+    if index is not None:
+        index = _whole(index)
     if values and X is None:
         raise ValueError("explain: values: there are none without an X; pass X, and the target if there is a loss")
     if loss is not None and X is not None and target is None:
@@ -165,11 +177,19 @@ def explain(
     derivation = Derivation(naming, None if wanted is None else {wanted})
     entry: tuple[Line, ...] = ()
     if index is not None and wanted is not None:
-        entry = tuple(_entry(derivation, wanted, (index,) if isinstance(index, int) else tuple(index)))
+        entry = tuple(_entry(derivation, wanted, index))
     given = tuple(_given(naming)) if values else ()
     remarks = tuple(_remarks(derivation, recorded))
     signs = [notation(_readings(derivation), in_latex) for in_latex in (False, True)]
     return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), entry, remarks, values, *signs)
+
+
+def _whole(index: Any) -> tuple[int, ...]:
+    places = index if isinstance(index, tuple) else (index,)
+    try:
+        return tuple(map(operator.index, places))
+    except TypeError:
+        raise TypeError(f"explain: index: expected whole numbers, such as (2, 1), got {index!r}") from None
 
 
 def _wanted(naming: Naming, parameter: str) -> int | Key:

@@ -31,6 +31,7 @@ class Naming:
             name of an input, "target" or "loss".
 
     Raises:
+        TypeError: ``names`` is no dict of strings.
         ValueError: ``names`` has a key that is none of these, or one symbol twice.
 
     >>> import nnlite as nn
@@ -48,6 +49,8 @@ class Naming:
         self.edges: dict[int, Symbol | Number] = {}
         self.parameters: dict[Key, Symbol] = {}
         self.numbers: dict[str, int] = {}  # of each operation, by its path
+        if not isinstance(names, Mapping) or not all(isinstance(each, str) for pair in names.items() for each in pair):
+            raise TypeError(f"explain: names: expected a dict of symbols by path, as {{'0.W': 'U'}}, got {names!r}")
         self._names = dict(names)
         self._taken = set(names.values())
         if len(self._taken) < len(names):
