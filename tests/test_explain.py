@@ -716,3 +716,20 @@ def test_a_product_with_a_number_is_not_called_elementwise():
 def test_wrong_arguments(options, error, message):
     with pytest.raises(error, match=message):
         nn.explain(nn.Sequential(linear(3, 2), nn.Tanh()), **options)
+
+
+@pytest.mark.parametrize(
+    ("layer", "X"),
+    [(nn.Tanh(), numbers(2, 3)), (nn.Log(), shares(2, 3)), (nn.Sigmoid(), numbers(2, 3)), (nn.Abs(), numbers(2, 3))],
+)
+def test_the_numbers_of_an_entry_can_be_pasted_into_python(layer, X):
+    explanation = nn.explain(nn.Sequential(layer, linear(3, 2), nn.Tanh()), X, parameter="X", index=(1, 0))
+    line = explanation.entry[-1]
+    shown = plain(line.then[0])
+    names = {"abs": abs, "sign": np.sign, "log": np.log}
+    assert eval(shown, names) == pytest.approx(line.value, rel=1e-4)
+
+
+def test_negative_terms_are_bracketed():
+    explanation = nn.explain(linear(1, 1), np.array([[2.0], [-3.0]]), parameter="W", index=(0, 0))
+    assert plain(explanation.entry[-1].then[0]) == "2 * 1 + (-3) * 1"

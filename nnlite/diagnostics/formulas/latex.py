@@ -22,6 +22,7 @@ from nnlite.diagnostics.formulas.terms import (
     Part,
     Reading,
     Relation,
+    is_numeric,
     is_scalar,
 )
 
@@ -93,7 +94,7 @@ def _operation(reading: Operation) -> str:
             return rf"-\frac{{{latex(left.of)}}}{{{latex(right)}}}"
         case "/":
             return rf"\frac{{{latex(left)}}}{{{latex(right)}}}"
-    if isinstance(right, Number):
+    if is_numeric(right):
         return rf"{_within(left, PRODUCT)} \cdot {_within(right, PRODUCT, right=True)}"
     if is_scalar(left):
         return f"{_within(left, MINUS)} {_within(right, MATRICES, right=True)}"
@@ -118,7 +119,8 @@ def _within(reading: Reading, strength: int, *, right: bool = False) -> str:
     """In brackets, if it holds less strongly together than it must where it stands; a fraction needs none."""
     if isinstance(reading, Operation) and reading.sign == "/":
         return latex(reading)
-    loose = strength_of(reading) < strength or (right and isinstance(reading, Negative))
+    negative = isinstance(reading, Negative) or (isinstance(reading, Number) and reading.value < 0)
+    loose = strength_of(reading) < strength or (right and negative)
     return _bracketed(reading) if loose else latex(reading)
 
 

@@ -13,6 +13,7 @@ from nnlite.diagnostics.formulas.terms import (
     Part,
     Reading,
     Relation,
+    is_numeric,
     is_scalar,
 )
 
@@ -71,7 +72,8 @@ def pieces(reading: Reading) -> Pieces:
             return [Piece(f"{function}{index(axes)}("), *listed, Piece(")")]
         case Operation(sign="^", left=left, right=right):
             hat = isinstance(left, Factor) and not left.symbol.plain.isalnum()
-            return [*(bracketed(left) if hat else within(left, WHOLE)), Piece("^"), *within(right, WHOLE)]
+            power = "**" if is_numeric(reading) else "^"
+            return [*(bracketed(left) if hat else within(left, WHOLE)), Piece(power), *within(right, WHOLE)]
         case Operation(sign="+" | "-" as sign, left=left, right=right):
             return [*within(left, SUM), Piece(f" {sign} "), *within(right, SUM if sign == "+" else PRODUCT, right=True)]
         case Operation(sign="@" | ".", left=left, right=right):
@@ -80,7 +82,7 @@ def pieces(reading: Reading) -> Pieces:
             slash = "/" if is_scalar(left) and is_scalar(right) else " / "
             return [*within(left, MINUS), Piece(slash), *within(right, MATRICES, right=True)]
         case Operation(left=left, right=right):
-            times = " " if is_scalar(left) and not isinstance(right, Number) else " * "
+            times = " " if is_scalar(left) and not is_numeric(right) else " * "
             first = PRODUCT if isinstance(left, Number) else MINUS
             return [
                 *within(left, first),
@@ -95,7 +97,8 @@ def within(reading: Reading, strength: int, *, right: bool = False) -> Pieces:
     >>> "".join(piece.text for piece in within(Operation("+", Number(1), Number(2)), PRODUCT))
     '(1 + 2)'
     """
-    loose = strength_of(reading) < strength or (right and isinstance(reading, Negative))
+    negative = isinstance(reading, Negative) or (isinstance(reading, Number) and reading.value < 0)
+    loose = strength_of(reading) < strength or (right and negative)
     return bracketed(reading) if loose else pieces(reading)
 
 

@@ -171,6 +171,15 @@ def turned(of: Reading, array: Any = None) -> Reading:
     return replace(of, array=of.array if array is None else array, transposed=not of.transposed)
 
 
+def is_numeric(reading: Reading) -> bool:
+    """Whether there are only numbers in it, so that it is written as in Python, with a sign for every product.
+
+    >>> is_numeric(joined("+", Number(1), Number(2))), is_numeric(Factor(Symbol("X", "X")))
+    (True, False)
+    """
+    return not any(isinstance(part, Factor | Entry | Over | Part) for part in parts_of(reading))
+
+
 def is_scalar(reading: Reading) -> bool:
     """Whether it is a number for sure, so that a product with it needs no sign.
 
