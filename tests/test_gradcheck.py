@@ -493,3 +493,19 @@ def test_a_loss_whose_backward_takes_no_dJ_is_told_so():
         nn.check_gradients(Own(), X, X[::-1])
     assert caught.value.__notes__[-1] == "Own(): backward of a loss takes dJ: def backward(self, dJ=1.0)"
     assert nn.check_gradients(nn.Tanh(), X, X[::-1], Own()).right
+
+
+def test_beside_a_pole_there_is_no_kink():
+    near = 1e-4 * np.random.default_rng(0).normal(size=(6, 3))
+    assert nn.check_gradients(nn.Reciprocal(), near).right
+    wrong = Elementwise(lambda x: 1 / x, lambda x: 1 / x**2)
+    with pytest.raises(nn.GradientError, match="wrong sign"):
+        nn.check_gradients(wrong, near)
+
+
+def test_an_input_at_the_edge_of_the_domain_is_told_from_one_beyond_it():
+    edge = [[0.0], [1.0], [0.5]]
+    with pytest.raises(
+        ValueError, match=r"^X\[0, 0\] = 0 is at the edge of where forward is defined.*; move it inside$"
+    ):
+        nn.check_gradients(nn.BCELoss(), edge, [[1.0], [1.0], [0.0]])

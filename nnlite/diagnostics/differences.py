@@ -80,11 +80,27 @@ class Differences:
         if self.kinks and abs(change) > most * h + noise + self.blur:
             smaller = [self._slope_and_bend(name, index, h / part)[1] / change for part in (2, 4)]
             if abs(smaller[0] - 1 / 4) > 0.05 or abs(smaller[1] - 1 / 16) > 0.05:
+                near = self._nearby(name, index, h)
+                if near is not None:
+                    return near
                 raise KinkError(
                     f"{name}{list(index)} = {self.arrays[name][index]:.6g} is at a kink, where forward has no "
                     "derivative to compare with; move it away, for example to random numbers"
                 )
         return slope
+
+    def _nearby(self, name: str, index: Index, h: float) -> float | None:
+        """The derivative from steps of a thousandth of x, where forward is curved there, as 1/x beside its pole.
+
+        At a kink forward is as good as straight on either side.
+        """
+        narrow = 1e-3 * abs(float(self.arrays[name][index]))
+        if not 0 < narrow < h:
+            return None
+        slope, change, noise = self._slope_and_bend(name, index, narrow)
+        half = self._slope_and_bend(name, index, narrow / 2)[1]
+        curved = abs(change) > max(10 * noise, 1e-6 * abs(slope) * narrow)
+        return slope if curved and abs(half / change - 1 / 4) < 0.05 else None
 
     def noise(self, name: str, index: Index) -> float:
         """How far rounding may move the difference at one entry."""
@@ -166,6 +182,11 @@ class Differences:
             P[index] = before - h
             down = float(before - P[index])
             below = self.trial.values()
+        except ValueError as error:
+            raise KinkError(
+                f"{name}{list(index)} = {before:.6g} is at the edge of where forward is defined, and a step of {h:.3g} "
+                f"goes beyond it ({error}); move it inside"
+            ) from error
         finally:
             P[index] = before
         return above, below, up + down, up - down
