@@ -519,6 +519,22 @@ def test_what_explains_only_a_part_is_not_named():
     assert "transposed" not in verdict_on(turned, SQUARE)
 
 
+def test_a_matrix_that_is_not_transposed_is_named():
+    class Plain(nn.Linear):
+        def backward(self, dY):
+            super().backward(dY)
+            return dY @ self.W
+
+    class Turned(nn.Linear):
+        def forward(self, X):
+            return super().forward(X) - X @ self.W + X @ self.W.T
+
+    assert reason(verdict_on(Plain(D, D, rng=0), X)) == "dX: W is not transposed: it is dY W in place of dY W^T"
+    verdict = reason(verdict_on(Turned(D, D, rng=0), X))
+    assert verdict.startswith("dX: W is transposed in one of the two: forward has W^T, so dX is dY W; dW: ")
+    assert "missing" not in verdict
+
+
 def test_several_wrong_arrays_are_told_apart():
     layer = linear(put(W=lambda L, dY, dW: -dW, b=lambda L, dY, db: -db, X=lambda L, dY, dX: dX[::-1]))
     assert reason(verdict_on(layer, X)) == "dX: its rows are in reverse order; dW, db: wrong sign"

@@ -66,6 +66,26 @@ def only_diagonal(evidence: Evidence, name: str) -> str | None:
     return "only the diagonal of the Jacobian counts: what an entry of X does to the other entries of Y is left out"
 
 
+def not_transposed(evidence: Evidence, name: str) -> str | None:
+    """A square matrix stands in backward as in forward, where one of the two has its transpose.
+
+    With ``Y = X W`` it is dX that shows it, and dW as well where forward has W^T: then it is that of X W.
+    """
+    dY, X, finding = evidence.dY, evidence.X, evidence.findings[name]
+    if dY is None or X is None or dY.ndim < 1 or X.shape != dY.shape or name not in evidence.trial.inputs():
+        return None
+    compared = np.isfinite(finding.numeric)
+    for matrix, W in (evidence.arrays | dict(evidence.layer.named_parameters())).items():
+        if W.shape != (dY.shape[-1], dY.shape[-1]):
+            continue
+        plain, turned = blas.matmul(dY, W), blas.matmul(dY, W.T)
+        if evidence.fits(name, plain) and evidence.equal(name, turned[compared], finding.numeric[compared]):
+            return f"{matrix} is not transposed: it is dY {matrix} in place of dY {matrix}^T"
+        if evidence.fits(name, turned) and evidence.equal(name, plain[compared], finding.numeric[compared]):
+            return f"{matrix} is transposed in one of the two: forward has {matrix}^T, so dX is dY {matrix}"
+    return None
+
+
 def wrong_formula(evidence: Evidence, name: str) -> str | None:
     """A formula out of dY, X, Y, the parameters and what the layer keeps, of activations or in front of a product."""
     dY = evidence.dY

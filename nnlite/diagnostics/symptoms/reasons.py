@@ -5,7 +5,13 @@ from collections.abc import Callable
 import numpy as np
 
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.symptoms.derivative import missing_derivative, only_diagonal, wrong_formula, wrong_place
+from nnlite.diagnostics.symptoms.derivative import (
+    missing_derivative,
+    not_transposed,
+    only_diagonal,
+    wrong_formula,
+    wrong_place,
+)
 from nnlite.diagnostics.symptoms.factor import any_factor, known_factor, single_precision
 from nnlite.diagnostics.symptoms.order import another_order, swapped
 from nnlite.diagnostics.symptoms.stored import not_finite, not_linear, not_stored, nothing
@@ -22,6 +28,7 @@ TRIED = (
     another_order,
     part_missing,
     missing_derivative,
+    not_transposed,
     wrong_place,
     other_axis,
     slices,
