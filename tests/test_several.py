@@ -445,8 +445,13 @@ def test_check_gradients_with_a_loss_behind_and_whole_numbers():
     behind = nn.Graph([a, b := nn.Input("b")], nn.Linear(3, 2, rng=0)(a) * b)
     report = nn.check_gradients(behind, (A, B), B - 1, nn.MSELoss())
     assert [line.name for line in report.comparisons] == ["a", "b", "0.W", "0.b"]
-    with pytest.raises(TypeError, match="loss: expected a Layer, got"):
-        nn.check_gradients(graph(), (A, B), (CLASSES, SIZES), losses("tuple"))
+
+
+def test_check_gradients_with_a_loss_for_each_output():
+    report = nn.check_gradients(graph(), (A, B), (CLASSES, SIZES), losses("tuple"))
+    names = [name for name, _ in graph().named_parameters()]
+    assert report.right
+    assert [line.name for line in report.comparisons] == ["a", "b", *names]
 
 
 @both
