@@ -3,14 +3,14 @@ import re
 
 import numpy as np
 import pytest
+from contract import ROWS, Row, linear, numbers, shares
+from formulas import CannotBeComputedError, computed
 
 import nnlite as nn
 from nnlite.arrays import listed
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain import plain
 from nnlite.diagnostics.inputs import inputs_by_name
-from tests.contract import ROWS, Row, linear, numbers, shares
-from tests.formulas import CannotBeComputedError, computed
 
 over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 

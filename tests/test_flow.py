@@ -6,7 +6,6 @@ from contract import ROWS
 
 import nnlite as nn
 from nnlite.arrays import listed
-from nnlite.containers.node import Constant
 from nnlite.diagnostics.flow import Flow, flow, known_shapes
 from nnlite.diagnostics.names import bound, input_names_of
 from nnlite.diagnostics.picture import picture
@@ -24,7 +23,6 @@ def test_a_chain():
     assert [operation.layer for operation in found.operations] == list(model)
     assert (found.inputs, found.outputs, found.names) == ((0,), (3,), ("X", "0", "1", "2"))
     assert found.constants == {}
-    assert found.forks() == []
 
 
 def test_a_layer_alone():
@@ -59,34 +57,16 @@ def test_a_graph_with_a_fork_a_constant_and_a_parameter():
         ("4", (5, 6), (7,)),
     ]
     assert {edge: value.tolist() for edge, value in found.constants.items()} == {2: 7}
-    assert found.forks() == [1]
-    assert [operation.path for operation in found.takers(1)] == ["1", "3"]
     assert found.giver(5).path == "2"
     assert found.giver(0) is found.giver(2) is None
 
 
-def test_an_edge_that_one_operation_takes_twice_is_a_fork():
-    x = nn.Input("x")
-    found = flow(nn.Graph(x, x * x))
-    assert found.forks() == [0]
-    assert [operation.path for operation in found.takers(0)] == ["0", "0"]
-
-
-def test_an_output_that_is_used_inside_is_a_fork_and_a_constant_is_none():
+def test_an_output_that_is_used_inside_has_one_edge():
     x = nn.Input("x")
     h = nn.Tanh()(x) * 2
     two = nn.Graph(x, [h, nn.Square()(h)])
     assert flow(two).names == ("x", "2", "0", "1", "2")
     assert flow(two).outputs == (3, 4)
-    assert flow(two).forks() == [3]
-
-
-def test_a_constant_that_is_used_twice_is_no_fork():
-    x = nn.Input("x")
-    two = Constant(2.0)
-    found = flow(nn.Graph(x, (x + two) * two))
-    assert len(found.takers(1)) == 2
-    assert found.forks() == []
 
 
 def test_several_outputs_in_another_order():
@@ -106,7 +86,6 @@ def test_a_residual_ends_with_a_sum_of_its_own():
     model = nn.Sequential(nn.Residual(nn.Linear(2, 2), nn.Tanh()), nn.Residual())
     assert wires(model) == [("0.0", (0,), (1,)), ("0.1", (1,), (2,)), ("0", (0, 2), (3,)), ("1", (3, 3), (4,))]
     assert flow(model).operations[2].layer is model[0]
-    assert flow(model).forks() == [0, 3]
 
 
 def test_parallel_branches():

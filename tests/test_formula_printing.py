@@ -4,6 +4,7 @@ import ast
 
 import numpy as np
 import pytest
+from contract import ROWS
 
 import nnlite as nn
 from nnlite.diagnostics.formulas.entry import entry, in_numbers, total
@@ -12,7 +13,6 @@ from nnlite.diagnostics.formulas.plain import Piece, lines, plain
 from nnlite.diagnostics.formulas.reading import Reader
 from nnlite.diagnostics.formulas.symbols import gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number, Operation
-from tests.contract import ROWS
 
 SYMBOLS = {
     "N": symbol("N", scalar=True),

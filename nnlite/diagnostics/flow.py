@@ -1,6 +1,5 @@
 """flow: a model as a flat list of operations, with the edges that arrays run along."""
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -72,28 +71,6 @@ class Flow:
         True
         """
         return next((operation for operation in self.operations if edge in operation.gives), None)
-
-    def takers(self, edge: int) -> list[Operation]:
-        """The operations that take the edge, each as often as it does.
-
-        >>> import nnlite as nn
-        >>> x = nn.Input("x")
-        >>> [operation.path for operation in flow(nn.Graph(x, nn.Multiply()(nn.Tanh()(x), x))).takers(0)]
-        ['0', '1']
-        """
-        return [operation for operation in self.operations for taken in operation.takes if taken == edge]
-
-    def forks(self) -> list[int]:
-        """The edges that are used more than once, so that gradients are summed there; to be an output is a use.
-
-        >>> import nnlite as nn
-        >>> a, b = nn.Input("a"), nn.Input("b")
-        >>> graph = flow(nn.Graph([a, b], (a + b) * (b + 1)))
-        >>> [graph.names[edge] for edge in graph.forks()]
-        ['b']
-        """
-        uses = Counter(edge for operation in self.operations for edge in operation.takes) + Counter(self.outputs)
-        return sorted(edge for edge, times in uses.items() if times > 1 and edge not in self.constants)
 
 
 def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) -> Flow:

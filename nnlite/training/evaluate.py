@@ -11,8 +11,9 @@ from nnlite.arrays import each_of, listed, spread
 from nnlite.checks import whole
 from nnlite.diagnostics.trace import all_finite
 from nnlite.layer import Layer, check_layer
+from nnlite.losses.several import Losses, as_one_loss, by_key
 from nnlite.training.data import Rows, Stream, joined, not_empty, rows_or_stream
-from nnlite.training.losses import Losses, as_one_loss, by_key, weight_of
+from nnlite.training.losses import weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
 
 Metric = Callable[[Any, Any], float]

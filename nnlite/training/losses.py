@@ -10,9 +10,7 @@ from nnlite.layer import Layer
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.loss import Loss
-from nnlite.losses.several import Losses as Losses  # the callers' one door
-from nnlite.losses.several import as_one_loss as as_one_loss
-from nnlite.losses.several import by_key as by_key
+from nnlite.losses.several import Losses
 
 
 class SampleWeighted(Layer):
