@@ -92,7 +92,7 @@ def test_two_series_of_one_name_are_an_error(metrics, name):
         ({"X": [], "Y": []}, ValueError, "X: expected at least one row, got none"),
         ({"batch_size": 0}, ValueError, "batch_size: expected at least 1, got 0"),
         ({"batch_size": 2.5}, TypeError, "batch_size: expected a whole number, got 2.5"),
-        ({"loss": "mse"}, TypeError, r"loss: expected a loss such as nnlite.MSELoss\(\), got 'mse'"),
+        ({"loss": "mse"}, TypeError, r"loss: expected a Layer, got 'mse'"),
         ({"loss": nn.MSELoss(reduction="none")}, ValueError, 'loss: .*got "none"'),
         ({"metrics": [3]}, TypeError, "metrics: expected functions such as nnlite.accuracy, got 3"),
     ],

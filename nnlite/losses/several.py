@@ -43,13 +43,17 @@ def as_one_loss(loss: Any) -> Layer:
 
     Raises:
         TypeError: something that is not a Layer.
+        ValueError: one loss stands there twice.
 
     >>> import nnlite as nn
     >>> as_one_loss(nn.MSELoss())
     MSELoss()
     """
-    for each in listed(loss):
+    losses = listed(loss)
+    for number, each in enumerate(losses):
         check_layer(each, "loss")
+        if any(each is other for other in losses[:number]):
+            raise ValueError(f"loss: {each!r} stands there twice, but has one cache for two uses; make a second one")
     joint: Layer = Losses(loss) if isinstance(loss, tuple | dict) else loss
     return joint
 

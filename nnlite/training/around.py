@@ -12,10 +12,11 @@ from nnlite.arrays import Array, listed
 from nnlite.layer import Layer, may_leave_out_dX
 from nnlite.losses.several import Losses
 from nnlite.optim.optimizer import Optimizer
-from nnlite.training.data import Rows, Stream
+from nnlite.training.data import Rows
 from nnlite.training.divergence import diverged
 from nnlite.training.evaluate import Metric, evaluate_rows
 from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.sources import Stream
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from nnlite.optim.optimizer import Optimizer
 from nnlite.training.history import History
 
 if TYPE_CHECKING:
-    from nnlite.training.data import Rows, Stream
+    from nnlite.training.data import Rows
     from nnlite.training.evaluate import Means
+    from nnlite.training.sources import Stream
     from nnlite.training.update import Update
 
 EVENTS = ("on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_save", "on_train_end")

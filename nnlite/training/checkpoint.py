@@ -12,9 +12,10 @@ from nnlite.saving.archive import check_path, read_archive, reading, write_archi
 from nnlite.saving.describe import describe
 from nnlite.saving.plain import pack, unpack
 from nnlite.training.callbacks import Callback, Training
-from nnlite.training.data import Rows, Stream
+from nnlite.training.data import Rows
 from nnlite.training.history import History
 from nnlite.training.monitor import better, monitored
+from nnlite.training.sources import Stream
 
 
 class Checkpoint(Callback):

@@ -12,9 +12,10 @@ from nnlite.checks import whole
 from nnlite.diagnostics.trace import all_finite
 from nnlite.layer import Layer, check_layer
 from nnlite.losses.several import Losses, as_one_loss, by_key
-from nnlite.training.data import Rows, Stream, joined, not_empty, rows_or_stream
+from nnlite.training.data import Rows, joined
 from nnlite.training.losses import weight_of
 from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.sources import Stream, not_empty, rows_or_stream
 
 Metric = Callable[[Any, Any], float]
 
@@ -212,12 +213,7 @@ def one_loss(loss: Any) -> Layer:
     >>> one_loss(nn.MSELoss())
     MSELoss()
     """
-    each_loss = listed(loss)
-    for number, each in enumerate(each_loss):
-        if any(each is other for other in each_loss[:number]):
-            raise ValueError(f"loss: {each!r} stands there twice, but has one cache for two uses; make a second one")
-        if not isinstance(each, Layer):
-            raise TypeError(f"loss: expected a loss such as nnlite.MSELoss(), got {each!r}")
-        if getattr(each, "reduction", "mean") == "none":
-            raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
-    return as_one_loss(loss)
+    joint = as_one_loss(loss)
+    if any(getattr(each, "reduction", "mean") == "none" for each in listed(loss)):
+        raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
+    return joint

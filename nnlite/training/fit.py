@@ -16,13 +16,13 @@ from nnlite.parameters import check_ties, check_whole
 from nnlite.training.around import in_training, optimizers_of, try_out, validated
 from nnlite.training.callbacks import Events, Training
 from nnlite.training.checkpoint import resume_from
-from nnlite.training.data import rows_or_stream, split
 from nnlite.training.divergence import diverged, stopping
 from nnlite.training.evaluate import Means, Metric, loss_of, named, one_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.losses import SampleWeighted, weight_of
 from nnlite.training.progress import progress
+from nnlite.training.sources import rows_or_stream, split
 from nnlite.training.update import Update
 
 
