@@ -11,21 +11,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnlite import initializers
-from nnlite.blas import set_blas
+from nnlite.compute.blas import set_blas
 from nnlite.containers.branches import Parallel, Residual
 from nnlite.containers.graph import Graph
-from nnlite.containers.node import Input, Parameter
+from nnlite.containers.nodes import Input, Parameter
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.tied import tied
 from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from nnlite.layers.arrangement import Concat, Reshape, Split, Stack, Transpose
-from nnlite.layers.functions import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
-from nnlite.layers.gates import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
+from nnlite.layers.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
+from nnlite.layers.arrangement import Concat, Flatten, Reshape, Split, Stack, Transpose
+from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
 from nnlite.layers.linear import Linear
-from nnlite.layers.products import Dot, MatMul, Mean, Outer, Sum
-from nnlite.layers.shape import Flatten
+from nnlite.layers.products import Dot, MatMul, Outer
+from nnlite.layers.reductions import Mean, Sum
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
-    from nnlite.optim.phases import OneCycleLR, SequentialLR
+    from nnlite.optim.phased_schedules import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
     from nnlite.optim.schedules import (
         ConstantLR,
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     )
     from nnlite.saving.files import load, save
     from nnlite.saving.registry import register
-    from nnlite.training.diagnostics import Diagnostics
+    from nnlite.training.activity_log import Diagnostics
 
 __all__ = [
     "SGD",
@@ -189,10 +189,10 @@ _LATER = {
     "diagnostics.summary": "summary",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
-    "optim.phases": "OneCycleLR SequentialLR",
+    "optim.phased_schedules": "OneCycleLR SequentialLR",
     "saving.files": "load save",
     "saving.registry": "register",
-    "training.diagnostics": "Diagnostics",
+    "training.activity_log": "Diagnostics",
 }
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnlite.arrays import Array, floating_dtype
+from nnlite.basics.arrays import Array, floating_dtype
 
 Shape = int | Sequence[int]
 Rng: TypeAlias = "int | np.random.Generator | None"  # in quotes, since NumPy loads numpy.random at the first mention

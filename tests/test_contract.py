@@ -8,14 +8,14 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from contract import LAYERS, LOSSES, ROWS, Row, backward, forward, run, some_dY
 from numpy.testing import assert_allclose, assert_array_equal
+from support.contract import LAYERS, LOSSES, ROWS, Row, backward, forward, run, some_dY
 
 import nnlite as nn
-from nnlite.arrays import each_of, listed, spread
+from nnlite.basics.shapes import UNKNOWN, is_open, sizes
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.containers.tied import Tied, TiedTranspose
 from nnlite.diagnostics.inputs import inputs_by_name
-from nnlite.shapes import UNKNOWN, is_open, sizes
 
 
 def over(rows):

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from oracle.cases import CASES, FORMULAS, draw, seed
-from oracle.record import flat, recorded, torch_answers
+from support.oracle.cases import CASES, FORMULAS, draw, seed
+from support.oracle.record import flat, recorded, torch_answers
 
 import nnlite as nn
-from nnlite.arrays import each_of, listed, spread
+from nnlite.basics.trees import each_of, listed, spread
 
 HAS_TORCH = find_spec("torch") is not None
 RECORDED = recorded()

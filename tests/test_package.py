@@ -68,7 +68,7 @@ def test_a_public_method_has_a_docstring(name):
 
 @pytest.mark.parametrize("name", nn.__all__)
 def test_a_public_name_is_tested(name):
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.glob("test_*.py"))
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     assert re.search(rf"\bnn\.{name}\b|import .*\b{name}\b", tests)
 
 
@@ -81,7 +81,7 @@ def test_types_are_shipped():
 
 
 def test_no_test_is_defined_twice():
-    for path in TESTS.glob("test_*.py"):
+    for path in TESTS.rglob("test_*.py"):
         names = [node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
         assert len(names) == len(set(names)), path.name
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.containers.graph import Graph
-from nnlite.containers.node import Input
+from nnlite.containers.nodes import Input
 from nnlite.containers.sequential import Sequential
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer, check_layer
+from nnlite.layer.layer import Layer, check_layer
 from nnlite.layers.arrangement import Concat
 
 

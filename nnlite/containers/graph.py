@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from nnlite.arrays import Array, as_array, as_floating
-from nnlite.containers.node import Node
+from nnlite.basics.arrays import Array, as_array, as_floating
+from nnlite.basics.shapes import UNKNOWN, Shape, width
+from nnlite.containers.nodes import Node
 from nnlite.containers.slots import added, each_dX, put
 from nnlite.containers.wiring import in_form, wired
-from nnlite.layer import Layer, learns, may_leave_out_dX
-from nnlite.parameters import adopt
-from nnlite.shapes import UNKNOWN, Shape, width
+from nnlite.layer.flat import adopt
+from nnlite.layer.layer import Layer, learns, may_leave_out_dX
 
 
 class Graph(Layer):

@@ -7,10 +7,11 @@ from typing import Any, Self, overload
 import numpy as np
 from numpy import ndarray
 
-from nnlite.arrays import Array, listed, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed, spread
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer, check_layer, learns, may_leave_out_dX
-from nnlite.parameters import adopt, tied_in
+from nnlite.layer.flat import adopt, tied_in
+from nnlite.layer.layer import Layer, check_layer, learns, may_leave_out_dX
 
 
 class Sequential(Layer):

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed
 from nnlite.containers.wiring import Slots, is_loss
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 def put(values: list[Any], gives: Slots, Y: Any) -> None:

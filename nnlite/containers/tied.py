@@ -5,16 +5,16 @@ from typing import Any, Self
 
 import numpy as np
 
-from nnlite import blas
-from nnlite.arrays import Array, as_floating
-from nnlite.containers.node import Parameter
+from nnlite.basics.arrays import Array, as_floating
+from nnlite.basics.shapes import Shape
+from nnlite.compute import blas
+from nnlite.compute.kernels import column_sum
+from nnlite.containers.nodes import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros
-from nnlite.kernels import column_sum
-from nnlite.layer import Layer, check_layer, may_leave_out_dX
+from nnlite.layer.flat import Reference
+from nnlite.layer.layer import Layer, check_layer, may_leave_out_dX
 from nnlite.layers.linear import Linear
-from nnlite.parameters import Reference
-from nnlite.shapes import Shape
 
 
 def tied(layer: Layer, *, transpose: bool = False) -> Layer:

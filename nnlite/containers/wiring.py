@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnlite.arrays import Array
-from nnlite.containers.node import Constant, Node, Parameter
-from nnlite.containers.order import in_order
+from nnlite.basics.arrays import Array
+from nnlite.basics.shapes import UNKNOWN, Shape, text, width
+from nnlite.containers.nodes import Constant, Node, Parameter
+from nnlite.containers.topological_sort import in_order
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer, learns
+from nnlite.layer.layer import Layer, learns
 from nnlite.losses.loss import Loss
-from nnlite.shapes import UNKNOWN, Shape, text, width
 
 Slots = tuple[int, ...]
 Keys = tuple[str, ...] | None  # of what was given as a dict; none for a list, None for a single node

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import spread
 from nnlite.diagnostics.trace import watching
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, Softmax
-from nnlite.layers.arrangement import Reshape, Transpose
-from nnlite.layers.shape import Flatten
+from nnlite.layers.arrangement import Flatten, Reshape, Transpose
 
 CLOSED = 1e-2  # a slope below it lets next to nothing of the gradient through: tanh from |x| = 3, sigmoid from 4.6
 NONE = (Identity, Flatten, Reshape, Transpose, Softmax, LogSoftmax)  # what looks like an activation, and is none

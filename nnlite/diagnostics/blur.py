@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, spread
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare
 from nnlite.diagnostics.differences import Differences
 from nnlite.diagnostics.trace import place, wrapping
 from nnlite.diagnostics.trial import Trial
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.losses.bce import BCELoss
 
 TRIES = 4  # times that the numbers are moved: by chance two of them may cancel

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.diagnostics.differences import Differences, Index, KinkError
 
 ENOUGH = 32  # entries of an array that are looked at closely before it is called wrong

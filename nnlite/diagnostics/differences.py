@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.diagnostics.trial import Trial
 
 Index = tuple[int, ...]

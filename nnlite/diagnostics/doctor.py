@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.blur import blur_by_layer, without_hidden
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, Index, chosen_entries
@@ -14,7 +15,7 @@ from nnlite.diagnostics.returned import shape_fault
 from nnlite.diagnostics.symptoms.reasons import reason
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Visit, Witness
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 WRONG = "backward is not the derivative of forward"
 NO_LAYER = "though no layer in it is wrong by itself"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnlite.diagnostics.layout import Arc, Layout, Point, Size, layout
 from nnlite.diagnostics.picture import Picture, Spot, picture
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

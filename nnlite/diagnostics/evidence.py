@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed
 from nnlite.diagnostics.comparison import Finding
 from nnlite.diagnostics.differences import Differences, Index
 from nnlite.diagnostics.trial import Trial

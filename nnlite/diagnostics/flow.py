@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nnlite.arrays import Array, listed, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.shapes import UNKNOWN, Shape
+from nnlite.basics.trees import listed, spread
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.wiring import in_form
 from nnlite.diagnostics.names import bound, input_names_of, is_plain
-from nnlite.layer import Layer, check_layer
-from nnlite.parts import inside
-from nnlite.shapes import UNKNOWN, Shape
+from nnlite.layer.layer import Layer, check_layer, inside
 
 Edges = tuple[int, ...]
 

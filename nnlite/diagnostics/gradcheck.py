@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array, each_of
-from nnlite.checks import whole
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.checks import whole
+from nnlite.basics.trees import each_of
 from nnlite.diagnostics.blur import blur_by_layer, hidden_by_rounding
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.differences import NARROW_STEP, Differences, KinkError, chosen_entries
@@ -20,8 +21,8 @@ from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
 from nnlite.initializers import Rng
-from nnlite.layer import Layer, check_layer
-from nnlite.losses.several import as_one_loss
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.per_output import as_one_loss
 
 
 @dataclass(frozen=True)

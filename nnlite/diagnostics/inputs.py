@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from nnlite.arrays import listed
-from nnlite.layer import Layer
+from nnlite.basics.trees import listed
+from nnlite.layer.layer import Layer
 
 
 def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:

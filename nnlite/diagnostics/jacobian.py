@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.inputs import by_input, inputs_by_name
-from nnlite.layer import Layer, check_layer
+from nnlite.layer.layer import Layer, check_layer
 
 
 def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) -> Array:

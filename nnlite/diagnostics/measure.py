@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 
 SAMPLE = 1e-4  # seconds that one sample takes at least: the clock itself takes about 1e-7
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from nnlite.diagnostics.picture import Link, Spot, picture
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 SHAPES = {"input": "([{}])", "gate": "(({}))", "parameter": "({})"}  # all others are boxes
 MARKUP = '"#&<>|`*_+@\\'

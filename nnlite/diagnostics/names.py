@@ -7,7 +7,7 @@ from typing import Any, TypeGuard, TypeVar
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 Known = TypeVar("Known", bound=Layer)
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import blas
-from nnlite.arrays import Array, as_floating, spread
+from nnlite.basics.arrays import Array, as_floating
+from nnlite.basics.trees import spread
+from nnlite.compute import blas
 from nnlite.diagnostics.names import is_plain
 from nnlite.diagnostics.samples import alike, check_rows, count_of, first_that_mixes, largest, pick, samples
 from nnlite.diagnostics.trace import watching
-from nnlite.layer import Layer, check_layer
+from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.layers.linear import Linear
-from nnlite.losses.several import as_one_loss
-from nnlite.parts import inside
+from nnlite.losses.per_output import as_one_loss
 
 
 def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array, each_of, listed
-from nnlite.containers.node import Parameter
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.shapes import UNKNOWN, Shape, text
+from nnlite.basics.trees import each_of, listed
+from nnlite.containers.nodes import Parameter
 from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
 from nnlite.diagnostics.names import input_names_of, output_names_of
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
-from nnlite.layer import Layer, check_layer
-from nnlite.shapes import UNKNOWN, Shape, text
+from nnlite.layer.layer import Layer, check_layer
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 SIGNS = {

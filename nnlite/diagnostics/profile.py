@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnlite import blas
-from nnlite.arrays import Array, as_array, each_of, spread
-from nnlite.checks import whole
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.checks import whole
+from nnlite.basics.trees import each_of, spread
+from nnlite.compute import blas
 from nnlite.diagnostics.costs import Cost, LayerProfile, Profile
 from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.diagnostics.trace import watching
 from nnlite.diagnostics.work import Work, known_work
-from nnlite.layer import Layer, check_layer
+from nnlite.layer.layer import Layer, check_layer
 
 Calls = dict[tuple[str, str], tuple["partial[Any]", Any]]  # by path and name, "forward" or "backward": call and result
 

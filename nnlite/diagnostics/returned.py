@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, listed
 from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Visit, Witness
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 def first_misfit(visits: Iterable[Visit], losses: Iterable[Layer | None] = ()) -> str | None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array, each_of, listed, spread
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.trace import place, watching
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 def samples(values: Any, name: str) -> Any:

@@ -1,6 +1,6 @@
 """Where in Phi the parameters of each layer stand."""
 
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 def own_slices(model: Layer) -> dict[str, slice]:

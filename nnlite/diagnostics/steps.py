@@ -5,15 +5,14 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from nnlite.arrays import listed, spread
+from nnlite.basics.trees import listed, spread
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
+from nnlite.diagnostics.layer_step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.diagnostics.names import bound, input_names_of, is_plain, output_names_of
-from nnlite.diagnostics.step import Step, gradient_name, stored_gradients, sum_step
-from nnlite.layer import Layer, check_layer
-from nnlite.parts import inside
+from nnlite.layer.layer import Layer, check_layer, inside
 
 Steps = Generator[Step, None, Any]
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed, spread
-from nnlite.containers.node import Parameter
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, listed, spread
+from nnlite.containers.nodes import Parameter
 from nnlite.diagnostics.table import table
 from nnlite.diagnostics.trace import trace
-from nnlite.layer import Layer, check_layer
+from nnlite.layer.layer import Layer, check_layer
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import listed, spread
-from nnlite.layer import Layer
+from nnlite.basics.trees import listed, spread
+from nnlite.layer.layer import Layer
 
 Record = tuple[str, Layer, Any]
 See = Callable[[str, str, "partial[Any]", Any], None]

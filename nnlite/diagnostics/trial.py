@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, listed, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.inputs import by_input, inputs_by_name
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 class Trial:

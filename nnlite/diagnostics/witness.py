@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed
 from nnlite.diagnostics.trace import place, wrapping
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.losses.loss import Loss
 
 

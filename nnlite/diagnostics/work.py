@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.containers.sequential import Sequential
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.arrangement import Flatten
 from nnlite.layers.linear import Linear
-from nnlite.layers.shape import Flatten
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import kernels
-from nnlite.arrays import Array
-from nnlite.blocks import elementwise
-from nnlite.checks import whole
+from nnlite.basics.arrays import Array
+from nnlite.basics.checks import whole
+from nnlite.compute import kernels
+from nnlite.compute.blocks import elementwise
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 class Activation(Layer):

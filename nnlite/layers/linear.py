@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnlite import blas
-from nnlite.arrays import Array, floating_dtype
-from nnlite.checks import whole
+from nnlite.basics.arrays import Array, floating_dtype
+from nnlite.basics.checks import whole
+from nnlite.compute import blas
+from nnlite.compute.kernels import column_sum
 from nnlite.errors import ShapeError
 from nnlite.initializers import Rng, glorot_uniform, zeros
-from nnlite.kernels import column_sum
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 class Linear(Layer, parameters=("W", "b")):

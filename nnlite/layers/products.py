@@ -1,18 +1,15 @@
 """Products of vectors and matrices, and sums: gates that join axes."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from nnlite import blas
-from nnlite.arrays import Array
-from nnlite.checks import whole
+from nnlite.basics.arrays import Array
+from nnlite.basics.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, sizes, text, width
+from nnlite.compute import blas
+from nnlite.compute.kernels import sum_to
 from nnlite.errors import ShapeError
-from nnlite.kernels import sum_over, sum_to
-from nnlite.layer import Layer
-from nnlite.layers.gates import Arrays, Gate
-from nnlite.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, sizes, text, width
+from nnlite.layers.arithmetic import Arrays, Gate
 
 
 class Dot(Gate):
@@ -150,102 +147,3 @@ class MatMul(Gate):
 def _same_size(gate: Gate, shapes: tuple[Shape, ...], one: int | None, other: int | None) -> None:
     if None not in (one, other) and one != other:
         raise ShapeError(f"{gate}: inputs of shapes {text(shapes[0])} and {text(shapes[1])} do not fit together")
-
-
-class Sum(Layer):
-    """``Y = sum(X)`` over all axes or over some; ``dX = dY``, stretched to X's shape.
-
-    Args:
-        dim: the axis or axes to sum over; None for all of them.
-        keepdim: leave them in Y, with size 1.
-
-    X and Y have one floating dtype.
-
-    Raises:
-        ShapeError: X has no such axis.
-
-    >>> gate = Sum(dim=0)
-    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([4., 6.])
-    >>> gate.backward(np.array([10.0, 20.0]))
-    array([[10., 20.],
-           [10., 20.]])
-    """
-
-    formulas = """
-        Y = sum(X, axis=dim, keepdims=keepdim)
-        dX = stretched(view(dY, shape=kept_shape), to=X.shape)
-    """
-
-    def __init__(self, dim: int | tuple[int, ...] | None = None, *, keepdim: bool = False) -> None:
-        name = f"{type(self).__name__}: dim"
-        self.dim: int | tuple[int, ...] | None = None
-        if dim is not None:
-            self.dim = tuple(whole(axis, name) for axis in dim) if isinstance(dim, tuple) else whole(dim, name)
-        self.keepdim = keepdim
-
-    def forward(self, X: Any) -> Array:
-        """``Y = sum(X)``."""
-        X = self.check_X(X)
-        self.X_shape = X.shape
-        self.axes = self._axes(X)
-        Y = sum_over(X, self.axes)
-        self.kept_shape = Y.shape
-        return self.record_Y(Y if self.keepdim else Y.reshape(_without(X.shape, self.axes)))
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = dY``, stretched to X's shape."""
-        return np.broadcast_to(self.check_dY(dY).reshape(self.kept_shape), self.X_shape).copy()
-
-    def extra_repr(self) -> str:
-        """``dim=0``, and what differs from the defaults."""
-        return f"dim={self.dim}" + ", keepdim=True" * self.keepdim
-
-    def _axes(self, X: Array) -> tuple[int, ...]:
-        dims = range(X.ndim) if self.dim is None else np.atleast_1d(self.dim).tolist()
-        if any(not -X.ndim <= dim < X.ndim for dim in dims) or len({dim % X.ndim for dim in dims}) < len(dims):
-            raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
-        return tuple(sorted(dim % X.ndim for dim in dims))
-
-
-def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(size for axis, size in enumerate(shape) if axis not in axes)
-
-
-class Mean(Sum):
-    """``Y = mean(X)`` over all axes or over some; ``dX = dY / n``, stretched to X's shape.
-
-    Args:
-        dim: the axis or axes to take the mean over; None for all of them.
-        keepdim: leave them in Y, with size 1.
-
-    X and Y have one floating dtype. The mean of no number is NaN.
-
-    Raises:
-        ShapeError: X has no such axis.
-
-    >>> gate = Mean(dim=0)
-    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
-    array([2., 3.])
-    >>> gate.backward(np.array([10.0, 20.0]))
-    array([[ 5., 10.],
-           [ 5., 10.]])
-    """
-
-    formulas = """
-        Y = mean(X, axis=dim, keepdims=keepdim)
-        dX = stretched(view(dY, shape=kept_shape), to=X.shape) / n
-    """
-
-    def forward(self, X: Any) -> Array:
-        """``Y = mean(X)``."""
-        Y = super().forward(X)
-        self.n = math.prod(self.X_shape[axis] for axis in self.axes)
-        Y /= self.n or np.nan
-        return Y
-
-    def backward(self, dY: Any) -> Array:
-        """``dX = dY / n``, stretched to X's shape."""
-        dX = super().backward(dY)
-        dX /= self.n or 1
-        return dX

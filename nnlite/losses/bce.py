@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import kernels
-from nnlite.arrays import Array
-from nnlite.blocks import elementwise
+from nnlite.basics.arrays import Array
+from nnlite.compute import kernels
+from nnlite.compute.blocks import elementwise
 from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing, not_a_probability, weighted
 
 _LOG_FLOOR = kernels.constants(-100)

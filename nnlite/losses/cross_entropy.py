@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import kernels
-from nnlite.arrays import Array, as_array
-from nnlite.checks import share, whole
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.checks import share, whole
+from nnlite.compute import kernels
 from nnlite.errors import ShapeError
 from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing
 

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from nnlite import kernels
-from nnlite.arrays import Array, as_array, as_floating
+from nnlite.basics.arrays import Array, as_array, as_floating
+from nnlite.compute import kernels
 from nnlite.errors import ShapeError, StateError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 class Loss(Layer):

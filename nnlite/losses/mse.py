@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.losses.loss import Loss
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
-from nnlite.blocks import BLOCK
-from nnlite.checks import number
-from nnlite.layer import Layer, check_layer
+from nnlite.basics.arrays import Array
+from nnlite.basics.checks import number
+from nnlite.compute.blocks import BLOCK
+from nnlite.layer.layer import Layer, check_layer
 
 ROW = 1024  # elements whose squares are added in float32
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.checks import non_negative, whole
-from nnlite.layer import Layer
-from nnlite.parameters import check_whole
+from nnlite.basics.checks import non_negative, whole
+from nnlite.layer.flat import check_whole
+from nnlite.layer.layer import Layer
 
 Schedule = Callable[[int], float]
 

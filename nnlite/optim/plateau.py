@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nnlite.checks import non_negative, number, one_of, whole
+from nnlite.basics.checks import non_negative, number, one_of, whole
 from nnlite.optim.optimizer import Optimizer
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from nnlite.checks import non_negative, positive, share, whole
+from nnlite.basics.checks import non_negative, positive, share, whole
 
 COUNT = partial(whole, least=1)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
-from nnlite.blocks import in_blocks
-from nnlite.checks import finite, non_negative
+from nnlite.basics.arrays import Array
+from nnlite.basics.checks import finite, non_negative
+from nnlite.compute.blocks import in_blocks
 from nnlite.errors import StateError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer, Schedule
 
 

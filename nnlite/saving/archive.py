@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array
+from nnlite.basics.arrays import Array, as_array
 from nnlite.errors import CheckpointError
 from nnlite.saving import layout
 from nnlite.saving.layout import Entry

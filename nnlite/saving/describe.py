@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import FLOATING, Array
-from nnlite.layer import Layer, check_layer
-from nnlite.parts import inside
+from nnlite.basics.arrays import FLOATING, Array
+from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.saving.json_values import DEPTH, pack
 from nnlite.saving.layout import dtype_name
-from nnlite.saving.plain import DEPTH, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
 
 # ------------------------------------------------------------------------------------------------ describe

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnlite.errors import CheckpointError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.saving.archive import read_archive, reading, write_archive
 from nnlite.saving.describe import describe
 from nnlite.saving.rebuild import rebuild

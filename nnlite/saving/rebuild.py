@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, floating_dtype
+from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.containers.tied import Tied
 from nnlite.errors import CheckpointError
-from nnlite.layer import Layer
-from nnlite.parameters import flatten, misfits
+from nnlite.layer.flat import flatten
+from nnlite.layer.layer import Layer
+from nnlite.layer.state import misfits
 from nnlite.saving.describe import check_size
+from nnlite.saving.json_values import unpack
 from nnlite.saving.layout import dtype_named
-from nnlite.saving.plain import unpack
 from nnlite.saving.registry import kind_named
 
 

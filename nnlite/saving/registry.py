@@ -8,21 +8,21 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nnlite.arrays import Array, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.shapes import UNKNOWN
+from nnlite.basics.trees import listed
 from nnlite.containers.branches import Parallel, Residual
 from nnlite.containers.graph import Graph
-from nnlite.containers.node import Constant, Input, Node, Parameter
+from nnlite.containers.nodes import Constant, Input, Node, Parameter
 from nnlite.containers.sequential import Sequential, _Slice
 from nnlite.containers.tied import Tied, TiedTranspose, tied
 from nnlite.containers.wiring import in_form
-from nnlite.layer import Layer
-from nnlite.layers import activations, arrangement, functions, gates, products
+from nnlite.layer.layer import Layer
+from nnlite.layers import activations, arithmetic, arrangement, elementwise, products, reductions
 from nnlite.layers.linear import Linear
-from nnlite.layers.shape import Flatten
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.mse import MSELoss
-from nnlite.shapes import UNKNOWN
 
 
 class Kind(NamedTuple):
@@ -174,19 +174,27 @@ def _maker(cls: type[Layer]) -> Callable[..., Layer]:
 for _cls in (
     *(activations.Tanh, activations.Sigmoid, activations.ReLU, activations.Identity),
     *(activations.Softmax, activations.LogSoftmax),
-    *(gates.Add, gates.Subtract, gates.Multiply, gates.Divide, gates.Power, gates.Maximum, gates.Minimum),
     *(
-        functions.Negative,
-        functions.Exp,
-        functions.Log,
-        functions.Square,
-        functions.Sqrt,
-        functions.Reciprocal,
-        functions.Abs,
+        arithmetic.Add,
+        arithmetic.Subtract,
+        arithmetic.Multiply,
+        arithmetic.Divide,
+        arithmetic.Power,
+        arithmetic.Maximum,
+        arithmetic.Minimum,
     ),
-    *(products.Dot, products.Outer, products.MatMul, products.Sum, products.Mean),
+    *(
+        elementwise.Negative,
+        elementwise.Exp,
+        elementwise.Log,
+        elementwise.Square,
+        elementwise.Sqrt,
+        elementwise.Reciprocal,
+        elementwise.Abs,
+    ),
+    *(products.Dot, products.Outer, products.MatMul, reductions.Sum, reductions.Mean),
     *(arrangement.Concat, arrangement.Stack, arrangement.Split, arrangement.Transpose, arrangement.Reshape),
-    *(Flatten, MSELoss, BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Residual),
+    *(arrangement.Flatten, MSELoss, BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, Residual),
 ):
     register(_cls)
 register(Sequential, arguments=lambda layer: {"layers": layer.layers})  # also of a slice

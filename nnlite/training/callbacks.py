@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from nnlite.arrays import Array
-from nnlite.layer import Layer
+from nnlite.basics.arrays import Array
+from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.history import History
 
 if TYPE_CHECKING:
-    from nnlite.training.data import Rows
     from nnlite.training.evaluate import Means
-    from nnlite.training.sources import Stream
-    from nnlite.training.update import Update
+    from nnlite.training.rows import Rows
+    from nnlite.training.step import Update
+    from nnlite.training.streams import Stream
 
 EVENTS = ("on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_save", "on_train_end")
 

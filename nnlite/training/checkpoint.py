@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.checks import one_of, whole
+from nnlite.basics.checks import one_of, whole
 from nnlite.errors import CheckpointError
 from nnlite.saving.archive import check_path, read_archive, reading, write_archive
 from nnlite.saving.describe import describe
-from nnlite.saving.plain import pack, unpack
+from nnlite.saving.json_values import pack, unpack
 from nnlite.training.callbacks import Callback, Training
-from nnlite.training.data import Rows
 from nnlite.training.history import History
 from nnlite.training.monitor import better, monitored
-from nnlite.training.sources import Stream
+from nnlite.training.rows import Rows
+from nnlite.training.streams import Stream
 
 
 class Checkpoint(Callback):

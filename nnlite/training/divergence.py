@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_not_finite
 from nnlite.errors import DivergenceError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 LARGE = 1e3  # inputs above it are named as a likely cause
 

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from nnlite.arrays import Array
-from nnlite.checks import non_negative, whole
+from nnlite.basics.arrays import Array
+from nnlite.basics.checks import non_negative, whole
 from nnlite.training.callbacks import Callback, Training
 from nnlite.training.monitor import better, monitored
 

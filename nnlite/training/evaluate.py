@@ -7,15 +7,15 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from nnlite.arrays import each_of, listed, spread
-from nnlite.checks import whole
+from nnlite.basics.checks import whole
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.trace import all_finite
-from nnlite.layer import Layer, check_layer
-from nnlite.losses.several import Losses, as_one_loss, by_key
-from nnlite.training.data import Rows, joined
-from nnlite.training.losses import weight_of
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.per_output import Losses, as_one_loss, by_key
 from nnlite.training.metrics.over_all_rows import sees_all_rows
-from nnlite.training.sources import Stream, not_empty, rows_or_stream
+from nnlite.training.rows import Rows, joined
+from nnlite.training.sample_weights import weight_of
+from nnlite.training.streams import Stream, not_empty, rows_or_stream
 
 Metric = Callable[[Any, Any], float]
 

@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import spread
-from nnlite.checks import one_of, whole
+from nnlite.basics.checks import one_of, whole
+from nnlite.basics.trees import spread
 from nnlite.initializers import Rng
-from nnlite.layer import Layer, check_layer
+from nnlite.layer.flat import check_ties, check_whole
+from nnlite.layer.layer import Layer, check_layer
 from nnlite.optim.optimizer import Optimizer
-from nnlite.parameters import check_ties, check_whole
-from nnlite.training.around import in_training, optimizers_of, try_out, validated
 from nnlite.training.callbacks import Events, Training
 from nnlite.training.checkpoint import resume_from
 from nnlite.training.divergence import diverged, stopping
 from nnlite.training.evaluate import Means, Metric, loss_of, named, one_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
-from nnlite.training.losses import SampleWeighted, weight_of
+from nnlite.training.preparation import in_training, optimizers_of, try_out, validated
 from nnlite.training.progress import progress
-from nnlite.training.sources import rows_or_stream, split
-from nnlite.training.update import Update
+from nnlite.training.sample_weights import SampleWeighted, weight_of
+from nnlite.training.step import Update
+from nnlite.training.streams import rows_or_stream, split
 
 
 def fit(

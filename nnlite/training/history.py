@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from nnlite.checks import one_of
-from nnlite.training.plot import draw
+from nnlite.basics.checks import one_of
+from nnlite.training.history_plot import draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nnlite.checks import one_of
+from nnlite.basics.checks import one_of
 from nnlite.training.callbacks import Training
 
 LARGER = ("acc", "precision", "recall", "f1", "auc", "r2", "score")  # of what is so called, more is better

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import each_of, listed, spread
-from nnlite.checks import whole
+from nnlite.basics.checks import whole
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.errors import ShapeError
-from nnlite.layer import Layer, check_layer
-from nnlite.training.data import Rows, joined, read_only
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.training.rows import Rows, joined, read_only
 
 
 def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:

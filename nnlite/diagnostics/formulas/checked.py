@@ -9,7 +9,7 @@ from types import FunctionType
 from nnlite.diagnostics.formulas.functions import FUNCTIONS, NumPy
 from nnlite.diagnostics.formulas.options import SYMBOLS, Attributes
 from nnlite.diagnostics.formulas.parse import Formula, names_in
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 def check_names(lines: list[Formula], known: set[str], speaker: Layer, layer: Layer) -> None:

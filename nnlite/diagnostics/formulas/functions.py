@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import kernels
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
+from nnlite.compute import kernels
 
 
 def rows(A: Array) -> Array:

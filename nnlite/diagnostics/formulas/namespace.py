@@ -6,7 +6,7 @@ from typing import Any
 
 from nnlite.diagnostics.formulas.functions import FUNCTIONS, NumPy
 from nnlite.diagnostics.formulas.options import Attributes
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 
 def namespace(layer: Layer, arrays: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,16 +5,15 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from nnlite.containers.branches import Residual
-from nnlite.containers.node import Parameter
+from nnlite.containers.nodes import Parameter
 from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.recorded import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number
 from nnlite.diagnostics.names import is_plain
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer, inside
 from nnlite.layers.activations import Activation
-from nnlite.parts import inside
 
 Key = tuple[Layer, str]  # a layer and the name of one of its parameters
 

@@ -10,8 +10,8 @@ from nnlite.diagnostics.formulas.checked import check_names
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
 from nnlite.diagnostics.names import argument_names, is_plain
-from nnlite.layer import Layer
-from nnlite.layers.gates import Add
+from nnlite.layer.layer import Layer
+from nnlite.layers.arithmetic import Add
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.containers.tied import Tied
 from nnlite.diagnostics.formulas.parse import Formula, names_in, part_of, with_names
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 
 SYMBOLS = ("N", "n")  # what a mean divides by: formulas keep the letter, whatever number it stands for
 

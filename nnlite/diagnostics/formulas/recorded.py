@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array, each_of, listed
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.shapes import Shape, is_open, sizes
+from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.flow import Flow, flow, known_shapes
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
-from nnlite.layer import Layer
-from nnlite.shapes import Shape, is_open, sizes
+from nnlite.layer.layer import Layer
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import parse
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Sigmoid
 from nnlite.losses.bce import BCELoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from nnlite.arrays import Array, listed
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing, row_bytes
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
 from nnlite.losses.bce import BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, each_of, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import each_of, spread
 from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
@@ -15,9 +16,9 @@ from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing
 from nnlite.diagnostics.slices import own_slices
 from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.losses.bce import BCELoss
-from nnlite.losses.several import Losses, by_key
+from nnlite.losses.per_output import Losses, by_key
 
 TRIES = 5  # to find a point at which no unit is at a kink
 LARGEST, SMALLEST = 0.5, 1e-6  # what a step may move a layer by, in parts of its weights; about 1e-3 is right

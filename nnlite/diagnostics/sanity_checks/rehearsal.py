@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, listed, spread
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.diagnostics.samples import count_of, pick, samples
 from nnlite.initializers import Rng
-from nnlite.layer import Layer, check_layer
-from nnlite.losses.several import Losses, as_one_loss, by_key
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.per_output import Losses, as_one_loss, by_key
 
 ROWS = 1000  # how many rows, drawn at random, stand for all of them, but where single rows matter
 WIDTH = 80  # columns of a terminal

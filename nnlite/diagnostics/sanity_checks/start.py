@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.diagnostics.activity import Activity, activities
 from nnlite.diagnostics.inputs import inputs_by_name
 from nnlite.diagnostics.samples import alike
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, columns, listing
 from nnlite.diagnostics.trace import all_finite
-from nnlite.layer import Layer
+from nnlite.layer.layer import Layer
 from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 

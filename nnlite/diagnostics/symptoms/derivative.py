@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nnlite import blas
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
+from nnlite.compute import blas
 from nnlite.diagnostics.differences import Differences
 from nnlite.diagnostics.evidence import Evidence
 from nnlite.diagnostics.symptoms.factor import matches

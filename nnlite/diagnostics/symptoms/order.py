@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.diagnostics.differences import KinkError
 from nnlite.diagnostics.evidence import Evidence
 from nnlite.diagnostics.symptoms.factor import matches

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nnlite.arrays import each_of
+from nnlite.basics.trees import each_of
 from nnlite.diagnostics.evidence import Evidence
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from nnlite.arrays import Array
+from nnlite.basics.arrays import Array
 from nnlite.diagnostics.evidence import Evidence
 from nnlite.diagnostics.symptoms.factor import close, times
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import Array, as_array
+from nnlite.basics.arrays import Array, as_array
 from nnlite.errors import ShapeError
 from nnlite.training.metrics.over_all_rows import over_all_rows
 

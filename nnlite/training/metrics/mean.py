@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.arrays import as_array
+from nnlite.basics.arrays import as_array
 from nnlite.errors import ShapeError
 
 

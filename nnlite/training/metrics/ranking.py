@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite import kernels
-from nnlite.arrays import Array, as_array
+from nnlite.basics.arrays import Array, as_array
+from nnlite.compute import kernels
 from nnlite.training.metrics.classification import in_one_column, true_classes
 from nnlite.training.metrics.over_all_rows import over_all_rows
 

@@ -1,0 +1,1 @@
+"""What every room builds on: arrays, trees of them, shapes, and checks of arguments."""

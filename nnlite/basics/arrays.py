@@ -1,0 +1,73 @@
+"""What nnlite takes for an array, and the conversions at its doors."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+
+FLOATING = frozenset(np.dtype(code) for code in "fdg")  # native single, double and long double
+
+
+def as_array(values: Any, name: str) -> Array:
+    """``values`` as a plain ``ndarray`` of real numbers, without a copy where possible.
+
+    Args:
+        values: an array, or anything that ``np.asarray`` understands.
+        name: what to call it in an error.
+
+    Raises:
+        TypeError: masked arrays, ``np.matrix``, objects, strings, complex numbers, dates.
+
+    >>> as_array([1, 2], "X")
+    array([1, 2])
+    """
+    if type(values) is np.ndarray and values.dtype.kind in "fiub":
+        return values
+    argument = name.split(": ")[-1]  # without the layer
+    if isinstance(values, np.matrix):
+        raise TypeError(f"{name}: expected an ndarray, got np.matrix; pass np.asarray({argument})")
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name}: expected an ndarray, got a masked array; fill it first: {argument}.filled(...)")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: cannot be made into an array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {array.dtype}")
+    return array
+
+
+def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array:
+    """``values`` as a floating array: of ``dtype`` if given; else floats keep theirs, the rest become float32.
+
+    float16 is one of the rest: a sum of 65,504 ones is the largest that it holds.
+
+    Raises:
+        TypeError: as :func:`as_array`.
+
+    >>> as_floating([1, 2], "X")
+    array([1., 2.], dtype=float32)
+    """
+    array = as_array(values, name)
+    if dtype is None:
+        dtype = array.dtype.newbyteorder("=")
+        if dtype not in FLOATING:
+            dtype = np.dtype(np.float32)
+    return array.astype(dtype, copy=False)
+
+
+def floating_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """``dtype`` as a native floating ``np.dtype``.
+
+    Raises:
+        TypeError: it is not floating.
+
+    >>> floating_dtype("float64")
+    dtype('float64')
+    """
+    result = np.dtype(dtype)
+    if result not in FLOATING:
+        raise TypeError(f"dtype: expected a floating type such as np.float32 or np.float64, got {result}")
+    return result

@@ -1,0 +1,1 @@
+"""What makes the speed: matrix products, elementwise formulas, blocks and threads."""

@@ -1,0 +1,136 @@
+"""Where matrix products are made: in NumPy, or for large ones in Intel's MKL, if the user asks for it.
+
+NumPy's wheels carry OpenBLAS, which on Intel's processors reaches 80 to 95 % of MKL's speed at the sizes of a network.
+``set_blas("mkl")``, or the environment variable ``NNLITE_BLAS=mkl``, sends the products to the wheel called mkl (extra
+``mkl``) instead. All of nnlite's products go through :func:`matmul`, since two libraries that wake their threads in
+turn fight for the cores: what MKL does not get must be too small for OpenBLAS to wake its own.
+"""
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+
+# A call through ctypes takes some 4 us. OpenBLAS stays on one thread up to 4 * 65536 multiplications in a product of
+# two matrices, and up to 4 * 2304 in a product with a vector.
+_SMALL_MATRIX = 262_144
+_SMALL_VECTOR = 9_216
+
+_ROW_MAJOR, _AS_IT_IS, _TRANSPOSED = 101, 111, 112  # CBLAS's names for the layouts
+
+matmul: Callable[..., Array] = np.ndarray.dot
+"""``matmul(A, B, out=None)``: the product of the matrices A and B, or of the vector A and the matrix B."""
+
+
+def stacked_matmul(A: Array, B: Array) -> Array:
+    """The products of stacks of matrices, (..., N, D) and (..., D, M); the leading axes broadcast.
+
+    Raises:
+        ValueError: they do not.
+
+    >>> stacked_matmul(np.ones((5, 2, 3)), np.ones((3, 4)))[4].shape
+    (2, 4)
+    """
+    if A.ndim == B.ndim == 2:
+        return matmul(A, B)
+    if matmul is np.ndarray.dot:
+        return np.matmul(A, B)  # type: ignore[no-any-return]
+    stack = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
+    A, B = np.broadcast_to(A, stack + A.shape[-2:]), np.broadcast_to(B, stack + B.shape[-2:])
+    out = np.empty((*stack, A.shape[-2], B.shape[-1]), A.dtype)
+    for index in np.ndindex(stack):
+        matmul(A[index], B[index], out[index])
+    return out
+
+
+def set_blas(name: str) -> None:
+    """Choose what multiplies matrices from now on: "numpy", the default, or "mkl".
+
+    Args:
+        name: "numpy", or "mkl", which needs the extra ``mkl`` (x86-64 only). Threads are set as ever:
+            OPENBLAS_NUM_THREADS for the one, MKL_NUM_THREADS for the other, OMP_NUM_THREADS for both.
+
+    Results may differ in their last bits.
+
+    Raises:
+        ValueError: another name.
+        ImportError: the wheel mkl is not installed, or does not load.
+
+    >>> set_blas("numpy")
+    """
+    global matmul
+    if name == "numpy":
+        matmul = np.ndarray.dot
+    elif name == "mkl":
+        matmul = _mkl()
+    else:
+        raise ValueError(f"set_blas: expected 'numpy' or 'mkl', got {name!r}")
+
+
+def _mkl() -> Callable[..., Array]:
+    library = _load()
+    integer, pointer = ctypes.c_int, ctypes.c_void_p
+    routines = {}
+    for dtype, routine, real in (
+        (np.dtype(np.float32), library.cblas_sgemm, ctypes.c_float),
+        (np.dtype(np.float64), library.cblas_dgemm, ctypes.c_double),
+    ):
+        routine.argtypes = [integer] * 6 + [real, pointer, integer, pointer, integer, real, pointer, integer]
+        routine.restype = None
+        routines[dtype] = routine
+
+    def mkl_matmul(A: Array, B: Array, out: Array | None = None) -> Array:
+        multiplications = A.size * B.shape[-1]
+        if multiplications <= _SMALL_VECTOR:
+            return A.dot(B, out)
+        rows, inner, columns = (A.shape[0] if A.ndim == 2 else 1), A.shape[-1], B.shape[-1]
+        routine = routines.get(A.dtype)
+        small = multiplications <= _SMALL_MATRIX and rows > 1 and columns > 1
+        if small or routine is None or A.dtype != B.dtype or inner != len(B):
+            return A.dot(B, out)
+        if out is None:
+            out = np.empty((*A.shape[:-1], columns), A.dtype)
+        elif out.shape != (*A.shape[:-1], columns) or out.dtype != A.dtype or not out.flags.c_contiguous:
+            return A.dot(B, out)  # which says what is wrong
+        A, A_layout, A_step = _layout(A)
+        B, B_layout, B_step = _layout(B)
+        routine(
+            _ROW_MAJOR, A_layout, B_layout, rows, columns, inner,
+            1.0, _address(A), A_step, _address(B), B_step, 0.0, _address(out), columns,
+        )  # fmt: skip
+        return out
+
+    return mkl_matmul
+
+
+def _load() -> Any:
+    from importlib import metadata  # takes a quarter of the time that NumPy's import takes
+
+    cure = "install nnlite's extra 'mkl' (x86-64 only), or leave NNLITE_BLAS and set_blas alone"
+    try:
+        files = metadata.files("mkl") or []
+    except metadata.PackageNotFoundError:
+        raise ImportError(f"nnlite: the BLAS 'mkl' is not installed; {cure}") from None
+    names = [file for file in files if file.name.startswith(("libmkl_rt", "mkl_rt"))]
+    try:
+        return ctypes.CDLL(str(names[0].locate()))
+    except (IndexError, OSError) as error:
+        raise ImportError(f"nnlite: the BLAS 'mkl' does not load: {error}; {cure}") from None
+
+
+def _layout(A: Array) -> tuple[Array, int, int]:
+    """A or a copy of it, how it lies in memory, and how far its rows (or columns) are apart."""
+    if A.ndim == 2 and A.flags.f_contiguous and not A.flags.c_contiguous:
+        return A, _TRANSPOSED, A.shape[0]
+    return np.ascontiguousarray(A), _AS_IT_IS, A.shape[-1]
+
+
+def _address(A: Array) -> int:
+    return A.__array_interface__["data"][0]  # type: ignore[no-any-return] # in half the time of A.ctypes.data
+
+
+set_blas(os.environ.get("NNLITE_BLAS") or "numpy")

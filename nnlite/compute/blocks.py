@@ -1,0 +1,91 @@
+"""Elementwise formulas on large arrays: block by block, on all cores.
+
+NumPy makes one pass over memory for each operation. On arrays larger than the cache these passes are what takes the
+time, so a formula of several operations is worked out on one block after another, each small enough to stay in the
+cache. Several threads share the blocks of a large array: NumPy lets go of Python's lock while it computes. Below 2^20
+elements threads do not pay beside those of the matrix products, and blocks smaller than 2^16 make them fight for the
+lock.
+"""
+
+import os
+from collections.abc import Callable
+from contextvars import copy_context
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+BLOCK = 2**16  # elements
+LARGE = 2**20  # from here on in several threads
+
+
+def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
+    """``formula(*arrays)``, an array of the shape and dtype of the first.
+
+    Args:
+        formula: a ufunc, or a function of ufuncs with the signature ``formula(*arrays, out=None)``, which fills
+            ``out``, or a new array where that is None, and returns it.
+        arrays: all of one shape.
+
+    >>> elementwise(np.add, np.array([1.0, 2.0]), np.array([10.0, 20.0]))
+    array([11., 22.])
+    """
+    if 1 < arrays[0].size <= BLOCK:  # ufuncs make a scalar, which is no ``out``, of an array without axes
+        return formula(*arrays)
+    out = np.empty_like(arrays[0])
+    in_blocks(formula, *arrays, out)
+    return out
+
+
+def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
+    """Call ``function`` with the arrays, or, if they are larger than a block, with one block after another of each.
+
+    It must work elementwise, and write its result into one of them.
+
+    >>> A, B = np.zeros(3), np.ones(3)
+    >>> in_blocks(lambda A, B: np.add(A, B, out=A), A, B)
+    >>> A
+    array([1., 1., 1.])
+    """
+    size = arrays[0].size
+    if size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
+        function(*arrays)
+        return
+    flat = [array.reshape(-1) for array in arrays]
+    threads = _threads() if size >= LARGE else 1
+
+    def share(first: int) -> None:
+        for start in range(first * BLOCK, size, threads * BLOCK):
+            function(*[array[start : start + BLOCK] for array in flat])
+
+    # Each thread gets a copy of the context, which is where np.errstate lives.
+    others = [_pool().submit(copy_context().run, share, first) for first in range(1, threads)]
+    try:
+        share(0)
+    finally:
+        for other in others:
+            other.result()
+
+
+@cache
+def _threads() -> int:
+    """As many as BLAS takes: OMP_NUM_THREADS, or one for each core that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(wanted), cores) if wanted.isdecimal() and int(wanted) else cores
+
+
+@cache
+def _pool() -> "ThreadPoolExecutor":
+    from concurrent.futures import ThreadPoolExecutor  # takes a tenth of the time that NumPy's import takes
+
+    return ThreadPoolExecutor(max(1, _threads() - 1), thread_name_prefix="nnlite")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked child has none of its parent's threads

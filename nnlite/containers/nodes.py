@@ -1,0 +1,266 @@
+"""Nodes: what stands for arrays while a graph is put together.
+
+Calling a layer on nodes gives a node, and so does arithmetic on them. Nothing is computed: a node only remembers the
+layer, the nodes that go into it and the line of the program that made it. ``Graph`` makes a layer of them.
+"""
+
+import os
+import sys
+import weakref
+from inspect import signature
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nnlite.basics.arrays import Array, as_array, as_floating, floating_dtype
+from nnlite.basics.shapes import UNKNOWN, Shape
+from nnlite.errors import ShapeError
+from nnlite.layer.layer import Layer, Symbol
+from nnlite.layers.arithmetic import Add, Divide, Multiply, Power, Subtract
+from nnlite.layers.elementwise import Negative, Square
+from nnlite.layers.products import MatMul
+
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
+class Call:
+    """A layer called on nodes.
+
+    >>> import nnlite as nn
+    >>> nn.Tanh()(Input("x")).call.layer
+    Tanh()
+    """
+
+    def __init__(self, layer: Layer, inputs: tuple["Node", ...]) -> None:
+        self.layer = layer
+        self.inputs = inputs
+        self.line = line_of_the_user()
+        for node in inputs:
+            node.users.append(weakref.ref(self))
+
+    def __repr__(self) -> str:
+        return f"{self.layer.one_line()} ({self.line})"
+
+
+class Node(Symbol):
+    """One array of a graph: an input, a parameter, a constant, or what a layer makes of other nodes.
+
+    Attributes:
+        call: what makes it; None for an input, a parameter or a constant.
+        output: which of the call's outputs it is.
+        shape: what is known of the array's shape; see :mod:`nnlite.basics.shapes`.
+        line: ``file:line`` of the program that made it.
+
+    >>> import nnlite as nn
+    >>> a, b = Input("a"), Input("b")
+    >>> graph = nn.Graph([a, b], (a + 2 * b) * b - a / b)
+    >>> float(graph.forward(6.0, 3.0))
+    34.0
+    """
+
+    __array_ufunc__ = None  # so that ``array * node`` is left to the node
+    call: Call | None = None
+    output = 0
+    name: str | None = None
+
+    def __init__(self, shape: Shape = UNKNOWN) -> None:
+        self.shape = shape
+        self.line = line_of_the_user()
+        self.users: list[weakref.ref[Call]] = []  # weak: what has been thrown away does not count
+
+    @classmethod
+    def applied(cls, layer: Layer, inputs: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
+        """The node, or the tuple of nodes, that ``layer`` makes of ``inputs``; numbers and arrays become constants.
+
+        Raises:
+            TypeError: the layer's forward does not take so many inputs, or none of such a name.
+            ShapeError: shapes that are known do not meet.
+        """
+        try:
+            inputs = signature(layer.forward).bind(*inputs, **named or {}).args
+        except TypeError as error:
+            raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
+        nodes = tuple([X if isinstance(X, Node) else Constant(X) for X in inputs])
+        try:
+            shapes = layer.output_shape(*[node.shape for node in nodes])
+        except ShapeError as error:
+            raise ShapeError(f"{error} ({line_of_the_user()})") from None
+        several = layer.num_outputs > 1
+        if not several:
+            shapes = (shapes,)
+        elif shapes == UNKNOWN:
+            shapes = (UNKNOWN,) * layer.num_outputs
+        call = Call(layer, nodes)
+        made = tuple([Node(shape) for shape in shapes])
+        for output, node in enumerate(made):
+            node.call, node.output = call, output
+        return made if several else made[0]
+
+    def __repr__(self) -> str:
+        made = self.call.layer.one_line() if self.call else " ".join(filter(None, (type(self).__name__, self.name)))
+        return f"{made} ({self.line})"
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} stands for an array that does not exist yet, so it is neither true nor false")
+
+    def __add__(self, other: Any) -> "Node":
+        return Add()(self, other)  # type: ignore[no-any-return]
+
+    def __radd__(self, other: Any) -> "Node":
+        return Add()(other, self)  # type: ignore[no-any-return]
+
+    def __sub__(self, other: Any) -> "Node":
+        return Subtract()(self, other)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> "Node":
+        return Subtract()(other, self)  # type: ignore[no-any-return]
+
+    def __mul__(self, other: Any) -> "Node":
+        return Multiply()(self, other)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: Any) -> "Node":
+        return Multiply()(other, self)  # type: ignore[no-any-return]
+
+    def __truediv__(self, other: Any) -> "Node":
+        return Divide()(self, other)  # type: ignore[no-any-return]
+
+    def __rtruediv__(self, other: Any) -> "Node":
+        return Divide()(other, self)  # type: ignore[no-any-return]
+
+    def __pow__(self, other: Any) -> "Node":
+        if isinstance(other, Real) and other == 2:
+            return Square()(self)  # type: ignore[no-any-return] # without the logarithm that Power's gradient takes
+        return Power()(self, other)  # type: ignore[no-any-return]
+
+    def __rpow__(self, other: Any) -> "Node":
+        return Power()(other, self)  # type: ignore[no-any-return]
+
+    def __matmul__(self, other: Any) -> "Node":
+        return MatMul()(self, other)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> "Node":
+        return MatMul()(other, self)  # type: ignore[no-any-return]
+
+    def __neg__(self) -> "Node":
+        return Negative()(self)  # type: ignore[no-any-return]
+
+
+class Input(Node):
+    """A place in a graph for an array that ``forward`` is given.
+
+    Args:
+        name: what to call it; ``forward`` then takes it by this name, too.
+        shape: its shape as far as it is known, None for a size that is not, such as that of the batch: ``(None, 3)``.
+            What does not meet it is then an error when the graph is built.
+
+    Raises:
+        TypeError: the name is not a string, or a size not a whole number.
+
+    >>> import nnlite as nn
+    >>> x = Input("x", shape=(None, 3))
+    >>> nn.Linear(3, 2)(x).shape
+    (Ellipsis, 2)
+    """
+
+    def __init__(self, name: str | None = None, *, shape: tuple[int | None, ...] | None = None) -> None:
+        if name is not None and not (isinstance(name, str) and name.isidentifier()):
+            raise TypeError(f"Input: name: expected a name such as 'x', got {name!r}")
+        if shape is not None and not (isinstance(shape, tuple) and all(isinstance(n, int | None) for n in shape)):
+            raise TypeError(f"Input: shape: expected a tuple such as (None, 3), got {shape!r}")
+        super().__init__(UNKNOWN if shape is None else shape)
+        self.name = name
+
+
+class Constant(Node):
+    """A number or an array that stands in a graph as it is; nothing learns it.
+
+    In forward it takes the dtype of the graph's parameters, or where there are none, of the inputs. As the target of a
+    loss it stays what it is.
+
+    Raises:
+        TypeError: the value does not hold real numbers.
+
+    >>> Constant([1.0, 2.0]).shape
+    (2,)
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value: Array = as_array(value, "a constant in a graph").copy()
+        super().__init__(self.value.shape)
+
+
+class Parameter(Layer, Node, parameters=("value",)):
+    """An array that a graph learns: a leaf of the graph, and a layer without an input.
+
+    Its gradient, ``dvalue``, is what ``Graph.backward`` sums over all its uses.
+
+    Args:
+        value: where to start.
+        name: what to call it; its path in ``named_parameters`` is then ``name.value``.
+        dtype: of the value.
+
+    Raises:
+        TypeError: the value does not hold real numbers, the name is not a string, or the dtype not floating.
+
+    >>> import nnlite as nn
+    >>> theta, x = Parameter(2.0, name="theta"), Input("x")
+    >>> graph = nn.Graph(x, theta * x)
+    >>> graph.forward(0.5)
+    array(1., dtype=float32)
+    >>> dx = graph.backward()
+    >>> theta.dvalue
+    array(0.5, dtype=float32)
+    >>> nn.SGD(graph, lr=1.0).step()
+    >>> theta.value
+    array(1.5, dtype=float32)
+    """
+
+    value: Array
+    dvalue: Array
+
+    def __init__(self, value: Any, *, name: str | None = None, dtype: DTypeLike = np.float32) -> None:
+        if name is not None and not (isinstance(name, str) and name.isidentifier()):
+            raise TypeError(f"Parameter: name: expected a name such as 'theta', got {name!r}")
+        self.dtype = floating_dtype(dtype)
+        self.value = as_floating(value, "Parameter: value", self.dtype)
+        Node.__init__(self, self.value.shape)
+        self.name = name
+
+    def forward(self) -> Array:
+        """The value, read-only."""
+        return self.keep_Y(self.value.view())
+
+    def backward(self, dY: Any) -> tuple[()]:
+        """Store ``dvalue = dY``."""
+        self.dvalue = self.check_dY(dY)
+        return ()
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """That of the value."""
+        return self.value.shape
+
+    def extra_repr(self) -> str:
+        """The shape, and what differs from the defaults."""
+        dtype = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
+        name = f"{self.name}, " if self.name else ""
+        return f"{name}shape={self.value.shape}{dtype}"
+
+    __repr__ = Layer.__repr__
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the nodes that use it: a copy belongs to a copy of the graph."""
+        return super().__getstate__() | {"users": []}
+
+
+def line_of_the_user() -> str:
+    """``file:line`` of the innermost call that is not nnlite's own.
+
+    >>> line_of_the_user()[:8]
+    '<doctest'
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -1,0 +1,115 @@
+"""Putting the nodes of a graph in order, and finding what is wrong with it while that is done."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from nnlite.containers.nodes import Call, Input, Node, Parameter
+
+
+def in_order(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node], list[Call]]:
+    """(leaves, calls) that the outputs need, each call after those whose outputs it takes.
+
+    Raises:
+        ValueError: as :class:`nnlite.Graph`.
+
+    >>> import nnlite as nn
+    >>> x = Input("x")
+    >>> in_order([x], [nn.Tanh()(nn.Square()(x))])[1]
+    [Square() (<doctest ...>:1), Tanh() (<doctest ...>:1)]
+    """
+    leaves, calls = _walk(outputs)
+    _check_inputs(inputs, leaves)
+    _check_layers(calls)
+    _check_outputs(outputs, leaves, calls)
+    return leaves, calls
+
+
+def _walk(outputs: Sequence[Node]) -> tuple[list[Node], list[Call]]:
+    """The leaves and the calls, depth first from the outputs; no recursion, since a graph may be deep."""
+    leaves: dict[int, Node] = {}
+    calls: dict[int, Call] = {}
+    on_the_way: set[int] = set()
+    for output in outputs:
+        path = [iter([output])]  # what is still to be looked at, of each call on the way
+        way: list[Call] = []
+        while path:
+            node = next(path[-1], None)
+            if node is None:
+                path.pop()
+                if way:
+                    call = way.pop()
+                    on_the_way.discard(id(call))
+                    calls[id(call)] = call
+            elif node.call is None:
+                leaves.setdefault(id(node), node)
+            elif id(node.call) in on_the_way:
+                raise ValueError(f"Graph: there is a circle: {node!r} needs its own output")
+            elif id(node.call) not in calls:
+                way.append(node.call)
+                on_the_way.add(id(node.call))
+                path.append(iter(node.call.inputs))
+    return list(leaves.values()), list(calls.values())
+
+
+def _check_inputs(inputs: Sequence[Node], leaves: Sequence[Node]) -> None:
+    for node in inputs:
+        if not isinstance(node, Input):
+            raise TypeError(f"Graph: inputs: expected nodes made by nnlite.Input, got {Node.__repr__(node)}")
+    for node, times in Counter(inputs).items():
+        if times > 1:
+            raise ValueError(f"Graph: inputs: {node!r} is listed {times} times")
+    used, listed = set(leaves), set(inputs)
+    for node in inputs:
+        if node not in used:
+            raise ValueError(f"Graph: inputs: {node!r} leads to none of the outputs; use it, or leave it out")
+    for node in leaves:
+        if isinstance(node, Input) and node not in listed:
+            raise ValueError(f"Graph: the outputs need {node!r}, which is not among the inputs; list it there")
+    check_names([*inputs, *(node for node in leaves if isinstance(node, Parameter))])
+
+
+def check_names(nodes: Iterable[Node]) -> None:
+    """Raise if two nodes have one name.
+
+    >>> check_names([Input("a"), Input("a")])
+    Traceback (most recent call last):
+        ...
+    ValueError: Graph: two things are called 'a': Input a (...) and Input a (...); give one another name
+    """
+    named: dict[str, Node] = {}
+    for node in nodes:
+        if node.name is not None and named.setdefault(node.name, node) is not node:
+            raise ValueError(
+                f"Graph: two things are called {node.name!r}: {Node.__repr__(named[node.name])} and "
+                f"{Node.__repr__(node)}; give one another name"
+            )
+
+
+def _check_layers(calls: Sequence[Call]) -> None:
+    """One layer has one cache, so it can stand in one place only."""
+    seen: dict[int, Call] = {}
+    for call in calls:
+        first = seen.setdefault(id(call.layer), call)
+        if first is not call:
+            raise ValueError(
+                f"Graph: one layer is used twice, as {first!r} and as {call!r}, but has one cache for two uses; "
+                "for a second use of the same parameters take nnlite.tied(layer)"
+            )
+
+
+def _check_outputs(outputs: Sequence[Node], leaves: Sequence[Node], calls: Sequence[Call]) -> None:
+    """Nothing that was made of the graph's nodes may be left over."""
+    for node, times in Counter(outputs).items():
+        if times > 1:
+            raise ValueError(f"Graph: outputs: {node!r} is listed {times} times")
+    used = {(id(node.call), node.output) for node in outputs}
+    used |= {(id(node.call), node.output) for call in calls for node in call.inputs}
+    inside = {id(call) for call in calls}
+    for call in calls:
+        for output in range(call.layer.num_outputs):
+            if (id(call), output) not in used:
+                raise ValueError(f"Graph: output {output} of {call!r} is not used; use it, or add it to the outputs")
+    for node in dict.fromkeys([*leaves, *(node for call in calls for node in call.inputs)]):
+        for user in filter(None, (reference() for reference in node.users)):
+            if id(user) not in inside and not user.layer._adopted:
+                raise ValueError(f"Graph: {user!r} leads to none of the outputs; use it, or leave it out")

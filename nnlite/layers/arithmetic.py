@@ -1,0 +1,294 @@
+"""Gates: the small operations that graphs are made of, each with its own rule for handing gradients back.
+
+A gate of several inputs takes them side by side, ``forward(X, Y)``, and its backward returns a tuple with the gradient
+of each. Arrays broadcast as NumPy's do; the gradient of an input that was stretched is summed back to its shape.
+Gates of one input are in functions.py, those that multiply and rearrange arrays in products.py and arrangement.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
+from nnlite.basics.shapes import Shape, broadcast_shapes
+from nnlite.compute import kernels
+from nnlite.compute.kernels import sum_to
+from nnlite.errors import ShapeError
+from nnlite.layer.layer import Layer
+
+Arrays = tuple[Array, ...]
+
+
+class Gate(Layer):
+    """A layer of several inputs; its backward returns a tuple with the gradient of each.
+
+    >>> Add().forward(np.ones(2), np.ones((3, 1))).shape
+    (3, 2)
+    """
+
+    def check_Xs(self, *Xs: Any) -> Arrays:
+        """The inputs as floating arrays of one dtype: the widest of theirs.
+
+        Raises:
+            TypeError: one does not hold real numbers.
+        """
+        first = Xs[0]
+        if all(type(X) is np.ndarray and X.dtype == first.dtype for X in Xs) and first.dtype in FLOATING:
+            return Xs
+        name = f"{self.one_line()}: X"
+        arrays = [as_array(X, f"{name}{number}") for number, X in enumerate(Xs, start=1)]
+        floating = [as_floating(A, name).dtype for A in arrays if A.dtype.kind == "f"]
+        dtype = np.result_type(*floating) if floating else self.dtype
+        return tuple([as_floating(A, name, dtype) for A in arrays])
+
+    def computed(self, function: Callable[..., Any], *Xs: Array) -> Array:
+        """``function(*Xs)``, recorded as the last Y.
+
+        Raises:
+            ShapeError: the shapes do not fit together.
+        """
+        try:
+            return self.record_Y(np.asarray(function(*Xs)))
+        except ValueError:
+            shapes = " and ".join(str(X.shape) for X in Xs)
+            raise ShapeError(f"{self}: inputs of shapes {shapes} do not fit together") from None
+
+
+class Broadcasting(Gate):
+    """A gate whose inputs' shapes broadcast.
+
+    >>> Multiply().output_shape((..., 3), (2, 1))
+    (Ellipsis, 2, 3)
+    """
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """The one to which the inputs broadcast."""
+        return broadcast_shapes(self, *shapes)
+
+
+class Add(Broadcasting):
+    """``Z = X + Y + ...`` of two inputs or more: the sum hands the gradient on, ``dX = dZ``, ``dY = dZ``.
+
+    The inputs' shapes broadcast.
+
+    >>> gate = Add()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0]))
+    array([11., 12.])
+    >>> gate.backward(np.array([3.0, 4.0]))
+    (array([3., 4.]), array([7.]))
+    """
+
+    formulas = """
+        Z = X + Y + more
+        dX = sum_to(dZ, X)
+        dY = sum_to(dZ, Y)
+        dmore = sum_to(dZ, more)
+    """
+
+    def forward(self, X: Any, Y: Any, *more: Any) -> Array:
+        """``Z = X + Y + ...``."""
+        Xs = self.check_Xs(X, Y, *more)
+        self.shapes = [X.shape for X in Xs]
+        return self.computed(_sum_of, *Xs)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ``, ``dY = dZ``."""
+        dZ = self.check_dY(dZ)
+        return tuple([sum_to(dZ.copy(), shape) for shape in self.shapes])
+
+
+def _sum_of(X: Array, Y: Array, *more: Array) -> Array:
+    Z = np.asarray(X + Y)
+    for each in more:
+        Z = np.asarray(Z + each)
+    return Z
+
+
+class Subtract(Broadcasting):
+    """``Z = X - Y``; ``dX = dZ``, ``dY = -dZ``. The shapes broadcast.
+
+    >>> gate = Subtract()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0]))
+    array([-9., -8.])
+    >>> gate.backward(np.array([3.0, 4.0]))
+    (array([3., 4.]), array([-7.]))
+    """
+
+    formulas = """
+        Z = X - Y
+        dX = sum_to(dZ, X)
+        dY = sum_to(-dZ, Y)
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = X - Y``."""
+        X, Y = self.check_Xs(X, Y)
+        self.shapes = X.shape, Y.shape
+        return self.computed(np.subtract, X, Y)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ``, ``dY = -dZ``."""
+        dZ = self.check_dY(dZ)
+        return sum_to(dZ.copy(), self.shapes[0]), sum_to(-dZ, self.shapes[1])
+
+
+class Multiply(Broadcasting):
+    """``Z = X * Y``, elementwise: the product swaps its inputs, ``dX = dZ Y``, ``dY = dZ X``. The shapes broadcast.
+
+    >>> gate = Multiply()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0]))
+    array([10., 20.])
+    >>> gate.backward(np.array([3.0, 4.0]))
+    (array([30., 40.]), array([11.]))
+    """
+
+    formulas = """
+        Z = X * Y
+        dX = sum_to(dZ * Y, X)
+        dY = sum_to(dZ * X, Y)
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = X * Y``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        return self.computed(np.multiply, X, Y)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ Y``, ``dY = dZ X``."""
+        dZ = self.check_dY(dZ)
+        return sum_to(dZ * self.Y, self.X.shape), sum_to(dZ * self.X, self.Y.shape)
+
+
+class Divide(Broadcasting):
+    """``Z = X / Y``, elementwise; ``dX = dZ / Y``, ``dY = -dZ Z / Y``. The shapes broadcast.
+
+    Where Y is 0, Z is infinite or NaN.
+
+    >>> gate = Divide()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([4.0]))
+    array([0.25, 0.5 ])
+    >>> gate.backward(np.array([4.0, 4.0]))
+    (array([1., 1.]), array([-0.75]))
+    """
+
+    formulas = """
+        Z = X / Y
+        dX = sum_to(dZ / Y, X)
+        dY = sum_to(-dZ * Z / Y, Y)
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = X / Y``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        with np.errstate(all="ignore"):
+            self.Z = self.keep_Y(self.computed(np.divide, X, Y))
+        return self.Z
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ / Y``, ``dY = -dZ Z / Y``."""
+        dZ = self.check_dY(dZ)
+        with np.errstate(all="ignore"):
+            dX = dZ / self.Y
+            return sum_to(dX, self.X.shape), sum_to(-dX * self.Z, self.Y.shape)
+
+
+class Power(Broadcasting):
+    """``Z = X^P``, elementwise; ``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``. The shapes broadcast.
+
+    Of a negative X only whole powers are defined, and dP is NaN there. dP is 0 where Z is 0, its limit for X -> 0, and
+    for 0^0, which is 1.
+
+    >>> gate = Power()
+    >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0]))
+    array([1., 8.])
+    >>> dX, dP = gate.backward(np.array([1.0, 1.0]))
+    >>> dX, dP.round(4)
+    (array([ 3., 12.]), array([5.5452]))
+    """
+
+    formulas = """
+        Z = X ** P
+        dX = sum_to(dZ * P * X ** (P - 1), X)
+        dP = sum_to(dZ * Z * log(X), P)
+    """
+
+    def forward(self, X: Any, P: Any) -> Array:
+        """``Z = X^P``."""
+        self.X, self.P = X, P = self.check_Xs(X, P)
+        with np.errstate(all="ignore"):
+            self.Z = self.keep_Y(self.computed(np.power, X, P))
+        return self.Z
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``."""
+        dZ, one = self.check_dY(dZ), kernels.ONE[self.P.dtype]
+        with np.errstate(all="ignore"):
+            slope = np.where(self.P == 0, 0 * one, self.P * self.X ** (self.P - one))  # the derivative of X^0 is 0
+            flat = (self.Z == 0) | (self.X == 0) & (self.P == 0)
+            log = np.log(np.where(flat, one, self.X))
+            return sum_to(dZ * slope, self.X.shape), sum_to(dZ * self.Z * log, self.P.shape)
+
+
+class Maximum(Broadcasting):
+    """``Z = max(X, Y)``, elementwise: the gradient goes to the larger input; where they are equal, half to each.
+
+    The shapes broadcast. NaN in an input is NaN in Z, and neither gets a gradient there.
+
+    >>> gate = Maximum()
+    >>> gate.forward(np.array([1.0, 2.0, 3.0]), np.array([2.0]))
+    array([2., 2., 3.])
+    >>> gate.backward(np.array([4.0, 4.0, 4.0]))
+    (array([0., 2., 4.]), array([6.]))
+    """
+
+    formulas = """
+        Z = maximum(X, Y)
+        dX = sum_to(dZ * ((X > Y) + (X == Y) / 2), X)
+        dY = sum_to(dZ * ((Y > X) + (X == Y) / 2), Y)
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = max(X, Y)``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        return self.computed(np.maximum, X, Y)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ`` where X > Y, ``dY = dZ`` where Y > X."""
+        dZ = self.check_dY(dZ)
+        return _routed(dZ, self.X, self.Y, self.X > self.Y, self.Y > self.X)
+
+
+class Minimum(Broadcasting):
+    """``Z = min(X, Y)``, elementwise: the gradient goes to the smaller input; where they are equal, half to each.
+
+    The shapes broadcast. NaN in an input is NaN in Z, and neither gets a gradient there.
+
+    >>> gate = Minimum()
+    >>> gate.forward(np.array([1.0, 2.0, 3.0]), np.array([2.0]))
+    array([1., 2., 2.])
+    >>> gate.backward(np.array([4.0, 4.0, 4.0]))
+    (array([4., 2., 0.]), array([6.]))
+    """
+
+    formulas = """
+        Z = minimum(X, Y)
+        dX = sum_to(dZ * ((X < Y) + (X == Y) / 2), X)
+        dY = sum_to(dZ * ((Y < X) + (X == Y) / 2), Y)
+    """
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        """``Z = min(X, Y)``."""
+        self.X, self.Y = X, Y = self.check_Xs(X, Y)
+        return self.computed(np.minimum, X, Y)
+
+    def backward(self, dZ: Any) -> Arrays:
+        """``dX = dZ`` where X < Y, ``dY = dZ`` where Y < X."""
+        dZ = self.check_dY(dZ)
+        return _routed(dZ, self.X, self.Y, self.X < self.Y, self.Y < self.X)
+
+
+def _routed(dZ: Array, X: Array, Y: Array, to_X: Array, to_Y: Array) -> Arrays:
+    """DZ to the input that it belongs to, half to each where they are equal."""
+    zero, half = kernels.ZERO[dZ.dtype], np.where(X == Y, dZ / 2, kernels.ZERO[dZ.dtype])
+    return sum_to(half + np.where(to_X, dZ, zero), X.shape), sum_to(half + np.where(to_Y, dZ, zero), Y.shape)

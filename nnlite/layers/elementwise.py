@@ -1,0 +1,217 @@
+"""Functions: gates of one input, each of whose elements goes its own way."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.compute import kernels
+from nnlite.compute.blocks import elementwise
+from nnlite.layers.activations import Activation
+
+
+class Negative(Activation):
+    """``Y = -X``; ``dX = -dY``.
+
+    >>> gate = Negative()
+    >>> gate.forward(np.array([1.0, -2.0]))
+    array([-1.,  2.])
+    >>> gate.backward(np.array([3.0, 4.0]))
+    array([-3., -4.])
+    """
+
+    formulas = """
+        Y = -X
+        dX = -dY
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = -X``."""
+        return self.record_Y(elementwise(np.negative, self.check_X(X)))
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = -dY``."""
+        return elementwise(np.negative, self.check_dY(dY))
+
+
+class Exp(Activation):
+    """``Y = exp(X)``; ``dX = dY Y``. Y is read-only, since backward needs it.
+
+    >>> gate = Exp()
+    >>> gate.forward(np.array([0.0, 1.0]))
+    array([1.        , 2.71828183])
+    >>> gate.backward(np.array([2.0, 2.0]))
+    array([2.        , 5.43656366])
+    """
+
+    formulas = """
+        Y = exp(X)
+        dX = dY * Y
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = exp(X)``."""
+        with np.errstate(all="ignore"):
+            self.Y = self.keep_Y(elementwise(np.exp, self.check_X(X)))
+        return self.Y
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY Y``."""
+        with np.errstate(all="ignore"):
+            return elementwise(np.multiply, self.check_dY(dY), self.Y)
+
+
+class Log(Activation):
+    """``Y = log(X)``, the natural logarithm; ``dX = dY / X``. At 0 it is -inf, below NaN.
+
+    >>> gate = Log()
+    >>> gate.forward(np.array([1.0, 2.0]))
+    array([0.        , 0.69314718])
+    >>> gate.backward(np.array([2.0, 2.0]))
+    array([2., 1.])
+    """
+
+    formulas = """
+        Y = log(X)
+        dX = dY / X
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = log(X)``."""
+        self.X = self.check_X(X)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.record_Y(elementwise(np.log, self.X))
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY / X``."""
+        with np.errstate(all="ignore"):
+            return elementwise(np.divide, self.check_dY(dY), self.X)
+
+
+class Square(Activation):
+    """``Y = X^2``; ``dX = 2 dY X``.
+
+    >>> gate = Square()
+    >>> gate.forward(np.array([1.0, -3.0]))
+    array([1., 9.])
+    >>> gate.backward(np.array([1.0, 1.0]))
+    array([ 2., -6.])
+    """
+
+    formulas = """
+        Y = X ** 2
+        dX = 2 * dY * X
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = X^2``."""
+        self.X = self.check_X(X)
+        return self.record_Y(elementwise(np.square, self.X))
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = 2 dY X``."""
+        return elementwise(_square_backward, self.check_dY(dY), self.X)
+
+
+def _square_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
+    out = np.multiply(dY, X, out)
+    return np.add(out, out, out)
+
+
+class Sqrt(Activation):
+    """``Y = sqrt(X)``; ``dX = dY / (2 Y)``, infinite at 0. Below 0 it is NaN. Y is read-only, since backward needs it.
+
+    >>> gate = Sqrt()
+    >>> gate.forward(np.array([1.0, 9.0]))
+    array([1., 3.])
+    >>> gate.backward(np.array([6.0, 6.0]))
+    array([3., 1.])
+    """
+
+    formulas = """
+        Y = sqrt(X)
+        dX = dY / (2 * Y)
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = sqrt(X)``."""
+        with np.errstate(invalid="ignore"):
+            self.Y = self.keep_Y(elementwise(np.sqrt, self.check_X(X)))
+        return self.Y
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY / (2 Y)``."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return elementwise(_sqrt_backward, self.check_dY(dY), self.Y)
+
+
+def _sqrt_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
+    out = np.add(Y, Y, out)
+    return np.divide(dY, out, out)
+
+
+class Reciprocal(Activation):
+    """``Y = 1 / X``; ``dX = -dY Y^2``. At 0 it is infinite. Y is read-only, since backward needs it.
+
+    >>> gate = Reciprocal()
+    >>> gate.forward(np.array([1.0, -4.0]))
+    array([ 1.  , -0.25])
+    >>> gate.backward(np.array([16.0, 16.0]))
+    array([-16.,  -1.])
+    """
+
+    formulas = """
+        Y = 1 / X
+        dX = -dY * Y ** 2
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = 1 / X``."""
+        with np.errstate(all="ignore"):
+            self.Y = self.keep_Y(elementwise(_reciprocal, self.check_X(X)))
+        return self.Y
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = -dY Y^2``."""
+        with np.errstate(all="ignore"):
+            return elementwise(_reciprocal_backward, self.check_dY(dY), self.Y)
+
+
+def _reciprocal(X: Array, out: Array | None = None) -> Array:
+    return np.divide(kernels.ONE[X.dtype], X, out)
+
+
+def _reciprocal_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
+    out = np.multiply(Y, Y, out)
+    np.multiply(dY, out, out)
+    return np.negative(out, out)
+
+
+class Abs(Activation):
+    """``Y = |X|``; ``dX = dY sign(X)``. The derivative at 0 is taken to be 0.
+
+    >>> gate = Abs()
+    >>> gate.forward(np.array([1.0, 0.0, -3.0]))
+    array([1., 0., 3.])
+    >>> gate.backward(np.array([2.0, 2.0, 2.0]))
+    array([ 2.,  0., -2.])
+    """
+
+    formulas = """
+        Y = abs(X)
+        dX = dY * sign(X)
+    """
+
+    def forward(self, X: Any) -> Array:
+        """``Y = |X|``."""
+        self.X = self.check_X(X)
+        return self.record_Y(elementwise(np.abs, self.X))
+
+    def backward(self, dY: Any) -> Array:
+        """``dX = dY sign(X)``."""
+        return elementwise(_abs_backward, self.check_dY(dY), self.X)
+
+
+def _abs_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
+    out = np.sign(X, out)
+    return np.multiply(dY, out, out)

@@ -1,0 +1,73 @@
+"""Losses: the sum of several, for a model of several outputs."""
+
+from typing import Any
+
+from nnlite.basics.trees import each_of, listed
+from nnlite.layer.layer import Layer, check_layer
+
+
+class Losses(Layer):
+    """The sum of several losses, one for each output, in a tuple or in a dict by the outputs' names.
+
+    >>> import numpy as np, nnlite as nn
+    >>> losses = Losses((nn.MSELoss(), nn.MSELoss()))
+    >>> losses.forward((np.ones(1), np.zeros(1)), (np.zeros(1), np.full(1, 2.0)))
+    5.0
+    >>> losses.backward()
+    (array([2.]), array([-4.]))
+    """
+
+    def __init__(self, losses: Any) -> None:
+        self.losses = losses
+        self.Js: list[float] = []
+
+    def forward(self, Ys: Any, targets: Any) -> float:
+        """``J = J1 + J2 + ...``."""
+        losses = by_key(self.losses)
+        for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
+            if type(given) is not type(self.losses) or by_key(given).keys() != losses.keys():
+                raise TypeError(
+                    f"loss: expected a loss for each output, got {_form(self.losses)}; {name} {_form(given)}"
+                )
+        Ys, targets = by_key(Ys), by_key(targets)
+        self.Js = [loss.forward(Ys[key], targets[key]) for key, loss in losses.items()]
+        return sum(self.Js)
+
+    def backward(self, dJ: Any = 1.0) -> Any:
+        """The dY of each loss, in the form of the outputs."""
+        return each_of(lambda loss: loss.backward(dJ), self.losses)
+
+
+def as_one_loss(loss: Any) -> Layer:
+    """``loss`` itself, or the sum of those in a tuple or dict, one for each output of a model.
+
+    Raises:
+        TypeError: something that is not a Layer.
+        ValueError: one loss stands there twice.
+
+    >>> import nnlite as nn
+    >>> as_one_loss(nn.MSELoss())
+    MSELoss()
+    """
+    losses = listed(loss)
+    for number, each in enumerate(losses):
+        check_layer(each, "loss")
+        if any(each is other for other in losses[:number]):
+            raise ValueError(f"loss: {each!r} stands there twice, but has one cache for two uses; make a second one")
+    joint: Layer = Losses(loss) if isinstance(loss, tuple | dict) else loss
+    return joint
+
+
+def by_key(values: Any) -> dict[Any, Any]:
+    """A tuple's entries by their numbers, a dict's by their keys.
+
+    >>> by_key(("a", "b"))
+    {0: 'a', 1: 'b'}
+    """
+    return dict(values) if isinstance(values, dict) else dict(enumerate(values))
+
+
+def _form(values: Any) -> str:
+    if isinstance(values, dict):
+        return f"a dict of {', '.join(map(str, values))}"
+    return f"a tuple of {len(values)}" if isinstance(values, tuple) else "one array"

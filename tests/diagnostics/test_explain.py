@@ -1,0 +1,735 @@
+import itertools
+import re
+
+import numpy as np
+import pytest
+from support.contract import ROWS, Row, linear, numbers, shares
+from support.formula_judge import CannotBeComputedError, computed
+
+import nnlite as nn
+from nnlite.basics.trees import listed
+from nnlite.diagnostics.formulas.latex import latex
+from nnlite.diagnostics.formulas.plain import plain
+from nnlite.diagnostics.inputs import inputs_by_name
+
+over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+
+
+def text_of(lines):
+    return [f"{line.symbol.plain} = {plain(line.reading)}" for line in lines]  # without what that is equal to in turn
+
+
+def of_three_layers():
+    """The network of D2 in FORMULAS.md."""
+    return nn.Sequential(linear(4, 3), nn.Tanh(), linear(3, 2), nn.Sigmoid(), linear(2, 1), nn.Sigmoid())
+
+
+D2_NAMES = {"4.W": "U", "4.b": "c"}
+TARGET = np.array([[1.0], [0], [1], [0], [1]])
+
+
+# ------------------------------------------------------------------------------------------ the network of D2
+
+
+def test_the_boxed_formulas_of_the_network_of_three_layers_line_by_line():
+    """As FORMULAS.md has them, in its order; only BCE is written there with an index i."""
+    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=D2_NAMES)
+    assert text_of(explanation.forward) == [
+        "u1 = X W1 + b1",
+        "h1 = tanh(u1)",
+        "u2 = h1 W2 + b2",
+        "h2 = sigmoid(u2)",
+        "u3 = h2 U + c",
+        "y^ = sigmoid(u3)",
+        "L = -1/N sum(y * log(y^) + (1 - y) * log(1 - y^))",
+    ]
+    box = [
+        "dL/dy^ = 1/N ((1 - y) / (1 - y^) - y / y^)",
+        "dL/du3 = 1/N (y^ - y)",
+        "dL/dU = h2^T dL/du3",
+        "dL/dc = sum(dL/du3)",
+        "dL/dh2 = dL/du3 U^T",
+        "dL/du2 = dL/dh2 * h2 * (1 - h2)",
+        "dL/dW2 = h1^T dL/du2",
+        "dL/db2 = sum_1(dL/du2)",
+        "dL/dh1 = dL/du2 W2^T",
+        "dL/du1 = dL/dh1 * (1 - h1 * h1)",
+        "dL/dW1 = X^T dL/du1",
+        "dL/db1 = sum_1(dL/du1)",
+    ]
+    one_by_one = "dL/du3 = dL/dy^ * y^ * (1 - y^)"  # the sigmoid alone, which the document leaves out
+    assert text_of(explanation.backward) == [box[0], one_by_one, *box[1:]]
+    assert explanation.backward[2].note == "BCELoss and Sigmoid together"
+
+
+def test_the_boxed_formulas_in_latex():
+    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=D2_NAMES)
+    found = {line.symbol.latex: latex(line.reading) for line in explanation.backward}
+    assert found[r"\frac{\partial L}{\partial W_1}"] == r"X^\top \frac{\partial L}{\partial u_1}"
+    assert found[r"\frac{\partial L}{\partial u_3}"] == r"\frac{1}{N} \left(\hat{y} - y\right)"
+    assert found[r"\frac{\partial L}{\partial u_1}"] == (
+        r"\frac{\partial L}{\partial h_1} \odot \left(1 - h_1 \odot h_1\right)"
+    )
+    rows = explanation.markdown.split("\n")
+    assert r"\frac{\partial L}{\partial U} &= h_2^\top \frac{\partial L}{\partial u_3} && \text{4.W} \\" in rows
+    assert rows.count("$$") == 4
+    assert explanation._repr_markdown_() == explanation.markdown
+
+
+def test_shapes_stand_under_every_factor():
+    explanation = nn.explain(of_three_layers(), numbers(5, 4), TARGET, nn.BCELoss(), names=D2_NAMES)
+    lines = str(explanation).split("\n")
+    at = lines.index(next(line for line in lines if "dL/dU = " in line))
+    assert [line[:26].rstrip() for line in lines[at : at + 2]] == [
+        "  dL/dU = h2^T  dL/du3",
+        "  (2,1)   (2,5) (5,1)",
+    ]
+    for first, second in itertools.pairwise(lines):
+        for shape in re.finditer(r"\([\d,]+\)", second if re.fullmatch(r"[ \d,()]+", second) else ""):
+            assert re.match(r"[A-Za-z(]", first[shape.start()]), f"nothing stands over {shape[0]}:\n{first}\n{second}"
+    assert r"\underset{2 \times 5}{h_2^\top} \underset{5 \times 1}{\frac{\partial L}{\partial u_3}}" in (
+        explanation.markdown
+    )
+
+
+# ------------------------------------------------------------------------------------------ its numbers
+
+
+def run_with(row: Row, dY):
+    """The gradients of the inputs and the parameters, by their paths, in a run that knows nothing of explain."""
+    layer = row.make()
+    if isinstance(row.X, dict):
+        layer.forward(**row.X)
+        dX = layer.backward(**dY)
+    else:
+        Xs = row.X if isinstance(row.X, tuple) else (row.X,)
+        layer.forward(*Xs, *(() if row.target is None else (row.target,)))
+        dX = layer.backward(*listed(dY))
+    inputs = dict(zip(inputs_by_name(layer, row.X), listed(dX), strict=False))
+    return inputs, {name: dP.copy() for name, dP in layer.named_gradients()}
+
+
+def ones_like_Y(row: Row):
+    layer = row.make()
+    if row.target is not None:
+        Y = layer.forward(row.X, row.target)
+    elif isinstance(row.X, dict):
+        Y = layer.forward(**row.X)
+    else:
+        Y = layer.forward(*(row.X if isinstance(row.X, tuple) else (row.X,)))
+    if isinstance(Y, dict):
+        return {name: np.ones_like(each) for name, each in Y.items()}
+    return tuple(np.ones_like(each) for each in listed(Y)) if isinstance(Y, tuple) else np.ones_like(Y)
+
+
+@over_rows
+def test_the_gradients_are_those_of_the_layers(row: Row):
+    """Of a model without a loss, L is the sum of the outputs, so dY is 1."""
+    _, expected = run_with(row, ones_like_Y(row))
+    explanation = nn.explain(row.make(), row.X, row.target)
+    found = {line.note: line.value for line in explanation.backward if line.note in expected}
+    assert found.keys() == expected.keys()
+    for name, dP in expected.items():
+        np.testing.assert_allclose(found[name], dP, rtol=1e-12, atol=1e-14, err_msg=name)
+
+
+@over_rows
+def test_every_formula_comes_to_the_number_beside_it(row: Row):
+    explanation = nn.explain(row.make(), row.X, row.target, values=True)
+    for line in (*explanation.forward, *explanation.backward):
+        try:
+            value = computed(line.reading)
+        except CannotBeComputedError:
+            continue
+        value = np.asarray(value)
+        shape = np.shape(line.value)
+        value = value.reshape(shape) if value.size == np.size(line.value) else np.broadcast_to(value, shape)
+        np.testing.assert_allclose(value, line.value, rtol=1e-9, atol=1e-12, err_msg=line.symbol.plain)
+
+
+@over_rows
+def test_an_entry_that_is_written_out_is_that_of_the_gradient(row: Row):
+    inputs, gradients = run_with(row, ones_like_Y(row))
+    for name, gradient in (inputs | gradients).items():
+        gradient = np.asarray(gradient)
+        if name == "target" or not gradient.size:
+            continue
+        index = tuple(size // 2 for size in gradient.shape)
+        line = nn.explain(row.make(), row.X, row.target, parameter=_path(row, name), index=index).entry[-1]
+        np.testing.assert_allclose(line.value, gradient[index], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def _path(row, name):
+    """What a bare layer calls its input, explain calls it too."""
+    names = list(inputs_by_name(row.make(), row.X))
+    if name not in names or isinstance(row.X, dict):
+        return name
+    from nnlite.diagnostics.names import input_names_of
+
+    return input_names_of(row.make(), len(names))[names.index(name)]
+
+
+def test_the_model_is_left_as_it_is():
+    model, X = of_three_layers(), numbers(5, 4)
+    nn.explain(model, X, TARGET, nn.BCELoss(), values=True)
+    assert not hasattr(model[0], "X")
+    assert not model.dPhi.any()
+
+
+def test_one_entry_of_a_weight_is_a_sum_of_products():
+    """D0: dW_ij = x_i dy_j; over several rows the sum of that."""
+    model, X, dY = linear(2, 3), np.array([[3.0, -2.0]]), np.ones((1, 3))
+    model.forward(X)
+    model.backward(dY)
+    general, here = nn.explain(model, X, parameter="W", index=(1, 2)).entry
+    assert text_of([general]) == ["dL/dW1[i,j] = sum_n X[n,i] dL/dy^[n,j]"]
+    assert text_of([here]) == ["dL/dW1[1,2] = X[0,1] dL/dy^[0,2]"]
+    assert [plain(reading) for reading in here.then] == ["(-2) * 1", "-2"]
+    assert here.value == model.dW[1, 2] == -2
+
+
+def test_the_gradient_of_one_sample_by_hand():
+    """D0: dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13."""
+    (_, here) = nn.explain(linear(2, 3), np.array([[3.0, -2.0]]), parameter="X", index=(0, 0)).entry
+    assert text_of([here]) == ["dL/dX[0,0] = dL/dy^[0,0] W1[0,0] + dL/dy^[0,1] W1[0,1] + dL/dy^[0,2] W1[0,2]"]
+
+
+def test_an_entry_of_a_tied_weight_has_the_terms_of_every_use():
+    encoder = linear(3, 2)
+    model = nn.Sequential(encoder, nn.Tanh(), nn.tied(encoder, transpose=True))
+    X = numbers(1, 3)
+    model.forward(X)
+    model.backward(np.ones((1, 3)))
+    general, here = nn.explain(model, X, parameter="0.W", index=(2, 1)).entry
+    assert text_of([general]) == ["dL/dW1[i,j] = sum_n X[n,i] dL/du1[n,j] + sum_k dL/dy^[k,i] h1[k,j]"]
+    assert text_of([here]) == ["dL/dW1[2,1] = X[0,2] dL/du1[0,1] + dL/dy^[0,2] h1[0,1]"]
+    assert here.value == pytest.approx(encoder.dW[2, 1])
+
+
+def test_without_X_an_entry_is_a_sum_over_the_rows():
+    entry = nn.explain(of_three_layers(), loss=nn.BCELoss(), parameter="0.W", index=(2, 1)).entry
+    assert text_of(entry) == [
+        "dL/dW1[i,j] = sum_n X[n,i] dL/du1[n,j]",
+        "dL/dW1[2,1] = sum_n X[n,2] dL/du1[n,1]",
+    ]
+    (general, here) = nn.explain(of_three_layers(), loss=nn.BCELoss(), parameter="0.b", index=1).entry
+    assert text_of([general, here]) == ["dL/db1[i] = sum_n dL/du1[n,i]", "dL/db1[1] = sum_n dL/du1[n,1]"]
+
+
+def test_a_long_sum_shows_its_first_terms_and_its_last():
+    line = nn.explain(linear(2, 1), numbers(50, 2), parameter="W", index=(0, 0)).entry[-1]
+    assert plain(line.reading) == (
+        "X[0,0] dL/dy^[0,0] + X[1,0] dL/dy^[1,0] + X[2,0] dL/dy^[2,0] + ... + X[49,0] dL/dy^[49,0]"
+    )
+    assert line.value == pytest.approx(numbers(50, 2)[:, 0].sum())
+
+
+# ------------------------------------------------------------------------------------------ graphs, ties
+
+
+def test_gradients_add_at_a_fork():
+    a, b = nn.Input("a"), nn.Input("b")
+    explanation = nn.explain(nn.Graph([a, b], (a + b) * (b + 1)), (2.0, 1.0))
+    assert text_of(explanation.forward) == ["u1 = a + b", "u2 = b + 1", "L = u1 * u2"]
+    assert text_of(explanation.backward) == [
+        "dL/du1 = u2",
+        "dL/du2 = u1",
+        "dL/da = dL/du1",
+        "dL/db = dL/du1 + dL/du2",
+    ]
+    assert [float(line.value) for line in explanation.backward] == [2, 3, 2, 5]
+
+
+def test_a_value_taken_twice_by_one_layer():
+    x = nn.Input("x")
+    explanation = nn.explain(nn.Graph(x, nn.Multiply()(x, x)), 3.0)
+    assert text_of(explanation.backward) == ["dL/dx = x + x"]
+    assert explanation.backward[0].value == 6
+
+
+def test_three_inputs_and_a_number():
+    """J = (a + 2b) c at 3, 1, -2: J = -10, gradients -2, -4, 5."""
+    a, b, c = nn.Input("a"), nn.Input("b"), nn.Input("c")
+    explanation = nn.explain(nn.Graph([a, b, c], (a + 2 * b) * c), (3.0, 1.0, -2.0), names={"loss": "J"})
+    assert text_of(explanation.forward) == ["u1 = 2 b", "u2 = a + u1", "J = u2 * c"]
+    assert text_of(explanation.backward)[-1] == "dJ/db = 2 dJ/du1"
+    found = {line.symbol.plain: float(line.value) for line in explanation.backward}
+    assert (found["dJ/da"], found["dJ/db"], found["dJ/dc"]) == (-2, -4, 5)
+
+
+def test_a_stretched_array_has_a_sum_for_its_gradient():
+    X = nn.Input("X", shape=(None, 3))
+    W, b = nn.Parameter(numbers(3, 2), name="W"), nn.Parameter(numbers(2), name="b")
+    graph = nn.Graph(X, nn.Tanh()(X @ W + b))
+    assert "dL/db = sum_1(dL/du2)" in text_of(nn.explain(graph, numbers(4, 3)).backward)
+    explanation = nn.explain(graph)
+    assert "dL/db = sum(dL/du2)" in text_of(explanation.backward)
+    assert "stretched" in str(explanation)
+
+
+def test_a_residual_is_taken_apart():
+    explanation = nn.explain(nn.Sequential(linear(3, 3), nn.Residual(linear(3, 3), nn.Tanh())), loss=nn.MSELoss())
+    assert "y^ = u1 + h2" in text_of(explanation.forward)
+    assert "dL/du1 = dL/du2 W2^T + dL/dy^" in text_of(explanation.backward)
+
+
+def test_tied_parameters_have_one_symbol_and_a_sum():
+    encoder = linear(3, 2)
+    explanation = nn.explain(nn.Sequential(encoder, nn.Tanh(), nn.tied(encoder, transpose=True)), loss=nn.MSELoss())
+    assert "y^ = h1 W1^T + b2" in text_of(explanation.forward)
+    assert "dL/dW1 = X^T dL/du1 + (dL/dy^)^T h1" in text_of(explanation.backward)
+
+
+def test_a_loss_inside_a_graph_is_L():
+    x, t = nn.Input("x"), nn.Input("t")
+    graph = nn.Graph([x, t], nn.MSELoss()(linear(3, 2)(x), t))
+    explanation = nn.explain(graph)
+    assert text_of(explanation.forward)[-1] == "L = 1/N sum((y^ - t)^2)"
+    assert text_of(explanation.backward)[0] == "dL/dy^ = 2/N (y^ - t)"
+
+
+def test_several_outputs_that_are_used_inside_as_well():
+    a, b = nn.Input("a"), nn.Input("b")
+    h = nn.Tanh()(a + b)
+    explanation = nn.explain(nn.Graph([a, b], [h, nn.Square()(h)]))
+    assert "L = sum(y1^) + sum(y2^)" in text_of(explanation.forward)
+    assert "dL/dy1^ = 2 dL/dy2^ * y1^ + 1" in text_of(explanation.backward)
+
+
+# ------------------------------------------------------------------------------------------ losses
+
+
+def test_cross_entropy_with_one_class_a_sample():
+    explanation = nn.explain(linear(3, 4), numbers(5, 3), np.array([0, 1, 2, 3, 0]), nn.CrossEntropyLoss())
+    assert text_of(explanation.backward)[:2] == ["dL/dy^ = 1/N (P * sum_2(Q) - Q)", "dL/dy^ = 1/N (P - Q)"]
+
+
+def test_no_simplification_where_it_would_be_wrong():
+    loss = nn.CrossEntropyLoss(weight=[1.0, 2, 3, 4])
+    explanation = nn.explain(linear(3, 4), numbers(5, 3), np.array([0, 1, 2, 3, 0]), loss)
+    assert "dL/dy^ = 1/N (P - Q)" not in text_of(explanation.backward)
+    ignored = nn.explain(linear(3, 4), numbers(2, 3), np.array([0, -100]), nn.CrossEntropyLoss())
+    assert "dL/dy^ = 1/N (P - Q)" not in text_of(ignored.backward)
+    x, t = nn.Input("x"), nn.Input("t")
+    y = nn.Sigmoid()(x)
+    graph = nn.Graph([x, t], nn.BCELoss()(y * y, t))  # the sigmoid is not what the loss takes
+    assert not any("together" in line.note for line in nn.explain(graph).backward)
+
+
+def test_the_simplification_holds_with_weights_and_reductions():
+    for loss in (nn.BCELoss(reduction="sum"), nn.BCELoss(weight=[2.0]), nn.BCELoss(weight=[[2.0]], reduction="sum")):
+        explanation = nn.explain(nn.Sequential(linear(2, 1), nn.Sigmoid()), numbers(5, 2), TARGET, loss)
+        (line,) = [line for line in explanation.backward if "together" in line.note]
+        np.testing.assert_allclose(computed(line.reading), line.value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss])
+def test_a_loss_that_is_not_reduced(loss):
+    """Its gradient is that of the sum."""
+    target = np.array([0, 1, 2, 0]) if loss is nn.CrossEntropyLoss else shares(4, 3)
+    one, other = (
+        nn.explain(linear(3, 3), numbers(4, 3), target, loss(reduction=reduction)) for reduction in ("none", "sum")
+    )
+    assert text_of(one.backward) == text_of(other.backward)
+    for a, b in zip(one.backward, other.backward, strict=True):
+        np.testing.assert_allclose(a.value, b.value, rtol=1e-12)
+
+
+def test_the_mean_and_the_sum():
+    assert text_of(nn.explain(linear(2, 1), loss=nn.MSELoss(reduction="sum")).backward)[0] == "dL/dy^ = 2 (y^ - y)"
+    explanation = nn.explain(linear(2, 3), numbers(4, 2), numbers(4, 3), nn.MSELoss())
+    assert "N is what the mean of the loss divides by, here 12." in str(explanation)
+
+
+# ------------------------------------------------------------------------------------------ a user's own layer
+
+
+class Scale(nn.Layer, parameters=("gamma",)):
+    def __init__(self, features):
+        self.dtype = np.dtype(np.float64)
+        self.gamma = np.linspace(1, 2, features)
+
+    def forward(self, X):
+        self.X = X
+        return X * self.gamma
+
+    def backward(self, dY):
+        self.dgamma = np.sum(dY * self.X, axis=0)
+        return dY * self.gamma
+
+
+class SaidScale(Scale):
+    formulas = """
+        Y = X * gamma
+        dgamma = np.sum(dY * X, axis=0)
+        dX = dY * gamma
+    """
+
+
+def test_a_layer_that_says_nothing_is_named_and_the_derivation_goes_on():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), Scale(2), nn.Tanh()), loss=nn.MSELoss())
+    assert "u2 = Scale(u1)" in text_of(explanation.forward)
+    assert text_of(explanation.backward)[2:5] == [
+        "dL/dgamma2 = Scale.backward(dL/du2)",
+        "dL/du1 = Scale.backward(dL/du2)",
+        "dL/dW1 = X^T dL/du1",
+    ]
+    assert "Scale says nothing of itself" in str(explanation)
+
+
+def test_a_layer_that_says_nothing_has_its_numbers_all_the_same():
+    model, X = nn.Sequential(linear(3, 2), Scale(2)), numbers(4, 3)
+    Y = model.forward(X)
+    model.backward(np.ones_like(Y))
+    explanation = nn.explain(model, X, parameter="1.gamma", index=1)
+    np.testing.assert_allclose(explanation.backward[-1].value, model[1].dgamma)
+    assert explanation.entry[0].value == pytest.approx(model[1].dgamma[1])
+    assert explanation.entry[0].note == "it cannot be written out"
+
+
+def test_a_layer_of_ones_own_with_formulas():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), SaidScale(2)), loss=nn.MSELoss(), parameter="1.gamma", index=1)
+    assert "y^ = u1 * gamma2" in text_of(explanation.forward)
+    assert text_of(explanation.backward)[-1] == "dL/dgamma2 = sum_1(dL/dy^ * u1)"
+    assert text_of(explanation.entry)[0] == "dL/dgamma2[i] = sum_n dL/dy^[n,i] u1[n,i]"
+    assert r"\gamma_2" in explanation.markdown
+
+
+def test_a_formula_that_cannot_be_understood_names_the_class_and_the_line():
+    class Wrong(SaidScale):
+        formulas = """
+            Y = X * gamma
+            dX = dY *
+        """
+
+    with pytest.raises(ValueError, match=r"Wrong: formulas, line 3: 'dX = dY \*': invalid syntax; expected"):
+        nn.explain(nn.Sequential(Wrong(2)))
+
+
+class FixedBack(nn.Linear):
+    """A Linear whose backward has a matrix of its own, and that says so."""
+
+    formulas = """
+        Y = X @ W + b
+        dW = X.T @ dY
+        db = sum(dY, axis=0)
+        dX = dY @ B.T
+    """
+
+    def __init__(self, *widths):
+        super().__init__(*widths, dtype=np.float64)
+        self.B = numbers(*widths)
+
+    def backward(self, dY):
+        super().backward(dY)
+        return dY @ self.B.T
+
+
+class Dense(nn.Linear):
+    """A Linear and its tanh in one, with a value on the way back."""
+
+    formulas = """
+        Y = tanh(X @ W + b)
+        D = dY * (1 - Y * Y)
+        dW = X.T @ D
+        db = sum(D, axis=0)
+        dX = D @ W.T
+    """
+
+    def forward(self, X):
+        self.Y = np.tanh(super().forward(X))
+        return self.Y
+
+    def backward(self, dY):
+        return super().backward(dY * (1 - self.Y * self.Y))
+
+    def output_shape(self, *shapes):
+        raise NotImplementedError
+
+
+def test_a_value_on_the_way_back_has_a_line_of_its_own():
+    model, X = nn.Sequential(linear(3, 2), Dense(2, 1, dtype=np.float64, rng=0)), numbers(4, 3)
+    Y = model.forward(X)
+    model.backward(np.ones_like(Y))
+    lines = text_of(nn.explain(model).backward)
+    assert lines[1:3] == ["D2 = dL/dy^ * (1 - y^ * y^)", "dL/dW2 = u1^T D2"]
+    assert lines[4] == "dL/du1 = D2 W2^T"
+    explanation = nn.explain(model, X, parameter="1.W", index=(1, 0))
+    np.testing.assert_allclose(explanation.backward[1].value, 1 - Y * Y)
+    assert explanation.entry[-1].value == pytest.approx(model[1].dW[1, 0])
+
+
+def test_an_array_that_is_no_parameter_has_the_number_of_its_layer():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), FixedBack(2, 1)), numbers(4, 3))
+    (line,) = [line for line in explanation.backward if line.symbol.plain == "dL/du1"]
+    assert str(line) == "dL/du1 = dL/dy^ B2^T"
+    np.testing.assert_allclose(line.value, numbers(2, 1).T.repeat(4, axis=0))
+    assert "(1,2)" in str(explanation)
+
+
+def test_a_saturated_sigmoid_gives_no_warning():
+    model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 100.0)), nn.Sigmoid())
+    explanation = nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss(), values=True)
+    assert explanation.forward[-1].value == 100  # the layer's own number, which it keeps finite
+    one_by_one, together = [line.value for line in explanation.backward if line.symbol.plain == "dL/du1"]
+    assert (one_by_one, together) == (0, 1)  # what is lost, and BCEWithLogitsLoss keeps
+
+
+class Block(nn.Layer):
+    """A layer with parts, which only its own code knows."""
+
+    def __init__(self):
+        self.first, self.second = linear(3, 2), linear(2, 3)
+
+    def forward(self, X):
+        return self.second.forward(self.first.forward(X))
+
+    def backward(self, dY):
+        return self.first.backward(self.second.backward(dY))
+
+
+def test_a_layer_of_layers_is_one_step():
+    model, X = nn.Sequential(Block(), nn.Tanh()), numbers(4, 3)
+    Y = model.forward(X)
+    model.backward(np.ones_like(Y))
+    explanation = nn.explain(model, X)
+    assert "u1 = Block(X)" in text_of(explanation.forward)
+    found = {line.note: line.value for line in explanation.backward}
+    np.testing.assert_allclose(found["0.first.W"], model[0].first.dW)
+    np.testing.assert_allclose(found["0.second.b"], model[0].second.db)
+
+
+# ------------------------------------------------------------------------------------------ options and errors
+
+
+def test_one_parameter_alone():
+    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), parameter="4.W")
+    assert text_of(explanation.backward)[-1] == "dL/dW3 = h2^T dL/du3"
+    assert not any("db" in line or "W2" in line for line in text_of(explanation.backward))
+
+
+def test_an_input_alone():
+    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), parameter="X")
+    assert text_of(explanation.backward)[-1] == "dL/dX = dL/du1 W1^T"
+    assert not any("dL/dW" in line for line in text_of(explanation.backward))
+
+
+def test_names():
+    names = {"0.W": "V", "0": "a", "X": "x", "target": "t", "loss": "J", "1": "p"}
+    explanation = nn.explain(nn.Sequential(linear(3, 1), nn.Sigmoid()), loss=nn.BCELoss(), names=names)
+    assert text_of(explanation.forward)[:2] == ["a = x V + b1", "p = sigmoid(a)"]
+    assert "dJ/dV = x^T dJ/da" in text_of(explanation.backward)
+
+
+def test_a_name_of_the_users_is_not_given_twice():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), linear(2, 1)), names={"1.W": "W1"})
+    assert text_of(explanation.forward)[:2] == ["u1 = X W1_1 + b1", "y^ = u1 W1 + b2"]
+
+
+def test_a_part_of_a_model_can_be_explained_by_itself():
+    encoder = linear(3, 2)
+    model = nn.Sequential(encoder, nn.Tanh(), nn.tied(encoder, transpose=True))
+    assert text_of(nn.explain(model[0], numbers(2, 3)).forward)[0] == "y^ = X W1 + b1"
+    explanation = nn.explain(model[1:], numbers(2, 2))  # without the layer that the last one is tied to
+    assert text_of(explanation.forward)[:2] == ["h1 = tanh(X)", "y^ = h1 W2^T + b2"]
+    assert "dL/dW2 = (dL/dy^)^T h1" in text_of(explanation.backward)
+
+
+def test_values_are_shown_where_they_are_not_long():
+    X = numbers(2, 3)
+    text = str(nn.explain(nn.Sequential(linear(3, 1), nn.Tanh()), X, values=True))
+    y = np.tanh(X @ linear(3, 1).W + linear(3, 1).b)
+    assert f"= [[{y[0, 0]:.4f}]" in text.replace("[[ ", "[[")
+    assert "Given" in text
+    assert r"\begin{pmatrix}" in nn.explain(linear(3, 1), X, values=True).markdown
+    long = str(nn.explain(linear(3, 1), numbers(50, 3), values=True))
+    assert "X  (50, 3)" in long
+    assert long.count("[[") == 2  # of W and its gradient
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"values": True}, ValueError, "values: there are none without an X"),
+        ({"X": np.ones((2, 3)), "loss": nn.MSELoss()}, ValueError, r"target: MSELoss\(\) needs it beside X"),
+        ({"index": (0, 0)}, ValueError, "index: of which parameter"),
+        ({"parameter": "1.W"}, ValueError, "parameter: expected one of .*0.W, 0.b.*, got '1.W'"),
+        ({"names": {"7.W": "U"}}, ValueError, "names: there is no '7.W'; what can be named is: .*0.W"),
+        ({"names": {"0.W": "U", "0.b": "U"}}, ValueError, "names: one symbol stands for two things"),
+        ({"parameter": "0.W", "index": (3, 0)}, IndexError, r"dL/dW1 has shape \(3, 2\), got the index \(3, 0\)"),
+        ({"parameter": "0.W", "index": 0}, IndexError, r"has shape \(3, 2\), got the index \(0,\)"),
+        ({"loss": nn.BCELoss}, TypeError, "loss: expected a Layer, got the class itself"),
+    ],
+)
+def test_what_cannot_be_explained(options, error, message):
+    with pytest.raises(error, match=message):
+        nn.explain(nn.Sequential(linear(3, 2), nn.Tanh()), **options)
+
+
+def test_a_model_is_a_layer():
+    with pytest.raises(TypeError, match="model: expected a Layer"):
+        nn.explain(np.tanh)
+
+
+def test_dicts_and_a_target_of_a_bare_loss():
+    explanation = nn.explain(nn.MSELoss(), shares(4), numbers(4))
+    assert text_of(explanation.forward) == ["L = 1/N sum((Y - y)^2)"]
+
+
+def test_lists_are_taken_as_arrays_are():
+    model, loss = nn.Sequential(nn.Linear(2, 1, rng=0), nn.Sigmoid()), nn.BCELoss()
+    X, Y = [[1.0, 2.0], [3.0, 4.0]], [[0], [1]]
+    listed = nn.explain(model, X, Y, loss, values=True, parameter="0.W", index=(1, 0))
+    assert str(listed) == str(
+        nn.explain(model, np.array(X), np.array(Y), loss, values=True, parameter="0.W", index=(1, 0))
+    )
+
+
+# ------------------------------------------------------------------------------------------ a loss of one's own
+
+
+class OwnLoss(nn.Layer):
+    def forward(self, Y, T):
+        self.D = Y - T
+        return np.mean(self.D**2)
+
+    def backward(self, dJ=1.0):
+        return 2 * self.D / self.D.size * dJ
+
+
+class WithoutdJ(OwnLoss):
+    def backward(self):
+        return super().backward()
+
+
+class SaidLoss(OwnLoss):
+    formulas = "J = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N * dJ"
+
+
+class SaidWithoutdJ(WithoutdJ):
+    formulas = "J = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N * dJ"
+
+
+class OtherNames(WithoutdJ):
+    formulas = "E = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N"
+
+
+@pytest.mark.parametrize("cls", [OwnLoss, WithoutdJ, SaidLoss, SaidWithoutdJ, OtherNames])
+@pytest.mark.parametrize("Xs", [(), (numbers(6, 3), np.ones((6, 1)))], ids=["alone", "with X"])
+def test_a_loss_of_ones_own(cls, Xs):
+    model = linear(3, 1)
+    explanation = nn.explain(model, *Xs, loss=cls(), parameter="W", index=(2, 0), values=bool(Xs))
+    says = bool(cls.formulas)
+    assert text_of(explanation.forward) == [
+        "y^ = X W1 + b1",
+        "L = mean((y^ - y)^2)" if says else f"L = {cls.__name__}(y^, y)",
+    ]
+    assert text_of(explanation.backward)[0] == (
+        "dL/dy^ = 2 (y^ - y) / N" if says else f"dL/dy^ = {cls.__name__}.backward(1)"
+    )
+    assert ("N is what the mean of the loss divides by." in str(explanation)) == says
+    if Xs:
+        loss = cls()
+        loss.forward(model.forward(Xs[0]), Xs[1])
+        model.backward(loss.backward())
+        assert explanation.entry[-1].value == pytest.approx(model.dW[2, 0])
+
+
+# ------------------------------------------------------------------------------------------ formulas that are wrong
+
+
+@over_rows
+def test_no_layer_contradicts_its_formulas(row: Row):
+    assert not [remark for remark in nn.explain(row.make(), row.X, row.target).remarks if "layer itself" in remark]
+
+
+def test_formulas_that_contradict_the_layer():
+    class Lie(nn.Tanh):
+        formulas = "Y = sin(X)\ndX = dY * cos(X)"
+
+    remarks = nn.explain(Lie(), np.full((1, 2), 0.5)).remarks
+    assert "Lie(): y^ = sin(X) comes to 0.4794, where the layer itself gives 0.4621." in remarks
+    assert "Lie(): dL/dX = dL/dy^ * cos(X) comes to 0.8776, where the layer itself gives 0.7864." in remarks
+    assert not [remark for remark in nn.explain(Lie()).remarks if "comes to" in remark]
+
+
+def test_saturation_is_named():
+    model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 40.0)), nn.Sigmoid())
+    remarks = "\n".join(nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss()).remarks)
+    assert "comes to inf, where the layer itself gives 100: saturated" in remarks
+    assert "(BCELoss takes no logarithm below -100)." in remarks
+    assert "BCELoss and Sigmoid together, dL/du1 is not what the layers give one after the other: y^ is" in remarks
+    assert "saturated" not in str(nn.explain(model, np.ones((1, 1)) / 40, np.zeros((1, 1)), nn.BCELoss()))
+
+
+def test_formulas_of_another_shape_than_the_gradient():
+    class Wrong(SaidScale):
+        formulas = "Y = X * gamma\ndgamma = sum(dY)"
+
+    message = r"Wrong: formulas, line 2: 'dgamma = sum\(dY\)': expected an array of shape \(3,\), as .*, got \(\)"
+    with pytest.raises(ValueError, match=message):
+        nn.explain(nn.Sequential(Wrong(3)), numbers(4, 3))
+
+
+def test_formulas_that_cannot_be_computed():
+    class Wrong(SaidScale):
+        formulas = "Y = X * gamma\nQ = X @ X"
+
+    with pytest.raises(ValueError, match="Wrong: formulas, line 2: 'Q = X @ X': ValueError: matmul"):
+        nn.explain(Wrong(3), numbers(4, 3))
+
+
+# ------------------------------------------------------------------------------------------ the legend
+
+
+def test_the_legend_names_what_occurs():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), nn.Softmax()), numbers(4, 3), names={"0": "a"})
+    assert "sum_2(" in str(explanation)
+    assert explanation.notation == (
+        "* is elementwise, a matrix product has no sign, sum_2 is the sum over the second axis, "
+        "sum_1 is the sum over the first axis."
+    )
+    assert explanation.notation in str(explanation)
+    last = explanation.markdown.split("\n")[-1]
+    assert last == (
+        r"$\odot$ is elementwise, a matrix product has no sign, $\sum_{2}$ is the sum over the second axis, "
+        r"$\sum_{1}$ is the sum over the first axis."
+    )
+
+
+def test_a_product_with_a_number_is_not_called_elementwise():
+    assert nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).latex_notation == (
+        r"a matrix product has no sign, $\sum_{1}$ is the sum over the first axis."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"X": np.ones((2, 3)), "target": np.ones((2, 2))}, ValueError, "loss: a target was given, .*pass loss="),
+        ({"names": {"0.W": 3}}, TypeError, "names: expected a dict of symbols by path, .*got {'0.W': 3}"),
+        ({"names": ["U"]}, TypeError, r"names: expected a dict of symbols by path, .*got \['U'\]"),
+        ({"parameter": "0.W", "index": (0.5, 0)}, TypeError, r"index: expected whole numbers, .*got \(0.5, 0\)"),
+        ({"loss": (nn.MSELoss(), nn.MSELoss())}, TypeError, "loss: expected one loss, got several; put them into a"),
+    ],
+)
+def test_wrong_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        nn.explain(nn.Sequential(linear(3, 2), nn.Tanh()), **options)
+
+
+@pytest.mark.parametrize(
+    ("layer", "X"),
+    [(nn.Tanh(), numbers(2, 3)), (nn.Log(), shares(2, 3)), (nn.Sigmoid(), numbers(2, 3)), (nn.Abs(), numbers(2, 3))],
+)
+def test_the_numbers_of_an_entry_can_be_pasted_into_python(layer, X):
+    explanation = nn.explain(nn.Sequential(layer, linear(3, 2), nn.Tanh()), X, parameter="X", index=(1, 0))
+    line = explanation.entry[-1]
+    shown = plain(line.then[0])
+    names = {"abs": abs, "sign": np.sign, "log": np.log}
+    assert eval(shown, names) == pytest.approx(line.value, rel=1e-4)
+
+
+def test_negative_terms_are_bracketed():
+    explanation = nn.explain(linear(1, 1), np.array([[2.0], [-3.0]]), parameter="W", index=(0, 0))
+    assert plain(explanation.entry[-1].then[0]) == "2 * 1 + (-3) * 1"

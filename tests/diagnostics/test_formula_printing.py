@@ -1,0 +1,161 @@
+"""Formulas as text and as LaTeX: brackets where they must stand, and only there."""
+
+import ast
+
+import numpy as np
+import pytest
+from support.contract import ROWS
+
+import nnlite as nn
+from nnlite.diagnostics.formulas.entry import entry, in_numbers, total
+from nnlite.diagnostics.formulas.latex import latex
+from nnlite.diagnostics.formulas.plain import Piece, lines, plain
+from nnlite.diagnostics.formulas.reading import Reader
+from nnlite.diagnostics.formulas.symbols import gradient_of, symbol
+from nnlite.diagnostics.formulas.terms import Factor, Number, Operation
+
+SYMBOLS = {
+    "N": symbol("N", scalar=True),
+    "one": Number(1),
+    "Y": symbol("y^"),
+    "W": symbol("W1"),
+    "X": symbol("x"),
+    "dY": gradient_of(symbol("L"), symbol("u1")),
+}
+
+
+def read(formula):
+    return Reader(SYMBOLS).read(ast.parse(formula, mode="eval").body)
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("X @ W + b", "x W1 + b"),
+        ("(X + W) @ W", "(x + W1) W1"),
+        ("X @ (2 * W)", "x (2 W1)"),
+        ("X - (W + Y)", "x - (W1 + y^)"),
+        ("X - W + Y", "x - W1 + y^"),
+        ("X + (W - Y)", "x + W1 - y^"),
+        ("X / (W * Y)", "x / (W1 * y^)"),
+        ("X / (W / Y)", "x / (W1 / y^)"),
+        ("X * (W / Y)", "x * W1 / y^"),
+        ("(X * W) / Y", "x * W1 / y^"),
+        ("X * W @ Y", "(x * W1) y^"),
+        ("X * (W @ Y)", "x * W1 y^"),
+        ("-X * W", "-x * W1"),
+        ("X * -W", "x * (-W1)"),
+        ("X - -W", "x - (-W1)"),
+        ("-(X + W)", "-(x + W1)"),
+        ("(X + W) ** 2", "(x + W1)^2"),
+        ("X ** (P - 1)", "x^(P - 1)"),
+        ("Y ** 2", "(y^)^2"),
+        ("(-X) ** 2", "(-x)^2"),
+        ("X.T @ dY", "x^T dL/du1"),
+        ("dY.T @ X", "(dL/du1)^T x"),
+        ("(X @ W).mT", "(x W1)^T"),
+        ("X.T.T", "x"),
+        ("-1 / N * sum(X)", "-1/N sum(x)"),
+        ("one / N * (Y - X)", "1/N (y^ - x)"),
+        ("2 * one / N * X", "2/N x"),
+        ("X * 2", "2 x"),
+        ("X / one", "x"),
+        ("-1 * X", "-x"),
+        ("sum(X, axis=0)", "sum_1(x)"),
+        ("sum(X, axis=(0, 2))", "sum_1,3(x)"),
+        ("sum(X, axis=-1, keepdims=True)", "sum_last(x)"),
+        ("sum(X, axis=())", "x"),
+        ("X * (Y > 0)", "x * [y^ > 0]"),
+        ("maximum(X, 0)", "max(x, 0)"),
+        ("concatenate([X, W], axis=1)", "concatenate(x, W1)"),
+        ("split(X, sizes=(1, 2), axis=0)[1]", "split(x)[1]"),
+        ("rows(X).T @ rows(dY)", "x^T dL/du1"),
+        ("view(X[..., None], shape=(3,))", "x"),
+        ("0.1 * X", "0.1 x"),
+        ("X / 3", "x / 3"),
+        ("X + 1 / 3", "x + 1/3"),
+    ],
+)
+def test_text(formula, text):
+    assert plain(read(formula)) == text
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("X * W", r"x \odot W_1"),
+        ("2 * X", "2 x"),
+        ("X / W", r"\frac{x}{W_1}"),
+        ("-1 / N * sum(X)", r"-\frac{1}{N} \sum\left(x\right)"),
+        ("X - (W + Y)", r"x - \left(W_1 + \hat{y}\right)"),
+        ("Y ** 2", r"\hat{y}^{2}"),
+        ("dY ** 2", r"\left(\frac{\partial L}{\partial u_1}\right)^{2}"),
+        ("dY.T @ X", r"\left(\frac{\partial L}{\partial u_1}\right)^\top x"),
+        ("(X + W) @ W", r"\left(x + W_1\right) W_1"),
+        ("sqrt(abs(X))", r"\sqrt{\left|x\right|}"),
+        ("X * (Y >= 0)", r"x \odot \left[\hat{y} \geq 0\right]"),
+        ("one_hot(X, like=Y)", r"\operatorname{onehot}\left(x\right)"),
+        ("sum(X, axis=1)", r"\sum_{2}\left(x\right)"),
+        ("split(X)[1]", r"\operatorname{split}\left(x\right)_{[1]}"),
+        ("X * -W", r"x \odot \left(-W_1\right)"),
+    ],
+)
+def test_latex(formula, text):
+    assert latex(read(formula)) == text
+
+
+def test_the_latex_of_every_layer_can_be_typeset():
+    mathtext = pytest.importorskip("matplotlib.mathtext")
+    parser = mathtext.MathTextParser("path")
+    for row in ROWS[::3]:
+        explanation = nn.explain(row.make(), row.X, row.target)
+        for line in (*explanation.forward, *explanation.backward):
+            parser.parse(f"${line.symbol.latex} = {latex(line.reading)}$")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("u12", "u_{12}"),
+        ("y2^", r"\hat{y}_2"),
+        ("theta", r"\theta"),
+        ("gamma3", r"\gamma_3"),
+        ("pos_weight", r"\mathrm{pos\_weight}"),
+        ("0.5", "0.5"),
+        ("-2", "-2"),
+    ],
+)
+def test_symbols(name, text):
+    assert symbol(name).latex == text
+
+
+def test_shapes_make_room_for_one_another():
+    found = lines(Piece("u", (10, 20)), Piece(" = "), Piece("X", (10, 30)), Piece(" "), Piece("W", (30, 20)))
+    assert found == ["u =     X       W", "(10,20) (10,30) (30,20)"]
+    assert lines(Piece("a", ()), Piece(" = "), Piece("b")) == ["a = b"]
+
+
+def test_a_sum_names_only_the_axes_along_which_something_was_stretched():
+    arrays = {"dZ": np.ones((4, 3)), "x": np.ones((1, 3)), "y": np.ones((4, 3)), "z": np.ones(())}
+    reader = Reader({}, {"sum_to": None, **arrays})
+    texts = {name: plain(reader.read(ast.parse(f"sum_to(dZ, {name})", mode="eval").body)) for name in "xyz"}
+    assert texts == {"x": "sum_1(dZ)", "y": "dZ", "z": "sum(dZ)"}
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "index", "text"),
+    [
+        ((4, 3), (3, 2), (1, 0), "sum_n A[1,n] B[n,0]"),
+        ((4, 3), (3,), (1,), "sum_n A[1,n] B[n]"),
+        ((3,), (3, 2), (1,), "sum_n A[n] B[n,1]"),
+        ((3,), (3,), (), "sum_n A[n] B[n]"),
+        ((5, 4, 3), (5, 3, 2), (4, 1, 0), "sum_n A[4,1,n] B[4,n,0]"),
+        ((5, 4, 3), (3, 2), (4, 1, 0), "sum_n A[4,1,n] B[n,0]"),
+    ],
+)
+def test_an_entry_of_a_product_is_that_of_matmul(left, right, index, text):
+    rng = np.random.default_rng(0)
+    A, B = rng.normal(size=left), rng.normal(size=right)
+    found = entry(Operation("@", Factor(symbol("A"), A), Factor(symbol("B"), B)), index)
+    assert plain(found) == text
+    assert total(in_numbers(found)) == pytest.approx((A @ B)[index])

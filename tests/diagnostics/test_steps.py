@@ -1,0 +1,561 @@
+"""Forward and backward, one layer at a time."""
+
+import types
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from support.contract import ROWS, backward, forward, linear, numbers, some_dY, tied_blocks, used_three_times
+
+import nnlite as nn
+from nnlite.basics.trees import listed
+from nnlite.containers.tied import Tied
+from nnlite.diagnostics.flow import flow
+from nnlite.diagnostics.layer_step import Step
+from nnlite.layer.flat import Reference
+
+over_all_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+
+
+def walked(steps):
+    """The steps, and what the generator returns."""
+    found = []
+    while True:
+        try:
+            found.append(next(steps))
+        except StopIteration as end:
+            return found, end.value
+
+
+def everything_in(layer, path=""):
+    """Every array below the layer, by the path of the attribute that holds it."""
+    for key, value in vars(layer).items():
+        for number, each in enumerate(value if isinstance(value, list | tuple) else [value]):
+            if isinstance(each, np.ndarray | np.generic | float):
+                yield f"{path}.{key}.{number}", np.asarray(each)
+    for name, part in layer.named_children():
+        yield from everything_in(part, f"{path}.{name}")
+    if isinstance(layer, Tied):
+        yield from everything_in(layer._twin.layer, f"{path}.twin")
+
+
+def assert_same_bytes(one, other):
+    assert type(one) is type(other)
+    assert not isinstance(one, dict) or one.keys() == other.keys()
+    for a, b in zip(listed(one), listed(other), strict=True):
+        assert type(a) is type(b)
+        assert (np.shape(a), np.result_type(a)) == (np.shape(b), np.result_type(b)) if a is not None else b is None
+        assert a is None or np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def assert_same_state(one, other):
+    kept, expected = dict(everything_in(one)), dict(everything_in(other))
+    assert kept.keys() == expected.keys()
+    for name, array in expected.items():
+        assert kept[name].tobytes() == array.tobytes(), name
+
+
+@over_all_rows
+def test_both_walks_leave_in_every_byte_what_forward_and_backward_do(row):
+    model, stepped = row.make(), row.make()
+    Y = forward(model, row.X, row.target)
+    _, Y_steps = walked(nn.forward_steps(stepped, row.X, row.target))
+    assert_same_bytes(Y_steps, Y)
+    assert_same_state(stepped, model)
+    dX = backward(model, some_dY(Y))
+    _, dX_steps = walked(nn.backward_steps(stepped, some_dY(Y)))
+    assert_same_bytes(dX_steps, dX)
+    assert_same_state(stepped, model)
+
+
+@over_all_rows
+def test_backward_follows_a_walk_forward_and_a_walk_backward_follows_forward(row):
+    model, stepped, other = row.make(), row.make(), row.make()
+    Y = forward(model, row.X, row.target)
+    dX = backward(model, some_dY(Y))
+    walked(nn.forward_steps(stepped, row.X, row.target))
+    assert_same_bytes(backward(stepped, some_dY(Y)), dX)
+    forward(other, row.X, row.target)
+    assert_same_bytes(walked(nn.backward_steps(other, some_dY(Y)))[1], dX)
+    assert stepped.dPhi.tobytes() == other.dPhi.tobytes() == model.dPhi.tobytes()
+
+
+@over_all_rows
+def test_the_steps_forward_are_the_operations_of_the_flow(row):
+    model = row.make()
+    count = len(listed(row.X)) + (row.target is not None)
+    found = flow(model, inputs=count)
+    steps, Y = walked(nn.forward_steps(model, row.X, row.target))
+    assert [(step.path, step.layer) for step in steps] == [(o.path, o.layer) for o in found.operations]
+    given = [*listed(row.X), *[row.target] * (row.target is not None)]
+    names = getattr(model, "input_names", None)
+    if isinstance(row.X, dict):
+        given = [row.X[name] for name in names]
+    values = dict(zip(found.inputs, given, strict=True)) | found.constants
+    for operation, step in zip(found.operations, steps, strict=True):
+        for edge, X in zip(operation.takes, step.inputs.values(), strict=True):
+            assert_array_equal(np.asarray(X), np.asarray(values[edge]))
+        values |= zip(operation.gives, step.outputs.values(), strict=True)
+    for edge, each in zip(found.outputs, listed(Y), strict=True):
+        assert_array_equal(np.asarray(values[edge]), np.asarray(each))
+
+
+@over_all_rows
+def test_backward_walks_the_flow_in_the_opposite_order_and_its_sums_add_up(row):
+    model = row.make()
+    Y = forward(model, row.X, row.target)
+    steps = []
+    for step in nn.backward_steps(model, some_dY(Y)):
+        steps.append(step)
+        if step.name == "sum":
+            assert len(step.inputs) > 1
+            (total,) = step.outputs.values()
+            terms = list(step.inputs.values())
+            expected = terms[0]
+            for term in terms[1:]:
+                expected = expected + term
+            assert np.asarray(expected).tobytes() == np.asarray(total).tobytes()
+    expected = [o.path for o in flow(model, inputs=len(listed(row.X)) + (row.target is not None)).operations][::-1]
+    assert [step.path for step in steps if step.name == "backward"] == expected
+    for step in steps:
+        assert str(step)
+        assert step._repr_markdown_()
+
+
+@over_all_rows
+def test_without_needs_dX(row):
+    model, stepped = row.make(), row.make()
+    model.needs_dX = stepped.needs_dX = False
+    Y = forward(model, row.X, row.target)
+    forward(stepped, row.X, row.target)
+    assert_same_bytes(walked(nn.backward_steps(stepped, some_dY(Y)))[1], backward(model, some_dY(Y)))
+    assert stepped.dPhi.tobytes() == model.dPhi.tobytes()
+
+
+def chain():
+    return nn.Sequential(linear(3, 2), nn.Tanh(), linear(2, 1))
+
+
+def test_one_layer_runs_for_each_step_that_is_asked_for():
+    ran = []
+
+    class Noted(nn.Tanh):
+        def __init__(self, name):
+            self.name = name
+
+        def forward(self, X):
+            ran.append(self.name)
+            return super().forward(X)
+
+        def backward(self, dY):
+            ran.append("-" + self.name)
+            return super().backward(dY)
+
+    x = nn.Input()
+    model = nn.Sequential(Noted("a"), nn.Residual(Noted("b")), nn.Graph(x, Noted("c")(x)))
+    steps = nn.forward_steps(model, numbers(4, 3))
+    assert ran == []
+    next(steps)
+    assert ran == ["a"]
+    next(steps)
+    assert ran == ["a", "b"]
+    next(steps)
+    assert ran == ["a", "b"]  # the sum of the residual
+    next(steps)
+    assert ran == ["a", "b", "c"]
+    walked(steps)
+    ran.clear()
+    steps = nn.backward_steps(model, numbers(4, 3))
+    assert ran == []
+    next(steps)
+    assert ran == ["-c"]
+    next(steps)
+    assert ran == ["-c"]
+    next(steps)
+    assert ran == ["-c", "-b"]
+
+
+def test_what_a_step_shows():
+    model = chain()
+    X = numbers(4, 3)
+    steps, Y = walked(nn.forward_steps(model, X))
+    assert [step.name for step in steps] == ["forward"] * 3
+    first = steps[0]
+    assert (first.path, first.layer) == ("0", model[0])
+    assert list(first.inputs) == ["X"]
+    assert list(first.outputs) == ["Y"]
+    assert first.inputs["X"] is X
+    assert_array_equal(first.outputs["Y"], X @ model[0].W + model[0].b)
+    assert first.gradients == {}
+    assert steps[2].outputs["Y"] is Y
+    dY = numbers(4, 1)
+    last, *_ = steps = list(nn.backward_steps(model, dY))
+    assert [step.path for step in steps] == ["2", "1", "0"]
+    assert list(last.arrays) == ["dY", "dX", "dW", "db"]
+    assert last.inputs["dY"] is dY
+    assert_array_equal(last.outputs["dX"], dY @ model[2].W.T)
+    assert_array_equal(last.gradients["dW"], model[2].X.T @ dY)
+    assert last.gradients["db"] is model[2].db
+
+
+def test_gradients_are_right_when_the_step_is_there_and_the_layers_before_have_none_yet():
+    model = chain()
+    model.forward(numbers(4, 3))
+    steps = nn.backward_steps(model, np.ones((4, 1)))
+    step = next(steps)
+    assert_array_equal(step.gradients["db"], [4.0])
+    assert_array_equal(model[0].dW, np.zeros((3, 2)))
+
+
+def test_a_fork_is_a_step_of_its_own():
+    a, b = nn.Input("a"), nn.Input("b")
+    graph = nn.Graph([a, b], (a + b) * (b + 1))
+    graph.forward(2.0, 1.0)
+    steps, (da, db) = walked(nn.backward_steps(graph))
+    assert [(step.name, step.path) for step in steps] == [
+        ("backward", "2"), ("backward", "1"), ("backward", "0"), ("sum", "b")
+    ]  # fmt: skip
+    fork = steps[3]
+    assert {name: float(term) for name, term in fork.inputs.items()} == {"1.dX": 3.0, "0.dY": 2.0}
+    assert fork.outputs == {"db": db}
+    assert fork.layer is graph
+    assert fork.formulas == ("db = 1.dX + 0.dY",)
+    assert (float(da), float(db)) == (2.0, 5.0)
+
+
+def test_the_sum_of_a_result_comes_before_the_layer_that_gave_it_and_counts_an_output():
+    x = nn.Input("x")
+    h = nn.Tanh()(x)
+    graph = nn.Graph(x, {"h": h, "y": h * nn.Parameter([1.0, 2.0], name="w")})
+    graph.forward(numbers(2))
+    steps = list(nn.backward_steps(graph, {"h": np.ones(2), "y": np.ones(2)}))
+    assert [(step.name, step.path) for step in steps] == [
+        ("backward", "2"), ("sum", "1"), ("backward", "1"), ("backward", "w")
+    ]  # fmt: skip
+    assert list(steps[1].inputs) == ["dh", "2.dX"]
+    assert list(steps[1].outputs) == ["d1"]
+
+
+def test_one_layer_that_takes_a_value_twice():
+    x = nn.Input("x")
+    graph = nn.Graph(x, x * x)
+    graph.forward(3.0)
+    step = list(nn.backward_steps(graph))[-1]
+    assert step.formulas == ("dx = 0.dX + 0.dY",)
+    assert float(step.outputs["dx"]) == 6.0
+
+
+def test_a_residual_ends_with_a_sum_and_begins_with_one_on_the_way_back():
+    model = nn.Sequential(nn.Tanh(), nn.Residual(nn.Tanh()))
+    forwards = list(nn.forward_steps(model, numbers(2)))
+    assert [step.path for step in forwards] == ["0", "1.0", "1"]
+    assert list(forwards[2].inputs) == ["X", "f"]
+    steps = list(nn.backward_steps(model, np.ones(2)))
+    assert [(step.name, step.path) for step in steps] == [
+        ("backward", "1"), ("backward", "1.0"), ("sum", "1.X"), ("backward", "0")
+    ]  # fmt: skip
+    assert steps[2].formulas == ("1.dX = 1.dY + 1.dX_f",)
+
+
+def test_tied_gradients_are_sums_of_their_own_at_the_end():
+    model = used_three_times()
+    model.forward(numbers(4, 3))
+    steps = list(nn.backward_steps(model, numbers(4, 3)))
+    sums = [step for step in steps if step.name == "sum"]
+    assert steps[-4:] == sums
+    assert [step.path for step in sums] == ["0.0.W", "0.0.b", "0.0.W", "0.0.b"]
+    assert [list(step.inputs) for step in sums] == [
+        ["0.0.dW", "1.dW"], ["0.0.db", "1.db"], ["0.0.dW", "3.dW"], ["0.0.db", "3.db"]
+    ]  # fmt: skip
+    tied = next(step for step in steps if step.path == "3")
+    assert list(tied.gradients) == ["dW", "db"]
+    assert sums[2].inputs["3.dW"] is tied.gradients["dW"]
+    assert sums[2].outputs["0.0.dW"] is model.layers[0].layers[0].dW
+
+
+def test_a_tied_block_names_the_parameters_in_it():
+    model = tied_blocks()
+    model.forward(numbers(4, 3))
+    sums = [step for step in nn.backward_steps(model, numbers(4, 3)) if step.name == "sum"]
+    assert [list(step.inputs) for step in sums] == [
+        ["0.0.dW", "1.0.dW"], ["0.0.db", "1.0.db"], ["0.2.dW", "1.2.dW"], ["0.2.db", "1.2.db"]
+    ]  # fmt: skip
+
+
+def test_a_transposed_tied_layer_shows_the_dW_that_it_will_add():
+    layer = linear(3, 2)
+    model = nn.Sequential(layer, nn.tied(layer, transpose=True))
+    model.forward(numbers(4, 3))
+    steps = list(nn.backward_steps(model, numbers(4, 3)))
+    assert list(steps[0].gradients) == ["db", "dW"]
+    assert steps[-1].formulas == ("0.dW = 0.dW + 1.dW",)
+    assert steps[-1].inputs["1.dW"] is steps[0].gradients["dW"]
+
+
+def test_a_layer_that_adds_its_gradients_in_its_own_way():
+    class Twice(nn.Layer):
+        """On another layer's parameters; its gradients count twice."""
+
+        def __init__(self, layer):
+            self._layer = Reference(layer)
+
+        @property
+        def original(self):
+            return self._layer.layer
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.original.W + self.original.b
+
+        def backward(self, dY):
+            self.dY = dY
+            return dY @ self.original.W.T
+
+        def add_gradients(self):
+            self.original.dW += 2 * self.X.T @ self.dY
+
+    def make():
+        layer = linear(3, 3)
+        return nn.Sequential(layer, Twice(layer))
+
+    model, stepped = make(), make()
+    for each in model, stepped:
+        each.forward(numbers(4, 3))
+    model.backward(numbers(4, 3))
+    assert [step.name for step in nn.backward_steps(stepped, numbers(4, 3))] == ["backward", "backward"]
+    assert_same_bytes(stepped.dPhi, model.dPhi)
+
+
+@pytest.mark.parametrize("make", [nn.Sequential, nn.Identity])
+def test_the_results_of_a_walk_are_not_the_callers_own_arrays(make):
+    model, X, dY = make(), numbers(4, 3), numbers(4, 3)
+    assert not np.shares_memory(walked(nn.forward_steps(model, X))[1], X)
+    assert not np.shares_memory(walked(nn.backward_steps(model, dY))[1], dY)
+
+
+def test_a_loss_behind_the_model():
+    model, loss, Y = chain(), nn.MSELoss(), numbers(4, 1)
+    other = chain()
+    steps, J = walked(nn.forward_steps(model, numbers(4, 3), Y, loss))
+    assert [step.path for step in steps] == ["0", "1", "2", "loss"]
+    assert (list(steps[3].inputs), list(steps[3].outputs)) == (["Y", "target"], ["J"])
+    assert nn.MSELoss().forward(other.forward(numbers(4, 3)), Y) == J
+    steps, dX = walked(nn.backward_steps(model, loss=loss))
+    assert [step.path for step in steps] == ["loss", "2", "1", "0"]
+    assert list(steps[0].outputs) == ["dY"]
+    assert_same_bytes(dX, other.backward(loss.backward()))
+    with pytest.raises(TypeError, match="dY and loss"):
+        nn.backward_steps(model, 1.0, loss)
+
+
+class Scale(nn.Layer, parameters=("gamma",)):
+    """A user's own layer, of as few lines as can be."""
+
+    def __init__(self, features):
+        self.gamma = np.ones(features)
+
+    def forward(self, x):
+        self.x = x
+        return x * self.gamma
+
+    def backward(self, dy):
+        self.dgamma = np.sum(dy * self.x, axis=0)
+        return dy * self.gamma
+
+
+class Composite(nn.Layer):
+    def __init__(self):
+        self.first, self.second = Scale(2), nn.Tanh()
+
+    def forward(self, X):
+        return self.second.forward(self.first.forward(X))
+
+    def backward(self, dY):
+        return self.first.backward(self.second.backward(dY))
+
+
+def test_a_users_own_layer():
+    model = nn.Sequential(Scale(2), Composite())
+    forwards = list(nn.forward_steps(model, np.ones((4, 2), np.float32)))
+    assert [(step.path, list(step.arrays)) for step in forwards] == [("0", ["x", "y"]), ("1", ["X", "Y"])]
+    steps = list(nn.backward_steps(model, np.ones((4, 2), np.float32)))
+    assert [list(step.arrays) for step in steps] == [["dY", "dX", "first.dgamma"], ["dy", "dx", "dgamma"]]
+    assert "dgamma" in str(steps[1])
+
+
+def test_a_subclass_with_code_of_its_own_is_one_step():
+    class Doubled(nn.Sequential):
+        def forward(self, X):
+            return 2 * super().forward(X)
+
+        def backward(self, dY):
+            return super().backward(2 * dY)
+
+    model = nn.Sequential(Doubled(nn.Tanh()))
+    assert [step.path for step in nn.forward_steps(model, numbers(2))] == ["0"]
+    assert [step.path for step in nn.backward_steps(model, numbers(2))] == ["0"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [chain, lambda: nn.Residual(linear(3, 3), nn.Tanh()), lambda: nn.Parallel(linear(3, 2), nn.Tanh())],
+    ids=["Sequential", "Residual", "Graph"],
+)
+def test_there_is_no_backward_in_the_middle_of_a_walk(make):
+    model = make()
+    Y = model.forward(numbers(4, 3))
+    next(nn.forward_steps(model, numbers(4, 3)))
+    with pytest.raises(nn.StateError, match="before forward"):
+        model.backward(Y)
+
+
+def notes(error):
+    return getattr(error.value, "__notes__", [])
+
+
+def test_errors_name_the_place_as_those_of_the_model_do():
+    x = nn.Input("x")
+    model = nn.Sequential(nn.Tanh(), nn.Graph(x, nn.Sequential(linear(3, 2))(x)))
+    with pytest.raises(nn.ShapeError, match="expected 3 features") as one:
+        model.forward(numbers(4, 5))
+    with pytest.raises(nn.ShapeError, match="expected 3 features") as other:
+        list(nn.forward_steps(model, numbers(4, 5)))
+    assert notes(one) == notes(other) != []
+    with pytest.raises(nn.StateError):
+        model.backward(numbers(4, 2))
+    Y = model.forward(numbers(4, 3))
+    with pytest.raises(nn.ShapeError):
+        list(nn.backward_steps(model, Y[1:]))
+
+
+def test_a_layer_that_forgets_to_return_is_an_error():
+    class Forgetful(nn.Tanh):
+        def backward(self, dY):
+            super().backward(dY)
+
+    x = nn.Input("x")
+    for model in nn.Sequential(Forgetful()), nn.Graph(x, Forgetful()(x)):
+        Y = model.forward(numbers(2))
+        with pytest.raises(TypeError, match="did it forget to return dX"):
+            list(nn.backward_steps(model, Y))
+
+    class Silent(nn.Tanh):
+        def forward(self, X):
+            super().forward(X)
+
+    x = nn.Input("x")
+    for model in nn.Sequential(Silent()), nn.Graph(x, Silent()(x)):
+        with pytest.raises(TypeError, match="did it forget to return Y"):
+            list(nn.forward_steps(model, numbers(2)))
+
+
+def test_they_take_a_layer_and_say_so_at_once():
+    for function in nn.forward_steps, nn.backward_steps:
+        with pytest.raises(TypeError, match="model: expected a Layer"):
+            function(3, numbers(2))
+        with pytest.raises(TypeError, match="loss: expected a Layer"):
+            function(nn.Tanh(), None, loss=3)
+
+
+def test_formulas_are_the_layers_own():
+    steps = list(nn.forward_steps(chain(), numbers(4, 3), numbers(4, 1), nn.MSELoss()))
+    assert steps[0].formulas == ("Y = X @ W + b",)
+    assert "Y = X @ W + b" in str(steps[0])
+    assert "`Y = tanh(X)`" in steps[1]._repr_markdown_()
+    assert Step("forward", "", Scale(2), {}, {}).formulas == ()
+
+
+def test_formulas_leave_out_what_nobody_needs():
+    model = chain()
+    model.needs_dX = False
+    model.forward(numbers(4, 3))
+    *_, last = nn.backward_steps(model, np.ones((4, 1)))
+    assert [line.split(" = ")[0] for line in last.formulas] == ["dW", "db"]
+
+
+def test_a_sum_of_any_number_has_a_formula_for_each():
+    gate = nn.Add()
+    (step,) = nn.forward_steps(gate, (1.0, 2.0, 3.0))
+    assert step.formulas == ("Z = X + Y + X3",)
+    (step,) = nn.backward_steps(gate, 1.0)
+    assert [line.split(" = ")[0] for line in step.formulas] == ["dX", "dY", "dX3"] == list(step.outputs)
+
+
+def test_one_of_any_number_is_called_in_the_formula_what_its_array_is_called():
+    class First(nn.Layer):
+        formulas = "Y = exp(Xs); dXs = dY * exp(Xs)"
+
+        def forward(self, *Xs):
+            return np.exp(Xs[0])
+
+        def backward(self, dY):
+            return dY * np.e
+
+    layer = First()
+    (forward,) = nn.forward_steps(layer, np.ones(2))
+    (backward,) = nn.backward_steps(layer, np.ones(2))
+    assert (*forward.formulas, *backward.formulas) == ("Y = exp(X)", "dX = dY * exp(X)")
+    assert [*forward.inputs, *backward.outputs] == ["X", "dX"]
+
+
+def test_print_shows_small_arrays_in_numbers_and_large_ones_in_words():
+    X = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    (step,) = nn.forward_steps(nn.Square(), X)
+    assert str(step) == (
+        "forward   Square()\n"
+        "  Y = X ** 2\n"
+        "  X  (2, 3)  [[1. 2. 3.]\n"
+        "              [4. 5. 6.]]\n"
+        "  Y  (2, 3)  [[ 1.  4.  9.]\n"
+        "              [16. 25. 36.]]"
+    )
+    (step,) = nn.forward_steps(nn.Square(), np.arange(20.0))
+    assert str(step).endswith("  X  (20,)  from 0 to 19\n  Y  (20,)  from 0 to 361")
+    assert repr(step) == str(step)
+    assert step._repr_markdown_().endswith("| `X` | (20,) | from 0 to 19 |\n| `Y` | (20,) | from 0 to 361 |")
+
+
+def test_a_markdown_cell_stays_one_cell():
+    class Barred(nn.Tanh):
+        def extra_repr(self):
+            return "a|b"
+
+    (step,) = nn.forward_steps(Barred(), numbers(2, 3))
+    assert r"a\|b" in step._repr_markdown_()
+    table = step._repr_markdown_().split("\n")[-2:]
+    assert all(line.count("|") == 4 for line in table)
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [("dY", "Y"), ("dy", "y"), ("dout", "out"), ("dZ2", "Z2"), ("delta", "Y"), ("grad", "Y"), ("dx", "Y")],
+)
+def test_an_output_is_called_after_the_argument_of_backward(argument, name):
+    def backward(self, dY):
+        return dY
+
+    code = backward.__code__.replace(co_varnames=("self", argument))
+    layer = type("Own", (nn.Layer,), {"forward": lambda self, x: x + 1, "backward": types.FunctionType(code, {})})()
+    (step,) = nn.forward_steps(layer, np.ones(2))
+    assert list(step.arrays) == ["x", name]
+    (step,) = nn.backward_steps(layer, np.ones(2))
+    assert list(step.arrays) == ["d" + name, "dx"]
+
+
+def test_a_formula_that_is_none_is_an_error_of_the_step_and_not_of_the_walk():
+    class Own(nn.Tanh):
+        formulas = "Y is tanh(X)"
+
+    (step,) = nn.forward_steps(Own(), numbers(2))
+    with pytest.raises(ValueError, match="Own: formulas"):
+        print(step)
+
+
+def test_the_sum_in_a_graph_within_says_whose_dY_it_counts():
+    x, z = nn.Input("x"), nn.Input("z")
+    h = nn.Tanh()(x)
+    inner = nn.Graph(x, {"h": h, "y": nn.Square()(h)})
+    graph = nn.Graph(z, nn.Add()(*inner(z).values()))
+    graph.forward(numbers(2))
+    (total,) = [step for step in nn.backward_steps(graph, np.ones(2)) if step.name == "sum"]
+    assert total.formulas == ("0.d0 = 0.dh + 0.1.dX",)

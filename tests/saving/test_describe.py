@@ -1,0 +1,409 @@
+"""describe, rebuild and register: models as plain data."""
+
+import copy
+import json
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal, assert_equal
+from support.contract import fork, linear, numbers, run, tied_blocks, two_by_two, used_three_times, with_ties
+
+import nnlite as nn
+from nnlite.containers.nodes import Constant
+from nnlite.saving import registry
+from nnlite.saving.describe import check_size, describe
+from nnlite.saving.rebuild import rebuild
+
+
+@pytest.fixture
+def own_classes(monkeypatch):
+    """What is registered here is forgotten after the test."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
+
+
+def described(model):
+    arrays = {}
+    return json.loads(json.dumps(describe(model, arrays), allow_nan=False)), arrays
+
+
+def there_and_back(model):
+    description, arrays = described(model)
+    return rebuild(description, {name: array.copy() for name, array in arrays.items()})
+
+
+class Blank(nn.Layer):
+    def forward(self, X):
+        return X
+
+
+def is_nnlites(cls):
+    """Whether a module of nnlite holds the class: docstrings register classes, too."""
+    return cls.__module__.startswith("nnlite.") and getattr(sys.modules[cls.__module__], cls.__name__, None) is cls
+
+
+def test_every_public_layer_is_registered():
+    layers = {name for name in nn.__all__ if isinstance(cls := getattr(nn, name), type) and issubclass(cls, nn.Layer)}
+    assert layers - {"Layer"} <= set(registry._KINDS)
+    assert all(kind.cls.__name__ == name for name, kind in registry._KINDS.items())
+    assert {name for name, kind in registry._KINDS.items() if is_nnlites(kind.cls)} - layers == {
+        "Tied",
+        "TiedTranspose",
+    }
+
+
+def test_the_description_of_a_model_is_short_and_plain():
+    description, arrays = described(nn.Sequential(nn.Linear(2, 1, bias=False), nn.Softmax(dim=0)).eval())
+    assert description == {
+        "layers": [
+            {"class": "Linear", "arguments": {"W": {"array": "0.W"}, "bias": False}},
+            {"class": "Softmax", "arguments": {"dim": 0}},
+            {"class": "Sequential", "arguments": {"layers": [{"layer": 0}, {"layer": 1}]}},
+        ],
+        "parameters": ["0.W"],
+        "dtype": "<f4",
+        "training": False,
+    }
+    assert list(arrays) == ["0.W"]
+
+
+def test_describing_changes_nothing():
+    model = used_three_times()
+    before = model.state_dict()
+    Phi = model.Phi
+    describe(model, {})
+    assert model.Phi is Phi
+    assert_equal(model.state_dict(), before)
+
+
+def test_rebuilding_takes_its_arrays_and_leaves_the_others():
+    x, target = nn.Input("x"), np.ones(2)
+    model = nn.Graph(x, nn.BCEWithLogitsLoss(weight=[1.0, 2.0])(nn.Linear(3, 2, rng=0)(x), target))
+    description, arrays = described(model)
+    assert set(arrays) == {"0.W", "0.b", "1.weight", "constants.0"}
+    arrays["velocity"] = velocity = np.ones(3)
+    loaded = rebuild(description, arrays)
+    assert arrays == {"velocity": velocity}
+    assert_array_equal(loaded.forward(np.ones(3)), model.forward(np.ones(3)))
+
+
+def test_two_models_in_one_file_need_names_of_their_own():
+    arrays = {}
+    describe(nn.Linear(2, 1), arrays)
+    with pytest.raises(ValueError, match=r"Linear\(2 -> 1\): there are arrays called W, b already"):
+        describe(nn.Linear(2, 1), arrays)
+
+
+def test_a_part_of_a_model_is_saved_for_itself():
+    model = nn.Sequential(nn.Sequential(linear(3, 2), nn.Tanh()), linear(2, 1))
+    loaded = there_and_back(model[0])
+    assert repr(loaded) == repr(model[0])
+    assert_array_equal(loaded.Phi, model[0].Phi)
+    nn.Sequential(loaded)  # it belongs to nobody
+
+
+# -------------------------------------------------------------------------------- ties and graphs
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        with_ties,
+        used_three_times,
+        tied_blocks,
+        lambda: nn.Sequential(nn.tied(first := linear(3, 3)), nn.Tanh(), first),
+        lambda: nn.Sequential(block := nn.Sequential(a := linear(3, 3), nn.tied(a)), nn.tied(block)),
+        lambda: nn.Sequential(block := nn.Residual(linear(3, 2), nn.Tanh(), linear(2, 3)), nn.tied(block[0])),
+    ],
+)
+def test_ties_are_tied_again(make):
+    model, X = make(), numbers(4, 3)
+    loaded = there_and_back(model)
+    assert_equal(run(loaded, X), run(model, X))
+    assert loaded.Phi.size == model.Phi.size
+    loaded.Phi *= 0.5
+    model.Phi *= 0.5
+    assert_equal(run(loaded, X), run(model, X))
+    assert_equal(run(copy.deepcopy(loaded), X), run(model, X))
+
+
+def test_a_tie_out_of_the_model_is_an_error():
+    layer = nn.Linear(3, 3)
+    with pytest.raises(
+        ValueError, match=r"Linear\(3 -> 3\) is not in Sequential\(1 layers\), but a layer there is tied"
+    ):
+        describe(nn.Sequential(nn.tied(layer)), {})
+
+
+def test_a_graph_keeps_what_it_knows_of_shapes():
+    x = nn.Input("x", shape=(None, 2))
+    loaded = there_and_back(nn.Graph(x, nn.Concat()(x, nn.Square()(x))))
+    assert loaded.output_shape((None, 2)) == (..., 4)
+    with pytest.raises(nn.ShapeError):
+        nn.Linear(3, 1)(loaded(nn.Input()))
+
+
+def test_a_graph_is_called_by_the_same_names():
+    loaded = there_and_back(two_by_two())
+    assert loaded.input_names == ["a", "b"]
+    assert_equal(loaded.forward(b=numbers(4, 2), a=numbers(4, 3)), two_by_two().forward(numbers(4, 3), numbers(4, 2)))
+    assert there_and_back(fork()).forward(b=1.0, a=2.0) == 6.0
+
+
+def test_what_needs_no_gradient_still_needs_none():
+    x = nn.Input("x")
+    first = linear(2, 2)
+    graph = nn.Graph(x, first(Constant(np.ones((1, 2)))) + nn.tied(first)(x))
+    loaded = there_and_back(graph)
+    assert [layer.needs_dX for layer in loaded.layers] == [layer.needs_dX for layer in graph.layers]
+    assert not all(layer.needs_dX for layer in loaded.layers)
+    assert_equal(run(loaded, numbers(3, 2)), run(graph, numbers(3, 2)))
+
+
+# -------------------------------------------------------------------------------- layers of one's own
+
+
+def test_a_registered_layer_comes_back_with_its_arguments(own_classes):
+    @nn.register
+    class Own(nn.Layer, parameters=("gamma",)):
+        def __init__(self, gamma, part, /, table, *rest, dtype, options=None, rng=None):
+            self.dtype = np.dtype(dtype)
+            self.gamma = gamma
+            self.part, self.table, self.rest, self.options = part, np.asarray(table), rest, options
+
+        def forward(self, X):
+            return self.part.forward(X) * self.gamma
+
+    options = {"a": (1, 2.5), 3: [None, float("-inf"), 2**70]}
+    first = nn.Linear(2, 3, rng=0, dtype=np.float64)
+    model = Own([1.0, 2.0, 3.0], first, np.arange(4), "x", (True,), dtype=float, options=options)
+    loaded = there_and_back(nn.Sequential(model, nn.Tanh()))[0]
+    assert loaded.options == options
+    assert loaded.rest == ("x", (True,))
+    assert_array_equal(loaded.table, np.arange(4))
+    assert loaded.table.dtype == np.arange(4).dtype
+    assert_equal(loaded.state_dict(), model.state_dict())
+    assert loaded.gamma.dtype == np.float64
+    assert_array_equal(loaded.forward(np.ones(2)), model.forward(np.ones(2)))
+
+
+def test_what_a_layer_makes_itself_is_made_again(own_classes):
+    @nn.register
+    class Net(nn.Layer):
+        sums_tied = True
+
+        def __init__(self, width):
+            self.width = width
+            self.first = nn.Linear(width, width, rng=0)
+            self.second = nn.tied(self.first)
+
+        def forward(self, X):
+            return self.second.forward(self.first.forward(X))
+
+        def backward(self, dY):
+            dX = self.first.backward(self.second.backward(dY))
+            self.add_tied()
+            return dX
+
+    net = Net(2)
+    net.Phi *= 2
+    model = nn.Sequential(net, nn.Tanh(), nn.tied(net.first))
+    net.first.eval()
+    description, _ = described(model)
+    assert [entry["class"] for entry in description["layers"]] == ["Net", "Tanh", "Tied", "Sequential"]
+    loaded = there_and_back(model)
+    assert_equal(run(loaded, numbers(4, 2)), run(model, numbers(4, 2)))
+    assert loaded[2].original is loaded[0].first
+    assert not loaded[0].first.training
+    assert loaded[0].second.training
+
+
+def test_a_layer_of_layers_that_has_no_phi_yet(own_classes):
+    @nn.register
+    class Twice(nn.Layer):
+        def __init__(self, part, **more):
+            self.part, self.more = part, more
+
+    loaded = there_and_back(Twice(linear(2, 2), a=1))
+    assert loaded.dtype == loaded.part.W.dtype == np.float64
+    assert loaded.more == {"a": 1}
+    assert np.shares_memory(loaded.Phi, loaded.part.W)
+
+
+def test_a_layer_that_is_given_what_is_tied_to_its_own_part(own_classes):
+    @nn.register
+    class Auto(nn.Layer):
+        def __init__(self, decoder=None):
+            self.encoder = nn.Linear(2, 2)
+            self.decoder = nn.tied(self.encoder) if decoder is None else decoder
+
+    with pytest.raises(ValueError, match=r"Auto\(2 layers\): a layer in it is tied to what it makes itself"):
+        describe(Auto(), {})
+    nn.register(Auto, arguments=lambda layer: {})
+    loaded = there_and_back(Auto())
+    assert loaded.decoder.original is loaded.encoder
+
+
+def test_arguments_that_are_told(own_classes):
+    class Power(nn.Layer):
+        def __init__(self, exponent, **more):
+            self.function = lambda X: X**exponent
+            self.secret = exponent
+            self.more = more
+
+        def forward(self, X):
+            return self.function(X)
+
+    Power.__name__ = "PowerOfMine"
+    assert nn.register(arguments=lambda layer: {"exponent": layer.secret, "more": layer.more})(Power) is Power
+    loaded = there_and_back(Power(3, a=1))
+    assert loaded.forward(2.0) == 8.0
+    assert loaded.more == {"a": 1}
+
+
+def test_an_unregistered_class_is_an_error_that_says_so():
+    with pytest.raises(
+        TypeError, match=r"Blank\(\): the class Blank is not known to files; call nnlite.register\(Blank\)"
+    ):
+        describe(nn.Sequential(nn.Tanh(), Blank()), {})
+
+
+def test_a_subclass_is_not_registered_by_its_base():
+    class Mine(nn.Linear):
+        pass
+
+    Same = type("Linear", (nn.Linear,), {})
+    for cls in Mine, Same:
+        with pytest.raises(TypeError, match="is not known to files"):
+            describe(cls(1, 1), {})
+
+
+@pytest.mark.parametrize(
+    ("init", "message"),
+    [
+        (
+            lambda self, n: None,
+            r"Own\(\): it has no attribute 'n', so the argument 'n' cannot be saved; say what",
+        ),
+        (lambda self, rng: None, "it has no attribute 'rng'"),
+        (
+            lambda self, n=abs: setattr(self, "n", n),
+            "its n is, or holds, a builtin_function_or_method, so .*register",
+        ),
+        (lambda self, n=1j: setattr(self, "n", [n]), "its n is, or holds, a complex"),
+        (lambda self, n=int: setattr(self, "n", np.dtype(n)), "its n is, or holds, a Int"),
+        (lambda self, n=0: setattr(self, "n", np.array(["a"])), "its n is, or holds, a ndarray"),
+        (lambda self, **options: None, "it has no attribute 'options'"),
+        (lambda self, *rest: None, "it has no attribute 'rest'"),
+    ],
+)
+def test_arguments_that_cannot_be_saved(own_classes, init, message):
+    Own = nn.register(type("Own", (Blank,), {"__init__": init}))
+    layer = Own(3) if "'n'" in message or "rng" in message else Own()
+    with pytest.raises(TypeError, match=message):
+        describe(layer, {})
+
+
+def test_arguments_that_make_no_sense(own_classes):
+    nn.register(Blank, arguments=lambda layer: [1])
+    with pytest.raises(TypeError, match=r"Blank\(\): expected its arguments by name in a dict, got \[1\]"):
+        describe(Blank(), {})
+    nn.register(Blank, arguments=lambda layer: {"n": 1})
+    with pytest.raises(nn.CheckpointError, match="Blank takes no argument n"):
+        there_and_back(Blank())
+    nn.register(Blank, arguments=lambda layer: {"part": nn.Tanh()})
+    with pytest.raises(ValueError, match=r"Tanh\(\) is an argument of a layer, but not a part of it"):
+        describe(Blank(), {})
+
+
+def test_what_can_be_registered(own_classes):
+    for wrong in 3, int, nn.Tanh():
+        with pytest.raises(TypeError, match="register: expected a class of layers"):
+            nn.register(wrong)
+    with pytest.raises(TypeError, match="arguments: expected a function of a layer, got 3"):
+        nn.register(Blank, arguments=3)
+    with pytest.raises(ValueError, match="there is another class called Tanh"):
+        nn.register(type("Tanh", (nn.Layer,), {}))
+    assert nn.register(Blank) is Blank
+    assert nn.register(Blank) is Blank  # a cell that is run again
+
+
+def test_a_file_of_a_class_that_is_not_registered():
+    description = {"layers": [{"class": "Own", "arguments": {}}], "parameters": [], "dtype": "<f4", "training": True}
+    with pytest.raises(nn.CheckpointError, match="no class is registered as 'Own'; if it is one of yours, import"):
+        rebuild(description, {})
+
+
+# -------------------------------------------------------------------------------- what does not fit
+
+
+def test_every_mismatch_is_listed():
+    description, arrays = described(nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.tied(nn.Linear(2, 2)).original))
+    description["parameters"] = ["0.W", "0.b", "2.W", "x", "y"]
+    arrays["0.b"] = np.zeros(3, np.float64)
+    arrays["x"] = np.zeros(2)
+    with pytest.raises(nn.CheckpointError) as info:
+        rebuild(description, arrays)
+    assert str(info.value) == (
+        "its parameters do not fit Sequential(3 layers):\n"
+        "  2.b: missing, expected (2,) float32\n"
+        "  x: unknown, got (2,) float64\n"
+        "  0.b: expected (2,) float32, got (3,) float64\n"
+        "  y: unknown, and there is no array"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "<f8"}, "the model is said to be float64, but its parameters are float32"),
+        ({"dtype": "<i4"}, "damaged: dtype: expected a floating type"),
+        ({"dtype": "|O"}, r"it has a dtype '\|O', which means nothing"),
+        ({"training": [True, 1, False]}, r"the mode of Linear\(2 -> 1\) is 1, and not training or not"),
+        ({"training": [True]}, "damaged"),
+        ({"training": None}, "damaged"),
+        ({"layers": []}, "damaged"),
+        ({"more": 1}, "damaged"),
+    ],
+)
+def test_what_does_not_fit_the_model(change, message):
+    description, arrays = described(nn.Sequential(nn.Linear(2, 1), nn.Tanh()))
+    with pytest.raises(nn.CheckpointError, match=message):
+        rebuild(description | change, arrays)
+
+
+def test_a_dtype_that_no_layer_can_have():
+    for dtype in "<i4", "<f2", "|b1":
+        description, arrays = described(nn.Tanh())
+        with pytest.raises(nn.CheckpointError, match="expected a floating type"):
+            rebuild(description | {"dtype": dtype}, arrays)
+
+
+def test_layers_that_are_not_in_the_model():
+    description, arrays = described(nn.Sequential(nn.Tanh()))
+    description["layers"].insert(0, {"class": "ReLU", "arguments": {}})
+    description["layers"][2]["arguments"]["layers"] = [{"layer": 1}]
+    with pytest.raises(nn.CheckpointError, match="it has layers that are not in the model"):
+        rebuild(description, arrays)
+
+
+def test_layers_that_nest_too_deeply():
+    model = nn.Tanh()
+    for _ in range(99):
+        model = nn.Sequential(model)
+    assert repr(there_and_back(model)) == repr(model)
+    model = nn.Sequential(model)
+    with pytest.raises(ValueError, match="nest more than 100 deep"):
+        describe(model, {})
+
+
+def test_ties_that_multiply():
+    entries = [{"class": "Tanh", "arguments": {}}]
+    for number in range(30):
+        entries += [
+            {"class": "Tied", "arguments": {"original": {"layer": 2 * number}}},
+            {"class": "Sequential", "arguments": {"layers": [{"layer": 2 * number}, {"layer": 2 * number + 1}]}},
+        ]
+    with pytest.raises(ValueError, match="its tied layers stand for too many others"):
+        check_size(entries)
+    check_size(entries[:11])

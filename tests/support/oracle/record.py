@@ -1,0 +1,116 @@
+"""Write values.npz, PyTorch's answers to all cases: ``cd tests && python -m oracle.record``."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+from support.oracle.cases import CASES, FORMULAS, draw, seed
+
+from nnlite.basics.trees import listed
+
+RECORD = Path(__file__).with_name("values.npz")
+
+
+def torch_gate(kind, *args, **options):
+    """The function that does in PyTorch what a gate does; None for what is no gate."""
+    import torch
+
+    elementwise = {"Subtract": "sub", "Multiply": "mul", "Divide": "div", "Power": "pow", "Negative": "neg"}
+    elementwise |= {
+        kind: kind.lower() for kind in ("Maximum", "Minimum", "Exp", "Log", "Square", "Sqrt", "Reciprocal", "Abs")
+    }
+    if kind in elementwise:
+        return getattr(torch, elementwise[kind])
+    return {
+        "Add": lambda *Xs: functools.reduce(torch.add, Xs),
+        "Dot": torch.linalg.vecdot,
+        "Outer": lambda X, Y: torch.einsum("...i,...j->...ij", X, Y),
+        "MatMul": torch.matmul,
+        "Sum": lambda X: torch.sum(X, **options),
+        "Mean": lambda X: torch.mean(X, **options),
+        "Concat": lambda *Xs: torch.cat(Xs, **{"dim": -1} | options),
+        "Stack": lambda *Xs: torch.stack(Xs, **options),
+        "Split": lambda X: torch.split(X, list(args[0]), **{"dim": -1} | options),
+        "Transpose": lambda X: torch.transpose(X, *args),
+        "Reshape": lambda X: torch.reshape(X, args),
+    }.get(kind)
+
+
+def torch_answers(name, dtype):
+    """What PyTorch gives for a case, as one flat array: the outputs first, then the gradients."""
+    import torch
+
+    def tensor(values):
+        return torch.tensor(np.asarray(values, dtype), requires_grad=True)
+
+    class Residual(torch.nn.Sequential):
+        def forward(self, X):
+            return X + super().forward(X)
+
+    class Parallel(torch.nn.Sequential):
+        def forward(self, X):
+            return torch.cat([branch(X) for branch in self], dim=-1)
+
+    def build(kind, *args, **options):
+        if kind == "Sequential":
+            return torch.nn.Sequential(*(build(*spec) for spec in args))
+        if kind == "Residual":
+            return Residual(*(build(*spec) for spec in args))
+        if kind == "Parallel":
+            return Parallel(*(build(*spec) for spec in args))
+        options = {
+            key: torch.tensor(value.astype(dtype)) if "weight" in key else value for key, value in options.items()
+        }
+        return getattr(torch.nn, kind)(*args, **options)
+
+    case, rng = CASES[name], seed(name)
+    if case.kind == "SGD":
+        Phi = tensor(case.X[0])
+        optimizer = torch.optim.SGD([Phi], lr=0.1, **case.options)
+        path = []
+        for gradient in case.X[1:]:
+            Phi.grad = torch.tensor(gradient.astype(dtype))
+            optimizer.step()
+            path.append(Phi.detach().clone())
+        return flat(path)
+
+    gate = torch_gate(case.kind, *case.args, **case.options)
+    if case.kind == "Graph":
+        formula, *shapes = case.args
+        parameters = [tensor(draw(rng, shape)) for shape in shapes]
+        module = lambda *Xs: FORMULAS[formula](*Xs, *parameters)  # noqa: E731
+    elif gate is not None:
+        module, parameters = gate, []
+    else:
+        module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        parameters = list(module.parameters())
+        for P in parameters:
+            P.data = torch.tensor(draw(rng, P.T.shape if P.ndim == 2 else P.shape).T.astype(dtype))  # torch stores W^T
+    Xs = [tensor(X) for X in listed(case.X)]
+    if case.target is None:
+        Ys = module(*Xs)
+    else:
+        target = torch.tensor(case.target)
+        Ys = module(*Xs, target.to(Xs[0].dtype) if target.is_floating_point() else target)
+    Ys = Ys if isinstance(Ys, tuple) else (Ys,)
+    torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
+    turned = case.kind != "Graph"
+    gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
+    return flat([*(Y.detach() for Y in Ys), *(X.grad for X in Xs), *gradients])
+
+
+def flat(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def recorded():
+    with np.load(RECORD) as record:
+        pieces = np.split(record["values"], np.cumsum(record["sizes"])[:-1])
+        return dict(zip(record["names"].tolist(), pieces, strict=True))
+
+
+if __name__ == "__main__":
+    answers = [torch_answers(name, np.float64) for name in CASES]
+    np.savez_compressed(
+        RECORD, names=list(CASES), sizes=[len(answer) for answer in answers], values=np.concatenate(answers)
+    )
