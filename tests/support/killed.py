@@ -1,6 +1,6 @@
 """What is left of a file when the process that replaces it is killed, or the disk is full, at any byte.
 
-    python tests/support/killed.py               every number of bytes, of a small file and of one of several writes: minutes
+    python tests/support/killed.py               every number of bytes, of a small file and a larger one: minutes
     python tests/support/killed.py --step 97     every 97th
 
 A process of its own, with one thread, so that it can fork. In each child RLIMIT_FSIZE ends the file after n bytes: by
