@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnlite import initializers
+from nnlite.basics.generators import manual_seed
 from nnlite.compute.blas import set_blas
 from nnlite.containers.branches import Parallel, Residual
 from nnlite.containers.graph import Graph
@@ -157,6 +158,7 @@ __all__ = [
     "input_gradient",
     "jacobian",
     "load",
+    "manual_seed",
     "over_all_rows",
     "per_sample_gradient_norms",
     "per_sample_gradients",

@@ -10,15 +10,14 @@ gives the same weights in every dtype.
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import Array, floating_dtype
+from nnlite.basics.generators import Rng, generator
 
 Shape = int | Sequence[int]
-Rng: TypeAlias = "int | np.random.Generator | None"  # in quotes, since NumPy loads numpy.random at the first mention
 
 
 def zeros(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
@@ -52,7 +51,7 @@ def uniform(
     """
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise ValueError(f"uniform: expected finite low <= high, got low={low}, high={high}")
-    return np.random.default_rng(rng).uniform(low, high, shape).astype(floating_dtype(dtype))
+    return generator(rng, "uniform: rng").uniform(low, high, shape).astype(floating_dtype(dtype))
 
 
 def normal(
@@ -68,7 +67,7 @@ def normal(
     """
     if not (math.isfinite(mean) and math.isfinite(std) and std >= 0):
         raise ValueError(f"normal: expected a finite mean and a finite std >= 0, got mean={mean}, std={std}")
-    return np.random.default_rng(rng).normal(mean, std, shape).astype(floating_dtype(dtype))
+    return generator(rng, "normal: rng").normal(mean, std, shape).astype(floating_dtype(dtype))
 
 
 def glorot_uniform(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
@@ -150,7 +149,7 @@ def orthogonal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32
     if not math.isfinite(gain):
         raise ValueError(f"orthogonal: expected a finite gain, got {gain}")
     rows, columns = _fans(shape)
-    A = np.random.default_rng(rng).normal(size=(max(rows, columns), min(rows, columns)))
+    A = generator(rng, "orthogonal: rng").normal(size=(max(rows, columns), min(rows, columns)))
     Q, R = np.linalg.qr(A)
     Q = Q * np.sign(np.diag(R))
     return np.ascontiguousarray(gain * (Q if rows >= columns else Q.T), floating_dtype(dtype))

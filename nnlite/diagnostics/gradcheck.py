@@ -11,6 +11,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
+from nnlite.basics.generators import Rng
 from nnlite.basics.trees import each_of
 from nnlite.diagnostics.blur import blur_by_layer, hidden_by_rounding
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
@@ -20,7 +21,6 @@ from nnlite.diagnostics.returned import first_misfit, misfit, shape_fault, spoil
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Witness, witnessed
 from nnlite.errors import GradientError
-from nnlite.initializers import Rng
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import as_one_loss
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.checks import whole
+from nnlite.basics.generators import Rng
 from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale, targets_in_range
 from nnlite.diagnostics.sanity_checks.learning import learns_by_heart, right_gradients, rows_apart, step_size
 from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal
 from nnlite.diagnostics.sanity_checks.start import active_units, different_units, initial_loss
-from nnlite.initializers import Rng
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 

@@ -8,10 +8,11 @@ from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.basics.checks import whole
+from nnlite.basics.generators import Rng
 from nnlite.compute import blas
 from nnlite.compute.kernels import column_sum
 from nnlite.errors import ShapeError
-from nnlite.initializers import Rng, glorot_uniform, zeros
+from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.layer import Layer
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.checks import one_of, whole
+from nnlite.basics.generators import Rng
 from nnlite.basics.trees import spread
-from nnlite.initializers import Rng
 from nnlite.layer.flat import check_ties, check_whole
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.optim.optimizer import Optimizer

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
+from nnlite.basics.generators import Rng
 from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.inputs import by_input, inputs_by_name
 from nnlite.diagnostics.samples import count_of, pick, samples
-from nnlite.initializers import Rng
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import Losses, as_one_loss, by_key
 
