@@ -1,0 +1,100 @@
+"""One small file of each kind, as every version of the file format that ever landed has written it.
+
+    PYTHONPATH=. python tests/support/kept_files.py 2
+
+writes ``tests/saving/files/{model,state-dict,training,expected}-2.npz`` with the nnlite that it imports. Those of a
+version are written once, by the nnlite whose version it is, and never again: ``expected`` holds what that nnlite
+computed from them, and ``tests/saving/test_kept_files.py`` asks the same of today's. Those of version 1 were written by
+the last commit that wrote it, 6accfba.
+
+Every number in here is a small multiple of a power of two, and so is every result: they are exact, whatever the
+machine, its BLAS and its number of threads.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nnlite as nn
+
+FOLDER = Path(__file__).parents[1] / "saving" / "files"
+
+X = np.array([[1.0, 2.0, -1.0], [0.5, -1.0, 2.0]])
+
+
+def model() -> nn.Sequential:
+    """Nested containers of every kind, ties, an array that is learnt, a constant and layers of different modes."""
+    x = nn.Input("x", shape=(None, 3))
+    first = nn.Linear(3, 3, dtype=np.float64, rng=0)
+    scale = nn.Parameter([1.0, 2.0, 0.5], name="scale", dtype=np.float64)
+    graph = nn.Graph(x, nn.Abs()(first(x * scale) + nn.tied(first)(x)) * 0.5)
+    around = nn.Residual(nn.Linear(3, 4, dtype=np.float64, rng=0), nn.ReLU(), nn.Linear(4, 3, dtype=np.float64, rng=0))
+    encoder = nn.Linear(3, 2, dtype=np.float64, rng=0)
+    whole = nn.Sequential(graph, around, encoder, nn.Transpose(-1, -1), nn.tied(encoder, transpose=True))
+    whole.Phi = (np.arange(whole.Phi.size) % 7 - 3) / 4
+    whole[1].eval()
+    return whole
+
+
+def state_dict() -> dict[str, Any]:
+    return {
+        "a": np.arange(6, dtype=np.int8).reshape(2, 3)[:, ::-1],
+        "b/c": np.float32(0.1),
+        "é": [True, False],
+        "big-endian": np.arange(3, dtype=">f8"),
+        "half": np.float16([1.5]),
+        "nothing": np.zeros((0, 3), np.uint64),
+    }
+
+
+def train(path: Any, *callbacks: Any, epochs: int = 3, **options: Any) -> dict[str, np.ndarray]:
+    """What three epochs of two batches end with."""
+    rows = np.array([[0, 1], [1, -1], [1, 1], [0, 2], [1, 0], [0, -1], [-1, 1], [2, 1]])
+    layer = nn.Linear(2, 1, dtype=np.float64, rng=0)
+    layer.Phi = [0.5, -0.25, 0.0]
+    network = nn.Sequential(layer)
+    history = nn.fit(
+        network,
+        rows,
+        rows @ [[2.0], [-1.0]] + 0.5,
+        loss=nn.MSELoss(),
+        optimizer=nn.SGD(network, lr=0.125, momentum=0.5),
+        epochs=epochs,
+        batch_size=2,
+        validation_split=0.5,
+        callbacks=[nn.EarlyStopping(patience=5), nn.Checkpoint(path), *callbacks],
+        rng=7,
+        verbose=0,
+        **options,
+    )
+    return {"Phi": network.Phi.copy(), **{name: np.array(values) for name, values in history.items()}}
+
+
+class Stop(nn.Callback):
+    """Ends the training in the middle of its second epoch, where the checkpoint is then written."""
+
+    def on_batch_end(self, state: Any) -> bool:
+        return (state.epoch, state.batch) == (2, 1)
+
+
+def write(folder: Path, version: str) -> None:
+    nn.save(model(), folder / f"model-{version}.npz")
+    nn.save(state_dict(), folder / f"state-dict-{version}.npz")
+    train(folder / f"training-{version}.npz", Stop())
+
+
+def expected(folder: Path) -> dict[str, np.ndarray]:
+    """What the files are to give."""
+    network = model()
+    outputs = {"Y": network.forward(X), "dX": network.backward(X), "dPhi": network.dPhi}
+    return outputs | train(folder / "other.npz")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    write(FOLDER, sys.argv[1])
+    with tempfile.TemporaryDirectory() as other:
+        np.savez(FOLDER / f"expected-{sys.argv[1]}.npz", **expected(Path(other)))
