@@ -41,6 +41,28 @@ def is_open(shape: Shape) -> bool:
     return shape[:1] == (...,)
 
 
+def with_axes(layer: Any, shape: Shape, *dims: int) -> tuple[Shape, tuple[int, ...]] | None:
+    """The shape with the axes ``dims`` written out, and these axes counted from the end.
+
+    None if an axis is counted from the front and the number of axes is unknown.
+
+    Raises:
+        ShapeError: there is no such axis; ``layer`` is named.
+
+    >>> with_axes("Sum(dim=0)", (5, 3), 0), with_axes("Sum(dim=-2)", (..., 3), -2), with_axes("Sum(dim=0)", (..., 3), 0)
+    (((5, 3), (-2,)), ((Ellipsis, None, 3), (-2,)), None)
+    """
+    if is_open(shape):
+        if max(dims, default=-1) >= 0:
+            return None
+        unknown = -min(dims, default=0) - len(sizes(shape))
+        return (..., *[None] * unknown, *sizes(shape)), dims
+    axes = len(shape)
+    if any(not -axes <= dim < axes for dim in dims):
+        raise ShapeError(f"{layer}: X has no such axes, its shape is {text(shape)}")
+    return shape, tuple(dim % axes - axes for dim in dims)
+
+
 def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
     """The shape to which the shapes broadcast, as far as it is known.
 

@@ -128,7 +128,14 @@ class Layer:
         Raises:
             ShapeError: the layer cannot take that width.
         """
-        return None
+        if type(self).output_shape is Layer.output_shape or self.num_outputs != 1:
+            return None
+        try:
+            return width(self.output_shape(UNKNOWN if in_features is None else (..., in_features)))
+        except ShapeError:
+            raise
+        except Exception:  # a layer of several inputs
+            return None
 
     def output_shape(self, *shapes: Shape) -> Any:
         """What is known of Y's shape when ``shapes`` is what is known of the inputs'; see :mod:`nnlite.basics.shapes`.
@@ -141,9 +148,11 @@ class Layer:
 
         >>> import nnlite as nn
         >>> nn.Linear(3, 2).output_shape((None, 3))
-        (Ellipsis, 2)
+        (None, 2)
         """
         if len(shapes) != 1 or self.num_outputs != 1:
+            return UNKNOWN
+        if type(self).output_features is Layer.output_features:
             return UNKNOWN
         features = self.output_features(width(shapes[0]))
         return UNKNOWN if features is None else (..., features)

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
+from nnlite.basics.shapes import Shape
 from nnlite.compute import kernels
 from nnlite.compute.blocks import elementwise
 from nnlite.errors import ShapeError
@@ -15,13 +16,13 @@ from nnlite.layer.layer import Layer
 class Activation(Layer):
     """A layer whose Y has the shape of X.
 
-    >>> Tanh().output_features(16)
-    16
+    >>> Tanh().output_shape((None, 16))
+    (None, 16)
     """
 
-    def output_features(self, in_features: int | None) -> int | None:
-        """That of X."""
-        return in_features
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (X,) = shapes
+        return X
 
 
 class Tanh(Activation):
@@ -42,12 +43,10 @@ class Tanh(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = tanh(X)``."""
         self.Y = self.keep_Y(elementwise(np.tanh, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY (1 - Y^2)``."""
         return elementwise(_tanh_backward, self.check_dY(dY), self.Y)
 
 
@@ -77,12 +76,10 @@ class Sigmoid(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = 1 / (1 + exp(-X))``."""
         self.Y = self.keep_Y(elementwise(kernels.sigmoid, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY Y (1 - Y)``."""
         return elementwise(_sigmoid_backward, self.check_dY(dY), self.Y)
 
 
@@ -112,12 +109,10 @@ class ReLU(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = max(X, 0)``."""
         self.Y = self.keep_Y(elementwise(_relu, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY`` where Y > 0, else 0."""
         return elementwise(_relu_backward, self.check_dY(dY), self.Y)
 
 
@@ -152,11 +147,9 @@ class Identity(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = X``."""
         return self.record_Y(self.check_X(X).copy())
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY``."""
         return self.check_dY(dY).copy()
 
 
@@ -191,19 +184,16 @@ class Softmax(Activation):
         self.dim = whole(dim, "Softmax: dim")
 
     def forward(self, X: Any) -> Array:
-        """``Y = exp(X) / sum(exp(X))``."""
         X = _with_axis(self, self.check_X(X), self.dim)
         self.Y = self.keep_Y(kernels.softmax(X, self.dim))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = Y (dY - sum(dY Y))``."""
         dY = self.check_dY(dY)
         dX: Array = self.Y * (dY - np.sum(dY * self.Y, axis=self.dim, keepdims=True))
         return dX
 
     def extra_repr(self) -> str:
-        """``dim=-1``."""
         return f"dim={self.dim}"
 
 
@@ -234,20 +224,17 @@ class LogSoftmax(Activation):
         self.dim = whole(dim, "LogSoftmax: dim")
 
     def forward(self, X: Any) -> Array:
-        """``Y = X - log(sum(exp(X)))``."""
         X = _with_axis(self, self.check_X(X), self.dim)
         self.Y = self.keep_Y(kernels.log_softmax(X, self.dim))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY - exp(Y) sum(dY)``."""
         dY = self.check_dY(dY)
         with np.errstate(under="ignore"):
             dX: Array = dY - np.exp(self.Y) * np.sum(dY, axis=self.dim, keepdims=True)
         return dX
 
     def extra_repr(self) -> str:
-        """``dim=-1``."""
         return f"dim={self.dim}"
 
 

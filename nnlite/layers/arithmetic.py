@@ -63,7 +63,6 @@ class Broadcasting(Gate):
     """
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The one to which the inputs broadcast."""
         return broadcast_shapes(self, *shapes)
 
 
@@ -87,13 +86,11 @@ class Add(Broadcasting):
     """
 
     def forward(self, X: Any, Y: Any, *more: Any) -> Array:
-        """``Z = X + Y + ...``."""
         Xs = self.check_Xs(X, Y, *more)
         self.shapes = [X.shape for X in Xs]
         return self.computed(_sum_of, *Xs)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ``, ``dY = dZ``."""
         dZ = self.check_dY(dZ)
         return tuple([sum_to(dZ.copy(), shape) for shape in self.shapes])
 
@@ -122,13 +119,11 @@ class Subtract(Broadcasting):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = X - Y``."""
         X, Y = self.check_Xs(X, Y)
         self.shapes = X.shape, Y.shape
         return self.computed(np.subtract, X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ``, ``dY = -dZ``."""
         dZ = self.check_dY(dZ)
         return sum_to(dZ.copy(), self.shapes[0]), sum_to(-dZ, self.shapes[1])
 
@@ -150,12 +145,10 @@ class Multiply(Broadcasting):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = X * Y``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         return self.computed(np.multiply, X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ Y``, ``dY = dZ X``."""
         dZ = self.check_dY(dZ)
         return sum_to(dZ * self.Y, self.X.shape), sum_to(dZ * self.X, self.Y.shape)
 
@@ -179,14 +172,12 @@ class Divide(Broadcasting):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = X / Y``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         with np.errstate(all="ignore"):
             self.Z = self.keep_Y(self.computed(np.divide, X, Y))
         return self.Z
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ / Y``, ``dY = -dZ Z / Y``."""
         dZ = self.check_dY(dZ)
         with np.errstate(all="ignore"):
             dX = dZ / self.Y
@@ -214,14 +205,12 @@ class Power(Broadcasting):
     """
 
     def forward(self, X: Any, P: Any) -> Array:
-        """``Z = X^P``."""
         self.X, self.P = X, P = self.check_Xs(X, P)
         with np.errstate(all="ignore"):
             self.Z = self.keep_Y(self.computed(np.power, X, P))
         return self.Z
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``."""
         dZ, one = self.check_dY(dZ), kernels.ONE[self.P.dtype]
         with np.errstate(all="ignore"):
             slope = np.where(self.P == 0, 0 * one, self.P * self.X ** (self.P - one))  # the derivative of X^0 is 0
@@ -249,12 +238,10 @@ class Maximum(Broadcasting):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = max(X, Y)``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         return self.computed(np.maximum, X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ`` where X > Y, ``dY = dZ`` where Y > X."""
         dZ = self.check_dY(dZ)
         return _routed(dZ, self.X, self.Y, self.X > self.Y, self.Y > self.X)
 
@@ -278,12 +265,10 @@ class Minimum(Broadcasting):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = min(X, Y)``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         return self.computed(np.minimum, X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ`` where X < Y, ``dY = dZ`` where Y < X."""
         dZ = self.check_dY(dZ)
         return _routed(dZ, self.X, self.Y, self.X < self.Y, self.Y < self.X)
 

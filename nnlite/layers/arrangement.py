@@ -10,7 +10,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.basics.shapes import UNKNOWN, Shape, text, width
+from nnlite.basics.shapes import UNKNOWN, Shape, is_open, sizes, text, with_axes
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.layers.arithmetic import Arrays, Gate
@@ -41,29 +41,23 @@ class Concat(Gate):
         self.dim = whole(dim, "Concat: dim")
 
     def forward(self, X: Any, *more: Any) -> Array:
-        """The inputs one after another."""
         Xs = self.check_Xs(X, *more)
         Y = self.computed(lambda *Xs: np.concatenate(Xs, self.dim), *Xs)
         self.ends = list(accumulate(X.shape[self.dim] for X in Xs))
         return Y
 
     def backward(self, dY: Any) -> Arrays:
-        """The part of dY that belongs to each input."""
         return tuple([part.copy() for part in np.split(self.check_dY(dY), self.ends[:-1], self.dim)])
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """(..., the sum of the widths), where the last axis is joined."""
-        widths = [width(shape) for shape in shapes]
-        if self.dim == -1:
-            return UNKNOWN if None in widths else (..., sum(n for n in widths if n))
-        if self.dim >= 0:  # whether that is the last axis depends on how many there are
+        if (dim := _from_the_end(self.dim, shapes)) is None:
             return UNKNOWN
-        if len(set(widths) - {None}) > 1:
-            raise ShapeError(f"{self}: inputs of shapes {' and '.join(map(text, shapes))} do not fit together")
-        return (..., next((n for n in widths if n), None))
+        common = list(_common_shape(self, shapes, joined=dim))
+        widths = [sizes(shape)[dim] if len(sizes(shape)) >= -dim else None for shape in shapes]
+        common[dim] = None if None in widths else sum(n for n in widths if n)
+        return tuple(common)
 
     def extra_repr(self) -> str:
-        """``dim=-1``."""
         return f"dim={self.dim}"
 
 
@@ -93,19 +87,24 @@ class Stack(Gate):
         self.dim = whole(dim, "Stack: dim")
 
     def forward(self, X: Any, *more: Any) -> Array:
-        """The inputs side by side."""
         return self.computed(lambda *Xs: np.stack(Xs, self.dim), *self.check_Xs(X, *more))
 
     def backward(self, dY: Any) -> Arrays:
-        """The part of dY that belongs to each input."""
         return tuple([np.array(part) for part in np.moveaxis(self.check_dY(dY), self.dim, 0)])
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """(..., the number of inputs), where the new axis is the last."""
-        return (..., len(shapes)) if self.dim == -1 else UNKNOWN
+        common = _common_shape(self, shapes)
+        if (dim := _from_the_end(self.dim, [(*shape, None) for shape in shapes])) is None:
+            return UNKNOWN
+        before = len(sizes(common)) + 1 + dim
+        if before < 0 and is_open(common):
+            common, before = (..., *[None] * -before, *sizes(common)), 0
+        if not 0 <= before <= len(sizes(common)):
+            raise _misfit(self, shapes)
+        before += is_open(common)
+        return (*common[:before], len(shapes), *common[before:])
 
     def extra_repr(self) -> str:
-        """``dim=-1``."""
         return f"dim={self.dim}"
 
 
@@ -144,7 +143,6 @@ class Split(Layer):
         self.dim = whole(dim, "Split: dim")
 
     def forward(self, X: Any) -> Arrays | Array:
-        """The parts of X."""
         X = self.check_X(X)
         if not -X.ndim <= self.dim < X.ndim or X.shape[self.dim] != sum(self.sizes):
             raise ShapeError(f"{self}: expected {sum(self.sizes)} along axis {self.dim}, got X of shape {X.shape}")
@@ -153,21 +151,21 @@ class Split(Layer):
         return self.record_Y(Ys[0]) if len(Ys) == 1 else self.record_Ys(Ys)
 
     def backward(self, *dYs: Any) -> Array:
-        """The parts' gradients, joined."""
         dYs = (self.check_dY(*dYs),) if self.num_outputs == 1 else self.check_dYs(dYs)
         return np.concatenate(dYs, self.dim)
 
     def output_shape(self, *shapes: Shape) -> Any:
-        """The shape of each part."""
-        if self.dim != -1:
+        (X,) = shapes
+        if (known := with_axes(self, X, self.dim)) is None:
             return UNKNOWN
-        if width(shapes[0]) not in (None, sum(self.sizes)):
-            raise ShapeError(f"{self}: expected {sum(self.sizes)} features, got X of shape {text(shapes[0])}")
-        parts = tuple((..., size) for size in self.sizes)
+        shape, (dim,) = known
+        if shape[dim] not in (None, sum(self.sizes)):
+            raise ShapeError(f"{self}: expected {sum(self.sizes)} along axis {self.dim}, got X of shape {text(X)}")
+        after = shape[dim:][1:]
+        parts = tuple((*shape[:dim], size, *after) for size in self.sizes)
         return parts if len(parts) > 1 else parts[0]
 
     def extra_repr(self) -> str:
-        """``[2, 1], dim=-1``."""
         return f"{list(self.sizes)}, dim={self.dim}"
 
 
@@ -195,18 +193,22 @@ class Transpose(Layer):
         self.dim1 = whole(dim1, "Transpose: dim1")
 
     def forward(self, X: Any) -> Array:
-        """X with its axes swapped."""
         X = self.check_X(X)
         if not all(-X.ndim <= dim < X.ndim for dim in (self.dim0, self.dim1)):
             raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
         return self.record_Y(X.swapaxes(self.dim0, self.dim1).copy())
 
     def backward(self, dY: Any) -> Array:
-        """DY with its axes swapped."""
         return self.check_dY(dY).swapaxes(self.dim0, self.dim1).copy()
 
+    def output_shape(self, *shapes: Shape) -> Shape:
+        if (known := with_axes(self, shapes[0], self.dim0, self.dim1)) is None:
+            return UNKNOWN
+        shape, (dim0, dim1) = list(known[0]), known[1]
+        shape[dim0], shape[dim1] = shape[dim1], shape[dim0]
+        return tuple(shape)
+
     def extra_repr(self) -> str:
-        """``dim0=-2, dim1=-1``."""
         return f"dim0={self.dim0}, dim1={self.dim1}"
 
 
@@ -239,7 +241,6 @@ class Reshape(Layer):
             raise ValueError(f"Reshape: expected sizes of at least 0, and -1 for at most one of them, got {shape!r}")
 
     def forward(self, X: Any) -> Array:
-        """X's values in the new shape."""
         X = self.check_X(X)
         self.X_shape = X.shape
         try:
@@ -248,15 +249,19 @@ class Reshape(Layer):
             raise ShapeError(f"{self}: X of shape {X.shape} has not as many values") from None
 
     def backward(self, dY: Any) -> Array:
-        """DY's values in X's shape."""
         return self.check_dY(dY).copy().reshape(self.X_shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The shape."""
-        return tuple(None if size == -1 else size for size in self.shape)
+        (X,) = shapes
+        if is_open(X) or None in X:
+            return tuple(None if size == -1 else size for size in self.shape)
+        values = math.prod(size for size in X if isinstance(size, int))
+        rest = abs(math.prod(self.shape))
+        if (not rest or values % rest) if -1 in self.shape else values != rest:
+            raise ShapeError(f"{self}: X of shape {text(X)} has not as many values")
+        return tuple(values // rest if size == -1 else size for size in self.shape)
 
     def extra_repr(self) -> str:
-        """``-1, 8, 8``."""
         return ", ".join(map(str, self.shape))
 
 
@@ -287,7 +292,6 @@ class Flatten(Layer):
         self.end_dim = whole(end_dim, "Flatten: end_dim")
 
     def forward(self, X: Any) -> Array:
-        """Give X's values the new shape."""
         X = self.check_X(X)
         axes = range(-X.ndim, X.ndim)
         if self.start_dim not in axes or self.end_dim not in axes:
@@ -301,9 +305,55 @@ class Flatten(Layer):
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
-        """Give dY's values X's shape."""
         return self.check_dY(dY).copy().reshape(self.X_shape)
 
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (X,) = shapes
+        if (known := with_axes(self, X, self.start_dim, self.end_dim)) is None:
+            if self.start_dim >= 0 > self.end_dim:  # the number of Y's axes is known
+                after, _ = with_axes(self, X, self.end_dim) or (UNKNOWN, ())
+                return *[None] * (self.start_dim + 1), *after[self.end_dim :][1:]
+            return UNKNOWN
+        shape, (start, end) = known
+        if start > end:
+            axes = len(sizes(shape))
+            raise ShapeError(f"{self}: axis {start + axes} comes after axis {end + axes} in X of shape {text(X)}")
+        merged = shape[start:][: end - start + 1]
+        known_sizes = [size for size in merged if isinstance(size, int)]
+        size = math.prod(known_sizes) if len(known_sizes) == len(merged) or 0 in known_sizes else None
+        return *shape[:start], size, *shape[end:][1:]
+
     def extra_repr(self) -> str:
-        """``start_dim=1, end_dim=-1``."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+def _from_the_end(dim: int, shapes: Sequence[Shape]) -> int | None:
+    """``dim`` counted from the end; None if it is counted from the front and the number of axes is unknown."""
+    axes = [len(shape) for shape in shapes if not is_open(shape)]
+    return dim if dim < 0 else dim - axes[0] if axes else None
+
+
+def _common_shape(layer: Layer, shapes: Sequence[Shape], joined: int | None = None) -> Shape:
+    """The shape that all have in common but for the axis ``joined``, counted from the end.
+
+    Raises:
+        ShapeError: there is none.
+    """
+    axes = {len(shape) for shape in shapes if not is_open(shape)}
+    rows = [sizes(shape) for shape in shapes]
+    count = max(map(len, rows))
+    if joined is not None:
+        count = max(count, -joined)
+    if (axes and axes != {count}) or (joined is not None and joined >= 0):
+        raise _misfit(layer, shapes)
+    common: list[int | None] = []
+    for axis in range(-count, 0):
+        known = {row[axis] for row in rows if len(row) >= -axis} - {None}
+        if len(known) > 1 and axis != joined:
+            raise _misfit(layer, shapes)
+        common.append(known.pop() if known else None)
+    return tuple(common) if axes else (..., *common)
+
+
+def _misfit(layer: Layer, shapes: Sequence[Shape]) -> ShapeError:
+    return ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not fit together")

@@ -26,11 +26,9 @@ class Negative(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = -X``."""
         return self.record_Y(elementwise(np.negative, self.check_X(X)))
 
     def backward(self, dY: Any) -> Array:
-        """``dX = -dY``."""
         return elementwise(np.negative, self.check_dY(dY))
 
 
@@ -50,13 +48,11 @@ class Exp(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = exp(X)``."""
         with np.errstate(all="ignore"):
             self.Y = self.keep_Y(elementwise(np.exp, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY Y``."""
         with np.errstate(all="ignore"):
             return elementwise(np.multiply, self.check_dY(dY), self.Y)
 
@@ -77,13 +73,11 @@ class Log(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = log(X)``."""
         self.X = self.check_X(X)
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.record_Y(elementwise(np.log, self.X))
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY / X``."""
         with np.errstate(all="ignore"):
             return elementwise(np.divide, self.check_dY(dY), self.X)
 
@@ -104,12 +98,10 @@ class Square(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = X^2``."""
         self.X = self.check_X(X)
         return self.record_Y(elementwise(np.square, self.X))
 
     def backward(self, dY: Any) -> Array:
-        """``dX = 2 dY X``."""
         return elementwise(_square_backward, self.check_dY(dY), self.X)
 
 
@@ -134,13 +126,11 @@ class Sqrt(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = sqrt(X)``."""
         with np.errstate(invalid="ignore"):
             self.Y = self.keep_Y(elementwise(np.sqrt, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY / (2 Y)``."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return elementwise(_sqrt_backward, self.check_dY(dY), self.Y)
 
@@ -166,13 +156,11 @@ class Reciprocal(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = 1 / X``."""
         with np.errstate(all="ignore"):
             self.Y = self.keep_Y(elementwise(_reciprocal, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = -dY Y^2``."""
         with np.errstate(all="ignore"):
             return elementwise(_reciprocal_backward, self.check_dY(dY), self.Y)
 
@@ -203,12 +191,10 @@ class Abs(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = |X|``."""
         self.X = self.check_X(X)
         return self.record_Y(elementwise(np.abs, self.X))
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY sign(X)``."""
         return elementwise(_abs_backward, self.check_dY(dY), self.X)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng
+from nnlite.basics.shapes import UNKNOWN, Shape, width
 from nnlite.compute import blas
 from nnlite.compute.kernels import column_sum
 from nnlite.errors import ShapeError
@@ -89,7 +90,6 @@ class Linear(Layer, parameters=("W", "b")):
         self.b = zeros(self.out_features, dtype=self.dtype) if bias else None
 
     def forward(self, X: Any) -> Array:
-        """``Y = X W + b``."""
         X = self.check_X(X)
         shape = X.shape
         if not shape or shape[-1] != self.in_features:
@@ -102,7 +102,6 @@ class Linear(Layer, parameters=("W", "b")):
         return self.record_Y(Y if len(shape) == 2 else Y.reshape(*shape[:-1], self.out_features))
 
     def backward(self, dY: Any) -> Array | None:
-        """Store ``dW = X^T dY`` and ``db = sum(dY)``; return ``dX = dY W^T``, or None unless it is needed."""
         dY = self.check_dY(dY)
         dY = dY if dY.ndim == 2 else dY.reshape(-1, self.out_features)
         blas.matmul(self.X.T, dY, self.dW)
@@ -113,14 +112,15 @@ class Linear(Layer, parameters=("W", "b")):
         dX = blas.matmul(dY, self.W.T)
         return dX if len(self.X_shape) == 2 else dX.reshape(self.X_shape)
 
-    def output_features(self, in_features: int | None) -> int:
-        """``out_features``."""
-        if in_features not in (None, self.in_features):
-            raise ShapeError(f"{self}: expected {self.in_features} features, got {in_features}")
-        return self.out_features
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (X,) = shapes
+        if X == ():
+            raise ShapeError(f"{self}: expected X of shape (..., {self.in_features}), got a scalar")
+        if width(X) not in (None, self.in_features):
+            raise ShapeError(f"{self}: expected {self.in_features} features, got {width(X)}")
+        return (..., self.out_features) if X == UNKNOWN else (*X[:-1], self.out_features)
 
     def extra_repr(self) -> str:
-        """``30 -> 16``, and what differs from the defaults."""
         bias = ", bias=False" if self.b is None else ""
         dtype = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
         return f"{self.in_features} -> {self.out_features}{bias}{dtype}"

@@ -34,20 +34,17 @@ class Dot(Gate):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``z = x^T y``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         return self.computed(np.vecdot, X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dx = dz y``, ``dy = dz x``."""
         dZ = self.check_dY(dZ)[..., None]
         return sum_to(dZ * self.Y, self.X.shape), sum_to(dZ * self.X, self.Y.shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """The leading axes."""
         X, Y = shapes
         _same_size(self, shapes, width(X), width(Y))
-        return broadcast_shapes(self, X[:-1] if width(X) else UNKNOWN, Y[:-1] if width(Y) else UNKNOWN)
+        return broadcast_shapes(self, _leading(X), _leading(Y))
 
 
 class Outer(Gate):
@@ -70,18 +67,22 @@ class Outer(Gate):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = x y^T``."""
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
         if not X.ndim or not Y.ndim:
             raise ShapeError(f"{self}: expected vectors, got inputs of shapes {X.shape} and {Y.shape}")
         return self.computed(lambda X, Y: X[..., :, None] * Y[..., None, :], X, Y)
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dx = dZ y``, ``dy = dZ^T x``."""
         dZ = self.check_dY(dZ)
         dX = np.vecdot(dZ, self.Y[..., None, :])
         dY = np.vecdot(dZ.swapaxes(-1, -2), self.X[..., None, :])
         return sum_to(dX, self.X.shape), sum_to(dY, self.Y.shape)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        X, Y = shapes
+        if () in shapes:
+            raise ShapeError(f"{self}: expected vectors, got inputs of shapes {text(X)} and {text(Y)}")
+        return (*broadcast_shapes(self, _leading(X), _leading(Y)), width(X), width(Y))
 
 
 class MatMul(Gate):
@@ -109,7 +110,6 @@ class MatMul(Gate):
     """
 
     def forward(self, X: Any, Y: Any) -> Array:
-        """``Z = X Y``."""
         X, Y = self.check_Xs(X, Y)
         self.X_shape, self.Y_shape = X.shape, Y.shape
         self.X = X[None, :] if X.ndim == 1 else X  # a row
@@ -122,26 +122,29 @@ class MatMul(Gate):
         return self.record_Y(Z.squeeze(vectors))
 
     def backward(self, dZ: Any) -> Arrays:
-        """``dX = dZ Y^T``, ``dY = X^T dZ``."""
         dZ = self.check_dY(dZ).reshape(self.Z_shape)
         dX = sum_to(blas.stacked_matmul(dZ, self.Y.swapaxes(-1, -2)), self.X.shape)
         dY = sum_to(blas.stacked_matmul(self.X.swapaxes(-1, -2), dZ), self.Y.shape)
         return dX.reshape(self.X_shape), dY.reshape(self.Y_shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """(..., N, M), as far as it is known."""
         X, Y = shapes
         if () in shapes:
             raise ShapeError(f"{self}: expected vectors or matrices, got {text(X)} and {text(Y)}")
         if len(Y) == 1 and not is_open(Y):
             _same_size(self, shapes, width(X), width(Y))
-            return X[:-1] if width(X) else UNKNOWN
+            return _leading(X)
         if len(sizes(Y)) < 2:  # it may be a vector or not
             return UNKNOWN
         _same_size(self, shapes, width(X), width(Y[:-1]))
         if len(X) == 2 and len(Y) == 2 and not is_open(X) and not is_open(Y):
             return X[0], Y[1]
         return (..., width(Y))
+
+
+def _leading(shape: Shape) -> Shape:
+    """All axes but the last."""
+    return UNKNOWN if shape == UNKNOWN else shape[:-1]
 
 
 def _same_size(gate: Gate, shapes: tuple[Shape, ...], one: int | None, other: int | None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
+from nnlite.basics.shapes import UNKNOWN, Shape, is_open, with_axes
 from nnlite.compute.kernels import sum_over
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
@@ -45,7 +46,6 @@ class Sum(Layer):
         self.keepdim = keepdim
 
     def forward(self, X: Any) -> Array:
-        """``Y = sum(X)``."""
         X = self.check_X(X)
         self.X_shape = X.shape
         self.axes = self._axes(X)
@@ -54,11 +54,22 @@ class Sum(Layer):
         return self.record_Y(Y if self.keepdim else Y.reshape(_without(X.shape, self.axes)))
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY``, stretched to X's shape."""
         return np.broadcast_to(self.check_dY(dY).reshape(self.kept_shape), self.X_shape).copy()
 
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (X,) = shapes
+        if self.dim is None and is_open(X):
+            return UNKNOWN if self.keepdim else ()
+        dims = range(len(X)) if self.dim is None else np.atleast_1d(self.dim).tolist()
+        if (known := with_axes(self, X, *dims)) is None:
+            return UNKNOWN
+        X, summed = known
+        axes = zip(range(-len(X), 0), X, strict=True)
+        if self.keepdim:
+            return tuple([1 if axis in summed else size for axis, size in axes])
+        return tuple([size for axis, size in axes if axis not in summed])
+
     def extra_repr(self) -> str:
-        """``dim=0``, and what differs from the defaults."""
         return f"dim={self.dim}" + ", keepdim=True" * self.keepdim
 
     def _axes(self, X: Array) -> tuple[int, ...]:
@@ -98,14 +109,12 @@ class Mean(Sum):
     """
 
     def forward(self, X: Any) -> Array:
-        """``Y = mean(X)``."""
         Y = super().forward(X)
         self.n = math.prod(self.X_shape[axis] for axis in self.axes)
         Y /= self.n or np.nan
         return Y
 
     def backward(self, dY: Any) -> Array:
-        """``dX = dY / n``, stretched to X's shape."""
         dX = super().backward(dY)
         dX /= self.n or 1
         return dX

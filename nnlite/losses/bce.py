@@ -50,7 +50,6 @@ class BCELoss(Loss):
         self.weight = finite_weight(weight, "BCELoss: weight")
 
     def forward(self, Y: Any, target: Any) -> Any:
-        """``J = mean(-(t log Y + (1 - t) log(1 - Y)))``."""
         self.Y, self.target = Y, t = self.check_pair(Y, target)
         check_probabilities(self, t)
         J = elementwise(_bce, Y, t)
@@ -60,14 +59,12 @@ class BCELoss(Loss):
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        """``dY = (Y - t) / (Y (1 - Y)) / n``."""
         scale = self.scale(dJ)
         dY = elementwise(_bce_backward, self.Y, self.target)
         dY *= scale
         return weighted(self, self.weight, dY)
 
     def extra_repr(self) -> str:
-        """What differs from the defaults."""
         return listing(super().extra_repr(), weight=self.weight)
 
 
@@ -129,7 +126,6 @@ class BCEWithLogitsLoss(Loss):
         self.pos_weight = finite_weight(pos_weight, "BCEWithLogitsLoss: pos_weight")
 
     def forward(self, Y: Any, target: Any) -> Any:
-        """``J = mean((1 - t) Z + (1 + (p - 1) t) log(1 + exp(-Z)))``."""
         Z, t = self.check_pair(Y, target)
         self.Z, self.target = Z, t
         # pt = p t and q = (1 - t) + p t; without pos_weight they are t and 1.
@@ -144,12 +140,10 @@ class BCEWithLogitsLoss(Loss):
         return self.reduce(weighted(self, self.weight, J))
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        """``dZ = ((1 + (p - 1) t) sigmoid(Z) - p t) / n``."""
         scale = self.scale(dJ)
         dZ: Array = self.q * elementwise(kernels.sigmoid, self.Z) - self.pt
         dZ *= scale
         return weighted(self, self.weight, dZ)
 
     def extra_repr(self) -> str:
-        """What differs from the defaults."""
         return listing(super().extra_repr(), weight=self.weight, pos_weight=self.pos_weight)

@@ -69,7 +69,6 @@ class CrossEntropyLoss(Loss):
         self.label_smoothing = share(label_smoothing, "CrossEntropyLoss: label_smoothing")
 
     def forward(self, Y: Any, target: Any) -> Any:
-        """``J = mean(-sum(Q log P))``."""
         self.count = None  # no gradient until this forward has ended well
         Z = self.check_X(Y, "Y")
         if Z.ndim == 0:
@@ -90,7 +89,6 @@ class CrossEntropyLoss(Loss):
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        """``dZ = (P sum(Q) - Q) / n``."""
         scale = self.scale(dJ)
         with np.errstate(under="ignore"):
             dZ: Array = np.exp(self.log_P)
@@ -100,7 +98,6 @@ class CrossEntropyLoss(Loss):
         return np.ascontiguousarray(dZ.swapaxes(0, self.axis))
 
     def extra_repr(self) -> str:
-        """What differs from the defaults."""
         ignore_index = None if self.ignore_index == -100 else self.ignore_index
         smoothing = self.label_smoothing or None
         return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)

@@ -44,7 +44,6 @@ class Loss(Layer):
         self.reduction = reduction
 
     def extra_repr(self) -> str:
-        """The reduction, unless it is the mean."""
         return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
 
     def check_pair(self, Y: Any, target: Any) -> tuple[Array, Array]:

@@ -32,13 +32,11 @@ class MSELoss(Loss):
     """
 
     def forward(self, Y: Any, target: Any) -> Any:
-        """``J = mean((Y - target)^2)``."""
         Y, target = self.check_pair(Y, target)
         self.error = Y - target
         return self.reduce(self.error * self.error)
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        """``dY = 2 (Y - target) / n``."""
         scale = self.scale(dJ)
         dY: Array = self.error * (2 * scale)
         return dY

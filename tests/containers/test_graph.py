@@ -987,11 +987,11 @@ def test_one_name_for_two_things():
     ("make", "message"),
     [
         (lambda x: nn.Linear(2, 1)(x), "Linear(2 -> 1): expected 2 features, got 3"),
-        (lambda x: x + nn.Linear(3, 4)(x), "Add(): inputs of shapes (?, 3) and (..., 4) do not fit together"),
+        (lambda x: x + nn.Linear(3, 4)(x), "Add(): inputs of shapes (?, 3) and (?, 4) do not fit together"),
         (lambda x: x @ nn.Parameter(np.zeros((2, 5))), "MatMul(): inputs of shapes (?, 3) and (2, 5) do not fit"),
         (lambda x: nn.Dot()(x, [1.0, 2.0]), "Dot(): inputs of shapes (?, 3) and (2,) do not fit together"),
-        (lambda x: nn.Split([1, 1])(x), "Split([1, 1], dim=-1): expected 2 features, got X of shape (?, 3)"),
-        (lambda x: nn.Concat(dim=-2)(x, nn.Linear(3, 4)(x)), "Concat(dim=-2): inputs of shapes (?, 3) and (..., 4)"),
+        (lambda x: nn.Split([1, 1])(x), "Split([1, 1], dim=-1): expected 2 along axis -1, got X of shape (?, 3)"),
+        (lambda x: nn.Concat(dim=-2)(x, nn.Linear(3, 4)(x)), "Concat(dim=-2): inputs of shapes (?, 3) and (?, 4)"),
         (lambda x: x @ 2.0, "MatMul(): expected vectors or matrices, got (?, 3) and ()"),
         (lambda x: nn.tied(nn.Linear(2, 1))(x), "Linear(2 -> 1): expected 2 features, got 3"),
         (lambda x: nn.Sequential(nn.Tanh(), nn.Linear(2, 1))(x), "Linear(2 -> 1): expected 2 features, got 3"),
@@ -1014,7 +1014,7 @@ def test_shapes_that_may_meet_do():
     assert (nn.Input() + nn.Input(shape=(3,))).shape == (..., 3)
     assert (nn.Input(shape=(2, 3)) @ nn.Input(shape=(3, 5))).shape == (2, 5)
     assert (nn.Input(shape=(None, 3)) @ nn.Input(shape=(3,))).shape == (None,)
-    assert nn.Concat()(nn.Input(shape=(None, 3)), nn.Input(shape=(None, 2))).shape == (..., 5)
+    assert nn.Concat()(nn.Input(shape=(None, 3)), nn.Input(shape=(None, 2))).shape == (None, 5)
     assert nn.Reshape(-1, 8, 8)(nn.Input()).shape == (None, 8, 8)
 
 

@@ -390,10 +390,9 @@ def test_what_is_known_of_a_stretched_shape(kind, X, Y, Z):
 
 
 @pytest.mark.parametrize("kind", ONE)
-def test_gates_of_one_input_keep_the_width(kind):
-    assert kind().output_shape((4, 3)) == (..., 3)
-    assert kind().output_features(5) == 5
-    assert kind().output_features(None) is None
+def test_elementwise_layers_keep_the_shape(kind):
+    for shape in (4, 3), (None, 3), (..., 3), (), UNKNOWN:
+        assert kind().output_shape(shape) == shape
 
 
 # ------------------------------------------------------------------------------------------ larger than a block
