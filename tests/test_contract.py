@@ -15,7 +15,7 @@ import nnlite as nn
 from nnlite.basics.shapes import UNKNOWN, is_open, sizes
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.containers.tied import Tied, TiedTranspose
-from nnlite.diagnostics.inputs import inputs_by_name
+from nnlite.diagnostics.named_inputs import inputs_by_name
 
 
 def over(rows):

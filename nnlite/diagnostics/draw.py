@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from nnlite.diagnostics.layout import Arc, Layout, Point, Size, layout
-from nnlite.diagnostics.picture import Picture, Spot, picture
+from nnlite.diagnostics.graph_layout import Arc, Layout, Point, Size, layout
+from nnlite.diagnostics.picture import DrawnNode, Picture, picture
 from nnlite.layer.layer import Layer
 
 if TYPE_CHECKING:
@@ -58,16 +58,16 @@ def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gr
     figure = plt.figure(figsize=(width / 72, height / 72))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
     axes.set_axis_off()
-    for link, way, centre in zip(shown.links, placed.ways, placed.labels, strict=True):
-        (start, y), (end, y_end) = placed.nodes[link.start], placed.nodes[link.end]
-        out, into = (body(shown.spots[number], text_size)[0] / 2 for number in (link.start, link.end))
-        _draw_way(axes, [(start + out, y), *way[1:-1], (end - into, y_end)])
+    for edge, route, centre in zip(shown.edges, placed.routes, placed.labels, strict=True):
+        (start, y), (end, y_end) = placed.nodes[edge.start], placed.nodes[edge.end]
+        out, into = (body(shown.nodes[number], text_size)[0] / 2 for number in (edge.start, edge.end))
+        _draw_route(axes, [(start + out, y), *route[1:-1], (end - into, y_end)])
         x, y = centre
-        for line, kind, away, side in (link.value, "value", 2, "bottom"), (link.gradient, "gradient", -3, "top"):
+        for line, kind, away, side in (edge.value, "value", 2, "bottom"), (edge.gradient, "gradient", -3, "top"):
             if line:
                 _write(axes, x, y + away, line, kind, side)
-    for spot, centre in zip(shown.spots, placed.nodes, strict=True):
-        _draw_spot(axes, spot, centre)
+    for node, centre in zip(shown.nodes, placed.nodes, strict=True):
+        _draw_node(axes, node, centre)
     return figure
 
 
@@ -80,27 +80,27 @@ def arranged(shown: Picture, measure: Callable[[str, float], Size]) -> Layout:
     [13, 112, 211]
     """
     sizes = []
-    for spot in shown.spots:
-        width, height = body(spot, measure)
-        below = measure(spot.below, FONT - 1)
-        sizes.append((max(width, below[0]), height + 2 * (below[1] + 4) * bool(spot.below)))
+    for node in shown.nodes:
+        width, height = body(node, measure)
+        below = measure(node.below, FONT - 1)
+        sizes.append((max(width, below[0]), height + 2 * (below[1] + 4) * bool(node.below)))
     arcs = []
-    for link in shown.links:
-        above, below = measure(link.value, FONT - 1), measure(link.gradient, FONT - 1)
-        arcs.append(Arc(link.start, link.end, (max(above[0], below[0]) + 6, 2 * max(above[1], below[1]) + 10)))
-    inputs = [number for number, spot in enumerate(shown.spots) if spot.kind == "input"]
+    for edge in shown.edges:
+        above, below = measure(edge.value, FONT - 1), measure(edge.gradient, FONT - 1)
+        arcs.append(Arc(edge.start, edge.end, (max(above[0], below[0]) + 6, 2 * max(above[1], below[1]) + 10)))
+    inputs = [number for number, node in enumerate(shown.nodes) if node.kind == "input"]
     return layout(sizes, arcs, GAP, inputs)
 
 
-def body(spot: Spot, measure: Callable[[str, float], Size]) -> Size:
+def body(node: DrawnNode, measure: Callable[[str, float], Size]) -> Size:
     """The size of a node without what stands below it.
 
-    >>> body(Spot("gate", (("+", "name"),)), lambda text, size: (6.0 * len(text), size))
+    >>> body(DrawnNode("gate", (("+", "name"),)), lambda text, size: (6.0 * len(text), size))
     (26.0, 26.0)
     """
-    lines = [measure(line, _size(kind)) for line, kind in spot.lines]
+    lines = [measure(line, _size(kind)) for line, kind in node.lines]
     width, height = max(w for w, _ in lines), sum(h for _, h in lines) + 3 * (len(lines) - 1)
-    if spot.kind == "gate":
+    if node.kind == "gate":
         side = max(width + 8, height + 8, 26.0)
         return side, side
     return max(width + 12, 26.0), max(height + 10, 26.0)
@@ -133,14 +133,14 @@ def _size(kind: str) -> float:
     return {"name": FONT + 1, "detail": FONT - 3}.get(kind, FONT - 1)
 
 
-def _draw_way(axes: "Axes", way: list[Point]) -> None:
+def _draw_route(axes: "Axes", route: list[Point]) -> None:
     """A line through the columns, and bends between them that begin and end flat."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
-    points, codes = [way[0]], [Path.MOVETO]
-    for number, point in enumerate(way[1:], start=1):
-        before = way[number - 1]
+    points, codes = [route[0]], [Path.MOVETO]
+    for number, point in enumerate(route[1:], start=1):
+        before = route[number - 1]
         if before[1] == point[1]:
             points.append(point)
             codes.append(Path.LINETO)
@@ -149,29 +149,29 @@ def _draw_way(axes: "Axes", way: list[Point]) -> None:
             points += [(middle, before[1]), (middle, point[1]), point]
             codes += [Path.CURVE4] * 3
     axes.add_patch(PathPatch(Path(points, codes), fill=False, edgecolor="0.35", linewidth=0.9, zorder=1))
-    x, y = way[-1]
+    x, y = route[-1]
     head = [(x, y), (x - 6, y + 2.5), (x - 6, y - 2.5)]
     axes.add_patch(Polygon(head, facecolor="0.35", edgecolor="none", zorder=1))
 
 
-def _draw_spot(axes: "Axes", spot: Spot, centre: Point) -> None:
+def _draw_node(axes: "Axes", node: DrawnNode, centre: Point) -> None:
     """The node, what stands in it, and below it the sum of its gradients."""
     from matplotlib.patches import Ellipse, FancyBboxPatch
 
     x, y = centre
-    width, height = body(spot, text_size)
-    look: dict[str, Any] = {"facecolor": FILLS.get(spot.kind, "none"), "edgecolor": EDGES.get(spot.kind, "0.35")}
-    if spot.kind == "gate":
+    width, height = body(node, text_size)
+    look: dict[str, Any] = {"facecolor": FILLS.get(node.kind, "none"), "edgecolor": EDGES.get(node.kind, "0.35")}
+    if node.kind == "gate":
         axes.add_patch(Ellipse(centre, width, height, linewidth=0.9, zorder=2, **look))
     else:
         corner = x - width / 2, y - height / 2
         axes.add_patch(
             FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=6", linewidth=0.9, zorder=2, **look)
         )
-    heights = [text_size(line, _size(kind))[1] for line, kind in spot.lines]
+    heights = [text_size(line, _size(kind))[1] for line, kind in node.lines]
     top = y + (sum(heights) + 3 * (len(heights) - 1)) / 2
-    for (line, kind), tall in zip(spot.lines, heights, strict=True):
+    for (line, kind), tall in zip(node.lines, heights, strict=True):
         _write(axes, x, top - tall / 2, line, kind, "center")
         top -= tall + 3
-    if spot.below:
-        _write(axes, x, y - height / 2 - 3, spot.below, "gradient", "top")
+    if node.below:
+        _write(axes, x, y - height / 2 - 3, node.below, "gradient", "top")

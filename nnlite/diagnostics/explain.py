@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.diagnostics.argument_names import input_names_of
 from nnlite.diagnostics.formulas import entry as entries
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.latex import latex
@@ -19,7 +20,6 @@ from nnlite.diagnostics.formulas.recorded import Recorded, record
 from nnlite.diagnostics.formulas.said import Line
 from nnlite.diagnostics.formulas.symbols import Symbol
 from nnlite.diagnostics.formulas.terms import Entry, Factor, Number, Reading, joined, parts_of
-from nnlite.diagnostics.names import input_names_of
 from nnlite.layer.layer import Layer, check_layer
 
 MOST_TERMS = 6  # of a sum that is written out; of a longer one the first and the last

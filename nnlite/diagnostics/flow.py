@@ -11,7 +11,7 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.wiring import in_form
-from nnlite.diagnostics.names import bound, input_names_of, is_plain
+from nnlite.diagnostics.argument_names import bound, input_names_of, is_plain
 from nnlite.layer.layer import Layer, check_layer, inside
 
 Edges = tuple[int, ...]

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.diagnostics.inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
 from nnlite.layer.layer import Layer, check_layer
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
+from nnlite.diagnostics.argument_names import input_names_of
+from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.of_layer import formulas_of
-from nnlite.diagnostics.names import input_names_of
-from nnlite.diagnostics.values import in_numbers, in_words
 from nnlite.layer.layer import Layer
 
 
@@ -69,7 +69,7 @@ class Step:
         widths = max(map(len, shapes), default=0), max(map(len, shapes.values()), default=0)
         for name, A in self.arrays.items():
             start = f"  {name:<{widths[0]}}  {shapes[name]:<{widths[1]}}  "
-            lines.append(start + (in_numbers(A) or in_words(A)).replace("\n", "\n" + " " * len(start)))
+            lines.append(start + (array_text(A) or array_range(A)).replace("\n", "\n" + " " * len(start)))
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -79,7 +79,7 @@ class Step:
         lines = [f"**{_escaped(self._title())}**", "", *(f"`{formula}`  " for formula in self.formulas), ""]
         lines += ["| | shape | |", "|---|---|---|"]
         for name, A in self.arrays.items():
-            values = (in_numbers(A) or in_words(A)).replace("\n", "")
+            values = (array_text(A) or array_range(A)).replace("\n", "")
             lines.append(f"| `{name}` | {np.shape(A)} | {_escaped(values)} |")
         return "\n".join(lines)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nnlite.diagnostics.picture import Link, Spot, picture
+from nnlite.diagnostics.picture import DrawnEdge, DrawnNode, picture
 from nnlite.layer.layer import Layer
 
 SHAPES = {"input": "([{}])", "gate": "(({}))", "parameter": "({})"}  # all others are boxes
@@ -47,21 +47,21 @@ def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = Tr
     ```
     """
     shown = picture(model, X, dY, values=values, gradients=gradients)
-    lines = [f"n{number}{_node(spot)}:::{spot.kind}" for number, spot in enumerate(shown.spots)]
-    lines += map(_arc, shown.links)
-    kinds = {spot.kind for spot in shown.spots}
+    lines = [f"n{number}{_node(node)}:::{node.kind}" for number, node in enumerate(shown.nodes)]
+    lines += map(_arc, shown.edges)
+    kinds = {node.kind for node in shown.nodes}
     lines += [f"classDef {kind} {style}" for kind, style in STYLES.items() if kind in kinds]
     return "\n".join(["```mermaid", "flowchart LR", *(f"    {line}" for line in lines), "```"])
 
 
-def _node(spot: Spot) -> str:
-    lines = [line for line, _ in spot.lines] + [f"∇ {spot.below}"] * bool(spot.below)
-    return SHAPES.get(spot.kind, "[{}]").format(_quoted(lines))
+def _node(node: DrawnNode) -> str:
+    lines = [line for line, _ in node.lines] + [f"∇ {node.below}"] * bool(node.below)
+    return SHAPES.get(node.kind, "[{}]").format(_quoted(lines))
 
 
-def _arc(link: Link) -> str:
-    lines = [link.value] * bool(link.value) + [f"∇ {link.gradient}"] * bool(link.gradient)
-    return f"n{link.start} -->{f'|{_quoted(lines)}|' if lines else ''} n{link.end}"
+def _arc(edge: DrawnEdge) -> str:
+    lines = [edge.value] * bool(edge.value) + [f"∇ {edge.gradient}"] * bool(edge.gradient)
+    return f"n{edge.start} -->{f'|{_quoted(lines)}|' if lines else ''} n{edge.end}"
 
 
 def _quoted(lines: list[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.trees import spread
 from nnlite.compute import blas
-from nnlite.diagnostics.names import is_plain
+from nnlite.diagnostics.argument_names import is_plain
 from nnlite.diagnostics.samples import alike, check_rows, count_of, first_that_mixes, largest, pick, samples
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer, check_layer, inside

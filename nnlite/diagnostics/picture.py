@@ -12,8 +12,8 @@ from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import each_of, listed
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.tied import TiedTranspose
+from nnlite.diagnostics.argument_names import input_names_of, output_names_of
 from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
-from nnlite.diagnostics.names import input_names_of, output_names_of
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer.layer import Layer, check_layer
 
@@ -31,7 +31,7 @@ Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" o
 
 
 @dataclass(frozen=True)
-class Spot:
+class DrawnNode:
     """A node of the picture.
 
     Attributes:
@@ -39,7 +39,7 @@ class Spot:
         lines: what stands in it.
         below: what stands below it: the sum of the gradients where its value is used more than once.
 
-    >>> Spot("gate", (("+", "name"),)).below
+    >>> DrawnNode("gate", (("+", "name"),)).below
     ''
     """
 
@@ -49,10 +49,10 @@ class Spot:
 
 
 @dataclass(frozen=True)
-class Link:
+class DrawnEdge:
     """An arc from one node to another, by their numbers, with what is written above and below it.
 
-    >>> Link(0, 1, "3", "-2").value
+    >>> DrawnEdge(0, 1, "3", "-2").value
     '3'
     """
 
@@ -67,12 +67,12 @@ class Picture:
     """All that is to be drawn.
 
     >>> import nnlite as nn
-    >>> [spot.kind for spot in picture(nn.Tanh()).spots]
+    >>> [node.kind for node in picture(nn.Tanh()).nodes]
     ['input', 'layer', 'output']
     """
 
-    spots: tuple[Spot, ...]
-    links: tuple[Link, ...]
+    nodes: tuple[DrawnNode, ...]
+    edges: tuple[DrawnEdge, ...]
 
 
 def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> Picture:
@@ -90,8 +90,8 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
-    >>> picture(nn.Graph([a, b], a * b), (2.0, 3.0)).links
-    (Link(start=0, end=2, value='2', gradient='3'), Link(start=1, end=2, value='3', gradient='2'), ...
+    >>> picture(nn.Graph([a, b], a * b), (2.0, 3.0)).edges
+    (DrawnEdge(start=0, end=2, value='2', gradient='3'), DrawnEdge(start=1, end=2, value='3', gradient='2'), ...
     """
     check_layer(model, "model")
     if X is None:
@@ -155,38 +155,38 @@ class _Drawing:
 
     def picture(self) -> Picture:
         found, place = self.flow, {}
-        spots: list[Spot] = []
+        nodes: list[DrawnNode] = []
         for edge in (*found.inputs, *found.constants):
-            place[edge] = len(spots)
+            place[edge] = len(nodes)
             kind = "constant" if edge in found.constants else "input"
             value = found.constants.get(edge)
             name = found.names[edge] if value is None or value.size > FEW else short(value)
-            spots.append(Spot(kind, ((name, "name"),), self._total(edge)))
-        links = []
+            nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge)))
+        edges = []
         for operation in found.operations:
             named = len(operation.takes) > 1 and type(operation.layer).__name__ not in ANY_ORDER
             names = input_names_of(operation.layer, len(operation.takes)) if named else [""] * len(operation.takes)
             for number, (edge, name) in enumerate(zip(operation.takes, names, strict=True)):
                 gradient = self.parts.get((operation.path, number))
-                links.append(self._link(place[edge], len(spots), edge, gradient, name))
-            place |= dict.fromkeys(operation.gives, len(spots))
+                edges.append(self._edge(place[edge], len(nodes), edge, gradient, name))
+            place |= dict.fromkeys(operation.gives, len(nodes))
             totals = filter(None, map(self._total, operation.gives))
-            spots.append(Spot(_kind(operation.layer), tuple(self._lines(operation)), ", ".join(totals)))
+            nodes.append(DrawnNode(_kind(operation.layer), tuple(self._lines(operation)), ", ".join(totals)))
         outputs = output_names_of(self.model)
         for number, edge in enumerate(found.outputs):
             gradient = self.dYs[number] if self.totals else None
-            links.append(self._link(place[edge], len(spots), edge, gradient, ""))
-            spots.append(Spot("output", ((outputs[number] if number < len(outputs) else "Y", "name"),)))
-        return Picture(tuple(spots), tuple(links))
+            edges.append(self._edge(place[edge], len(nodes), edge, gradient, ""))
+            nodes.append(DrawnNode("output", ((outputs[number] if number < len(outputs) else "Y", "name"),)))
+        return Picture(tuple(nodes), tuple(edges))
 
-    def _link(self, start: int, end: int, edge: int, gradient: Any, name: str) -> Link:
+    def _edge(self, start: int, end: int, edge: int, gradient: Any, name: str) -> DrawnEdge:
         value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
         if edge in self.flow.constants and self.flow.constants[edge].size <= FEW:
             value = ""  # the node says it already
         giver = self.flow.giver(edge)
         if giver is not None and len(giver.gives) > 1:
             value = f"{output_names_of(giver.layer)[giver.gives.index(edge)]}: {value}"
-        return Link(
+        return DrawnEdge(
             start,
             end,
             f"{name} = {value}" if name and value else name or value,

@@ -12,10 +12,10 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of, spread
 from nnlite.compute import blas
-from nnlite.diagnostics.costs import Cost, LayerProfile, Profile
-from nnlite.diagnostics.measure import Quartiles, arrays_in, memory, quartiles_of
+from nnlite.diagnostics.flops import Flops, known_flops
+from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
+from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.diagnostics.trace import watching
-from nnlite.diagnostics.work import Work, known_work
 from nnlite.layer.layer import Layer, check_layer
 
 Calls = dict[tuple[str, str], tuple["partial[Any]", Any]]  # by path and name, "forward" or "backward": call and result
@@ -40,7 +40,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         repeats: how many samples of each time are taken, each of as many calls as take 0.1 ms, or of one. With 20 a
             profile takes about as long as 60 times the model itself.
 
-    Operations of a layer of your own are unknown, ``?``, until ``nnlite.diagnostics.work.work`` is told of them.
+    Operations of a layer of your own are unknown, ``?``, until ``nnlite.diagnostics.flops.count`` is told of them.
 
     Raises:
         ValueError: ``repeats`` is below 1.
@@ -133,23 +133,23 @@ def _leaves(
     operations: dict[str, list[int | None]] = {"forward": [], "backward": []}
     for path in [path for path, name in calls if name == "forward"]:
         layer, (call, Y) = layers[path], calls[path, "forward"]
-        known = known_work(layer, next(iter(_arguments(call)), None), Y) or (None, None)
-        for name, work in zip(("forward", "backward"), known, strict=True):
+        known = known_flops(layer, next(iter(_arguments(call)), None), Y) or (None, None)
+        for name, count in zip(("forward", "backward"), known, strict=True):
             if (path, name) in calls:
-                operations[name].append(None if work is None else work.operations)
+                operations[name].append(None if count is None else count.total)
                 if not any(layer.named_children()):
-                    leaves[path, name] = _leaf(*calls[path, name], work, _touched(layer, name, work, caches[path]))
+                    leaves[path, name] = _leaf(*calls[path, name], count, _touched(layer, name, count, caches[path]))
     return leaves, operations
 
 
-def _leaf(call: "partial[Any]", result: Any, work: Work | None, touched: Sequence[Array]) -> _Leaf:
+def _leaf(call: "partial[Any]", result: Any, count: Flops | None, touched: Sequence[Array]) -> _Leaf:
     """For ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
     moved = memory([_arguments(call), touched, result])
-    if work is not None and work.products:
-        return _Leaf(call, _products(work.products), "GEMM", work.operations, moved)
+    if count is not None and count.products:
+        return _Leaf(call, _products(count.products), "GEMM", count.total, moved)
     source = np.ones(max(moved // 2, 1), np.uint8)  # half of the bytes are read, and half written
     roof = partial(np.copyto, np.empty_like(source), source)
-    return _Leaf(call, roof, "copy", None if work is None else work.operations, moved)
+    return _Leaf(call, roof, "copy", None if count is None else count.total, moved)
 
 
 def _sum(times: Quartiles, operations: list[int | None], costs: list[Cost]) -> Cost:
@@ -182,10 +182,10 @@ def _cache(layer: Layer) -> Iterator[Array]:
     return (A for A in arrays_in(vars(layer)) if not any(np.may_share_memory(A, P) for P in own))
 
 
-def _touched(layer: Layer, name: str, work: Work | None, cache: Sequence[Array]) -> list[Array]:
+def _touched(layer: Layer, name: str, count: Flops | None, cache: Sequence[Array]) -> list[Array]:
     """What the layer's forward or backward reads and writes beside its arguments and its result."""
-    if work is None or work.reads is None:
+    if count is None or count.reads is None:
         touched = [*cache, *(P for _, P in layer.named_parameters())]
     else:
-        touched = list(work.reads)
+        touched = list(count.reads)
     return touched if name == "forward" else [*touched, *(dP for _, dP in layer.named_gradients())]

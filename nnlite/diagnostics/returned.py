@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed
 from nnlite.containers.wiring import is_loss
-from nnlite.diagnostics.inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.diagnostics.witness import Visit, Witness
 from nnlite.layer.layer import Layer

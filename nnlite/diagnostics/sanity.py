@@ -9,9 +9,14 @@ import numpy as np
 from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng
 from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale, targets_in_range
-from nnlite.diagnostics.sanity_checks.learning import learns_by_heart, right_gradients, rows_apart, step_size
-from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal
-from nnlite.diagnostics.sanity_checks.start import active_units, different_units, initial_loss
+from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun
+from nnlite.diagnostics.sanity_checks.initialization import active_units, initial_loss, unequal_units
+from nnlite.diagnostics.sanity_checks.learning import (
+    correct_gradients,
+    independent_rows,
+    overfits_small_batch,
+    relative_updates,
+)
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 
@@ -125,16 +130,16 @@ def sanity(
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
     batch_size, rng = whole(batch_size, "batch_size", least=1), np.random.default_rng(rng)
     with np.errstate(all="ignore"):  # what overflows is found and said
-        rehearsal = Rehearsal.of(model, loss, X, Y, rng)
+        run = DryRun.of(model, loss, X, Y, rng)
         return Sanity(
-            data=finite_data(rehearsal),
-            scale=input_scale(rehearsal),
-            targets=targets_in_range(rehearsal),
-            initial_loss=initial_loss(rehearsal),
-            gradients=right_gradients(rehearsal, rng),
-            rows=rows_apart(rehearsal, rng),
-            units=active_units(rehearsal),
-            symmetry=different_units(rehearsal),
-            updates=step_size(rehearsal, optimizers, model, batch_size, rng),
-            overfitting=learns_by_heart(rehearsal, rng),
+            data=finite_data(run),
+            scale=input_scale(run),
+            targets=targets_in_range(run),
+            initial_loss=initial_loss(run),
+            gradients=correct_gradients(run, rng),
+            rows=independent_rows(run, rng),
+            units=active_units(run),
+            symmetry=unequal_units(run),
+            updates=relative_updates(run, optimizers, model, batch_size, rng),
+            overfitting=overfits_small_batch(run, rng),
         )

@@ -10,8 +10,8 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
+from nnlite.diagnostics.argument_names import bound, input_names_of, is_plain, output_names_of
 from nnlite.diagnostics.layer_step import Step, gradient_name, stored_gradients, sum_step
-from nnlite.diagnostics.names import bound, input_names_of, is_plain, output_names_of
 from nnlite.layer.layer import Layer, check_layer, inside
 
 Steps = Generator[Step, None, Any]

@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.containers.nodes import Parameter
-from nnlite.diagnostics.table import table
+from nnlite.diagnostics.text_table import text_table
 from nnlite.diagnostics.trace import trace
 from nnlite.layer.layer import Layer, check_layer
 
@@ -54,7 +54,7 @@ class Summary:
             for row in self.rows
         ]
         rows.append(("", "total", "", f"{self.parameters:,}", f"{self.bytes:,}"))
-        return table(rows, left=3, foot=1)
+        return text_table(rows, left=3, foot=1)
 
     __repr__ = __str__
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnlite.diagnostics.activity import activities
-from nnlite.diagnostics.slices import own_slices
-from nnlite.diagnostics.table import table
+from nnlite.diagnostics.phi_slices import own_slices
+from nnlite.diagnostics.text_table import text_table
+from nnlite.diagnostics.unit_activity import activities
 from nnlite.training.activity_plot import draw
 from nnlite.training.callbacks import Callback, Training
 from nnlite.training.rows import Rows
@@ -167,7 +167,7 @@ class Diagnostics(Callback):
             )
             if any(cells):
                 rows.append((path, layer, *cells))
-        return table(rows, left=2)
+        return text_table(rows, left=2)
 
     def __repr__(self) -> str:
         return f"Diagnostics({self.epochs} epochs)"

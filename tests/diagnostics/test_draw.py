@@ -13,7 +13,7 @@ from support.contract import constants, five_nodes, linear, nested, numbers, par
 
 import nnlite as nn
 from nnlite.diagnostics.draw import COLOURS, FONT, arranged, body, text_size
-from nnlite.diagnostics.picture import Link, Picture, Spot
+from nnlite.diagnostics.picture import DrawnEdge, DrawnNode, Picture
 
 
 @pytest.fixture(autouse=True)
@@ -109,10 +109,10 @@ def test_nothing_overlaps_as_it_is_drawn(name):
 
 def test_what_stands_below_a_node_has_its_place():
     name = (("x", "name"),)
-    spots = Spot("input", name, below="sum [1, 2]\n[3, 4]"), Spot("input", name), Spot("output", name)
-    placed = arranged(Picture(spots, (Link(0, 2), Link(1, 2))), text_size)
-    below = text_size(spots[0].below, FONT - 1)[1]
-    heights = [body(spot, text_size)[1] for spot in spots]
+    nodes = DrawnNode("input", name, below="sum [1, 2]\n[3, 4]"), DrawnNode("input", name), DrawnNode("output", name)
+    placed = arranged(Picture(nodes, (DrawnEdge(0, 2), DrawnEdge(1, 2))), text_size)
+    below = text_size(nodes[0].below, FONT - 1)[1]
+    heights = [body(node, text_size)[1] for node in nodes]
     (_, first), (_, second), _ = placed.nodes
     assert abs(first - second) >= (heights[0] + heights[1]) / 2 + below
 

@@ -10,7 +10,7 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain import plain
-from nnlite.diagnostics.inputs import inputs_by_name
+from nnlite.diagnostics.named_inputs import inputs_by_name
 
 over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
@@ -164,7 +164,7 @@ def _path(row, name):
     names = list(inputs_by_name(row.make(), row.X))
     if name not in names or isinstance(row.X, dict):
         return name
-    from nnlite.diagnostics.names import input_names_of
+    from nnlite.diagnostics.argument_names import input_names_of
 
     return input_names_of(row.make(), len(names))[names.index(name)]
 

@@ -6,8 +6,8 @@ from support.contract import ROWS
 
 import nnlite as nn
 from nnlite.basics.trees import listed
+from nnlite.diagnostics.argument_names import bound, input_names_of
 from nnlite.diagnostics.flow import Flow, flow, known_shapes
-from nnlite.diagnostics.names import bound, input_names_of
 from nnlite.diagnostics.picture import picture
 
 
@@ -235,4 +235,4 @@ def test_shapes_are_known_through_a_residual_and_a_layer_that_cannot_tell_its_ow
 
     model = nn.Sequential(nn.Residual(nn.Linear(3, 3)), Mute(), nn.Linear(3, 2))
     assert known_shapes(flow(model)) == {0: (..., 3), 1: (..., 3), 2: (..., 3), 3: (..., 3), 4: (..., 2)}
-    assert {link.value for link in picture(model).links} == {"(..., 3)", "(..., 2)"}
+    assert {edge.value for edge in picture(model).edges} == {"(..., 3)", "(..., 2)"}

@@ -9,7 +9,7 @@ from support.contract import ROWS, some_dY
 
 import nnlite as nn
 from nnlite.basics.trees import listed, spread
-from nnlite.diagnostics.inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
 
 X = np.linspace(-1, 1, 12).reshape(4, 3)
 

@@ -6,17 +6,17 @@ from support.contract import ROWS, linear, numbers
 
 import nnlite as nn
 from nnlite.basics.trees import listed
-from nnlite.diagnostics.picture import Link, Spot, picture, short
+from nnlite.diagnostics.picture import DrawnEdge, DrawnNode, picture, short
 
 
 def names(shown):
-    return [" ".join(line for line, kind in spot.lines if kind == "name") for spot in shown.spots]
+    return [" ".join(line for line, kind in node.lines if kind == "name") for node in shown.nodes]
 
 
 def written(shown):
     """(from, to, value, gradient) of each arc, by the names of its nodes."""
     of = names(shown)
-    return [(of[link.start], of[link.end], link.value, link.gradient) for link in shown.links]
+    return [(of[edge.start], of[edge.end], edge.value, edge.gradient) for edge in shown.edges]
 
 
 def test_a_product_of_a_sum():
@@ -40,7 +40,7 @@ def test_a_fork_shows_the_sum_below_its_node():
     """D1: J = (a + b)(b + 1) at 2, 1: dJ/db = 2 + 3."""
     a, b = nn.Input("a"), nn.Input("b")
     shown = picture(nn.Graph([a, b], (a + b) * (b + 1)), (2.0, 1.0))
-    assert [(name, spot.below) for name, spot in zip(names(shown), shown.spots, strict=True) if spot.below] == [
+    assert [(name, node.below) for name, node in zip(names(shown), shown.nodes, strict=True) if node.below] == [
         ("b", "sum 5")
     ]
     assert sorted(gradient for start, _, _, gradient in written(shown) if start == "b") == ["2", "3"]
@@ -51,7 +51,7 @@ def test_a_parameter_and_the_names_of_what_a_difference_takes():
     x, y = nn.Input("x"), nn.Input("y")
     phi = nn.Parameter([1.0, 2.0], name="phi", dtype=np.float64)
     shown = picture(nn.Graph([x, y], nn.Square()(nn.Dot()(phi, x) - y)), ([3.0, 4.0], 1.0))
-    assert [spot.kind for spot in shown.spots] == ["input", "input", "parameter", "gate", "gate", "gate", "output"]
+    assert [node.kind for node in shown.nodes] == ["input", "input", "parameter", "gate", "gate", "gate", "output"]
     minus = "\N{MINUS SIGN}"
     assert ("phi", "xᵀy", "[1, 2]", "[60, 80]") in written(shown)
     assert ("x", "xᵀy", "[3, 4]", "[20, 40]") in written(shown)
@@ -72,13 +72,13 @@ def test_five_nodes():
 def test_layers_show_their_path_and_their_parameters_with_the_gradients():
     model = nn.Sequential(linear(3, 2), nn.Sequential(nn.Tanh()))
     shown = picture(model, numbers(4, 3), np.ones((4, 2)))
-    spot = shown.spots[1]
-    assert spot.kind == "layer"
-    assert spot.lines[:3] == (("0", "detail"), ("Linear(3 -> 2)", "name"), ("W (3, 2)", "value"))
-    assert spot.lines[3] == ("b [-0.3, 0.4]", "value")
-    assert [kind for _, kind in spot.lines[4:]] == ["gradient", "gradient"]
-    assert spot.lines[4][0].startswith("dW norm ")
-    assert shown.spots[2].lines == (("1.0", "detail"), ("Tanh()", "name"))
+    node = shown.nodes[1]
+    assert node.kind == "layer"
+    assert node.lines[:3] == (("0", "detail"), ("Linear(3 -> 2)", "name"), ("W (3, 2)", "value"))
+    assert node.lines[3] == ("b [-0.3, 0.4]", "value")
+    assert [kind for _, kind in node.lines[4:]] == ["gradient", "gradient"]
+    assert node.lines[4][0].startswith("dW norm ")
+    assert shown.nodes[2].lines == (("1.0", "detail"), ("Tanh()", "name"))
     assert list(model[0].dPhi) == [0.0] * 8  # nothing was written on the model
 
 
@@ -91,7 +91,7 @@ def test_a_residual_is_a_sum_at_the_end_of_a_way_around():
     shown = picture(nn.Residual(nn.Tanh()), np.array([0.0]), np.array([1.0]))
     assert written(shown) == [("X", "Tanh()", "[0]", "[1]"), ("X", "+", "[0]", "[1]"), ("Tanh()", "+", "[0]", "[1]"),
                               ("+", "Y", "[0]", "[1]")]  # fmt: skip
-    assert shown.spots[0].below == "sum [2]"
+    assert shown.nodes[0].below == "sum [2]"
 
 
 def test_the_parts_of_a_layer_of_several_outputs_have_names():
@@ -108,16 +108,16 @@ def test_tied_layers_show_what_they_add_and_the_original_the_sum():
     layer.W, layer.b = [[3.0]], [0.0]
     shown = picture(nn.Sequential(layer, nn.tied(layer)), np.array([[2.0]]))
     # Y = W (W x): dY/dW = W x + W x, the first term from the second use
-    assert ("dW total [12]", "gradient") in shown.spots[1].lines
-    assert ("dW [6]", "gradient") in shown.spots[2].lines
+    assert ("dW total [12]", "gradient") in shown.nodes[1].lines
+    assert ("dW [6]", "gradient") in shown.nodes[2].lines
 
 
 def test_a_transposed_tie_says_of_what_it_is():
     layer = linear(3, 4)
     shown = picture(nn.Sequential(layer, nn.tied(layer, transpose=True)), np.ones((2, 3)), np.ones((2, 3)))
-    assert shown.spots[2].lines[1:3] == (("TiedTranspose(4 -> 3)", "name"), ("of Linear(3 -> 4)", "detail"))
-    assert any(line.startswith("dW total norm") for line, _ in shown.spots[1].lines)
-    assert any(line.startswith("dW norm") for line, _ in shown.spots[2].lines)
+    assert shown.nodes[2].lines[1:3] == (("TiedTranspose(4 -> 3)", "name"), ("of Linear(3 -> 4)", "detail"))
+    assert any(line.startswith("dW total norm") for line, _ in shown.nodes[1].lines)
+    assert any(line.startswith("dW norm") for line, _ in shown.nodes[2].lines)
 
 
 def test_a_parameter_without_a_name_is_no_number():
@@ -131,7 +131,7 @@ def test_without_X_the_structure_with_the_known_shapes():
     shown = picture(nn.Graph(x, nn.Tanh()(nn.Linear(3, 2)(x))))
     assert [value for _, _, value, _ in written(shown)] == ["(..., 3)", "(..., 2)", "(..., 2)"]
     assert [gradient for _, _, _, gradient in written(shown)] == [""] * 3
-    assert picture(nn.Tanh()).links == (Link(0, 1), Link(1, 2))
+    assert picture(nn.Tanh()).edges == (DrawnEdge(0, 1), DrawnEdge(1, 2))
 
 
 def test_values_and_gradients_can_be_left_out():
@@ -139,7 +139,7 @@ def test_values_and_gradients_can_be_left_out():
     model = nn.Square()
     assert written(picture(model, X, dY, values=False)) == [("X", "x²", "", "[2]"), ("x²", "Y", "", "[1]")]
     assert written(picture(model, X, dY, gradients=False)) == [("X", "x²", "[1]", ""), ("x²", "Y", "[1]", "")]
-    plain = picture(nn.Linear(1, 1), np.ones((1, 1)), values=False).spots[1]
+    plain = picture(nn.Linear(1, 1), np.ones((1, 1)), values=False).nodes[1]
     assert ("W (1, 1)", "value") in plain.lines
 
 
@@ -172,7 +172,7 @@ class Scale(nn.Layer, parameters=("gamma",)):
 
 def test_a_users_own_layer():
     shown = picture(nn.Sequential(Scale(), nn.Tanh()), np.array([[0.0]], np.float32))
-    assert shown.spots[1].lines == (
+    assert shown.nodes[1].lines == (
         ("0", "detail"), ("Scale()", "name"), ("gamma [2]", "value"), ("dgamma [0]", "gradient")
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_a_layer_of_the_users_own_that_is_called_like_a_gate_is_no_gate():
     class Add(nn.Tanh):
         pass
 
-    assert picture(Add()).spots[1] == Spot("layer", (("Add()", "name"),))
+    assert picture(Add()).nodes[1] == DrawnNode("layer", (("Add()", "name"),))
 
 
 def test_a_model_in_its_own_mode_stays_as_it_is():
@@ -200,9 +200,9 @@ def test_every_layer_in_the_contract_table_can_be_drawn(row):
     Y = model.forward(*X) if isinstance(X, tuple) else model.forward(**X) if isinstance(X, dict) else model.forward(X)
     dY = tuple(np.ones_like(each) for each in listed(Y)) if isinstance(Y, tuple) else None
     shown = picture(row.make(), X, dY)
-    assert all(link.start < link.end for link in shown.links)
-    assert sum(spot.kind == "output" for spot in shown.spots) == len(listed(Y))
-    assert sum(spot.kind == "input" for spot in shown.spots) == len(listed(X))
+    assert all(edge.start < edge.end for edge in shown.edges)
+    assert sum(node.kind == "output" for node in shown.nodes) == len(listed(Y))
+    assert sum(node.kind == "input" for node in shown.nodes) == len(listed(X))
     picture(row.make())
 
 

@@ -10,9 +10,9 @@ import pytest
 
 import nnlite as nn
 from nnlite.compute import blas
-from nnlite.diagnostics import measure
-from nnlite.diagnostics.costs import Cost, LayerProfile, Profile
-from nnlite.diagnostics.work import Work, work
+from nnlite.diagnostics import time_and_memory
+from nnlite.diagnostics.flops import Flops, flops
+from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
 
 mpl.use("Agg")
 
@@ -267,9 +267,9 @@ def test_a_layer_of_ones_own_can_be_made_known():
         def forward(self, X):
             return super().forward(X)
 
-    @work.register
+    @flops.register
     def _(layer: Own, X, Y):
-        return Work(elements=2 * X.size), Work(elements=3 * Y.size, products=((X, Y.T),), reads=(X,))
+        return Flops(elementwise=2 * X.size), Flops(elementwise=3 * Y.size, products=((X, Y.T),), reads=(X,))
 
     row = only_row(Own(), ones(4, 5))
     assert counts(row, "operations") == (40, 60 + 2 * 4 * 5 * 4)
@@ -393,7 +393,7 @@ def clock(monkeypatch):
     def copyto(target, source):
         clock.now += next(clock.copies)
 
-    monkeypatch.setattr(measure, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(time_and_memory, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     monkeypatch.setattr(np, "copyto", copyto)
     return clock
 
@@ -414,9 +414,9 @@ def slow(clock, *seconds):
             Slow.backwards += 1
             return dY + 1
 
-    @work.register
+    @flops.register
     def _(layer: Slow, X, Y):
-        return Work(elements=500), Work(elements=1000)
+        return Flops(elementwise=500), Flops(elementwise=1000)
 
     return Slow()
 

@@ -7,11 +7,11 @@ import numpy as np
 from nnlite.containers.branches import Residual
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.wiring import is_loss
+from nnlite.diagnostics.argument_names import is_plain
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.recorded import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number
-from nnlite.diagnostics.names import is_plain
 from nnlite.layer.layer import Layer, inside
 from nnlite.layers.activations import Activation
 

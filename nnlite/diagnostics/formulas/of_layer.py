@@ -6,10 +6,10 @@ from itertools import zip_longest
 from types import MethodType
 
 from nnlite.containers.branches import Residual
+from nnlite.diagnostics.argument_names import argument_names, is_plain
 from nnlite.diagnostics.formulas.checked import check_names
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
-from nnlite.diagnostics.names import argument_names, is_plain
 from nnlite.layer.layer import Layer
 from nnlite.layers.arithmetic import Add
 

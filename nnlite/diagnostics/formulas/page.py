@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.diagnostics.array_text import array_text
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain import Piece, lines, number, pieces
 from nnlite.diagnostics.formulas.said import Line
-from nnlite.diagnostics.values import in_numbers
 
 MOST_NUMBERS = 30  # of an array that is shown in numbers
 WIDEST = 72  # of a formula beside which its note stands
@@ -54,7 +54,7 @@ def _text_of(line: Line) -> list[str]:
 
 def _numbers_of(line: Line, start: str) -> list[str]:
     """The value behind a sign of equality, if it is known and not long."""
-    shown = None if line.value is None or line.then else in_numbers(line.value, MOST_NUMBERS)
+    shown = None if line.value is None or line.then else array_text(line.value, MOST_NUMBERS)
     if shown is None:
         return []
     first, *more = shown.split("\n")

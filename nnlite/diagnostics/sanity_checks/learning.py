@@ -10,10 +10,10 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, spread
 from nnlite.diagnostics.gradcheck import check_gradients
-from nnlite.diagnostics.inputs import inputs_by_name
+from nnlite.diagnostics.named_inputs import inputs_by_name
+from nnlite.diagnostics.phi_slices import own_slices
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
-from nnlite.diagnostics.sanity_checks.rehearsal import Check, Rehearsal, listing, row_bytes
-from nnlite.diagnostics.slices import own_slices
+from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun, first_few, row_bytes
 from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer.layer import Layer
@@ -25,31 +25,31 @@ LARGEST, SMALLEST = 0.5, 1e-6  # what a step may move a layer by, in parts of it
 UNEVEN = 1e4  # what one layer may move more than another
 
 
-def right_gradients(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
+def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
     """Whether backward is the derivative of forward, at a few rows, in a few entries of each array.
 
     The weights are moved a little before, since at b = 0 an input of zeros is at the kink of a ReLU.
 
     >>> import nnlite as nn
-    >>> rehearsal = Rehearsal.of(nn.Linear(2, 1, rng=0), nn.MSELoss(), np.eye(2), np.ones((2, 1)))
-    >>> print(right_gradients(rehearsal, np.random.default_rng(0)))
+    >>> run = DryRun.of(nn.Linear(2, 1, rng=0), nn.MSELoss(), np.eye(2), np.ones((2, 1)))
+    >>> print(correct_gradients(run, np.random.default_rng(0)))
     right  gradients           backward is the derivative of forward, for X and 2 parameters
     """
     title, cure = "gradients", "nn.check_gradients(model, X, Y, loss) says more"
-    if rehearsal.failure:
-        return Check(title, False, f"backward fails: {rehearsal.failure}", cure)
-    if rehearsal.J is None or not math.isfinite(rehearsal.J):
+    if run.failure:
+        return Check(title, False, f"backward fails: {run.failure}", cure)
+    if run.J is None or not math.isfinite(run.J):
         return Check(title, None, "not done: there is no finite loss")
-    count, problem = count_of(rehearsal.X), ""
+    count, problem = count_of(run.X), ""
     for _ in range(TRIES):
         rows = rng.choice(count, min(count, 4), replace=False)
-        model = copy.deepcopy(rehearsal.model).astype(np.float64)
+        model = copy.deepcopy(run.model).astype(np.float64)
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
-            X, Y = pick(rehearsal.X, rows), pick(rehearsal.Y, rows)
-            if isinstance(X, np.ndarray) and X.dtype.kind != "f" and "X" not in rehearsal.gradients:
+            X, Y = pick(run.X, rows), pick(run.Y, rows)
+            if isinstance(X, np.ndarray) and X.dtype.kind != "f" and "X" not in run.gradients:
                 X = (X,)  # indices, of which check_gradients makes no floats where there are several inputs
-            report = check_gradients(model, X, Y, rehearsal.loss, max_entries=10, rng=rng)
+            report = check_gradients(model, X, Y, run.loss, max_entries=10, rng=rng)
         except GradientError as error:
             verdict = str(error).splitlines()[0].removeprefix(f"{model.one_line()}: ")
             return Check(title, False, verdict, cure)
@@ -58,7 +58,7 @@ def right_gradients(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
             continue
         names = {comparison.name for comparison in report.comparisons}
         parameters = len(list(model.named_parameters()))
-        inputs = f"{listing(sorted(names - dict(model.named_parameters()).keys()))} and "
+        inputs = f"{first_few(sorted(names - dict(model.named_parameters()).keys()))} and "
         return Check(
             title,
             True,
@@ -67,22 +67,22 @@ def right_gradients(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     return Check(title, None, f"not done: {problem}")
 
 
-def rows_apart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
+def independent_rows(run: DryRun, rng: "np.random.Generator") -> Check:
     """Whether a sample's output is the same alone as among others.
 
     >>> import nnlite as nn
     >>> X = np.arange(6.0).reshape(3, 2)
-    >>> rehearsal = Rehearsal.of(nn.Softmax(dim=0), nn.MSELoss(), X, X)
-    >>> print(rows_apart(rehearsal, np.random.default_rng(0)))
+    >>> run = DryRun.of(nn.Softmax(dim=0), nn.MSELoss(), X, X)
+    >>> print(independent_rows(run, np.random.default_rng(0)))
     WRONG  rows                what Softmax(dim=0) says of a sample depends on the others in the batch
            -> look at its axes: the first one holds the samples
     """
-    title, count = "rows", count_of(rehearsal.X)
+    title, count = "rows", count_of(run.X)
     if count == 1:
         return Check(title, None, "not done: there is but one row")
     numbers = rng.choice(count, min(count, 4), replace=False).tolist()
     try:
-        mixing = first_that_mixes(copy.deepcopy(rehearsal.model), rehearsal.X, numbers)
+        mixing = first_that_mixes(copy.deepcopy(run.model), run.X, numbers)
     except ShapeError as error:
         return Check(title, False, str(error), "look at the model's axes: the first one holds the samples")
     if mixing:
@@ -94,8 +94,8 @@ def rows_apart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
 # --------------------------------------------------------------------------------------------------- updates
 
 
-def step_size(
-    rehearsal: Rehearsal, optimizers: list[Any], original: Layer, batch_size: int, rng: "np.random.Generator"
+def relative_updates(
+    run: DryRun, optimizers: list[Any], original: Layer, batch_size: int, rng: "np.random.Generator"
 ) -> Check:
     """How far the first step moves each layer, in parts of its weights: about 1e-3 is right.
 
@@ -103,20 +103,20 @@ def step_size(
 
     >>> import nnlite as nn
     >>> rng = np.random.default_rng(0)
-    >>> rehearsal = Rehearsal.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), np.ones((4, 1)), np.ones((4, 1)))
-    >>> step_size(rehearsal, [], rehearsal.model, 4, rng).right
+    >>> run = DryRun.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), np.ones((4, 1)), np.ones((4, 1)))
+    >>> relative_updates(run, [], run.model, 4, rng).right
     True
     """
     title = "updates"
-    if not rehearsal.can_learn:
-        return rehearsal.cannot_learn(title)
-    given = inputs_by_name(rehearsal.model, rehearsal.X)
-    numbers = [array for name, array in given.items() if name in rehearsal.gradients]  # and no indices, which may be 0
+    if not run.can_learn:
+        return run.cannot_learn(title)
+    given = inputs_by_name(run.model, run.X)
+    numbers = [array for name, array in given.items() if name in run.gradients]  # and no indices, which may be 0
     if numbers and not any(array.any() for array in numbers):
         return Check(title, None, "not done: X is 0 throughout, so no gradient of a W can be other than 0")
-    model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
-    rows = rng.permutation(count_of(rehearsal.X))[:batch_size]
-    loss.forward(spread(model.forward, pick(rehearsal.X, rows)), pick(rehearsal.Y, rows))
+    model, loss = copy.deepcopy((run.model, run.loss))
+    rows = rng.permutation(count_of(run.X))[:batch_size]
+    loss.forward(spread(model.forward, pick(run.X, rows)), pick(run.Y, rows))
     spread(model.backward, loss.backward())
     before = model.Phi.copy()
     for optimizer in optimizers:
@@ -135,7 +135,7 @@ def step_size(
     if not optimizers:
         said = f"without an optimizer: lr = {1e-3 / typical:.1g} would move the layers by about 0.001 of their weights"
         return Check(title, True, said)
-    said = "the first step moves " + listing(
+    said = "the first step moves " + first_few(
         (f"{path or 'the model'} by {share:.1g}" for path, share in moved.items()), 4
     )
     if moved[high] > LARGEST:
@@ -182,7 +182,7 @@ def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
 # --------------------------------------------------------------------------------------------------- overfit
 
 
-def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
+def overfits_small_batch(run: DryRun, rng: "np.random.Generator") -> Check:
     """Whether the model can learn a batch of eight rows by heart, or if it is too small for that, of two.
 
     L-BFGS takes up to 300 steps on a copy, which needs no learning rate. It has learnt them when the loss has lost nine
@@ -192,18 +192,18 @@ def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
 
     >>> import nnlite as nn
     >>> X = np.arange(4.0)[:, None]
-    >>> rehearsal = Rehearsal.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), X, 3 * X - 1)
-    >>> learns_by_heart(rehearsal, np.random.default_rng(0)).right
+    >>> run = DryRun.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), X, 3 * X - 1)
+    >>> overfits_small_batch(run, np.random.default_rng(0)).right
     True
     """
     title = "overfitting"
-    if not rehearsal.can_learn:
-        return rehearsal.cannot_learn(title)
-    order = _different_rows(rehearsal, rng)
+    if not run.can_learn:
+        return run.cannot_learn(title)
+    order = _different_rows(run, rng)
     said = ""
     for count in sorted({min(size, len(order)) for size in (8, 4, 2)}, reverse=True):
-        X, Y = pick(rehearsal.X, order[:count]), pick(rehearsal.Y, order[:count])
-        first, constant, last, floor, steps = _fitted(rehearsal, X, Y)
+        X, Y = pick(run.X, order[:count]), pick(run.Y, order[:count])
+        first, constant, last, floor, steps = _fitted(run, X, Y)
         least = f" (the least is {floor:.3g})" if floor > 1e-3 * first else ""
         text = f"{count} row{'s' * (count > 1)}: the loss goes from {first:.3g} to {last:.3g}{least} in {steps} steps"
         start = min(first, constant) if constant - floor > 1e-9 * (first - floor) else first
@@ -216,10 +216,10 @@ def learns_by_heart(rehearsal: Rehearsal, rng: "np.random.Generator") -> Check:
     return Check(title, False, f"it cannot learn {text}", cure)
 
 
-def _different_rows(rehearsal: Rehearsal, rng: "np.random.Generator") -> list[int]:
+def _different_rows(run: DryRun, rng: "np.random.Generator") -> list[int]:
     """Up to eight rows, no two alike in X; first those whose targets are new."""
-    order = rng.permutation(count_of(rehearsal.X)).tolist()
-    inputs, targets = ([row_bytes(values, row) for row in order] for values in (rehearsal.X, rehearsal.Y))
+    order = rng.permutation(count_of(run.X)).tolist()
+    inputs, targets = ([row_bytes(values, row) for row in order] for values in (run.X, run.Y))
     known: set[bytes] = set()
     asked: set[bytes] = set()
     new: list[int] = []
@@ -232,9 +232,9 @@ def _different_rows(rehearsal: Rehearsal, rng: "np.random.Generator") -> list[in
     return (new + other)[:8]
 
 
-def _fitted(rehearsal: Rehearsal, X: Any, Y: Any) -> tuple[float, float, float, float, int]:
+def _fitted(run: DryRun, X: Any, Y: Any) -> tuple[float, float, float, float, int]:
     """The loss before, of the best single answer, and after, the least of any model, and the number of steps."""
-    model, loss = copy.deepcopy((rehearsal.model, rehearsal.loss))
+    model, loss = copy.deepcopy((run.model, run.loss))
     model.astype(np.float64)
     X = each_of(floats_as_float64, X)
 

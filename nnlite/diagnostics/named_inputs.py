@@ -10,7 +10,7 @@ def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:
     """Each input by its name: that which a Graph or a dict gives it, else "X", or "X1", "X2" ... of several.
 
     They stand in the order in which backward returns their gradients. What forward itself calls them is another matter,
-    see :func:`nnlite.diagnostics.names.input_names_of`.
+    see :func:`nnlite.diagnostics.argument_names.input_names_of`.
 
     >>> import nnlite as nn
     >>> inputs_by_name(nn.Tanh(), 1.0), inputs_by_name(nn.Add(), (1.0, 2.0))

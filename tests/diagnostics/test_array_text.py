@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnlite.diagnostics.values import in_numbers, in_words
+from nnlite.diagnostics.array_text import array_range, array_text
 
 
 @pytest.mark.parametrize(
@@ -22,17 +22,17 @@ from nnlite.diagnostics.values import in_numbers, in_words
     ],
 )
 def test_small_arrays_in_numbers(values, text):
-    assert in_numbers(values) == text
+    assert array_text(values) == text
 
 
 def test_how_many_numbers_are_few():
-    assert in_numbers(np.zeros((3, 4))).count("0.") == 12
-    assert in_numbers(np.zeros(13)) is None
-    assert in_numbers(np.zeros(13), most=13).count("0.") == 13
+    assert array_text(np.zeros((3, 4))).count("0.") == 12
+    assert array_text(np.zeros(13)) is None
+    assert array_text(np.zeros(13), most=13).count("0.") == 13
 
 
 def test_large_arrays_in_words():
-    assert in_words(np.array([-1.0, 3.0, 2.0])) == "from -1 to 3"
-    assert in_words(np.array([-1.0, np.inf, np.nan, 2.0])) == "from -1 to 2, 2 not finite"
-    assert in_words(np.array([np.nan])) == "1 not finite"
-    assert in_words(np.zeros((0, 3))) == "empty"
+    assert array_range(np.array([-1.0, 3.0, 2.0])) == "from -1 to 3"
+    assert array_range(np.array([-1.0, np.inf, np.nan, 2.0])) == "from -1 to 2, 2 not finite"
+    assert array_range(np.array([np.nan])) == "1 not finite"
+    assert array_range(np.zeros((0, 3))) == "empty"

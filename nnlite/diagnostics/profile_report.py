@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnlite.diagnostics.table import table
+from nnlite.diagnostics.text_table import text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ class Cost:
         q1: seconds that a quarter of the samples stay below.
         median: seconds of a call.
         q3: seconds that three quarters of the samples stay below.
-        operations: on floating-point numbers, as :class:`nnlite.diagnostics.work.Work` counts them; None if unknown.
+        operations: on floating-point numbers, as :class:`nnlite.diagnostics.flops.Work` counts them; None if unknown.
         bytes: that must be moved at least: each array that is read or written, once. Forward reads its inputs and
             parameters and writes Y and its cache; backward reads dY, parameters and cache, and writes gradients and dX.
         bare: what the roof is: the layer's matrix products alone, "GEMM", by the BLAS that is set; where it has none,
@@ -135,7 +135,7 @@ class Profile:
 
     def __str__(self) -> str:
         rows = [line for row in (*self.rows, self.total) for line in _lines(row)]
-        return table([HEAD, *rows], left=3, foot=2)
+        return text_table([HEAD, *rows], left=3, foot=2)
 
     __repr__ = __str__
 

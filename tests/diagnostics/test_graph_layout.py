@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from nnlite.diagnostics.layout import Arc, layout
+from nnlite.diagnostics.graph_layout import Arc, layout
 
 GAP = 20.0, 10.0
 
@@ -52,13 +52,13 @@ def test_arcs_run_to_the_right_through_their_labels_and_through_nothing_else(see
     placed = layout(sizes, arcs, GAP)
     boxes = [box(centre, size) for centre, size in zip(placed.nodes, sizes, strict=True)]
     labels = [box(centre, arc.label) for centre, arc in zip(placed.labels, arcs, strict=True)]
-    for number, (arc, way) in enumerate(zip(arcs, placed.ways, strict=True)):
-        assert way[0] == (boxes[arc.start][2], placed.nodes[arc.start][1])
-        assert way[-1] == (boxes[arc.end][0], placed.nodes[arc.end][1])
-        assert placed.labels[number][1] in [y for _, y in way]
+    for number, (arc, route) in enumerate(zip(arcs, placed.routes, strict=True)):
+        assert route[0] == (boxes[arc.start][2], placed.nodes[arc.start][1])
+        assert route[-1] == (boxes[arc.end][0], placed.nodes[arc.end][1])
+        assert placed.labels[number][1] in [y for _, y in route]
         others = [each for n, each in enumerate(boxes) if n not in (arc.start, arc.end)]
         others += [each for n, each in enumerate(labels) if n != number]
-        for (x, y), (x_end, y_end) in pairwise(way):
+        for (x, y), (x_end, y_end) in pairwise(route):
             assert x <= x_end + 1e-9
             piece = x + 1e-6, min(y, y_end) - 1e-6, x_end - 1e-6, max(y, y_end) + 1e-6
             assert not any(overlap(piece, other) for other in others)
@@ -80,8 +80,8 @@ def test_a_node_stands_in_the_middle_of_what_leads_to_it():
 
 def test_an_arc_over_several_columns_is_straight_in_between():
     arcs = [Arc(0, 1, (30.0, 20.0)), Arc(1, 2, (30.0, 20.0)), Arc(2, 3, (30.0, 20.0)), Arc(0, 3, (30.0, 20.0))]
-    way = layout([(20.0, 20.0)] * 4, arcs, GAP).ways[3]
-    heights = {round(y, 6) for _, y in way[2:-2]}
+    route = layout([(20.0, 20.0)] * 4, arcs, GAP).routes[3]
+    heights = {round(y, 6) for _, y in route[2:-2]}
     assert len(heights) == 1
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 
-def table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
+def text_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
     """The rows in columns below a rule; the first is the head, the last ``foot`` ones stand below a second rule.
 
     The first ``left`` columns are aligned to the left, the others, which hold numbers, to the right.
 
-    >>> print(table([("layer", "bytes"), ("Tanh()", "0"), ("total", "12")], left=1, foot=1))
+    >>> print(text_table([("layer", "bytes"), ("Tanh()", "0"), ("total", "12")], left=1, foot=1))
     layer   bytes
     -------------
     Tanh()      0

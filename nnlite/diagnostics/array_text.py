@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 
-def in_numbers(values: Any, most: int = 12, precision: int = 4) -> str | None:
+def array_text(values: Any, most: int = 12, precision: int = 4) -> str | None:
     """The numbers of a small array, on a line for each row; None if there are more than ``most``.
 
-    >>> print(in_numbers(np.array([[1.0, -0.25], [1 / 3, 2.0]])))
+    >>> print(array_text(np.array([[1.0, -0.25], [1 / 3, 2.0]])))
     [[ 1.     -0.25  ]
      [ 0.3333  2.    ]]
-    >>> in_numbers(0.5), in_numbers(np.zeros(100)) is None
+    >>> array_text(0.5), array_text(np.zeros(100)) is None
     ('0.5', True)
     """
     array = np.asarray(values)
@@ -22,10 +22,10 @@ def in_numbers(values: Any, most: int = 12, precision: int = 4) -> str | None:
     return np.array2string(array, precision=precision, suppress_small=_near_one(array), threshold=most)
 
 
-def in_words(values: Any) -> str:
+def array_range(values: Any) -> str:
     """From which number to which a large array runs.
 
-    >>> in_words(np.arange(100.0)), in_words(np.array([]))
+    >>> array_range(np.arange(100.0)), array_range(np.array([]))
     ('from 0 to 99', 'empty')
     """
     array = np.asarray(values)

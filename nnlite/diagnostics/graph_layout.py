@@ -35,7 +35,7 @@ class Layout:
 
     Attributes:
         nodes: the centre of each node.
-        ways: of each arc the points that it runs through: from its node straight out of the column, then into and out
+        routes: of each arc the points that it runs through: from its node straight out of the column, then into and out
             of each column at one height, and straight to its node.
         labels: the centre of what is written on each arc.
         size: width and height of the whole, whose lower left corner is (0, 0).
@@ -45,14 +45,14 @@ class Layout:
     """
 
     nodes: list[Point]
-    ways: list[list[Point]]
+    routes: list[list[Point]]
     labels: list[Point]
     size: Size
 
 
 @dataclass
 class _Box:
-    """What takes a place in a column: a node, a label, or an arc on its way."""
+    """What takes a place in a column: a node, a label, or an arc on its route."""
 
     column: int
     width: float
@@ -89,8 +89,8 @@ def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequenc
     """
     ranks = _ranks(len(sizes), arcs, first)
     nodes = [_Box(2 * rank, *size, node=True) for rank, size in zip(ranks, sizes, strict=True)]
-    ways = [_way(nodes[arc.start], nodes[arc.end], arc.label) for arc in arcs]
-    boxes = nodes + [box for way in ways for box in way[1:-1]]
+    routes = [_route(nodes[arc.start], nodes[arc.end], arc.label) for arc in arcs]
+    boxes = nodes + [box for route in routes for box in route[1:-1]]
     columns: list[list[_Box]] = [[] for _ in range(max((box.column for box in boxes), default=-1) + 1)]
     for box in boxes:
         columns[box.column].append(box)
@@ -99,14 +99,14 @@ def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequenc
     height = _set_y(columns, gap[1])
     return Layout(
         [(box.x, box.y) for box in nodes],
-        [_points(way) for way in ways],
-        [(way[-2].x, way[-2].y) for way in ways],
+        [_points(route) for route in routes],
+        [(route[-2].x, route[-2].y) for route in routes],
         (width, height),
     )
 
 
 def _ranks(count: int, arcs: Sequence[Arc], first: Sequence[int]) -> list[int]:
-    """The longest way to each node; what nothing leads to stands right before the first that it leads to."""
+    """The longest route to each node; what nothing leads to stands right before the first that it leads to."""
     ranks = [0] * count
     for arc in sorted(arcs, key=lambda arc: arc.start):
         ranks[arc.end] = max(ranks[arc.end], ranks[arc.start] + 1)
@@ -118,19 +118,19 @@ def _ranks(count: int, arcs: Sequence[Arc], first: Sequence[int]) -> list[int]:
     return ranks
 
 
-def _way(start: _Box, end: _Box, label: Size) -> list[_Box]:
+def _route(start: _Box, end: _Box, label: Size) -> list[_Box]:
     """The boxes of an arc, one for each column, those of its two nodes included."""
     between = [_Box(column, 0.0, 6.0, node=False) for column in range(start.column + 1, end.column)]
     between[-1].width, between[-1].height = label
-    way = [start, *between, end]
-    for one, next_one in pairwise(way):
+    route = [start, *between, end]
+    for one, next_one in pairwise(route):
         one.after.append(next_one)
         next_one.before.append(one)
-    return way
+    return route
 
 
-def _points(way: list[_Box]) -> list[Point]:
-    start, *between, end = way
+def _points(route: list[_Box]) -> list[Point]:
+    start, *between, end = route
     points = [(start.x + start.width / 2, start.y), (start.span[1], start.y)]
     for box in between:
         points += [(box.span[0], box.y), (box.span[1], box.y)]

@@ -1,4 +1,4 @@
-"""Rehearsal: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
+"""DryRun: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
 
 import copy
 import textwrap
@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.generators import Rng
 from nnlite.basics.trees import listed, spread
-from nnlite.diagnostics.inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
 from nnlite.diagnostics.samples import count_of, pick, samples
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import Losses, as_one_loss, by_key
@@ -46,7 +46,7 @@ class Check:
 
 
 @dataclass
-class Rehearsal:
+class DryRun:
     """A copy of a model and a loss after one forward and backward on some rows, in evaluation mode.
 
     Attributes:
@@ -63,7 +63,7 @@ class Rehearsal:
         failure: what backward said then.
 
     >>> import nnlite as nn
-    >>> Rehearsal.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1))).Y_pred.shape
+    >>> DryRun.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1))).Y_pred.shape
     (3, 1)
     """
 
@@ -80,7 +80,7 @@ class Rehearsal:
     failure: str = ""
 
     @classmethod
-    def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: Rng = 0) -> "Rehearsal":
+    def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: Rng = 0) -> "DryRun":
         """Run a copy of the model.
 
         Raises:
@@ -96,9 +96,9 @@ class Rehearsal:
             raise ValueError("X: expected at least one row, got none")
         rows = np.sort(np.random.default_rng(rng).choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
         X, Y = pick(all_X, rows), pick(all_Y, rows)
-        rehearsal = cls(model, loss, X, Y, all_X, all_Y, spread(model.forward, X))
-        rehearsal._backward()
-        return rehearsal
+        run = cls(model, loss, X, Y, all_X, all_Y, spread(model.forward, X))
+        run._backward()
+        return run
 
     def _backward(self) -> None:
         try:
@@ -170,10 +170,10 @@ def row_bytes(values: Any, row: int) -> bytes:
     return b"".join(array[row].tobytes() for array in listed(values))
 
 
-def listing(names: Any, most: int = 3) -> str:
+def first_few(names: Any, most: int = 3) -> str:
     """The first few names.
 
-    >>> listing([1, 2, 3, 4, 5])
+    >>> first_few([1, 2, 3, 4, 5])
     '1, 2, 3 ...'
     """
     names = list(map(str, listed(tuple(names))))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.diagnostics.activity import activities
+from nnlite.diagnostics.unit_activity import activities
 
 X = np.array([[-5.0, 0.1], [-4.0, -3.5], [-3.5, 4.0]])
 

@@ -1,0 +1,153 @@
+"""Floating-point operations (FLOPs) of a layer's forward and backward, and the matrices that it multiplies."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.containers.sequential import Sequential
+from nnlite.layer.layer import Layer
+from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.arrangement import Flatten
+from nnlite.layers.linear import Linear
+from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.mse import MSELoss
+
+
+@dataclass(frozen=True, eq=False)
+class Flops:
+    """The floating-point operations of one forward or one backward.
+
+    They are counted from the formula in the layer's docstring, in its numerically stable form, given what forward
+    caches. Each ``+ - * /``, comparison or function of a number (such as ``exp``) is one operation; a sum or maximum
+    costs one for each number that goes in; a product of an (N, D) and a (D, M) matrix costs ``2 N D M``. Scalars
+    computed once per batch, copies, checks and the preparation of the target are not counted.
+
+    Attributes:
+        elementwise: operations on single numbers.
+        products: the pairs of matrices that are multiplied. Only shape, dtype and memory layout matter, so Y can stand
+            for dY. If there are any, these products alone are the roof that a profile measures against.
+        reads: the arrays that are read besides the inputs; None for all parameters and the whole cache.
+
+    >>> Flops(elementwise=15, products=((np.ones((5, 2)), np.ones((2, 3))),)).total
+    75
+    """
+
+    elementwise: int = 0
+    products: tuple[tuple[Array, Array], ...] = ()
+    reads: tuple[Array, ...] | None = None
+
+    @property
+    def total(self) -> int:
+        """Elementwise operations plus those of the matrix products."""
+        return self.elementwise + sum(2 * A.size * int(B.shape[1]) for A, B in self.products)
+
+
+@singledispatch
+def flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
+    """Count the operations of ``layer``'s forward and backward, after forward(X) returned Y; None if unknown.
+
+    X is the first input. For a container, only what it computes itself is counted, not its layers. Register the count
+    of a layer of your own with ``flops.register``:
+
+    >>> class Double(Layer):
+    ...     def forward(self, X):
+    ...         return 2 * X
+    ...     def backward(self, dY):
+    ...         return 2 * dY
+    >>> @flops.register
+    ... def _(layer: Double, X, Y):
+    ...     return Flops(elementwise=X.size), Flops(elementwise=X.size)
+    >>> forward, backward = flops(Double(), np.ones(4), np.ones(4))
+    >>> forward.total
+    4
+    """
+    return None
+
+
+def known_flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
+    """:func:`flops`, but None for a subclass that overrides forward or backward, whose count is unknown.
+
+    >>> class Loud(Tanh):
+    ...     def forward(self, X):
+    ...         return super().forward(2 * X)
+    >>> X = np.ones(4)
+    >>> known_flops(Loud(), X, X) is None
+    True
+    """
+    cls = type(layer)
+    known: Any = next(base for base in cls.__mro__ if base in flops.registry)
+    if known is object or cls.forward is not known.forward or cls.backward is not known.backward:
+        return None
+    return flops(layer, X, Y)
+
+
+@flops.register
+def _(layer: Linear, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    rows, dY = layer.X.reshape(-1, layer.in_features), Y.reshape(-1, layer.out_features)
+    bias = 0 if layer.b is None else Y.size
+    forward = Flops(elementwise=bias, products=((rows, layer.W),))
+    if not layer.needs_dX:
+        return forward, Flops(elementwise=bias, products=((rows.T, dY),), reads=(layer.X,))
+    return forward, Flops(elementwise=bias, products=((rows.T, dY), (dY, layer.W.T)), reads=(layer.X, layer.W))
+
+
+def _for_each_element(forward: int, backward: int) -> Callable[[Layer, Any, Any], tuple[Flops, Flops]]:
+    def count(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        return Flops(elementwise=forward * np.size(X)), Flops(elementwise=backward * np.size(X))
+
+    return count
+
+
+flops.register(Sequential, _for_each_element(0, 0))
+flops.register(Flatten, _for_each_element(0, 0))
+flops.register(Identity, _for_each_element(0, 0))
+flops.register(ReLU, _for_each_element(1, 1))
+flops.register(Tanh, _for_each_element(1, 3))
+flops.register(Sigmoid, _for_each_element(4, 3))
+flops.register(Softmax, _for_each_element(5, 4))  # max, -, exp, sum, /; *, sum, -, *
+
+
+@flops.register
+def _(layer: LogSoftmax, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    rows = _rows(X, layer.dim)
+    return Flops(elementwise=5 * np.size(X) + rows), Flops(elementwise=4 * np.size(X))  # max, -, exp, sum, log, -
+
+
+@flops.register
+def _(layer: MSELoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    summed = layer.reduction != "none"
+    return Flops(elementwise=(2 + summed) * np.size(X)), Flops(elementwise=np.size(X))
+
+
+@flops.register
+def _(layer: BCELoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    more = layer.weight is not None
+    summed = layer.reduction != "none"
+    return Flops(elementwise=(9 + more + summed) * np.size(X)), Flops(elementwise=(6 + more) * np.size(X))
+
+
+@flops.register
+def _(layer: BCEWithLogitsLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    more, positive = layer.weight is not None, layer.pos_weight is not None  # p t, + and * in forward, * in backward
+    forward = 10 + more + 3 * positive + (layer.reduction != "none")
+    return Flops(elementwise=forward * np.size(X)), Flops(elementwise=(6 + more + positive) * np.size(X))
+
+
+@flops.register
+def _(layer: CrossEntropyLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    rows = _rows(X, layer.axis)
+    summed = layer.reduction != "none"
+    return Flops(elementwise=7 * np.size(X) + (1 + summed) * rows), Flops(elementwise=5 * np.size(X))
+
+
+def _rows(X: Any, axis: int) -> int:
+    """The number of rows of X along ``axis``."""
+    sizes = list(np.shape(X))
+    del sizes[axis]
+    return math.prod(sizes)
