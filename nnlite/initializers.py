@@ -1,15 +1,22 @@
-"""Where a network starts: functions that fill a new array of a given shape.
+"""Initializers: functions that return a new array of initial weights.
 
-Each is called as ``initializer(shape, dtype=..., rng=...)`` and can be handed to a layer as it is
-(``Linear(64, 32, weight_init=initializers.he_normal)``); ``functools.partial`` sets its options
-(``partial(initializers.normal, std=0.01)``). Numbers are drawn in float64 and then rounded, so one seed
-gives the same weights in every dtype.
+Each is called as ``initializer(shape, dtype=..., rng=...)`` and passed to a layer as it is, or with options and without
+a shape:
 
-``fan_in`` and ``fan_out`` are the rows and the columns of a weight matrix of shape (in_features, out_features).
+    Linear(64, 32, weight_init=initializers.he_normal)
+    Linear(64, 32, weight_init=initializers.normal(std=0.01))
+
+Numbers are drawn in float64 and rounded to ``dtype``, so one seed gives the same weights in every dtype.
+
+``fan_in`` and ``fan_out`` of a weight matrix of shape (in_features, out_features) are its two sizes. Of a convolution's
+weights, of shape (out_channels, in_channels, *kernel), they are ``in_channels * prod(kernel)`` and
+``out_channels * prod(kernel)``, as in PyTorch.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, cast, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -18,10 +25,34 @@ from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.basics.generators import Rng, generator
 
 Shape = int | Sequence[int]
+P = ParamSpec("P")
 
 
+class _Initializer(Protocol[P]):
+    @overload
+    def __call__(self, shape: Shape, *args: P.args, **options: P.kwargs) -> Array: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Callable[..., Array]: ...
+
+
+def _initializer(function: Callable[Concatenate[Shape, P], Array]) -> _Initializer[P]:
+    """Make ``function``, when it is called without a shape, return an initializer with the given options."""
+
+    @wraps(function)
+    def called(*args: Any, **options: Any) -> Any:
+        if args or "shape" in options:
+            return function(*args, **options)
+        for name in "dtype", "rng":
+            if name in options:
+                raise TypeError(f"{function.__name__}: {name} goes with the shape; pass {name}= to the layer instead")
+        return partial(called, **options)
+
+    return cast(_Initializer[P], called)
+
+
+@_initializer
 def zeros(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """All 0: right for biases. Weights that are all equal stay equal for ever, so it is wrong for them.
+    """All 0: for biases. Not for weights: the units of a layer would stay equal to each other.
 
     >>> zeros(2)
     array([0., 0.], dtype=float32)
@@ -29,6 +60,7 @@ def zeros(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Ar
     return constant(shape, 0.0, dtype=dtype, rng=rng)
 
 
+@_initializer
 def constant(shape: Shape, value: float, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
     """All ``value``.
 
@@ -38,6 +70,7 @@ def constant(shape: Shape, value: float, *, dtype: DTypeLike = np.float32, rng: 
     return np.full(shape, value, floating_dtype(dtype))
 
 
+@_initializer
 def uniform(
     shape: Shape, *, low: float = -1.0, high: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None
 ) -> Array:
@@ -54,6 +87,7 @@ def uniform(
     return generator(rng, "uniform: rng").uniform(low, high, shape).astype(floating_dtype(dtype))
 
 
+@_initializer
 def normal(
     shape: Shape, *, mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None
 ) -> Array:
@@ -62,20 +96,25 @@ def normal(
     Raises:
         ValueError: ``std`` is negative, or one of the two is not finite.
 
-    >>> normal((2, 2), std=0.01, rng=0).shape
-    (2, 2)
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(64, 32, weight_init=normal(std=0.01), rng=0)
+    >>> layer.W.std().round(3)
+    np.float32(0.01)
     """
     if not (math.isfinite(mean) and math.isfinite(std) and std >= 0):
         raise ValueError(f"normal: expected a finite mean and a finite std >= 0, got mean={mean}, std={std}")
     return generator(rng, "normal: rng").normal(mean, std, shape).astype(floating_dtype(dtype))
 
 
+@_initializer
 def glorot_uniform(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
     """Uniform on ``gain * sqrt(6 / (fan_in + fan_out)) * [-1, 1)``: for tanh, sigmoid and softmax.
 
-    It keeps the variance of both the forward values and the gradients the same from layer to layer as long as
-    units work near 0 (Glorot and Bengio, Understanding the difficulty of training deep feedforward neural
-    networks, 2010, equation 16).
+    While the units work near 0, the variances of the outputs and of the gradients stay about the same from layer to
+    layer.
+
+    Source: Glorot and Bengio, Understanding the difficulty of training deep feedforward neural networks, 2010,
+    equation 16.
 
     >>> bool(abs(glorot_uniform((3, 3), rng=0)).max() <= 1)
     True
@@ -84,8 +123,9 @@ def glorot_uniform(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.flo
     return _centred_uniform(shape, gain * math.sqrt(2 / (fan_in + fan_out)), dtype, rng)
 
 
+@_initializer
 def glorot_normal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """Normal with deviation ``gain * sqrt(2 / (fan_in + fan_out))`` (Glorot and Bengio, 2010).
+    """Normal with standard deviation ``gain * sqrt(2 / (fan_in + fan_out))`` (Glorot and Bengio, 2010).
 
     >>> glorot_normal((3, 2), rng=0).shape
     (3, 2)
@@ -94,8 +134,9 @@ def glorot_normal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.floa
     return normal(shape, std=gain * math.sqrt(2 / (fan_in + fan_out)), dtype=dtype, rng=rng)
 
 
+@_initializer
 def he_uniform(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """Uniform on ``sqrt(6 / fan_in) * [-1, 1)``: for ReLU, which passes half of the variance.
+    """Uniform on ``sqrt(6 / fan_in) * [-1, 1)``: for ReLU, which halves the second moment of its input.
 
     Source: He, Zhang, Ren and Sun, Delving deep into rectifiers, 2015, equation 10.
 
@@ -105,8 +146,9 @@ def he_uniform(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) 
     return _centred_uniform(shape, math.sqrt(2 / _fans(shape)[0]), dtype, rng)
 
 
+@_initializer
 def he_normal(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """Normal with deviation ``sqrt(2 / fan_in)``: for ReLU (He et al., 2015).
+    """Normal with standard deviation ``sqrt(2 / fan_in)``: for ReLU (He et al., 2015).
 
     >>> he_normal((3, 2), rng=0).shape
     (3, 2)
@@ -114,8 +156,9 @@ def he_normal(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -
     return normal(shape, std=math.sqrt(2 / _fans(shape)[0]), dtype=dtype, rng=rng)
 
 
+@_initializer
 def lecun_uniform(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """Uniform on ``sqrt(3 / fan_in) * [-1, 1)``: the variance of a unit's input is 1 / fan_in per weight.
+    """Uniform on ``sqrt(3 / fan_in) * [-1, 1)``, of variance ``1 / fan_in``.
 
     Source: LeCun, Bottou, Orr and Mueller, Efficient backprop, 1998, section 4.6.
 
@@ -125,8 +168,9 @@ def lecun_uniform(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = Non
     return _centred_uniform(shape, math.sqrt(1 / _fans(shape)[0]), dtype, rng)
 
 
+@_initializer
 def lecun_normal(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """Normal with deviation ``sqrt(1 / fan_in)`` (LeCun et al., 1998).
+    """Normal with standard deviation ``sqrt(1 / fan_in)`` (LeCun et al., 1998).
 
     >>> lecun_normal((3, 2), rng=0).shape
     (3, 2)
@@ -134,13 +178,15 @@ def lecun_normal(shape: Shape, *, dtype: DTypeLike = np.float32, rng: Rng = None
     return normal(shape, std=math.sqrt(1 / _fans(shape)[0]), dtype=dtype, rng=rng)
 
 
+@_initializer
 def orthogonal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32, rng: Rng = None) -> Array:
-    """``gain`` times a random matrix with orthonormal columns (or rows, where there are fewer of them).
+    """``gain`` times a random matrix with orthonormal columns, or rows where there are fewer rows than columns.
 
-    Drawn evenly from all such matrices: the Q of a normal matrix's QR decomposition, with the signs of R's
-    diagonal taken into Q (Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in
-    deep linear neural networks, 2014; Mezzadri, How to generate random matrices from the classical compact
-    groups, 2007).
+    Uniformly distributed over all such matrices: the Q of the QR decomposition of a normal matrix, with the signs of
+    R's diagonal multiplied into Q. Weights of more than two axes are orthogonal as a matrix of shape[0] rows.
+
+    Sources: Saxe, McClelland and Ganguli, Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks, 2014; Mezzadri, How to generate random matrices from the classical compact groups, 2007.
 
     >>> Q = orthogonal((4, 2), dtype=np.float64, rng=0)
     >>> np.allclose(Q.T @ Q, np.eye(2))
@@ -148,19 +194,32 @@ def orthogonal(shape: Shape, *, gain: float = 1.0, dtype: DTypeLike = np.float32
     """
     if not math.isfinite(gain):
         raise ValueError(f"orthogonal: expected a finite gain, got {gain}")
-    rows, columns = _fans(shape)
+    rows, *others = _weight_shape(shape)
+    columns = math.prod(others)
     A = generator(rng, "orthogonal: rng").normal(size=(max(rows, columns), min(rows, columns)))
     Q, R = np.linalg.qr(A)
     Q = Q * np.sign(np.diag(R))
-    return np.ascontiguousarray(gain * (Q if rows >= columns else Q.T), floating_dtype(dtype))
+    Q = gain * (Q if rows >= columns else Q.T)
+    return np.ascontiguousarray(Q.reshape(rows, *others), floating_dtype(dtype))
 
 
 def _fans(shape: Shape) -> tuple[int, int]:
-    """Fan-in and fan-out of a weight matrix."""
-    if isinstance(shape, int) or len(shape) != 2 or min(shape) < 1:
-        raise ValueError(f"shape: expected (in_features, out_features), both at least 1, got {shape}")
-    fan_in, fan_out = shape
-    return fan_in, fan_out
+    """Fan-in and fan-out of weights of this shape."""
+    first, second, *kernel = _weight_shape(shape)
+    if not kernel:
+        return first, second
+    return second * math.prod(kernel), first * math.prod(kernel)
+
+
+def _weight_shape(shape: Shape) -> tuple[int, ...]:
+    """``shape`` as a tuple, if it has two axes or more."""
+    sizes = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            "shape: expected (in_features, out_features) or (out_channels, in_channels, *kernel), all at least 1, "
+            f"got {shape}"
+        )
+    return sizes
 
 
 def _centred_uniform(shape: Shape, std: float, dtype: DTypeLike, rng: Rng) -> Array:

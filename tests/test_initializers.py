@@ -5,11 +5,13 @@ Statistics are of half a million numbers drawn once from a fixed seed, and judge
 
 import inspect
 import math
+import pickle
 from functools import partial
 
 import numpy as np
 import pytest
 
+import nnlite as nn
 from nnlite import initializers
 from nnlite.initializers import (
     constant,
@@ -181,6 +183,65 @@ def test_orthogonal_has_orthonormal_columns_or_rows_times_the_gain(shape, option
     np.testing.assert_allclose(G, gain**2 * np.eye(min(shape)), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(4, 2, 3, 3), (18, 2, 3), (30, 2, 3, 2)])
+def test_orthogonal_of_more_axes_is_that_of_the_matrix_with_the_rows_of_the_first(shape):
+    """As torch.nn.init.orthogonal_, which flattens all axes but the first."""
+    W = orthogonal(shape, gain=2.0, dtype=np.float64, rng=0)
+    assert W.shape == shape
+    np.testing.assert_array_equal(
+        W.reshape(shape[0], -1), orthogonal((shape[0], W[0].size), gain=2.0, dtype=float, rng=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "fan_in", "fan_out"),
+    [((400, 300), 400, 300), ((40, 30, 10), 300, 400), ((40, 20, 5, 3), 300, 600), ((16, 8, 3, 5, 2), 240, 480)],
+)
+def test_fans_of_any_rank(shape, fan_in, fan_out):
+    """torch.nn.init._calculate_fan_in_and_fan_out of (out, in, *kernel): in prod(kernel) and out prod(kernel)."""
+    for initializer, variance in [
+        (glorot_normal, 2 / (fan_in + fan_out)),
+        (glorot_uniform, 2 / (fan_in + fan_out)),
+        (he_normal, 2 / fan_in),
+        (he_uniform, 2 / fan_in),
+        (lecun_normal, 1 / fan_in),
+        (lecun_uniform, 1 / fan_in),
+    ]:
+        W = initializer(shape, rng=1)
+        assert np.var(W) == pytest.approx(variance, rel=5 * math.sqrt(2 / W.size))
+
+
+# ------------------------------------------------------------------------------------- options without a shape
+
+
+@pytest.mark.parametrize(
+    ("initializer", "options"),
+    [
+        (normal, {"std": 0.01, "mean": 2.0}),
+        (uniform, {"low": -0.1, "high": 0.1}),
+        (constant, {"value": 0.5}),
+        (glorot_uniform, {"gain": 2.0}),
+        (glorot_normal, {"gain": 2.0}),
+        (orthogonal, {"gain": 2.0}),
+        *[(initializer, {}) for initializer in (zeros, he_uniform, he_normal, lecun_uniform, lecun_normal)],
+    ],
+)
+def test_without_a_shape_it_returns_an_initializer_with_these_options(initializer, options):
+    W = initializer((3, 2), dtype=np.float64, rng=0, **options)
+    prepared = initializer(**options)
+    for each in prepared, pickle.loads(pickle.dumps(prepared)):
+        np.testing.assert_array_equal(each((3, 2), dtype=np.float64, rng=0), W)
+        np.testing.assert_array_equal(nn.Linear(3, 2, weight_init=each, dtype=np.float64, rng=0).W, W)
+    np.testing.assert_array_equal(initializer(shape=(3, 2), dtype=np.float64, rng=0, **options), W)
+
+
+@pytest.mark.parametrize("option", [{"rng": 0}, {"dtype": np.float64}])
+def test_rng_and_dtype_go_with_the_shape(option):
+    name = next(iter(option))
+    with pytest.raises(TypeError, match=f"^normal: {name} goes with the shape; pass {name}= to the layer instead$"):
+        normal(std=0.1, **option)
+
+
 def test_orthogonal_is_drawn_evenly():
     """The rotations of the plane: without the signs of R's diagonal one corner would never be positive."""
     rng = np.random.default_rng(0)
@@ -195,9 +256,9 @@ def test_orthogonal_is_drawn_evenly():
 
 
 @pytest.mark.parametrize("initializer", BY_FANS)
-@pytest.mark.parametrize("shape", [3, (3,), (2, 3, 4), (), (0, 2), (2, 0), (-1, 2)])
+@pytest.mark.parametrize("shape", [3, (3,), (), (0, 2), (2, 0), (-1, 2), (2, 3, 0)])
 def test_a_shape_without_two_fans_is_an_error(initializer, shape):
-    message = r"^shape: expected \(in_features, out_features\), both at least 1, got "
+    message = r"^shape: expected \(in_features, out_features\) or \(out_channels, in_channels, \*kernel\), all at least 1, got "
     with pytest.raises(ValueError, match=message) as error:
         initializer(shape)
     assert str(error.value).endswith(str(shape))

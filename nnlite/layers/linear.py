@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.basics.checks import whole
-from nnlite.basics.generators import Rng
+from nnlite.basics.generators import Rng, generator
 from nnlite.basics.shapes import UNKNOWN, Shape, width
 from nnlite.compute import blas
 from nnlite.compute.kernels import column_sum
@@ -25,21 +25,21 @@ class Linear(Layer, parameters=("W", "b")):
     Args:
         in_features: width D of X's last axis.
         out_features: width M of Y's last axis.
-        bias: False leaves b out.
-        weight_init: makes W, called as ``weight_init((D, M), dtype=..., rng=...)``: one of
-            :mod:`nnlite.initializers` or a function of your own. The default suits tanh and sigmoid networks;
-            take ``he_uniform`` before ReLU. b starts at 0.
-        dtype: of W and b; X is converted to it.
-        rng: seed or generator for ``weight_init``. Layers given the same *seed* draw the same numbers, so hand
-            one generator to all layers of a model.
+        bias: whether to add b, which starts at 0.
+        weight_init: returns W, called as ``weight_init((D, M), dtype=..., rng=...)``: one of
+            :mod:`nnlite.initializers`, such as ``normal(std=0.01)``, or a function of your own. The default is right
+            for tanh and sigmoid; use ``he_uniform`` before ReLU.
+        dtype: dtype of W and b; X is converted to it.
+        rng: seed or generator for ``weight_init``; by default the one that :func:`nnlite.manual_seed` seeds. Layers
+            with the same seed have the same weights, so pass one generator to all layers of a model.
 
     Shapes:
-        X (..., D), any number of leading axes, none included; Y (..., M); W (D, M), b (M,).
+        X (..., D) with any number of leading axes, Y (..., M), W (D, M), b (M,).
 
     Raises:
         TypeError: a width is not a whole number, or X does not hold real numbers.
-        ValueError: a width is below 1, or ``weight_init`` gave another shape.
-        ShapeError: X's last axis is not D wide.
+        ValueError: a width is below 1, or ``weight_init`` returned another shape.
+        ShapeError: the size of X's last axis is not D.
 
     Source of the default weights: Glorot and Bengio, Understanding the difficulty of training deep feedforward
     neural networks, 2010.
@@ -83,9 +83,9 @@ class Linear(Layer, parameters=("W", "b")):
         shape = (self.in_features, self.out_features)
         if not callable(weight_init):
             raise TypeError(f"Linear: weight_init: expected a function such as he_normal, got {weight_init!r}")
-        W = weight_init(shape, dtype=self.dtype, rng=rng)
+        W = weight_init(shape, dtype=self.dtype, rng=generator(rng, "Linear: rng"))
         if np.shape(W) != shape:
-            raise ShapeError(f"Linear: expected weight_init to give shape {shape}, got {np.shape(W)}")
+            raise ShapeError(f"Linear: expected weight_init to return shape {shape}, got {np.shape(W)}")
         self.W = W
         self.b = zeros(self.out_features, dtype=self.dtype) if bias else None
 

@@ -100,15 +100,15 @@ def test_the_default_weights_are_glorot_uniform_and_the_bias_is_0():
     assert np.count_nonzero(layer.W) == 480
 
 
-def test_weight_init_is_called_with_shape_dtype_and_rng():
+def test_weight_init_is_called_with_shape_dtype_and_a_generator():
     calls = []
 
     def ones(shape, *, dtype, rng):
-        calls.append((shape, dtype, rng))
+        calls.append((shape, dtype, rng.random()))
         return np.ones(shape, dtype)
 
     layer = nn.Linear(3, 2, weight_init=ones, dtype=np.float64, rng=7)
-    assert calls == [((3, 2), np.float64, 7)]
+    assert calls == [((3, 2), np.float64, np.random.default_rng(7).random())]
     np.testing.assert_array_equal(layer.W, np.ones((3, 2)))
 
 
@@ -162,7 +162,7 @@ def test_a_dtype_that_is_not_floating_is_an_error(dtype):
 
 
 def test_weights_of_another_shape_are_an_error():
-    with pytest.raises(nn.ShapeError, match=r"^Linear: expected weight_init to give shape \(3, 2\), got \(2, 3\)"):
+    with pytest.raises(nn.ShapeError, match=r"^Linear: expected weight_init to return shape \(3, 2\), got \(2, 3\)"):
         nn.Linear(3, 2, weight_init=lambda shape, dtype, rng: np.zeros((2, 3), dtype))
 
 
