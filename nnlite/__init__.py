@@ -27,9 +27,9 @@ from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt,
 from nnlite.layers.linear import Linear
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.reductions import Mean, Sum
-from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.mse import MSELoss
+from nnlite.losses.regression_losses import MSELoss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD

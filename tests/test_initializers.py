@@ -258,7 +258,9 @@ def test_orthogonal_is_drawn_evenly():
 @pytest.mark.parametrize("initializer", BY_FANS)
 @pytest.mark.parametrize("shape", [3, (3,), (), (0, 2), (2, 0), (-1, 2), (2, 3, 0)])
 def test_a_shape_without_two_fans_is_an_error(initializer, shape):
-    message = r"^shape: expected \(in_features, out_features\) or \(out_channels, in_channels, \*kernel\), all at least 1, got "
+    message = (
+        r"^shape: expected \(in_features, out_features\) or \(out_channels, in_channels, \*kernel\), all at least 1"
+    )
     with pytest.raises(ValueError, match=message) as error:
         initializer(shape)
     assert str(error.value).endswith(str(shape))

@@ -1,12 +1,10 @@
 """Formulas that several layers share, each in the form that neither overflows nor loses digits."""
 
-import math
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
-from nnlite.compute import blas
 
 
 def constants(value: float) -> dict[np.dtype[Any], Array]:
@@ -20,9 +18,6 @@ def constants(value: float) -> dict[np.dtype[Any], Array]:
 
 ZERO = constants(0)
 ONE = constants(1)
-
-_BLOCK = 128  # rows that column_sum adds in one go
-_ONES = {dtype: np.ones(_BLOCK, dtype) for dtype in FLOATING}
 
 
 @np.errstate(over="ignore", under="ignore")
@@ -81,54 +76,3 @@ def _largest(X: Array, axis: int) -> Array:
         columns = np.ascontiguousarray(X.swapaxes(0, axis))
         return np.maximum.reduce(columns, axis=0, keepdims=True).swapaxes(0, axis)
     return np.maximum.reduce(X, axis=axis, keepdims=True)
-
-
-def column_sum(Y: Array, out: Array) -> None:
-    """``out = sum over the rows of Y``, with Y of shape (N, M) and ``out`` of shape (M,).
-
-    NumPy adds such rows one after another: a million rows of 0.1 in float32 come out wrong by 1 %. Here blocks
-    of rows are summed first, and then their sums; each sum is a product with a row of ones, which is also
-    three times faster than ``Y.sum(axis=0)``.
-
-    >>> out = np.empty(1, np.float32)
-    >>> column_sum(np.full((1_000_000, 1), 0.1, np.float32), out)
-    >>> abs(out[0] - 100_000) < 0.1
-    np.True_
-    """
-    ones = _ONES[Y.dtype]
-    while len(Y) > _BLOCK:
-        blocks = (Y[start : start + _BLOCK] for start in range(0, len(Y), _BLOCK))
-        Y = np.stack([blas.matmul(ones[: len(block)], block) for block in blocks])
-    blas.matmul(ones[: len(Y)], Y, out=out)
-
-
-def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
-    """The sum of X over the axes, which stay with size 1; right in float32 over a million rows too.
-
-    Args:
-        X: a floating array.
-        axes: in ascending order, none negative.
-
-    >>> sum_over(np.array([[1.0, 2.0], [3.0, 4.0]]), (0,))
-    array([[4., 6.]])
-    """
-    shape = [1 if axis in axes else size for axis, size in enumerate(X.shape)]
-    if len(axes) == X.ndim:
-        return np.asarray(np.add.reduce(X, axis=None)).reshape(shape)
-    rows = np.moveaxis(X, axes, range(len(axes))).reshape(math.prod(X.shape[axis] for axis in axes), math.prod(shape))
-    out = np.empty(rows.shape[1], X.dtype)
-    column_sum(rows, out)
-    return out.reshape(shape)
-
-
-def sum_to(dZ: Array, shape: tuple[int, ...]) -> Array:
-    """DZ summed over the axes along which an array of ``shape`` was stretched to dZ's shape.
-
-    >>> sum_to(np.ones((5, 2)), (2,)), sum_to(np.ones((5, 2)), (5, 1)).shape
-    (array([5., 5.]), (5, 1))
-    """
-    if dZ.shape == shape:
-        return np.asarray(dZ)  # a ufunc gives a scalar for a 0-d array
-    new = dZ.ndim - len(shape)
-    stretched = [axis for axis, size in enumerate(dZ.shape) if axis < new or size != shape[axis - new]]
-    return sum_over(dZ, tuple(stretched)).reshape(shape)

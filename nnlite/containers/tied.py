@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.shapes import Shape
 from nnlite.compute import blas
-from nnlite.compute.kernels import column_sum
+from nnlite.compute.sums import column_sum
 from nnlite.containers.nodes import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros

@@ -16,7 +16,7 @@ from nnlite.diagnostics.differences import Differences
 from nnlite.diagnostics.trace import place, wrapping
 from nnlite.diagnostics.trial import Trial
 from nnlite.layer.layer import Layer
-from nnlite.losses.bce import BCELoss
+from nnlite.losses.binary_cross_entropy import BCELoss
 
 TRIES = 4  # times that the numbers are moved: by chance two of them may cancel
 BOUND, FLOOR = 1e-12, -100  # BCELoss divides by no less, and its logarithms do not fall below

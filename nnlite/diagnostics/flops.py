@@ -14,9 +14,9 @@ from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.arrangement import Flatten
 from nnlite.layers.linear import Linear
-from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.mse import MSELoss
+from nnlite.losses.regression_losses import MSELoss
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
 from nnlite.basics.shapes import Shape, broadcast_shapes
 from nnlite.compute import kernels
-from nnlite.compute.kernels import sum_to
+from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 

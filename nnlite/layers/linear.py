@@ -11,7 +11,7 @@ from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.shapes import UNKNOWN, Shape, width
 from nnlite.compute import blas
-from nnlite.compute.kernels import column_sum
+from nnlite.compute.sums import column_sum
 from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.layer import Layer

@@ -7,7 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, sizes, text, width
 from nnlite.compute import blas
-from nnlite.compute.kernels import sum_to
+from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
 from nnlite.layers.arithmetic import Arrays, Gate
 

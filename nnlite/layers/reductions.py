@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
 from nnlite.basics.shapes import UNKNOWN, Shape, is_open, with_axes
-from nnlite.compute.kernels import sum_over
+from nnlite.compute.sums import sum_over
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 

@@ -20,9 +20,9 @@ from nnlite.containers.wiring import in_form
 from nnlite.layer.layer import Layer
 from nnlite.layers import activations, arithmetic, arrangement, elementwise, products, reductions
 from nnlite.layers.linear import Linear
-from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.mse import MSELoss
+from nnlite.losses.regression_losses import MSELoss
 
 
 class Kind(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.layer.layer import Layer
-from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.loss import Loss
 from nnlite.losses.per_output import Losses

@@ -18,7 +18,7 @@ from nnlite.diagnostics.formulas.reading import Reader
 from nnlite.diagnostics.formulas.recorded import stretches
 from nnlite.diagnostics.formulas.symbols import Symbol, symbol
 from nnlite.diagnostics.formulas.terms import Applied, Factor, Number, Reading
-from nnlite.losses.bce import BCELoss
+from nnlite.losses.binary_cross_entropy import BCELoss
 
 _AT_THE_END = ": saturated, at the end of a function's range, it keeps to finite numbers and the formula does not"
 

@@ -10,7 +10,7 @@ from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import parse
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Sigmoid
-from nnlite.losses.bce import BCELoss
+from nnlite.losses.binary_cross_entropy import BCELoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 
 SIGMOID_AND_BCE = "dX = dJ / N * weight * (Y - target)"

@@ -11,9 +11,9 @@ from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun, columns, first_few, row_bytes
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
-from nnlite.losses.bce import BCEWithLogitsLoss
+from nnlite.losses.binary_cross_entropy import BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.mse import MSELoss
+from nnlite.losses.regression_losses import MSELoss
 
 LARGE, SMALL = 10.0, 0.01  # a column beyond these sizes is not scaled
 FAR = 100.0  # a column that is so many times its deviation away from 0

@@ -12,7 +12,7 @@ from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun, columns, fir
 from nnlite.diagnostics.trace import all_finite
 from nnlite.diagnostics.unit_activity import Activity, activities
 from nnlite.layer.layer import Layer
-from nnlite.losses.bce import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 
 CLOSED_SHARE = 0.8  # a layer of which more is closed lets too little through; a ReLU begins with a half

@@ -17,7 +17,7 @@ from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun, first_few, r
 from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer.layer import Layer
-from nnlite.losses.bce import BCELoss
+from nnlite.losses.binary_cross_entropy import BCELoss
 from nnlite.losses.per_output import Losses, by_key
 
 TRIES = 5  # to find a point at which no unit is at a kink
