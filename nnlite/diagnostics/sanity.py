@@ -1,4 +1,4 @@
-"""sanity: the checks that a careful person makes before training."""
+"""sanity: ten checks of a model, its loss and its data before training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.checks import whole
-from nnlite.basics.generators import Rng
+from nnlite.basics.generators import Rng, generator
+from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale, targets_in_range
-from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun
+from nnlite.diagnostics.sanity_checks.dry_run import DryRun
 from nnlite.diagnostics.sanity_checks.initialization import active_units, initial_loss, unequal_units
 from nnlite.diagnostics.sanity_checks.learning import (
     correct_gradients,
@@ -23,22 +24,22 @@ from nnlite.optim.optimizer import Optimizer
 
 @dataclass(frozen=True)
 class Sanity:
-    """What :func:`sanity` found: ten checks, each with ``right``, ``found`` and ``cure``; ``print`` shows a table.
+    """The result of :func:`sanity`: ten checks, each with ``right``, ``found`` and ``cure``; ``print`` shows a table.
 
-    ``right`` is None where a check does not apply, where it cannot be made because of what is wrong elsewhere, and
-    where what it found may be meant so.
+    ``right`` is None where a check does not apply, where it was skipped because of another fault, and where the result
+    may be intended.
 
     Attributes:
         data: are all numbers finite, and do the rows differ?
-        scale: are the columns of the inputs of about one size?
-        targets: does the loss take the targets, and can the last layer give them?
-        initial_loss: is the loss that of a guess, ln 2 or ln K?
+        scale: is the RMS of each input column near 1?
+        targets: does the loss accept the targets, and can the last layer output them?
+        initial_loss: is the loss that of uniform probabilities, ln 2 or ln K?
         gradients: is backward the derivative of forward?
-        rows: is a sample's output the same alone as among others?
-        units: are there dead or saturated ones?
-        symmetry: are there equal ones, which stay equal?
-        updates: does a step move each layer by about 1e-3 of its weights?
-        overfitting: can the model learn a small batch by heart?
+        rows: is the output for a sample the same alone as in a batch?
+        units: are there dead or saturated units?
+        symmetry: are there units with equal weights, which stay equal?
+        updates: is the relative update of each layer about 1e-3?
+        overfitting: can the model overfit a small batch?
 
     >>> right = Check("data", True, "fine")
     >>> Sanity(*[right] * 10).right
@@ -58,17 +59,17 @@ class Sanity:
 
     @property
     def checks(self) -> dict[str, Check]:
-        """Each check by its attribute's name."""
+        """The checks by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def wrong(self) -> list[str]:
-        """The names of the checks that found something wrong."""
+        """The names of the checks that failed."""
         return [name for name, check in self.checks.items() if check.right is False]
 
     @property
     def right(self) -> bool:
-        """Whether none found anything wrong."""
+        """Whether no check failed."""
         return not self.wrong
 
     def __str__(self) -> str:
@@ -87,18 +88,17 @@ def sanity(
     batch_size: int = 32,
     rng: Rng = 0,
 ) -> Sanity:
-    """Look over a model and its data before training, and say what is wrong and what to do.
+    """Check a model, its loss and its data before training, and say what is wrong and what to do.
 
-    All is done on copies, in evaluation mode; nothing is written on the model. Where there are more than 1,000 rows, as
-    many drawn at random stand for them, but for targets and numbers that are not finite. It takes some seconds at most
-    for a small network.
+    Runs on copies in evaluation mode; the model stays unchanged. Of more than 1,000 rows, 1,000 drawn at random are
+    used, except for the targets and the search for non-finite values. A small network takes a few seconds at most.
 
     Args:
-        model: any Layer with a row per sample.
-        loss: such as ``BCELoss()``; of a model of several outputs a tuple or dict of losses, as ``fit`` takes it.
-        X: its input; of several a tuple or dict.
+        model: any Layer with one row per sample.
+        loss: such as ``BCELoss()``; for a model with several outputs a tuple or dict of losses, as in ``fit``.
+        X: the inputs; a tuple or dict if there are several.
         Y: the targets.
-        optimizer: one, or a list of several, as for ``fit``, to look at the size of its first step.
+        optimizer: one, or a list of several, as in ``fit``, to check the size of its first step.
         batch_size: of that step.
         rng: seed or generator for the choice of rows and entries.
 
@@ -106,8 +106,8 @@ def sanity(
         Ten checks, which print as a table; see :class:`Sanity`.
 
     Raises:
-        TypeError, ValueError: the model does not take X, X and Y have not a row each per sample, or the optimizer is
-            not of this model.
+        TypeError, ValueError: the model rejects X, X and Y do not have one row per sample each, or the optimizer
+            belongs to another model.
 
     Source of most of the checks: Karpathy, A recipe for training neural networks, 2019.
 
@@ -119,8 +119,8 @@ def sanity(
     >>> sanity(model, nn.BCELoss(), X, Y).right
     True
     >>> print(sanity(model, nn.BCELoss(), 1000 * X, 2 * Y - 1).targets)
-    WRONG  targets             BCELoss(): expected each target from 0 to 1, got -1.0 at index ...
-           -> the model's last layer, the loss and the targets must fit together
+    WRONG  targets        BCELoss(): expected each target from 0 to 1, got -1.0 at index ...
+           -> make the last layer, the loss and the targets match
     """
     if optimizer is None:
         optimizer = []
@@ -128,8 +128,8 @@ def sanity(
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-    batch_size, rng = whole(batch_size, "batch_size", least=1), np.random.default_rng(rng)
-    with np.errstate(all="ignore"):  # what overflows is found and said
+    batch_size, rng = whole(batch_size, "batch_size", least=1), generator(rng, "sanity: rng")
+    with np.errstate(all="ignore"):  # overflow is reported by the checks
         run = DryRun.of(model, loss, X, Y, rng)
         return Sanity(
             data=finite_data(run),

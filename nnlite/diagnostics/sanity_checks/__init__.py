@@ -1,1 +1,1 @@
-"""What sanity looks at, one subject a file."""
+"""The checks of nnlite.sanity, one subject a file."""

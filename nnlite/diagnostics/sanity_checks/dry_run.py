@@ -1,7 +1,6 @@
-"""DryRun: a copy of a model with its data, on which the checks are made; and Check, what each of them says."""
+"""DryRun: a copy of a model, its loss and some rows of data, after one forward and backward."""
 
 import copy
-import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,37 +11,11 @@ from nnlite.basics.generators import Rng
 from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
 from nnlite.diagnostics.samples import count_of, pick, samples
+from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import Losses, as_one_loss, by_key
 
-ROWS = 1000  # how many rows, drawn at random, stand for all of them, but where single rows matter
-WIDTH = 80  # columns of a terminal
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of the table.
-
-    Attributes:
-        title: what is looked at.
-        right: whether it is as it should be; None where that cannot be said.
-        found: what there is, in words.
-        cure: what to do, where something is wrong.
-
-    >>> print(Check("data", False, "X holds nan in row 3", "drop the row"))
-    WRONG  data                X holds nan in row 3
-           -> drop the row
-    """
-
-    title: str
-    right: bool | None
-    found: str
-    cure: str = ""
-
-    def __str__(self) -> str:
-        verdict = {True: "right", False: "WRONG", None: "-"}[self.right]
-        lines = _wrapped(f"{verdict:5}  {self.title:18}  ", self.found)
-        return "\n".join(lines + _wrapped("       -> ", self.cure) * bool(self.cure))
+ROWS = 1000  # rows drawn at random for the checks that need not look at every row
 
 
 @dataclass
@@ -56,11 +29,11 @@ class DryRun:
         Y: their targets.
         all_X: all rows.
         all_Y: all targets.
-        Y_pred: what the model gave.
-        J: the loss; None if it does not take what it was given.
-        refusal: what the loss said then.
-        gradients: of the parameters, and of the inputs by their names; none if there is no J or backward failed.
-        failure: what backward said then.
+        Y_pred: the model's output.
+        J: the loss; None if forward of the loss raised an error.
+        refusal: the message of that error.
+        gradients: of the parameters, and of the inputs by name; empty if there is no J or backward failed.
+        failure: the message of the error that backward raised.
 
     >>> import nnlite as nn
     >>> DryRun.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1))).Y_pred.shape
@@ -81,10 +54,10 @@ class DryRun:
 
     @classmethod
     def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: Rng = 0) -> "DryRun":
-        """Run a copy of the model.
+        """Run a copy of the model and the loss.
 
         Raises:
-            TypeError, ValueError: the model does not take X, or X and Y have not a row each per sample.
+            TypeError, ValueError: the model rejects X, or X and Y do not have one row per sample each.
         """
         check_layer(model, "model")
         model, loss = copy.deepcopy((model, as_one_loss(loss)))
@@ -110,7 +83,7 @@ class DryRun:
             raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got an array')
         try:
             dX = spread(self.model.backward, self.loss.backward())
-        except Exception as error:  # of a layer of the user's own; it is what the check of the gradients will report
+        except Exception as error:  # raised by a layer of the user's own; the gradient check reports it
             self.failure = f"{type(error).__name__}: {error}"
             return
         given = by_input(inputs_by_name(self.model, self.X), dX)
@@ -124,7 +97,7 @@ class DryRun:
 
     @property
     def outputs(self) -> list[tuple[Layer, Array, Array, str]]:
-        """(loss, what the model gave, all targets, their name) of each output; none where they do not go together."""
+        """(loss, predictions, all targets, name of the targets) of each output; empty if their structures differ."""
         if not isinstance(self.loss, Losses):
             together = isinstance(self.Y_pred, np.ndarray) and isinstance(self.all_Y, np.ndarray)
             return [(self.loss, self.Y_pred, self.all_Y, "Y")] if together else []
@@ -137,19 +110,13 @@ class DryRun:
 
     @property
     def can_learn(self) -> bool:
-        """Whether there is a finite loss, with gradients of parameters."""
+        """Whether the loss is finite and has gradients with respect to parameters."""
         return self.J is not None and np.isfinite(self.J) and not self.failure and self.model.Phi.size > 0
 
     def cannot_learn(self, title: str) -> Check:
-        """What a check says that needs gradients, where there are none."""
-        why = "the model has no parameters" if not self.model.Phi.size else "not done: there is no loss with a gradient"
-        return Check(title, None, why)
-
-
-def _wrapped(start: str, text: str) -> list[str]:
-    """Lines for a terminal of 80 columns, cut between words only: names and numbers are searched for and copied."""
-    return textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start),
-                         break_long_words=False, break_on_hyphens=False)  # fmt: skip
+        """The result of a check that needs those gradients, where there are none."""
+        no_parameters = not self.model.Phi.size
+        return Check(title, None, "the model has no parameters" if no_parameters else "skipped: no loss to minimize")
 
 
 def columns(array: Array) -> Array:
@@ -162,19 +129,9 @@ def columns(array: Array) -> Array:
 
 
 def row_bytes(values: Any, row: int) -> bytes:
-    """One sample of an array, or of all in a tuple or dict, to be compared with others.
+    """The bytes of one sample of an array, or of all arrays in a tuple or dict, for comparison with other samples.
 
     >>> row_bytes((np.array([[1.0], [2.0]]), np.array([3, 3])), 0) == row_bytes((np.array([[1.0]]), np.array([3])), 0)
     True
     """
     return b"".join(array[row].tobytes() for array in listed(values))
-
-
-def first_few(names: Any, most: int = 3) -> str:
-    """The first few names.
-
-    >>> first_few([1, 2, 3, 4, 5])
-    '1, 2, 3 ...'
-    """
-    names = list(map(str, listed(tuple(names))))
-    return ", ".join(names[:most]) + " ..." * (len(names) > most)

@@ -1,4 +1,4 @@
-"""Checks of how a model learns: its gradients, its rows, the size of a step, and a small batch learnt by heart."""
+"""Checks of how a model learns: gradients, independence of samples, size of a step, overfitting a small batch."""
 
 import copy
 import math
@@ -13,7 +13,8 @@ from nnlite.diagnostics.gradcheck import check_gradients
 from nnlite.diagnostics.named_inputs import inputs_by_name
 from nnlite.diagnostics.phi_slices import own_slices
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
-from nnlite.diagnostics.sanity_checks.dry_run import Check, DryRun, first_few, row_bytes
+from nnlite.diagnostics.sanity_checks.check import Check, first_few
+from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
 from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer.layer import Layer
@@ -21,25 +22,25 @@ from nnlite.losses.binary_cross_entropy import BCELoss
 from nnlite.losses.per_output import Losses, by_key
 
 TRIES = 5  # to find a point at which no unit is at a kink
-LARGEST, SMALLEST = 0.5, 1e-6  # what a step may move a layer by, in parts of its weights; about 1e-3 is right
-UNEVEN = 1e4  # what one layer may move more than another
+LARGEST, SMALLEST = 0.5, 1e-6  # bounds of the relative update |step| / |weights| of a layer; about 1e-3 is typical
+UNEVEN = 1e4  # largest ratio between the relative updates of two layers
 
 
 def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
-    """Whether backward is the derivative of forward, at a few rows, in a few entries of each array.
+    """Check that backward is the derivative of forward, on four rows and ten entries of each array.
 
-    The weights are moved a little before, since at b = 0 an input of zeros is at the kink of a ReLU.
+    The weights are first moved a little, since with b = 0 an input of zeros is at the kink of a ReLU.
 
     >>> import nnlite as nn
     >>> run = DryRun.of(nn.Linear(2, 1, rng=0), nn.MSELoss(), np.eye(2), np.ones((2, 1)))
     >>> print(correct_gradients(run, np.random.default_rng(0)))
-    right  gradients           backward is the derivative of forward, for X and 2 parameters
+    right  gradients      match finite differences for X and 2 parameters
     """
-    title, cure = "gradients", "nn.check_gradients(model, X, Y, loss) says more"
+    title, cure = "gradients", "see nn.check_gradients(model, X, Y, loss)"
     if run.failure:
         return Check(title, False, f"backward fails: {run.failure}", cure)
     if run.J is None or not math.isfinite(run.J):
-        return Check(title, None, "not done: there is no finite loss")
+        return Check(title, None, "skipped: no finite loss")
     count, problem = count_of(run.X), ""
     for _ in range(TRIES):
         rows = rng.choice(count, min(count, 4), replace=False)
@@ -51,44 +52,42 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
                 X = (X,)  # indices, of which check_gradients makes no floats where there are several inputs
             report = check_gradients(model, X, Y, run.loss, max_entries=10, rng=rng)
         except GradientError as error:
-            verdict = str(error).splitlines()[0].removeprefix(f"{model.one_line()}: ")
-            return Check(title, False, verdict, cure)
-        except Exception as error:  # a kink, or whatever a layer of the user's own raises
+            verdict = error.report.verdict if error.report else str(error)
+            return Check(title, False, verdict.removeprefix(f"{model.one_line()}: "), cure)
+        except Exception as error:  # a kink, or an error raised by a layer of the user's own
             problem = str(error)
             continue
         names = {comparison.name for comparison in report.comparisons}
-        parameters = len(list(model.named_parameters()))
-        inputs = f"{first_few(sorted(names - dict(model.named_parameters()).keys()))} and "
-        return Check(
-            title,
-            True,
-            f"backward is the derivative of forward, for {inputs}{parameters} parameter{'s' * (parameters != 1)}",
-        )
-    return Check(title, None, f"not done: {problem}")
+        parameters = dict(model.named_parameters())
+        checked = first_few(sorted(names - parameters.keys()))
+        checked += f" and {len(parameters)} parameter{'s' * (len(parameters) != 1)}"
+        return Check(title, True, f"match finite differences for {checked}")
+    return Check(title, None, f"skipped: {problem}")
 
 
 def independent_rows(run: DryRun, rng: "np.random.Generator") -> Check:
-    """Whether a sample's output is the same alone as among others.
+    """Check that the output for a sample is the same alone as in a batch.
 
     >>> import nnlite as nn
     >>> X = np.arange(6.0).reshape(3, 2)
     >>> run = DryRun.of(nn.Softmax(dim=0), nn.MSELoss(), X, X)
     >>> print(independent_rows(run, np.random.default_rng(0)))
-    WRONG  rows                what Softmax(dim=0) says of a sample depends on the others in the batch
-           -> look at its axes: the first one holds the samples
+    WRONG  rows           Softmax(dim=0): the output for a sample depends on the other
+                          samples in the batch
+           -> check its axes: axis 0 holds the samples
     """
     title, count = "rows", count_of(run.X)
     if count == 1:
-        return Check(title, None, "not done: there is but one row")
+        return Check(title, None, "skipped: only one row")
     numbers = rng.choice(count, min(count, 4), replace=False).tolist()
     try:
         mixing = first_that_mixes(copy.deepcopy(run.model), run.X, numbers)
     except ShapeError as error:
-        return Check(title, False, str(error), "look at the model's axes: the first one holds the samples")
+        return Check(title, False, str(error), "check the axes of the layers: axis 0 holds the samples")
     if mixing:
-        found = f"what {mixing} says of a sample depends on the others in the batch"
-        return Check(title, False, found, "look at its axes: the first one holds the samples")
-    return Check(title, True, "a sample's output does not depend on the other samples")
+        found = f"{mixing}: the output for a sample depends on the other samples in the batch"
+        return Check(title, False, found, "check its axes: axis 0 holds the samples")
+    return Check(title, True, "the output for a sample does not depend on other samples")
 
 
 # --------------------------------------------------------------------------------------------------- updates
@@ -97,9 +96,10 @@ def independent_rows(run: DryRun, rng: "np.random.Generator") -> Check:
 def relative_updates(
     run: DryRun, optimizers: list[Any], original: Layer, batch_size: int, rng: "np.random.Generator"
 ) -> Check:
-    """How far the first step moves each layer, in parts of its weights: about 1e-3 is right.
+    """Check the relative update ``|step| / |weights|`` of each layer in the first step: about 1e-3 is typical.
 
-    Without an optimizer, which learning rate would do so, and whether the layers are moved alike.
+    Without an optimizer the ratios ``|gradient| / |weights|`` of the layers are compared, and a learning rate is
+    suggested.
 
     >>> import nnlite as nn
     >>> rng = np.random.default_rng(0)
@@ -111,9 +111,9 @@ def relative_updates(
     if not run.can_learn:
         return run.cannot_learn(title)
     given = inputs_by_name(run.model, run.X)
-    numbers = [array for name, array in given.items() if name in run.gradients]  # and no indices, which may be 0
+    numbers = [array for name, array in given.items() if name in run.gradients]  # not indices, which may be 0
     if numbers and not any(array.any() for array in numbers):
-        return Check(title, None, "not done: X is 0 throughout, so no gradient of a W can be other than 0")
+        return Check(title, None, "skipped: X is all zeros, so the gradient of a weight matrix is 0")
     model, loss = copy.deepcopy((run.model, run.loss))
     rows = rng.permutation(count_of(run.X))[:batch_size]
     loss.forward(spread(model.forward, pick(run.X, rows)), pick(run.Y, rows))
@@ -121,56 +121,69 @@ def relative_updates(
     before = model.Phi.copy()
     for optimizer in optimizers:
         _on_copy(optimizer, original, model).step()
-    moved = _by_layer(model, before, model.Phi - before if optimizers else model.dPhi)
-    if not moved:
+    ratios = _by_layer(model, before, model.Phi - before if optimizers else model.dPhi)
+    if not ratios:
         if optimizers and not any(optimizer.current_lr for optimizer in optimizers):
-            return Check(title, None, "not done: the learning rate is 0 at the first step")
-        return Check(title, None, "all weights are 0, or no optimizer moves them")
-    typical = float(np.median(list(moved.values())))
-    low, high = min(moved, key=moved.__getitem__), max(moved, key=moved.__getitem__)
-    if not moved[low] or moved[high] > UNEVEN * moved[low]:
-        found = f"layer {low} is moved by {moved[low]:.1g} of its weights where layer {high} is by {moved[high]:.1g}"
-        cure = "the gradient dies on its way back: other activations or first weights, fewer layers, Residual"
+            return Check(title, None, "skipped: the learning rate is 0 at the first step")
+        return Check(title, None, "skipped: all weights are 0, or no optimizer updates them")
+    return _verdict(title, ratios, optimizers)
+
+
+def _verdict(title: str, ratios: dict[str, float], optimizers: list[Any]) -> Check:
+    """The check of these ratios: relative updates, or without an optimizer relative gradients."""
+    if not any(ratios.values()):
+        return Check(title, False, "every gradient is 0", "see targets and units above")
+    typical = float(np.median(list(ratios.values())))
+    low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+    if not ratios[low] or ratios[high] > UNEVEN * ratios[low]:
+        what = "relative update" if optimizers else "|gradient| / |weights| is"
+        found = f"{what} {ratios[low]:.1g} in {_layer(low)}, {ratios[high]:.1g} in {_layer(high)}"
+        order = list(ratios)
+        kind = "vanishing" if order.index(low) < order.index(high) else "exploding"
+        cure = f"{kind} gradient: use another activation or initialization, fewer layers, or Residual"
         return Check(title, False, found, cure)
     if not optimizers:
-        said = f"without an optimizer: lr = {1e-3 / typical:.1g} would move the layers by about 0.001 of their weights"
-        return Check(title, True, said)
-    said = "the first step moves " + first_few(
-        (f"{path or 'the model'} by {share:.1g}" for path, share in moved.items()), 4
-    )
-    if moved[high] > LARGEST:
-        cure = f"about 0.001 is right: divide lr by about {typical / 1e-3:.0g}"
-        return Check(title, False, f"{said} of its weights, which is too much", cure)
-    if moved[low] < SMALLEST and not any(callable(optimizer.lr) for optimizer in optimizers):
-        cure = f"about 0.001 is right: multiply lr by about {1e-3 / typical:.0g}"
-        return Check(title, False, f"{said} of its weights, which is next to nothing", cure)
-    return Check(title, True, f"{said} of the weights")
+        lr = 1e-3 / typical
+        return Check(title, True, f"without an optimizer: lr={lr:.1g} gives relative updates of about 0.001")
+    found = "relative update " + first_few((f"{ratio:.1g} in {_layer(path)}" for path, ratio in ratios.items()), 4)
+    if ratios[high] > LARGEST:
+        cure = f"about 0.001 is typical: divide lr by about {typical / 1e-3:.0g}"
+        return Check(title, False, f"{found}: too large", cure)
+    if ratios[low] < SMALLEST and not any(callable(optimizer.lr) for optimizer in optimizers):
+        cure = f"about 0.001 is typical: multiply lr by about {1e-3 / typical:.0g}"
+        return Check(title, False, f"{found}: too small", cure)
+    return Check(title, True, found)
+
+
+def _layer(path: str) -> str:
+    return f"layer {path}" if path else "the model"
 
 
 def _by_layer(model: Layer, before: Array, change: Array) -> dict[str, float]:
     """|change| / |weights| of each layer with parameters of its own.
 
-    Those that no optimizer moves are left out, and those that begin at 0; behind these, gradients of 0 mean nothing.
+    Layers that no optimizer updates are left out, and so are those whose weights are 0, behind which gradients of 0
+    mean nothing.
     """
-    moved = {}
+    ratios = {}
     blocked = any(not P.any() for _, P in model.named_parameters() if P.ndim > 1)
     for path, own in own_slices(model).items():
         weights, gradient, step = (float(np.linalg.norm(array[own])) for array in (before, model.dPhi, change))
         if weights and (step or not (gradient or blocked)):
-            moved[path] = step / weights
-    return moved
+            ratios[path] = step / weights
+    return ratios
 
 
 def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
-    """The optimizer, such that it moves the same part of the copy.
+    """A copy of the optimizer that updates the same part of the copied model.
 
     Raises:
-        ValueError: it moves nothing of the original.
+        ValueError: its parameters are not those of the original.
     """
     whole, part = original.Phi, optimizer.layer.Phi
     start = (np.lib.array_utils.byte_bounds(part)[0] - np.lib.array_utils.byte_bounds(whole)[0]) // whole.itemsize
     if not np.may_share_memory(whole, part) or start < 0 or start + part.size > whole.size:
-        raise ValueError(f"optimizer: {optimizer!r} moves parameters that are not in {original.one_line()}")
+        raise ValueError(f"optimizer: {optimizer!r} updates parameters that are not in {original.one_line()}")
     twin = copy.copy(optimizer)
     twin.layer = Layer()
     twin.layer._Phi, twin.layer._dPhi = model.Phi[start : start + part.size], model.dPhi[start : start + part.size]
@@ -179,14 +192,14 @@ def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
     return twin
 
 
-# --------------------------------------------------------------------------------------------------- overfit
+# ----------------------------------------------------------------------------------------------- overfitting
 
 
 def overfits_small_batch(run: DryRun, rng: "np.random.Generator") -> Check:
-    """Whether the model can learn a batch of eight rows by heart, or if it is too small for that, of two.
+    """Check that the model can overfit eight rows or, if it is too small for that, two.
 
-    L-BFGS takes up to 300 steps on a copy, which needs no learning rate. It has learnt them when the loss has lost nine
-    tenths of what it can lose, also from where the best single answer to all rows would bring it.
+    L-BFGS, which needs no learning rate, takes up to 300 steps on a copy. The check passes when the loss falls by nine
+    tenths of what is possible, also measured from the loss of the best constant prediction.
 
     Source of the method: Liu and Nocedal, On the limited memory BFGS method, 1989.
 
@@ -200,24 +213,25 @@ def overfits_small_batch(run: DryRun, rng: "np.random.Generator") -> Check:
     if not run.can_learn:
         return run.cannot_learn(title)
     order = _different_rows(run, rng)
-    said = ""
+    larger = ""
     for count in sorted({min(size, len(order)) for size in (8, 4, 2)}, reverse=True):
         X, Y = pick(run.X, order[:count]), pick(run.Y, order[:count])
         first, constant, last, floor, steps = _fitted(run, X, Y)
-        least = f" (the least is {floor:.3g})" if floor > 1e-3 * first else ""
-        text = f"{count} row{'s' * (count > 1)}: the loss goes from {first:.3g} to {last:.3g}{least} in {steps} steps"
+        least = f" (minimum {floor:.3g})" if floor > 1e-3 * first else ""
+        rows = f"{count} row{'s' * (count > 1)}"
+        text = f"{rows}: loss from {first:.3g} to {last:.3g}{least} in {steps} steps of L-BFGS"
         start = min(first, constant) if constant - floor > 1e-9 * (first - floor) else first
         if last - floor <= 0.1 * (start - floor) or first == floor:
-            return Check(title, True, text + said)
+            return Check(title, True, text + larger)
         if start < first:
-            text += f", where one answer for all has {constant:.3g}"
-        said = said or f"; of {count} only to {last:.3g}"
-    cure = "see gradients, units and targets above; does the way from X to the output go through every layer?"
-    return Check(title, False, f"it cannot learn {text}", cure)
+            text += f"; a constant prediction has {constant:.3g}"
+        larger = larger or f"; with {count} rows only to {last:.3g}"
+    cure = "see gradients, units and targets above; does every layer pass X on?"
+    return Check(title, False, f"cannot overfit {text}", cure)
 
 
 def _different_rows(run: DryRun, rng: "np.random.Generator") -> list[int]:
-    """Up to eight rows, no two alike in X; first those whose targets are new."""
+    """Up to eight rows, no two equal in X; first those with new targets."""
     order = rng.permutation(count_of(run.X)).tolist()
     inputs, targets = ([row_bytes(values, row) for row in order] for values in (run.X, run.Y))
     known: set[bytes] = set()
@@ -233,7 +247,7 @@ def _different_rows(run: DryRun, rng: "np.random.Generator") -> list[int]:
 
 
 def _fitted(run: DryRun, X: Any, Y: Any) -> tuple[float, float, float, float, int]:
-    """The loss before, of the best single answer, and after, the least of any model, and the number of steps."""
+    """The initial loss, that of the best constant, the final loss, the minimum for any model, and the steps."""
     model, loss = copy.deepcopy((run.model, run.loss))
     model.astype(np.float64)
     X = each_of(floats_as_float64, X)
@@ -253,7 +267,7 @@ def _fitted(run: DryRun, X: Any, Y: Any) -> tuple[float, float, float, float, in
 
 
 def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
-    """The least that the loss can be, whatever is predicted (for soft targets not 0), or of a single answer to all."""
+    """The minimum of the loss over all predictions (not 0 for soft targets), or over all constant ones."""
     if isinstance(loss, Losses):
         predictions, targets = by_key(Y_pred), by_key(Y)
         pairs = [(each, predictions[key], targets[key]) for key, each in by_key(loss.losses).items()]
@@ -274,13 +288,13 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
 
 
 def _least(function: Callable[[Array], tuple[float, Array]], start: Array) -> tuple[float, int]:
-    """The least value that is found from ``start`` on, and in how many steps."""
+    """The minimum that L-BFGS finds from ``start``, and the number of its steps."""
     from scipy.optimize import minimize  # here, since nothing else needs it
 
     def finite(values: Array) -> tuple[float, Array]:
         try:
             J, gradient = function(values)
-        except ValueError:  # a loss that refuses what is not finite
+        except ValueError:  # a loss that rejects predictions that are not finite
             return 1e300, np.zeros_like(values)
         return (J, gradient) if np.isfinite(J) and np.isfinite(gradient).all() else (1e300, np.zeros_like(values))
 
