@@ -1,6 +1,7 @@
 """The contract table: a row for each layer, loss and container, and for each of their options.
 
-Every row is put through every check of test_contract.py.
+test_contract.py runs every check on every row, the tests of the diagnostics and of saving run theirs. A new layer needs
+one row for each thing that it does differently: an option, a number of axes, a way in which its inputs broadcast.
 """
 
 from collections.abc import Callable
@@ -10,20 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import nnlite as nn
-from nnlite.basics.trees import each_of, spread
+from nnlite.basics.trees import each_of, listed, spread
 
 
 class Row(NamedTuple):
-    """A layer and what to feed it.
+    """A layer and its input.
 
     Attributes:
-        id: the row's name in the test report.
-        make: gives a new layer each time, always with the same parameters.
-        X: its input in float64, at least 0.05 away from every kink; several inputs stand in a tuple or dict.
-        target: of a loss.
-        rows_apart: whether what it does with one row of X is independent of the other rows; for a mean also whether
-            each row counts the same.
-        takes_no_rows: whether no rows at all are a batch to it.
+        id: name of the row in the test report.
+        make: returns a new layer each time, always with the same parameters.
+        X: the input, float64 and at least 0.05 away from every kink, or integers; several inputs are a tuple or dict.
+        target: second input of a loss.
+        rows_apart: whether each row of Y depends on the same row of X alone, and each row counts the same in a mean.
+        takes_no_rows: whether the layer accepts a batch without rows.
     """
 
     id: str
@@ -35,15 +35,19 @@ class Row(NamedTuple):
 
 
 def forward(layer: nn.Layer, X: Any, target: Any = None) -> Any:
+    """Y, with every random generator of the layer started anew, so that equal inputs give equal outputs."""
+    for _, generator in getattr(layer, "named_generators", tuple)():
+        generator.bit_generator.state = type(generator.bit_generator)(0).state
     return spread(layer.forward, X) if target is None else layer.forward(X, target)
 
 
 def backward(layer: nn.Layer, dY: Any) -> Any:
+    """The gradients of the inputs."""
     return spread(layer.backward, dY)
 
 
 def some_dY(Y: Any) -> Any:
-    """Numbers like Y, or like each Y, no two of them equal; for a loss that is a float, one number that is not 1."""
+    """Numbers of the form of Y, no two of them equal; for the number of a loss 0.7."""
     angles = count(1)
 
     def like(Y: Any) -> Any:
@@ -55,14 +59,26 @@ def some_dY(Y: Any) -> Any:
 
 
 def run(layer: nn.Layer, X: Any, target: Any = None) -> tuple[Any, Any, np.ndarray]:
-    """Y, dX and a copy of dPhi of one forward and backward."""
+    """Y, dX and a copy of dPhi after one forward and backward."""
     Y = forward(layer, X, target)
     dX = backward(layer, some_dY(Y))
     return Y, dX, layer.dPhi.copy()
 
 
+def differentiable(layer: nn.Layer, X: Any) -> list[Any]:
+    """The arrays in X whose gradients backward returns, in order."""
+    arrays = listed(X)
+    positions = getattr(layer, "differentiable_inputs", range)(len(arrays))
+    return [arrays[position] for position in positions]
+
+
+def gradients(dX: Any) -> list[Any]:
+    """What backward returned as a list: one array, several, or none."""
+    return [] if dX is None else listed(dX)
+
+
 def numbers(*shape: int) -> np.ndarray:
-    """Numbers from 0.1 to 2 in size, of both signs, no two alike."""
+    """Numbers of both signs, from 0.1 to 2 in size, no two alike."""
     size = int(np.prod(shape))
     values = np.linspace(0.1, 2, size) * np.where(np.arange(size) % 3 == 1, -1, 1)
     return np.random.default_rng(size).permutation(values).reshape(shape)
@@ -82,7 +98,7 @@ def linear(in_features: int, out_features: int, **options: Any) -> nn.Linear:
 
 
 def away_from_0() -> nn.Sequential:
-    """A ReLU between two Linear whose inputs to it, for numbers(4, 3), keep their distance from 0."""
+    """A ReLU between two Linear; for numbers(4, 3) its inputs are at least 0.05 away from 0."""
     first = linear(3, 2)
     first.W, first.b = [[1, 0], [0, 1], [0, 0]], [0, 0]
     return nn.Sequential(first, nn.ReLU(), linear(2, 2))
@@ -108,71 +124,71 @@ def fork() -> nn.Graph:
 
 
 def squared_error() -> nn.Graph:
-    """L = (phi^T x - y)^2 with a phi that is learnt."""
+    """L = (phi^T x - y)^2 with phi a parameter."""
     x, y = nn.Input("x"), nn.Input("y")
     return nn.Graph([x, y], nn.Square()(nn.Dot()(value(3, name="phi"), x) - y))
 
 
 def five_nodes() -> nn.Graph:
-    """A sigmoid of theta x, as D4 of FORMULAS.md has it."""
+    """1 / (1 + exp(-theta x)), whose values and gradients formulas.py works out node by node."""
     x = nn.Input("x")
     return nn.Graph(x, 1 / (1 + nn.Exp()(-(value(name="theta") * x))))
 
 
 def constants() -> nn.Graph:
-    """Numbers, an array and arithmetic from both sides."""
+    """Numbers and an array as constants, on both sides of an operator."""
     x = nn.Input("x")
     return nn.Graph(x, (2 - x) * np.array([1.0, -2.0, 3.0]) / 4 + x**2 - x @ np.eye(3)[::-1])
 
 
 def neuron() -> nn.Graph:
-    """tanh(X W + b), whose b is stretched over the rows."""
+    """tanh(X W + b); b broadcasts over the rows."""
     X = nn.Input("X", shape=(None, 3))
     return nn.Graph(X, nn.Tanh()(X @ value(3, 2, name="W") + value(2)))
 
 
 def two_by_two() -> nn.Graph:
-    """Two inputs, two outputs, one of which is used inside as well."""
+    """Two inputs and two outputs; the first output is also an input of the second."""
     a, b = nn.Input("a"), nn.Input("b")
     h = nn.Tanh()(linear(3, 2)(a) + b)
     return nn.Graph((a, b), (h, nn.Sigmoid()(linear(2, 4)(h)) * nn.Sum(dim=-1, keepdim=True)(b)))
 
 
 def by_name() -> nn.Graph:
-    """As two_by_two, with dicts."""
+    """Inputs and outputs in dicts."""
     a, b = nn.Input(), nn.Input()
     total = a + linear(2, 3)(b)
     return nn.Graph({"left": a, "right": b}, {"total": total, "largest": nn.Maximum()(a, total)})
 
 
 def handed_on() -> nn.Graph:
-    """Two inputs and a parameter are outputs themselves; one of the inputs leads to nothing else."""
+    """Two inputs and a parameter are outputs; one of the inputs is used nowhere else."""
     x, y, p = nn.Input("x"), nn.Input("y"), value(4, 3)
     return nn.Graph([x, y], [x, p, nn.Tanh()(x * p), y])
 
 
 def of_one() -> nn.Graph:
-    """Lists with a single node in them."""
+    """One input and one output, each in a list."""
     x = nn.Input("x")
     return nn.Graph([x], [nn.Tanh()(x)])
 
 
 def parts_crossed() -> nn.Graph:
-    """A layer of several outputs, taken in another order."""
+    """The outputs of Split in another order, one of them twice."""
     x = nn.Input("x")
     left, right, last = nn.Split([2, 2, 1])(x)
     return nn.Graph(x, nn.Concat()(right, left * last, right))
 
 
 def nested() -> nn.Graph:
-    """A Sequential and graphs, one of them of several inputs and outputs, in a graph."""
+    """A Sequential and graphs in a graph; one of them has several inputs and outputs."""
     a, b = nn.Input("a"), nn.Input("b")
     first, second = two_by_two()(a, nn.Sequential(linear(3, 2), nn.Tanh())(b))
     return nn.Graph([a, b], nn.Concat()(second, fork()(first, first)))
 
 
 def with_ties(**options: Any) -> nn.Sequential:
-    """An autoencoder whose decoder has the weights of the encoder."""
+    """An autoencoder whose decoder uses the transposed weights of its encoder."""
     encoder = linear(3, 2, **options)
     model = nn.Sequential(encoder, nn.Tanh(), nn.tied(encoder, transpose=True))
     if encoder.b is not None:
@@ -191,19 +207,19 @@ def tied_blocks() -> nn.Sequential:
 
 
 def twins() -> nn.Graph:
-    """Two inputs through one layer, which are then compared."""
+    """The squared difference of what one layer returns for two inputs."""
     a, b = nn.Input("a"), nn.Input("b")
     layer = linear(3, 2)
     return nn.Graph([a, b], nn.Square()(layer(a) - nn.tied(layer)(b)))
 
 
-def several(make: Callable[..., np.ndarray]) -> Callable[..., tuple[np.ndarray, ...]]:
-    """What makes two arrays of the given shapes, which are not alike where the shapes are."""
+def pair(make: Callable[..., np.ndarray]) -> Callable[..., tuple[np.ndarray, ...]]:
+    """A function that makes two different arrays of the given shapes with ``make``."""
     return lambda one, other: (make(*one), np.asarray(0.9 * np.flip(make(*other))))
 
 
 def lower_and_higher(*shapes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
-    """Arrays for Maximum and Minimum: where they are stretched to meet, no two entries are closer than 0.05."""
+    """Two arrays for Maximum and Minimum: no two entries of them are closer than 0.05."""
     sizes = [int(np.prod(shape)) for shape in shapes]
     values = np.random.default_rng(0).permutation(np.linspace(-1, 1, sum(sizes)))
     return tuple(part.reshape(shape) for part, shape in zip(np.split(values, sizes[:1]), shapes, strict=True))
@@ -240,22 +256,27 @@ ROWS = [
     *(
         Row(f"{gate.__name__}{label}", gate, make(*shapes), rows_apart=apart)
         for gate, make in [
-            (nn.Add, several(numbers)),
-            (nn.Subtract, several(numbers)),
-            (nn.Multiply, several(numbers)),
-            (nn.Divide, several(shares)),
-            (nn.Power, several(shares)),
+            (nn.Add, pair(numbers)),
+            (nn.Subtract, pair(numbers)),
+            (nn.Multiply, pair(numbers)),
+            (nn.Divide, pair(shares)),
+            (nn.Power, pair(shares)),
             (nn.Maximum, lower_and_higher),
             (nn.Minimum, lower_and_higher),
         ]
         for label, apart, shapes in [
             ("", True, [(4, 3), (4, 3)]),
             ("-of-numbers", False, [(), ()]),
-            ("-with-a-number", False, [(4, 3), ()]),
-            ("-with-a-vector", False, [(3,), (4, 3)]),
-            ("-with-a-row", False, [(4, 3), (1, 3)]),
-            ("-with-a-column", True, [(4, 1), (4, 3)]),
-            ("-of-both-stretched", False, [(2, 1, 3), (4, 1)]),
+            ("-of-both-broadcast", False, [(2, 1, 3), (4, 1)]),
+        ]
+    ),
+    *(  # all ways to broadcast, for one gate: the others call the same function
+        Row(f"Multiply-{label}", nn.Multiply, pair(numbers)(*shapes), rows_apart=apart)
+        for label, apart, shapes in [
+            ("with-a-number", False, [(4, 3), ()]),
+            ("with-a-vector", False, [(3,), (4, 3)]),
+            ("with-a-row", False, [(4, 3), (1, 3)]),
+            ("with-a-column", True, [(4, 1), (4, 3)]),
         ]
     ),
     Row("Add-of-four", nn.Add, (numbers(4, 3), numbers(3), numbers(4, 1), numbers()), rows_apart=False),
@@ -273,17 +294,18 @@ ROWS = [
             (nn.Reciprocal, shares),
             (nn.Abs, numbers),
         ]
-        for label, shape in [("", (4, 3)), ("-of-a-number", ()), ("-of-three-axes", (4, 2, 3))]
+        for label, shape in [("", (4, 3)), ("-of-a-number", ())]
     ),
+    Row("Square-of-three-axes", nn.Square, numbers(4, 2, 3)),
     Row("Reciprocal-negative", nn.Reciprocal, -shares(4, 3)),
     Row("Dot", nn.Dot, (numbers(4, 3), -numbers(4, 3))),
     Row("Dot-of-vectors", nn.Dot, (numbers(3), -numbers(3)), rows_apart=False),
     Row("Dot-with-a-vector", nn.Dot, (numbers(4, 2, 3), -numbers(3)), rows_apart=False),
-    Row("Dot-of-both-stretched", nn.Dot, (numbers(4, 1, 3), -numbers(2, 3)), rows_apart=False),
+    Row("Dot-of-both-broadcast", nn.Dot, (numbers(4, 1, 3), -numbers(2, 3)), rows_apart=False),
     Row("Outer", nn.Outer, (numbers(4, 3), -numbers(4, 2))),
     Row("Outer-of-vectors", nn.Outer, (numbers(3), -numbers(2)), rows_apart=False),
     Row("Outer-with-a-vector", nn.Outer, (numbers(3), -numbers(4, 2)), rows_apart=False),
-    Row("Outer-of-both-stretched", nn.Outer, (numbers(4, 1, 3), -numbers(2, 2)), rows_apart=False),
+    Row("Outer-of-both-broadcast", nn.Outer, (numbers(4, 1, 3), -numbers(2, 2)), rows_apart=False),
     *(
         Row(f"MatMul-{label}", nn.MatMul, (numbers(*X), -numbers(*Y)), rows_apart=apart, takes_no_rows=apart)
         for label, X, Y, apart in [
@@ -291,7 +313,7 @@ ROWS = [
             ("of-stacks", (4, 2, 3), (4, 3, 2), True),
             ("of-a-stack-and-a-matrix", (4, 2, 3), (3, 2), False),
             ("of-a-matrix-and-a-stack", (2, 3), (4, 3, 2), False),
-            ("of-stretched-stacks", (4, 1, 2, 3), (5, 3, 2), False),
+            ("of-broadcast-stacks", (4, 1, 2, 3), (5, 3, 2), False),
             ("matrix-vector", (4, 3), (3,), False),
             ("vector-matrix", (3,), (3, 2), False),
             ("vector-vector", (3,), (3,), False),
@@ -300,14 +322,7 @@ ROWS = [
         ]
     ),
     *(
-        Row(
-            f"{gate.__name__}-{label}",
-            lambda gate=gate, options=options: gate(**options),
-            numbers(*shape),
-            None,
-            *apart,
-        )
-        for gate in (nn.Sum, nn.Mean)
+        Row(f"Sum-{label}", lambda options=options: nn.Sum(**options), numbers(*shape), None, *apart)
         for label, shape, options, apart in [
             ("of-all", (4, 3), {}, (False, False)),
             ("of-all-kept", (4, 3), {"keepdim": True}, (False, False)),
@@ -321,6 +336,11 @@ ROWS = [
             ("of-1100-columns", (1100, 2), {"dim": 0}, (False, False)),
         ]
     ),
+    Row("Mean-of-all", nn.Mean, numbers(4, 3), None, False, False),
+    Row("Mean-of-a-number", nn.Mean, numbers(), rows_apart=False),
+    Row("Mean-of-columns", lambda: nn.Mean(dim=0), numbers(4, 3), None, False, False),
+    Row("Mean-of-rows-kept", lambda: nn.Mean(dim=1, keepdim=True), numbers(4, 3)),
+    Row("Mean-of-two-axes", lambda: nn.Mean(dim=(-1, 1)), numbers(4, 3, 2)),
     Row("Concat", nn.Concat, (numbers(4, 3), numbers(4, 1), shares(4, 2))),
     Row("Concat-of-one", nn.Concat, (numbers(4, 3),)),
     Row("Concat-of-rows", lambda: nn.Concat(dim=0), (numbers(4, 3), numbers(2, 3)), rows_apart=False),
