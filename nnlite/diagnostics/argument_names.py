@@ -1,4 +1,4 @@
-"""What the inputs and outputs of a layer are called, and its place in a model."""
+"""The names of a layer's inputs and outputs, read from the arguments of its forward and backward."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ Known = TypeVar("Known", bound=Layer)
 
 
 def is_plain(layer: Layer, known: type[Known]) -> TypeGuard[Known]:
-    """Whether a layer's forward and backward are those of the class ``known``, so that it is known what they do.
+    """Whether a layer uses the forward and backward of the class ``known``, not overridden ones.
 
     >>> import nnlite as nn
     >>> class Loud(nn.Sequential):
@@ -27,10 +27,10 @@ def is_plain(layer: Layer, known: type[Known]) -> TypeGuard[Known]:
 
 
 def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Each argument by the name that the layer's forward has for it; those of ``*more`` are called by their number.
+    """Each argument by its name in the layer's forward; those of ``*more`` are numbered.
 
     Raises:
-        TypeError: forward does not take them.
+        TypeError: forward does not accept these arguments.
 
     >>> import nnlite as nn
     >>> bound(nn.Multiply(), (1, 2), {}), bound(nn.Concat(), (1, 2), {})
@@ -44,11 +44,11 @@ def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str,
 
 
 def input_names_of(model: Layer, count: int | None = None) -> list[str]:
-    """What the model's inputs are called: by a graph's names, or by its first layer's forward.
+    """The names of the model's inputs: those of a graph, or the arguments of its first layer's forward.
 
     Args:
         model: any Layer.
-        count: how many they are, where that forward takes any number; by default those that it needs.
+        count: the number of inputs, if that forward accepts any number; by default its required arguments.
 
     >>> import nnlite as nn
     >>> input_names_of(nn.Sequential(nn.Tanh())), input_names_of(nn.MSELoss()), input_names_of(nn.Concat(), 2)
@@ -67,9 +67,9 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
 
 
 def output_names_of(model: Layer) -> list[str]:
-    """What the model's outputs are called: by the keys that a graph gives them, or by the arguments of backward.
+    """The names of the model's outputs: the keys of a graph, or the arguments of backward without their d.
 
-    Where backward calls its argument anything else than dY, dy or dout would be, such as "delta", it is Y.
+    An argument that is not called like dY, dy or dout, such as "delta", gives Y.
 
     >>> import nnlite as nn
     >>> output_names_of(nn.Tanh()), output_names_of(nn.Multiply()), output_names_of(nn.MSELoss())
@@ -87,9 +87,9 @@ def output_names_of(model: Layer) -> list[str]:
 
 
 def argument_names(method: Any, stem: str, count: int | None) -> tuple[list[str], dict[str, list[str]]]:
-    """What a method calls so many arguments; those of ``*more`` have numbers, and are given under that name too.
+    """The names of a method's first ``count`` arguments; those of ``*more`` are numbered, and also listed under "more".
 
-    Without a count they are all those that it has names for.
+    Without a count, of all its named arguments.
 
     >>> import nnlite as nn
     >>> argument_names(nn.Concat().forward, "X", 3)
@@ -103,7 +103,7 @@ def argument_names(method: Any, stem: str, count: int | None) -> tuple[list[str]
 
 
 def _count_needed(method: Any) -> int:
-    """How many arguments cannot be left out, but one at least if it takes any."""
+    """The number of required arguments, at least one if there are any."""
     parameters = list(inspect.signature(method).parameters.values())
     return max(sum(p.default is p.empty for p in _positional(parameters)), min(len(parameters), 1))
 
@@ -113,5 +113,5 @@ def _positional(parameters: list[inspect.Parameter]) -> list[inspect.Parameter]:
 
 
 def _numbered(stem: str, number: int, count: int) -> str:
-    """The name of the second of several is X2; the only one is called X."""
+    """X2 for the second of several, X for the only one."""
     return stem if count == 1 else f"{stem}{number}"

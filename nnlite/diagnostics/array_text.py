@@ -1,4 +1,4 @@
-"""Arrays as text: small ones in numbers, large ones in a few words."""
+"""Arrays as text: small ones as numbers, large ones as their range."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def array_text(values: Any, most: int = 12, precision: int = 4) -> str | None:
-    """The numbers of a small array, on a line for each row; None if there are more than ``most``.
+    """The numbers of a small array, one line per row; None if there are more than ``most``.
 
     >>> print(array_text(np.array([[1.0, -0.25], [1 / 3, 2.0]])))
     [[ 1.     -0.25  ]
@@ -23,7 +23,7 @@ def array_text(values: Any, most: int = 12, precision: int = 4) -> str | None:
 
 
 def array_range(values: Any) -> str:
-    """From which number to which a large array runs.
+    """The range of an array, and how many of its entries are not finite.
 
     >>> array_range(np.arange(100.0)), array_range(np.array([]))
     ('from 0 to 99', 'empty')
@@ -37,6 +37,6 @@ def array_range(values: Any) -> str:
 
 
 def _near_one(array: Any) -> bool:
-    """Whether its numbers read best without exponents."""
+    """Whether the numbers are best printed without exponents."""
     sizes = np.abs(array[np.isfinite(array) & (array != 0)])
     return not sizes.size or bool(1e-3 < sizes.max() < 1e5)

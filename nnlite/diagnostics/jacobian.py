@@ -1,4 +1,4 @@
-"""jacobian and input_gradient: derivatives that training never forms, for study, sensitivity and control."""
+"""jacobian and input_gradient: derivatives for study, sensitivity analysis and control."""
 
 import copy
 import math
@@ -13,22 +13,24 @@ from nnlite.layer.layer import Layer, check_layer
 
 
 def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) -> Array:
-    """The generalized Jacobian: the derivative of every entry of Y by every entry of X, or of a parameter.
+    """The generalized Jacobian: the derivative of every entry of Y with respect to every entry of X or of a parameter.
 
-    ``J[i, j] = dY_i / dX_j`` for the multi-indices i and j, of shape ``Y.shape + X.shape``. It is formed row by row:
-    the row of Y_i is what backward gives for the dY that is 1 at i and 0 elsewhere. Contracted with any dY it is
-    ``backward(dY)``, which is why no layer ever forms it.
+    ``J[i, j] = dY_i / dX_j`` for multi-indices i and j, of shape ``Y.shape + X.shape``. Row i is the result of backward
+    for the dY that is 1 at i and 0 elsewhere. ``backward(dY)`` is the product of any dY with J, computed without J.
 
     Args:
-        layer: any Layer of one output; it works on a copy, in the layer's own mode.
-        X: its input; of several a tuple, or a dict by name. A loss has two, ``(Y, target)``.
-        wrt: what to derive by: "X"; of several inputs the name of one, or "X1", "X2" ...; or a parameter's name, as in
+        layer: any Layer with one output; runs on a copy, in its current mode.
+        X: its input; a tuple or a dict by name if there are several. A loss has two, ``(Y, target)``.
+        wrt: "X"; the name of one of several inputs, or "X1", "X2" ...; or the name of a parameter, as in
             ``named_parameters``.
-        max_bytes: the most memory that it may take; the default is 1 GiB.
+        max_bytes: the memory limit of the result; the default is 1 GiB.
+
+    Returns:
+        An array of the shape of Y followed by that of X or of the parameter.
 
     Raises:
-        ValueError: there is no ``wrt``, or the Jacobian would take more than ``max_bytes``; the message has its size.
-        TypeError: the layer has several outputs, or no derivative by ``wrt``.
+        ValueError: there is no ``wrt``, or the result would exceed ``max_bytes``; the message names its size.
+        TypeError: the layer has several outputs, or no gradient with respect to ``wrt``.
 
     Source: Goodfellow, Bengio and Courville, Deep Learning, section 6.5, 2016.
 
@@ -47,7 +49,7 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     if more:
         raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(more) + 1}")
     inputs = inputs_by_name(layer, X)
-    if getattr(layer, "input_names", None) == [wrt]:  # of a graph of one input
+    if getattr(layer, "input_names", None) == [wrt]:  # a graph with one input
         inputs = {wrt: next(iter(inputs.values()))}
     parameters = dict(layer.named_parameters())
     if wrt not in inputs and wrt not in parameters:
@@ -57,8 +59,8 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     entries = math.prod(Y_shape) * np.size(of)
     if entries * dtype.itemsize > max_bytes:
         raise ValueError(
-            f"jacobian: of shape {Y_shape} x {np.shape(of)} it has {entries:,} entries, which take "
-            f"{_amount(entries * dtype.itemsize)}, and max_bytes is {_amount(max_bytes)}"
+            f"jacobian: the result of shape {Y_shape} x {np.shape(of)} has {entries:,} entries, "
+            f"{_amount(entries * dtype.itemsize)}, more than max_bytes ({_amount(max_bytes)})"
         )
     J = np.empty((math.prod(Y_shape), *np.shape(of)), dtype)
     dY = np.zeros(Y_shape, dtype)
@@ -68,19 +70,22 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
         dY[index] = 0
         gradient = by_input(inputs, dX).get(wrt) if wrt in inputs else dict(layer.named_gradients())[wrt]
         if gradient is None:
-            raise TypeError(f"jacobian: {layer.one_line()} has no derivative by {wrt}")
+            raise TypeError(f"jacobian: {layer.one_line()} has no gradient with respect to {wrt}")
         J[row] = gradient
     return J.reshape(Y_shape + np.shape(of))
 
 
 def input_gradient(model: Layer, X: Any) -> Any:
-    """The derivative of the sum of the outputs by the input: how sensitive they are to each entry of X.
+    """The gradient of the sum of the outputs with respect to the input: the sensitivity to each entry of X.
 
-    For a model that treats rows apart, row i is the gradient of sample i's own output. Nothing is written on the model.
+    If the model computes each row by itself, row i is the gradient of sample i's outputs.
 
     Args:
-        model: any Layer; it runs on a copy, in evaluation mode.
-        X: its input; of several a tuple, or a dict by name, and so is the result.
+        model: any Layer; runs on a copy, in evaluation mode, and stays unchanged.
+        X: its input; a tuple or a dict by name if there are several.
+
+    Returns:
+        An array of X's shape, or a tuple or dict of them, as X.
 
     Raises:
         TypeError: X does not hold real numbers.
@@ -100,6 +105,6 @@ def input_gradient(model: Layer, X: Any) -> Any:
 
 
 def _amount(size: int) -> str:
-    """Bytes, in the largest unit of which there is at least one."""
+    """A number of bytes in the largest suitable unit."""
     power = min(max(size.bit_length() - 1, 0) // 10, 4)
     return f"{size / 1024**power:,.4g} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"

@@ -1,4 +1,4 @@
-"""The inputs of a layer, and their gradients, by the names that reports have for them: X, or X1 and X2."""
+"""The inputs of a layer and their gradients, by the names that reports use: X, or X1 and X2."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from nnlite.layer.layer import Layer
 
 
 def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:
-    """Each input by its name: that which a Graph or a dict gives it, else "X", or "X1", "X2" ... of several.
+    """Each input by its name: its name in a Graph or dict, otherwise "X", or "X1", "X2" ... if there are several.
 
-    They stand in the order in which backward returns their gradients. What forward itself calls them is another matter,
-    see :func:`nnlite.diagnostics.argument_names.input_names_of`.
+    They are in the order of forward's arguments. For the names of these arguments see
+    :func:`nnlite.diagnostics.argument_names.input_names_of`.
 
     >>> import nnlite as nn
     >>> inputs_by_name(nn.Tanh(), 1.0), inputs_by_name(nn.Add(), (1.0, 2.0))

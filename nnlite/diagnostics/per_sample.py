@@ -1,4 +1,4 @@
-"""per_sample_gradients and per_sample_gradient_norms: what each sample contributes to dPhi."""
+"""per_sample_gradients and per_sample_gradient_norms: the contribution of each sample to dPhi."""
 
 import copy
 from collections.abc import Iterator
@@ -19,24 +19,24 @@ from nnlite.losses.per_output import as_one_loss
 
 
 def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:
-    """What each sample contributes to each parameter's gradient; summed over the samples it is dPhi.
+    """The contribution of each sample to the gradient of each parameter; their sum over the samples is dPhi.
 
     The loss is a sum over the samples, divided by its ``count`` if it is a mean, and so is its gradient,
-    ``dP = sum_i dP_i``. For the W of a Linear ``dP_i = x_i dy_i^T``; any other layer runs on one sample at a time.
+    ``dP = sum_i dP_i``. For the W of a Linear, ``dP_i = x_i dy_i^T``; other layers run on one sample at a time.
 
     Args:
-        model: any Layer whose rows are samples; it runs on a copy, in the mode it is in, and stays as it is.
-        X: its input, a row per sample; of several a tuple, or a dict by name.
-        target: the targets, as the loss takes them.
-        loss: such as ``BCELoss()``; of a model of several outputs a tuple or dict of losses, as ``fit`` takes it.
+        model: any Layer whose rows are samples; runs on a copy, in its current mode, and stays unchanged.
+        X: its input, one row per sample; a tuple or a dict by name if there are several.
+        target: the targets of the loss.
+        loss: such as ``BCELoss()``; for a model with several outputs a tuple or dict of losses, as in ``fit``.
 
     Returns:
-        For each parameter, by its name in ``named_parameters``, an array of shape (N, *its shape). What is tied stands
-        once, with the sum over its uses. All together take N times the memory of dPhi.
+        An array of shape (N, *shape of the parameter) for each parameter, by its name in ``named_parameters``. Tied
+        parameters appear once, with the sum over their uses. Together they need N times the memory of dPhi.
 
     Raises:
-        ValueError: what the model does with a sample depends on the others, or is random.
-        ShapeError: an array, or an output, has not a row per sample.
+        ValueError: the output for a sample depends on the other samples, or is random.
+        ShapeError: an array or an output does not have one row per sample.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
@@ -58,21 +58,20 @@ def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[s
 
 
 def per_sample_gradient_norms(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:
-    """The length of each of the gradients of :func:`per_sample_gradients`, which are not kept.
+    """The Euclidean norm of each gradient of :func:`per_sample_gradients`, without storing these.
 
-    For a Linear of 2-D input they are not even formed: ``|dW_i| = |x_i| |dy_i|`` and ``|db_i| = |dy_i|``. Where a
-    parameter is used twice, as those of tied layers are, this does not hold, and any other layer knows nothing of it:
-    the model then runs on one sample at a time.
+    For a Linear with 2-D input they are not even computed: ``|dW_i| = |x_i| |dy_i|`` and ``|db_i| = |dy_i|``. Other
+    layers, and parameters that are used twice, such as tied ones, run on one sample at a time.
 
     Args:
-        model: as for :func:`per_sample_gradients`, and so are the others.
+        model: as in :func:`per_sample_gradients`.
         X: its input.
         target: the targets.
-        loss: behind the model.
+        loss: as in :func:`per_sample_gradients`.
 
     Returns:
-        For each parameter, by its name, an array of N norms. ``np.sqrt(sum(n**2 for n in norms.values()))`` has those
-        of the whole dPhi.
+        An array of N norms for each parameter, by its name. The norms of the whole dPhi are
+        ``np.sqrt(sum(n**2 for n in norms.values()))``.
 
     Raises:
         ValueError, ShapeError: as :func:`per_sample_gradients`.
@@ -103,10 +102,10 @@ class _Run:
     Attributes:
         model: a copy.
         X: its input.
-        dY: what the loss gave its backward.
-        count: how many samples there are.
+        dY: the gradient of the loss with respect to the output.
+        count: the number of samples.
         gradients: of all samples together.
-        products: for some parameters the factors whose outer product, row by row, is their gradient: (X, dY), or (dY,).
+        products: for some parameters the factors whose outer product, row by row, is the gradient: (X, dY) or (dY,).
     """
 
     model: Layer
@@ -133,8 +132,8 @@ def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
     products = dict(_products(model, calls, count))
     if mixing := first_that_mixes(model, X, sorted({0, count - 1})):
         raise ValueError(
-            f"the output of {mixing} for one sample depends on the others, or is random, so the samples have no "
-            "gradients of their own; in evaluation mode, model.eval(), it may be otherwise"
+            f"{mixing}: the output for a sample depends on the other samples, or is random, so the samples have no "
+            "gradients of their own; try evaluation mode, model.eval()"
         )
     run = _Run(model, X, dY, count, gradients, products)
     for number in sorted({0, count - 1}):
@@ -143,7 +142,7 @@ def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
 
 
 def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
-    """The factors of each Linear whose gradient is one product, of as many rows as there are samples."""
+    """The factors of each Linear whose gradient is one product with one row per sample."""
     tied = {
         id(part)
         for _, layer in model.named_layers()
@@ -164,7 +163,7 @@ def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> It
 
 
 def _keep_those_of_samples(run: _Run, number: int) -> None:
-    """Of the products keep those whose row ``number`` belongs to that sample: a layer before may change the order."""
+    """Keep the products whose row ``number`` belongs to that sample: a layer before may reorder the rows."""
     alone = _alone(run, number)
     for name, factors in list(run.products.items()):
         dP = _outer(tuple([factor[number : number + 1] for factor in factors]))[0]
@@ -173,7 +172,7 @@ def _keep_those_of_samples(run: _Run, number: int) -> None:
 
 
 def _alone(run: _Run, number: int) -> dict[str, Array]:
-    """The gradients of one sample, until the next run."""
+    """The gradients of one sample, valid until the next run."""
     row = slice(number, number + 1)
     Y = spread(run.model.forward, pick(run.X, row))
     check_rows(run.model, Y, 1)
@@ -182,10 +181,10 @@ def _alone(run: _Run, number: int) -> dict[str, Array]:
 
 
 def _one_at_a_time(run: _Run) -> Iterator[tuple[int, dict[str, Array]]]:
-    """The number and the gradients of each sample, if there are parameters that need it.
+    """The number and the gradients of each sample, if some parameters are not in ``run.products``.
 
     Raises:
-        ValueError: in the end, the gradients do not add up to those of all samples together.
+        ValueError: at the end, if the gradients do not add up to those of the whole batch.
     """
     names = [name for name in run.gradients if name not in run.products]
     if not names:
@@ -201,8 +200,8 @@ def _one_at_a_time(run: _Run) -> Iterator[tuple[int, dict[str, Array]]]:
     for name in names:
         if not alike(run.gradients[name], total[name], size[name]):
             raise ValueError(
-                f"{name}: the gradients of single samples do not add up to that of all together: its layer mixes "
-                "samples, or is random, or its backward is wrong (check_gradients tells)"
+                f"{name}: the gradients of the samples do not add up to that of the batch: its layer mixes samples, "
+                "is random, or has a wrong backward; see check_gradients"
             )
 
 

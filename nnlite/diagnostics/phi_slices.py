@@ -1,10 +1,10 @@
-"""Where in Phi the parameters of each layer stand."""
+"""The slice of Phi that each layer's parameters occupy."""
 
 from nnlite.layer.layer import Layer
 
 
 def own_slices(model: Layer) -> dict[str, slice]:
-    """The slice of Phi, and of dPhi, that each layer's own parameters take, by its path; without those of its parts.
+    """The slice of Phi and dPhi of each layer's own parameters, by its path, without those of the layers in it.
 
     >>> import nnlite as nn
     >>> own_slices(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)))

@@ -1,4 +1,4 @@
-"""Samples: the rows of a model's inputs and outputs, and whether what a model does with one depends on the others."""
+"""The samples of a batch: their rows, and whether the output for one depends on the others."""
 
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from nnlite.layer.layer import Layer
 
 
 def samples(values: Any, name: str) -> Any:
-    """``values`` as an array with a row per sample, or each of those in a tuple or dict.
+    """Convert ``values``, or each entry of a tuple or dict, to an array with one row per sample.
 
     Raises:
         ShapeError: a single number, which has no rows.
@@ -25,17 +25,17 @@ def samples(values: Any, name: str) -> Any:
     def rows(values: Any) -> Array:
         array = as_array(values, name)
         if array.ndim == 0:
-            raise ShapeError(f"{name}: expected a row for each sample, got a single number")
+            raise ShapeError(f"{name}: expected one row per sample, got a single number")
         return array
 
     return each_of(rows, values)
 
 
 def count_of(X: Any, name: str = "X", count: int | None = None) -> int:
-    """How many samples there are, the same in each array; ``count`` if it is given.
+    """The number of samples, which all arrays must have in common; ``count`` if it is given.
 
     Raises:
-        ShapeError: the arrays have not the same number of rows.
+        ShapeError: the arrays differ in their number of rows.
 
     >>> count_of((np.zeros((5, 3)), np.zeros(5)))
     5
@@ -43,13 +43,13 @@ def count_of(X: Any, name: str = "X", count: int | None = None) -> int:
     found = {len(array) for array in listed(X)} | ({count} if count is not None else set())
     if len(found) != 1:
         lengths = " and ".join(str(len(array)) for array in listed(X))
-        expected = f"{count}, one a sample" if count is not None else "one a sample, in each array"
-        raise ShapeError(f"{name}: expected rows {expected}, got {lengths}")
+        expected = f"{count} rows, one per sample" if count is not None else "one row per sample in each array"
+        raise ShapeError(f"{name}: expected {expected}, got {lengths}")
     return found.pop()
 
 
 def pick(values: Any, rows: Any) -> Any:
-    """These rows of an array, or of each in a tuple or dict.
+    """These rows of an array, or of each array in a tuple or dict.
 
     >>> pick((np.arange(3), np.arange(3) + 5), slice(1, 2))
     (array([1]), array([6]))
@@ -58,7 +58,7 @@ def pick(values: Any, rows: Any) -> Any:
 
 
 def alike(one: Any, other: Any, size: float | None = None) -> bool:
-    """Whether two arrays are equal but for rounding: to half of the digits of their largest entry, or of ``size``.
+    """Whether two arrays are equal up to rounding: to half of the digits of their largest entry, or of ``size``.
 
     >>> alike(np.array([1.0, 1e-12]), np.array([1.0, 0.0])), alike(np.array([1.0]), np.array([1.001]))
     (True, False)
@@ -76,7 +76,7 @@ def alike(one: Any, other: Any, size: float | None = None) -> bool:
 
 
 def largest(array: Array) -> float:
-    """The size of the largest entry that is finite.
+    """The largest absolute value of the finite entries.
 
     >>> largest(np.array([1.0, -3.0, np.inf]))
     3.0
@@ -85,7 +85,7 @@ def largest(array: Array) -> float:
 
 
 def records(model: Layer, X: Any) -> list[tuple[str, Layer, list[Any]]]:
-    """(path, layer, outputs) of every layer, in the order in which their forwards end; the model itself runs.
+    """Run the model; returns (path, layer, outputs) of every layer, in the order in which their forwards end.
 
     >>> import nnlite as nn
     >>> [path for path, layer, Ys in records(nn.Sequential(nn.Tanh()), np.ones((2, 1)))]
@@ -98,29 +98,32 @@ def records(model: Layer, X: Any) -> list[tuple[str, Layer, list[Any]]]:
 
 
 def check_rows(model: Layer, Y: Any, count: int) -> None:
-    """Raise unless each output has a row for each sample.
+    """Raise unless each output has one row per sample.
 
     >>> import nnlite as nn
     >>> check_rows(nn.Sum(), np.ones(()), 5)
     Traceback (most recent call last):
         ...
-    nnlite.errors.ShapeError: Sum(dim=None): expected an output with a row for each of the 5 samples, got shape ()
+    nnlite.errors.ShapeError: Sum(dim=None): expected one row of output for each of the 5 samples, got shape ()
     """
     for each in listed(Y):
         if np.shape(each)[:1] != (count,):
             raise ShapeError(
-                f"{model.one_line()}: expected an output with a row for each of the {count} samples, "
+                f"{model.one_line()}: expected one row of output for each of the {count} samples, "
                 f"got shape {np.shape(each)}"
             )
 
 
 def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
-    """The place of the first layer whose output for a sample is another one alone than among the others; or None.
+    """The place of the first layer whose output for a sample depends on the other samples; None if there is none.
 
-    Only the samples with these numbers are tried. The model itself runs, in the mode it is in, so pass a copy.
+    Args:
+        model: a copy, since it runs, in its current mode.
+        X: the inputs.
+        numbers: the samples to compare, alone and in the batch.
 
     Raises:
-        ShapeError: the output has not a row for each sample.
+        ShapeError: the output does not have one row per sample.
 
     >>> import nnlite as nn
     >>> X = np.arange(6.0).reshape(3, 2)
@@ -147,7 +150,7 @@ def _apart(together: tuple[Any, ...], alone: tuple[Any, ...], same: Any) -> bool
 
 
 def _same_sample(Y: Any, single: Any, *, count: int, number: int) -> bool:
-    """Whether they agree; what has not a row for each sample cannot be compared."""
+    """Whether they agree; outputs without one row per sample are not compared."""
     if np.shape(Y)[:1] != (count,) or np.shape(single)[:1] != (1,):
         return True
     return alike(Y[number : number + 1], single)

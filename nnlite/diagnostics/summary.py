@@ -1,4 +1,4 @@
-"""summary: a model as a table."""
+"""summary: the layers of a model in a table, with their output shapes and parameters."""
 
 import operator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from nnlite.layer.layer import Layer, check_layer
 
 @dataclass(frozen=True)
 class Row:
-    """One layer's line: its path in the model, its repr, its output's shape, and what its parameters take.
+    """One row of a summary: path, repr and output shape of a layer, number and bytes of its parameters.
 
     >>> Row("0", "Tanh()", (None, 2), 0, 0).output_shape
     (None, 2)
@@ -32,12 +32,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows and the totals of a model; ``print`` shows them as a table.
+    """The result of :func:`summary`; ``print`` shows it as a table.
 
     Attributes:
         rows: one for each layer that has parameters of its own or no layers in it, in the order in which they run.
-        parameters: how many numbers the model learns.
-        bytes: what these take; their gradients take as much again.
+        parameters: the number of trainable parameters.
+        bytes: their memory; the gradients need as much again.
 
     >>> Summary((), 0, 0).parameters
     0
@@ -60,17 +60,17 @@ class Summary:
 
 
 def summary(model: Layer, input_shape: Any) -> Summary:
-    """A table of a model's layers: path, layer, output shape, number of parameters, bytes of parameters.
+    """Summarize a model: path, repr and output shape of each layer, number and bytes of its parameters.
 
-    The model runs once, in evaluation mode, on one sample of zeros; nothing is written on it.
+    The model runs once on a sample of zeros, in evaluation mode, and stays unchanged.
 
     Args:
         model: any Layer.
-        input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features. For a model of
-            several inputs a tuple of shapes, ``((8, 8), (30,))``, or a dict by name.
+        input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features. For several
+            inputs a tuple of shapes, ``((8, 8), (30,))``, or a dict by name.
 
     Raises:
-        ShapeError: the model does not take that shape.
+        ShapeError: the model rejects this shape.
 
     >>> import nnlite as nn
     >>> print(summary(nn.Sequential(nn.Linear(30, 16), nn.Tanh(), nn.Linear(16, 1)), 30))
@@ -103,7 +103,7 @@ def _sample(shape: Any, dtype: Any) -> Array:
 
 
 def _output_shape(layer: Layer, Y: Any) -> tuple[Any, ...]:
-    """That of Y, with None for the axis of the batch, if it has one."""
+    """The shape of Y, with None for the batch axis, if it has one."""
     shape = np.shape(Y)
     return shape if isinstance(layer, Parameter) or shape[:1] != (1,) else (None, *shape[1:])
 

@@ -1,12 +1,15 @@
-"""Tables of text."""
+"""Text in columns."""
 
 from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
-    """The rows in columns below a rule; the first is the head, the last ``foot`` ones stand below a second rule.
+    """Format rows of text in columns, with a rule below the header.
 
-    The first ``left`` columns are aligned to the left, the others, which hold numbers, to the right.
+    Args:
+        rows: the header, then the other rows.
+        left: the first ``left`` columns are aligned to the left, the others, which hold numbers, to the right.
+        foot: the number of rows at the end that are separated by a second rule, such as totals.
 
     >>> print(text_table([("layer", "bytes"), ("Tanh()", "0"), ("total", "12")], left=1, foot=1))
     layer   bytes

@@ -1,4 +1,4 @@
-"""Measuring: how long calls take, and how much memory arrays are."""
+"""Measure the time of calls and the memory of arrays."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,15 +9,15 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 
-SAMPLE = 1e-4  # seconds that one sample takes at least: the clock itself takes about 1e-7
+SAMPLE = 1e-4  # seconds of a sample at least; reading the clock takes about 1e-7
 
 Quartiles = tuple[float, float, float]
 
 
 def quartiles_of(calls: Sequence[Callable[[], Any]], repeats: int) -> list[Quartiles]:
-    """The quartiles of the seconds that each call takes.
+    """The quartiles of the time of each call, in seconds.
 
-    After a warm-up ``repeats`` samples are taken of each. The calls take turns, so that noise meets all of them.
+    After a warm-up, ``repeats`` samples are taken of each call, in turns, so that noise affects all calls alike.
 
     >>> ((q1, median, q3),) = quartiles_of([lambda: None], repeats=5)
     >>> 0 < q1 <= median <= q3
@@ -31,7 +31,7 @@ def quartiles_of(calls: Sequence[Callable[[], Any]], repeats: int) -> list[Quart
 
 
 def _calls_in_a_sample(call: Callable[[], Any]) -> int:
-    """How many calls take SAMPLE seconds; trying it is the warm-up."""
+    """The number of calls that take SAMPLE seconds; finding it is the warm-up."""
     number = 1
     while _seconds(call, number) < SAMPLE:
         number *= 2
@@ -39,7 +39,7 @@ def _calls_in_a_sample(call: Callable[[], Any]) -> int:
 
 
 def _seconds(call: Callable[[], Any], number: int) -> float:
-    """What so many calls take."""
+    """The time of ``number`` calls."""
     start = time.perf_counter()
     for _ in repeat(None, number):
         call()
@@ -47,7 +47,7 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
 
 
 def arrays_in(value: Any) -> Iterator[Array]:
-    """The arrays in ``value``: itself, or those in the tuples, lists and dicts in it.
+    """The arrays in ``value``: itself, or those in nested tuples, lists and dicts.
 
     >>> len(list(arrays_in((np.ones(1), {"mask": [np.ones(2)]}, 3.0))))
     2
@@ -60,14 +60,14 @@ def arrays_in(value: Any) -> Iterator[Array]:
 
 
 def memory(values: Any) -> int:
-    """The bytes of memory in all the arrays in ``values``; what several of them share counts once.
+    """The bytes of memory of all arrays in ``values``; shared memory counts once.
 
     >>> X = np.ones((3, 4))
     >>> memory([X, X.T, X[1:], np.ones(1)])
     104
     """
     extents = {(*np.lib.array_utils.byte_bounds(A), A.nbytes) for A in arrays_in(values)}
-    apart: list[tuple[int, int, int]] = []  # low, high and bytes, where those that overlap are one
+    apart: list[tuple[int, int, int]] = []  # low, high and bytes; overlapping extents are merged
     for low, high, size in sorted(extents):
         if apart and low < apart[-1][1]:
             before = apart.pop()

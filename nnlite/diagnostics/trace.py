@@ -1,4 +1,4 @@
-"""Running a model once and seeing what every layer in it gives."""
+"""Observe every forward and backward in a model while it runs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,10 +17,15 @@ Wrap = Callable[[str, str, Callable[..., Any]], Callable[..., Any]]
 
 @contextmanager
 def watching(model: Layer, see: See, path: str = "") -> Iterator[None]:
-    """While it lasts, each forward and backward in ``model`` ends with ``see(path, name, call, result)``.
+    """Context manager: each forward and backward in ``model`` ends with a call ``see(path, name, call, result)``.
 
-    ``name`` is "forward" or "backward", and ``call`` that method of the layer with its arguments: ``call()`` does it
-    again, unseen. ``path`` is the layer's; that of the model itself is given.
+    ``path`` is the path of the layer, ``name`` "forward" or "backward", and ``call`` that method with its arguments;
+    ``call()`` repeats it unobserved.
+
+    Args:
+        model: any Layer.
+        see: the callback.
+        path: the path of ``model`` itself.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
@@ -50,7 +55,7 @@ def watching(model: Layer, see: See, path: str = "") -> Iterator[None]:
 
 @contextmanager
 def wrapping(model: Layer, wrap: Wrap, path: str = "") -> Iterator[None]:
-    """While it lasts, each forward and backward in ``model`` is what ``wrap(path, name, method)`` makes of it.
+    """Context manager: replace each forward and backward in ``model`` by ``wrap(path, name, method)``.
 
     >>> import nnlite as nn
     >>> layer = nn.Tanh()
@@ -73,9 +78,9 @@ def wrapping(model: Layer, wrap: Wrap, path: str = "") -> Iterator[None]:
 
 
 def trace(model: Layer, *inputs: Any, **named: Any) -> list[Record]:
-    """(path, layer, Y) of every layer in ``model``, in the order in which their forwards end.
+    """Run the model in evaluation mode; returns (path, layer, Y) of every layer, in the order in which forwards end.
 
-    It runs on a twin of the model in evaluation mode, so nothing is written on the model itself.
+    Runs on a twin, so the model stays unchanged.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
@@ -91,7 +96,7 @@ def trace(model: Layer, *inputs: Any, **named: Any) -> list[Record]:
 
 
 def place(model: Layer, path: str, layer: Layer) -> str:
-    """``Sequential[1][0] Linear(3 -> 2)`` for the path "1.0".
+    """The place of a layer in a model, for messages: ``Sequential[1][0] Linear(3 -> 2)`` for the path "1.0".
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2))
@@ -105,22 +110,22 @@ def place(model: Layer, path: str, layer: Layer) -> str:
 
 
 def output_not_finite(model: Layer, X: Any) -> str | None:
-    """Which layer is the first to give a NaN or infinity; or None.
+    """A sentence that names the first layer whose output is not finite; None if all outputs are finite.
 
     >>> import nnlite as nn
     >>> output_not_finite(nn.Sequential(nn.Negative(), nn.Exp()), np.array([-1e9]))
-    'the first output that is not finite is that of Sequential[1] Exp()'
+    'Sequential[1] Exp() is the first layer whose output is not finite'
     """
     with np.errstate(all="ignore"):
         records = spread(partial(trace, model), X)
     for path, layer, Y in records:
         if not all_finite(Y):
-            return f"the first output that is not finite is that of {place(model, path, layer)}"
+            return f"{place(model, path, layer)} is the first layer whose output is not finite"
     return None
 
 
 def parameter_not_finite(model: Layer) -> str | None:
-    """Which parameter holds the first NaN or infinity; or None.
+    """A sentence that names the first parameter that is not finite; None if all are finite.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
@@ -135,7 +140,7 @@ def parameter_not_finite(model: Layer) -> str | None:
 
 
 def all_finite(values: Any) -> bool:
-    """Whether one array, or each in a tuple or dict, holds neither NaN nor infinity.
+    """Whether an array, or every array in a tuple or dict, is free of NaN and infinity.
 
     >>> all_finite((np.zeros(1), np.array([np.nan])))
     False

@@ -1,4 +1,4 @@
-"""Activity: which units of a model's activations are dead or saturated, so that no gradient passes through them."""
+"""Dead and saturated units: entries of an activation through which next to no gradient passes."""
 
 import copy
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, Softmax
 from nnlite.layers.arrangement import Flatten, Reshape, Transpose
 
-CLOSED = 1e-2  # a slope below it lets next to nothing of the gradient through: tanh from |x| = 3, sigmoid from 4.6
-NONE = (Identity, Flatten, Reshape, Transpose, Softmax, LogSoftmax)  # what looks like an activation, and is none
+SATURATED = 1e-2  # below this derivative next to no gradient passes: tanh from |x| = 3, sigmoid from |x| = 4.6
+NO_ACTIVATION = Identity, Flatten, Reshape, Transpose, Softmax, LogSoftmax
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What an activation lets through: any layer of one input that treats each entry by itself.
+    """The dead and saturated units of an activation: any elementwise layer of one input.
 
-    An entry is closed where the layer's slope is below 1e-2 in size: at 0 of a ReLU, far out on a tanh.
+    An entry is saturated where the derivative is below 1e-2 in absolute value: left of 0 in a ReLU, far out in a tanh.
 
     Attributes:
         path: of the layer.
         layer: its repr.
-        units: how many there are: the size of the last axis.
-        dead: how many of them are closed for every sample.
-        saturated: the share of entries that are closed.
+        units: the number of units, the size of the last axis.
+        dead: the number of units that are saturated for every sample.
+        saturated: the fraction of entries that are saturated.
 
     >>> Activity("1", "ReLU()", 16, 4, 0.5).dead
     4
@@ -42,9 +42,9 @@ class Activity:
 
 
 def activities(model: Layer, X: Any) -> list[Activity]:
-    """The activity of each activation in ``model``, on the samples X; it runs on a copy, in evaluation mode.
+    """The activity of each activation in ``model`` on the samples X; runs on a copy, in evaluation mode.
 
-    The slope is what the layer's own backward makes of a dY of ones, so a layer of your own is seen as well.
+    The derivative comes from the layer's own backward, so layers of your own are covered as well.
 
     >>> import nnlite as nn
     >>> activities(nn.ReLU(), np.array([[1.0, -1.0], [-2.0, -3.0]]))
@@ -57,28 +57,29 @@ def activities(model: Layer, X: Any) -> list[Activity]:
         spread(model.forward, X)
     found = []
     for path, call, Y in calls:
-        slope = _slope(layers[path], call, Y)
-        if slope is not None:
-            closed = np.abs(slope).reshape(-1, slope.shape[-1] if slope.ndim > 1 else 1) < CLOSED
-            dead = int(np.count_nonzero(closed.all(axis=0)))
-            found.append(Activity(path, layers[path].one_line(), closed.shape[1], dead, float(closed.mean())))
+        derivative = _derivative(layers[path], call, Y)
+        if derivative is not None:
+            width = derivative.shape[-1] if derivative.ndim > 1 else 1
+            saturated = np.abs(derivative).reshape(-1, width) < SATURATED
+            dead = int(np.count_nonzero(saturated.all(axis=0)))
+            found.append(Activity(path, layers[path].one_line(), width, dead, float(saturated.mean())))
     return found
 
 
-def _slope(layer: Layer, call: Any, Y: Any) -> Array | None:
-    """The derivative of each entry of Y by the same one of X; None of a layer that is no activation."""
+def _derivative(layer: Layer, call: Any, Y: Any) -> Array | None:
+    """The derivative of each entry of Y with respect to the same entry of X; None if the layer is no activation."""
     if (
-        isinstance(layer, NONE)
+        isinstance(layer, NO_ACTIVATION)
         or any(layer.named_children())
         or any(np.ndim(P) > 1 for _, P in layer.named_parameters())
     ):
-        return None  # among others a container, or a layer of weights
+        return None  # a container, or a layer with a weight matrix
     shapes = [np.shape(X) for X in (*call.args, *call.keywords.values())]
     if not isinstance(Y, np.ndarray) or shapes != [Y.shape] or not Y.size:
         return None
-    call()  # the layer may have been used again since; backward goes by the last forward
+    call()  # the layer may have been used again since then; backward uses the cache of the last forward
     every_second = (np.arange(Y.size) % 2).astype(Y.dtype).reshape(Y.shape)
     parts = [(dY, layer.backward(dY)) for dY in (every_second, 1 - every_second)]
     if any(dX is None or np.shape(dX) != Y.shape or np.any(dX[dY == 0]) for dY, dX in parts):
-        return None  # an entry of dX that comes from another one of dY: a softmax
+        return None  # an entry of dX depends on another entry of dY, as in a softmax
     return np.asarray(parts[0][1] + parts[1][1])

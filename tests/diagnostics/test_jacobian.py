@@ -97,7 +97,7 @@ def test_of_a_tied_parameter_it_is_the_sum_of_both_uses():
 def test_of_a_loss():
     Y, target = np.array([1.0, 2.0]), np.array([0.0, 5.0])
     assert_array_equal(nn.jacobian(nn.MSELoss(), (Y, target), wrt="X1"), Y - target)
-    with pytest.raises(TypeError, match=r"jacobian: MSELoss\(\) has no derivative by X2"):
+    with pytest.raises(TypeError, match=r"jacobian: MSELoss\(\) has no gradient with respect to X2"):
         nn.jacobian(nn.MSELoss(), (Y, target), wrt="X2")
 
 
@@ -150,7 +150,7 @@ def test_that_of_64_rows_of_4096_features_is_refused_with_its_size():
     rows = np.zeros((64, 4096), np.float32)
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="68,719,476,736 entries, which take 256 GiB, and max_bytes is 1 GiB"):
+        with pytest.raises(ValueError, match=r"68,719,476,736 entries, 256 GiB, more than max_bytes \(1 GiB\)"):
             nn.jacobian(layer, rows)
         assert tracemalloc.get_traced_memory()[1] < 2**30
     finally:
@@ -159,7 +159,7 @@ def test_that_of_64_rows_of_4096_features_is_refused_with_its_size():
 
 def test_max_bytes():
     assert nn.jacobian(nn.Tanh(), X, max_bytes=12 * 12 * 8).shape == (4, 3, 4, 3)
-    with pytest.raises(ValueError, match=r"of shape \(4, 3\) x \(4, 3\) it has 144 entries.* 1\.125 KiB.* 1\.124 KiB"):
+    with pytest.raises(ValueError, match=r"of shape \(4, 3\) x \(4, 3\) has 144 entries.* 1\.125 KiB.* 1\.124 KiB"):
         nn.jacobian(nn.Tanh(), X, max_bytes=12 * 12 * 8 - 1)
 
 
@@ -168,7 +168,7 @@ def test_max_bytes():
     [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1 KiB"), (2**19, "512 KiB"), (2**20, "1 MiB")],
 )
 def test_memory_is_told_in_a_unit_of_which_there_is_one(max_bytes, text):
-    with pytest.raises(ValueError, match=f"take 1.221 MiB, and max_bytes is {text}$"):
+    with pytest.raises(ValueError, match=rf"1.221 MiB, more than max_bytes \({text}\)$"):
         nn.jacobian(nn.Tanh(), np.zeros(400), max_bytes=max_bytes)
 
 

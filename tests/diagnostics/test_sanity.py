@@ -465,9 +465,7 @@ def test_rows(layer, found):
 
 def test_an_output_that_is_not_one_per_row():
     model = network(nn.Mean(dim=0, keepdim=True), nn.Linear(8, 1))
-    assert (
-        "expected an output with a row for each of the 200 samples" in nn.sanity(model, nn.MSELoss(), X, Y).rows.found
-    )
+    assert "expected one row of output for each of the 200 samples" in nn.sanity(model, nn.MSELoss(), X, Y).rows.found
 
 
 # ------------------------------------------------------------------------------------------------------- units
@@ -662,7 +660,7 @@ def test_a_model_without_parameters():
 
 
 def test_bad_arguments():
-    with pytest.raises(nn.ShapeError, match="Y: expected rows 200, one a sample, got 100"):
+    with pytest.raises(nn.ShapeError, match="Y: expected 200 rows, one per sample, got 100"):
         nn.sanity(network(), nn.BCELoss(), X, Y[:100])
     with pytest.raises(ValueError, match="X: expected at least one row, got none"):
         nn.sanity(network(), nn.BCELoss(), X[:0], Y[:0])

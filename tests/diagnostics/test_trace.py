@@ -85,7 +85,7 @@ def test_the_first_that_is_not_finite():
     whole[0].W = np.full((2, 3), np.inf)
     assert parameter_not_finite(whole) == "W of Sequential[0] Linear(2 -> 3) is not finite"
     whole = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Sequential(nn.Tanh(), Overflow()), nn.Tanh())
-    assert output_not_finite(whole, X) == "the first output that is not finite is that of Sequential[1][1] Overflow()"
+    assert output_not_finite(whole, X) == "Sequential[1][1] Overflow() is the first layer whose output is not finite"
 
 
 def test_watching_sees_every_call_with_its_layers_path_arguments_and_result():
