@@ -1,175 +1,145 @@
-"""One file that holds arrays and plain data: an ``.npz`` that NumPy can open, safe to read, whoever wrote it.
+"""The file format: an uncompressed zip of ``.npy`` members, readable by ``numpy.load``, with a SHA-256 digest.
 
-The file is an uncompressed zip of ``.npy`` members. The first, ``manifest.npy``, is a JSON text that lists the others
-by name, dtype and shape; the zip's comment is the SHA-256 of all the bytes before it. So every byte of the file but
-those of the arrays follows from the manifest, and reading is: check the digest, read the manifest, work out what the
-file must be, and compare. No header is believed, and nothing is allocated that the file does not hold.
-
-This module knows nothing of layers.
+The first member, ``manifest.npy``, is a JSON text: the format's version, a list of the arrays with dtype and shape, and
+the content. The others are the arrays. The zip's comment, which ends the file, is the digest of all bytes before it.
+NumPy's reader and ``zipfile`` see a file only if the digest is right, and NumPy allocates an array only if the file
+holds as many bytes.
 """
 
 import errno
+import math
 import os
-import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.errors import CheckpointError
-from nnlite.saving import layout
-from nnlite.saving.layout import Entry
+from nnlite.saving.atomic_write import atomic_write
 
-VERSION = 1  # of the format
+VERSION = 2  # 1: without buffers and generators
 
-_BLOCK = 1 << 20  # read and hashed at once
+_MARK = b"sha256:"
+_DIGEST = 64  # hexadecimal digits at the end of the file
+_BLOCK = 1 << 20  # bytes hashed at once
+_CODES = frozenset(["|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"])
+_LONG_DOUBLE = np.dtype(np.longdouble).newbyteorder("<").str
 
 
 # -------------------------------------------------------------------------------------------------- writing
 
 
-def write_archive(path: Any, manifest: Any, arrays: Mapping[str, Any]) -> None:
-    """Write ``manifest`` and ``arrays`` to ``path``; whatever happens, the old file is there whole, or the new one.
-
-    The same content always gives the same bytes.
+def write_archive(path: Any, content: Any, arrays: Mapping[str, Any]) -> None:
+    """Write ``content`` and ``arrays`` to ``path``; the same content always gives the same bytes.
 
     Args:
-        path: of the file, which is replaced if it exists. A half-written file is called ``.<name>.tmp``.
-        manifest: plain data, as JSON knows it.
+        path: of the file, which is replaced as a whole; see :func:`nnlite.saving.atomic_write.atomic_write`.
+        content: what JSON can hold.
         arrays: real numbers or booleans, by name.
 
     Raises:
-        FileNotFoundError, IsADirectoryError: the folder does not exist, or the path is one.
-        TypeError: an array that is not one of real numbers, or a manifest that is not plain.
-        ValueError: a name that is not fit for a file in a zip.
-        OSError: the disk is full, or writing failed in another way.
+        FileNotFoundError, IsADirectoryError: the folder does not exist, or the path is a folder.
+        TypeError: an array does not hold real numbers, or JSON cannot hold the content.
+        ValueError: a name cannot be that of a file in a zip.
+        OSError: the disk is full, the folder is read-only, or the like.
 
     >>> import os, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "some.npz")
-    ...     write_archive(path, {"answer": 42}, {"a": np.arange(3)})
-    ...     with np.load(path) as file:
-    ...         file["a"], str(file["manifest"])
-    (array([0, 1, 2]), '{"format":"nnlite","version":1,"arrays":[["a","<i8",[3]]],"content":{"answer":42}}')
+    >>> path = os.path.join(tempfile.mkdtemp(), "some.npz")
+    >>> write_archive(path, {"answer": 42}, {"a": np.arange(3)})
+    >>> with np.load(path) as file:
+    ...     file["a"], str(file["manifest"])
+    (array([0, 1, 2]), '{"format":"nnlite","version":2,"arrays":[["a","<i8",[3]]],"content":{"answer":42}}')
     """
-    from hashlib import sha256
+    import json
+    import zipfile
 
-    path = check_path(path)
-    pieces = _pieces(manifest, {name: _plain(array, name) for name, array in arrays.items()})
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.tmp")
-    with suppress(FileNotFoundError):
-        os.unlink(temporary)  # of one that was killed
-    digest = sha256()
-    try:
-        with open(temporary, "xb") as file:
-            for piece in pieces:
-                digest.update(piece)
-                file.write(piece)
-            file.write(digest.hexdigest().encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(folder)
-
-
-def check_path(path: Any) -> str:
-    """``path`` as a string, if a file can be written there.
-
-    Raises:
-        FileNotFoundError: its folder does not exist.
-        IsADirectoryError: it is a folder.
-        ValueError: it is a device or the like.
-
-    >>> check_path("some.npz")
-    'some.npz'
-    """
-    name = os.fsdecode(path)
-    folder = os.path.dirname(name)
-    if not os.path.isdir(folder or os.curdir):
-        raise FileNotFoundError(errno.ENOENT, "the folder does not exist; make it first", folder)
-    if os.path.isdir(name) or not os.path.basename(name):
-        raise IsADirectoryError(errno.EISDIR, "expected the path of a file, got a folder", name)
-    if os.path.exists(name) and not os.path.isfile(name):
-        raise ValueError(f"{name}: expected the path of a file, got a device or the like")
-    return name
-
-
-def _sync_folder(folder: str) -> None:
-    """Have the file's new name written to the disk, too, where a folder can be opened."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder or os.curdir, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    plain = {name: _plain(array, name) for name, array in arrays.items()}
+    manifest = {"format": "nnlite", "version": VERSION, "arrays": _table(plain), "content": content}
+    text = np.array(json.dumps(manifest, separators=(",", ":"), allow_nan=False))
+    with atomic_write(path) as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, array in {"manifest": text, **plain}.items():
+                member = zipfile.ZipInfo(f"{name}.npy")  # without a date
+                member.create_system, member.external_attr = 3, 0o644 << 16  # on Unix, whatever this is
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, _little_endian(array), (1, 0), allow_pickle=False)
+            archive.comment = _MARK + bytes(_DIGEST)
+        size = file.seek(-_DIGEST, os.SEEK_END)
+        digest = _digest(file, size)
+        file.seek(size)
+        file.write(digest)
 
 
 def _plain(array: Any, name: Any) -> Array:
-    """``array`` as one that can be written."""
     values = as_array(array, f"array {name!r}")
-    reason = "expected a string" if not isinstance(name, str) else layout.unfit(name)
-    if reason:
-        raise ValueError(f"array {name!r}: its name cannot be that of a file in a zip: {reason}")
+    if problem := "expected a string" if not isinstance(name, str) else _problem(name):
+        raise ValueError(f"array {name!r}: the name cannot be that of a file in a zip: {problem}")
     return values
 
 
-def _pieces(manifest: Any, arrays: dict[str, Array]) -> Iterator[Any]:
-    """The bytes of the file, in order, but for the digest."""
-    import json
-
-    table = [[name, layout.dtype_name(array.dtype), list(array.shape)] for name, array in arrays.items()]
-    whole = {"format": "nnlite", "version": VERSION, "arrays": table, "content": manifest}
-    text = json.dumps(whole, separators=(",", ":"), allow_nan=False)
-    return _encoded(text, arrays)
-
-
-def _encoded(text: str, arrays: dict[str, Array]) -> Iterator[Any]:
-    from zlib import crc32
-
-    members = layout.members_of(
-        text, [(name, array.dtype.newbyteorder("<"), array.shape) for name, array in arrays.items()]
-    )
-    sums = []
-    for member, array in zip(members, [None, *arrays.values()], strict=True):
-        data: Any = text.encode("utf-32-le") if array is None else _data(array)
-        sums.append(crc32(data, crc32(member[1])))
-        yield layout.local_header(member, sums[-1])
-        yield member[1]
-        yield data
-    yield layout.directory(members, sums)
+def _problem(name: str) -> str | None:
+    """Why ``name`` cannot be that of an array in a file; None if it can."""
+    if name == "manifest" or name.endswith(".npy"):
+        return "it is reserved"
+    if not name or not name.isprintable() or "\\" in name or name[1:2] == ":":
+        return "it is empty, or has a character that is not allowed there"
+    if {"", ".", ".."} & set(name.split("/")):
+        return "it leads out of the folder"
+    return "it is too long" if len(name.encode()) > 1000 else None
 
 
-def _data(array: Array) -> Array:
-    """A copy of the array's bytes: nobody can change it between the check sum and the disk."""
-    dtype = array.dtype.newbyteorder("<")
-    data = np.array(array, dtype, order="C").reshape(-1).view(np.uint8)
-    if dtype.itemsize == 16 and layout.mantissa() == 63:  # ten bytes, and six that may hold anything
-        data.reshape(-1, 16)[:, 10:] = 0
+def dtype_code(dtype: np.dtype[Any]) -> str:
+    """NumPy's code of a dtype; that of a long double says which of its kinds it is, ``"<f16:63"`` on x86.
+
+    >>> dtype_code(np.dtype(np.float32))
+    '<f4'
+    """
+    code = dtype.newbyteorder("<").str
+    return code if code in _CODES else f"{code}:{np.finfo(np.longdouble).nmant}"
+
+
+def _table(arrays: Mapping[str, Array]) -> list[list[Any]]:
+    """[name, dtype, shape] of each array, for the manifest."""
+    return [[name, dtype_code(array.dtype), list(array.shape)] for name, array in arrays.items()]
+
+
+def _little_endian(array: Array) -> Array:
+    """The array as it is written: in C order; of an x86 long double, the six bytes that mean nothing are zeros."""
+    data = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    if data.dtype.str == _LONG_DOUBLE == "<f16" and np.finfo(data.dtype).nmant == 63:
+        data = data.copy()
+        data.reshape(-1).view(np.uint8).reshape(-1, 16)[:, 10:] = 0
     return data
+
+
+def _digest(file: BinaryIO, size: int) -> bytes:
+    """The SHA-256 digest of the first ``size`` bytes."""
+    from hashlib import sha256
+
+    digest = sha256()
+    file.seek(0)
+    while size and (block := file.read(min(size, _BLOCK))):
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest().encode()
 
 
 # -------------------------------------------------------------------------------------------------- reading
 
 
 def read_archive(path: Any) -> tuple[Any, dict[str, Array]]:
-    """The manifest and the arrays of a file that :func:`write_archive` wrote.
+    """The content and the arrays of a file that :func:`write_archive` wrote.
 
     Raises:
         FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.
-        CheckpointError: the file is damaged, not one of ours, or of a newer format; with path and reason.
+        CheckpointError: the file is damaged, not one of nnlite, or of a newer format; with path and reason.
 
     >>> import os, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "some.npz")
-    ...     write_archive(path, {"answer": 42}, {"a": np.arange(3)})
-    ...     read_archive(path)
+    >>> path = os.path.join(tempfile.mkdtemp(), "some.npz")
+    >>> write_archive(path, {"answer": 42}, {"a": np.arange(3)})
+    >>> read_archive(path)
     ({'answer': 42}, {'a': array([0, 1, 2])})
     """
     path = os.fsdecode(path)
@@ -177,14 +147,21 @@ def read_archive(path: Any) -> tuple[Any, dict[str, Array]]:
         raise IsADirectoryError(errno.EISDIR, "expected a file, got a folder", path)
     with reading(path):
         if os.path.exists(path) and not os.path.isfile(path):
-            raise CheckpointError("it is not a file, but a device or the like")
+            raise CheckpointError("expected a regular file, got a device, pipe or socket")
         with open(path, "rb") as file:
-            return _read(file, os.fstat(file.fileno()).st_size)
+            size = os.fstat(file.fileno()).st_size
+            _check_digest(file, size)
+            try:
+                return _read(file, size)
+            except (CheckpointError, MemoryError):
+                raise
+            except Exception as error:  # whatever zipfile, NumPy and JSON raise on a file that was made by hand
+                raise CheckpointError(f"the zip is damaged: {error}") from error
 
 
 @contextmanager
 def reading(path: Any) -> Iterator[None]:
-    """Put the path before the reason in every CheckpointError that is raised in the block.
+    """Put the path before the message of every CheckpointError that the block raises.
 
     >>> with reading("some.npz"):
     ...     raise CheckpointError("it is damaged")
@@ -198,84 +175,59 @@ def reading(path: Any) -> Iterator[None]:
         raise CheckpointError(f"{os.fsdecode(path)}: {error}") from error.__cause__
 
 
-def _read(file: BinaryIO, size: int) -> tuple[Any, dict[str, Array]]:
-    from zlib import crc32
-
-    _check_digest(file, size)
-    text = _read_manifest(file, size)
-    table, content = _parsed(text)
-    members = layout.members_of(text, table)
-    for name, _, length in members:
-        if length > size:
-            raise CheckpointError(f"array {name!r} would take {length} bytes, but the whole file has {size}")
-    expected = (
-        sum(layout.size_of(member) for member in members)
-        + len(layout.directory(members, [0] * len(members)))
-        + layout.DIGEST
-    )
-    if expected != size:
-        raise CheckpointError(f"its manifest describes a file of {expected} bytes, but it has {size}")
-
-    file.seek(0)
-    arrays: dict[str, Array] = {}
-    sums = []
-    for member, entry in zip(members, [None, *table], strict=True):
-        name, header, length = member
-        found = file.read(layout.size_of(member) - length)
-        data: Any = _fill(file, np.empty(length, np.uint8))
-        sums.append(crc32(data, crc32(header)))
-        if found != layout.local_header(member, sums[-1]) + header:
-            raise CheckpointError(f"the header of {name!r} is not what the manifest says")
-        if entry is not None:
-            arrays[name] = _array(data, *entry)
-    if file.read(size - file.tell() - layout.DIGEST) != layout.directory(members, sums):
-        raise CheckpointError("its list of members is not what the manifest says")
-    return content, arrays
-
-
 def _check_digest(file: BinaryIO, size: int) -> None:
-    from hashlib import sha256
-
-    if file.read(4) != b"PK\3\4" or size < len(layout.MARK) + layout.DIGEST:
+    if file.read(4) != b"PK\3\4" or size < len(_MARK) + _DIGEST:
         raise CheckpointError("it was not written by nnlite, or its beginning is damaged")
-    file.seek(size - layout.DIGEST - len(layout.MARK))
-    if file.read(len(layout.MARK)) != layout.MARK:
-        raise CheckpointError("it is cut off, or was not written by nnlite: there is no digest at its end")
-    digest, rest = sha256(), size - layout.DIGEST
-    file.seek(0)
-    while rest:
-        block = file.read(min(rest, _BLOCK))
-        if not block:
-            raise CheckpointError("it became shorter while it was read")
-        digest.update(block)
-        rest -= len(block)
-    if file.read(layout.DIGEST) != digest.hexdigest().encode():
-        raise CheckpointError("it is damaged: its digest is not that of its bytes")
+    file.seek(size - _DIGEST - len(_MARK))
+    if file.read(len(_MARK)) != _MARK:
+        raise CheckpointError("it is truncated, or was not written by nnlite: there is no digest at its end")
+    expected = file.read(_DIGEST)
+    if _digest(file, size - _DIGEST) != expected:
+        raise CheckpointError("it is damaged: its SHA-256 digest is not that of its content")
 
 
-def _read_manifest(file: BinaryIO, size: int) -> str:
-    """The text of the first member, if that is what it should be."""
-    before = layout.LOCAL.size + len(layout.MANIFEST) + len(".npy") + layout.LOCAL_EXTRA.size
-    file.seek(before - 8)
-    (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
-    text_length = length - layout.MANIFEST_HEADER
-    if not 0 < text_length <= size - before - layout.MANIFEST_HEADER or text_length % 4:
-        raise CheckpointError("its first member is not a manifest")
-    file.seek(before + layout.MANIFEST_HEADER)
-    try:
-        return file.read(text_length).decode("utf-32-le")
-    except UnicodeDecodeError:
-        raise CheckpointError("its manifest is not a text") from None
+def _read(file: BinaryIO, size: int) -> tuple[Any, dict[str, Array]]:
+    import zipfile
+
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise CheckpointError("a member of its zip is compressed")
+        if sum(member.file_size for member in members) > size:
+            raise CheckpointError(f"the members of its zip are larger than its {size} bytes")
+        if [member.filename for member in members[:1]] != ["manifest.npy"]:
+            raise CheckpointError("its first member is not a manifest")
+        content, table = _parsed(_read_array(archive, members[0], manifest=True).item())
+        arrays = {member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members[1:]}
+    if len(arrays) != len(members) - 1 or any(map(_problem, arrays)):
+        raise CheckpointError("the name of an array is used twice, or not allowed")
+    if table != _table(arrays):
+        raise CheckpointError("its arrays are not those that its manifest lists, or long doubles of another machine")
+    return content, {name: array.astype(array.dtype.newbyteorder("="), copy=False) for name, array in arrays.items()}
 
 
-def _parsed(text: str) -> tuple[list[Entry], Any]:
-    """(name, dtype, shape) of each array, and the content."""
+def _read_array(archive: Any, member: Any, *, manifest: bool = False) -> Array:
+    """The array of a member, allocated once it is known that the file holds it."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream, max_header_size=1000)
+        possible = dtype.kind == "U" if manifest else dtype.str in {*_CODES, _LONG_DOUBLE}
+        if version != (1, 0) or fortran_order or not possible:
+            raise CheckpointError(f"{member.filename}: a {dtype} array is not possible here")
+        if stream.tell() + math.prod(shape) * dtype.itemsize != member.file_size:
+            raise CheckpointError(f"{member.filename}: its size is not that of a {dtype} array of shape {shape}")
+        stream.seek(0)
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    if dtype == np.bool_ and array.view(np.uint8).max(initial=0) > 1:
+        raise CheckpointError(f"{member.filename}: not all of its bytes are True or False")
+    return array
+
+
+def _parsed(text: str) -> tuple[Any, Any]:
+    """The content and the table of arrays."""
     import json
 
-    try:
-        manifest = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"its manifest is not JSON: {error}") from None
+    manifest = json.loads(text)
     if not isinstance(manifest, dict) or manifest.get("format") != "nnlite":
         raise CheckpointError("its manifest is not one of nnlite")
     version = manifest.get("version")
@@ -285,36 +237,4 @@ def _parsed(text: str) -> tuple[list[Entry], Any]:
         )
     if type(version) is not int or version < 1 or set(manifest) != {"format", "version", "arrays", "content"}:
         raise CheckpointError("its manifest is not one of nnlite")
-    if not isinstance(manifest["arrays"], list):
-        raise CheckpointError("its manifest has no list of arrays")
-    table = [_entry(entry) for entry in manifest["arrays"]]
-    if len({name for name, *_ in table}) < len(table):
-        raise CheckpointError("its manifest lists an array twice")
-    return table, manifest["content"]
-
-
-def _entry(entry: Any) -> Entry:
-    match entry:
-        case [str(name), str(code), [*shape]] if not layout.unfit(name):
-            dtype = layout.dtype_named(code)
-            whole = all(type(n) is int and 0 <= n < 1 << 62 for n in shape)
-            if dtype is not None and whole and len(shape) <= 32:
-                return name, dtype, tuple(shape)
-            raise CheckpointError(f"array {name!r}: dtype {code!r} of shape {shape!r} is not possible here")
-    raise CheckpointError("its list of arrays holds something that is not an array")
-
-
-def _array(data: Array, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
-    if dtype == np.bool_ and data.max(initial=0) > 1:
-        raise CheckpointError(f"array {name!r}: not all of its bytes are True or False")
-    try:
-        array = data.view(dtype).reshape(shape)
-    except ValueError:  # (0, 2^40, 2^40)
-        raise CheckpointError(f"array {name!r}: shape {shape} is not possible") from None
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _fill(file: BinaryIO, data: Array) -> Array:
-    if file.readinto(data) != data.size:  # type: ignore[attr-defined]
-        raise CheckpointError("it became shorter while it was read")
-    return data
+    return manifest["content"], manifest["arrays"]

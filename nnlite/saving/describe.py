@@ -15,8 +15,8 @@ import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.saving.archive import dtype_code
 from nnlite.saving.json_values import DEPTH, pack
-from nnlite.saving.layout import dtype_name
 from nnlite.saving.registry import Kind, how_to_register, kind_of
 
 # ------------------------------------------------------------------------------------------------ describe
@@ -67,7 +67,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
             if isinstance(value, Layer):
                 return refer(value)
             if isinstance(value, np.dtype) and value in FLOATING:
-                return {"dtype": dtype_name(value)}
+                return {"dtype": dtype_code(value)}
             what = f"{layer.one_line()}: its {name} is, or holds, a {type(value).__name__}"
             raise TypeError(f"{what}, so {how_to_register(layer, name)}")
 
@@ -96,7 +96,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     return {
         "layers": entries,
         "parameters": list(parameters),
-        "dtype": dtype_name(model.dtype),
+        "dtype": dtype_code(model.dtype),
         "training": modes[0] if len(set(modes)) == 1 else modes,
     }
 

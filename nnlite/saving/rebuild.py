@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, floating_dtype
+from nnlite.basics.arrays import FLOATING, Array
 from nnlite.containers.tied import Tied
 from nnlite.errors import CheckpointError
 from nnlite.layer.flat import flatten
 from nnlite.layer.layer import Layer
 from nnlite.layer.state import misfits
+from nnlite.saving.archive import dtype_code
 from nnlite.saving.describe import check_size
 from nnlite.saving.json_values import unpack
-from nnlite.saving.layout import dtype_named
 from nnlite.saving.registry import kind_named
 
 
@@ -113,11 +113,11 @@ def _made(built: list[Layer], arrays: _Once, name: str, arguments: dict[str, Any
     return kind.make(**{key: unpack(value, arrays, other) for key, value in arguments.items()})
 
 
-def _floating(name: str) -> np.dtype[Any]:
-    dtype = dtype_named(name)
-    if dtype is None:
-        raise CheckpointError(f"it has a dtype {name!r}, which means nothing")
-    return floating_dtype(dtype.newbyteorder("="))
+def _floating(code: Any) -> np.dtype[Any]:
+    for dtype in FLOATING:
+        if dtype_code(dtype) == code:
+            return dtype
+    raise CheckpointError(f"expected the code of a floating dtype such as '<f4', got {code!r}")
 
 
 def _let_go(layer: Layer) -> None:

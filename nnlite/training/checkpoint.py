@@ -8,7 +8,8 @@ import numpy as np
 
 from nnlite.basics.checks import one_of, whole
 from nnlite.errors import CheckpointError
-from nnlite.saving.archive import check_path, read_archive, reading, write_archive
+from nnlite.saving.archive import read_archive, reading, write_archive
+from nnlite.saving.atomic_write import check_writable
 from nnlite.saving.describe import describe
 from nnlite.saving.json_values import pack, unpack
 from nnlite.training.callbacks import Callback, Training
@@ -96,7 +97,7 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, state: Training) -> None:
         """Find out now, and not after hours, that no file can be written there."""
-        check_path(self.path)
+        check_writable(self.path)
         if state.epoch == state.batch == 0:
             self._forget()
 

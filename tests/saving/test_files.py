@@ -137,7 +137,7 @@ def test_what_is_no_model_is_not_saved(path):
 def test_arrays_made_by_numpy_alone_are_not_a_checkpoint(path):
     for write in (np.savez, np.savez_compressed):
         write(path, a=np.arange(3))
-        with pytest.raises(nn.CheckpointError, match=rf"{path}: it is cut off, or was not written by nnlite"):
+        with pytest.raises(nn.CheckpointError, match=rf"{path}: it is truncated, or was not written by nnlite"):
             nn.load(path)
     np.save(path.with_suffix(".npy"), np.arange(3))
     with pytest.raises(nn.CheckpointError, match="was not written by nnlite"):

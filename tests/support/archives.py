@@ -4,15 +4,13 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.saving import layout
 
 
 def sealed(data: bytes) -> bytes:
@@ -20,17 +18,19 @@ def sealed(data: bytes) -> bytes:
     return data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
 
 
+def npy(array: Any, shape: Any = None) -> bytes:
+    """The array as a ``.npy`` file, whose header may claim another shape."""
+    array, file = np.asarray(array), io.BytesIO()
+    header = np.lib.format.header_data_from_array_1_0(array) | ({} if shape is None else {"shape": shape})
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + array.tobytes()
+
+
 def with_manifest(manifest: Any, arrays: dict[str, np.ndarray], shapes: dict[str, Any] | None = None) -> bytes:
-    """A file whose zip is right for these arrays, or these shapes, whatever the manifest, an object or a text, says."""
+    """A file of these arrays, or arrays that claim these shapes, whatever the manifest, an object or a text, says."""
     text = manifest if isinstance(manifest, str) else json.dumps(manifest)
-    table = [(name, array.dtype, (shapes or {}).get(name, array.shape)) for name, array in arrays.items()]
-    members = layout.members_of(text, table)
-    contents = [text.encode("utf-32-le", "surrogatepass"), *(array.tobytes() for array in arrays.values())]
-    sums, pieces = [], []
-    for member, content in zip(members, contents, strict=True):
-        sums.append(zlib.crc32(member[1] + content))
-        pieces += [layout.local_header(member, sums[-1]), member[1], content]
-    return sealed(b"".join([*pieces, layout.directory(members, sums), bytes(64)]))
+    members = {"manifest": npy(text)} | {name: npy(array, (shapes or {}).get(name)) for name, array in arrays.items()}
+    return zipped([(f"{name}.npy", data) for name, data in members.items()])
 
 
 def manifest_and_arrays(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -40,12 +40,17 @@ def manifest_and_arrays(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray
     return json.loads(str(arrays.pop("manifest"))), arrays
 
 
-def zipped(members: list[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip as Python makes it, with a comment like ours."""
+def zipped(
+    members: list[tuple[str, bytes]],
+    compression: int = zipfile.ZIP_STORED,
+    change: Callable[[zipfile.ZipFile], Any] = lambda whole: None,
+) -> bytes:
+    """A zip as Python writes it, with the right digest as its comment."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as whole:
         for name, data in members:
             whole.writestr(name, data)
+        change(whole)
         whole.comment = b"sha256:" + bytes(64)
     return sealed(file.getvalue())
 
