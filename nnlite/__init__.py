@@ -48,9 +48,9 @@ from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
 
 if TYPE_CHECKING:
+    from nnlite.diagnostics.check_gradients import check_gradients
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.explain import explain
-    from nnlite.diagnostics.gradcheck import check_gradients
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.mermaid import to_mermaid
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
@@ -181,7 +181,7 @@ __all__ = [
 _LATER = {
     "diagnostics.draw": "draw",
     "diagnostics.explain": "explain",
-    "diagnostics.gradcheck": "check_gradients",
+    "diagnostics.check_gradients": "check_gradients",
     "diagnostics.jacobian": "input_gradient jacobian",
     "diagnostics.mermaid": "to_mermaid",
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",

@@ -1,13 +1,10 @@
-"""The exceptions that callers may want to catch; everything else is a TypeError or a ValueError."""
+"""The exceptions that callers may want to catch; every other error is a TypeError or a ValueError."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nnlite.diagnostics.gradcheck import GradientReport
+from typing import Any
 
 
 class ShapeError(ValueError):
-    """An array whose shape does not fit.
+    """An array has the wrong shape.
 
     >>> import numpy as np, nnlite as nn
     >>> nn.Linear(3, 2).forward(np.zeros((4, 2)))
@@ -18,7 +15,7 @@ class ShapeError(ValueError):
 
 
 class StateError(RuntimeError):
-    """A call that came in the wrong order, such as ``backward`` before ``forward``.
+    """Methods were called in the wrong order, such as ``backward`` before ``forward``.
 
     >>> import numpy as np, nnlite as nn
     >>> nn.Tanh().backward(np.zeros(3))
@@ -29,7 +26,7 @@ class StateError(RuntimeError):
 
 
 class DivergenceError(FloatingPointError):
-    """Training met a loss that is NaN or infinite; the parameters are those from before that step.
+    """The training loss became NaN or infinite; the parameters are those from before that step.
 
     >>> import numpy as np, nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
@@ -37,12 +34,12 @@ class DivergenceError(FloatingPointError):
     ...        optimizer=nn.SGD(model, lr=0.1), verbose=0)
     Traceback (most recent call last):
         ...
-    nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 1: X itself holds a value that is not finite...
+    nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 1: ...
     """
 
 
 class CheckpointError(ValueError):
-    """A file that cannot be loaded: damaged, not one of nnlite's, or of layers that are not registered.
+    """A file cannot be loaded: it is damaged, was not written by nnlite, or has layers that are not registered.
 
     >>> import os, tempfile, nnlite as nn
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -57,11 +54,11 @@ class CheckpointError(ValueError):
 
 
 class GradientError(AssertionError):
-    """A backward that disagrees with the differences of its forward; the message is the whole report.
+    """A backward is not the derivative of its forward; the message is the report of ``check_gradients``.
 
     Attributes:
-        report: the :class:`nnlite.diagnostics.gradcheck.GradientReport`; without comparisons where shapes do not
-            even agree.
+        report: the report, with its ``verdict`` and a comparison for each array; it has no comparisons where a gradient
+            is missing or has the wrong shape.
 
     >>> import numpy as np, nnlite as nn
     >>> class Wrong(nn.Layer):
@@ -77,6 +74,6 @@ class GradientError(AssertionError):
     Wrong(): backward is not the derivative of forward: dX: 1/2 of the true gradient
     """
 
-    def __init__(self, message: str = "", report: "GradientReport | None" = None) -> None:
+    def __init__(self, message: str = "", report: Any = None) -> None:
         super().__init__(message)
         self.report = report

@@ -1,4 +1,4 @@
-"""Comparison: a gradient beside the differences, entry by entry."""
+"""Comparison of a gradient with central differences, entry by entry."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -8,25 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.diagnostics.differences import Differences, Index, KinkError
+from nnlite.diagnostics.central_differences import Differences, Index, KinkError
 
-ENOUGH = 32  # entries of an array that are looked at closely before it is called wrong
+ENOUGH = 32  # entries of an array that are examined closely before it is called wrong
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One array's gradient against the differences, at its worst entry.
+    """One array's gradient beside the central differences.
 
     Attributes:
         name: "X", or the parameter's name.
         shape: of the array.
-        checked: how many of its entries were compared.
-        index: of the entry where the two differ most, measured by the tolerance.
-        analytic: what backward says there.
-        numeric: what the differences say there.
-        right: whether they agree in all entries.
-        differing: in how many they do not.
-        angle: between backward's gradient and the differences, as vectors of the compared entries, in degrees; None
+        checked: how many entries were compared.
+        index: of the entry where the two differ most, relative to the tolerance.
+        analytic: the gradient from backward there.
+        numeric: the central difference there.
+        right: whether they agree at all entries.
+        differing: at how many entries they do not.
+        angle: between the gradient and the central differences, as vectors of the compared entries, in degrees; None
             where one of them is zero or not finite.
 
     >>> Comparison("X", (2,), 2, (0,), 1.0, 1.0, True).right
@@ -43,25 +43,30 @@ class Comparison:
     differing: int = 0
     angle: float | None = None
 
-    def __str__(self) -> str:
+    def cells(self) -> list[str]:
+        """Return the row of the report: verdict, gradient, shape, wrong entries, and the worst entry's values.
+
+        >>> Comparison("X", (2,), 2, (0,), 1.0, 2.0, False, 1, 30.0).cells()
+        ['WRONG', 'dX', '(2,)', '1 of 2', '[0]', '1', '2', '30']
+        >>> Comparison("X", (2,), 0, (), math.nan, math.nan, True).cells()
+        ['-', 'dX', '(2,)', 'none compared', '', '', '', '']
+        """
+        name, shape = f"d{self.name}", str(self.shape)
         if not self.checked:
-            return f"hidden d{self.name} {self.shape}, none of its entries could be compared"
-        verdict = "right" if self.right else "WRONG"
-        angle = "" if self.right or self.angle is None else f", angle {self.angle:.3g} degrees"
-        return (
-            f"{verdict}  d{self.name} {self.shape}, worst of {self.checked} at {entry(self.name, self.index)}: "
-            f"backward {self.analytic:.9g}, differences {self.numeric:.9g}{angle}"
-        )
+            return ["-", name, shape, "none compared", "", "", "", ""]
+        worst = [str(list(self.index)) if self.index else "", f"{self.analytic:.7g}", f"{self.numeric:.7g}"]
+        angle = "" if self.right or self.angle is None else f"{self.angle:.3g}"
+        return ["right" if self.right else "WRONG", name, shape, f"{self.differing} of {self.checked}", *worst, angle]
 
 
 class Finding(NamedTuple):
-    """All that was compared of one array.
+    """The comparison of one array, with all its numbers.
 
     Attributes:
         comparison: what is reported.
-        analytic: backward's gradient, whole.
-        numeric: the differences; NaN at entries that were not compared.
-        error: how far rounding and the step may have moved these.
+        analytic: the whole gradient from backward.
+        numeric: the central differences; NaN at entries that were not compared.
+        error: the estimated error of these.
         wrong: where the two differ.
     """
 
@@ -73,17 +78,17 @@ class Finding(NamedTuple):
 
 
 class Tolerance(NamedTuple):
-    """An entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``, and the error of numeric.
+    """An entry is right if ``|analytic - numeric| <= atol + rtol |numeric| + error of numeric``.
 
-    ``atol=None`` stands for 1e-7, or where all the entries of an array are small for a hundredth of the largest, so
-    that a gradient of 1e-8 is not hidden; unless that one is itself no more than rounding.
+    ``atol=None`` stands for 1e-7, or for a hundredth of the array's largest entry where that is smaller, so that
+    gradients of 1e-8 are checked too; unless the largest entry is itself only rounding.
     """
 
     rtol: float = 1e-6
     atol: float | None = None
 
     def excess(self, analytic: Array, numeric: Array, error: Array, atol: float) -> Array:
-        """The difference as a multiple of what is allowed; infinite where it is NaN."""
+        """Return the difference as a multiple of the tolerance; infinite where it is NaN."""
         difference = np.abs(analytic - numeric)
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.where(difference == 0, 0.0, difference / (atol + self.rtol * np.abs(numeric) + error))
@@ -96,12 +101,12 @@ def compare(
     """Compare the gradient ``dP`` of the array ``name`` with the differences at ``entries``.
 
     Args:
-        name: of an array of the trial.
+        name: an array of the trial.
         dP: its gradient.
         differences: of the trial.
-        entries: which ones to compare.
-        tolerance: what is right.
-        strict: whether a kink is an error; else that entry is left out.
+        entries: the indices to compare.
+        tolerance: when an entry is right.
+        strict: whether a kink is an error; otherwise the entry is not compared.
 
     Raises:
         KinkError: an entry is at a kink.
@@ -132,7 +137,7 @@ def compare(
         gap = abs(analytic[place] - numeric[place])
         if not math.isnan(at(name, indices[place], gap / 4)):
             return False
-        numeric[place] = math.nan  # a kink, however small, that explains the gap
+        numeric[place] = math.nan  # a small kink explains the gap
         return True
 
     _for_each(where, refine)
@@ -167,7 +172,7 @@ def _atol(name: str, tolerance: Tolerance, indices: list[Index], numeric: Array,
 
 
 def _for_each(places: Array, act: Callable[[int], bool]) -> None:
-    """``act`` at each place; but if it is in vain at many of them, spread over all, the rest is not asked either."""
+    """Call ``act`` at each place, first at evenly spaced ones; the others are skipped if it fails at all of these."""
     first = places[:: max(1, len(places) // ENOUGH)]
     acted = [act(int(place)) for place in first]
     if any(acted):
@@ -178,7 +183,7 @@ def _for_each(places: Array, act: Callable[[int], bool]) -> None:
 def _finding(
     name: str, dP: Array, indices: list[Index], analytic: Array, numeric: Array, error: Array, excess: Array
 ) -> Finding:
-    """Put back in the array's shape what was measured, and sum it up."""
+    """Return the measured entries in the array's shape, with their comparison."""
     whole, errors, wrong = np.full(dP.shape, np.nan), np.zeros(dP.shape), np.zeros(dP.shape, bool)
     for place, index in enumerate(indices):
         whole[index], errors[index], wrong[index] = numeric[place], error[place], excess[place] > 1
@@ -202,7 +207,7 @@ def _finding(
 
 
 def angle_between(a: Array, b: Array) -> float | None:
-    """The angle between two vectors in degrees, also where it is tiny; None if one is zero or not finite.
+    """Return the angle between two vectors in degrees, accurate also if tiny; None if one is zero or not finite.
 
     Source: Kahan, How futile are mindless assessments of roundoff in floating-point computation?, section 12, 2006.
 
@@ -215,10 +220,10 @@ def angle_between(a: Array, b: Array) -> float | None:
     return angle if math.isfinite(angle) else None
 
 
-def entry(name: str, index: Index) -> str:
-    """``W[2, 1]``; of a number only its name.
+def entry_name(name: str, index: Index) -> str:
+    """Return ``W[2, 1]``, or only the name of a 0-d array.
 
-    >>> entry("W", (2, 1)), entry("X", ())
+    >>> entry_name("W", (2, 1)), entry_name("X", ())
     ('W[2, 1]', 'X')
     """
     return f"{name}[{', '.join(map(str, index))}]" if index else name

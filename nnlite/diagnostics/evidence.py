@@ -1,4 +1,4 @@
-"""Evidence: what is known of a layer whose gradient is wrong, and experiments that tell more."""
+"""Evidence: what is known of a layer whose gradient is wrong, and experiments with it."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -8,34 +8,36 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
+from nnlite.diagnostics.central_differences import Differences, Index
 from nnlite.diagnostics.comparison import Finding
-from nnlite.diagnostics.differences import Differences, Index
+from nnlite.diagnostics.recorded_calls import LayerCall, Recording
 from nnlite.diagnostics.trial import Trial
-from nnlite.diagnostics.witness import Visit, Witness
 
-ROWS = 2**22  # numbers in the rows of a Jacobian that are looked at, 32 MB
-RTOL = 1e-5  # how well an explanation has to fit
+ROWS = 2**22  # numbers of a Jacobian that are computed at most, 32 MB
+RTOL = 1e-5  # relative tolerance of an explanation
 
 
 class Evidence:
-    """A layer that is wrong by itself, its trial, and what was compared.
+    """A layer that is wrong by itself, its trial, and the comparisons of its gradients.
 
     Args:
-        trial: of the layer, on the X and dY that it received.
+        trial: the layer on the X and dY that it received.
         differences: of the trial.
-        findings: what was compared, by the name of the array.
-        witness: what the layers of the whole model received.
+        findings: the comparison of each array, by name.
+        recording: what all layers of the model received.
 
     >>> import nnlite as nn
     >>> X = np.ones((4, 2))
     >>> trial = Trial(nn.Tanh(), X, dY=X)
-    >>> evidence = Evidence(trial, Differences(trial), {}, Witness())
+    >>> evidence = Evidence(trial, Differences(trial), {}, Recording())
     >>> sorted(evidence.sizes)
     ['the batch size', 'the number of elements', 'the number of outputs']
     """
 
-    def __init__(self, trial: Trial, differences: Differences, findings: dict[str, Finding], witness: Witness) -> None:
-        self.trial, self.differences, self.findings, self.witness = trial, differences, findings, witness
+    def __init__(
+        self, trial: Trial, differences: Differences, findings: dict[str, Finding], recording: Recording
+    ) -> None:
+        self.trial, self.differences, self.findings, self.recording = trial, differences, findings, recording
         self.layer = trial.layer
         self.dY = np.asarray(trial.dY, np.float64) if len(listed(trial.dY)) == 1 else None
         Y = trial.forward()
@@ -43,16 +45,8 @@ class Evidence:
         self.X = next((np.array(A, np.float64) for A in trial.inputs().values() if np.ndim(A)), None)
         self._rows: dict[str, tuple[list[Index], Array]] = {}
 
-    # ------------------------------------------------------------------------------------ what fits
-
-    def scale(self, name: str) -> float:
-        """How large the gradients are, the true one and that of backward."""
-        finding = self.findings[name]
-        both = np.abs([*finding.numeric.ravel(), *finding.analytic.ravel()])
-        return float(np.max(both, initial=0.0, where=np.isfinite(both)))
-
     def fits(self, name: str, candidate: Any, rtol: float = RTOL) -> bool:
-        """Whether ``candidate`` is what backward says at every entry that was compared."""
+        """Return whether ``candidate`` equals the gradient from backward at every entry that was compared."""
         finding = self.findings[name]
         compared = np.isfinite(finding.numeric)
         if np.shape(candidate) != finding.analytic.shape:
@@ -60,17 +54,15 @@ class Evidence:
         return self.equal(name, finding.analytic[compared], np.asarray(candidate)[compared], rtol)
 
     def equal(self, name: str, one: Array, other: Array, rtol: float = RTOL) -> bool:
-        """Whether two lists of numbers agree, as far as the differences of the array can tell."""
+        """Return whether two lists of numbers agree within the error of the array's central differences."""
         error = 2 * float(np.max(self.findings[name].error, initial=0.0))
         size = float(np.max(np.abs(other), initial=0.0))
         with np.errstate(invalid="ignore"):
             return bool(np.all(np.abs(one - other) <= rtol * np.abs(other) + 0.1 * rtol * size + error))
 
-    # ------------------------------------------------------------------------------------ what is there
-
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """Numbers that a gradient is multiplied or divided by in error; of a loss, whose Y is a number, those of X."""
+        """The sizes that a gradient may be multiplied or divided by in error; those of X for a loss."""
         X_shape = np.shape(self.X) if self.X is not None else ()
         shape = (() if self.Y is None else self.Y.shape) or X_shape
         sizes = {"the number of elements": int(np.prod(shape))}
@@ -82,14 +74,14 @@ class Evidence:
 
     @cached_property
     def arrays(self) -> dict[str, Array]:
-        """The arrays that the layer keeps as attributes, by name, but for its parameters."""
+        """The arrays that the layer has as attributes, by name, without its parameters."""
         self.trial.forward()
         own = {name: value for name, value in vars(self.layer).items() if not name.startswith("_")}
         return {name: np.array(A, np.float64) for name, A in own.items() if isinstance(A, np.ndarray)}
 
     @cached_property
-    def kept(self) -> dict[str, Array]:
-        """Y, X and what else the layer keeps, where it has the shape of Y; none twice."""
+    def cached(self) -> dict[str, Array]:
+        """Y, X and the layer's other arrays of Y's shape, without duplicates."""
         if self.Y is None:
             return {}
         named = {"Y": self.Y} | ({} if self.X is None else {"X": self.X})
@@ -100,29 +92,27 @@ class Evidence:
         return unlike
 
     def parts(self) -> Iterator[tuple[str, Array]]:
-        """Of a composite layer each part, and what it gives back for X."""
+        """Yield, for each part of a composite layer, its name and the dX that it returns."""
         inside = {id(layer) for _, layer in self.layer.named_layers()} - {id(self.layer)}
-        for visit in self.witness.forwards:
-            if id(visit.layer) in inside:
-                dX = visit.dX if visit.dX is not None else self._given_back(visit)
+        for call in self.recording.forwards:
+            if id(call.layer) in inside:
+                dX = call.dX if call.dX is not None else self._missing_dX(call)
                 for each in listed(dX):
                     if each is not None:
-                        yield f"that {visit.place} gives back", np.asarray(each, np.float64)
+                        yield f"dX of {call.place}", np.asarray(each, np.float64)
 
-    def _given_back(self, visit: Visit) -> Any:
-        """What a part that backward forgot would have given back, were dY handed to it."""
-        if self.dY is None or np.shape(visit.Y) != self.dY.shape:
+    def _missing_dX(self, call: LayerCall) -> Any:
+        """Return the dX that a part would return for dY, where the backward of the whole does not call it."""
+        if self.dY is None or np.shape(call.Y) != self.dY.shape:
             return None
         try:
             self.trial.forward()
-            return visit.layer.backward(self.dY.copy())
+            return call.layer.backward(self.dY.copy())
         except Exception:  # a user's layer may raise anything
             return None
 
-    # ------------------------------------------------------------------------------------ experiments
-
     def rows(self, name: str) -> tuple[list[Index], Array]:
-        """Entries that were compared, the wrong ones first, and the derivative of each value by them."""
+        """Return compared indices, the wrong ones first, and the derivative of each value by these entries."""
         if name not in self._rows:
             finding = self.findings[name]
             wrong = np.argwhere(finding.wrong)
@@ -133,11 +123,11 @@ class Evidence:
         return self._rows[name]
 
     def other_X(self, X: Array) -> Trial:
-        """The same layer and dY on another X."""
+        """Return the same layer and dY on another X."""
         return Trial(self.layer, X.copy(), self.trial.target, dY=self.trial.dY)
 
     def again(self, stored: float = 0.0, dY: Any = None) -> dict[str, Array]:
-        """The gradients once more, with other numbers stored before, or of another dY."""
+        """Return the gradients of another backward, with ``stored`` in them before, or for another dY."""
         trial = self.trial if dY is None else Trial(self.layer, self.trial.X, self.trial.target, dY=dY)
         trial.forward()
         return trial.backward(stored)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from nnlite.diagnostics.argument_names import input_names_of
-from nnlite.diagnostics.formulas import entry as entries
+from nnlite.diagnostics.formulas import one_entry
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.naming import Key, Naming
 from nnlite.diagnostics.formulas.notation import notation
+from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_markdown, as_text
-from nnlite.diagnostics.formulas.plain import plain
-from nnlite.diagnostics.formulas.recorded import Recorded, record
-from nnlite.diagnostics.formulas.said import Line
+from nnlite.diagnostics.formulas.plain_text import plain
+from nnlite.diagnostics.formulas.recorded_run import Recorded, record
 from nnlite.diagnostics.formulas.symbols import Symbol
 from nnlite.diagnostics.formulas.terms import Entry, Factor, Number, Reading, joined, parts_of
 from nnlite.layer.layer import Layer, check_layer
@@ -215,7 +215,7 @@ def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) ->
     place = _place(index, shape, line.symbol)
     letters = tuple("ijabcdefgh"[: len(index)])
     try:
-        general, here = entries.entry(line.reading, letters), entries.entry(line.reading, place)
+        general, here = one_entry.entry(line.reading, letters), one_entry.entry(line.reading, place)
     except NotImplementedError:
         yield Line(_at(line.symbol, place), Factor(line.symbol), "it cannot be written out", line.value[place], ())
         return
@@ -223,9 +223,9 @@ def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) ->
     if line.value is None:
         yield Line(_at(line.symbol, place), here, "")
         return
-    terms = entries.written_out(here)
-    numbers = [entries.in_numbers(term) for term in terms]
-    total = float(sum(map(entries.total, numbers)))
+    terms = one_entry.written_out(here)
+    numbers = [one_entry.with_values(term) for term in terms]
+    total = float(sum(map(one_entry.total, numbers)))
     yield Line(_at(line.symbol, place), _added(terms), "", total, (_added(numbers), Number(total)))
 
 

@@ -1,4 +1,4 @@
-"""Trial: a layer on one input, that can be run again and again while its arrays are moved."""
+"""Trial: a layer on a fixed input, run again and again while single entries of its arrays are changed."""
 
 from typing import Any
 
@@ -11,17 +11,16 @@ from nnlite.layer.layer import Layer
 
 
 class Trial:
-    """A layer on an input, with the gradient that comes to its output: what differences are taken of.
+    """A layer on a fixed input as a scalar function J of its inputs and parameters.
 
-    What is differentiated is J: ``loss(layer(X), target)``, or without a loss the sum of Y times dY. It is run on the
-    layer itself, which has to be a copy.
+    J is ``loss(layer(X), target)``, or without a loss the sum of ``Y * dY``. The layer itself runs, so pass a copy.
 
     Args:
         layer: any Layer.
-        X: its input; of several a tuple, or a dict by name.
-        target: of the loss, or of the layer if that is one.
+        X: the input; several as a tuple, or as a dict by name.
+        target: the target of the loss, or of the layer if the layer is a loss.
         loss: a loss behind the layer.
-        dY: the gradient that comes to Y, in Y's form.
+        dY: the gradient of J with respect to Y, in the form of Y.
 
     >>> import nnlite as nn
     >>> trial = Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 10.0]))
@@ -33,10 +32,10 @@ class Trial:
         self.layer, self.X, self.target, self.loss, self.dY = layer, X, target, loss, dY
 
     def forward(self) -> Any:
-        """Y, or the loss of it.
+        """Return Y, or the loss if there is one.
 
         Raises:
-            TypeError: forward returns None.
+            TypeError: forward returned None.
         """
         single = self.loss is not None or self.target is None
         Y = spread(self.layer.forward, self.X) if single else self.layer.forward(self.X, self.target)
@@ -45,26 +44,27 @@ class Trial:
         return Y if self.loss is None else self.loss.forward(Y, self.target)
 
     def values(self) -> Array:
-        """What forward gives, as one flat float64 array."""
+        """Return the result of forward as one flat float64 array."""
         return flat(self.forward())
 
     def weights(self, size: int) -> Array:
-        """What each of the ``size`` values counts in J."""
+        """Return the factors of the ``size`` values in J."""
         return np.ones(size) if self.loss is not None else np.broadcast_to(flat(self.dY), (size,))
 
     def J(self) -> float:
-        """The number whose derivative backward gives."""
+        """Return the number that is differentiated."""
         values = self.values()
         return float(np.sum(self.weights(values.size) * values))
 
     def backward(self, stored: float = np.nan) -> dict[str, Array]:
-        """The gradient of each input and parameter, by name, as backward gives them after the last forward.
+        """Return the gradient of each input and parameter by name, as backward computes them after the last forward.
 
         Args:
-            stored: what the gradients of the parameters are beforehand; NaN shows which of them backward adds to.
+            stored: what the gradients of the parameters are filled with before; NaN shows whether backward adds to
+                them.
 
         Raises:
-            TypeError: backward returns None.
+            TypeError: backward returned None.
         """
         layer = self.layer
         layer.needs_dX = True
@@ -77,23 +77,23 @@ class Trial:
         return {name: np.array(dP, np.float64) for name, dP in gradients.items() if dP is not None}
 
     def losses(self) -> list[Layer]:
-        """What is used as a loss, and owes no gradient of the target."""
+        """Return the layers that are used as a loss; their backward returns no gradient of the target."""
         if self.loss is not None:
             return [self.loss]
         return [self.layer] if self.target is not None else []
 
     def inputs(self) -> dict[str, Array]:
-        """Each input by its name."""
+        """Return each input by name."""
         return inputs_by_name(self.layer, self.X)
 
     def arrays(self) -> dict[str, Array]:
-        """What J is differentiated by: each input that holds floats, and each parameter, themselves and not copies."""
+        """Return the arrays that J is differentiated by: floating inputs and parameters, themselves and not copies."""
         inputs = {name: A for name, A in self.inputs().items() if getattr(A, "dtype", np.dtype(int)).kind == "f"}
         return {name: A for name, A in (inputs | dict(self.layer.named_parameters())).items() if A.size}
 
 
 def floats_as_float64(values: Any) -> Any:
-    """A copy in float64; whole numbers, which may be classes, stay such, and what is no array stays what it is.
+    """Return a copy in float64; integers, which may be class indices, and what is no array stay as they are.
 
     >>> floats_as_float64(np.ones(1, np.float32)).dtype, floats_as_float64(np.ones(1, int)).dtype
     (dtype('float64'), dtype('int64'))
@@ -104,7 +104,7 @@ def floats_as_float64(values: Any) -> Any:
 
 
 def flat(values: Any) -> Array:
-    """All the numbers of one array, or of several, in one float64 array.
+    """Return the numbers of one array, or of several, as one flat float64 array.
 
     >>> flat((1.0, np.eye(2)))
     array([1., 1., 0., 0., 1.])

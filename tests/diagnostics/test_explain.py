@@ -4,12 +4,12 @@ import re
 import numpy as np
 import pytest
 from support.contract import ROWS, Row, linear, numbers, shares
-from support.formula_judge import CannotBeComputedError, computed
+from support.formula_values import CannotBeComputedError, computed
 
 import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.plain import plain
+from nnlite.diagnostics.formulas.plain_text import plain
 from nnlite.diagnostics.named_inputs import inputs_by_name
 
 over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])

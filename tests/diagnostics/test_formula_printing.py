@@ -7,12 +7,12 @@ import pytest
 from support.contract import ROWS
 
 import nnlite as nn
-from nnlite.diagnostics.formulas.entry import entry, in_numbers, total
 from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.plain import Piece, lines, plain
-from nnlite.diagnostics.formulas.reading import Reader
+from nnlite.diagnostics.formulas.one_entry import entry, total, with_values
+from nnlite.diagnostics.formulas.plain_text import Piece, lines, plain
+from nnlite.diagnostics.formulas.reader import Reader
 from nnlite.diagnostics.formulas.symbols import gradient_of, symbol
-from nnlite.diagnostics.formulas.terms import Factor, Number, Operation
+from nnlite.diagnostics.formulas.terms import BinaryOperation, Factor, Number
 
 SYMBOLS = {
     "N": symbol("N", scalar=True),
@@ -156,6 +156,6 @@ def test_a_sum_names_only_the_axes_along_which_something_was_stretched():
 def test_an_entry_of_a_product_is_that_of_matmul(left, right, index, text):
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=left), rng.normal(size=right)
-    found = entry(Operation("@", Factor(symbol("A"), A), Factor(symbol("B"), B)), index)
+    found = entry(BinaryOperation("@", Factor(symbol("A"), A), Factor(symbol("B"), B)), index)
     assert plain(found) == text
-    assert total(in_numbers(found)) == pytest.approx((A @ B)[index])
+    assert total(with_values(found)) == pytest.approx((A @ B)[index])

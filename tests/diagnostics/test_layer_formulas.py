@@ -8,8 +8,8 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
+from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.namespace import namespace
-from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.formulas.options import evaluated
 from nnlite.diagnostics.trace import watching
 

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.compared import farthest
+from nnlite.diagnostics.formulas.combined_gradient import combined_gradient
+from nnlite.diagnostics.formulas.mismatches import farthest
 from nnlite.diagnostics.formulas.naming import Key, Naming
+from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas
 from nnlite.diagnostics.formulas.options import evaluated
-from nnlite.diagnostics.formulas.reading import Reader
-from nnlite.diagnostics.formulas.said import Line, Said
+from nnlite.diagnostics.formulas.reader import Reader
 from nnlite.diagnostics.formulas.terms import Applied, Number, Reading, joined
-from nnlite.diagnostics.formulas.together import together
 
 Target = int | Key  # what a gradient is of: the value of an edge, or a parameter
 
@@ -52,7 +52,7 @@ class Derivation:
         silent_forward: and of those whose formulas are of backward alone.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.recorded import record
+    >>> from nnlite.diagnostics.formulas.recorded_run import record
     >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 1), nn.Tanh()), None, None, nn.MSELoss()), {})
     >>> print(*Derivation(naming).backward, sep="\n")
     dL/dy^ = 2/N (y^ - y)
@@ -63,7 +63,7 @@ class Derivation:
 
     def __init__(self, naming: Naming, wanted: set[Target] | None = None) -> None:
         self.naming, self.recorded, self.flow = naming, naming.recorded, naming.flow
-        self._said = [Said(operation, naming) for operation in self.flow.operations if operation.takes]
+        self._said = [OperationFormulas(operation, naming) for operation in self.flow.operations if operation.takes]
         self.wanted = self._all_wanted() if wanted is None else wanted
         self._needed = self._find_needed()
         self._uses = self._count_uses()
@@ -160,7 +160,7 @@ class Derivation:
         edge, before = said.operation.takes[0], None if said is last else said
         if self._uses.get(edge) != 1 or (before and before.operation.gives != last.with_gradient):
             return
-        found = together(before.operation.layer if before else None, last.operation.layer)
+        found = combined_gradient(before.operation.layer if before else None, last.operation.layer)
         if found is not None:
             symbols = last.symbols | ({"X": self.naming.edges[edge]} if before else {})
             reading = Reader(symbols, last.arrays).read(found.expression)

@@ -1,6 +1,6 @@
 r"""Formulas as LaTeX: ``\frac{\partial L}{\partial W_1} = X^\top \frac{\partial L}{\partial u_1}``."""
 
-from nnlite.diagnostics.formulas.plain import (
+from nnlite.diagnostics.formulas.plain_text import (
     MATRICES,
     MINUS,
     PRODUCT,
@@ -13,11 +13,11 @@ from nnlite.diagnostics.formulas.plain import (
 )
 from nnlite.diagnostics.formulas.terms import (
     Applied,
+    BinaryOperation,
     Entry,
     Factor,
-    Negative,
+    Negated,
     Number,
-    Operation,
     Over,
     Part,
     Reading,
@@ -43,7 +43,7 @@ RELATIONS = {">=": r"\geq", "<=": r"\leq", "!=": r"\neq"}
 def latex(reading: Reading) -> str:
     r"""What is read, as LaTeX.
 
-    >>> latex(Operation("/", Number(1), Number(2)))
+    >>> latex(BinaryOperation("/", Number(1), Number(2)))
     '\\frac{1}{2}'
     """
     match reading:
@@ -57,7 +57,7 @@ def latex(reading: Reading) -> str:
             return f"{text}_{{{entry_index(reading)}}}"
         case Over(letter=letter, of=of):
             return rf"\sum_{{{letter}}} {_within(of, PRODUCT)}"
-        case Negative(of=of):
+        case Negated(of=of):
             return f"-{_within(of, PRODUCT)}"
         case Relation(sign=sign, left=left, right=right):
             return rf"\left[{latex(left)} {RELATIONS.get(sign, sign)} {latex(right)}\right]"
@@ -74,11 +74,11 @@ def latex(reading: Reading) -> str:
             name = FUNCTIONS.get(function, rf"\operatorname{{{function.replace('_', chr(92) + '_')}}}")
             name += f"_{{{axis}}}" if axis else ""
             return rf"{name}\left({', '.join(map(latex, of))}\right)"
-        case Operation():
+        case BinaryOperation():
             return _operation(reading)
 
 
-def _operation(reading: Operation) -> str:
+def _operation(reading: BinaryOperation) -> str:
     left, right = reading.left, reading.right
     match reading.sign:
         case "+":
@@ -90,7 +90,7 @@ def _operation(reading: Operation) -> str:
         case "^":
             base = _bracketed(left) if _is_fraction(left) else _within(left, WHOLE)
             return f"{base}^{{{latex(right)}}}"
-        case "/" if isinstance(left, Negative):
+        case "/" if isinstance(left, Negated):
             return rf"-\frac{{{latex(left.of)}}}{{{latex(right)}}}"
         case "/":
             return rf"\frac{{{latex(left)}}}{{{latex(right)}}}"
@@ -117,9 +117,9 @@ def _is_fraction(reading: Reading) -> bool:
 
 def _within(reading: Reading, strength: int, *, right: bool = False) -> str:
     """In brackets, if it holds less strongly together than it must where it stands; a fraction needs none."""
-    if isinstance(reading, Operation) and reading.sign == "/":
+    if isinstance(reading, BinaryOperation) and reading.sign == "/":
         return latex(reading)
-    negative = isinstance(reading, Negative) or (isinstance(reading, Number) and reading.value < 0)
+    negative = isinstance(reading, Negated) or (isinstance(reading, Number) and reading.value < 0)
     loose = strength_of(reading) < strength or (right and negative)
     return _bracketed(reading) if loose else latex(reading)
 

@@ -9,7 +9,7 @@ from nnlite.containers.nodes import Parameter
 from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.argument_names import is_plain
 from nnlite.diagnostics.flow import Operation
-from nnlite.diagnostics.formulas.recorded import Recorded
+from nnlite.diagnostics.formulas.recorded_run import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number
 from nnlite.layer.layer import Layer, inside
@@ -34,7 +34,7 @@ class Naming:
         ValueError: ``names`` has a key that is none of these, or one symbol twice.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.recorded import record
+    >>> from nnlite.diagnostics.formulas.recorded_run import record
     >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))), {"2.W": "U"})
     >>> [naming.edges[edge].plain for edge in range(4)]
     ['X', 'u1', 'h1', 'y^']
@@ -66,7 +66,7 @@ class Naming:
         """The symbol of a value's gradient.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> Naming(record(nn.Tanh()), {}).gradient(symbol("W")).plain
         'dL/dW'
         """
@@ -76,7 +76,7 @@ class Naming:
         """The parameters that an operation uses, by their names in the layer.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> naming = Naming(record(nn.Linear(2, 3)), {})
         >>> list(naming.parameters_of(naming.flow.operations[0]))
         ['W', 'b']
@@ -87,7 +87,7 @@ class Naming:
         """The path of a parameter, or of what gives an edge.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> naming = Naming(record(nn.Linear(2, 3)), {})
         >>> [naming.path_of(key) for key in naming.parameters]
         ['W', 'b']
@@ -98,7 +98,7 @@ class Naming:
         """The symbol of an edge or of a parameter.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> Naming(record(nn.Tanh()), {}).symbol(0).plain
         'X'
         """
@@ -109,7 +109,7 @@ class Naming:
         """What stands for an edge in a formula.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> Naming(record(nn.Tanh(), np.zeros((1, 2))), {}).factor(0).shape
         (1, 2)
         """
@@ -121,7 +121,7 @@ class Naming:
         """The edges of the parameters that are nodes of a graph.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> x = nn.Input("x")
         >>> naming = Naming(record(nn.Graph(x, nn.Parameter(2.0, name="theta") * x)), {})
         >>> [naming.edges[edge].plain for edge in naming.leaves]
@@ -143,7 +143,7 @@ class Naming:
         """Whether it is a loss: a Loss, or whatever layer was given as ``loss``.
 
         >>> import nnlite as nn
-        >>> from nnlite.diagnostics.formulas.recorded import record
+        >>> from nnlite.diagnostics.formulas.recorded_run import record
         >>> naming = Naming(record(nn.Tanh(), loss=nn.MSELoss()), {})
         >>> [naming.is_loss(operation) for operation in naming.flow.operations]
         [False, True]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.plain import index, plain
-from nnlite.diagnostics.formulas.terms import Applied, Operation, Reading, Relation, parts_of
+from nnlite.diagnostics.formulas.plain_text import index, plain
+from nnlite.diagnostics.formulas.terms import Applied, BinaryOperation, Reading, Relation, parts_of
 
 ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last"}
 
@@ -15,7 +15,7 @@ def notation(readings: Sequence[Reading], in_latex: bool = False) -> str:
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> from nnlite.diagnostics.formulas.terms import Factor
     >>> X = Factor(symbol("X"))
-    >>> product = Operation("*", X, Applied("sum", (X,), (1,)))
+    >>> product = BinaryOperation("*", X, Applied("sum", (X,), (1,)))
     >>> notation([product])
     '* is elementwise, sum_2 is the sum over the second axis.'
     >>> notation([product], in_latex=True)
@@ -26,7 +26,7 @@ def notation(readings: Sequence[Reading], in_latex: bool = False) -> str:
     said = []
     if any(sign in (latex if in_latex else plain)(reading) for reading in readings):
         said.append(f"{f'${sign}$' if in_latex else '*'} is elementwise")
-    if any(isinstance(part, Operation) and part.sign in "@." for part in parts):
+    if any(isinstance(part, BinaryOperation) and part.sign in "@." for part in parts):
         said.append("a matrix product has no sign")
     along = [part for part in parts if isinstance(part, Applied) and part.axes]
     said += dict.fromkeys(_of_axes(part, part.axes or (), in_latex) for part in along)

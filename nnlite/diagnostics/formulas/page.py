@@ -7,8 +7,8 @@ import numpy as np
 
 from nnlite.diagnostics.array_text import array_text
 from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.plain import Piece, lines, number, pieces
-from nnlite.diagnostics.formulas.said import Line
+from nnlite.diagnostics.formulas.operation_formulas import Line
+from nnlite.diagnostics.formulas.plain_text import Piece, lines, number, pieces
 
 MOST_NUMBERS = 30  # of an array that is shown in numbers
 WIDEST = 72  # of a formula beside which its note stands

@@ -39,10 +39,10 @@ class Factor:
 
 
 @dataclass(frozen=True)
-class Negative:
+class Negated:
     """``-of``.
 
-    >>> Negative(Number(1)).of
+    >>> Negated(Number(1)).of
     Number(value=1)
     """
 
@@ -50,10 +50,10 @@ class Negative:
 
 
 @dataclass(frozen=True)
-class Operation:
+class BinaryOperation:
     """Two things with a sign between them: ``+ - * / ^``; ``@`` is the matrix product, ``.`` one with vectors in it.
 
-    >>> Operation("+", Number(1), Number(2)).sign
+    >>> BinaryOperation("+", Number(1), Number(2)).sign
     '+'
     """
 
@@ -126,7 +126,7 @@ class Over:
     of: "Reading"
 
 
-Reading = Entry | Over | Number | Factor | Negative | Operation | Relation | Applied | Part
+Reading = Entry | Over | Number | Factor | Negated | BinaryOperation | Relation | Applied | Part
 
 
 def joined(sign: str, left: Reading, right: Reading) -> Reading:
@@ -141,16 +141,16 @@ def joined(sign: str, left: Reading, right: Reading) -> Reading:
         return left
     if sign == "*" and is_scalar(right) and not is_scalar(left):
         return joined(sign, right, left)
-    if sign == "*" and left in (Number(-1), Negative(Number(1))):
-        return Negative(right)
-    return Operation(sign, left, right)
+    if sign == "*" and left in (Number(-1), Negated(Number(1))):
+        return Negated(right)
+    return BinaryOperation(sign, left, right)
 
 
 def parts_of(reading: Reading) -> Iterator[Reading]:
     """A reading, and all that it is made of.
 
-    >>> [type(part).__name__ for part in parts_of(Negative(Number(1)))]
-    ['Negative', 'Number']
+    >>> [type(part).__name__ for part in parts_of(Negated(Number(1)))]
+    ['Negated', 'Number']
     """
     yield reading
     for part in fields(reading):
@@ -191,8 +191,8 @@ def is_scalar(reading: Reading) -> bool:
             return True
         case Factor():
             return reading.symbol.scalar
-        case Negative(of=of):
+        case Negated(of=of):
             return is_scalar(of)
-        case Operation(left=left, right=right):
+        case BinaryOperation(left=left, right=right):
             return is_scalar(left) and is_scalar(right)
     return False

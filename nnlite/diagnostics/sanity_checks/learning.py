@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, spread
-from nnlite.diagnostics.gradcheck import check_gradients
+from nnlite.diagnostics.check_gradients import check_gradients
 from nnlite.diagnostics.named_inputs import inputs_by_name
 from nnlite.diagnostics.phi_slices import own_slices
 from nnlite.diagnostics.samples import count_of, first_that_mixes, pick

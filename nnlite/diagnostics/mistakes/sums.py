@@ -1,4 +1,4 @@
-"""Sums: a term that is missing or counts twice, a sum over the wrong axis, or over something else than dY."""
+"""Sums: a term that is missing or counted twice, a sum over the wrong axis, or a wrong dY."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.symptoms.factor import close, times
+from nnlite.diagnostics.mistakes.factor import close, times
 
 MOST_SLICES = 256  # rows or columns of dY that are tried
 
 
 def slices(evidence: Evidence, name: str) -> str | None:
-    """One row, or column, of dY is left out, or counts alone, or counts twice."""
+    """Detect one row or column of dY that is left out, used alone, or counted twice."""
     dY, finding = evidence.dY, evidence.findings[name]
     if dY is None or not dY.ndim:
         return None
@@ -24,20 +24,21 @@ def slices(evidence: Evidence, name: str) -> str | None:
         if not 1 < dY.shape[axis] <= MOST_SLICES:
             continue
         sums = np.moveaxis(terms, axis + 1, 1).reshape(len(indices), dY.shape[axis], -1).sum(axis=2)
-        what = ("row", "column")[axis] if dY.ndim == 2 else "entry" if dY.ndim == 1 else f"axis {axis}, slice"
+        names = {1: ["entry"], 2: ["row", "column"]}.get(dY.ndim, [f"along axis {n}, slice" for n in range(dY.ndim)])
+        what = names[axis]
         for place in range(dY.shape[axis]):
             for text, candidate in (
-                ("alone counts", sums[:, place]),
-                ("is left out", N - sums[:, place]),
-                ("counts twice", N + sums[:, place]),
+                (f"only {what} {place} of dY is used", sums[:, place]),
+                (f"{what} {place} of dY is left out", N - sums[:, place]),
+                (f"{what} {place} of dY is counted twice", N + sums[:, place]),
             ):
                 if evidence.equal(name, A, candidate):
-                    return f"of dY {what} {place} {text}"
+                    return text
     return None
 
 
 def part_missing(evidence: Evidence, name: str) -> str | None:
-    """Of a composite layer: what one of its parts gives back is missing, or dY as such; or it counts twice."""
+    """Detect, in a composite layer, that the dX of a part or dY itself is missing, or counted twice."""
     if name not in evidence.trial.inputs() or not any(evidence.layer.named_children()):
         return None
     dY = [] if evidence.dY is None else [("dY", evidence.dY)]
@@ -45,7 +46,7 @@ def part_missing(evidence: Evidence, name: str) -> str | None:
 
 
 def term_missing(evidence: Evidence, name: str) -> str | None:
-    """A term is missing, as where a value that is used twice gets the gradient of one use; or it counts twice."""
+    """Detect a term that is missing or counted twice, such as the gradient of one use of a value that is used twice."""
     return None if evidence.dY is None else _missing(evidence, name, _terms(evidence, evidence.dY))
 
 
@@ -63,47 +64,47 @@ def _missing(evidence: Evidence, name: str, terms: Iterable[tuple[str, Array]]) 
         if close(factor, 1):
             return f"the term {label} is missing"
         if close(factor, -1):
-            return f"the term {label} is one too many"
+            return f"the term {label} is added once too often"
         if len(rest) > 2:
-            return f"the term {times(abs(factor))} {label} is {'missing' if factor > 0 else 'too much'}"
+            return f"the term {times(abs(factor))} {label} is {'missing' if factor > 0 else 'added in error'}"
     return None
 
 
 def _terms(evidence: Evidence, dY: Array) -> Iterator[tuple[str, Array]]:
-    """What the gradient of an activation may be a sum of."""
+    """Yield the terms that the gradient of an activation may be a sum of."""
     yield "dY", dY
-    for one, K in evidence.kept.items():
+    for one, K in evidence.cached.items():
         yield f"dY * {one}", dY * K
         yield f"dY * (1 - {one}^2)", dY * (1 - K * K)
-        for other, L in evidence.kept.items():
+        for other, L in evidence.cached.items():
             if one <= other:
                 yield f"dY * {one} * {other}", dY * K * L
             yield f"dY * {one} * (1 - {other})", dY * K * (1 - L)
 
 
 def other_axis(evidence: Evidence, name: str) -> str | None:
-    """Of a bias, or of anything else that forward repeats: summed over another axis of dY than forward repeats it."""
+    """Detect a sum over the wrong axis of dY, for a bias or anything else that forward broadcasts."""
     finding = evidence.findings[name]
     if evidence.dY is None or not np.isfinite(finding.numeric).all():
         return None
     indices, rows = evidence.rows(name)
     if len(indices) < finding.analytic.size or np.any(np.count_nonzero(rows, axis=0) > 1):
         return None
-    D = (rows * evidence.dY.ravel()).sum(axis=0).reshape(evidence.dY.shape)  # dY in front of the sum
+    D = (rows * evidence.dY.ravel()).sum(axis=0).reshape(evidence.dY.shape)  # dY before the sum
     if evidence.fits(name, np.full(finding.analytic.shape, D.sum())):
-        return "summed over all the axes of dY"
+        return "summed over all axes of dY"
     for axis in range(D.ndim):
         total = D.sum(axis=axis)
         if total.size == finding.analytic.size and evidence.fits(name, total.reshape(finding.analytic.shape)):
-            return f"summed over axis {axis} of dY, the wrong one"
+            return f"summed over the wrong axis of dY, axis {axis}"
         mean = D.mean(axis=axis)
         if mean.size == finding.analytic.size and evidence.fits(name, mean.reshape(finding.analytic.shape)):
-            return f"the mean over axis {axis} of dY, the wrong one"
+            return f"averaged over the wrong axis of dY, axis {axis}"
     return None
 
 
 def other_dY(evidence: Evidence, name: str) -> str | None:
-    """It is the gradient for another dY."""
+    """Detect the gradient for another dY."""
     dY, finding = evidence.dY, evidence.findings[name]
     if dY is None:
         return None
@@ -116,7 +117,7 @@ def other_dY(evidence: Evidence, name: str) -> str | None:
 
 
 def _other_dYs(dY: Array) -> Iterator[tuple[str, Array]]:
-    yield "dY is left out: it is the gradient for a dY of ones", np.ones_like(dY)
+    yield "dY is ignored: it is the gradient for dY = 1", np.ones_like(dY)
     yield "the sign of dY is lost", np.abs(dY)
     yield "dY is squared", dY * dY
     if dY.ndim == 2 and dY.shape[0] == dY.shape[1]:
@@ -127,4 +128,4 @@ def _other_dYs(dY: Array) -> Iterator[tuple[str, Array]]:
             yield f"the {what} of dY are in reverse order", np.flip(dY, axis)
             total = np.broadcast_to(dY.sum(axis=axis, keepdims=True), dY.shape)
             yield f"dY is summed over its {what} first", total
-            yield f"the mean of dY over its {what} is taken first", total / size
+            yield f"dY is averaged over its {what} first", total / size

@@ -1,4 +1,4 @@
-"""What backward returned, where its form alone shows that it is wrong: too few gradients, or one of another shape."""
+"""Mistakes in the form of what backward returned: too few gradients, too many, or one of a wrong shape."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,54 +9,54 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed
 from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
+from nnlite.diagnostics.recorded_calls import LayerCall, Recording
 from nnlite.diagnostics.trial import Trial, floats_as_float64
-from nnlite.diagnostics.witness import Visit, Witness
 from nnlite.layer.layer import Layer
 
 
-def first_misfit(visits: Iterable[Visit], losses: Iterable[Layer | None] = ()) -> str | None:
-    """The first on the way back that returned too few or too many gradients, or one of another shape; or None.
+def first_wrong_return(calls: Iterable[LayerCall], losses: Iterable[Layer | None] = ()) -> str | None:
+    """Return what is wrong with the form of the first wrong result of a backward, or None.
 
     Args:
-        visits: in the order of the way back.
-        losses: the layers that are used as a loss, and owe no gradient of their target.
+        calls: in the order in which backward ran.
+        losses: the layers that are used as a loss; their backward returns no gradient of the target.
 
-    >>> first_misfit([]) is None
+    >>> first_wrong_return([]) is None
     True
     """
     used = [loss for loss in losses if loss is not None]
     return next(
-        (fault for visit in visits if (fault := misfit(visit, any(visit.layer is loss for loss in used)))), None
+        (fault for call in calls if (fault := wrong_return(call, any(call.layer is loss for loss in used)))), None
     )
 
 
-def misfit(visit: Visit, as_loss: bool = False) -> str | None:
-    """What is wrong with the number and the shapes of the gradients that a layer returned, and its place; or None.
+def wrong_return(call: LayerCall, as_loss: bool = False) -> str | None:
+    """Return the layer's place and what is wrong with the number or the shapes of its gradients, or None.
 
     >>> import nnlite as nn
     >>> X = np.ones(2)
-    >>> misfit(Visit("Own()", nn.Multiply(), (X, X), None, X, X, dX=X))
+    >>> wrong_return(LayerCall("Own()", nn.Multiply(), (X, X), None, X, X, dX=X))
     'Own(): backward returned 1 gradient, forward has 2 inputs; return one for each of X1, X2, in this order'
     """
-    if visit.dX is None:
+    if call.dX is None:
         return None
-    inputs = inputs_by_name(visit.layer, visit.X)
-    fault = "" if as_loss or is_loss(visit.layer) else not_one_for_each(inputs, visit.dX)
+    inputs = inputs_by_name(call.layer, call.X)
+    fault = "" if as_loss or is_loss(call.layer) else not_one_for_each(inputs, call.dX)
     if fault:
-        return f"{visit.place}: {fault}"
-    for name, dX in by_input(inputs, visit.dX).items():
+        return f"{call.place}: {fault}"
+    for name, dX in by_input(inputs, call.dX).items():
         if dX is not None and name in inputs and np.shape(dX) != np.shape(inputs[name]):
-            return f"{visit.place}: {shape_fault(name, inputs[name], np.asarray(dX))}"
+            return f"{call.place}: {shape_fault(name, inputs[name], np.asarray(dX))}"
     return None
 
 
 def not_one_for_each(inputs: dict[str, Any], dX: Any) -> str:
-    """Which gradients are missing, or that there are too many; empty if each input has its own.
+    """Return which gradients are missing, or that there are too many; empty if there is one for each input.
 
-    One of whole numbers, which are classes, has none; whether None stands in its place is left to the layer.
+    An input of integers has no gradient; a layer may return None in its place or leave it out.
 
     >>> not_one_for_each({"X1": np.ones(2), "X2": np.ones(2)}, (np.ones(2), None))
-    'backward returned None for the gradient of X2; only an input of whole numbers has none'
+    'backward returned None for the gradient of X2; only an integer input has none'
     >>> not_one_for_each({"X": np.ones(2)}, (np.ones(2), np.ones(2)))
     'backward returned 2 gradients, forward has 1 input; return one for each of X, in this order'
     >>> not_one_for_each({"X": np.ones(2), "classes": np.ones(2, int)}, np.ones(2))
@@ -71,46 +71,46 @@ def not_one_for_each(inputs: dict[str, Any], dX: Any) -> str:
     without = [name for name in owed if gradients[name] is None]
     if without:
         names = ", ".join(without)
-        return f"backward returned None for the gradient of {names}; only an input of whole numbers has none"
+        return f"backward returned None for the gradient of {names}; only an integer input has none"
     return ""
 
 
-def spoiled_cache(trial: Trial, gradients: dict[str, Array], witness: Witness) -> str | None:
-    """The first layer whose second backward gives something else than the ``gradients`` of the first; or None.
+def modified_cache(trial: Trial, gradients: dict[str, Array], recording: Recording) -> str | None:
+    """Return the first layer whose second backward differs from its first, so that it modifies its cache; or None.
 
-    >>> spoiled_cache(Trial(Layer(), ()), {}, Witness()) is None
+    >>> modified_cache(Trial(Layer(), ()), {}, Recording()) is None
     True
     """
     if not _another(trial, gradients):
         return None
-    for visit in witness.visits:
-        X, dY = (each_of(floats_as_float64, values) for values in (visit.X, visit.dY))
-        alone = Trial(visit.layer, X, visit.target, dY=dY)
+    for call in recording.backwards:
+        X, dY = (each_of(floats_as_float64, values) for values in (call.X, call.dY))
+        alone = Trial(call.layer, X, call.target, dY=dY)
         try:
             alone.forward()
             if not _another(alone, alone.backward()):
                 continue
-        except Exception:  # nothing is said of a layer that does not run without its container
+        except Exception:  # a layer that does not run without its container cannot be judged
             continue
         return (
-            f"{visit.place}: backward writes into what forward kept: a second backward gives something else than the "
-            "first; make a new array in place of it"
+            f"{call.place}: backward modifies an array that forward cached: a second backward returns other gradients "
+            "than the first; compute a new array instead"
         )
     return None
 
 
 def _another(trial: Trial, first: dict[str, Array]) -> bool:
-    """Whether backward gives something else than before."""
+    """Return whether backward now returns other gradients."""
     try:
         with np.errstate(all="ignore"):
             second = trial.backward()
-    except Exception:  # it may be made for one backward
+    except Exception:  # a layer may support one backward only
         return False
     return any(name in second and not np.array_equal(dP, second[name], equal_nan=True) for name, dP in first.items())
 
 
 def shape_fault(name: str, P: Array, dP: Array) -> str:
-    """What is wrong with a gradient of another shape.
+    """Return what is wrong with a gradient of a wrong shape.
 
     >>> shape_fault("W", np.zeros((3, 2)), np.zeros((2, 3)))
     'dW: expected shape (3, 2), that of W, got (2, 3); it looks transposed'
@@ -118,13 +118,13 @@ def shape_fault(name: str, P: Array, dP: Array) -> str:
     hint = ""
     if P.ndim > 1 and dP.shape == P.shape[::-1]:
         hint = "; it looks transposed"
-    elif _repeats(P.shape, dP.shape):
-        hint = "; it is not yet summed over the axes along which forward repeats it"
+    elif _broadcasts(P.shape, dP.shape):
+        hint = "; sum it over the axes along which forward broadcasts"
     return f"d{name}: expected shape {P.shape}, that of {name}, got {dP.shape}{hint}"
 
 
-def _repeats(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
-    """Whether ``shape`` broadcasts to ``larger``."""
+def _broadcasts(shape: tuple[int, ...], larger: tuple[int, ...]) -> bool:
+    """Return whether ``shape`` broadcasts to ``larger``."""
     try:
         return np.broadcast_shapes(shape, larger) == larger
     except ValueError:

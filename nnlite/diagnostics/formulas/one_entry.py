@@ -9,11 +9,11 @@ import numpy as np
 
 from nnlite.diagnostics.formulas.terms import (
     Applied,
+    BinaryOperation,
     Entry,
     Factor,
-    Negative,
+    Negated,
     Number,
-    Operation,
     Over,
     Reading,
     Relation,
@@ -55,9 +55,9 @@ def entry(reading: Reading, index: Index) -> Reading:
     Raises:
         NotImplementedError: it rearranges entries, so that they cannot be followed.
 
-    >>> from nnlite.diagnostics.formulas.plain import plain
+    >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> from nnlite.diagnostics.formulas.symbols import symbol
-    >>> product = Operation("@", Factor(symbol("X"), transposed=True), Factor(symbol("dY")))
+    >>> product = BinaryOperation("@", Factor(symbol("X"), transposed=True), Factor(symbol("dY")))
     >>> plain(entry(product, ("i", "j")))
     'sum_n X[n,i] dY[n,j]'
     """
@@ -74,7 +74,7 @@ def entry(reading: Reading, index: Index) -> Reading:
 def written_out(reading: Reading) -> list[Reading]:
     """The terms of the sum that an entry is; where the size of a sum is not known, it stays one.
 
-    >>> from nnlite.diagnostics.formulas.plain import plain
+    >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> [plain(term) for term in written_out(Over("n", 2, Entry(Factor(symbol("X")), ("n", 3))))]
     ['X[0,3]', 'X[1,3]']
@@ -82,31 +82,31 @@ def written_out(reading: Reading) -> list[Reading]:
     match reading:
         case Over(letter=letter, size=size, of=of) if size is not None:
             return [term for n in range(size) for term in written_out(_at(of, letter, n))]
-        case Operation(sign="+", left=left, right=right):
+        case BinaryOperation(sign="+", left=left, right=right):
             return written_out(left) + written_out(right)
     return [reading]
 
 
-def in_numbers(reading: Reading) -> Reading:
+def with_values(reading: Reading) -> Reading:
     """With its numbers in the place of the entries.
 
     >>> from nnlite.diagnostics.formulas.symbols import symbol
-    >>> in_numbers(Entry(Factor(symbol("X"), np.eye(2)), (0, 0)))
+    >>> with_values(Entry(Factor(symbol("X"), np.eye(2)), (0, 0)))
     Number(value=1.0)
     """
     match reading:
         case Entry(factor=factor, index=index):
             return Number(float(np.asarray(factor.array)[index]))  # type: ignore[index]
         case Over(size=size) if size is not None:
-            return Number(sum(total(in_numbers(term)) for term in written_out(reading)))
-        case Negative(of=of):
-            return Negative(in_numbers(of))
-        case Operation(sign=sign, left=left, right=right):
-            return Operation(sign, in_numbers(left), in_numbers(right))
+            return Number(sum(total(with_values(term)) for term in written_out(reading)))
+        case Negated(of=of):
+            return Negated(with_values(of))
+        case BinaryOperation(sign=sign, left=left, right=right):
+            return BinaryOperation(sign, with_values(left), with_values(right))
         case Relation(sign=sign, left=left, right=right):
-            return Relation(sign, in_numbers(left), in_numbers(right))
+            return Relation(sign, with_values(left), with_values(right))
         case Applied(of=of):
-            return replace(reading, of=tuple(map(in_numbers, of)))
+            return replace(reading, of=tuple(map(with_values, of)))
         case Factor(array=array) if array is not None:
             return Number(float(array))
     return reading
@@ -115,15 +115,15 @@ def in_numbers(reading: Reading) -> Reading:
 def total(reading: Reading) -> float:
     """What a reading in numbers comes to.
 
-    >>> total(Operation("*", Number(2), Negative(Number(3))))
+    >>> total(BinaryOperation("*", Number(2), Negated(Number(3))))
     -6.0
     """
     match reading:
         case Number(value=value):
             return float(value)
-        case Negative(of=of):
+        case Negated(of=of):
             return -total(of)
-        case Operation(sign=sign, left=left, right=right):
+        case BinaryOperation(sign=sign, left=left, right=right):
             return float(SIGNS[sign](total(left), total(right)))
         case Relation(sign=sign, left=left, right=right):
             return float(SIGNS[sign](total(left), total(right)))
@@ -150,13 +150,13 @@ def _entry(reading: Reading, index: Index, letters: _Letters) -> Reading:
             return reading
         case Factor():
             return reading if reading.symbol.scalar else Entry(reading, _broadcast(reading, index, letters.sizes))
-        case Negative(of=of):
-            return Negative(_entry(of, index, letters))
-        case Operation(sign="."):
+        case Negated(of=of):
+            return Negated(_entry(of, index, letters))
+        case BinaryOperation(sign="."):
             raise NotImplementedError("the product of vectors in the last axes")
-        case Operation(sign="@"):
+        case BinaryOperation(sign="@"):
             return _product(reading, index, letters)
-        case Operation(sign=sign, left=left, right=right):
+        case BinaryOperation(sign=sign, left=left, right=right):
             return joined(sign, _entry(left, index, letters), _entry(right, index, letters))
         case Relation(sign=sign, left=left, right=right):
             return Relation(sign, _entry(left, index, letters), _entry(right, index, letters))
@@ -169,7 +169,7 @@ def _entry(reading: Reading, index: Index, letters: _Letters) -> Reading:
     raise NotImplementedError(f"{reading} rearranges entries")
 
 
-def _product(product: Operation, index: Index, letters: _Letters) -> Reading:
+def _product(product: BinaryOperation, index: Index, letters: _Letters) -> Reading:
     left, right = shape_of(product.left), shape_of(product.right)
     letter = letters.new(left[-1] if left else None)
     ahead = index[: -1 if right is None or len(right) > 1 else None] if left is None or len(left) > 1 else ()
@@ -213,16 +213,16 @@ def shape_of(reading: Reading) -> tuple[int, ...] | None:
             return ()
         case Factor():
             return () if reading.symbol.scalar else reading.shape
-        case Negative(of=of):
+        case Negated(of=of):
             return shape_of(of)
-        case Operation(sign="."):
+        case BinaryOperation(sign="."):
             return None
-        case Operation(sign="@", left=left, right=right):
+        case BinaryOperation(sign="@", left=left, right=right):
             a, b = shape_of(left), shape_of(right)
             if a is None or b is None:
                 return None
             return (*np.broadcast_shapes(a[:-2], b[:-2]), *a[-2:-1], *(b[-1:] if len(b) > 1 else ()))
-        case Operation(left=left, right=right) | Relation(left=left, right=right):
+        case BinaryOperation(left=left, right=right) | Relation(left=left, right=right):
             one, other = shape_of(left), shape_of(right)
             return None if one is None or other is None else np.broadcast_shapes(one, other)
         case Applied(function="T", of=(of,)):
@@ -258,9 +258,9 @@ def _at(reading: Reading, letter: str, n: int) -> Reading:
     match reading:
         case Entry(index=index):
             return replace(reading, index=tuple(n if place == letter else place for place in index))
-        case Negative(of=of) | Over(of=of):
+        case Negated(of=of) | Over(of=of):
             return replace(reading, of=_at(of, letter, n))
-        case Operation(left=left, right=right) | Relation(left=left, right=right):
+        case BinaryOperation(left=left, right=right) | Relation(left=left, right=right):
             return replace(reading, left=_at(left, letter, n), right=_at(right, letter, n))
         case Applied(of=of):
             return replace(reading, of=tuple(_at(each, letter, n) for each in of))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from support.faulty import (
+from support.faulty_layers import (
     POSITIVE,
     Accumulating,
     D,
@@ -87,7 +87,7 @@ FAULTS = [
         target=T,
     ),
     Fault("two-over-n-in-mse", lambda: WrongMSE(lambda E: 2 / N), f"dX: 2/5 of the true gradient ({BATCH})", target=T),
-    Fault("dJ-in-mse", NoDJ, "dX: dJ is left out", target=T),
+    Fault("dJ-in-mse", NoDJ, "dX: the factor dJ is missing", target=T),
     Fault("odd-factor", lambda: spoiled(nn.Sigmoid, times("X", 0.7123)), "dX: 0.7123 times the true gradient"),
     Fault("nothing-in-dW", lambda: linear(times("W", 0)), "dW: zero everywhere"),
     # the sign
@@ -101,7 +101,7 @@ FAULTS = [
     Fault(
         "reshaped-dW",
         lambda: linear(put(W=lambda L, dY, dW: dW.T.reshape(dW.shape))),
-        "dW: transposed, and then brought into shape",
+        "dW: transposed and then reshaped",
     ),
     Fault(
         "transposed-and-minus", lambda: linear(put(W=lambda L, dY, dW: -dW.T), D, D), "dW: transposed, and wrong sign"
@@ -120,7 +120,7 @@ FAULTS = [
     Fault(
         "permuted-db",
         lambda: linear(put(b=lambda L, dY, db: db[[2, 0, 3, 1]])),
-        "db: the right numbers in another order",
+        "db: the right numbers in the wrong order",
     ),
     Fault("swapped-parameters", Sharing, "dgamma: swapped with ddelta; ddelta: swapped with dgamma"),
     Fault(
@@ -139,47 +139,47 @@ FAULTS = [
     Fault(
         "no-derivative-of-tanh",
         lambda: Function(np.tanh, lambda dY, X, Y: dY.copy()),
-        "dX: it is dY itself, the derivative of Y by X is missing",
+        "dX: it is dY itself, the derivative of Y with respect to X is missing",
     ),
     Fault(
         "no-derivative-of-sigmoid",
         lambda: Function(sigmoid, lambda dY, X, Y: dY.copy()),
-        "dX: it is dY itself, the derivative of Y by X is missing",
+        "dX: it is dY itself, the derivative of Y with respect to X is missing",
     ),
     Fault(
         "no-derivative-of-softplus",
         lambda: Function(lambda X: np.log1p(np.exp(X)), lambda dY, X, Y: 1 * dY),
-        "dX: it is dY itself, the derivative of Y by X is missing",
+        "dX: it is dY itself, the derivative of Y with respect to X is missing",
     ),
     Fault(
         "no-dY-in-tanh",
         lambda: Function(np.tanh, lambda dY, X, Y: 1 - Y * Y),
-        "dX: it is the derivative of Y by X alone, dY is missing",
+        "dX: it is the derivative of Y with respect to X alone, the factor dY is missing",
     ),
     Fault(
         "twice-the-derivative",
         lambda: Function(np.tanh, lambda dY, X, Y: dY * (1 - Y * Y) ** 2),
-        "dX: the derivative of Y by X is multiplied in twice",
+        "dX: the derivative of Y with respect to X is applied twice",
     ),
     Fault(
         "divided-by-the-derivative",
         lambda: Function(np.exp, lambda dY, X, Y: dY / Y),
-        "dX: divided by the derivative of Y by X and not multiplied",
+        "dX: dY is divided by the derivative of Y with respect to X; multiply by it",
     ),
     Fault(
         "tanh-at-the-input",
         lambda: Function(np.tanh, lambda dY, X, Y: dY * (1 - X * X)),
-        "dX: the derivative is taken at the input X in place of the output Y",
+        "dX: the derivative is evaluated at the input X instead of the output Y",
     ),
     Fault(
         "sigmoid-at-the-input",
         lambda: Function(sigmoid, lambda dY, X, Y: dY * X * (1 - X)),
-        "dX: the derivative is taken at the input X in place of the output Y",
+        "dX: the derivative is evaluated at the input X instead of the output Y",
     ),
     Fault(
         "exp-at-the-input",
         lambda: Function(np.exp, lambda dY, X, Y: dY * X),
-        "dX: the derivative is taken at the input X in place of the output Y",
+        "dX: the derivative is evaluated at the input X instead of the output Y",
     ),
     Fault(
         "softmax-at-the-input",
@@ -187,22 +187,22 @@ FAULTS = [
             lambda X: np.exp(X) / np.exp(X).sum(-1, keepdims=True),
             lambda dY, X, Y: X * (dY - (dY * X).sum(-1, keepdims=True)),
         ),
-        "dX: the derivative is taken at the input X in place of the output Y",
+        "dX: the derivative is evaluated at the input X instead of the output Y",
     ),
     Fault(
         "square-at-the-output",
         lambda: Function(np.square, lambda dY, X, Y: 2 * dY * Y),
-        "dX: the derivative is taken at the output Y in place of the input X",
+        "dX: the derivative is evaluated at the output Y instead of the input X",
     ),
     Fault(
         "sine-at-the-output",
         lambda: Function(np.sin, lambda dY, X, Y: dY * np.cos(Y)),
-        "dX: the derivative is taken at the output Y in place of the input X",
+        "dX: the derivative is evaluated at the output Y instead of the input X",
     ),
     Fault(
         "log-at-the-output",
         lambda: Function(np.log, lambda dY, X, Y: dY / Y),
-        "dX: the derivative is taken at the output Y in place of the input X",
+        "dX: the derivative is evaluated at the output Y instead of the input X",
         X=POSITIVE + 1,
     ),
     Fault(
@@ -223,8 +223,8 @@ FAULTS = [
     Fault(
         "no-derivative-in-dense",
         lambda: Dense(lambda U, Y: 1),
-        "dX: it is dY times W^T, so that a derivative is missing; dW: it is X^T times dY, so that a derivative is "
-        "missing; db: it is the sum over the rows of dY, so that a derivative is missing",
+        "dX: it is dY times W^T, a derivative is missing; dW: it is X^T times dY, a derivative is missing; "
+        "db: it is the sum over the rows of dY, a derivative is missing",
     ),
     Fault(
         "input-for-output-in-dense",
@@ -235,20 +235,24 @@ FAULTS = [
     Fault(
         "diagonal-of-softmax",
         lambda: spoiled(nn.Softmax, put(X=lambda L, dY, dX: dY * L.Y * (1 - L.Y))),
-        "dX: only the diagonal of the Jacobian counts",
+        "dX: it uses only the diagonal of the Jacobian",
     ),
     # sums
     Fault("fork-without-skip", lambda: Fork(nn.Tanh(), lambda dY, back: back), "dX: the term dY is missing"),
     Fault(
         "fork-without-path",
         lambda: Fork(nn.Tanh(), lambda dY, back: dY),
-        "dX: the term that {place}.inner Tanh() gives back is missing",
+        "dX: the term dX of {place}.inner Tanh() is missing",
     ),
-    Fault("fork-twice", lambda: Fork(nn.Sigmoid(), lambda dY, back: 2 * dY + back), "dX: the term dY is one too many"),
+    Fault(
+        "fork-twice",
+        lambda: Fork(nn.Sigmoid(), lambda dY, back: 2 * dY + back),
+        "dX: the term dY is added once too often",
+    ),
     Fault(
         "path-never-called",
         lambda: Two(nn.Linear(D, M, rng=0), nn.Linear(D, M, rng=1)),
-        "dX: the term that {place}.g Linear(3 -> 4) gives back is missing; dg.W, dg.b: backward does not store it",
+        "dX: the term dX of {place}.g Linear(3 -> 4) is missing; dg.W, dg.b: backward does not store it",
     ),
     Fault(
         "first-term-of-a-product", lambda: Swish(lambda dY, X, S: dY * S), "dX: the term dY * Y * (1 - S) is missing"
@@ -259,36 +263,38 @@ FAULTS = [
         "dX: the term dY * S is missing",
     ),
     Fault(
-        "last-row-of-dW", lambda: linear(put(W=lambda L, dY, dW: L.X[:-1].T @ dY[:-1])), "dW: of dY row 4 is left out"
+        "last-row-of-dW", lambda: linear(put(W=lambda L, dY, dW: L.X[:-1].T @ dY[:-1])), "dW: row 4 of dY is left out"
     ),
-    Fault("first-row-alone-in-db", lambda: linear(put(b=lambda L, dY, db: dY[0])), "db: of dY row 0 alone counts"),
-    Fault("first-row-twice-in-db", lambda: linear(put(b=lambda L, dY, db: db + dY[0])), "db: of dY row 0 counts twice"),
+    Fault("first-row-alone-in-db", lambda: linear(put(b=lambda L, dY, db: dY[0])), "db: only row 0 of dY is used"),
+    Fault(
+        "first-row-twice-in-db", lambda: linear(put(b=lambda L, dY, db: db + dY[0])), "db: row 0 of dY is counted twice"
+    ),
     Fault(
         "last-column-of-dX",
         lambda: linear(put(X=lambda L, dY, dX: dY[:, :-1] @ L.W[:, :-1].T)),
-        "dX: of dY column 3 is left out",
+        "dX: column 3 of dY is left out",
     ),
     Fault(
         "one-output-alone",
         lambda: linear(put(X=lambda L, dY, dX: dY[:, :1] @ L.W[:, :1].T)),
-        "dX: of dY column 0 alone counts",
+        "dX: only column 0 of dY is used",
     ),
     Fault(
         "wrong-axis-in-db",
         lambda: linear(put(b=lambda L, dY, db: dY.sum(axis=1)), D, D),
-        "db: summed over axis 1 of dY, the wrong one",
+        "db: summed over the wrong axis of dY, axis 1",
         X=SQUARE,
     ),
     Fault(
         "wrong-axis-in-dgamma",
         lambda: Scale(lambda terms: terms.sum(axis=1)),
-        "dgamma: summed over axis 1 of dY, the wrong one",
+        "dgamma: summed over the wrong axis of dY, axis 1",
         X=SQUARE,
     ),
     Fault(
         "all-axes-in-db",
         lambda: linear(put(b=lambda L, dY, db: np.full(M, dY.sum()))),
-        "db: summed over all the axes of dY",
+        "db: summed over all axes of dY",
     ),
     Fault(
         "mean-for-sum-in-db",
@@ -298,7 +304,7 @@ FAULTS = [
     Fault(
         "dY-left-out",
         lambda: linear(put(W=lambda L, dY, dW: L.X.T @ np.ones_like(dY))),
-        "dW: dY is left out: it is the gradient for a dY of ones",
+        "dW: dY is ignored: it is the gradient for dY = 1",
     ),
     Fault("sign-of-dY-lost", lambda: linear(put(X=lambda L, dY, dX: np.abs(dY) @ L.W.T)), "dX: the sign of dY is lost"),
     Fault(
@@ -308,7 +314,7 @@ FAULTS = [
     Fault(
         "added-not-stored",
         lambda: Accumulating(D, M, rng=0),
-        "dW: added to what is stored and not stored in place of it; apart from that it is right",
+        "dW: backward adds to the stored gradient instead of overwriting it; otherwise it is right",
     ),
     Fault("not-stored", lambda: Forgetful(D, M, rng=0), "db: backward does not store it"),
     Fault(
@@ -317,8 +323,8 @@ FAULTS = [
         "dX: not finite in 1 of 15 entries",
     ),
     # rounding
-    Fault("float32-forward", Single, "noise and not an error: forward computes in float32"),
-    Fault("float32-backward", SingleBackward, "dX: noise and not an error: backward computes in float32"),
+    Fault("float32-forward", Single, "rounding error, not a wrong backward: forward computes in float32"),
+    Fault("float32-backward", SingleBackward, "dX: rounding error, not a wrong formula: backward computes in float32"),
     # nothing explains it
     Fault(
         "one-entry",
@@ -333,6 +339,6 @@ FAULTS = [
     Fault(
         "below-zero",
         lambda: Function(lambda X: np.where(X > 0, X, 0.1 * X), lambda dY, X, Y: np.where(X > 0, dY, 0.2 * dY)),
-        "dX: differs in 12 of 15 entries, just where X < 0",
+        "dX: differs in 12 of 15 entries, exactly where X < 0",
     ),
 ]

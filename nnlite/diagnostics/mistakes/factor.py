@@ -1,4 +1,4 @@
-"""A factor too much, or too little; and a factor that is nearly 1, from rounding."""
+"""A constant factor; and rounding to float32."""
 
 from fractions import Fraction
 from typing import Any
@@ -9,13 +9,13 @@ from nnlite.diagnostics.evidence import RTOL, Evidence
 
 
 def known_factor(evidence: Evidence, name: str) -> str | None:
-    """The wrong sign, or a factor that has a name: 2, the batch size, the number of outputs ..."""
+    """Detect the wrong sign, or a factor that has a name: 2, the batch size, the number of outputs ..."""
     found = ratio(evidence, name, evidence.findings[name].numeric)
     return None if found is None else named(evidence, found)
 
 
 def any_factor(evidence: Evidence, name: str) -> str | None:
-    """A factor that has no name."""
+    """Detect any other constant factor."""
     N = evidence.findings[name].numeric
     if np.count_nonzero(np.nan_to_num(N)) < 2:
         return None
@@ -24,18 +24,18 @@ def any_factor(evidence: Evidence, name: str) -> str | None:
 
 
 def single_precision(evidence: Evidence, name: str) -> str | None:
-    """Rounding to float32, and no more than that."""
+    """Detect a backward that is right but for rounding to float32."""
     finding = evidence.findings[name]
     A = finding.analytic[np.isfinite(finding.numeric)]
     with np.errstate(over="ignore"):
         rounded = np.array_equal(A, A.astype(np.float32))
     if rounded and np.count_nonzero(A) > 1 and evidence.fits(name, finding.numeric, rtol=1e-4):
-        return "noise and not an error: backward computes in float32; keep the dtype of dY"
+        return "rounding error, not a wrong formula: backward computes in float32; keep the dtype of dY"
     return None
 
 
 def matches(evidence: Evidence, name: str, candidate: Any) -> str | None:
-    """What is to be said beside "it is ``candidate``": nothing, or the wrong sign, or a factor; None if it is not."""
+    """Return what to add to "it is ``candidate``": nothing, the wrong sign or a factor; None if it is not."""
     if np.shape(candidate) != evidence.findings[name].analytic.shape:
         return None
     found = ratio(evidence, name, np.asarray(candidate))
@@ -48,7 +48,7 @@ def matches(evidence: Evidence, name: str, candidate: Any) -> str | None:
 
 
 def ratio(evidence: Evidence, name: str, candidate: Any) -> float | None:
-    """C, if backward's gradient is c times the candidate at every entry that was compared, and neither is all zero."""
+    """Return c if the gradient is c times the candidate at every entry that was compared and neither is zero."""
     finding = evidence.findings[name]
     compared = np.isfinite(finding.numeric)
     A, C = finding.analytic[compared], np.asarray(candidate)[compared]
@@ -61,14 +61,14 @@ def ratio(evidence: Evidence, name: str, candidate: Any) -> float | None:
 
 
 def named(evidence: Evidence, factor: float) -> str | None:
-    """What the factor is, or None if there is no reason for it."""
+    """Return the factor and where it comes from, or None if it has no name."""
     if close(factor, -1):
         return "wrong sign"
     if evidence.dY is not None and evidence.dY.size == 1 and not close(abs(dJ := float(evidence.dY.item())), 1):
         if close(factor * dJ, 1):
-            return "dJ is left out"
+            return "the factor dJ is missing"
         if close(factor, dJ):
-            return "dJ is multiplied in twice"
+            return "the factor dJ is applied twice"
     size = max(abs(factor), 1 / abs(factor))
     whys = [f"{n} is {label}" for label, n in evidence.sizes.items() if n > 1 and close(size, n)]
     if not whys and not close(size, 2):
@@ -81,7 +81,7 @@ def named(evidence: Evidence, factor: float) -> str | None:
 
 
 def times(factor: float) -> str:
-    """``4 times``, ``1/4 of``; a factor that is no simple fraction in decimals.
+    """Return ``4 times`` or ``1/4 of``, or a decimal if the factor is not a simple fraction.
 
     >>> times(4.0), times(0.25), times(-1.5), times(0.1234567)
     ('4 times', '1/4 of', '-3/2 times', '0.1234567 times')
@@ -93,7 +93,7 @@ def times(factor: float) -> str:
 
 
 def close(one: float, other: float) -> bool:
-    """Whether two factors are the same but for rounding.
+    """Return whether two factors are equal up to rounding.
 
     >>> close(1.0, 1.0000001), close(1.0, 1.00001)
     (True, False)

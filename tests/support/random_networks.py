@@ -1,6 +1,6 @@
 """Random networks whose gradients are all right: check_gradients has to find them right, every one.
 
-Run it for a longer sweep with:  python tests/support/doctored.py 1000 [--first N]
+Run it for a longer sweep with:  python tests/support/random_networks.py 1000 [--first N]
 
 A network is a Sequential or a Graph of the library's layers, of a user's own, with branches, forks, ties and losses;
 its inputs are small or large, and so are its weights. Each seed is one network.

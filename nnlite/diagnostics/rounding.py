@@ -1,7 +1,7 @@
-"""Blur: how far the rounding of what is computed on the way moves J, and the derivatives that it hides.
+"""How far the rounding of intermediate values moves J, and the derivatives that central differences cannot see for it.
 
-Between 1 and the number before it there is nothing: where a sigmoid says 1 - 1e-15, a loss that takes the logarithm of
-1 - Y goes up in steps, and differences see these and not the derivative.
+Where a sigmoid returns 1 - 1e-15, the logarithm of 1 - Y in the loss is a step function of the input: central
+differences measure its steps and not the derivative.
 """
 
 from collections.abc import Callable
@@ -11,25 +11,25 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, spread
+from nnlite.diagnostics.central_differences import Differences
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare
-from nnlite.diagnostics.differences import Differences
 from nnlite.diagnostics.trace import place, wrapping
 from nnlite.diagnostics.trial import Trial
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss
 
-TRIES = 4  # times that the numbers are moved: by chance two of them may cancel
-BOUND, FLOOR = 1e-12, -100  # BCELoss divides by no less, and its logarithms do not fall below
-MARGIN = 10.0  # a layer rounds more than once
+TRIES = 4  # random perturbations: in a single one, changes may cancel
+BOUND, FLOOR = 1e-12, -100  # the smallest denominator and the smallest logarithm in BCELoss
+MARGIN = 10.0  # a layer rounds several times
 
 
-def blur_by_layer(trial: Trial) -> dict[str, float]:
-    """How much J may move by the rounding of what each layer gives, by the layer's path.
+def rounding_by_layer(trial: Trial) -> dict[str, float]:
+    """Return how much the rounding of each layer's output may change J, by the layer's path.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Sigmoid()).astype(np.float64)
-    >>> blur = blur_by_layer(Trial(model, np.array([34.0]), np.array([0.0]), nn.BCELoss()))
-    >>> 0.1 < blur["0"] < 10
+    >>> rounding = rounding_by_layer(Trial(model, np.array([34.0]), np.array([0.0]), nn.BCELoss()))
+    >>> 0.1 < rounding["0"] < 10
     True
     """
     rng = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def blur_by_layer(trial: Trial) -> dict[str, float]:
 
 
 def _moved(trial: Trial, moved: str, rng: "np.random.Generator") -> float:
-    """J, where half of the numbers that one layer gives are moved to the next one towards 0, still in its domain."""
+    """Return J after half of the numbers in one layer's output are moved to the next number towards 0."""
 
     def wrap(path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         if path != moved or name != "forward":
@@ -49,7 +49,7 @@ def _moved(trial: Trial, moved: str, rng: "np.random.Generator") -> float:
     with wrapping(trial.layer, wrap), np.errstate(all="ignore"):
         try:
             return float(np.nan_to_num(trial.J()))
-        except (ValueError, ArithmeticError):  # a loss that refuses what it is given
+        except (ValueError, ArithmeticError):  # a loss that rejects the values
             return float("nan")
 
 
@@ -64,52 +64,52 @@ def without_hidden(
     name: str,
     finding: Finding,
     differences: Differences,
-    blur: float,
+    rounding: float,
     tolerance: Tolerance,
     unbounded: Array | None = None,
 ) -> tuple[Finding, int]:
-    """The finding without the wrong entries that rounding explains, or a bound of BCELoss, and how many these are."""
+    """Return the finding without the wrong entries that rounding or a bound of BCELoss explains, and their number."""
     possible = [finding.analytic] if unbounded is None else [finding.analytic, unbounded]
     wrong = [tuple(map(int, index)) for index in np.argwhere(finding.wrong)]
     hidden = {
-        index for index in wrong if any(differences.hidden(name, index, float(dP[index]), blur) for dP in possible)
+        index for index in wrong if any(differences.hidden(name, index, float(dP[index]), rounding) for dP in possible)
     }
     if not hidden or finding.comparison.right:
         return finding, 0
     compared: Array = np.argwhere(np.isfinite(finding.numeric))
     entries = [index for each in compared if (index := tuple(map(int, each))) not in hidden]
-    again = Differences(differences.trial, differences.step, differences.epsilon, differences.kinks, blur)
+    again = Differences(differences.trial, differences.step, differences.epsilon, differences.kinks, rounding)
     return compare(name, finding.analytic, again, entries, tolerance, strict=False), len(hidden)
 
 
 def hidden_by_rounding(
     model: Layer, trial: Trial, findings: dict[str, Finding], step: float, tolerance: Tolerance
 ) -> tuple[dict[str, Finding], str]:
-    """The findings without the entries that rounding hides, and what is to be said of them.
+    """Return the findings without the entries that rounding explains, and a note on them.
 
-    It is to be asked only where no layer is wrong by itself. Nothing is said if rounding does not explain all.
+    Call it only where no layer is wrong by itself. The note is empty if rounding does not explain every wrong entry.
     """
-    blur, unbounded = blur_by_layer(trial), _unbounded(trial)
+    rounding, unbounded = rounding_by_layer(trial), _unbounded(trial)
     differences = Differences(trial, step)
     left, count = {}, 0
     for name, finding in findings.items():
         left[name], hidden = without_hidden(
-            name, finding, differences, sum(blur.values()), tolerance, unbounded.get(name)
+            name, finding, differences, sum(rounding.values()), tolerance, unbounded.get(name)
         )
         count += hidden
     if not count or not all(finding.comparison.right for finding in left.values()):
         return findings, ""
-    worst = max(blur, key=blur.__getitem__)
+    worst = max(rounding, key=rounding.__getitem__)
     where = place(model, worst, dict(model.named_layers())[worst])
     return left, (
-        f"{count} entr{'ies are' if count > 1 else 'y is'} left out: the rounding of what {where} gives hides the "
-        f"derivative there{', or the bound that BCELoss sets to it' if unbounded else ''}; if it is saturated, scale "
-        "the inputs, or use BCEWithLogitsLoss or CrossEntropyLoss in place of an activation and its loss"
+        f"{count} entr{'ies were' if count > 1 else 'y was'} not compared: rounding in the output of {where}"
+        f"{', or a bound of BCELoss,' if unbounded else ''} hides the derivative from central differences; if it is "
+        "saturated, scale the inputs, or use BCEWithLogitsLoss or CrossEntropyLoss instead of activation and loss"
     )
 
 
 def _unbounded(trial: Trial) -> dict[str, Array]:
-    """The gradients without the bound that BCELoss sets to its own where a prediction is within 1e-12 of 0 or 1."""
+    """Return the gradients as they are without the bounds of BCELoss, if a prediction is within 1e-12 of 0 or 1."""
     if not isinstance(trial.loss, BCELoss):
         return {}
     Y, t = np.asarray(spread(trial.layer.forward, trial.X)), np.asarray(trial.target)

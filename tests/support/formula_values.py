@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.terms import Applied, Factor, Negative, Number, Operation, Part, Relation
+from nnlite.diagnostics.formulas.terms import Applied, BinaryOperation, Factor, Negated, Number, Part, Relation
 
 FUNCTIONS = {
     "tanh": np.tanh,
@@ -31,11 +31,11 @@ def computed(reading):
             return value
         case Factor(array=array) if array is not None:
             return array
-        case Negative(of=of):
+        case Negated(of=of):
             return -computed(of)
-        case Operation(sign="."):
+        case BinaryOperation(sign="."):
             raise CannotBeComputedError("the product of vectors in the last axes")
-        case Operation(sign=sign, left=left, right=right):
+        case BinaryOperation(sign=sign, left=left, right=right):
             return SIGNS[sign](computed(left), computed(right))
         case Relation(sign=sign, left=left, right=right):
             return RELATIONS[sign](computed(left), computed(right)).astype(float)

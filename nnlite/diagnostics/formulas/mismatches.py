@@ -11,10 +11,10 @@ from nnlite.diagnostics.formulas.parse import Formula
 from nnlite.diagnostics.samples import largest
 
 
-class Difference(NamedTuple):
+class Mismatch(NamedTuple):
     """A formula, and the entry at which it is farthest from what the layer gave.
 
-    >>> Difference(None, 1.0, 2.0).found
+    >>> Mismatch(None, 1.0, 2.0).found
     1.0
     """
 
@@ -23,9 +23,9 @@ class Difference(NamedTuple):
     expected: float
 
 
-def differences(
+def mismatches(
     lines: Iterable[Formula], names: Mapping[str, Any], given: Mapping[str, Any], taken: Iterable[Any], owner: str
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     """The formulas that come to something else than what was given under their names.
 
     Args:
@@ -39,7 +39,7 @@ def differences(
         ValueError: a formula cannot be evaluated, or comes to another shape.
 
     >>> from nnlite.diagnostics.formulas.parse import parse
-    >>> list(differences(parse("Y = 2 * X", "Twice"), {"X": 3.0}, {"Y": 6.0}, [3.0], "Twice"))
+    >>> list(mismatches(parse("Y = 2 * X", "Twice"), {"X": 3.0}, {"Y": 6.0}, [3.0], "Twice"))
     []
     """
     lines, taken = list(lines), list(taken)
@@ -58,7 +58,7 @@ def differences(
                 f"{owner}: {line.written}: expected an array of shape {np.shape(expected)}, "
                 f"as the layer itself gives it, got {np.shape(value)}"
             )
-        yield from (Difference(line, *entry) for entry in farthest(value, expected, taken))
+        yield from (Mismatch(line, *entry) for entry in farthest(value, expected, taken))
 
 
 def computed(line: Formula, names: Mapping[str, Any], owner: str) -> Any:

@@ -1,17 +1,17 @@
-"""The right numbers at the wrong place."""
+"""The right numbers at the wrong entries."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.diagnostics.differences import KinkError
+from nnlite.diagnostics.central_differences import KinkError
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.symptoms.factor import matches
+from nnlite.diagnostics.mistakes.factor import matches
 
 
 def swapped(evidence: Evidence, name: str) -> str | None:
-    """It is the gradient of another array."""
+    """Detect the gradient of another array."""
     for other, finding in evidence.findings.items():
         if other == name or finding.analytic.shape != evidence.findings[name].analytic.shape:
             continue
@@ -23,7 +23,7 @@ def swapped(evidence: Evidence, name: str) -> str | None:
 
 
 def another_order(evidence: Evidence, name: str) -> str | None:
-    """It is transposed, reversed, shifted, or in an order of its own."""
+    """Detect a gradient that is transposed, reversed, shifted, or permuted."""
     finding = evidence.findings[name]
     if not finding.analytic.ndim:
         return None
@@ -35,18 +35,18 @@ def another_order(evidence: Evidence, name: str) -> str | None:
     if finding.analytic.size > 2 and np.isfinite(finding.numeric).all():
         ordered = np.sort(finding.analytic, axis=None), np.sort(finding.numeric, axis=None)
         if np.ptp(ordered[1]) and evidence.equal(name, *ordered):
-            return "the right numbers in another order"
+            return "the right numbers in the wrong order"
     return None
 
 
 def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
-    """The mistakes, each with the place in the flat array that every entry is taken from."""
+    """Yield each mistake with the flat index that every entry comes from."""
     places = np.arange(int(np.prod(shape))).reshape(shape)
     if len(shape) > 1:
         if shape[-1] == shape[-2]:
             yield "transposed", places.swapaxes(-1, -2)
-        yield "transposed, and then brought into shape", places.swapaxes(-1, -2).reshape(shape)
-        yield "laid out by columns and not by rows", places.ravel().reshape(shape, order="F")
+        yield "transposed and then reshaped", places.swapaxes(-1, -2).reshape(shape)
+        yield "in column-major (Fortran) order instead of row-major order", places.ravel().reshape(shape, order="F")
     for axis, size in enumerate(shape):
         if size > 1:
             what = ("rows", "columns")[axis] if len(shape) == 2 else f"entries along axis {axis}"
@@ -57,7 +57,7 @@ def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
 
 
 def _taken(evidence: Evidence, name: str, source: Array) -> Array | None:
-    """The true gradient in another order; entries that were not compared are looked up, unless it is in vain."""
+    """Return the true gradient in another order; entries that were not compared are computed, if it may still fit."""
     finding = evidence.findings[name]
     compared = np.argwhere(np.isfinite(finding.numeric))
     candidate = np.full(finding.analytic.shape, np.nan)
@@ -74,7 +74,7 @@ def _taken(evidence: Evidence, name: str, source: Array) -> Array | None:
 
 
 def _may_fit(A: Array, candidate: Array) -> bool:
-    """Whether what is known of the candidate is one multiple of A."""
+    """Return whether the known entries of the candidate are a multiple of those of A."""
     known = np.isfinite(candidate)
     a, c = A[known], candidate[known]
     return bool(np.allclose(a * np.sum(c * c), c * np.sum(a * c), rtol=1e-3, atol=1e-3 * np.max(np.abs(a * c))))

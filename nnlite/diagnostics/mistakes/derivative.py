@@ -1,4 +1,4 @@
-"""A derivative that is missing, of another function, or taken at another place."""
+"""A derivative that is missing, that of another function, or evaluated at the wrong point."""
 
 from collections.abc import Iterator
 
@@ -6,23 +6,23 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import blas
-from nnlite.diagnostics.differences import Differences
+from nnlite.diagnostics.central_differences import Differences
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.symptoms.factor import matches
+from nnlite.diagnostics.mistakes.factor import matches
 
 
 def missing_derivative(evidence: Evidence, name: str) -> str | None:
-    """DX is dY itself, or dX is the derivative alone, or the derivative stands there twice or below the line."""
+    """Detect dX = dY, a missing dY, and a derivative that is applied twice or divided by."""
     dY, N = evidence.dY, evidence.findings[name].numeric
     if dY is None or dY.shape != N.shape or name not in evidence.trial.inputs():
         return None
     slope = N / dY
     for text, candidate, scaled in (
-        ("it is dY itself, the derivative of Y by X is missing", dY, True),
-        ("it is the derivative of Y by X alone, dY is missing", slope, True),
-        ("the derivative of Y by X is multiplied in twice", dY * slope * slope, False),
-        ("divided by the derivative of Y by X and not multiplied", dY / slope, False),
-        ("it is dY less the true gradient, as if it belonged to another input", dY - N, False),
+        ("it is dY itself, the derivative of Y with respect to X is missing", dY, True),
+        ("it is the derivative of Y with respect to X alone, the factor dY is missing", slope, True),
+        ("the derivative of Y with respect to X is applied twice", dY * slope * slope, False),
+        ("dY is divided by the derivative of Y with respect to X; multiply by it", dY / slope, False),
+        ("it is dY minus the true gradient, as if for another input", dY - N, False),
     ):
         beside = matches(evidence, name, candidate)
         if beside == "" or (scaled and beside):
@@ -31,9 +31,9 @@ def missing_derivative(evidence: Evidence, name: str) -> str | None:
 
 
 def wrong_place(evidence: Evidence, name: str) -> str | None:
-    """The derivative is taken at the input in place of the output, or at the output in place of the input.
+    """Detect a derivative that is evaluated at the input instead of the output, or the other way round.
 
-    A backward that puts X into the formula for Y is right when it is fed Y for X: then it meets the Y it needs.
+    A backward that uses X where its formula needs Y is right once the layer runs on Y as its input.
     """
     inputs, finding = evidence.trial.inputs(), evidence.findings[name]
     if list(inputs) != [name] or evidence.Y is None or np.shape(inputs[name]) != evidence.Y.shape:
@@ -43,18 +43,18 @@ def wrong_place(evidence: Evidence, name: str) -> str | None:
     differences = Differences(trial, evidence.differences.step, kinks=False)
     fed = trial.backward()[name]
     if evidence.equal(name, fed[compared], finding.numeric[compared]):
-        return "the derivative is taken at the input X in place of the output Y"
+        return "the derivative is evaluated at the input X instead of the output Y"
     candidate = np.full(compared.shape, np.nan)
     for index in zip(*map(np.ndarray.tolist, np.nonzero(compared)), strict=True):
         candidate[index] = differences.at(name, index)
         if not np.isfinite(candidate[index]):
             return None
     beside = matches(evidence, name, candidate)
-    return None if beside is None else f"the derivative is taken at the output Y in place of the input X{beside}"
+    return None if beside is None else f"the derivative is evaluated at the output Y instead of the input X{beside}"
 
 
 def only_diagonal(evidence: Evidence, name: str) -> str | None:
-    """Each entry of dX counts only the entry of Y at its own place, as after an activation, where all of them count."""
+    """Detect a dX that uses only the diagonal of the Jacobian, as if the layer were elementwise."""
     finding = evidence.findings[name]
     if evidence.dY is None or evidence.dY.shape != finding.analytic.shape:
         return None
@@ -63,14 +63,11 @@ def only_diagonal(evidence: Evidence, name: str) -> str | None:
     candidate = rows[np.arange(len(own)), own] * evidence.dY.ravel()[own]
     if not evidence.equal(name, finding.analytic.ravel()[own], candidate):
         return None
-    return "only the diagonal of the Jacobian counts: what an entry of X does to the other entries of Y is left out"
+    return "it uses only the diagonal of the Jacobian, but each entry of X affects other entries of Y as well"
 
 
 def not_transposed(evidence: Evidence, name: str) -> str | None:
-    """A square matrix stands in backward as in forward, where one of the two has its transpose.
-
-    With ``Y = X W`` it is dX that shows it, and dW as well where forward has W^T: then it is that of X W.
-    """
+    """Detect a square matrix that is transposed in neither, or in both, of forward and backward."""
     dY, X, finding = evidence.dY, evidence.X, evidence.findings[name]
     if dY is None or X is None or dY.ndim < 1 or X.shape != dY.shape or name not in evidence.trial.inputs():
         return None
@@ -80,14 +77,14 @@ def not_transposed(evidence: Evidence, name: str) -> str | None:
             continue
         plain, turned = blas.matmul(dY, W), blas.matmul(dY, W.T)
         if evidence.fits(name, plain) and evidence.equal(name, turned[compared], finding.numeric[compared]):
-            return f"{matrix} is not transposed: it is dY {matrix} in place of dY {matrix}^T"
+            return f"{matrix} is not transposed: it is dY {matrix} instead of dY {matrix}^T"
         if evidence.fits(name, turned) and evidence.equal(name, plain[compared], finding.numeric[compared]):
-            return f"{matrix} is transposed in one of the two: forward has {matrix}^T, so dX is dY {matrix}"
+            return f"{matrix} is transposed although forward multiplies by {matrix}^T: it should be dY {matrix}"
     return None
 
 
 def wrong_formula(evidence: Evidence, name: str) -> str | None:
-    """A formula out of dY, X, Y, the parameters and what the layer keeps, of activations or in front of a product."""
+    """Detect a wrong formula of dY, X, Y, the parameters and cached arrays, also where a product follows."""
     dY = evidence.dY
     if dY is None:
         return None
@@ -100,9 +97,9 @@ def wrong_formula(evidence: Evidence, name: str) -> str | None:
 
 
 def _before(evidence: Evidence, dY: Array) -> Iterator[tuple[str, Array]]:
-    """What may be taken for the gradient in front of an activation."""
+    """Yield formulas that backward may use for the gradient before an activation."""
     yield "dY", dY
-    for name, K in evidence.kept.items():
+    for name, K in evidence.cached.items():
         of = {"tanh": "", "a sigmoid": "", "ReLU": "", "exp": ""}
         if name == "Y":
             of = {function: f", the derivative of {function}" for function in of}
@@ -114,22 +111,22 @@ def _before(evidence: Evidence, dY: Array) -> Iterator[tuple[str, Array]]:
 
 
 def _products(evidence: Evidence, name: str, label: str, D: Array) -> Iterator[tuple[str, Array]]:
-    """The gradient itself, or what the backward of a Linear makes of it."""
+    """Yield the gradient itself, and what the backward of a Linear would compute from it."""
     shape, X = evidence.findings[name].analytic.shape, evidence.X
     yield label, D
     if not D.ndim or X is None or not X.ndim:
         return
     D_rows, X_rows = D.reshape(-1, D.shape[-1]), X.reshape(-1, X.shape[-1])
-    bare = ", so that a derivative is missing" if label == "dY" else ""
+    bare = ", a derivative is missing" if label == "dY" else ""
     if shape == D.shape[-1:]:
         yield f"the sum over the rows of {label}{bare}", D_rows.sum(axis=0)
     if shape == (X.shape[-1], D.shape[-1]) and len(X_rows) == len(D_rows):
         yield f"X^T times {label}{bare}", blas.matmul(X_rows.T, D_rows)
     if shape == X.shape and len(X_rows) == len(D_rows) and name in evidence.trial.inputs():
-        learnt = dict(evidence.layer.named_parameters())
-        for matrix, W in (evidence.arrays | learnt).items():
+        parameters = dict(evidence.layer.named_parameters())
+        for matrix, W in (evidence.arrays | parameters).items():
             if W.shape == (X.shape[-1], D.shape[-1]):
                 yield (
-                    f"{label} times {matrix}^T{bare if matrix in learnt else ''}",
+                    f"{label} times {matrix}^T{bare if matrix in parameters else ''}",
                     blas.matmul(D_rows, W.T).reshape(shape),
                 )

@@ -12,7 +12,7 @@ from nnlite.diagnostics.formulas.parse import Formula, names_in
 from nnlite.layer.layer import Layer
 
 
-def check_names(lines: list[Formula], known: set[str], speaker: Layer, layer: Layer) -> None:
+def check_formula_names(lines: list[Formula], known: set[str], speaker: Layer, layer: Layer) -> None:
     """Raise unless each name in the formulas is known, another line's, a function's, or that of an attribute.
 
     What forward keeps as an attribute may not be there yet: it is enough that the code of the class speaks of it.
@@ -25,7 +25,7 @@ def check_names(lines: list[Formula], known: set[str], speaker: Layer, layer: La
 
     >>> import nnlite as nn
     >>> line = Formula("Y", ast.parse("tanh(X * gama)", mode="eval").body, "line 1")
-    >>> check_names([line], {"X", "gamma"}, nn.Tanh(), nn.Tanh())
+    >>> check_formula_names([line], {"X", "gamma"}, nn.Tanh(), nn.Tanh())
     Traceback (most recent call last):
         ...
     ValueError: Tanh: line 1: 'gama' is no argument, parameter, attribute or function, and no line gives it; did you

@@ -14,10 +14,10 @@ from nnlite.diagnostics.formulas.options import evaluated
 from nnlite.diagnostics.formulas.symbols import Symbol, symbol
 from nnlite.diagnostics.formulas.terms import (
     Applied,
+    BinaryOperation,
     Factor,
-    Negative,
+    Negated,
     Number,
-    Operation,
     Part,
     Reading,
     Relation,
@@ -54,7 +54,7 @@ class Reader:
         stretched: names of which it is not known whether they are stretched, but which may be.
         one_number: the whole comes to one number, so that a sum needs no axis.
 
-    >>> from nnlite.diagnostics.formulas.plain import plain
+    >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> reader = Reader({"Y": symbol("h1"), "dY": symbol("dL/dh1")})
     >>> plain(reader.read(ast.parse("dY * (1 - Y * Y)", mode="eval").body))
     'dL/dh1 * (1 - h1 * h1)'
@@ -81,7 +81,7 @@ class Reader:
                 found = self.symbols.get(name) or symbol(name)
                 return found if isinstance(found, Number) else Factor(found, self._array(node))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return Negative(self.read(operand))
+                return Negated(self.read(operand))
             case ast.BinOp(left=left, op=op, right=right):
                 return joined(SIGNS[type(op)], self.read(left), self.read(right))
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in RELATIONS:
@@ -106,11 +106,11 @@ class Reader:
         if name == "sum_to":
             return self._sum_to(each[0], each[1])
         if name == "vecdot":
-            return Operation(".", turned(self.read(each[0])), self.read(each[1]))
+            return BinaryOperation(".", turned(self.read(each[0])), self.read(each[1]))
         if name == "matvec":
-            return Operation(".", self.read(each[0]), self.read(each[1]))
+            return BinaryOperation(".", self.read(each[0]), self.read(each[1]))
         if name == "outer":
-            return Operation(".", self.read(each[0]), turned(self.read(each[1])))
+            return BinaryOperation(".", self.read(each[0]), turned(self.read(each[1])))
         if name == "stretched" and isinstance(read := self.read(each[0]), Number):
             return read
         if name in ("swapaxes", "transpose", "matrix_transpose"):

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 from nnlite.diagnostics.formulas.terms import (
     Applied,
+    BinaryOperation,
     Entry,
     Factor,
-    Negative,
+    Negated,
     Number,
-    Operation,
     Over,
     Part,
     Reading,
@@ -37,7 +37,7 @@ Pieces = list[Piece]
 def plain(reading: Reading) -> str:
     """What is read, as text.
 
-    >>> plain(Operation("+", Number(1), Number(2)))
+    >>> plain(BinaryOperation("+", Number(1), Number(2)))
     '1 + 2'
     """
     return "".join(piece.text for piece in pieces(reading))
@@ -46,7 +46,7 @@ def plain(reading: Reading) -> str:
 def pieces(reading: Reading) -> Pieces:
     """The text in pieces, each with its shape.
 
-    >>> pieces(Negative(Number(1)))
+    >>> pieces(Negated(Number(1)))
     [Piece(text='-', shape=None), Piece(text='1', shape=None)]
     """
     match reading:
@@ -59,7 +59,7 @@ def pieces(reading: Reading) -> Pieces:
             return [Piece(f"{factor.symbol.plain}[{entry_index(reading)}]")]
         case Over(letter=letter, of=of):
             return [Piece(f"sum_{letter} "), *within(of, PRODUCT)]
-        case Negative(of=of):
+        case Negated(of=of):
             return [Piece("-"), *within(of, PRODUCT)]
         case Relation(sign=sign, left=left, right=right):
             return [Piece("["), *pieces(left), Piece(f" {sign} "), *pieces(right), Piece("]")]
@@ -70,18 +70,18 @@ def pieces(reading: Reading) -> Pieces:
         case Applied(function=function, of=of, axes=axes):
             listed = [piece for each in of for piece in (Piece(", "), *pieces(each))][1:]
             return [Piece(f"{function}{index(axes)}("), *listed, Piece(")")]
-        case Operation(sign="^", left=left, right=right):
+        case BinaryOperation(sign="^", left=left, right=right):
             hat = isinstance(left, Factor) and not left.symbol.plain.isalnum()
             power = "**" if is_numeric(reading) else "^"
             return [*(bracketed(left) if hat else within(left, WHOLE)), Piece(power), *within(right, WHOLE)]
-        case Operation(sign="+" | "-" as sign, left=left, right=right):
+        case BinaryOperation(sign="+" | "-" as sign, left=left, right=right):
             return [*within(left, SUM), Piece(f" {sign} "), *within(right, SUM if sign == "+" else PRODUCT, right=True)]
-        case Operation(sign="@" | ".", left=left, right=right):
+        case BinaryOperation(sign="@" | ".", left=left, right=right):
             return [*within(left, MATRICES), Piece(" "), *within(right, MATRICES, right=True)]
-        case Operation(sign="/", left=left, right=right):
+        case BinaryOperation(sign="/", left=left, right=right):
             slash = "/" if is_scalar(left) and is_scalar(right) else " / "
             return [*within(left, MINUS), Piece(slash), *within(right, MATRICES, right=True)]
-        case Operation(left=left, right=right):
+        case BinaryOperation(left=left, right=right):
             times = " " if is_scalar(left) and not is_numeric(right) else " * "
             first = PRODUCT if isinstance(left, Number) else MINUS
             return [
@@ -94,10 +94,10 @@ def pieces(reading: Reading) -> Pieces:
 def within(reading: Reading, strength: int, *, right: bool = False) -> Pieces:
     """In brackets, if it holds less strongly together than it must where it stands.
 
-    >>> "".join(piece.text for piece in within(Operation("+", Number(1), Number(2)), PRODUCT))
+    >>> "".join(piece.text for piece in within(BinaryOperation("+", Number(1), Number(2)), PRODUCT))
     '(1 + 2)'
     """
-    negative = isinstance(reading, Negative) or (isinstance(reading, Number) and reading.value < 0)
+    negative = isinstance(reading, Negated) or (isinstance(reading, Number) and reading.value < 0)
     loose = strength_of(reading) < strength or (right and negative)
     return bracketed(reading) if loose else pieces(reading)
 
@@ -114,19 +114,19 @@ def bracketed(reading: Reading) -> Pieces:
 def strength_of(reading: Reading) -> int:
     """How strongly what is written holds together.
 
-    >>> strength_of(Number(1)) > strength_of(Negative(Number(1)))
+    >>> strength_of(Number(1)) > strength_of(Negated(Number(1)))
     True
     """
     match reading:
-        case Negative():
+        case Negated():
             return MINUS
-        case Operation(sign="+" | "-") | Over():
+        case BinaryOperation(sign="+" | "-") | Over():
             return SUM
-        case Operation(sign="*" | "/"):
+        case BinaryOperation(sign="*" | "/"):
             return PRODUCT
-        case Operation(sign="@" | "."):
+        case BinaryOperation(sign="@" | "."):
             return MATRICES
-        case Operation():
+        case BinaryOperation():
             return POWER
         case Number(value=value) if value < 0:
             return MINUS

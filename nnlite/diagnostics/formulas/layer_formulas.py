@@ -7,9 +7,9 @@ from types import MethodType
 
 from nnlite.containers.branches import Residual
 from nnlite.diagnostics.argument_names import argument_names, is_plain
-from nnlite.diagnostics.formulas.checked import check_names
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
+from nnlite.diagnostics.formulas.unknown_names import check_formula_names
 from nnlite.layer.layer import Layer
 from nnlite.layers.arithmetic import Add
 
@@ -94,7 +94,7 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
     lines = [each for line in lines for each in _with_options(options, line, owner)]
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
-    check_names(lines, {*names, *outputs, *parameters, *gradients}, speaker, layer)
+    check_formula_names(lines, {*names, *outputs, *parameters, *gradients}, speaker, layer)
     first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
     unsaid = [name for name in outputs if name not in {line.name for line in lines[:first]}]
     if first and unsaid:

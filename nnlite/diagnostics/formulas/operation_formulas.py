@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from nnlite.diagnostics.flow import Operation
-from nnlite.diagnostics.formulas.compared import Difference, computed, differences
+from nnlite.diagnostics.formulas.layer_formulas import formulas_of
+from nnlite.diagnostics.formulas.mismatches import Mismatch, computed, mismatches
 from nnlite.diagnostics.formulas.namespace import namespace
 from nnlite.diagnostics.formulas.naming import Key, Naming
-from nnlite.diagnostics.formulas.of_layer import formulas_of
 from nnlite.diagnostics.formulas.options import SYMBOLS
 from nnlite.diagnostics.formulas.parse import Formula, names_in
-from nnlite.diagnostics.formulas.plain import plain
-from nnlite.diagnostics.formulas.reading import Reader
-from nnlite.diagnostics.formulas.recorded import stretches
+from nnlite.diagnostics.formulas.plain_text import plain
+from nnlite.diagnostics.formulas.reader import Reader
+from nnlite.diagnostics.formulas.recorded_run import stretches
 from nnlite.diagnostics.formulas.symbols import Symbol, symbol
 from nnlite.diagnostics.formulas.terms import Applied, Factor, Number, Reading
 from nnlite.losses.binary_cross_entropy import BCELoss
@@ -51,7 +51,7 @@ class Line:
     __repr__ = __str__
 
 
-class Said:
+class OperationFormulas:
     """What one operation says of itself, in the symbols of the network.
 
     Attributes:
@@ -65,10 +65,10 @@ class Said:
         differences: the formulas that do not come to what the layer gave.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.plain import plain
-    >>> from nnlite.diagnostics.formulas.recorded import record
+    >>> from nnlite.diagnostics.formulas.plain_text import plain
+    >>> from nnlite.diagnostics.formulas.recorded_run import record
     >>> naming = Naming(record(nn.Sequential(nn.Tanh(), nn.Tanh())), {})
-    >>> said = Said(naming.flow.operations[0], naming)
+    >>> said = OperationFormulas(naming.flow.operations[0], naming)
     >>> [(name, plain(reading)) for name, reading, value in said.backward()]
     [('dX', 'dL/dh1 * (1 - h1 * h1)')]
     """
@@ -86,7 +86,7 @@ class Said:
         self.edges |= zip(self.formulas.outputs, operation.gives, strict=False)
         self.symbols = self._symbols()
         self.arrays: Any = None
-        self.differences: list[Difference] = []
+        self.differences: list[Mismatch] = []
         if recorded.ran:
             arrays = {name: recorded.values[edge] for name, edge in self.edges.items()}
             names = ["d" + name for name in self.formulas.outputs]
@@ -159,12 +159,12 @@ class Said:
         known = dict(zip(["d" + name for name in self._inputs], recorded.given.get(path, ()), strict=False))
         return known | {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
 
-    def _compare(self, taken: list[Any]) -> list[Difference]:
+    def _compare(self, taken: list[Any]) -> list[Mismatch]:
         given = {name: self.naming.recorded.values[self.edges[name]] for name in self.formulas.outputs}
         lines = (*self.formulas.forward, *self.formulas.backward)
         if self.operation.path not in self.naming.recorded.taken:  # it has not run backward
             lines = self.formulas.forward
-        return list(differences(lines, self.arrays, given | self._gradients(), taken, self.name))
+        return list(mismatches(lines, self.arrays, given | self._gradients(), taken, self.name))
 
     def contradictions(self) -> Iterator[str]:
         """What to say of the formulas that do not come to what the layer gave."""

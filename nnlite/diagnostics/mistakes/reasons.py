@@ -1,22 +1,22 @@
-"""Reasons: why a gradient is wrong."""
+"""The mistake that explains a wrong gradient."""
 
 from collections.abc import Callable
 
 import numpy as np
 
 from nnlite.diagnostics.evidence import Evidence
-from nnlite.diagnostics.symptoms.derivative import (
+from nnlite.diagnostics.mistakes.derivative import (
     missing_derivative,
     not_transposed,
     only_diagonal,
     wrong_formula,
     wrong_place,
 )
-from nnlite.diagnostics.symptoms.factor import any_factor, known_factor, single_precision
-from nnlite.diagnostics.symptoms.order import another_order, swapped
-from nnlite.diagnostics.symptoms.stored import not_finite, not_linear, not_stored, nothing
-from nnlite.diagnostics.symptoms.sums import other_axis, other_dY, part_missing, slices, term_missing
-from nnlite.diagnostics.symptoms.where import wrong_entries
+from nnlite.diagnostics.mistakes.factor import any_factor, known_factor, single_precision
+from nnlite.diagnostics.mistakes.not_stored import not_finite, not_linear, not_stored, nothing
+from nnlite.diagnostics.mistakes.order import another_order, swapped
+from nnlite.diagnostics.mistakes.sums import other_axis, other_dY, part_missing, slices, term_missing
+from nnlite.diagnostics.mistakes.wrong_entries import wrong_entries
 
 TRIED = (
     not_stored,
@@ -41,16 +41,16 @@ TRIED = (
 
 
 def reason(evidence: Evidence, name: str) -> str:
-    """Why the gradient of ``name`` is wrong; where nothing explains it, how much of it is, and where.
+    """Return the mistake in the gradient of ``name``, or, if none explains it, how many entries are wrong, and which.
 
     >>> from nnlite.diagnostics.comparison import Tolerance, compare
-    >>> from nnlite.diagnostics.differences import Differences
+    >>> from nnlite.diagnostics.central_differences import Differences
     >>> from nnlite.diagnostics.trial import Trial
-    >>> from nnlite.diagnostics.witness import Witness
+    >>> from nnlite.diagnostics.recorded_calls import Recording
     >>> import nnlite as nn
     >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
     >>> found = {"X": compare("X", np.array([-2.0, -6.0]), differences, [(0,), (1,)], Tolerance())}
-    >>> reason(Evidence(differences.trial, differences, found, Witness()), "X")
+    >>> reason(Evidence(differences.trial, differences, found, Recording()), "X")
     'wrong sign'
     """
     with np.errstate(all="ignore"):
@@ -59,7 +59,7 @@ def reason(evidence: Evidence, name: str) -> str:
 
 
 def _tried(function: Callable[[Evidence, str], str | None], evidence: Evidence, name: str) -> str | None:
-    """What the function finds; nothing if the layer, which may be anybody's, does not bear to be experimented with."""
+    """Return what the function finds; None if the layer fails in the experiment."""
     try:
         return function(evidence, name)
     except Exception:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.of_layer import formulas_of
+from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import parse
 from nnlite.layer.layer import Layer
@@ -18,10 +18,10 @@ ONE_CLASS_A_SAMPLE = 'dY = (expand_dims(dJ, axis=axis) if reduction == "none" el
 
 
 @dataclass(frozen=True)
-class Together:
+class CombinedGradient:
     """A formula, in the loss's own names and X for what the layer before it takes, and a word on it.
 
-    >>> Together(ast.Name("X"), "").note
+    >>> CombinedGradient(ast.Name("X"), "").note
     ''
     """
 
@@ -29,17 +29,17 @@ class Together:
     note: str
 
 
-def together(layer: Layer | None, loss: Layer) -> Together | None:
+def combined_gradient(layer: Layer | None, loss: Layer) -> CombinedGradient | None:
     """The gradient of what the layer takes, through the layer and the loss; without a layer, that of the loss's Y.
 
     >>> import nnlite as nn
-    >>> ast.unparse(together(nn.Sigmoid(), nn.BCELoss()).expression)
+    >>> ast.unparse(combined_gradient(nn.Sigmoid(), nn.BCELoss()).expression)
     'dJ / N * (Y - target)'
     """
     if type(layer) is Sigmoid and type(loss) is BCELoss:
-        return Together(_with_options(SIGMOID_AND_BCE, loss), "BCELoss and Sigmoid together")
+        return CombinedGradient(_with_options(SIGMOID_AND_BCE, loss), "BCELoss and Sigmoid together")
     if layer is None and type(loss) is CrossEntropyLoss and _one_class_a_sample(loss):
-        return Together(_with_options(ONE_CLASS_A_SAMPLE, loss), "as each row of Q sums to 1")
+        return CombinedGradient(_with_options(ONE_CLASS_A_SAMPLE, loss), "as each row of Q sums to 1")
     return None
 
 
