@@ -29,6 +29,7 @@ from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.reductions import Mean, Sum
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.loss import Loss
 from nnlite.losses.regression_losses import MSELoss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
@@ -106,6 +107,7 @@ __all__ = [
     "LinearLR",
     "Log",
     "LogSoftmax",
+    "Loss",
     "MSELoss",
     "MatMul",
     "Maximum",

@@ -1,8 +1,9 @@
-"""Branches, for those who want no graph: a way around some layers, and several ways side by side."""
+"""Branches without writing a graph: a skip connection around a chain, and several layers on the same input."""
 
 from typing import Any
 
 from nnlite.basics.arrays import Array
+from nnlite.basics.shapes import UNKNOWN, Shape, width
 from nnlite.containers.graph import Graph
 from nnlite.containers.nodes import Input
 from nnlite.containers.sequential import Sequential
@@ -12,14 +13,14 @@ from nnlite.layers.arrangement import Concat
 
 
 class Residual(Sequential):
-    """A chain of layers f and a way around it: ``Y = X + f(X)``; ``dX = dY + dX_f``, with dX_f from f's backward.
+    """A chain of layers f with a skip connection: ``Y = X + f(X)``; ``dX = dY + dX_f``, with dX_f from f's backward.
 
     Args:
-        layers: f, whose output has the shape of its input.
+        layers: the chain f, whose output has the shape of its input.
 
     Raises:
         TypeError, ValueError: as :class:`nnlite.Sequential`.
-        ShapeError: f gives another shape than it takes.
+        ShapeError: the output of f has another shape than its input.
 
     Source: He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016.
 
@@ -33,10 +34,9 @@ class Residual(Sequential):
 
     def __init__(self, *layers: Layer) -> None:
         super().__init__(*layers)
-        self.output_features(getattr(layers[0], "in_features", None) if layers else None)
+        self.output_shape((..., getattr(layers[0], "in_features", None)) if layers else UNKNOWN)
 
     def forward(self, X: Any) -> Array:  # type: ignore[override]
-        """``Y = X + f(X)``."""
         return self._joined(X, super().forward(X))
 
     def _joined(self, X: Any, f: Array) -> Array:
@@ -47,26 +47,25 @@ class Residual(Sequential):
         return self.record_Y(X.astype(f.dtype, copy=False) + f)
 
     def backward(self, dY: Any) -> Array:  # type: ignore[override]
-        """``dX = dY + dX_f``."""
         dY = self.check_dY(dY)
         dX: Array = dY + super().backward(dY)
         return dX
 
-    def output_features(self, in_features: int | None) -> int | None:
-        """That of X."""
-        after = super().output_features(in_features)
-        if None not in (in_features, after) and after != in_features:
-            raise ShapeError(f"{self.one_line()}: expected layers that keep the width {in_features}, got {after}")
-        return after
+    def output_shape(self, *shapes: Shape) -> Any:
+        (X,) = shapes
+        Y = super().output_shape(X)
+        if None not in (width(X), width(Y)) and width(X) != width(Y):
+            raise ShapeError(f"{self.one_line()}: expected layers that keep the width {width(X)}, got {width(Y)}")
+        return Y
 
 
 class Parallel(Graph):
-    """Branches side by side on the same X, whose outputs are merged; their gradients are summed.
+    """Layers on the same X, whose outputs are merged; the gradients of X are summed.
 
     Args:
         branches: layers, each of which gets X.
-        merge: the layer of several inputs that joins what the branches give, such as ``Add()``; by default
-            ``Concat()``, which joins features.
+        merge: the layer of several inputs that merges the outputs, such as ``Add()``; by default ``Concat()``, which
+            concatenates features.
 
     Raises:
         TypeError, ValueError, ShapeError: as :class:`nnlite.Graph`.

@@ -1,4 +1,4 @@
-"""Graph: layers connected in any way that has no circle."""
+"""Graph: layers connected in any way that has no cycle."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,42 +7,42 @@ import numpy as np
 from numpy import ndarray
 
 from nnlite.basics.arrays import Array, as_array, as_floating
-from nnlite.basics.shapes import UNKNOWN, Shape, width
+from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.containers.nodes import Node
 from nnlite.containers.slots import added, each_dX, put
 from nnlite.containers.wiring import in_form, wired
 from nnlite.layer.flat import adopt
-from nnlite.layer.layer import Layer, learns, may_leave_out_dX
+from nnlite.layer.layer import Layer, can_skip_dX, learns
 
 
 class Graph(Layer):
-    """Layers connected in any way that has no circle: forward walks them in order, backward in the opposite one.
+    """Layers connected in any way that has no cycle: forward runs them in order, backward in reverse order.
 
-    A value that is used several times collects its gradients: backward sums them. Where the graph was given one node
-    for its inputs or outputs, forward and backward take and return an array; for a list or tuple of nodes a tuple of
-    arrays in that order, and for a dict a dict with its keys::
+    backward sums the gradients of a value that is used several times. For one input or output node, forward and
+    backward take and return an array; for a list or tuple of nodes a tuple of arrays in that order, and for a dict a
+    dict with its keys::
 
         Y = graph.forward(X);              dX = graph.backward(dY)
         Y1, Y2 = graph.forward(A, B);      dA, dB = graph.backward(dY1, dY2)
         Ys = graph.forward(a=A, b=B);      dXs = graph.backward(y=dY1, z=dY2)
 
-    Inputs that have a name may always be given by it. Where the output is a single number, ``backward()`` starts from
-    1. The graph is checked and put in order once, when it is built; nothing is recorded while it runs.
+    Named inputs can be passed by name. If the output is a single number, ``backward()`` starts from 1. Inputs without a
+    gradient, which lead only to targets, indices and the like, keep their dtype and are left out of what backward
+    returns. The graph is checked and sorted once, when it is built; nothing is recorded while it runs.
 
     Args:
         inputs: a node made by ``Input``, or several in a list, tuple or dict.
         outputs: the node to compute, or several.
 
     Shapes:
-        any. Floating inputs are converted to the dtype of the parameters, if there are any. An input that only a loss
-        takes, for its target, has the gradient None.
+        any. Floating inputs are converted to the dtype of the parameters, if there are any.
 
     Raises:
-        TypeError: something that is not a node.
+        TypeError: an argument is not a node.
         ValueError: an input leads to no output, an output needs an input that is not listed, a layer is used twice, an
-            output is left unused, two things have one name, or there is a circle. The message names the line of the
-            program that made the node.
-        ShapeError: shapes that are known do not meet; raised where the node is made.
+            output is unused, a name is used twice, there is a cycle, or parameters would never get a gradient. The
+            message names the line of the program that made the node.
+        ShapeError: known shapes do not fit; raised where the node is made.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -55,7 +55,7 @@ class Graph(Layer):
     """
 
     sums_tied = True
-    _zeros: Sequence[tuple[int, Array]] = ()  # the gradients of what leads only to the target of a loss
+    _zeros: Sequence[tuple[int, Array]] = ()  # the gradients of outputs that lead only where there is no gradient
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
         self.layers, self.wiring = wired(inputs, outputs)
@@ -67,7 +67,6 @@ class Graph(Layer):
     # ------------------------------------------------------------------------------------ forward
 
     def forward(self, *Xs: Any, **named: Any) -> Any:
-        """Run each layer on what it takes, in order."""
         values = self._start(Xs, named)
         layer: Layer = self
         try:
@@ -78,13 +77,13 @@ class Graph(Layer):
                 else:
                     put(values, gives, Y)
         except Exception as error:
-            self._Y_shape = self._Ys = None  # some layers hold this X and some the one before
+            self._Y_shape = self._Ys = None  # some layers cached this X and some the one before
             self._note_place(error, layer)
             raise
         return self._hand_out(values)
 
     def _start(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-        """What stands in the slots before the first layer runs: the inputs and the constants."""
+        """The slots before the first layer runs: filled with the inputs and the constants."""
         wiring = self.wiring
         if named or len(Xs) != len(wiring.input_names):
             Xs = self._by_position(Xs, named)
@@ -94,11 +93,11 @@ class Graph(Layer):
         if wiring.constants:
             dtype = self._dtype_of(Xs)
             for slot, constant in wiring.constants:
-                values[slot] = constant if slot in wiring.targets else constant.astype(dtype, copy=False)
+                values[slot] = constant.astype(dtype, copy=False) if slot in wiring.reached else constant
         return values
 
     def _by_position(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-        """The inputs in their order, also those that were given by name."""
+        """The inputs in their order, those passed by name included."""
         if named:
             by_name: dict[Any, Any] = dict(zip(self.input_names, Xs, strict=False))
             if by_name.keys() & named.keys() or by_name.keys() | named.keys() != set(self.input_names):
@@ -111,7 +110,7 @@ class Graph(Layer):
         return Xs
 
     def _converted(self, Xs: tuple[Any, ...]) -> tuple[Array, ...]:
-        """The inputs as arrays; whole numbers may be classes, so they stay what they are."""
+        """The inputs as arrays; floating ones that have a gradient in the dtype of the parameters."""
         for X in Xs:
             if type(X) is not ndarray or X.dtype != self.dtype:
                 break
@@ -119,21 +118,26 @@ class Graph(Layer):
             return Xs
         dtype = self.dtype if self.Phi.size else None
         arrays = [as_array(X, f"{self.one_line()}: X") for X in Xs]
-        return tuple([as_floating(A, "X", dtype) if A.dtype.kind == "f" else A for A in arrays])
+        return tuple(
+            [
+                as_floating(A, "X", dtype) if A.dtype.kind == "f" and slot in self.wiring.reached else A
+                for slot, A in enumerate(arrays)
+            ]
+        )
 
     def _dtype_of(self, Xs: tuple[Array, ...]) -> np.dtype[Any]:
-        """What the constants become: the parameters' dtype, or where there are none, that of the inputs."""
+        """The dtype of the constants: that of the parameters, or without any, that of the inputs."""
         floating = [X.dtype for X in Xs if X.dtype.kind == "f"]
         return self.dtype if self.Phi.size or not floating else np.result_type(*floating)
 
     def _find_plain_output(self) -> int | None:
-        """The slot of the one output, if it can be handed out as it is."""
+        """The slot of the one output, if it can be returned as it is."""
         slot = self.wiring.outputs[0]
         used = slot in self.wiring.taken or slot < self.wiring.first_result
         return None if used or self.wiring.output_keys is not None else slot
 
     def _hand_out(self, values: list[Any]) -> Any:
-        """The outputs, recorded, such that the caller cannot spoil what the layers keep."""
+        """The outputs, recorded, and read-only where a layer has cached them."""
         if self._unreached:
             self._zeros = [(slot, np.zeros_like(values[slot])) for slot in self._unreached]
         if self._plain_output is not None and type(values[self._plain_output]) is ndarray:
@@ -155,7 +159,6 @@ class Graph(Layer):
     # ------------------------------------------------------------------------------------ backward
 
     def backward(self, *dYs: Any, **named: Any) -> Any:
-        """Run each layer's backward, in the opposite order, and sum the gradients of what is used several times."""
         gradients = self._start_backward(dYs, named)
         layer: Layer = self
         try:
@@ -176,10 +179,10 @@ class Graph(Layer):
             raise
         if self._tied:
             self.add_tied()
-        return self._hand_back(gradients)
+        return self._hand_back(gradients) if self.needs_dX else None
 
     def _start_backward(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
-        """What stands in the slots before the last layer runs backward: the outputs' gradients."""
+        """The slots before the last layer's backward runs: filled with the gradients of the outputs."""
         wiring = self.wiring
         gradients: list[Any] = [None] * wiring.size
         for slot, zeros in self._zeros:
@@ -189,12 +192,16 @@ class Graph(Layer):
         return gradients
 
     def _hand_back(self, gradients: list[Any]) -> Any:
-        """The inputs' gradients, in the form of the inputs; None where nobody will read them."""
-        inputs = gradients[: len(self.wiring.input_names)]
-        return in_form(inputs, self.wiring.input_keys) if self._needs_dX else None
+        """The gradients of the inputs that have one, in the form of the inputs; None if there are none."""
+        wiring = self.wiring
+        with_gradient = self.differentiable_inputs(len(wiring.input_names))
+        if not with_gradient:
+            return None
+        keys = wiring.input_keys and tuple([wiring.input_keys[slot] for slot in with_gradient])
+        return in_form([gradients[slot] for slot in with_gradient], keys)
 
     def _checked(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> Sequence[Array]:
-        """The outputs' gradients, by position or by key."""
+        """The gradients of the outputs, by position or by key, checked."""
         if self.num_outputs == len(dYs) == 1:
             return [self.check_dY(dYs[0])]
         if named:
@@ -216,7 +223,7 @@ class Graph(Layer):
 
     @property
     def needs_dX(self) -> bool:
-        """False when nobody will read the inputs' gradients; then only what leads to parameters is walked.
+        """False if nobody will read the gradients of the inputs: backward then runs only what leads to parameters.
 
         >>> import nnlite as nn
         >>> x = nn.Input()
@@ -230,17 +237,17 @@ class Graph(Layer):
 
     @needs_dX.setter
     def needs_dX(self, value: bool) -> None:
-        self._needs_dX = value or not may_leave_out_dX(self)
+        self._needs_dX = value or not can_skip_dX(self)
         self._plan_backward()
 
     def _plan_backward(self) -> None:
-        """Decide which layers backward walks, and which of them may leave dX out."""
+        """Decide which layers backward runs, and which of them may skip dX."""
         wires, reached = self.wiring.wires, self.wiring.reached
         needed = set(range(len(self.input_names))) if self._needs_dX else set()
         walk = []
         for index, (layer, (takes, gives, _)) in enumerate(zip(self.layers, wires, strict=True)):
             needs_dX = not needed.isdisjoint(takes)
-            layer.needs_dX = needs_dX or not may_leave_out_dX(layer)
+            layer.needs_dX = needs_dX or not can_skip_dX(layer)
             if not reached.isdisjoint(gives) and (needs_dX or learns(layer)):
                 needed.update(gives)
                 walk.append(index)
@@ -250,22 +257,20 @@ class Graph(Layer):
     # ------------------------------------------------------------------------------------ for the base class
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Of arrays the same as :meth:`forward`; of the nodes of a larger graph, one of its nodes, or several."""
+        """:meth:`forward` of arrays; of the nodes of a larger graph, one of its nodes, or several."""
         Y = super().__call__(*self._by_position(args, kwargs))
         return in_form(Y, self.wiring.output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
-        """(number, layer) of each in the order in which they run; a parameter that has a name has that."""
+        """(number, layer) of each in the order in which they run; a parameter with a name has that for its number."""
         return zip(self.wiring.places(), self.layers, strict=True)
 
-    def output_features(self, in_features: int | None) -> int | None:
-        """What follows from the width of the one input."""
-        if len(self.input_names) != 1 or self.num_outputs != 1:
-            return None
-        return width(self.output_shape(UNKNOWN if in_features is None else (..., in_features)))
+    def differentiable_inputs(self, count: int) -> tuple[int, ...]:
+        return tuple(slot for slot in range(len(self.input_names)) if slot in self.wiring.reached)
 
     def output_shape(self, *shapes: Shape) -> Any:
-        """What follows from the shapes of the inputs, layer by layer."""
+        if len(shapes) != len(self.input_names):
+            return UNKNOWN
         return self.wiring.output_shape(self.one_line(), self.layers, shapes)
 
     def __repr__(self) -> str:

@@ -161,7 +161,7 @@ class Input(Node):
     >>> import nnlite as nn
     >>> x = Input("x", shape=(None, 3))
     >>> nn.Linear(3, 2)(x).shape
-    (Ellipsis, 2)
+    (None, 2)
     """
 
     def __init__(self, name: str | None = None, *, shape: tuple[int | None, ...] | None = None) -> None:

@@ -8,14 +8,15 @@ import numpy as np
 from numpy import ndarray
 
 from nnlite.basics.arrays import Array
+from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import listed, spread
 from nnlite.errors import ShapeError
 from nnlite.layer.flat import adopt, tied_in
-from nnlite.layer.layer import Layer, check_layer, learns, may_leave_out_dX
+from nnlite.layer.layer import Layer, can_skip_dX, check_layer, learns
 
 
 class Sequential(Layer):
-    """A chain of layers: forward walks it from the first to the last, backward from the last to the first.
+    """A chain of layers: forward runs them from the first to the last, backward from the last to the first.
 
     ``model[i]`` is a layer, ``model[i:j]`` a Sequential of the same layers whose Phi is a slice of the whole's.
     A Sequential is itself a layer, so it nests.
@@ -24,9 +25,10 @@ class Sequential(Layer):
         layers: any number of them. Each belongs to this model from now on.
 
     Raises:
-        TypeError: something that is not a Layer.
-        ShapeError: the widths of two neighbours do not meet, where both are known.
-        ValueError: a layer stands twice or belongs to another model, or the layers differ in dtype.
+        TypeError: an argument is not a Layer.
+        ShapeError: a layer does not accept the output of the one before it, as far as shapes are known.
+        ValueError: the same layer is used twice or belongs to another model; the layers differ in dtype; or a layer
+            with parameters would get no gradient, since a later one has none for its input.
 
     >>> import numpy as np, nnlite as nn
     >>> model = Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
@@ -48,11 +50,10 @@ class Sequential(Layer):
         for index, layer in enumerate(layers):
             _check_layer(layer, f"Sequential: layer {index}", unpack="Sequential(*layers)")
         self.layers = list(layers)
-        self._check_widths()
+        self._check_chain()
         adopt(self, layers)
 
     def forward(self, X: Any = None, *more: Any, **named: Any) -> Any:
-        """Each layer's Y is the next layer's X; where there are several, they go on side by side."""
         if named or more or type(X) is tuple:
             X = self._gathered(X, more, named)
         if not self.layers:
@@ -65,22 +66,20 @@ class Sequential(Layer):
                     raise TypeError("forward returned None; did it forget to return Y?")
             return self.record_Y(X) if type(X) is ndarray else self._record(X)
         except Exception as error:
-            self._Y_shape = self._Ys = (
-                None  # some layers hold this X and some the one before: no backward until a whole forward
-            )
+            self._Y_shape = self._Ys = None  # some layers cached this X and some the one before
             self._note_place(error, layer)
             raise
 
     def _gathered(self, X: Any, more: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """The arguments of forward as one layer hands them to the next: an array, or several in a tuple or dict."""
+        """The arguments of forward in the form of a layer's output: an array, or several in a tuple or dict."""
         if named:
             return named if X is None else {"X": X, **named}
         if more:
             return (X, *more)
-        return list(X) if type(X) is tuple else X  # a nested sequence, and not what one layer hands to the next
+        return list(X) if type(X) is tuple else X  # a nested sequence, and not the outputs of a layer
 
     def _record(self, Y: Any) -> Any:
-        """As :meth:`record_Y`, for several outputs, or the number of a loss."""
+        """:meth:`record_Y` for several outputs, or the number of a loss."""
         Ys = listed(Y)
         if len(Ys) != self.num_outputs:
             raise TypeError(f"expected forward to return {self.num_outputs} arrays (num_outputs), got {len(Ys)}")
@@ -92,7 +91,6 @@ class Sequential(Layer):
         return Y
 
     def backward(self, dY: Any = None, *more: Any, **named: Any) -> Any:
-        """Each layer's dX is the dY of the one before it; returns the first one's, or None unless it is needed."""
         dY = self._several_dYs(dY, more, named) if named or more else self.check_dY(dY)
         if not self.layers:
             dY = dY.copy()
@@ -100,17 +98,17 @@ class Sequential(Layer):
         try:
             for layer in reversed(self.layers[self._first_of_backward :]):
                 dY = layer.backward(dY) if type(dY) is ndarray else spread(layer.backward, dY)
-                if dY is None and layer.needs_dX:
+                if dY is None and layer.needs_dX and layer.differentiable_inputs(1):
                     raise TypeError("backward returned None; did it forget to return dX?")
         except Exception as error:
             self._note_place(error, layer)
             raise
         if self._tied:
             self.add_tied()
-        return dY if self._needs_dX else None
+        return dY if self.needs_dX else None
 
     def _several_dYs(self, dY: Any, more: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """The outputs' gradients, by position or by key, checked."""
+        """The gradients of the outputs, by position or by key, checked."""
         if named:
             named = named if dY is None else {"dY": dY, **named}
             if more or named.keys() != set(self._Y_keys):
@@ -127,11 +125,17 @@ class Sequential(Layer):
     # ------------------------------------------------------------------------------------ needs_dX
 
     _needs_dX = True
+    _barrier = 0  # the last layer without a gradient for its input: nothing before it has one
     _first_of_backward = 0
+
+    def differentiable_inputs(self, count: int) -> tuple[int, ...]:
+        if self._barrier:
+            return ()
+        return self.layers[0].differentiable_inputs(count) if self.layers else tuple(range(count))
 
     @property
     def needs_dX(self) -> bool:
-        """False when nobody will read dX; then the backward walk ends at the first layer with parameters.
+        """False if nobody will read dX: backward then ends at the first layer with parameters.
 
         >>> import numpy as np, nnlite as nn
         >>> model = Sequential(nn.Linear(3, 2))
@@ -144,16 +148,16 @@ class Sequential(Layer):
 
     @needs_dX.setter
     def needs_dX(self, value: bool) -> None:
-        self._needs_dX = value or not may_leave_out_dX(self)
-        self._first_of_backward = 0
+        self._needs_dX = value or not can_skip_dX(self)
+        self._first_of_backward = self._barrier
         if self._needs_dX:
             for layer in self.layers:
                 layer.needs_dX = True
         else:
             with_parameters = (i for i, layer in enumerate(self.layers) if learns(layer))
-            self._first_of_backward = next(with_parameters, len(self.layers))
+            self._first_of_backward = max(self._barrier, next(with_parameters, len(self.layers)))
             for layer in self.layers[: self._first_of_backward + 1]:
-                layer.needs_dX = not may_leave_out_dX(layer)
+                layer.needs_dX = not can_skip_dX(layer)
 
     # ------------------------------------------------------------------------------------ a list of layers
 
@@ -176,11 +180,11 @@ class Sequential(Layer):
         return _Slice(self, start, stop)
 
     def append(self, layer: Layer) -> Self:
-        """Add a layer at the end; returns the model. Phi grows, so it is a new array from now on.
+        """Add a layer at the end; return the model. Phi grows, so it is a new array from now on.
 
         Raises:
-            TypeError, ShapeError, ValueError: as when the model is built; the model then stays as it was.
-            ValueError: this Sequential is part of a larger model already.
+            TypeError, ShapeError, ValueError: as when the model is built; the model is then unchanged.
+            ValueError: this Sequential is part of a larger model.
 
         >>> import nnlite as nn
         >>> len(Sequential(nn.Linear(3, 2)).append(nn.Tanh()))
@@ -188,14 +192,15 @@ class Sequential(Layer):
         """
         _check_layer(layer, "Sequential.append", unpack="one append for each")
         if self._adopted:
-            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi cannot grow; append to it before")
-        self.Phi  # noqa: B018 - a deepcopy adopts its parts only now
+            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi cannot grow; append first")
+        self.own_parts()
         self.layers.append(layer)
         try:
-            self._check_widths()
+            self._check_chain()
             adopt(self, [layer])
         except Exception:
             self.layers.pop()
+            self._check_chain()
             raise
         self.needs_dX = self._needs_dX
         return self
@@ -206,26 +211,46 @@ class Sequential(Layer):
         """("0", first layer), ("1", second layer) and so on."""
         return ((str(index), layer) for index, layer in enumerate(self.layers))
 
-    def output_features(self, in_features: int | None) -> int | None:
-        """That of the last layer."""
+    def output_shape(self, *shapes: Shape) -> Any:
         for layer in self.layers:
-            in_features = layer.output_features(in_features)
-        return in_features
+            Y = layer.output_shape(*shapes)
+            shapes = (Y,) if layer.num_outputs == 1 else (UNKNOWN,) * layer.num_outputs
+        return shapes[0] if len(shapes) == 1 else shapes
 
-    def _check_widths(self) -> None:
-        width, giver = None, ""
+    def _check_chain(self) -> None:
+        """Raise where a layer does not accept the output of the one before it, or no gradient reaches one that learns.
+
+        Raises:
+            ShapeError, ValueError: as when the model is built.
+        """
+        shape, source = UNKNOWN, ""  # of the last output, and the layer that it comes from
+        count, barrier = 1, 0
         for index, layer in enumerate(self.layers):
+            place = f"Sequential[{index}] {layer.one_line()}"
             try:
-                after = layer.output_features(width)
+                Y = layer.output_shape(*[shape] * count)
             except ShapeError as error:
-                taker = f"Sequential[{index}] {layer.one_line()}"
-                raise ShapeError(f"{giver} gives {width} features, but {taker} does not fit: {error}") from None
-            if layer.output_features(None) is not None:  # else it passes the width on
-                giver = f"Sequential[{index}] {layer.one_line()}"
-            width = after
+                raise ShapeError(f"{source} outputs {text(shape)}, but {place} does not accept it: {error}") from None
+            if index and (reached := len(layer.differentiable_inputs(count))) < count:
+                if reached:
+                    raise ValueError(
+                        f"{place} has no gradient for some of its {count} inputs; connect the layers in a nnlite.Graph"
+                    )
+                barrier = index
+            if layer.output_shape(*[UNKNOWN] * count) != UNKNOWN:  # else it passes a shape on
+                source = place
+            count = layer.num_outputs
+            shape = Y if count == 1 else UNKNOWN
+        for index, layer in enumerate(self.layers[:barrier]):
+            if learns(layer):
+                raise ValueError(
+                    f"Sequential[{index}] {layer.one_line()} would not be trained: Sequential[{barrier}] "
+                    f"{self.layers[barrier].one_line()} has no gradient for its input"
+                )
+        self._barrier = self._first_of_backward = barrier
 
     def _note_place(self, error: Exception, layer: Layer) -> None:
-        """Say in ``error`` which layer it comes from; notes of nested containers add up to the whole path."""
+        """Add to ``error`` which layer it comes from; the notes of nested containers add up to the whole path."""
         if layer is not self:
             error.add_note(f"in {type(self).__name__}[{self.layers.index(layer)}] {layer.one_line()}")
 

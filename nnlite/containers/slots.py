@@ -1,4 +1,4 @@
-"""Slots: how arrays get from one layer of a graph to the next."""
+"""Slots: putting the outputs and gradients of a layer where the next layers of a graph find them."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.containers.wiring import Slots, is_loss
+from nnlite.containers.wiring import Slots
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
 
 def put(values: list[Any], gives: Slots, Y: Any) -> None:
-    """Put what a layer gave where it belongs.
+    """Put the outputs of a layer into their slots.
 
     Raises:
-        TypeError: it is None, or not as many arrays as the layer says.
+        TypeError: forward returned None, or another number of arrays than ``num_outputs``.
 
     >>> values = [None, None]
     >>> put(values, (1,), 3.0)
@@ -32,7 +32,7 @@ def put(values: list[Any], gives: Slots, Y: Any) -> None:
 
 
 def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
-    """(slot, gradient) of each array that the layer took, of what its backward gave.
+    """(slot, gradient) of each input that has a gradient, from the return value of backward.
 
     Raises:
         TypeError: a gradient is missing.
@@ -43,16 +43,17 @@ def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
     """
     if dX is None and not layer.needs_dX:
         return []
-    dXs, slots = listed(dX), takes[:1] if is_loss(layer) else takes  # a loss gives none for its target
+    slots = [takes[position] for position in layer.differentiable_inputs(len(takes))]
+    dXs = [] if dX is None and not slots else listed(dX)
     if len(dXs) != len(slots) or any(part is None for part in dXs):
         raise TypeError(
-            f"expected backward to return the gradients of {len(slots)} inputs; did it forget to return dX?"
+            f"expected backward to return the gradients of {len(slots)} inputs, got {_told(dXs)}; did it forget one?"
         )
     return list(zip(slots, dXs, strict=True))
 
 
 def added(before: Any, part: Any) -> Array:
-    """The sum of two gradients of one value.
+    """The sum of two gradients of the same value.
 
     Raises:
         ShapeError: their shapes differ.
@@ -63,3 +64,7 @@ def added(before: Any, part: Any) -> Array:
     if np.shape(before) != np.shape(part):
         raise ShapeError(f"one value has gradients of two shapes, {np.shape(before)} and {np.shape(part)}")
     return np.asarray(before + part)
+
+
+def _told(dXs: list[Any]) -> str:
+    return "None" if dXs == [None] else f"{sum(part is not None for part in dXs)}"

@@ -1,4 +1,4 @@
-"""tied: a second use of a layer's parameters."""
+"""tied: a second layer on the same parameters."""
 
 from collections.abc import Iterator
 from typing import Any, Self
@@ -6,30 +6,31 @@ from typing import Any, Self
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_floating
-from nnlite.basics.shapes import Shape
+from nnlite.basics.shapes import UNKNOWN, Shape, width
 from nnlite.compute import blas
 from nnlite.compute.sums import column_sum
 from nnlite.containers.nodes import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros
 from nnlite.layer.flat import Reference
-from nnlite.layer.layer import Layer, check_layer, may_leave_out_dX
+from nnlite.layer.layer import Layer, can_skip_dX, check_layer
 from nnlite.layers.linear import Linear
 
 
 def tied(layer: Layer, *, transpose: bool = False) -> Layer:
     """A second layer on the same parameters, with a cache of its own.
 
-    The parameters stand once in ``Phi``. The Sequential or Graph that holds both layers adds the gradients of the
-    second to those of the first when its backward is done; so one step moves both, by the sum.
+    The parameters are once in ``Phi``, the buffers once in ``state_dict``. The Sequential or Graph that contains both
+    layers adds the gradients of the second to those of the first at the end of its backward, so one step uses their
+    sum.
 
     Args:
         layer: the layer, with or without others in it.
-        transpose: of a Linear, ``Y = X W^T + b`` with a b of its own, as the decoder of an autoencoder has it; b is
-            left out where the Linear has none.
+        transpose: for a Linear, ``Y = X W^T + b`` with a b of its own, as in the decoder of an autoencoder; without b
+            if the Linear has none.
 
     Raises:
-        TypeError: it is not a Layer; or with ``transpose`` not a Linear.
+        TypeError: not a Layer; or with ``transpose`` not a Linear.
 
     >>> import nnlite as nn
     >>> encoder = nn.Linear(64, 2, rng=0)
@@ -41,7 +42,7 @@ def tied(layer: Layer, *, transpose: bool = False) -> Layer:
     """
     check_layer(layer, "tied")
     if isinstance(layer, Parameter):
-        raise TypeError("tied: a Parameter keeps nothing for backward, so it can be used as often as you like as it is")
+        raise TypeError("tied: a Parameter caches nothing, so it can be used any number of times without tied")
     if isinstance(layer, Tied):
         layer = layer.original
     if not transpose:
@@ -52,7 +53,7 @@ def tied(layer: Layer, *, transpose: bool = False) -> Layer:
 
 
 class Tied(Layer):
-    """What :func:`tied` makes of any layer: its forward and backward, on its parameters.
+    """A second use of any layer, as :func:`tied` returns it: the same forward and backward on its parameters.
 
     >>> import nnlite as nn
     >>> layer = nn.Linear(2, 2, rng=0)
@@ -63,21 +64,19 @@ class Tied(Layer):
 
     def __init__(self, layer: Layer) -> None:
         self._original = Reference(layer)
-        self._twin = Reference(_with_its_own_ties(layer))  # the same layer with a cache and gradients of its own
+        self._twin = Reference(_with_its_own_ties(layer))  # with a cache and gradients of its own
         self.num_outputs = layer.num_outputs
         self._share()
 
     def forward(self, *Xs: Any, **named: Any) -> Any:
-        """That of the layer."""
         self._share()
         return self._twin.layer.forward(*Xs, **named)
 
     def backward(self, *dYs: Any, **named: Any) -> Any:
-        """That of the layer; the gradients of the parameters wait for :meth:`add_gradients`."""
-        return self._twin.layer.backward(*dYs, **named)
+        dX = self._twin.layer.backward(*dYs, **named)
+        return dX if self.needs_dX else None
 
     def own_gradients(self) -> Iterator[tuple[Array, Array]]:
-        """(gradient of the layer, that of the last backward here) of each parameter."""
         ours, theirs = self._twin.layer.named_gradients(), self.original.named_gradients()
         for (_, own), (_, dP) in zip(ours, theirs, strict=True):
             yield dP, own
@@ -85,7 +84,7 @@ class Tied(Layer):
             yield from part.own_gradients()
 
     def _share(self) -> None:
-        """Take the layer's parameters as they are now: they move when it joins a model, or changes its dtype."""
+        """Use the layer's parameters and buffers as they are now: they move when it joins a model or changes dtype."""
         for (_, own), (_, theirs) in zip(self._twin.layer.named_layers(), self.original.named_layers(), strict=True):
             own.training, own.dtype = self.training, theirs.dtype
             for name in theirs._parameters:
@@ -93,6 +92,8 @@ class Tied(Layer):
                 vars(own)["_" + name] = P
                 if P is not None and (dP.dtype != P.dtype or dP is getattr(theirs, "d" + name)):
                     vars(own)["_d" + name] = np.zeros_like(P)
+            for name in theirs._buffers:
+                vars(own)["_" + name] = getattr(theirs, name)
 
     @property
     def original(self) -> Layer:  # type: ignore[override]
@@ -101,34 +102,34 @@ class Tied(Layer):
 
     @property
     def needs_dX(self) -> bool:
-        """As in any layer."""
+        """See :class:`nnlite.Layer`."""
         return self._twin.layer.needs_dX
 
     @needs_dX.setter
     def needs_dX(self, value: bool) -> None:
-        self._twin.layer.needs_dX = value or not may_leave_out_dX(self._twin.layer)
-
-    def output_features(self, in_features: int | None) -> int | None:
-        """That of the layer."""
-        return self.original.output_features(in_features)
+        self._twin.layer.needs_dX = value or not can_skip_dX(self._twin.layer)
 
     def output_shape(self, *shapes: Shape) -> Any:
-        """That of the layer."""
         return self.original.output_shape(*shapes)
 
+    def differentiable_inputs(self, count: int) -> tuple[int, ...]:
+        return self.original.differentiable_inputs(count)
+
+    def clear_cache(self) -> None:
+        super().clear_cache()
+        self._twin.layer.clear_cache()
+
     def extra_repr(self) -> str:
-        """The layer, on one line."""
         return self.original.one_line()
 
     def evaluation_twin(self) -> Self:
-        """As in any layer."""
         twin = super().evaluation_twin()
         twin._twin = Reference(self.original.evaluation_twin())
         return twin
 
 
 def _with_its_own_ties(layer: Layer) -> Layer:
-    """A twin of the layer in which what is tied to another part of it is tied to that part's twin."""
+    """A twin of the layer in which a layer tied to another part of it is tied to that part's twin."""
     twin = layer.evaluation_twin()
     parts = [part for _, part in layer.named_layers()]
     twins = dict(zip(map(id, parts), [part for _, part in twin.named_layers()], strict=True))
@@ -142,14 +143,14 @@ def _with_its_own_ties(layer: Layer) -> Layer:
 
 
 def _ties_out_of(twin: Layer) -> list[Layer]:
-    """The layers in it that are tied to one outside."""
+    """The layers in the twin that are tied to one outside of it."""
     parts = [part for _, part in twin.named_layers()]
     here = set(map(id, parts))
     return [part for part in parts if part.original is not None and id(part.original) not in here]
 
 
 class TiedTranspose(Layer, parameters=("b",)):
-    """What :func:`tied` makes of a Linear, transposed: ``Y = X W^T + b``.
+    """A Linear used transposed, as :func:`tied` returns it: ``Y = X W^T + b``.
 
     Backward: ``dW = dY^T X``, ``db`` = the sum of dY over its rows, ``dX = dY W``.
 
@@ -177,7 +178,6 @@ class TiedTranspose(Layer, parameters=("b",)):
         self.b = None if layer.b is None else zeros(self.out_features, dtype=layer.dtype)
 
     def forward(self, X: Any) -> Array:
-        """``Y = X W^T + b``."""
         W = self.original.W
         X = as_floating(X, f"{self.one_line()}: X", W.dtype)
         self.X_shape = X.shape
@@ -190,7 +190,6 @@ class TiedTranspose(Layer, parameters=("b",)):
         return self.record_Y(Y.reshape(*X.shape[:-1], self.out_features))
 
     def backward(self, dY: Any) -> Array | None:
-        """Keep ``dW = dY^T X`` for :meth:`add_gradients`, store ``db = sum(dY)``; return ``dX = dY W``."""
         dY = self.check_dY(dY).reshape(-1, self.out_features)
         self.dW = blas.matmul(dY.T, self.X)
         if self.db is not None:
@@ -198,7 +197,6 @@ class TiedTranspose(Layer, parameters=("b",)):
         return blas.matmul(dY, self.original.W).reshape(self.X_shape) if self.needs_dX else None
 
     def own_gradients(self) -> Iterator[tuple[Array, Array]]:
-        """(dW of the Linear, that of the last backward here)."""
         yield self.original.dW, self.dW
 
     @property
@@ -206,12 +204,11 @@ class TiedTranspose(Layer, parameters=("b",)):
         """The Linear that this one is tied to."""
         return self._original.layer  # type: ignore[return-value]
 
-    def output_features(self, in_features: int | None) -> int:
-        """``out_features``."""
-        if in_features not in (None, self.in_features):
-            raise ShapeError(f"{self}: expected {self.in_features} features, got {in_features}")
-        return self.out_features
+    def output_shape(self, *shapes: Shape) -> Any:
+        (X,) = shapes
+        if width(X) not in (None, self.in_features):
+            raise ShapeError(f"{self}: expected {self.in_features} features, got {width(X)}")
+        return (*(X[:-1] if X and X != UNKNOWN else (...,)), self.out_features)
 
     def extra_repr(self) -> str:
-        """``2 -> 3, of Linear(3 -> 2)``."""
         return f"{self.in_features} -> {self.out_features}, of {self.original.one_line()}"

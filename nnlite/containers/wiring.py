@@ -1,4 +1,4 @@
-"""Wiring: all that is known of a graph before it runs."""
+"""Wiring: which layer of a graph takes which arrays; made once, when the graph is built."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from nnlite.containers.nodes import Constant, Node, Parameter
 from nnlite.containers.topological_sort import in_order
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, learns
-from nnlite.losses.loss import Loss
 
 Slots = tuple[int, ...]
 Keys = tuple[str, ...] | None  # of what was given as a dict; none for a list, None for a single node
@@ -19,26 +18,25 @@ Wire = tuple[Slots, Slots, bool]
 
 @dataclass(frozen=True, eq=False)
 class Wiring:
-    """Which layer takes what from which.
+    """Which layer takes which arrays.
 
-    Each array that there is while the graph runs has a slot, a number: first the inputs, then the constants, the
-    parameters, and what the layers give, in the order in which they run.
+    Each array has a slot, a number, while the graph runs: first the inputs, then the constants, the parameters, and the
+    outputs of the layers in the order in which they run.
 
     Attributes:
-        size: how many slots there are.
-        first_result: the first slot that a layer fills; below it the inputs, constants and parameters.
-        input_keys: how the inputs were given: keys of a dict, ``()`` for a list, None for a single node.
-        input_names: what each input is called; None for one without a name.
+        size: the number of slots.
+        first_result: the first slot that is the output of a layer with inputs.
+        input_keys: the form of the inputs: keys of a dict, ``()`` for a list, None for a single node.
+        input_names: the name of each input; None for one without a name.
         input_shapes: what is known of each input's shape.
         constants: (slot, value) of each.
-        targets: the slots that losses take for their targets.
-        wires: of each layer the slots it takes, the slots it gives, and whether these are one and one.
+        wires: for each layer the slots of its inputs, those of its outputs, and whether it has one of each.
         names: of each layer, if it is a parameter that has one.
         lines: ``file:line`` of the program that called each layer.
-        taken: the slots that some layer takes.
-        outputs: the slots that the graph hands out.
-        output_keys: as those of the inputs.
-        reached: the slots where gradients arrive: nothing on the way to a loss's target.
+        taken: the slots that are the input of some layer.
+        outputs: the slots of the graph's outputs.
+        output_keys: the form of the outputs.
+        reached: the slots with a gradient: not those that lead only to inputs without one, such as targets.
 
     >>> import nnlite as nn
     >>> x = nn.Input("x")
@@ -52,7 +50,6 @@ class Wiring:
     input_names: list[str | None]
     input_shapes: list[Shape]
     constants: list[tuple[int, Array]]
-    targets: frozenset[int]
     wires: list[Wire]
     names: list[str | None]
     lines: list[str]
@@ -62,11 +59,11 @@ class Wiring:
     reached: frozenset[int]
 
     def places(self) -> Iterator[str]:
-        """What each layer is called in its graph: its number, or its name."""
+        """The name of each layer in its graph, or its number."""
         return (name or str(index) for index, name in enumerate(self.names))
 
     def labels(self) -> dict[int, str]:
-        """What each slot is called: by its input, by its constant's value, or by the layer that fills it.
+        """The label of each slot: the name of an input, the value of a constant, the place of a layer.
 
         >>> import nnlite as nn
         >>> x = nn.Input("x")
@@ -80,7 +77,7 @@ class Wiring:
         return labels
 
     def shown(self, layers: Iterable[Layer]) -> str:
-        """A line for each layer, with what it takes, and one for the outputs."""
+        """A line for each layer with its inputs, and one for the outputs."""
         labels, lines = self.labels(), []
         for place, layer, (takes, _, _) in zip(self.places(), layers, self.wires, strict=True):
             of = f" of {', '.join(labels[slot] for slot in takes)}" if takes else ""
@@ -88,10 +85,10 @@ class Wiring:
         return "\n".join([*lines, f"-> {', '.join(labels[slot] for slot in self.outputs)}"])
 
     def output_shape(self, graph: str, layers: Iterable[Layer], shapes: Sequence[Shape]) -> Any:
-        """What follows from the shapes of the inputs, layer by layer.
+        """What is known of the shapes of the outputs, layer by layer.
 
         Raises:
-            ShapeError: they are not those that the inputs were given; ``graph`` is named.
+            ShapeError: a shape contradicts that of the ``Input``; ``graph`` is named.
         """
         known: dict[int, Any] = {slot: value.shape for slot, value in self.constants}
         for slot, (declared, given) in enumerate(zip(self.input_shapes, shapes, strict=True)):
@@ -107,7 +104,7 @@ class Wiring:
 
 
 def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
-    """The layers that lead from ``inputs`` to ``outputs``, in the order in which they run, and how they are wired.
+    """The layers between ``inputs`` and ``outputs``, in the order in which they run, and their wiring.
 
     Args:
         inputs: as given to :class:`nnlite.Graph`.
@@ -147,7 +144,6 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
         input_names=list(input_keys or [node.name for node in input_nodes]),
         input_shapes=[node.shape for node in input_nodes],
         constants=[(slot(constant), constant.value) for constant in constants],
-        targets=frozenset(slot(call.inputs[1]) for call in calls if is_loss(call.layer)),
         wires=wires,
         names=[parameter.name for parameter in parameters] + [None] * len(calls),
         lines=lines,
@@ -159,7 +155,7 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
 
 
 def in_form(values: Sequence[Any], keys: Keys) -> Any:
-    """The values as a graph takes or gives them: one, a tuple of them, or a dict.
+    """The values in the form of a graph's inputs or outputs: one, a tuple, or a dict.
 
     >>> in_form([1], None), in_form([1], ()), in_form([1, 2], ("a", "b"))
     (1, (1,), {'a': 1, 'b': 2})
@@ -169,41 +165,31 @@ def in_form(values: Sequence[Any], keys: Keys) -> Any:
     return dict(zip(keys, values, strict=True)) if keys else tuple(values)
 
 
-def is_loss(layer: Layer) -> bool:
-    """Whether the second input is a target, which gets no gradient.
-
-    >>> import nnlite as nn
-    >>> is_loss(nn.MSELoss()), is_loss(nn.Add())
-    (True, False)
-    """
-    return isinstance(layer.original or layer, Loss)
-
-
 def _nodes(given: Any, name: str) -> tuple[Keys, list[Node]]:
-    """The keys and the nodes of what was given."""
+    """The keys and the nodes of an argument of Graph."""
     keys = tuple(given) if isinstance(given, dict) else () if isinstance(given, list | tuple) else None
     nodes = [given] if keys is None else list(given.values() if keys else given)
     if not nodes:
         raise ValueError(f"Graph: {name}: expected at least one node")
     for node in nodes:
         if not isinstance(node, Node):
-            raise TypeError(f"Graph: {name}: expected a node, such as nnlite.Input() makes, got {node!r}")
+            raise TypeError(f"Graph: {name}: expected a node, such as nnlite.Input() returns, got {node!r}")
     return keys, nodes
 
 
 def _find_reached(layers: list[Layer], wires: list[Wire], lines: list[str], outputs: Slots) -> frozenset[int]:
-    """Where gradients arrive: nowhere on the way to a loss's target.
+    """The slots with a gradient: outputs, and the differentiable inputs of layers whose outputs have one.
 
     Raises:
-        ValueError: parameters that would never get one.
+        ValueError: parameters that would never get a gradient.
     """
     reached = set(outputs)
     for layer, (takes, gives, _), line in zip(reversed(layers), reversed(wires), reversed(lines), strict=True):
         if not reached.isdisjoint(gives):
-            reached.update(takes[:1] if is_loss(layer) else takes)
+            reached.update(takes[position] for position in layer.differentiable_inputs(len(takes)))
         elif learns(layer):
             raise ValueError(
-                f"Graph: {layer.one_line()} ({line}) leads only to the target of a loss, which has "
-                "no gradient, so it would never learn; make the target an input"
+                f"Graph: {layer.one_line()} ({line}) would never be trained: its output is used only where there is no "
+                "gradient, such as the target of a loss; make that an input of the graph"
             )
     return frozenset(reached)

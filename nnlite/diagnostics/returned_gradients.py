@@ -7,11 +7,11 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed
-from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
 from nnlite.diagnostics.recorded_calls import LayerCall, Recording
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 from nnlite.layer.layer import Layer
+from nnlite.losses.loss import is_loss
 
 
 def first_wrong_return(calls: Iterable[LayerCall], losses: Iterable[Layer | None] = ()) -> str | None:

@@ -1,47 +1,62 @@
 """Layer: the one concept that everything else here is made of."""
 
 from collections.abc import Iterator, Mapping
+from inspect import Parameter, signature
 from typing import Any, NoReturn, Self
 
 import numpy as np
-from numpy import ndarray  # by this name it is found sooner, and it is looked for in every layer
+from numpy import ndarray  # a global name is found sooner than an attribute of np, and every layer needs it
 from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
-from nnlite.basics.shapes import UNKNOWN, Shape, width
+from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
+from nnlite.layer.cache import cached_names, reads, refuse_undeclared
 from nnlite.layer.flat import Reference, adopt, flatten
 from nnlite.layer.state import declare, misfits, write
 
 
 class Symbol:
-    """What stands for an array while a graph is put together: calling a layer on one gives another."""
+    """A placeholder for an array while a graph is built: calling a layer on one returns another."""
 
     @classmethod
     def applied(cls, layer: "Layer", inputs: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
-        """What stands for the layer's output."""
+        """The placeholder for the layer's output."""
         raise NotImplementedError
 
 
 class Layer:
     """A forward and its backward, side by side.
 
-    ``forward(X)`` returns Y and keeps what backward needs as plain attributes; ``backward(dY)`` stores the
-    gradients of the parameters and returns dX. A subclass names its parameters in the class line, and each
-    parameter ``P`` gets a gradient ``dP`` of the same shape and dtype. Both are views into the flat vectors
-    ``Phi`` and ``dPhi``, so that assigning to them (``self.W = ...``, ``self.dW = ...``) writes *into* the stored
-    arrays. ``backward`` overwrites gradients; it never adds to them, and nobody zeroes them.
+    ``forward(X)`` returns Y and caches what backward needs as plain attributes; ``backward(dY)`` stores the gradients
+    of the parameters and returns dX. ``backward`` overwrites gradients; it never adds to them, and nobody zeroes them.
 
-    An attribute that is itself a Layer is a part of this one: its parameters, named ``attribute.W``, count too. So is a
-    Layer in a list, tuple or dict that is an attribute; deeper down, or in other objects, it is not found.
+    A subclass declares its state in the class line::
+
+        class BatchNorm(Layer, parameters=("gamma", "beta"), buffers=("running_mean", "running_var")): ...
+
+    Each parameter ``P`` has a gradient ``dP`` of the same shape and dtype. Both are views into the flat vectors ``Phi``
+    and ``dPhi``, so assigning to them (``self.W = ...``, ``self.dW = ...``) writes *into* the stored arrays. A buffer
+    is an array that is not trained; assigning writes into it as well. The first assignment, in ``__init__``, makes the
+    array: floating numbers get the layer's dtype, a buffer of integers or booleans keeps its own. Random generators
+    held as attributes are state, too. State is copied, pickled, saved and restored with the layer.
+
+    What ``forward`` and ``backward`` assign and ``__init__`` does not is the cache. It is not part of copies and files;
+    see :meth:`clear_cache`.
+
+    An attribute that is itself a Layer is a part of this one: its parameters, named ``attribute.W``, count too. So are
+    layers in attributes that are lists, tuples and dicts, at any depth.
 
     Attributes:
         training: True in training mode, False in evaluation mode; see :meth:`train` and :meth:`eval`.
-        needs_dX: False says that nobody will read dX: ``backward`` may leave it out and return None.
-        num_outputs: how many arrays forward returns; several come as a tuple, and backward takes as many.
-        dtype: of the parameters; what integer input is converted to.
+        without_gradient: names of the arguments of forward that have no gradient, such as ``("target",)``: targets,
+            indices, masks. They keep their dtype, and backward returns the gradients of the others only, in order, or
+            None if there are no others.
+        needs_dX: False if nobody will read dX: ``backward`` may skip that work and return None.
+        num_outputs: the number of arrays that forward returns; several are a tuple, and backward takes as many.
+        dtype: of the parameters and floating buffers; integer input is converted to it.
         formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
-            one a line, in their own names, such as ``Y = X * gamma`` and ``dX = dY * gamma``. It may be left out.
+            one a line, such as ``Y = X * gamma`` and ``dX = dY * gamma``. Optional.
 
     >>> class Scale(Layer, parameters=("gamma",)):
     ...     def __init__(self, features):
@@ -63,44 +78,39 @@ class Layer:
     """
 
     training: bool = True
+    without_gradient: tuple[str, ...] = ()
+    needs_dX: bool = True
+    num_outputs: int = 1
     dtype: np.dtype[Any] = np.dtype(np.float32)
+    formulas: str = ""
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
     sums_tied: bool = False  # backward ends with add_tied
 
-    _parameters: tuple[str, ...] = ()  # their names, in the order in which Phi holds them
-    _Phi: Array | None = None  # made when first asked for, or by the container that the layer is put into
+    _parameters: tuple[str, ...] = ()  # their names, in the order of Phi
+    _buffers: tuple[str, ...] = ()
+    _Phi: Array | None = None  # made when first read, or by the container that the layer is put into
     _dPhi: Array | None = None
     _adopted: bool = False  # it is part of a container
     _tied: tuple[Reference, ...] = ()  # the layers in it whose gradients it adds to those of what they are tied to
 
-    needs_dX: bool = True
-    num_outputs: int = 1
-    formulas: str = ""
-
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
     _Y_dtype: np.dtype[Any] | None = None
-    _Ys: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None  # shape and dtype of each, where there are several
+    _Ys: list[tuple[tuple[int, ...], np.dtype[Any]]] | None = None  # shape and dtype of each of several outputs
 
-    def __init_subclass__(cls, parameters: tuple[str, ...] = (), **kwargs: Any) -> None:
+    def __init_subclass__(cls, parameters: tuple[str, ...] = (), buffers: tuple[str, ...] = (), **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if isinstance(parameters, str):
-            raise TypeError(f"parameters: expected a tuple of names, got the string {parameters!r}; add a comma")
-        for name in parameters:
-            if not isinstance(name, str) or not name.isidentifier():
-                raise TypeError(f"{cls.__name__}: parameters: expected names such as 'W', got {name!r}")
-            for attribute in name, "d" + name, "_" + name, "_d" + name:
-                if hasattr(cls, attribute):
-                    raise ValueError(
-                        f"{cls.__name__}: parameters: {name!r} cannot be one, since {attribute!r} is there already"
-                    )
-            declare(cls, name)
-        cls._parameters = cls._parameters + tuple(parameters)
+        declare(cls, parameters, buffers)
+        cls._parameters += tuple(parameters)
+        cls._buffers += tuple(buffers)
+        if isinstance(cls.without_gradient, str):
+            raise TypeError(f"{cls.__name__}: without_gradient: expected a tuple of names, got a string; add a comma")
+        refuse_undeclared(cls)
 
     # ------------------------------------------------------------------------------------- the contract
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Return Y and keep what backward needs."""
+        """Return Y and cache what backward needs."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(self, *args: Any, **kwargs: Any) -> Any:
@@ -108,7 +118,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Of arrays the same as :meth:`forward`; of the nodes of a graph that is put together, a new node.
+        """:meth:`forward` of arrays; of the nodes of a graph that is being built, a new node.
 
         >>> import nnlite as nn
         >>> x = nn.Input("x")
@@ -120,49 +130,54 @@ class Layer:
                 return arg.applied(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
-    def output_features(self, in_features: int | None) -> int | None:
-        """The width of Y's last axis when that of X is ``in_features``; None where it is not known.
-
-        Containers ask for it when they are built.
-
-        Raises:
-            ShapeError: the layer cannot take that width.
-        """
-        if type(self).output_shape is Layer.output_shape or self.num_outputs != 1:
-            return None
-        try:
-            return width(self.output_shape(UNKNOWN if in_features is None else (..., in_features)))
-        except ShapeError:
-            raise
-        except Exception:  # a layer of several inputs
-            return None
-
     def output_shape(self, *shapes: Shape) -> Any:
-        """What is known of Y's shape when ``shapes`` is what is known of the inputs'; see :mod:`nnlite.basics.shapes`.
+        """What is known of Y's shape, given what is known of the shapes of the inputs.
 
-        Graphs ask for it when they are put together. By default only widths are known. A layer of several outputs
-        returns a tuple of shapes, or ``UNKNOWN``.
+        Containers ask for it when they are built. A shape is a tuple of sizes, None for an unknown one; ``...`` in
+        front stands for any number of axes; see :mod:`nnlite.basics.shapes`. By default nothing is known. A layer of
+        several outputs returns a tuple of shapes, or ``UNKNOWN``.
 
         Raises:
-            ShapeError: the layer cannot take those shapes.
+            ShapeError: the layer cannot take inputs of those shapes.
 
         >>> import nnlite as nn
         >>> nn.Linear(3, 2).output_shape((None, 3))
         (None, 2)
         """
-        if len(shapes) != 1 or self.num_outputs != 1:
-            return UNKNOWN
-        if type(self).output_features is Layer.output_features:
-            return UNKNOWN
-        features = self.output_features(width(shapes[0]))
-        return UNKNOWN if features is None else (..., features)
+        return UNKNOWN
+
+    def differentiable_inputs(self, count: int) -> tuple[int, ...]:
+        """The positions, of ``count`` inputs, of those whose gradients backward returns, in order.
+
+        Raises:
+            TypeError: ``without_gradient`` names no argument of forward.
+
+        >>> import nnlite as nn
+        >>> nn.Add().differentiable_inputs(2), nn.MSELoss().differentiable_inputs(2)
+        ((0, 1), (0,))
+        """
+        if not self.without_gradient:
+            return tuple(range(count))
+        names = [
+            name
+            for name, parameter in signature(type(self).forward).parameters.items()
+            if parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        ][1:]  # without self
+        for name in self.without_gradient:
+            if name not in names:
+                raise TypeError(
+                    f"{self.one_line()}: without_gradient: forward has no argument {name!r}, only {', '.join(names)}"
+                )
+        return tuple(n for n in range(count) if n >= len(names) or names[n] not in self.without_gradient)
 
     # ------------------------------------------------------------- what forward and backward begin and end with
 
     def check_X(self, X: Any, name: str = "X") -> Array:
         """``X`` as a floating array: in the parameters' dtype, or in its own where there are no parameters.
 
-        ``name`` is what the argument is called in an error.
+        Args:
+            X: an array of real numbers, or a nested list.
+            name: what the argument is called in an error.
 
         Raises:
             TypeError: X does not hold real numbers.
@@ -178,29 +193,29 @@ class Layer:
         return as_floating(array, name, dtype)
 
     def record_Y(self, Y: Array) -> Array:
-        """``Y`` itself; its shape and dtype are what :meth:`check_dY` will expect."""
+        """Return ``Y`` itself; :meth:`check_dY` will compare with its shape and dtype."""
         self._Y_shape = Y.shape
         self._Y_dtype = Y.dtype
         return Y
 
     def keep_Y(self, Y: Any) -> Array:
-        """As :meth:`record_Y`, for a Y that backward needs: read-only, so that nobody changes it in between."""
-        kept: Array = Y if type(Y) is ndarray else np.asarray(Y)  # a ufunc gives a scalar for a 0-d array
+        """:meth:`record_Y` for a Y that the cache shares: read-only, so that no caller changes it before backward."""
+        kept: Array = Y if type(Y) is ndarray else np.asarray(Y)  # a ufunc returns a scalar for a 0-d array
         kept.setflags(write=False)
         self._Y_shape = kept.shape
         self._Y_dtype = kept.dtype
         return kept
 
     def record_Ys(self, Ys: tuple[Any, ...]) -> tuple[Any, ...]:
-        """As :meth:`record_Y`, for several outputs, which :meth:`check_dYs` will go by."""
+        """:meth:`record_Y` for several outputs."""
         self._Ys = [(np.shape(Y), np.result_type(Y)) for Y in Ys]
         return Ys
 
     def check_dYs(self, dYs: tuple[Any, ...]) -> tuple[Array, ...]:
-        """As :meth:`check_dY`, for several outputs.
+        """:meth:`check_dY` for several outputs.
 
         Raises:
-            TypeError: there are not as many as outputs.
+            TypeError: there are not as many gradients as outputs.
         """
         if self._Ys is None:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward first")
@@ -217,7 +232,7 @@ class Layer:
 
         Raises:
             StateError: forward has not been called.
-            ShapeError: dY has not the shape of the last Y.
+            ShapeError: dY does not have the shape of the last Y.
             TypeError: dY is not floating.
         """
         if type(dY) is ndarray and dY.shape == self._Y_shape and dY.dtype == self._Y_dtype:
@@ -225,7 +240,7 @@ class Layer:
         if self._Y_shape is None:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")
         if dY is None:
-            raise TypeError(f"{self.one_line()}: dY is None; did the backward of the layer after it return its dX?")
+            raise TypeError(f"{self.one_line()}: dY is None; does the backward of the next layer return its dX?")
         array = as_array(dY, f"{self.one_line()}: dY")
         if array.dtype.kind != "f":
             raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {array.dtype}")
@@ -236,7 +251,24 @@ class Layer:
             )
         return array
 
-    # --- the tree of parts
+    def clear_cache(self) -> None:
+        """Drop what the last forward and backward cached, in this layer and its parts; a new forward must come next.
+
+        >>> import nnlite as nn
+        >>> layer = nn.Tanh()
+        >>> Y = layer.forward(np.zeros(2))
+        >>> layer.clear_cache()
+        >>> layer.backward(np.ones(2))
+        Traceback (most recent call last):
+            ...
+        nnlite.errors.StateError: Tanh(): backward was called before forward; call forward(X) first
+        """
+        for name in cached_names(type(self)):
+            vars(self).pop(name, None)
+        for _, child in self.named_children():
+            child.clear_cache()
+
+    # ------------------------------------------------------------------------------------- the tree of parts
 
     def named_children(self) -> Iterator[tuple[str, "Layer"]]:
         """(name, layer) of each direct part, in order.
@@ -246,11 +278,7 @@ class Layer:
         ['0', '1']
         """
         for name, value in vars(self).items():
-            if isinstance(value, Layer):
-                yield name, value
-            elif isinstance(value, list | tuple | dict):
-                parts = value.items() if isinstance(value, dict) else enumerate(value)
-                yield from ((f"{name}.{key}", part) for key, part in parts if isinstance(part, Layer))
+            yield from _parts_in(name, value)
 
     def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
         """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
@@ -264,7 +292,7 @@ class Layer:
             yield from child.named_layers(inside(path, name))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode for this layer and all in it; returns the layer.
+        """Set training mode for this layer and everything in it; return the layer.
 
         >>> import nnlite as nn
         >>> nn.Tanh().train().training
@@ -275,13 +303,31 @@ class Layer:
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode for this layer and all in it; returns the layer.
+        """Set evaluation mode for this layer and everything in it; return the layer.
 
         >>> import nnlite as nn
         >>> nn.Tanh().eval().training
         False
         """
         return self.train(False)
+
+    def evaluation_twin(self) -> Self:
+        """A layer in evaluation mode on the same parameters and buffers, with a cache of its own.
+
+        ``predict`` runs the twin and writes nothing on the model, so it is safe from several threads at once.
+
+        >>> import nnlite as nn
+        >>> layer = nn.Tanh()
+        >>> Y = layer.evaluation_twin().forward(np.zeros(2))
+        >>> hasattr(layer, "Y")
+        False
+        """
+        twin = object.__new__(type(self))
+        attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
+        for name, value in attributes.items():
+            if type(value) not in _PLAIN:  # a glance that spares most of them the questions that follow
+                attributes[name] = _twin(value)
+        return twin
 
     def __repr__(self) -> str:
         children = [f"({name}): {child!r}" for name, child in self.named_children()]
@@ -301,35 +347,19 @@ class Layer:
         return f"{type(self).__name__}({parts} layers)" if parts else repr(self)
 
     def extra_repr(self) -> str:
-        """What stands between the brackets of the layer's repr."""
+        """The text between the brackets of the layer's repr."""
         return ""
 
-    def evaluation_twin(self) -> Self:
-        """A layer on the same parameters, in evaluation mode, with a cache of its own.
-
-        What predicts writes on the twin and never on the model, so that many threads can predict at once.
-
-        >>> import numpy as np, nnlite as nn
-        >>> layer = nn.Tanh()
-        >>> Y = layer.evaluation_twin().forward(np.zeros(2))
-        >>> hasattr(layer, "Y")
-        False
-        """
-        twin = object.__new__(type(self))
-        attributes = twin.__dict__ = self.__dict__ | {"training": False}
-        for name, value in self.__dict__.items():
-            if type(value) not in _PLAIN:  # a glance that spares most of them the questions that follow
-                attributes[name] = _twin(value)
-        return twin
+    # ------------------------------------------------------------------------------------- state, by name
 
     def named_parameters(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each parameter of this layer and of all in it: the arrays themselves, in Phi's order.
+        """(name, array) of each parameter of this layer and its parts: the arrays themselves, in Phi's order.
 
         >>> import nnlite as nn
         >>> [(name, P.shape) for name, P in nn.Sequential(nn.Linear(2, 3)).named_parameters()]
         [('0.W', (2, 3)), ('0.b', (3,))]
         """
-        return ((path, getattr(layer, name)) for path, layer, name in self._slots())
+        return ((path, getattr(layer, name)) for path, layer, name in self._slots("_parameters"))
 
     def named_gradients(self) -> Iterator[tuple[str, Array]]:
         """(name, array) of each parameter's gradient, under the name of its parameter.
@@ -338,19 +368,44 @@ class Layer:
         >>> [(name, dP.shape) for name, dP in nn.Sequential(nn.Linear(2, 3)).named_gradients()]
         [('0.W', (2, 3)), ('0.b', (3,))]
         """
-        return ((path, getattr(layer, "d" + name)) for path, layer, name in self._slots())
+        return ((path, getattr(layer, "d" + name)) for path, layer, name in self._slots("_parameters"))
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """(name, array) of each buffer of this layer and its parts: the arrays themselves.
+
+        >>> class Count(Layer, buffers=("forwards",)):
+        ...     def __init__(self):
+        ...         self.forwards = 0
+        >>> list(Count().named_buffers())
+        [('forwards', array(0))]
+        """
+        return ((path, getattr(layer, name)) for path, layer, name in self._slots("_buffers"))
+
+    def named_generators(self) -> Iterator[tuple[str, "np.random.Generator"]]:
+        """(name, generator) of each random generator that this layer and its parts hold as an attribute.
+
+        >>> class Noise(Layer):
+        ...     def __init__(self, rng):
+        ...         self.rng = np.random.default_rng(rng)
+        >>> [name for name, generator in Noise(0).named_generators()]
+        ['rng']
+        """
+        for path, layer in self.named_layers():
+            for name, value in vars(layer).items():
+                if isinstance(value, np.random.Generator):
+                    yield inside(path, name), value
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter under its name.
+        """A copy of every parameter and buffer under its name.
 
         >>> import nnlite as nn
         >>> sorted(nn.Linear(2, 3).state_dict())
         ['W', 'b']
         """
-        return {name: P.copy() for name, P in self.named_parameters()}
+        return {path: getattr(layer, name).copy() for path, layer, name in self._slots("_parameters", "_buffers")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy ``state``, as :meth:`state_dict` gives it, into the parameters: all of it, or nothing.
+        """Copy ``state``, as :meth:`state_dict` returns it, into the parameters and buffers: all of it, or nothing.
 
         Raises:
             ValueError: a name is missing or unknown, or a shape or dtype differs; the message lists every one.
@@ -361,16 +416,16 @@ class Layer:
         >>> np.array_equal(a.W, b.W)
         True
         """
-        own = dict(self.named_parameters())
+        own = {path: getattr(layer, name) for path, layer, name in self._slots("_parameters", "_buffers")}
         new = {name: np.array(value) for name, value in state.items()}  # copies: it may hold our own arrays, swapped
         wrong = misfits(own, new)
         if wrong:
             raise ValueError(f"{self.one_line()}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong))
-        for name, P in own.items():
-            P[...] = new[name]
+        for name, array in own.items():
+            array[...] = new[name]
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Convert every parameter and gradient, in place; returns the layer. A new forward must come next.
+        """Convert every parameter, gradient and floating buffer, in place; return the layer. A new forward must follow.
 
         Raises:
             TypeError: ``dtype`` is not floating.
@@ -385,14 +440,36 @@ class Layer:
             raise ValueError(
                 f"{self.one_line()} is part of a model, which has one dtype; call astype on the whole model"
             )
-        self.Phi  # noqa: B018 - from now on the parts are this layer's own
+        self.own_parts()
         for _, layer in self.named_layers():
             layer.dtype = dtype
             layer._Y_shape = layer._Ys = None
-        for _, layer, name in self._slots():
-            vars(layer)["_" + name] = getattr(layer, name).astype(dtype)
+        for _, layer, name in self._slots("_parameters", "_buffers"):
+            if (array := getattr(layer, name)).dtype.kind == "f":
+                vars(layer)["_" + name] = array.astype(dtype)
         flatten(self)
         return self
+
+    def _slots(self, *kinds: str) -> Iterator[tuple[str, "Layer", str]]:
+        """(dotted name, layer, name) of each parameter or buffer that has a value."""
+        for path, layer in self.named_layers():
+            for kind in kinds:
+                for name in getattr(layer, kind):
+                    if getattr(layer, name) is not None:
+                        yield inside(path, name), layer, name
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the cache, and what ties the layer to its model: copies of views are no views of a copy."""
+        left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_adopted", "_tied"}
+        return {key: value for key, value in vars(self).items() if key not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if any(self.named_children()):
+            self.own_parts()
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError(f"{self.one_line()}: a shallow copy would share its parameters; use copy.deepcopy")
 
     # ------------------------------------------------------------------------- parameters, as one flat vector
 
@@ -400,7 +477,7 @@ class Layer:
     def Phi(self) -> Array:
         """Every parameter in one contiguous 1-D array, of which each is a view; assigning writes into it.
 
-        A part's Phi is a slice of the whole's.
+        The Phi of a part is a slice of the whole's.
 
         Raises:
             ValueError: the parts differ in dtype, or one of them belongs to another model.
@@ -410,7 +487,7 @@ class Layer:
         (13,)
         """
         if self._Phi is None:
-            adopt(self, [layer for _, layer in self.named_children()])
+            self.own_parts()
         return self._Phi  # type: ignore[return-value]
 
     @Phi.setter
@@ -426,42 +503,32 @@ class Layer:
         array([0., 0., 0.], dtype=float32)
         """
         if self._dPhi is None:
-            self.Phi  # noqa: B018 - makes both
+            self.own_parts()
         return self._dPhi  # type: ignore[return-value]
 
     @dPhi.setter
     def dPhi(self, value: Any) -> None:
         write(self, "dPhi", self.dPhi, value)
 
-    def _slots(self) -> Iterator[tuple[str, "Layer", str]]:
-        """(dotted name, layer, parameter) of each parameter that has a value."""
-        for path, layer in self.named_layers():
-            for name in layer._parameters:
-                if getattr(layer, name) is not None:
-                    yield inside(path, name), layer, name
+    def own_parts(self) -> None:
+        """Adopt the parts and make Phi and dPhi, unless that has been done.
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but what ties the layer to its model: a copy of views would not be views of the copy's Phi."""
-        ties = ("_Phi", "_dPhi", "_adopted", "_tied")
-        return {key: value for key, value in vars(self).items() if key not in ties}
+        A container does it when it is built; a layer that holds others when Phi is first read.
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the state, and tie the parts to this layer again."""
-        vars(self).update(state)
-        if any(self.named_children()):
-            self.Phi  # noqa: B018
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError(f"{self.one_line()}: a shallow copy would share its parameters; use copy.deepcopy")
+        Raises:
+            ValueError: as :attr:`Phi`.
+        """
+        if self._Phi is None:
+            adopt(self, [layer for _, layer in self.named_children()])
 
     # ----------------------------------------------------------------------------------------- ties
 
     def add_tied(self) -> None:
         """Add the gradients of the tied layers in this one to those of the layers that they are tied to.
 
-        Containers end their backward with it.
+        The backward of a container ends with it.
         """
-        self.Phi  # noqa: B018 - a layer made of layers finds its ties when Phi is made
+        self.own_parts()  # a layer made of layers finds its ties when it adopts them
         for tied in self._tied:
             tied.layer.add_gradients()
 
@@ -489,17 +556,19 @@ def check_layer(value: Any, name: str) -> None:
         raise TypeError(f"{name}: expected a Layer, got {value!r}")
 
 
-def may_leave_out_dX(layer: Layer) -> bool:
-    """Whether ``needs_dX`` may be set to False: not if a subclass's backward builds on another one's dX.
+def can_skip_dX(layer: Layer) -> bool:
+    """Whether ``needs_dX`` may be set to False: only if the layer's own ``backward`` reads it.
+
+    A backward that does not may rely on the dX of another one, as in ``dY + super().backward(dY)``.
 
     >>> import nnlite as nn
     >>> class Residual(nn.Sequential):
     ...     def backward(self, dY):
     ...         return dY + super().backward(dY)
-    >>> may_leave_out_dX(nn.Sequential()), may_leave_out_dX(Residual())
+    >>> can_skip_dX(nn.Sequential()), can_skip_dX(Residual())
     (True, False)
     """
-    return sum("backward" in vars(cls) for cls in type(layer).__mro__) <= 2  # the layer's own, and Layer's
+    return reads(type(layer).backward, "needs_dX")
 
 
 def learns(layer: Layer) -> bool:
@@ -515,9 +584,6 @@ def learns(layer: Layer) -> bool:
     )
 
 
-_PLAIN = frozenset({ndarray, int, bool, str, type(None), *map(type, FLOATING)})  # of these a twin takes the original
-
-
 def inside(path: str, name: str) -> str:
     """The path of what is called ``name`` in the layer at ``path``.
 
@@ -527,13 +593,29 @@ def inside(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def _parts_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
+    """(name, layer) of the layers in an attribute: itself, or those in a list, tuple or dict at any depth."""
+    if isinstance(value, Layer):
+        yield name, value
+    elif isinstance(value, list | tuple | dict):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            if type(part) not in _PLAIN:
+                yield from _parts_in(f"{name}.{key}", part)
+
+
+_PLAIN = frozenset({ndarray, int, float, bool, str, type(None), *map(type, FLOATING)})  # what holds no layers
+
+
 def _twin(value: Any) -> Any:
+    """The value with each layer in it replaced by its twin; the value itself if there are none."""
     if isinstance(value, Layer):
         return value.evaluation_twin()
-    if type(value) in (list, tuple):
-        if _PLAIN.issuperset(map(type, value)) or not any(isinstance(part, Layer) for part in value):
-            return value
-        return type(value)(map(_twin, value))
-    if type(value) is dict and any(isinstance(part, Layer) for part in value.values()):
-        return {key: _twin(part) for key, part in value.items()}
+    if isinstance(value, list | tuple) and not _PLAIN.issuperset(map(type, value)):
+        twins = [_twin(part) for part in value]
+        if any(twin is not part for twin, part in zip(twins, value, strict=True)):
+            return type(value)(*twins) if hasattr(value, "_fields") else type(value)(twins)  # a namedtuple, or not
+    elif isinstance(value, dict):
+        twins_by_key = {key: _twin(part) for key, part in value.items()}
+        if any(twins_by_key[key] is not part for key, part in value.items()):
+            return twins_by_key
     return value

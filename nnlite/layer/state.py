@@ -1,44 +1,110 @@
-"""State: parameters as the properties of a class, written through and never rebound."""
+"""The state of a layer: parameters and buffers as properties of its class, written through and never rebound.
+
+A parameter is trained: it has a gradient and a place in Phi. A buffer is not: it has neither. Both are arrays of a
+fixed shape and dtype that assignment writes *into*, so whoever holds ``layer.W`` holds the real thing.
+"""
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, as_floating
+from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.errors import ShapeError, StateError
 
-if TYPE_CHECKING:
-    from nnlite.layer.layer import Layer
+Layer = Any  # the class in layer.py, which is built on this file
 
 
-def declare(cls: type["Layer"], name: str) -> None:
-    """Give the class ``cls`` the parameter ``name`` and its gradient ``d`` + ``name``; None until assigned."""
+def declare(cls: type, parameters: tuple[str, ...], buffers: tuple[str, ...]) -> None:
+    """Give the class properties for its parameters, their gradients and its buffers; None until assigned.
+
+    Raises:
+        TypeError: not tuples of names.
+        ValueError: the class has such an attribute already.
+    """
+    for kind, names in ("parameters", parameters), ("buffers", buffers):
+        if isinstance(names, str):
+            raise TypeError(f"{kind}: expected a tuple of names, got the string {names!r}; add a comma")
+        for name in names:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise TypeError(f"{cls.__name__}: {kind}: expected names such as 'W', got {name!r}")
+            _check_free(cls, kind, name)
+            if kind == "parameters":
+                _declare(cls, name, _set_parameter)
+                _declare(cls, "d" + name, _set_gradient)
+            else:
+                _declare(cls, name, _set_buffer)
+
+
+def _check_free(cls: type, kind: str, name: str) -> None:
+    for attribute in (name, "d" + name, "_" + name, "_d" + name) if kind == "parameters" else (name, "_" + name):
+        if hasattr(cls, attribute):
+            raise ValueError(f"{cls.__name__}: {kind}: {attribute!r} is an attribute already; rename {name!r}")
+
+
+def _declare(cls: type, name: str, assign: Any) -> None:
     # attrgetter makes reading as cheap as a plain attribute: it runs in C.
     setattr(cls, "_" + name, None)
-    setattr(cls, "_d" + name, None)
-    setattr(cls, name, property(attrgetter("_" + name), _parameter_setter(name)))
-    setattr(cls, "d" + name, property(attrgetter("_d" + name), _gradient_setter(name)))
+    setattr(cls, name, property(attrgetter("_" + name), lambda layer, value: assign(layer, name, value)))
 
 
-def write(layer: "Layer", name: str, stored: Array, value: Any) -> None:
+def _set_parameter(layer: Layer, name: str, value: Any) -> None:
+    stored = getattr(layer, "_" + name)
+    if stored is not None:
+        write(layer, name, stored, value)
+    elif value is not None:
+        _check_early(layer, name)
+        P = np.array(as_floating(value, f"{type(layer).__name__}: {name}", layer.dtype), order="C")
+        vars(layer)["_" + name], vars(layer)["_d" + name] = P, np.zeros_like(P)
+
+
+def _set_gradient(layer: Layer, name: str, value: Any) -> None:
+    stored = getattr(layer, "_" + name)
+    if stored is None:
+        raise StateError(f"{layer.one_line()}: {name} is assigned, but {name[1:]} has no value")
+    write(layer, name, stored, value)
+
+
+def _set_buffer(layer: Layer, name: str, value: Any) -> None:
+    stored = getattr(layer, "_" + name)
+    if stored is not None:
+        write(layer, name, stored, value)
+    elif value is not None:
+        _check_early(layer, name)
+        array = as_array(value, f"{type(layer).__name__}: {name}")
+        vars(layer)["_" + name] = np.array(array, layer.dtype if array.dtype.kind == "f" else None, order="C")
+
+
+def _check_early(layer: Layer, name: str) -> None:
+    if layer._Phi is not None:
+        raise StateError(f"{layer.one_line()}: {name} gets its first value after Phi was made; assign it in __init__")
+
+
+def write(layer: Layer, name: str, stored: Array, value: Any) -> None:
     """``stored[...] = value``, after a check of the shape.
 
     Raises:
         ShapeError: the shapes differ.
-        TypeError: ``value`` does not hold real numbers.
+        TypeError: ``value`` does not hold real numbers; or ``stored`` holds integers or booleans, and ``value`` is of
+            a kind that they cannot represent.
     """
     if value is stored:  # as after layer.W -= ...
         return
-    value = as_floating(value, f"{layer.one_line()}: {name}", stored.dtype)
+    place = f"{layer.one_line()}: {name}"
+    if stored.dtype.kind == "f":
+        value = as_floating(value, place, stored.dtype)
+    else:
+        value = as_array(value, place)
+        if not np.can_cast(value.dtype, stored.dtype, "same_kind"):
+            raise TypeError(f"{place}: expected {stored.dtype}, as its first value was, got {value.dtype}")
     if value.shape != stored.shape:
         raise ShapeError(f"{layer.one_line()}: expected {name} of shape {stored.shape}, got {value.shape}")
     stored[...] = value
 
 
 def misfits(own: Mapping[str, Array], given: Mapping[str, Array]) -> list[str]:
-    """A line for each parameter that is missing in ``given``, unknown, or of another shape or dtype.
+    """A line for each array that is missing in ``given``, unknown, or of another shape or dtype.
 
     >>> misfits({"W": np.zeros(2), "b": np.zeros(1)}, {"W": np.zeros(3)})
     ['b: missing, expected (1,) float64', 'W: expected (2,) float64, got (3,) float64']
@@ -54,29 +120,3 @@ def misfits(own: Mapping[str, Array], given: Mapping[str, Array]) -> list[str]:
 
 def _kind(P: Array) -> str:
     return f"{P.shape} {P.dtype}"
-
-
-def _parameter_setter(name: str) -> Any:
-    def assign(layer: "Layer", value: Any) -> None:
-        stored = getattr(layer, "_" + name)
-        if stored is not None:
-            write(layer, name, stored, value)
-        elif layer._Phi is not None:
-            raise StateError(
-                f"{layer.one_line()}: {name} gets its first value after Phi was made; assign it in __init__"
-            )
-        elif value is not None:
-            P = np.array(as_floating(value, name, layer.dtype), order="C")
-            vars(layer)["_" + name], vars(layer)["_d" + name] = P, np.zeros_like(P)
-
-    return assign
-
-
-def _gradient_setter(name: str) -> Any:
-    def assign(layer: "Layer", value: Any) -> None:
-        stored = getattr(layer, "_d" + name)
-        if stored is None:
-            raise StateError(f"{layer.one_line()}: d{name} is assigned, but {name} has no value")
-        write(layer, "d" + name, stored, value)
-
-    return assign

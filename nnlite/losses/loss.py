@@ -33,6 +33,8 @@ class Loss(Layer):
     5.0
     """
 
+    without_gradient = ("target",)
+
     count: float | None = None  # what the sum of the elements' losses was divided by; None before forward
     _J_shape: tuple[int, ...] = ()
     _J_dtype: np.dtype[Any] | None = None
@@ -98,6 +100,16 @@ class Loss(Layer):
                 raise ShapeError(f"{self}: expected dJ of shape {self._J_shape}, got {dJ.shape}")
             dJ = dJ if dJ.shape else float(dJ)
         return dJ / self.count
+
+
+def is_loss(layer: Layer) -> bool:
+    """Whether the layer is a loss, or tied to one.
+
+    >>> import nnlite as nn
+    >>> is_loss(nn.MSELoss()), is_loss(nn.Add())
+    (True, False)
+    """
+    return isinstance(layer.original or layer, Loss)
 
 
 def finite_weight(weight: Any, name: str) -> Array | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.layer.layer import Layer, may_leave_out_dX
+from nnlite.layer.layer import Layer, can_skip_dX
 from nnlite.losses.per_output import Losses
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.divergence import diverged
@@ -25,7 +25,7 @@ def in_training(model: Layer) -> Iterator[None]:
     """Training mode, and no dX of the model's own input, which nobody would read; then all as it was."""
     before = [(layer, layer.training, layer.needs_dX) for _, layer in model.named_layers()]
     model.train()
-    model.needs_dX = not may_leave_out_dX(model)
+    model.needs_dX = not can_skip_dX(model)
     try:
         yield
     finally:

@@ -208,8 +208,12 @@ owned = nn.Sequential(nn.Linear(2, 2))
         (lambda whole: 3, TypeError, "Sequential.append: expected a Layer, got 3"),
         (lambda whole: nn.Tanh, TypeError, r"expected a Layer, got the class itself; write Tanh\(...\)"),
         (lambda whole: [nn.Tanh()], TypeError, "expected a Layer, got a list; write one append for each"),
-        (lambda whole: nn.Linear(5, 1), nn.ShapeError, r"\[2\] Linear\(4 -> 2\) gives 2 features, but .*\[4\] Linear"),
-        (lambda whole: whole[1], ValueError, r"Tanh\(\) stands twice"),
+        (
+            lambda whole: nn.Linear(5, 1),
+            nn.ShapeError,
+            r"\[2\] Linear\(4 -> 2\) outputs \(..., 2\), but .*\[4\] Linear",
+        ),
+        (lambda whole: whole[1], ValueError, r"Tanh\(\): the same layer object is used twice"),
         (lambda whole: owned[0], ValueError, "already belongs to another model"),
         (lambda whole: nn.Linear(2, 2, dtype=np.float64), ValueError, r"one dtype.*4\.W is float64"),
     ],
@@ -292,7 +296,7 @@ def test_widths_that_do_not_meet_are_an_error_that_names_both(layers, giver, tak
     with pytest.raises(nn.ShapeError) as caught:
         nn.Sequential(*layers())
     message = str(caught.value)
-    assert message.startswith(f"Sequential{giver} gives 4 features, but Sequential{taker} does not fit")
+    assert message.startswith(f"Sequential{giver} outputs (..., 4), but Sequential{taker} does not accept it")
     assert "Linear(5 -> 2): expected 5 features, got 4" in message
 
 
@@ -308,16 +312,16 @@ def test_widths_behind_a_layer_that_does_not_know_its_own_are_not_checked():
     class Unknown(nn.Layer):
         pass
 
-    assert nn.Sequential(nn.Linear(3, 4), Unknown(), nn.Linear(5, 2)).output_features(3) == 2
-    assert nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.Linear(5, 2)).output_features(None) == 2
+    assert nn.Sequential(nn.Linear(3, 4), Unknown(), nn.Linear(5, 2)).output_shape((..., 3)) == (..., 2)
+    assert nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.Linear(5, 2)).output_shape((...,)) == (None, 2)
 
 
-def test_output_features_is_that_of_the_last():
-    assert model().output_features(3) == model().output_features(None) == 2
-    assert nn.Sequential().output_features(7) == 7
-    assert nn.Sequential(nn.Tanh()).output_features(None) is None
+def test_output_shape_is_that_of_the_last():
+    assert model().output_shape((..., 3)) == model().output_shape((...,)) == (..., 2)
+    assert nn.Sequential().output_shape((5, 7)) == (5, 7)
+    assert nn.Sequential(nn.Tanh()).output_shape((...,)) == (...,)
     with pytest.raises(nn.ShapeError):
-        model().output_features(4)
+        model().output_shape((None, 4))
 
 
 # ------------------------------------------------------------------------------------------ the place of an error
@@ -478,7 +482,7 @@ def test_append_keeps_to_needs_dX():
     whole = nn.Sequential(nn.Flatten())
     whole.needs_dX = False
     whole.append(nn.Linear(4, 2)).append(nn.Linear(2, 1))
-    assert [layer.needs_dX for layer in whole] == [False, False, True]
+    assert [layer.needs_dX for layer in list(whole)[1:]] == [False, True]
     whole.forward(np.ones((1, 2, 2)))
     assert whole.backward(np.ones((1, 1))) is None
     assert whole[1].dW.any()
@@ -529,8 +533,8 @@ def test_a_slice_has_the_mode_of_the_model():
 
 def test_append_takes_the_layer_back_after_any_error():
     class Halves(nn.Layer):
-        def output_features(self, in_features):
-            return in_features // 2
+        def output_shape(self, *shapes):
+            return shapes[0][-1] // 2
 
     whole = nn.Sequential(nn.Flatten())
     with pytest.raises(TypeError):

@@ -430,7 +430,7 @@ def test_a_tie_to_a_layer_outside_the_model_does_not_train(transpose):
     model = nn.Sequential(nn.Linear(3, 3, dtype=np.float64), nn.tied(layer, transpose=transpose))
     with pytest.raises(
         nn.StateError,
-        match=r"learns nothing in Sequential\(2 layers\): put it and the layer that it is tied to into one Sequential",
+        match=r"would not be trained in Sequential\(2 layers\): put it and the layer that it is tied to into one Sequential",
     ):
         nn.fit(model, X, X, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), verbose=0)
     assert_array_equal(nn.predict(model, X), model.forward(X))  # but it predicts
@@ -438,7 +438,7 @@ def test_a_tie_to_a_layer_outside_the_model_does_not_train(transpose):
 
 def test_a_composite_that_nobody_sums_for_does_not_train():
     model = OwnThatLeavesTheSum()
-    with pytest.raises(nn.StateError, match="learns nothing in OwnThatLeavesTheSum"):
+    with pytest.raises(nn.StateError, match="would not be trained in OwnThatLeavesTheSum"):
         nn.fit(model, X, X, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), verbose=0)
 
 
@@ -454,7 +454,7 @@ def test_a_composite_that_nobody_sums_for_does_not_train():
         ),
         (
             lambda: nn.tied(nn.Parameter(1.0)),
-            "tied: a Parameter keeps nothing for backward, so it can be used as often",
+            "tied: a Parameter caches nothing, so it can be used any number of times",
         ),
     ],
 )
@@ -465,9 +465,9 @@ def test_what_cannot_be_tied(call, message):
 
 def test_widths_are_checked():
     encoder = nn.Linear(3, 2)
-    with pytest.raises(nn.ShapeError, match=r"gives 5 features.*expected 2 features, got 5"):
+    with pytest.raises(nn.ShapeError, match=r"outputs \(..., 5\).*expected 2 features, got 5"):
         nn.Sequential(encoder, nn.Linear(2, 5), nn.tied(encoder, transpose=True))
-    with pytest.raises(nn.ShapeError, match=r"gives 2 features.*expected 3 features, got 2"):
+    with pytest.raises(nn.ShapeError, match=r"outputs \(..., 2\).*expected 3 features, got 2"):
         nn.Sequential(encoder, nn.tied(encoder))
     with pytest.raises(nn.ShapeError, match=r"TiedTranspose\(2 -> 3.*expected 2 features, got X of shape \(4, 3\)"):
         nn.tied(encoder, transpose=True).forward(X)

@@ -33,7 +33,6 @@ def test_slots_are_numbered_inputs_constants_parameters_results():
 
 def test_gradients_reach_all_but_what_leads_to_a_target():
     wiring = with_everything().wiring
-    assert wiring.targets == {7}
     assert wiring.reached == {0, 1, 2, 3, 4, 6, 8}
 
 

@@ -39,7 +39,8 @@ def test_defaults():
     assert layer.training is True
     assert layer.needs_dX is True
     assert layer.dtype == np.float32
-    assert layer.output_features(3) is None
+    assert layer.output_shape((None, 3)) == (...,)
+    assert layer.differentiable_inputs(2) == (0, 1)
     assert repr(layer) == layer.one_line() == "Plain()"
     assert repr(Named()) == "Named(a name)"
     assert list(layer.named_layers()) == [("", layer)]
@@ -200,7 +201,7 @@ def test_check_dY_wants_floating_numbers(dtype):
 
 
 def test_check_dY_says_what_None_means():
-    with pytest.raises(TypeError, match=r"^Plain\(\): dY is None; did the backward of the layer after it"):
+    with pytest.raises(TypeError, match=r"^Plain\(\): dY is None; does the backward of the next layer return its dX"):
         recorded().check_dY(None)
 
 
@@ -283,13 +284,13 @@ def test_predict_writes_nothing_on_layers_in_lists_tuples_and_dicts():
 
 @pytest.mark.parametrize("name", ["Phi", "training", "dtype", "forward", "Y_shape", "needs_dX"])
 def test_a_parameter_with_the_name_of_something_else_is_an_error(name):
-    with pytest.raises(ValueError, match=rf"^Own: parameters: '{name}' cannot be one, since '\w+' is there already$"):
+    with pytest.raises(ValueError, match=rf"^Own: parameters: '_?{name}' is an attribute already; rename '{name}'$"):
         type("Own", (nn.Layer,), {}, parameters=(name,))
 
 
 @pytest.mark.parametrize(("parent", "names"), [(nn.Linear, ("W",)), (nn.Layer, ("W", "W")), (nn.Layer, ("W", "dW"))])
 def test_a_parameter_declared_twice_is_an_error(parent, names):
-    with pytest.raises(ValueError, match=r"^Own: parameters: '\w+' cannot be one"):
+    with pytest.raises(ValueError, match=r"^Own: parameters: '\w+' is an attribute already"):
         type("Own", (parent,), {}, parameters=names)
 
 

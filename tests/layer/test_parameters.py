@@ -317,7 +317,7 @@ def test_a_nested_part_in_another_model_is_an_error():
 @pytest.mark.parametrize("nest", [lambda layer: layer, nn.Sequential], ids=["plain", "nested"])
 def test_one_layer_twice_is_an_error(nest):
     layer, free = nn.Tanh(), nn.Linear(2, 2)
-    with pytest.raises(ValueError, match=r"Tanh\(\) stands twice in one model.*tied"):
+    with pytest.raises(ValueError, match=r"Tanh\(\): the same layer object is used twice in one model.*tied"):
         nn.Sequential(layer, free, layer)
     whole = nn.Sequential(layer, nest(free))
     assert in_order(whole)
@@ -328,7 +328,7 @@ def test_one_layer_twice_in_a_composite_is_an_error():
         def __init__(self):
             self.a = self.b = nn.Linear(2, 2)
 
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="the same layer object is used twice"):
         Twice().Phi  # noqa: B018
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from nnlite.containers.branches import Residual
 from nnlite.containers.nodes import Parameter
-from nnlite.containers.wiring import is_loss
 from nnlite.diagnostics.argument_names import is_plain
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.recorded_run import Recorded
@@ -14,6 +13,7 @@ from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number
 from nnlite.layer.layer import Layer, inside
 from nnlite.layers.activations import Activation
+from nnlite.losses.loss import is_loss
 
 Key = tuple[Layer, str]  # a layer and the name of one of its parameters
 

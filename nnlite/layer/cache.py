@@ -1,0 +1,103 @@
+"""The cache of a layer: the attributes that ``forward`` and ``backward`` assign, and ``__init__`` does not.
+
+A layer declares its state and assigns its cache as it pleases, ``self.X = X``. What is assigned where is read off the
+methods' bytecode, once for each class, so that neither a declaration nor a hook on the hot path is needed.
+"""
+
+import dis
+from collections.abc import Iterator
+from functools import cache, wraps
+from inspect import unwrap
+from types import CodeType
+from typing import Any
+
+from numpy import ndarray
+
+Layer = Any  # the class in layer.py, which is built on this file
+
+
+@cache
+def cached_names(cls: type) -> frozenset[str]:
+    """The names of the attributes that are the cache of a layer of this class.
+
+    >>> import nnlite as nn
+    >>> sorted(cached_names(nn.Linear))
+    ['X', 'X_shape', '_Y_dtype', '_Y_shape', '_Ys']
+    """
+    assigned = _assigned(cls, "forward") | _assigned(cls, "backward")
+    (contract,) = (base for base in cls.__mro__ if base.__module__ == "nnlite.layer.layer" and base.__name__ == "Layer")
+    own = assigned - _assigned(cls, "__init__") - vars(contract).keys()
+    return frozenset(own | {"_Y_shape", "_Y_dtype", "_Ys"})
+
+
+def _assigned(cls: type, method: str) -> set[str]:
+    """The attributes that the method assigns, and the methods of the class that it mentions."""
+    assigned: set[str] = set()
+    seen: set[str] = set()
+    waiting = {method}
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        for code in _codes(cls, name):
+            assigned.update(step.argval for step in dis.get_instructions(code) if step.opname == "STORE_ATTR")
+            waiting.update(set(code.co_names) - seen - {"__init__"})
+    return assigned
+
+
+def _codes(cls: type, name: str) -> Iterator[CodeType]:
+    """The bytecode of the methods of this name in the class and its bases."""
+    for base in cls.__mro__:
+        method = vars(base).get(name)
+        code = getattr(unwrap(method), "__code__", None) if callable(method) else None
+        if code is not None:
+            yield code
+            yield from (inner for inner in code.co_consts if isinstance(inner, CodeType))  # comprehensions, lambdas
+
+
+def reads(method: Any, attribute: str) -> bool:
+    """Whether a method mentions the attribute by its name.
+
+    >>> import nnlite as nn
+    >>> reads(nn.Linear.backward, "needs_dX"), reads(nn.Tanh.backward, "needs_dX")
+    (True, False)
+    """
+    code = getattr(unwrap(method), "__code__", None)
+    return code is not None and attribute in code.co_names
+
+
+def refuse_undeclared(cls: type) -> None:
+    """Let ``backward`` of the class raise where it stores the gradient of an array that is not declared.
+
+    Only a class that mentions some ``self.dP`` whose ``P`` its constructor mentions, and is not declared, gets the
+    check.
+    """
+    backward = vars(cls).get("backward")
+    mentioned = {name for method in vars(cls).values() for name in _names(method)}
+    in_constructor = {name for base in cls.__mro__ for name in _names(vars(base).get("__init__"))}
+    declared: Any = cls
+    suspects = [
+        name[1:]
+        for name in sorted(mentioned)
+        if name[0] == "d" and name != "dtype" and name[1:] in in_constructor and name[1:] not in declared._parameters
+    ]
+    if backward is None or not suspects:
+        return
+
+    @wraps(backward)
+    def checked(self: Layer, *args: Any, **kwargs: Any) -> Any:
+        result = backward(self, *args, **kwargs)
+        for name in suspects:
+            P, dP = vars(self).get(name), vars(self).get("d" + name)
+            if isinstance(P, ndarray) and isinstance(dP, ndarray) and P.shape == dP.shape:
+                raise TypeError(
+                    f"{self.one_line()}: backward stores d{name}, but {name} is not declared, so it would "
+                    f'not be trained; write class {cls.__name__}(nnlite.Layer, parameters=("{name}",))'
+                )
+        return result
+
+    cls.backward = checked  # type: ignore[attr-defined]
+
+
+def _names(method: Any) -> tuple[str, ...]:
+    code = getattr(method, "__code__", None)
+    return () if code is None else code.co_names
