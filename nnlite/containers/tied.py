@@ -98,12 +98,14 @@ class Tied(Layer):
     @property
     def original(self) -> Layer:  # type: ignore[override]
         """The layer that this one is tied to."""
-        return self._original.layer
+        layer: Layer = self._original.layer
+        return layer
 
     @property
     def needs_dX(self) -> bool:
         """See :class:`nnlite.Layer`."""
-        return self._twin.layer.needs_dX
+        needed: bool = self._twin.layer.needs_dX
+        return needed
 
     @needs_dX.setter
     def needs_dX(self, value: bool) -> None:
@@ -202,7 +204,8 @@ class TiedTranspose(Layer, parameters=("b",)):
     @property
     def original(self) -> Linear:  # type: ignore[override]
         """The Linear that this one is tied to."""
-        return self._original.layer  # type: ignore[return-value]
+        layer: Linear = self._original.layer
+        return layer
 
     def output_shape(self, *shapes: Shape) -> Any:
         (X,) = shapes

@@ -6,7 +6,7 @@ methods' bytecode, once for each class, so that neither a declaration nor a hook
 
 import dis
 from collections.abc import Iterator
-from functools import cache, wraps
+from functools import wraps
 from inspect import unwrap
 from types import CodeType
 from typing import Any
@@ -16,18 +16,21 @@ from numpy import ndarray
 Layer = Any  # the class in layer.py, which is built on this file
 
 
-@cache
-def cached_names(cls: type) -> frozenset[str]:
+def cached_names(cls: Any) -> frozenset[str]:
     """The names of the attributes that are the cache of a layer of this class.
 
     >>> import nnlite as nn
     >>> sorted(cached_names(nn.Linear))
     ['X', 'X_shape', '_Y_dtype', '_Y_shape', '_Ys']
     """
-    assigned = _assigned(cls, "forward") | _assigned(cls, "backward")
-    (contract,) = (base for base in cls.__mro__ if base.__module__ == "nnlite.layer.layer" and base.__name__ == "Layer")
-    own = assigned - _assigned(cls, "__init__") - vars(contract).keys()
-    return frozenset(own | {"_Y_shape", "_Y_dtype", "_Ys"})
+    if "_cached_names" not in vars(cls):
+        assigned = _assigned(cls, "forward") | _assigned(cls, "backward")
+        # Layer itself, whose attributes are no cache, except for the shapes of the last Y:
+        contract = next(base for base in reversed(cls.__mro__) if "clear_cache" in vars(base))
+        own = assigned - _assigned(cls, "__init__") - vars(contract).keys()
+        cls._cached_names = frozenset(own | {"_Y_shape", "_Y_dtype", "_Ys"})
+    names: frozenset[str] = cls._cached_names
+    return names
 
 
 def _assigned(cls: type, method: str) -> set[str]:

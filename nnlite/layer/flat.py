@@ -149,7 +149,7 @@ def _move(layer: Layer, Phi: Array, dPhi: Array, start: int) -> int:
             for key, old, flat in ("_" + name, P, Phi), ("_d" + name, dP, dPhi):
                 view = flat[place].reshape(P.shape)
                 view[...] = old
-                vars(layer)[key] = view
+                layer.__dict__[key] = view
             stop += P.size
     for _, child in layer.named_children():
         stop = _move(child, Phi, dPhi, stop)

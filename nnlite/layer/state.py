@@ -56,7 +56,7 @@ def _set_parameter(layer: Layer, name: str, value: Any) -> None:
     elif value is not None:
         _check_early(layer, name)
         P = np.array(as_floating(value, f"{type(layer).__name__}: {name}", layer.dtype), order="C")
-        vars(layer)["_" + name], vars(layer)["_d" + name] = P, np.zeros_like(P)
+        layer.__dict__["_" + name], layer.__dict__["_d" + name] = P, np.zeros_like(P)
 
 
 def _set_gradient(layer: Layer, name: str, value: Any) -> None:
@@ -73,7 +73,7 @@ def _set_buffer(layer: Layer, name: str, value: Any) -> None:
     elif value is not None:
         _check_early(layer, name)
         array = as_array(value, f"{type(layer).__name__}: {name}")
-        vars(layer)["_" + name] = np.array(array, layer.dtype if array.dtype.kind == "f" else None, order="C")
+        layer.__dict__["_" + name] = np.array(array, layer.dtype if array.dtype.kind == "f" else None, order="C")
 
 
 def _check_early(layer: Layer, name: str) -> None:

@@ -211,7 +211,7 @@ owned = nn.Sequential(nn.Linear(2, 2))
         (
             lambda whole: nn.Linear(5, 1),
             nn.ShapeError,
-            r"\[2\] Linear\(4 -> 2\) outputs \(..., 2\), but .*\[4\] Linear",
+            r"\[2\] Linear\(4 -> 2\) outputs \(..., 2\), but .*\[4\] ",
         ),
         (lambda whole: whole[1], ValueError, r"Tanh\(\): the same layer object is used twice"),
         (lambda whole: owned[0], ValueError, "already belongs to another model"),

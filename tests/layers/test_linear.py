@@ -233,7 +233,7 @@ def test_whole_number_dY_is_an_error(dtype):
 def test_dY_that_is_none_is_an_error():
     layer = nn.Linear(3, 2)
     layer.forward(np.zeros((4, 3)))
-    with pytest.raises(TypeError, match=r"dY is None; did the backward of the layer after it return its dX\?"):
+    with pytest.raises(TypeError, match=r"dY is None; does the backward of the next layer return its dX\?"):
         layer.backward(None)
 
 
