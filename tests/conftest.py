@@ -1,10 +1,15 @@
-"""What several test files begin with."""
+"""Fixtures that several test files use, and how hypothesis draws its examples."""
 
 import sys
 
 import pytest
+from hypothesis import settings
+from support.sweeps import examples
 
 import nnlite as nn
+
+settings.register_profile("nnlite", examples(40))
+settings.load_profile("nnlite")
 
 
 @pytest.fixture
@@ -19,7 +24,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small(folder):
-    """The bytes of a small model, which stands in ``folder``, too."""
+    """The bytes of a small model, which is saved in ``folder``, too."""
     path = folder / "small.npz"
     nn.save(nn.Sequential(nn.Linear(2, 1, rng=0), nn.Tanh()), path)
     return path.read_bytes()
@@ -27,7 +32,7 @@ def small(folder):
 
 @pytest.fixture
 def without_matplotlib(monkeypatch):
-    """As if it were not installed."""
+    """Importing matplotlib fails, as where it is not installed."""
     for name in [*sys.modules, "matplotlib"]:
         if name.split(".")[0] == "matplotlib":
             monkeypatch.setitem(sys.modules, name, None)

@@ -1,4 +1,4 @@
-"""The worked numbers and boxed formulas of the documents that nnlite reproduces."""
+"""What the layers compute is what the formulas and worked numbers of support/formulas.py say."""
 
 import math
 import tracemalloc
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from support.formulas import CROSS_ENTROPIES, linear_jacobian, logistic_nodes, three_layers
 
 import nnlite as nn
 from nnlite.initializers import zeros
@@ -42,14 +43,11 @@ def test_the_gradients_of_one_sample_by_hand():
 
 @given(arrays(float, (2, 3), elements=st.floats(-5, 5)), arrays(float, (3, 2), elements=st.floats(-5, 5)))
 def test_the_jacobian_contracted_with_dY_is_what_backward_gives(X, W):
-    """dY/dX has shape (N x M) x (N x D), and its entry (n m)(k d) is W_dm where n = k, else 0."""
     layer = exact(nn.Linear(3, 2), W=W)
     dY = np.array([[1.0, -2.0], [0.5, 3.0]])
-    J = np.zeros((2, 2, 2, 3))
-    for n in range(2):
-        J[n, :, n, :] = W.T
     layer.forward(X)
-    np.testing.assert_allclose(layer.backward(dY), np.einsum("nm,nmkd->kd", dY, J), rtol=1e-12, atol=1e-12)
+    contracted = np.einsum("nm,nmkd->kd", dY, linear_jacobian(W, N=2))
+    np.testing.assert_allclose(layer.backward(dY), contracted, rtol=1e-12, atol=1e-12)
 
 
 def test_the_jacobian_of_256_gib_is_never_formed():
@@ -100,58 +98,42 @@ def test_the_gradient_of_a_squared_error_by_hand():
 
 
 def test_the_sigmoid_of_theta_x_and_its_derivatives():
-    """At theta = 2, x = 0.5: y = 0.731059, dy/dtheta = 0.098306, dy/dx = 0.393224."""
     product, sigmoid = exact(nn.Linear(1, 1, bias=False), W=[[2.0]]), nn.Sigmoid()
     y = sigmoid.forward(product.forward(np.array([0.5])))
     dx = product.backward(sigmoid.backward(np.array([1.0])))
-    np.testing.assert_allclose([y[0], product.dW[0, 0], dx[0]], [0.731059, 0.098306, 0.393224], rtol=0, atol=5e-7)
+    found, nodes = [y[0], product.dW[0, 0], dx[0]], logistic_nodes(theta=2, x=0.5)
+    np.testing.assert_allclose(found, [nodes["y"], nodes["dtheta"], nodes["dx"]], rtol=1e-14)
+    np.testing.assert_allclose(found, [0.731059, 0.098306, 0.393224], rtol=0, atol=5e-7)
 
 
 # ------------------------------------------------------------------------------------ a whole network by hand
 
 
-@pytest.mark.parametrize(("t", "y", "J"), [(1, 0.89, 0.117), (1, 0.32, 1.139), (0, 0.89, 2.207), (0, 0.32, 0.386)])
+@pytest.mark.parametrize(("t", "y", "J"), CROSS_ENTROPIES)
 def test_cross_entropy_in_numbers(t, y, J):
     assert nn.BCELoss().forward(np.array([y]), np.array([float(t)])) == pytest.approx(J, abs=5e-4)
     two_classes = np.log([[1 - y, y]])
     assert nn.CrossEntropyLoss().forward(two_classes, np.array([t])) == pytest.approx(J, abs=5e-4)
 
 
-def test_the_boxed_formulas_of_a_network_of_three_layers():
+def test_the_gradients_of_a_network_of_three_layers_by_hand():
     N, d0, d1, d2 = 7, 5, 4, 3
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(N, d0)), rng.integers(0, 2, (N, 1)).astype(float)
     layers = [nn.Linear(d0, d1), nn.Tanh(), nn.Linear(d1, d2), nn.Sigmoid(), nn.Linear(d2, 1), nn.Sigmoid()]
     model, loss = nn.Sequential(*layers).astype(np.float64), nn.BCELoss()
     model.Phi = rng.normal(size=model.Phi.size)
-    (W1, b1), (W2, b2), (U, c) = ((layer.W, layer.b) for layer in layers[::2])
+    by_hand = three_layers(X, y, *(P for _, P in model.named_parameters()))
 
-    u1 = X @ W1 + b1
-    h1 = np.tanh(u1)
-    u2 = h1 @ W2 + b2
-    h2 = 1 / (1 + np.exp(-u2))
-    u3 = h2 @ U + c
-    y_hat = 1 / (1 + np.exp(-u3))
-    L = -1 / N * sum(y[i, 0] * math.log(y_hat[i, 0]) + (1 - y[i, 0]) * math.log(1 - y_hat[i, 0]) for i in range(N))
+    assert loss.forward(model.forward(X), y) == pytest.approx(by_hand["L"], rel=1e-13)
+    np.testing.assert_allclose(loss.backward(), by_hand["dy^"], rtol=1e-12)
+    np.testing.assert_allclose(model.backward(loss.backward()), by_hand["dX"], rtol=1e-10, atol=1e-14)
+    for (name, gradient), of in zip(model.named_gradients(), ("W1", "b1", "W2", "b2", "U", "c"), strict=True):
+        np.testing.assert_allclose(gradient, by_hand[f"d{of}"], rtol=1e-10, atol=1e-14, err_msg=name)
 
-    dL_dy_hat = 1 / N * ((1 - y) / (1 - y_hat) - y / y_hat)
-    dL_du3 = 1 / N * (y_hat - y)
-    dL_dU, dL_dc, dL_dh2 = h2.T @ dL_du3, dL_du3.sum(), dL_du3 @ U.T
-    dL_du2 = dL_dh2 * h2 * (1 - h2)
-    dL_dW2, dL_db2, dL_dh1 = h1.T @ dL_du2, dL_du2.sum(0), dL_du2 @ W2.T
-    dL_du1 = dL_dh1 * (1 - h1 * h1)
-    dL_dW1, dL_db1 = X.T @ dL_du1, dL_du1.sum(0)
-
-    assert loss.forward(model.forward(X), y) == pytest.approx(L, rel=1e-13)
-    np.testing.assert_allclose(loss.backward(), dL_dy_hat, rtol=1e-12)
-    np.testing.assert_allclose(model.backward(loss.backward()), dL_du1 @ W1.T, rtol=1e-10, atol=1e-14)
-    by_hand = [dL_dW1, dL_db1, dL_dW2, dL_db2, dL_dU, dL_dc]
-    for (name, gradient), expected in zip(model.named_gradients(), by_hand, strict=True):
-        np.testing.assert_allclose(gradient.squeeze(), expected.squeeze(), rtol=1e-10, atol=1e-14, err_msg=name)
-
-    fused = nn.BCEWithLogitsLoss()  # "BCE and sigmoid together"
+    fused = nn.BCEWithLogitsLoss()  # the sigmoid and the cross-entropy in one
     fused.forward(model[:5].forward(X), y)
-    np.testing.assert_allclose(fused.backward(), dL_du3, rtol=1e-12)
+    np.testing.assert_allclose(fused.backward(), by_hand["du3"], rtol=1e-12)
 
 
 @given(arrays(float, (2, 4), elements=st.floats(0.01, 1)))

@@ -1,12 +1,13 @@
-"""The same weights and data give PyTorch's outputs, gradients and steps, for every option.
+"""The outputs, gradients and steps are those of PyTorch for the same weights and data, with every option.
 
-The expected values come from PyTorch itself where it is installed, else from what ``oracle/record.py`` recorded of it.
+The expected values come from PyTorch where it is installed, else from the record that support/oracle/record.py made.
 """
 
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+from support.case import case
 from support.oracle.cases import CASES, FORMULAS, draw, seed
 from support.oracle.record import flat, recorded, torch_answers
 
@@ -18,9 +19,7 @@ RECORDED = recorded()
 BARS = {np.float64: {"rtol": 1e-10, "atol": 1e-10}, np.float32: {"rtol": 1.3e-6, "atol": 1e-5}}
 SGD_BARS = {np.float64: {"rtol": 1e-10, "atol": 1e-10}, np.float32: {"rtol": 1e-7, "atol": 1e-7}}
 
-NETWORK_CASES = [name for name, case in CASES.items() if case.kind != "SGD"]
-SGD_CASES = [name for name, case in CASES.items() if case.kind == "SGD"]
-both_precisions = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["float64", "float32"])
+KINDS = list(dict.fromkeys(each.kind for each in CASES.values()))
 
 
 def expected(name, dtype):
@@ -40,43 +39,41 @@ def graph(inputs, formula, *shapes):
 
 def answers(name, dtype):
     """nnlite's answer to a case, in the order of ``torch_answers``."""
-    case, rng = CASES[name], seed(name)
-    if case.kind == "Graph":
-        layer = graph(len(listed(case.X)), *case.args).astype(dtype)
+    given, rng = CASES[name], seed(name)
+    if given.kind == "Graph":
+        layer = graph(len(listed(given.X)), *given.args).astype(dtype)
     else:
-        layer = build(case.kind, *case.args, **case.options).astype(dtype)
+        layer = build(given.kind, *given.args, **given.options).astype(dtype)
     for _, P in layer.named_parameters():
         P[...] = draw(rng, P.shape)
-    X = each_of(lambda X: X.astype(dtype), case.X)
-    Y = spread(layer.forward, X) if case.target is None else layer.forward(X, case.target)
+    X = each_of(lambda X: X.astype(dtype), given.X)
+    Y = spread(layer.forward, X) if given.target is None else layer.forward(X, given.target)
     dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
     assert all(each.dtype == dtype for each in listed(dX))
     return flat([*listed(Y), *listed(dX), *(dP for _, dP in layer.named_gradients())])
 
 
 def sgd_answers(name, dtype):
-    case = CASES[name]
+    """nnlite's parameters after each step."""
+    given = CASES[name]
     layer = nn.Linear(2, 2, dtype=dtype)
-    layer.Phi = case.X[0]
-    optimizer = nn.SGD(layer, lr=0.1, **case.options)
+    layer.Phi = given.X[0]
+    optimizer = nn.SGD(layer, lr=0.1, **given.options)
     path = []
-    for gradient in case.X[1:]:
+    for gradient in given.X[1:]:
         layer.dPhi = gradient
         optimizer.step()
         path.append(layer.Phi.copy())
     return flat(path)
 
 
-@both_precisions
-@pytest.mark.parametrize("name", NETWORK_CASES)
-def test_layers_and_losses_give_torchs_outputs_and_gradients(name, dtype):
-    np.testing.assert_allclose(answers(name, dtype), expected(name, dtype), **BARS[dtype])
-
-
-@both_precisions
-@pytest.mark.parametrize("name", SGD_CASES)
-def test_sgd_takes_torchs_steps(name, dtype):
-    np.testing.assert_allclose(sgd_answers(name, dtype), expected(name, dtype), **SGD_BARS[dtype])
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_gradients_and_steps_are_those_of_torch(kind):
+    of_kind, bars = (sgd_answers, SGD_BARS) if kind == "SGD" else (answers, BARS)
+    for name in [name for name, given in CASES.items() if given.kind == kind]:
+        for dtype in np.float64, np.float32:
+            with case(f"{name}, {dtype.__name__}"):
+                np.testing.assert_allclose(of_kind(name, dtype), expected(name, dtype), **bars[dtype])
 
 
 def test_every_case_is_recorded_and_nothing_else():
@@ -87,8 +84,8 @@ def test_every_layer_loss_and_optimizer_has_cases():
     public = [getattr(nn, name) for name in nn.__all__]
     classes = [c for c in public if isinstance(c, type) and issubclass(c, nn.Layer | nn.Optimizer)]
     names = {c.__name__ for c in classes} - {"Layer", "Optimizer", "Parameter"}  # Parameters are those of the graphs
-    assert any(len(case.args) > 1 for case in CASES.values() if case.kind == "Graph")
-    assert names == {case.kind for case in CASES.values()}
+    assert any(len(given.args) > 1 for given in CASES.values() if given.kind == "Graph")
+    assert names == set(KINDS)
 
 
 def test_the_record_is_what_torch_gives_now():

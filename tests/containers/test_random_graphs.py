@@ -1,13 +1,14 @@
-"""Random graphs of gates, forks and layers: their gradients are the differences, and those of PyTorch.
+"""Random graphs of layers: their gradients are those of divided differences, and of PyTorch.
 
-A program is a list of instructions, each of which makes new arrays of shape (2, 3) from two that are there already.
-Every instruction is written once, for nodes and for tensors, and keeps clear of kinks and poles.
+A program is a list of instructions, each of which makes new arrays of shape (2, 3) from two earlier ones. Every
+instruction is written once, for nodes and for tensors, and stays away from kinks and poles.
 """
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.sweeps import examples
 
 import nnlite as nn
 
@@ -29,7 +30,7 @@ class Twist(nn.Layer):
 
 
 class Nodes:
-    """The functions that programs are made of, for nodes."""
+    """The functions of the instructions, for nodes."""
 
     def __init__(self):
         self.layers = {}
@@ -47,7 +48,7 @@ class Nodes:
         return self.layers.setdefault(("parameter", key), nn.Parameter(values, dtype=np.float64))
 
     def again(self, layer):
-        """The layer itself for its first use, and one tied to it for each more."""
+        """The layer itself for its first use, and a layer tied to it for each further one."""
         tied = id(layer) in self.used
         self.used.add(id(layer))
         return nn.tied(layer) if tied else layer
@@ -134,7 +135,7 @@ programs = st.lists(instructions, min_size=1, max_size=9)
 
 
 def run(F, program, inputs):
-    """All the arrays that the program makes, the inputs first, and the numbers of those that it marks."""
+    """All arrays that the program makes, the inputs first, and the numbers of those that it marks as outputs."""
     made, marked = list(inputs), set()
     for instruction, one, other, key, mark in program:
         if mark:
@@ -145,7 +146,7 @@ def run(F, program, inputs):
 
 
 def build(program, number_of_inputs):
-    """The graph, whose outputs are what nobody uses and what is marked; their numbers; and the functions."""
+    """The graph, whose outputs are the unused and the marked arrays; their numbers; and the functions."""
     F, inputs = Nodes(), [nn.Input() for _ in range(number_of_inputs)]
     made, marked = run(F, program, inputs)
     outputs = [number for number, node in enumerate(made) if not node.users or number in marked]
@@ -153,11 +154,10 @@ def build(program, number_of_inputs):
 
 
 random_graphs = given(program=programs, number_of_inputs=st.integers(1, 3))
-two_hundred = settings(max_examples=200, derandomize=True, deadline=None, database=None)
 
 
 @random_graphs
-@two_hundred
+@examples(60)
 def test_gradients_are_the_differences(program, number_of_inputs):
     graph, _, _ = build(program, number_of_inputs)
     report = nn.check_gradients(graph, tuple(VALUES[:number_of_inputs]), max_entries=4)
@@ -165,7 +165,7 @@ def test_gradients_are_the_differences(program, number_of_inputs):
 
 
 @random_graphs
-@two_hundred
+@examples(60)
 def test_a_walk_by_steps_is_forward_and_backward_in_every_byte(program, number_of_inputs):
     graph, outputs, _ = build(program, number_of_inputs)
     stepped, _, _ = build(program, number_of_inputs)
@@ -196,7 +196,7 @@ def test_values_gradients_and_parameters_are_those_of_torch():
     torch.set_num_threads(1)
 
     class Tensors:
-        """The functions that programs are made of, for tensors."""
+        """The functions of the instructions, for tensors."""
 
         def __init__(self):
             self.parameters = {}
@@ -241,7 +241,7 @@ def test_values_gradients_and_parameters_are_those_of_torch():
         twist = staticmethod(lambda X, Y: (X + torch.tanh(Y), X - Y))
 
     @random_graphs
-    @two_hundred
+    @examples(60)
     def compare(program, number_of_inputs):
         graph, outputs, F = build(program, number_of_inputs)
         Xs = VALUES[:number_of_inputs]

@@ -1,6 +1,6 @@
-"""The table of cases: a layer, loss or SGD with its options, by the names that nnlite and PyTorch share, and its data.
+"""The cases: a layer, loss or optimizer with its options, under the names that nnlite and PyTorch share, and its data.
 
-All data are float32 numbers held as float64, so that one float64 answer judges both precisions.
+All data are float64 arrays of numbers that float32 has as well, so one float64 answer serves for both precisions.
 """
 
 import itertools
@@ -11,16 +11,16 @@ import numpy as np
 
 
 class Case(NamedTuple):
-    kind: str  # the class, here and in torch.nn; or the gate, a function in torch
+    kind: str  # the class in nnlite, and in torch.nn; a gate is a function in torch
     args: tuple[Any, ...]
     options: dict[str, Any]
-    X: Any  # several inputs stand in a tuple
+    X: Any  # several inputs are a tuple
     target: Any = None  # of a loss
 
 
 CASES: dict[str, Case] = {}
 
-# Of nnlite's nodes, and of tensors: the inputs first, then the parameters.
+# Functions of nnlite's nodes and of tensors alike: the inputs first, then the parameters.
 FORMULAS = {
     "fork": lambda a, b: (a + b) * (b + 1),
     "squared error": lambda X, y, phi: (X @ phi - y) ** 2,

@@ -1,4 +1,4 @@
-"""Write values.npz, PyTorch's answers to all cases: ``cd tests && python -m oracle.record``."""
+"""Write values.npz, PyTorch's answers to all cases: ``cd tests && python -m support.oracle.record``."""
 
 import functools
 from pathlib import Path
@@ -12,7 +12,7 @@ RECORD = Path(__file__).with_name("values.npz")
 
 
 def torch_gate(kind, *args, **options):
-    """The function that does in PyTorch what a gate does; None for what is no gate."""
+    """PyTorch's function for a gate; None for other layers."""
     import torch
 
     elementwise = {"Subtract": "sub", "Multiply": "mul", "Divide": "div", "Power": "pow", "Negative": "neg"}
@@ -37,7 +37,7 @@ def torch_gate(kind, *args, **options):
 
 
 def torch_answers(name, dtype):
-    """What PyTorch gives for a case, as one flat array: the outputs first, then the gradients."""
+    """PyTorch's answer to a case as one flat array: the outputs first, then the gradients."""
     import torch
 
     def tensor(values):
