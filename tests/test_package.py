@@ -1,10 +1,11 @@
-"""The package as a whole: what it exports, loads and imports."""
+"""The package as a whole: what it exports and imports, and how its files are named."""
 
 import ast
 import inspect
 import re
 import subprocess
 import sys
+from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,16 +15,11 @@ import nnlite as nn
 
 PACKAGE = Path(str(files("nnlite")))
 TESTS = Path(__file__).parent
-MODULES = sorted(PACKAGE.rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+TEST_TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(TESTS.rglob("*.py"))}
 
 
-def test_importing_loads_nothing_slow():
-    code = "import sys, nnlite; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert {"nnlite", "numpy"} <= set(loaded)
-    slow = {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn"}
-    slow |= {"numpy.random", "importlib.metadata", "concurrent.futures"}  # each a tenth of NumPy's own time, or more
-    assert not slow & set(loaded)
+# ------------------------------------------------------------------------------------------------ what it exports
 
 
 def test_the_public_names_are_all_there_and_in_order():
@@ -37,63 +33,83 @@ def test_the_public_names_are_all_there_and_in_order():
     assert nn.__all__ == sorted(nn.__all__, key=kind)
 
 
-@pytest.mark.parametrize("name", nn.__all__)
-def test_a_public_name_has_a_docstring_with_an_example(name):
-    value = getattr(nn, name)
-    text = inspect.getdoc(value)
-    assert text
-    if not inspect.ismodule(value):
-        assert ">>> " in text
-        assert value.__doc__.strip(), "an inherited docstring says nothing of its own"
+def test_every_public_name_has_a_docstring_of_its_own_with_an_example():
+    public = {name: getattr(nn, name) for name in nn.__all__ if not inspect.ismodule(getattr(nn, name))}
+    public |= {
+        f"initializers.{name}": value
+        for name, value in vars(nn.initializers).items()
+        if inspect.isfunction(value) and value.__module__ == "nnlite.initializers" and not name.startswith("_")
+    }
+    assert len(public) > 100
+    assert [name for name, value in public.items() if ">>> " not in (value.__doc__ or "")] == []
+    assert all(ast.get_docstring(tree) for tree in TREES.values())
 
 
-INITIALIZERS = [
-    name
-    for name, value in vars(nn.initializers).items()
-    if inspect.isfunction(value) and value.__module__ == "nnlite.initializers" and not name.startswith("_")
-]
+def test_every_public_method_has_a_docstring():
+    methods = [
+        (name, key)
+        for name in nn.__all__
+        if inspect.isclass(getattr(nn, name))
+        for key, value in vars(getattr(nn, name)).items()
+        if not key.startswith("_") and inspect.isfunction(value)
+    ]
+    assert len(methods) > 100
+    assert [f"{name}.{key}" for name, key in methods if not inspect.getdoc(getattr(getattr(nn, name), key))] == []
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
-def test_an_initializer_has_a_docstring_with_an_example(name):
-    assert ">>> " in getattr(nn.initializers, name).__doc__
-
-
-@pytest.mark.parametrize("name", [name for name in nn.__all__ if inspect.isclass(getattr(nn, name))])
-def test_a_public_method_has_a_docstring(name):
-    cls = getattr(nn, name)
-    methods = [key for key, value in vars(cls).items() if not key.startswith("_") and inspect.isfunction(value)]
-    assert [key for key in methods if not inspect.getdoc(getattr(cls, key))] == []  # an inherited one will do
-
-
-@pytest.mark.parametrize("name", nn.__all__)
-def test_a_public_name_is_tested(name):
+def test_every_public_name_is_tested():
     tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
-    assert re.search(rf"\bnn\.{name}\b|import .*\b{name}\b", tests)
-
-
-def test_every_module_says_what_it_is():
-    assert all(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in MODULES)
+    used = set(re.findall(r"\bnn\.(\w+)", tests)) | {
+        name.name
+        for tree in TEST_TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert set(nn.__all__) - used == set()
 
 
 def test_types_are_shipped():
     assert (PACKAGE / "py.typed").is_file()
 
 
-def test_no_test_is_defined_twice():
-    for path in TESTS.rglob("test_*.py"):
-        names = [node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)]
-        assert len(names) == len(set(names)), path.name
-
-
-def test_the_rooms_that_are_opened_later_hold_what_the_type_checker_is_told():
-    text = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
-    (block,) = (node for node in ast.parse(text).body if isinstance(node, ast.If))
-    told = {name.name: node.module for node in block.body for name in node.names}
-    assert {name: f"nnlite.{room}" for name, room in nn._ROOM_OF.items()} == told
-    assert all(getattr(nn, name).__module__ == room for name, room in told.items())
-
-
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'nnlite' has no attribute 'Adam'"):
         _ = nn.Adam
+
+
+# ------------------------------------------------------------------------------------------------ what it imports
+
+
+def test_importing_loads_nothing_slow():
+    code = "import sys, nnlite; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"nnlite", "numpy"} <= set(loaded)
+    slow = {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn"}
+    slow |= {"numpy.random", "importlib.metadata", "concurrent.futures"}  # each a tenth of NumPy's own time, or more
+    assert not slow & set(loaded)
+
+
+def test_names_that_are_imported_when_first_used_are_those_that_the_type_checker_sees():
+    (block,) = (node for node in TREES[PACKAGE / "__init__.py"].body if isinstance(node, ast.If))
+    seen = {name.name: node.module for node in block.body for name in node.names}
+    assert {name: f"nnlite.{room}" for name, room in nn._ROOM_OF.items()} == seen
+    assert all(getattr(nn, name).__module__ == room for name, room in seen.items())
+
+
+# ------------------------------------------------------------------------------------------------ its files
+
+
+def test_the_folders_of_the_tests_are_those_of_the_package():
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    tested = {path.parent.name for path in TESTS.glob("*/test_*.py")}
+    assert tested == rooms
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    whole = {"benchmarks", "contract", "examples", "formulas", "oracle", "package", "readme"}
+    assert {path.stem.removeprefix("test_") for path in TESTS.glob("test_*.py")} <= modules | whole
+
+
+def test_no_test_is_defined_twice():
+    for path, tree in TEST_TREES.items():
+        names = Counter(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+        assert [name for name, count in names.items() if count > 1] == [], path.name

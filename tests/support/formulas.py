@@ -71,7 +71,9 @@ def logistic_nodes(theta: float, x: float) -> dict[str, float]:
 # ------------------------------------------------------------------------------------------ a network by hand
 
 
-def three_layers(X: Array, y: Array, W1: Array, b1: Array, W2: Array, b2: Array, U: Array, c: Array) -> dict[str, Array]:
+def three_layers(
+    X: Array, y: Array, W1: Array, b1: Array, W2: Array, b2: Array, U: Array, c: Array
+) -> dict[str, Array]:
     """A network with a tanh layer, a sigmoid layer and a sigmoid output y^, its binary cross-entropy L, all gradients.
 
     Of the cross-entropy -1/N sum_i (y_i log y^_i + (1 - y_i) log(1 - y^_i)) the derivative by y^_i is
