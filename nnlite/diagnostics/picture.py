@@ -15,6 +15,7 @@ from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.argument_names import input_names_of, output_names_of
 from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
+from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.layer import Layer, check_layer
 
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
@@ -25,7 +26,8 @@ SIGNS = {
 }  # fmt: skip
 ANY_ORDER = ("Add", "Multiply", "Maximum", "Minimum", "Dot", "Residual")  # of whose inputs none needs a name
 
-FEW = 4  # numbers that are shown one by one
+FEW = 4  # arrays of up to so many numbers are shown in full
+LONGEST = 28  # characters of a layer's repr
 
 Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" or "gradient"
 
@@ -218,10 +220,10 @@ class _Drawing:
         line = layer.one_line().replace(f", dtype={layer.dtype}", "")
         if isinstance(layer, TiedTranspose):
             line, _, of = line.removesuffix(")").partition(", of ")
-            yield _shortened(f"{line})"), "name"
-            yield _shortened(f"of {of}"), "detail"
+            yield shortened(f"{line})", LONGEST), "name"
+            yield shortened(f"of {of}", LONGEST), "detail"
         else:
-            yield _shortened(line), "name"
+            yield shortened(line, LONGEST), "name"
         for name in layer._parameters:
             P = getattr(layer, name)
             if P is not None:
@@ -257,7 +259,3 @@ def _kind(layer: Layer) -> str:
     if isinstance(layer, Parameter):
         return "parameter"
     return "gate" if type(layer).__name__ in SIGNS and type(layer).__module__.startswith("nnlite.") else "layer"
-
-
-def _shortened(line: str, most: int = 28) -> str:
-    return line if len(line) <= most else line[: most - 1] + "…"

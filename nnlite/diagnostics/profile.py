@@ -1,4 +1,4 @@
-"""profile: what each layer of a model costs, and how near that is to what the machine can do."""
+"""profile: the cost of each layer of a model, compared with the limit of the machine."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -22,25 +22,28 @@ Calls = dict[tuple[str, str], tuple["partial[Any]", Any]]  # by path and name, "
 
 
 def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None, *, repeats: int = 20) -> Profile:
-    """Measure each layer's forward and backward: time, operations, bytes, and the share of this machine's roof.
+    """Measure each layer's forward and backward: time, operations, bytes, and the fraction of this machine's roof.
 
-    The model runs once, in the mode it is in and with its ``needs_dX``; then each layer runs again and again on the
-    arrays that it got, and so does its roof: the bare products of the same matrices, or where a layer has none a bare
-    copy, on one thread, that moves as many bytes. All of them take turns, the model as a whole among them, so that
-    noise meets all alike. The roof leaves out all that the layer does beside that, such as the
-    overhead of its calls, which for a small layer is most of the time. All is done on a copy; nothing is written on
-    the model.
+    The model runs once, in its current mode and with its ``needs_dX``. Then each layer runs repeatedly on the arrays
+    that it received, and so does its roof: its matrix products alone or, if it has none, a single-threaded copy of the
+    same number of bytes. Layers, roofs and the whole model run in turns, so that noise affects all of them alike. The
+    roof does not include the overhead of calls, which dominates in small layers. Runs on a copy; the model stays
+    unchanged.
 
     Args:
         model: any Layer.
-        X: its input, a batch of the size that matters to you: times depend on it. Of several a tuple or dict.
+        X: its input, a batch of the size of interest, since times depend on it; a tuple or dict if there are several.
         target: the target of the loss.
-        loss: a loss to put behind the model. Without it the model is itself a loss if there is a target; otherwise dY
-            is all ones.
-        repeats: how many samples of each time are taken, each of as many calls as take 0.1 ms, or of one. With 20 a
-            profile takes about as long as 60 times the model itself.
+        loss: a loss for the model's output. Without it, a model with a target is itself a loss; otherwise dY is all
+            ones.
+        repeats: the number of samples of each time; a sample is as many calls as take 0.1 ms, at least one. With 20 a
+            profile takes about 60 times as long as the model itself.
 
-    Operations of a layer of your own are unknown, ``?``, until ``nnlite.diagnostics.flops.count`` is told of them.
+    Returns:
+        A profile that prints as a table; see :class:`nnlite.diagnostics.profile_report.Profile`.
+
+    The operations of a layer of your own are unknown, ``?``, unless they are registered with
+    ``nnlite.diagnostics.flops.flops.register``.
 
     Raises:
         ValueError: ``repeats`` is below 1.
@@ -52,7 +55,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     >>> [(row.path, row.forward.operations, row.backward.operations, row.cache_bytes) for row in result.rows]
     [('0', 70, 130, 60), ('1', 10, 30, 40), ('loss', 30, 10, 40)]
     >>> print(result)
-    path   layer           pass      us  quartiles  kFLOP  kB  GFLOP/s  GB/s  % of roof  cache bytes
+                 us  quartiles  kFLOP  kB  GFLOP/s  GB/s  % of roof
     ...
     """
     check_layer(model, "model")
@@ -71,7 +74,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
             return model.backward(loss.backward())
         return spread(model.backward, dY) if target is None else model.backward()
 
-    calls: Calls = {}  # the last ones
+    calls: Calls = {}  # of the last call
 
     def see(path: str, name: str, call: "partial[Any]", result: Any) -> None:
         calls[path, name] = call, result
@@ -84,8 +87,8 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
             stack.enter_context(watching(loss, see, "loss"))
         Y = forward()
         if Y is None:
-            raise TypeError(f"{model.one_line()}: forward returned None; did it forget to return Y?")
-        caches = {path: list(_cache(layer)) for path, layer in layers.items()}  # before backward adds to them
+            raise TypeError(f"{model.one_line()}: forward returned None; return Y")
+        caches = {path: list(_cache(layer)) for path, layer in layers.items()}  # before backward adds to the cache
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
         backward()
 
@@ -116,7 +119,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
 
 
 class _Leaf(NamedTuple):
-    """One direction of a layer, ready to be measured."""
+    """The forward or backward of a layer, ready to be measured."""
 
     call: Callable[[], Any]
     roof: Callable[[], Any]
@@ -128,7 +131,7 @@ class _Leaf(NamedTuple):
 def _leaves(
     layers: dict[str, Layer], calls: Calls, caches: dict[str, list[Array]]
 ) -> tuple[dict[tuple[str, str], _Leaf], dict[str, list[int | None]]]:
-    """Each direction of the layers that have none in them; and the operations of all, forward and backward."""
+    """Forward and backward of the layers without parts, and the operations of all layers."""
     leaves: dict[tuple[str, str], _Leaf] = {}
     operations: dict[str, list[int | None]] = {"forward": [], "backward": []}
     for path in [path for path, name in calls if name == "forward"]:
@@ -143,7 +146,7 @@ def _leaves(
 
 
 def _leaf(call: "partial[Any]", result: Any, count: Flops | None, touched: Sequence[Array]) -> _Leaf:
-    """For ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
+    """The leaf of ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
     moved = memory([_arguments(call), touched, result])
     if count is not None and count.products:
         return _Leaf(call, _products(count.products), "GEMM", count.total, moved)
@@ -153,7 +156,7 @@ def _leaf(call: "partial[Any]", result: Any, count: Flops | None, touched: Seque
 
 
 def _sum(times: Quartiles, operations: list[int | None], costs: list[Cost]) -> Cost:
-    """The cost of what takes ``times`` and does all that the ``costs`` are of."""
+    """The total cost of layers with these ``costs`` that take ``times`` together."""
     known = [count for count in operations if count is not None]
     count = sum(known) if len(known) == len(operations) else None
     return Cost(*times, count, sum(cost.bytes for cost in costs), "sum", sum(cost.roof for cost in costs))
@@ -177,13 +180,13 @@ def _arguments(call: "partial[Any]") -> list[Any]:
 
 
 def _cache(layer: Layer) -> Iterator[Array]:
-    """The arrays in the layer's attributes, but for parameters and gradients."""
+    """The arrays in the layer's attributes, without parameters and gradients."""
     own = [P for slots in (layer.named_parameters(), layer.named_gradients()) for _, P in slots]
     return (A for A in arrays_in(vars(layer)) if not any(np.may_share_memory(A, P) for P in own))
 
 
 def _touched(layer: Layer, name: str, count: Flops | None, cache: Sequence[Array]) -> list[Array]:
-    """What the layer's forward or backward reads and writes beside its arguments and its result."""
+    """The arrays that forward or backward reads and writes besides its arguments and its result."""
     if count is None or count.reads is None:
         touched = [*cache, *(P for _, P in layer.named_parameters())]
     else:

@@ -1,32 +1,32 @@
-"""What profile found: the cost of each layer, as numbers, as a table and as a picture."""
+"""The result of profile: the cost of each layer as numbers, as a table and as a plot."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnlite.diagnostics.text_table import text_table
+from nnlite.diagnostics.text_table import WIDTH, shortened, text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HEAD = "path", "layer", "pass", "us", "quartiles", "kFLOP", "kB", "GFLOP/s", "GB/s", "% of roof", "cache bytes"
+HEAD = "", "us", "quartiles", "kFLOP", "kB", "GFLOP/s", "GB/s", "% of roof"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one forward or one backward costs.
+    """The cost of one forward or one backward.
 
     Attributes:
-        q1: seconds that a quarter of the samples stay below.
-        median: seconds of a call.
-        q3: seconds that three quarters of the samples stay below.
-        operations: on floating-point numbers, as :class:`nnlite.diagnostics.flops.Work` counts them; None if unknown.
-        bytes: that must be moved at least: each array that is read or written, once. Forward reads its inputs and
-            parameters and writes Y and its cache; backward reads dY, parameters and cache, and writes gradients and dX.
-        bare: what the roof is: the layer's matrix products alone, "GEMM", by the BLAS that is set; where it has none,
-            or they are unknown, a "copy" that moves as many bytes; for a whole model the "sum" of its layers' roofs.
-        roof: median seconds of that.
+        q1: first quartile of the time, in seconds.
+        median: median time of a call, in seconds.
+        q3: third quartile.
+        operations: floating-point operations, counted by :class:`nnlite.diagnostics.flops.Flops`; None if unknown.
+        bytes: the least memory traffic: each array that is read or written counts once. Forward reads its inputs and
+            parameters and writes Y and its cache; backward reads dY, parameters and cache and writes gradients and dX.
+        bare: the roof that the time is compared with: "GEMM", the layer's matrix products alone; "copy", a copy of the
+            same number of bytes, if it has none or they are unknown; for the whole model "sum", the sum of all roofs.
+        roof: median time of the roof, in seconds.
 
     >>> cost = Cost(q1=0.9e-6, median=1e-6, q3=1.2e-6, operations=4000, bytes=2000, bare="copy", roof=0.5e-6)
     >>> cost.gflop_per_second, cost.gb_per_second, cost.share
@@ -43,21 +43,21 @@ class Cost:
 
     @property
     def gflop_per_second(self) -> float | None:
-        """10^9 operations a second; None if the operations are unknown."""
+        """10^9 operations per second; None if unknown."""
         return None if self.operations is None else self.operations / self.median / 1e9
 
     @property
     def gb_per_second(self) -> float:
-        """10^9 bytes a second."""
+        """10^9 bytes per second."""
         return self.bytes / self.median / 1e9
 
     @property
     def share(self) -> float:
-        """The share of the roof that is reached: 1 is all that this machine can do."""
+        """The fraction of the roof that is reached: 1 is the limit of this machine."""
         return self.roof / self.median
 
     def to_dict(self) -> dict[str, Any]:
-        """All the numbers by name.
+        """All numbers by name.
 
         >>> Cost(1e-6, 1e-6, 1e-6, None, 2000, "copy", 0.5e-6).to_dict()["share"]
         0.5
@@ -68,15 +68,15 @@ class Cost:
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """One layer's costs.
+    """The costs of one layer.
 
     Attributes:
-        path: in the model; "loss" for the loss, "" for a model that is itself a layer without parts.
+        path: in the model; "loss" for the loss, "" for a model that is a single layer.
         layer: its repr.
         forward: the cost of forward.
-        backward: that of backward; None if the model's backward leaves the layer out.
-        cache_bytes: what the layer's attributes keep alive after forward beside parameters and gradients: its cache,
-            its input included if that is kept, and constants such as a loss's weight.
+        backward: the cost of backward; None if the model's backward skips the layer.
+        cache_bytes: the memory that the layer's attributes hold after forward besides parameters and gradients: its
+            cache, including its input if that is cached, and constants such as a loss's weight.
 
     >>> cost = Cost(1e-6, 1e-6, 1e-6, None, 2000, "copy", 0.5e-6)
     >>> LayerProfile("0", "Tanh()", cost, None, 400).to_dict()["backward"] is None
@@ -90,19 +90,19 @@ class LayerProfile:
     cache_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it by name, the costs as dicts; None for a backward that there is not."""
+        """All fields by name, the costs as dicts; None for a missing backward."""
         backward = None if self.backward is None else self.backward.to_dict()
         return vars(self) | {"forward": self.forward.to_dict(), "backward": backward}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What :func:`profile` measured; ``print`` shows it as a table.
+    """The result of :func:`profile`; ``print`` shows it as a table of 80 columns.
 
     Attributes:
         rows: one for each layer that has no layers in it, in the order in which they run.
-        total: the model and its loss, run as a whole; what several layers keep counts once. Operations, bytes and roof
-            are the sums of its layers'.
+        total: the model and its loss, run as a whole; memory that several layers share counts once. Operations, bytes
+            and roof are the sums over the layers.
 
     >>> import nnlite as nn
     >>> [row.layer for row in nn.profile(nn.Sequential(nn.Tanh(), nn.ReLU()), np.ones(4), repeats=1).rows]
@@ -134,13 +134,19 @@ class Profile:
         return json.dumps(self.to_dict())
 
     def __str__(self) -> str:
-        rows = [line for row in (*self.rows, self.total) for line in _lines(row)]
-        return text_table([HEAD, *rows], left=3, foot=2)
+        rows = *self.rows, self.total
+        head, _, *lines = text_table([HEAD, *(line for row in rows for line in _lines(row))], left=1).splitlines()
+        text = [head]
+        for number, row in enumerate(rows):
+            rule = ["-" * max(map(len, (head, *lines)))] * (number in (0, len(self.rows)))
+            text += [*rule, shortened(f"{_label(row)}, cache {row.cache_bytes:,} bytes", WIDTH)]
+            text += lines[2 * number : 2 * number + 2]
+        return "\n".join(text)
 
     __repr__ = __str__
 
     def plot(self) -> "Figure":
-        """Draw each layer's forward and backward as bars, quartiles as whiskers, roofs as ticks; returns the figure.
+        """Plot each layer's forward and backward as bars, quartiles as whiskers, roofs as ticks; returns the figure.
 
         ``figure.savefig("profile.png")`` writes it; ``matplotlib.pyplot.show()`` opens a window.
 
@@ -154,7 +160,7 @@ class Profile:
         try:
             import matplotlib.pyplot as plt
         except ImportError as error:
-            error.add_note("Profile.plot draws with matplotlib: install nnlite's extra 'plot'")
+            error.add_note("Profile.plot needs matplotlib: install nnlite's extra 'plot'")
             raise
         figure, axes = plt.subplots(figsize=(8, 1.2 + 0.5 * len(self.rows)), layout="constrained")
         for name, color, shift in ("forward", "C0", -0.2), ("backward", "C1", 0.2):
@@ -175,13 +181,9 @@ class Profile:
 
 
 def _lines(row: LayerProfile) -> list[list[str]]:
-    """The two lines of a row."""
-    lines = []
-    for name, cost in ("forward", row.forward), ("backward", row.backward):
-        first = [row.path, row.layer, name] if name == "forward" else ["", "", name]
-        last = f"{row.cache_bytes:,}" if name == "forward" else ""
-        lines.append([*first, *(_cells(cost) if cost else ["-"] * 7), last])
-    return lines
+    """The two lines of a layer."""
+    costs = {"  forward": row.forward, "  backward": row.backward}
+    return [[name, *(_cells(cost) if cost else ["-"] * 7)] for name, cost in costs.items()]
 
 
 def _cells(cost: Cost) -> list[str]:
@@ -197,7 +199,7 @@ def _cells(cost: Cost) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """Three digits, and all before the point."""
+    """Three significant digits, and all before the point."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}" if value else "0"
 
 

@@ -1,10 +1,15 @@
-"""Text in columns."""
+"""Text in columns, no wider than a terminal of 80 columns where possible."""
 
 from collections.abc import Sequence
+
+WIDTH = 80
+NARROWEST = 8  # columns of text are not shortened below this
 
 
 def text_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
     """Format rows of text in columns, with a rule below the header.
+
+    If a line would exceed 80 columns, the longest texts in the widest of the left columns are cut, and end in "…".
 
     Args:
         rows: the header, then the other rows.
@@ -19,9 +24,13 @@ def text_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
     total      12
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widest = max(range(left), key=widths.__getitem__)
+    excess = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+    if excess > 0:
+        widths[widest] = max(widths[widest] - excess, min(widths[widest], NARROWEST))
     lines = [
         "  ".join(
-            cell.ljust(width) if column < left else cell.rjust(width)
+            shortened(cell, width).ljust(width) if column < left else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
@@ -29,3 +38,12 @@ def text_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
     rule = "-" * max(map(len, lines))
     last = len(lines) - foot
     return "\n".join([lines[0], rule, *lines[1:last], *([rule] if foot else []), *lines[last:]])
+
+
+def shortened(text: str, most: int) -> str:
+    """``text`` cut to ``most`` characters, the last of which is then "…".
+
+    >>> shortened("Linear(3 -> 2)", 8), shortened("Tanh()", 8)
+    ('Linear(…', 'Tanh()')
+    """
+    return text if len(text) <= most else text[: most - 1] + "…"
