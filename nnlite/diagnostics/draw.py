@@ -1,4 +1,4 @@
-"""draw and to_mermaid: a model as a computational graph."""
+"""draw: the computational graph of a model as a figure."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FONT = 10.0  # points, as all lengths here
-FAMILY = "DejaVu Sans"  # which comes with matplotlib and has all the signs
-GAP = 28.0, 14.0  # between columns, and between what stands in one
+FAMILY = "DejaVu Sans"  # comes with matplotlib and has all the symbols
+GAP = 28.0, 14.0  # between columns, and between the boxes of a column
 MARGIN = 12.0
 COLOURS = {"name": "black", "detail": "0.5", "value": "#1a7f37", "gradient": "#cf222e"}
 FILLS = {"input": "#ddf4ff", "constant": "none", "parameter": "#fff8c5", "gate": "white", "layer": "0.96"}
@@ -23,19 +23,19 @@ EDGES = {"constant": "none", "output": "none"}
 def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> "Figure":
     """Draw the computational graph of a model, from left to right; returns the figure.
 
-    Nodes are inputs, parameters and operations. Above each arc stands the value that runs along it (green), and below
-    it the gradient that comes back (red). Small arrays are shown in numbers, larger ones by their shape, and their
-    gradients by the Euclidean norm. Where a value is used more than once, the sum of its gradients stands below its
-    node. All is done on a copy; nothing is written on the model.
+    Nodes are inputs, parameters and operations. The value of each edge is written above it (green), and the gradient
+    that comes back below it (red). Small arrays are shown in full, larger ones by their shape, and their gradients by
+    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. Runs on a copy; the
+    model stays unchanged.
 
     Args:
-        model: any Layer; what is taken apart and what is one node, see :func:`nnlite.forward_steps`.
-        X: its input; of several a tuple, or a dict by name. Without it only the structure is drawn, with the shapes
-            that are known.
-        dY: the gradient of its output, in the form of that; 1 by default where the output is a single number. Without
-            it no gradients are drawn.
-        values: whether to write the values.
-        gradients: whether to write the gradients.
+        model: any Layer; :func:`nnlite.forward_steps` says which layers are split into several nodes.
+        X: its input; a tuple or a dict by name if there are several. Without it only the structure is drawn, with the
+            known shapes.
+        dY: the gradient of the output, in the form of the output; 1 by default if the output is a single number. No
+            gradients are drawn without it.
+        values: whether to show values.
+        gradients: whether to show gradients.
 
     Raises:
         ImportError: matplotlib, the extra ``plot``, is not installed.
@@ -72,7 +72,7 @@ def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gr
 
 
 def arranged(shown: Picture, measure: Callable[[str, float], Size]) -> Layout:
-    """Where the nodes and arcs of a picture stand, in points; ``measure`` gives a text's width and height.
+    """The layout of a picture, in points; ``measure`` returns the width and height of a text.
 
     >>> import nnlite as nn
     >>> placed = arranged(picture(nn.Tanh()), lambda text, size: (6.0 * len(text), size))
@@ -93,7 +93,7 @@ def arranged(shown: Picture, measure: Callable[[str, float], Size]) -> Layout:
 
 
 def body(node: DrawnNode, measure: Callable[[str, float], Size]) -> Size:
-    """The size of a node without what stands below it.
+    """The size of a node without the text below it.
 
     >>> body(DrawnNode("gate", (("+", "name"),)), lambda text, size: (6.0 * len(text), size))
     (26.0, 26.0)
@@ -107,7 +107,7 @@ def body(node: DrawnNode, measure: Callable[[str, float], Size]) -> Size:
 
 
 def text_size(text: str, size: float) -> Size:
-    """Width and height of a text, of one line or several, in points.
+    """The width and height of a text of one or more lines, in points.
 
     >>> text_size("", 10.0)
     (0.0, 0.0)
@@ -126,7 +126,7 @@ def text_size(text: str, size: float) -> Size:
 
 def _write(axes: "Axes", x: float, y: float, text: str, kind: str, side: str) -> None:
     look: dict[str, Any] = {"color": COLOURS[kind], "size": _size(kind), "family": FAMILY}
-    axes.text(x, y, text, ha="center", va=side, zorder=3, parse_math=False, **look)  # a dollar begins no formula
+    axes.text(x, y, text, ha="center", va=side, zorder=3, parse_math=False, **look)  # a dollar sign starts no formula
 
 
 def _size(kind: str) -> float:
@@ -134,7 +134,7 @@ def _size(kind: str) -> float:
 
 
 def _draw_route(axes: "Axes", route: list[Point]) -> None:
-    """A line through the columns, and bends between them that begin and end flat."""
+    """Draw an edge: straight through columns, with smooth bends between them."""
     from matplotlib.patches import PathPatch, Polygon
     from matplotlib.path import Path
 
@@ -155,7 +155,7 @@ def _draw_route(axes: "Axes", route: list[Point]) -> None:
 
 
 def _draw_node(axes: "Axes", node: DrawnNode, centre: Point) -> None:
-    """The node, what stands in it, and below it the sum of its gradients."""
+    """Draw a node, the text in it, and below it the sum of its gradients."""
     from matplotlib.patches import Ellipse, FancyBboxPatch
 
     x, y = centre

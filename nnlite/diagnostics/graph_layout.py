@@ -1,8 +1,8 @@
-"""layout: where the nodes of a graph stand when it is drawn from left to right, with few crossings and no overlaps.
+"""layout: place the nodes of a graph from left to right, with few crossings and no overlaps.
 
-Nodes stand in columns, each to the right of all that lead to it. An arc has a box of its own for what is written on
-it, in the column before the node where it ends; where it passes other columns it takes a place there as nodes do. So
-nothing can overlap: boxes of one column are set apart, and between columns there are only arcs.
+Nodes are placed in columns, each to the right of its predecessors. The label of an arc has a box of its own in the
+column before the arc's end; where an arc crosses other columns it occupies a place there as nodes do. Nothing can
+overlap: boxes of one column are separated, and between columns there are only arcs.
 """
 
 import math
@@ -18,7 +18,7 @@ Size = tuple[float, float]
 
 @dataclass(frozen=True)
 class Arc:
-    """A connection from one node to another, by their numbers, and the size of what is written on it.
+    """An edge from one node to another, by their numbers, and the size of its label.
 
     >>> Arc(0, 1, (40.0, 20.0)).start
     0
@@ -31,14 +31,14 @@ class Arc:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything stands.
+    """The positions of nodes, arcs and labels.
 
     Attributes:
         nodes: the centre of each node.
-        routes: of each arc the points that it runs through: from its node straight out of the column, then into and out
-            of each column at one height, and straight to its node.
-        labels: the centre of what is written on each arc.
-        size: width and height of the whole, whose lower left corner is (0, 0).
+        routes: the points of each arc: horizontally out of the start's column, through each column at one height, and
+            horizontally to its end.
+        labels: the centre of each arc's label.
+        size: width and height of the layout, whose lower left corner is (0, 0).
 
     >>> layout([(10.0, 10.0), (10.0, 10.0)], [Arc(0, 1, (30.0, 20.0))], gap=(5.0, 5.0)).nodes
     [(5.0, 10.0), (55.0, 10.0)]
@@ -52,7 +52,7 @@ class Layout:
 
 @dataclass
 class _Box:
-    """What takes a place in a column: a node, a label, or an arc on its route."""
+    """A box in a column: a node, a label, or the place of an arc that crosses the column."""
 
     column: int
     width: float
@@ -63,24 +63,23 @@ class _Box:
     order: float = 0.0
     x: float = 0.0
     y: float = 0.0
-    span: tuple[float, float] = 0.0, 0.0  # from where to where its column reaches
+    span: tuple[float, float] = 0.0, 0.0  # left and right end of its column
 
     def neighbours(self, to_the_left: bool) -> list["_Box"]:
         return self.before if to_the_left else self.after
 
 
 def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequence[int] = ()) -> Layout:
-    """Place nodes of the given sizes, and the arcs between them, which must form no circle.
+    """Place nodes of the given sizes and the arcs between them, which must form no cycle.
 
-    The order within the columns is improved by going through the columns forth and back, with each box at the mean
-    place of those that it is connected to. The heights are then those that bend the arcs least.
+    The order within the columns is improved in passes from left to right and back, which sort each box to the mean
+    position of its neighbours. Then the heights are chosen so that the arcs bend as little as possible.
 
     Args:
-        sizes: width and height of each node; an arc leads from a node to a later one.
-        arcs: the connections.
-        gap: how far columns, and boxes of one column, stand apart.
-        first: the nodes that stand in the first column in any case; others without an arc to them stand as far to the
-            right as they can.
+        sizes: width and height of each node.
+        arcs: the edges, each from a node to a later one.
+        gap: the distance between columns, and between boxes of one column.
+        first: nodes of the first column; other nodes without predecessors are placed as far to the right as possible.
 
     Source: Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures, 1981.
 
@@ -106,7 +105,7 @@ def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequenc
 
 
 def _ranks(count: int, arcs: Sequence[Arc], first: Sequence[int]) -> list[int]:
-    """The longest route to each node; what nothing leads to stands right before the first that it leads to."""
+    """The column of each node: after its predecessors; without any, right before its first successor."""
     ranks = [0] * count
     for arc in sorted(arcs, key=lambda arc: arc.start):
         ranks[arc.end] = max(ranks[arc.end], ranks[arc.start] + 1)
@@ -119,7 +118,7 @@ def _ranks(count: int, arcs: Sequence[Arc], first: Sequence[int]) -> list[int]:
 
 
 def _route(start: _Box, end: _Box, label: Size) -> list[_Box]:
-    """The boxes of an arc, one for each column, those of its two nodes included."""
+    """The boxes of an arc, one for each column, including those of its two nodes."""
     between = [_Box(column, 0.0, 6.0, node=False) for column in range(start.column + 1, end.column)]
     between[-1].width, between[-1].height = label
     route = [start, *between, end]
@@ -141,13 +140,13 @@ def _points(route: list[_Box]) -> list[Point]:
 
 
 def _put_in_order(columns: list[list[_Box]], starts: int = 8, rounds: int = 12) -> None:
-    """Sort each column so that few arcs cross: the best of what several orders to start from lead to."""
-    chance = Random(0)  # the same picture each time
+    """Sort each column so that few arcs cross: the best result of several initial orders."""
+    random = Random(0)  # the same picture each time
     best, order = math.inf, [list(column) for column in columns]
     for start in range(starts):
         for column in columns:
             if start:
-                chance.shuffle(column)
+                random.shuffle(column)
         _number(columns)
         for turn in range(rounds):
             _go_through(columns, to_the_left=turn % 2 == 0)
@@ -162,7 +161,7 @@ def _put_in_order(columns: list[list[_Box]], starts: int = 8, rounds: int = 12) 
 
 
 def _go_through(columns: list[list[_Box]], to_the_left: bool) -> None:
-    """Put each box at the mean place of its neighbours on one side, column by column."""
+    """Sort each column by the mean position of each box's neighbours on one side."""
 
     def wanted(box: _Box) -> float:
         return fmean([neighbour.order for neighbour in box.neighbours(to_the_left)] or [box.order])
@@ -193,22 +192,22 @@ def _crossings(columns: list[list[_Box]]) -> int:
 
 
 def _set_x(columns: list[list[_Box]], gap: float) -> float:
-    """Put each column to the right of the one before; returns the width of all."""
+    """Place each column to the right of the one before; returns the total width."""
     right = 0.0
     for number, column in enumerate(columns):
         width = max((box.width for box in column), default=0.0)
         left = right + gap * (number > 0)
         for box in column:
-            box.x = left + (box.width if box.node else width) / 2  # nodes to the left: arcs meet only where they end
+            box.x = left + (box.width if box.node else width) / 2  # nodes aligned left: arcs meet only at their ends
             box.span = left, left + width
         right = left + width
     return right
 
 
 def _set_y(columns: list[list[_Box]], gap: float) -> float:
-    """Heights at which arcs run straight, and nodes at the middle of their arcs; returns the height of all.
+    """Choose heights at which arcs are straight and nodes centred on their arcs; returns the total height.
 
-    It is a linear programme: the sum of all the differences, ``t >= y_a - y_b`` and ``t >= y_b - y_a``, is least.
+    A linear programme: minimize the sum of the differences t, where ``t >= y_a - y_b`` and ``t >= y_b - y_a``.
     """
     from scipy.optimize import linprog
     from scipy.sparse import coo_array
@@ -241,7 +240,7 @@ def _set_y(columns: list[list[_Box]], gap: float) -> float:
 
 
 def _terms(box: _Box) -> Iterator[tuple[float, _Box, list[_Box]]]:
-    """(weight, box, others): how much it matters that the box has the mean height of the others."""
+    """(weight, box, others): the weight of the difference between the box's height and the mean of the others."""
     if box.node:
         for others in box.before, box.after:
             if others:

@@ -1,4 +1,4 @@
-"""to_mermaid: the computational graph of a model as text that Markdown shows as a picture."""
+"""to_mermaid: the computational graph of a model as a Mermaid diagram for Markdown."""
 
 from typing import Any
 
@@ -18,16 +18,16 @@ STYLES = {
 
 
 def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> str:
-    """The picture of :func:`nnlite.draw` as a Mermaid flowchart, in the fence that Markdown wants around it.
+    """The drawing of :func:`nnlite.draw` as a Mermaid flowchart in a Markdown code block.
 
-    Values stand on the arcs, with the gradients below them, after a nabla.
+    The edges are labelled with the values, and below them the gradients after a nabla.
 
     Args:
-        model: as in :func:`nnlite.draw`.
-        X: likewise.
-        dY: likewise.
-        values: likewise.
-        gradients: likewise.
+        model: as in :func:`nnlite.draw`, and so are the others.
+        X: the input.
+        dY: the gradient of the output.
+        values: whether to show values.
+        gradients: whether to show gradients.
 
     Raises:
         TypeError: ``model`` is not a Layer, or X does not hold real numbers.
@@ -48,7 +48,7 @@ def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = Tr
     """
     shown = picture(model, X, dY, values=values, gradients=gradients)
     lines = [f"n{number}{_node(node)}:::{node.kind}" for number, node in enumerate(shown.nodes)]
-    lines += map(_arc, shown.edges)
+    lines += map(_edge, shown.edges)
     kinds = {node.kind for node in shown.nodes}
     lines += [f"classDef {kind} {style}" for kind, style in STYLES.items() if kind in kinds]
     return "\n".join(["```mermaid", "flowchart LR", *(f"    {line}" for line in lines), "```"])
@@ -59,12 +59,12 @@ def _node(node: DrawnNode) -> str:
     return SHAPES.get(node.kind, "[{}]").format(_quoted(lines))
 
 
-def _arc(edge: DrawnEdge) -> str:
+def _edge(edge: DrawnEdge) -> str:
     lines = [edge.value] * bool(edge.value) + [f"∇ {edge.gradient}"] * bool(edge.gradient)
     return f"n{edge.start} -->{f'|{_quoted(lines)}|' if lines else ''} n{edge.end}"
 
 
 def _quoted(lines: list[str]) -> str:
-    """The lines as one text; what Mermaid or Markdown would take for markup is written by its number."""
+    """The lines as one quoted text, with the characters of Mermaid's and Markdown's markup as numeric entities."""
     text = "<br/>".join("".join(f"#{ord(sign)};" if sign in MARKUP else sign for sign in line) for line in lines)
     return '"' + text.replace("\n", "<br/>") + '"'

@@ -1,4 +1,4 @@
-"""Picture: what there is to draw of a model, before it is drawn: nodes, arcs, and what is written on them."""
+"""Picture: the nodes and edges of a drawing of a model, with their texts, before they are placed."""
 
 import copy
 from collections.abc import Iterator
@@ -24,7 +24,14 @@ SIGNS = {
     "Negative": f"{MINUS}x", "Exp": "eˣ", "Log": "ln", "Square": "x²", "Sqrt": "√x", "Reciprocal": "1/x", "Abs": "|x|",
     "Dot": "xᵀy", "Outer": "x yᵀ", "MatMul": "@", "Sum": "Σ", "Residual": "+",
 }  # fmt: skip
-ANY_ORDER = ("Add", "Multiply", "Maximum", "Minimum", "Dot", "Residual")  # of whose inputs none needs a name
+ANY_ORDER = (
+    "Add",
+    "Multiply",
+    "Maximum",
+    "Minimum",
+    "Dot",
+    "Residual",
+)  # inputs without names
 
 FEW = 4  # arrays of up to so many numbers are shown in full
 LONGEST = 28  # characters of a layer's repr
@@ -34,12 +41,12 @@ Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" o
 
 @dataclass(frozen=True)
 class DrawnNode:
-    """A node of the picture.
+    """A node of a picture.
 
     Attributes:
         kind: "input", "constant", "parameter", "gate", "layer" or "output".
-        lines: what stands in it.
-        below: what stands below it: the sum of the gradients where its value is used more than once.
+        lines: the text in it.
+        below: the text below it: the sum of its gradients if its value is used more than once.
 
     >>> DrawnNode("gate", (("+", "name"),)).below
     ''
@@ -52,7 +59,7 @@ class DrawnNode:
 
 @dataclass(frozen=True)
 class DrawnEdge:
-    """An arc from one node to another, by their numbers, with what is written above and below it.
+    """An edge from one node to another, by their numbers, with the texts above and below it.
 
     >>> DrawnEdge(0, 1, "3", "-2").value
     '3'
@@ -66,7 +73,7 @@ class DrawnEdge:
 
 @dataclass(frozen=True)
 class Picture:
-    """All that is to be drawn.
+    """The nodes and edges of a drawing.
 
     >>> import nnlite as nn
     >>> [node.kind for node in picture(nn.Tanh()).nodes]
@@ -78,14 +85,14 @@ class Picture:
 
 
 def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> Picture:
-    """What :func:`nnlite.draw` draws.
+    """The nodes and edges that :func:`nnlite.draw` draws.
 
     Args:
-        model: as there.
-        X: likewise.
-        dY: likewise.
-        values: likewise.
-        gradients: likewise.
+        model: as in :func:`nnlite.draw`, and so are the others.
+        X: the input.
+        dY: the gradient of the output.
+        values: whether to show values.
+        gradients: whether to show gradients.
 
     Raises:
         TypeError: ``model`` is not a Layer, or X does not hold real numbers.
@@ -109,28 +116,28 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
     if gradients and dY is not None:
         dtype = np.result_type(*listed(Y))
-        drawing.run_back(each_of(lambda dY: _whole_as(dtype, as_array(dY, "dY")), dY))
+        drawing.run_back(each_of(lambda dY: _floating_as(dtype, as_array(dY, "dY")), dY))
     drawing.shown = values
     return drawing.picture()
 
 
 class _Drawing:
-    """A picture that is being put together."""
+    """Collects the values and gradients of a model, and makes a picture of them."""
 
     def __init__(self, model: Layer, found: Flow, shapes: dict[int, Shape]) -> None:
         self.model, self.flow, self.shapes = model, found, shapes
         self.shown = True
         self.values: dict[int, Any] = dict(found.constants)  # of each edge
         self.totals: dict[int, Any] = {}  # the gradient of each edge
-        self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation hands back, by its place there
+        self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation returns, by path and position
         self.stored: dict[str, dict[str, Array]] = {}  # the gradients of each operation's parameters
-        self.summed: set[int] = set()  # the ids of those to which a tied layer adds its own
+        self.summed: set[int] = set()  # ids of the gradients to which a tied layer adds its own
 
     # ------------------------------------------------------------------------------------- values and gradients
 
     def run(self, X: Any) -> Any:
-        """Run the model, and keep the value of every edge."""
-        steps, Y = walked(forward_steps(self.model, X))  # which says what is wrong with X
+        """Run the model, and store the value of every edge."""
+        steps, Y = walked(forward_steps(self.model, X))  # raises if X does not fit
         by_name = dict(zip(input_names_of(self.model, len(self.flow.inputs)), self.flow.inputs, strict=True))
         given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
         self.values |= {edge: given[name] for name, edge in by_name.items()}
@@ -139,7 +146,7 @@ class _Drawing:
         return Y
 
     def run_back(self, dY: Any) -> None:
-        """Run the model backward, and keep the gradient of every edge, and of each of its uses."""
+        """Run the model backward, and store the gradient of every edge and of each of its uses."""
         steps, dX = walked(backward_steps(self.model, dY))
         operations = {operation.path: operation for operation in self.flow.operations}
         for step in steps:
@@ -173,7 +180,7 @@ class _Drawing:
                 edges.append(self._edge(place[edge], len(nodes), edge, gradient, name))
             place |= dict.fromkeys(operation.gives, len(nodes))
             totals = filter(None, map(self._total, operation.gives))
-            nodes.append(DrawnNode(_kind(operation.layer), tuple(self._lines(operation)), ", ".join(totals)))
+            nodes.append(DrawnNode(_node_kind(operation.layer), tuple(self._lines(operation)), ", ".join(totals)))
         outputs = output_names_of(self.model)
         for number, edge in enumerate(found.outputs):
             gradient = self.dYs[number] if self.totals else None
@@ -184,7 +191,7 @@ class _Drawing:
     def _edge(self, start: int, end: int, edge: int, gradient: Any, name: str) -> DrawnEdge:
         value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
         if edge in self.flow.constants and self.flow.constants[edge].size <= FEW:
-            value = ""  # the node says it already
+            value = ""  # shown in the node
         giver = self.flow.giver(edge)
         if giver is not None and len(giver.gives) > 1:
             value = f"{output_names_of(giver.layer)[giver.gives.index(edge)]}: {value}"
@@ -206,13 +213,13 @@ class _Drawing:
         return f"sum {short(self.totals[edge], norm=True)}"
 
     def _lines(self, operation: Operation) -> Iterator[tuple[str, str]]:
-        """The sign of a gate; of a layer its path, its name, and its parameters."""
-        layer, kind = operation.layer, _kind(operation.layer)
+        """The text of a node: the symbol of a gate, or path, repr and parameters of a layer."""
+        layer, kind = operation.layer, _node_kind(operation.layer)
         if kind == "gate":
             yield SIGNS[type(layer).__name__], "name"
             return
         if kind == "parameter":
-            unnamed = operation.path.rpartition(".")[2].isdigit()  # alone that would look like a constant
+            unnamed = operation.path.rpartition(".")[2].isdigit()  # a number alone would look like a constant
             yield f"{'parameter ' * unnamed}{operation.path}", "name"
             return
         if operation.path:
@@ -235,7 +242,7 @@ class _Drawing:
 
 
 def short(values: Any, *, norm: bool = False) -> str:
-    """A few numbers; of more of them the shape, or the Euclidean norm.
+    """An array as text: its numbers if it is small, otherwise its shape or Euclidean norm.
 
     >>> short(np.array([1.0, 2.0])), short(np.zeros((4, 3))), short(np.ones((4, 4)), norm=True)
     ('[1, 2]', '(4, 3)', 'norm 4')
@@ -250,12 +257,12 @@ def short(values: Any, *, norm: bool = False) -> str:
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
 
 
-def _whole_as(dtype: Any, array: Array) -> Array:
-    """Whole numbers in ``dtype``: what is written by hand as 1 means 1.0, as in X."""
+def _floating_as(dtype: Any, array: Array) -> Array:
+    """Integers converted to ``dtype``: a 1 written by hand means 1.0, as in X."""
     return array if array.dtype.kind == "f" else array.astype(dtype)
 
 
-def _kind(layer: Layer) -> str:
+def _node_kind(layer: Layer) -> str:
     if isinstance(layer, Parameter):
         return "parameter"
     return "gate" if type(layer).__name__ in SIGNS and type(layer).__module__.startswith("nnlite.") else "layer"
