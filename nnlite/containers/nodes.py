@@ -1,7 +1,7 @@
-"""Nodes: what stands for arrays while a graph is put together.
+"""Nodes: placeholders for arrays while a graph is built.
 
-Calling a layer on nodes gives a node, and so does arithmetic on them. Nothing is computed: a node only remembers the
-layer, the nodes that go into it and the line of the program that made it. ``Graph`` makes a layer of them.
+Calling a layer on nodes returns a node, and so does arithmetic on them. Nothing is computed: a node only refers to the
+layer, its input nodes and the line of the program that made it. ``Graph`` makes a layer of them.
 """
 
 import os
@@ -45,10 +45,10 @@ class Call:
 
 
 class Node(Symbol):
-    """One array of a graph: an input, a parameter, a constant, or what a layer makes of other nodes.
+    """One array of a graph: an input, a parameter, a constant, or the output of a layer.
 
     Attributes:
-        call: what makes it; None for an input, a parameter or a constant.
+        call: the call of the layer whose output it is; None for an input, a parameter or a constant.
         output: which of the call's outputs it is.
         shape: what is known of the array's shape; see :mod:`nnlite.basics.shapes`.
         line: ``file:line`` of the program that made it.
@@ -68,15 +68,15 @@ class Node(Symbol):
     def __init__(self, shape: Shape = UNKNOWN) -> None:
         self.shape = shape
         self.line = line_of_the_user()
-        self.users: list[weakref.ref[Call]] = []  # weak: what has been thrown away does not count
+        self.users: list[weakref.ref[Call]] = []  # weak: discarded nodes do not count
 
     @classmethod
     def applied(cls, layer: Layer, inputs: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
-        """The node, or the tuple of nodes, that ``layer`` makes of ``inputs``; numbers and arrays become constants.
+        """The output of ``layer`` called on ``inputs``: a node, or a tuple of nodes; numbers and arrays are constants.
 
         Raises:
-            TypeError: the layer's forward does not take so many inputs, or none of such a name.
-            ShapeError: shapes that are known do not meet.
+            TypeError: the layer's forward does not accept that number of inputs, or such a name.
+            ShapeError: known shapes do not fit.
         """
         try:
             inputs = signature(layer.forward).bind(*inputs, **named or {}).args
@@ -103,7 +103,7 @@ class Node(Symbol):
         return f"{made} ({self.line})"
 
     def __bool__(self) -> bool:
-        raise TypeError(f"{self!r} stands for an array that does not exist yet, so it is neither true nor false")
+        raise TypeError(f"{self!r} is a placeholder: its array is not computed yet, so it has no truth value")
 
     def __add__(self, other: Any) -> "Node":
         return Add()(self, other)  # type: ignore[no-any-return]
@@ -148,12 +148,12 @@ class Node(Symbol):
 
 
 class Input(Node):
-    """A place in a graph for an array that ``forward`` is given.
+    """A placeholder for an argument of the graph's ``forward``.
 
     Args:
-        name: what to call it; ``forward`` then takes it by this name, too.
-        shape: its shape as far as it is known, None for a size that is not, such as that of the batch: ``(None, 3)``.
-            What does not meet it is then an error when the graph is built.
+        name: its name; ``forward`` accepts it by keyword, too.
+        shape: its shape as far as it is known, None for an unknown size such as that of the batch: ``(None, 3)``. A
+            layer that does not accept it is then an error when the graph is built.
 
     Raises:
         TypeError: the name is not a string, or a size not a whole number.
@@ -174,10 +174,10 @@ class Input(Node):
 
 
 class Constant(Node):
-    """A number or an array that stands in a graph as it is; nothing learns it.
+    """A number or an array in a graph that is not trained.
 
-    In forward it takes the dtype of the graph's parameters, or where there are none, of the inputs. As the target of a
-    loss it stays what it is.
+    In forward it has the dtype of the graph's parameters, or without any, of the inputs. Where it has no gradient, as
+    the target of a loss, it keeps its own.
 
     Raises:
         TypeError: the value does not hold real numbers.
@@ -192,13 +192,13 @@ class Constant(Node):
 
 
 class Parameter(Layer, Node, parameters=("value",)):
-    """An array that a graph learns: a leaf of the graph, and a layer without an input.
+    """A trained array in a graph: a leaf of the graph, and a layer without an input.
 
-    Its gradient, ``dvalue``, is what ``Graph.backward`` sums over all its uses.
+    Its gradient, ``dvalue``, is the sum over all its uses.
 
     Args:
-        value: where to start.
-        name: what to call it; its path in ``named_parameters`` is then ``name.value``.
+        value: the initial value.
+        name: its name; its path in ``named_parameters`` is then ``name.value``.
         dtype: of the value.
 
     Raises:
@@ -229,20 +229,16 @@ class Parameter(Layer, Node, parameters=("value",)):
         self.name = name
 
     def forward(self) -> Array:
-        """The value, read-only."""
         return self.keep_Y(self.value.view())
 
     def backward(self, dY: Any) -> tuple[()]:
-        """Store ``dvalue = dY``."""
         self.dvalue = self.check_dY(dY)
         return ()
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        """That of the value."""
         return self.value.shape
 
     def extra_repr(self) -> str:
-        """The shape, and what differs from the defaults."""
         dtype = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
         name = f"{self.name}, " if self.name else ""
         return f"{name}shape={self.value.shape}{dtype}"
@@ -250,7 +246,6 @@ class Parameter(Layer, Node, parameters=("value",)):
     __repr__ = Layer.__repr__
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the nodes that use it: a copy belongs to a copy of the graph."""
         return super().__getstate__() | {"users": []}
 
 

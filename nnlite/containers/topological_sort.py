@@ -1,4 +1,4 @@
-"""Putting the nodes of a graph in order, and finding what is wrong with it while that is done."""
+"""Sorting the layers of a graph topologically, and the errors of a graph that are found on the way."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from nnlite.containers.nodes import Call, Input, Node, Parameter
 
 
 def in_order(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node], list[Call]]:
-    """(leaves, calls) that the outputs need, each call after those whose outputs it takes.
+    """(leaves, calls) that the outputs need, each call after those of its inputs.
 
     Raises:
         ValueError: as :class:`nnlite.Graph`.
@@ -25,12 +25,12 @@ def in_order(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node
 
 
 def _walk(outputs: Sequence[Node]) -> tuple[list[Node], list[Call]]:
-    """The leaves and the calls, depth first from the outputs; no recursion, since a graph may be deep."""
+    """The leaves and the calls, depth first from the outputs; without recursion, since a graph may be deep."""
     leaves: dict[int, Node] = {}
     calls: dict[int, Call] = {}
-    on_the_way: set[int] = set()
+    open_calls: set[int] = set()
     for output in outputs:
-        path = [iter([output])]  # what is still to be looked at, of each call on the way
+        path = [iter([output])]  # the inputs still to be visited, of each open call
         way: list[Call] = []
         while path:
             node = next(path[-1], None)
@@ -38,15 +38,15 @@ def _walk(outputs: Sequence[Node]) -> tuple[list[Node], list[Call]]:
                 path.pop()
                 if way:
                     call = way.pop()
-                    on_the_way.discard(id(call))
+                    open_calls.discard(id(call))
                     calls[id(call)] = call
             elif node.call is None:
                 leaves.setdefault(id(node), node)
-            elif id(node.call) in on_the_way:
-                raise ValueError(f"Graph: there is a circle: {node!r} needs its own output")
+            elif id(node.call) in open_calls:
+                raise ValueError(f"Graph: there is a cycle: {node!r} needs its own output")
             elif id(node.call) not in calls:
                 way.append(node.call)
-                on_the_way.add(id(node.call))
+                open_calls.add(id(node.call))
                 path.append(iter(node.call.inputs))
     return list(leaves.values()), list(calls.values())
 
@@ -61,7 +61,7 @@ def _check_inputs(inputs: Sequence[Node], leaves: Sequence[Node]) -> None:
     used, listed = set(leaves), set(inputs)
     for node in inputs:
         if node not in used:
-            raise ValueError(f"Graph: inputs: {node!r} leads to none of the outputs; use it, or leave it out")
+            raise ValueError(f"Graph: inputs: {node!r} is used by none of the outputs; use it, or remove it")
     for node in leaves:
         if isinstance(node, Input) and node not in listed:
             raise ValueError(f"Graph: the outputs need {node!r}, which is not among the inputs; list it there")
@@ -69,36 +69,36 @@ def _check_inputs(inputs: Sequence[Node], leaves: Sequence[Node]) -> None:
 
 
 def check_names(nodes: Iterable[Node]) -> None:
-    """Raise if two nodes have one name.
+    """Raise if two nodes have the same name.
 
     >>> check_names([Input("a"), Input("a")])
     Traceback (most recent call last):
         ...
-    ValueError: Graph: two things are called 'a': Input a (...) and Input a (...); give one another name
+    ValueError: Graph: the name 'a' is used twice, by Input a (...) and Input a (...); rename one of them
     """
     named: dict[str, Node] = {}
     for node in nodes:
         if node.name is not None and named.setdefault(node.name, node) is not node:
             raise ValueError(
-                f"Graph: two things are called {node.name!r}: {Node.__repr__(named[node.name])} and "
-                f"{Node.__repr__(node)}; give one another name"
+                f"Graph: the name {node.name!r} is used twice, by {Node.__repr__(named[node.name])} and "
+                f"{Node.__repr__(node)}; rename one of them"
             )
 
 
 def _check_layers(calls: Sequence[Call]) -> None:
-    """One layer has one cache, so it can stand in one place only."""
+    """A layer has one cache, so it can be called once only."""
     seen: dict[int, Call] = {}
     for call in calls:
         first = seen.setdefault(id(call.layer), call)
         if first is not call:
             raise ValueError(
-                f"Graph: one layer is used twice, as {first!r} and as {call!r}, but has one cache for two uses; "
-                "for a second use of the same parameters take nnlite.tied(layer)"
+                f"Graph: the same layer object is used twice, as {first!r} and as {call!r}, but it has one cache; "
+                "for a second use of the same parameters use nnlite.tied(layer)"
             )
 
 
 def _check_outputs(outputs: Sequence[Node], leaves: Sequence[Node], calls: Sequence[Call]) -> None:
-    """Nothing that was made of the graph's nodes may be left over."""
+    """Every node made from the graph's nodes must be used."""
     for node, times in Counter(outputs).items():
         if times > 1:
             raise ValueError(f"Graph: outputs: {node!r} is listed {times} times")
@@ -112,4 +112,4 @@ def _check_outputs(outputs: Sequence[Node], leaves: Sequence[Node], calls: Seque
     for node in dict.fromkeys([*leaves, *(node for call in calls for node in call.inputs)]):
         for user in filter(None, (reference() for reference in node.users)):
             if id(user) not in inside and not user.layer._adopted:
-                raise ValueError(f"Graph: {user!r} leads to none of the outputs; use it, or leave it out")
+                raise ValueError(f"Graph: {user!r} is used by none of the outputs; use it, or remove it")

@@ -193,7 +193,7 @@ def test_mistakes_in_parallel():
     with pytest.raises(TypeError, match=r"Parallel: branch 0: expected a Layer, got the class itself; write Tanh\("):
         nn.Parallel(nn.Tanh)
     tanh = nn.Tanh()
-    with pytest.raises(ValueError, match=r"one layer is used twice.*test_branches.*nnlite\.tied\(layer\)"):
+    with pytest.raises(ValueError, match=r"the same layer object is used twice.*test_branches.*nnlite\.tied\(layer\)"):
         nn.Parallel(tanh, tanh)
     with pytest.raises(
         nn.ShapeError, match=r"Add\(\): inputs of shapes \(\.\.\., 2\) and \(\.\.\., 4\).*test_branches"

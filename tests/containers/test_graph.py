@@ -404,7 +404,7 @@ def test_numpy_functions_and_truth_are_not_for_nodes():
     x = nn.Input("x")
     with pytest.raises(TypeError):
         np.exp(x)
-    with pytest.raises(TypeError, match="stands for an array that does not exist yet"):
+    with pytest.raises(TypeError, match="is a placeholder: its array is not computed yet, so it has no truth"):
         bool(x)
 
 
@@ -885,11 +885,11 @@ def test_a_circle():
     tanh = nn.Tanh()(x)
     square, there = nn.Square()(tanh), line()
     tanh.call.inputs = (square,)
-    with raises(ValueError, f"Graph: there is a circle: Square() ({there}) needs its own output"):
+    with raises(ValueError, f"Graph: there is a cycle: Square() ({there}) needs its own output"):
         nn.Graph(x, square)
     own = nn.Sum()(x)
     own.call.inputs = (own,)
-    with raises(ValueError, "there is a circle: Sum("):
+    with raises(ValueError, "there is a cycle: Sum("):
         nn.Graph(x, own)
 
 
@@ -904,7 +904,7 @@ def test_a_users_folder_may_begin_with_nnlite():
 
 def test_an_input_that_is_not_reached():
     x, (z, there) = nn.Input("x"), (nn.Input("z"), line())
-    with raises(ValueError, f"Graph: inputs: Input z ({there}) leads to none of the outputs; use it, or leave it out"):
+    with raises(ValueError, f"Graph: inputs: Input z ({there}) is used by none of the outputs; use it, or remove it"):
         nn.Graph([x, z], 2 * x)
 
 
@@ -931,7 +931,9 @@ def test_a_layer_that_is_used_twice():
     x, linear = nn.Input("x"), nn.Linear(2, 2)
     first, there = linear(x), line()
     second, here = linear(first), line()
-    with raises(ValueError, "Graph: one layer is used twice", f"({there})", f"({here})", "take nnlite.tied(layer)"):
+    with raises(
+        ValueError, "Graph: the same layer object is used twice", f"({there})", f"({here})", "use nnlite.tied(layer)"
+    ):
         nn.Graph(x, second)
 
 
@@ -946,7 +948,7 @@ def test_a_node_that_leads_nowhere():
     x = nn.Input("x")
     h = nn.Tanh()(x)
     loose, there = nn.Sigmoid()(h), line()
-    with raises(ValueError, f"Graph: Sigmoid() ({there}) leads to none of the outputs; use it, or leave it out"):
+    with raises(ValueError, f"Graph: Sigmoid() ({there}) is used by none of the outputs; use it, or remove it"):
         nn.Graph(x, nn.Square()(h))
     assert nn.Graph(x, [nn.Square()(h), loose]).num_outputs == 2
 
@@ -974,10 +976,10 @@ def test_what_is_in_another_graph_does_not_count():
 def test_one_name_for_two_things():
     a, there = nn.Input("a"), line()
     b, here = nn.Input("a"), line()
-    with raises(ValueError, f"'a': Input a ({there}) and Input a ({here}); give one another name"):
+    with raises(ValueError, f"the name 'a' is used twice, by Input a ({there}) and Input a ({here}); rename"):
         nn.Graph([a, b], a * b)
     c, here = nn.Parameter(1.0, name="a"), line()
-    with raises(ValueError, f"'a': Input a ({there}) and Parameter a ({here}); give one another name"):
+    with raises(ValueError, f"the name 'a' is used twice, by Input a ({there}) and Parameter a ({here})"):
         nn.Graph(a, nn.Dot()(a, c))
 
 
