@@ -1,10 +1,89 @@
-"""Neural networks of explicit layers on NumPy: no tape, no autograd.
+"""Neural networks of explicit layers on NumPy: each layer is a forward and a backward; no tape, no autograd.
 
 >>> import numpy as np, nnlite as nn
 >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
 >>> Y = model.forward(np.ones((4, 2)))
 >>> dX = model.backward(np.ones((4, 3)))
 >>> model.Phi -= 0.1 * model.dPhi
+
+The public names by theme; ``help(nnlite.Linear)`` and so on show formula, arguments, errors, sources and an example.
+
+Layers
+    Linear                               Y = X W + b, over any leading axes
+    Tanh, Sigmoid, ReLU, Identity        activations
+    Softmax, LogSoftmax                  activations along an axis
+    Add, Subtract, Multiply, Divide      elementwise arithmetic of two inputs, with broadcasting
+    Power, Maximum, Minimum              likewise
+    Negative, Exp, Log, Square           elementwise functions of one input
+    Sqrt, Reciprocal, Abs                likewise
+    Dot, Outer, MatMul                   products of vectors and matrices
+    Sum, Mean                            reductions over axes
+    Concat, Stack, Split                 join arrays, and cut one
+    Reshape, Flatten, Transpose          rearrange the axes of one array
+    Layer                                the base class: parameters, buffers, Phi, dPhi, state_dict
+
+Containers, which are layers
+    Sequential                           a chain of layers
+    Residual, Parallel                   a skip connection; branches on the same input
+    Graph, Input, Parameter              any acyclic graph of layers, its inputs, and a free parameter
+    tied                                 a second use of the parameters of a layer
+
+Losses, which are layers
+    MSELoss                              squared error
+    BCELoss, BCEWithLogitsLoss           binary cross-entropy of probabilities, and of logits
+    CrossEntropyLoss                     cross-entropy of class logits
+    Loss                                 the base class
+
+Initializers and random numbers
+    initializers                         glorot, he, lecun, orthogonal, constant, ... for ``weight_init=``
+    manual_seed                          seed everything that is given no ``rng=``
+
+Optimizers
+    SGD                                  with momentum, Nesterov momentum and weight decay
+    Optimizer                            the base class
+    ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
+    StepLR, MultiStepLR, ExponentialLR   likewise
+    CosineAnnealingLR, OneCycleLR        likewise
+    SequentialLR                         one schedule after another
+    ReduceLROnPlateau                    a callback that lowers lr when a value stops improving
+    clip_grad_norm, clip_grad_value      clip dPhi
+
+Training
+    fit, evaluate, predict               train a model, measure it, use it
+    History                              the values of each epoch, returned by ``fit``
+    EarlyStopping, Checkpoint            callbacks: stop in time; save all that ``fit(resume=)`` needs
+    CSVLogger, LearningRateLogger        callbacks that record values
+    Diagnostics                          a callback that records gradients, updates and activations of each layer
+    Callback                             the base class
+
+Metrics
+    accuracy, binary_accuracy            of classes; of two classes
+    precision, recall, f1, roc_auc       of an imbalanced classification
+    confusion_matrix, r2                 counts of classes; explained variance of a regression
+    over_all_rows                        mark a metric that is no mean over batches
+
+Files
+    save, load                           a model, or a state_dict, in one file
+    register                             let a layer class of your own be saved with its model
+
+Diagnostics
+    check_gradients                      compare backward with numerical differences; name what is wrong
+    sanity                               ten checks of data, loss, gradients and activations before training
+    explain                              the derivation of a model, as text and as LaTeX
+    forward_steps, backward_steps        run a model one layer at a time
+    draw, to_mermaid                     the computational graph, as a figure and as Markdown
+    summary                              layers, output shapes, numbers of parameters
+    profile                              time, operations and bytes of each layer
+    jacobian, input_gradient             derivatives of outputs by inputs and parameters
+    per_sample_gradients                 the gradient of each sample
+    per_sample_gradient_norms            their norms only
+
+The rest
+    set_blas                             choose the library that multiplies matrices
+    ShapeError, StateError               an array of the wrong shape; backward before forward
+    CheckpointError                      a file is damaged or does not fit
+    DivergenceError                      the loss became NaN or infinite
+    GradientError                        backward is not the derivative of forward
 """
 
 from importlib import import_module

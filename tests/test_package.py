@@ -45,6 +45,11 @@ def test_every_public_name_has_a_docstring_of_its_own_with_an_example():
     assert all(ast.get_docstring(tree) for tree in TREES.values())
 
 
+def test_the_docstring_of_the_package_lists_every_public_name_once():
+    listed = re.findall(r"^ {4}((?:\w+, )*\w+) {2}", nn.__doc__, re.MULTILINE)
+    assert sorted(", ".join(listed).split(", ")) == sorted(nn.__all__)
+
+
 def test_every_public_method_has_a_docstring():
     methods = [
         (name, key)
