@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
+from support import own_layers
 
 import nnlite as nn
 from nnlite.basics.trees import each_of, listed, spread
@@ -36,7 +37,7 @@ class Row(NamedTuple):
 
 def forward(layer: nn.Layer, X: Any, target: Any = None) -> Any:
     """Y, with every random generator of the layer started anew, so that equal inputs give equal outputs."""
-    for _, generator in getattr(layer, "named_generators", tuple)():
+    for _, generator in layer.named_generators():
         generator.bit_generator.state = type(generator.bit_generator)(0).state
     return spread(layer.forward, X) if target is None else layer.forward(X, target)
 
@@ -68,8 +69,7 @@ def run(layer: nn.Layer, X: Any, target: Any = None) -> tuple[Any, Any, np.ndarr
 def differentiable(layer: nn.Layer, X: Any) -> list[Any]:
     """The arrays in X whose gradients backward returns, in order."""
     arrays = listed(X)
-    positions = getattr(layer, "differentiable_inputs", range)(len(arrays))
-    return [arrays[position] for position in positions]
+    return [arrays[position] for position in layer.differentiable_inputs(len(arrays))]
 
 
 def gradients(dX: Any) -> list[Any]:
@@ -213,6 +213,21 @@ def twins() -> nn.Graph:
     return nn.Graph([a, b], nn.Square()(layer(a) - nn.tied(layer)(b)))
 
 
+def own_batch_norm() -> nn.Layer:
+    """A user's BatchNorm in float64, with parameters and running statistics other than the first ones."""
+    layer = own_layers.OwnBatchNorm(3).astype(np.float64)
+    layer.gamma, layer.beta = [0.5, 1.5, -1.0], [0.1, 0.2, -0.3]
+    layer.running_mean, layer.running_var, layer.batches = [0.3, -0.1, 0.2], [0.5, 2.0, 1.5], 7
+    return layer
+
+
+def with_indices() -> nn.Graph:
+    """tanh(X) + the embedding of indices, which have no gradient."""
+    indices, X = nn.Input("indices"), nn.Input("X")
+    embedding = own_layers.OwnEmbedding(7, 3, rng=0).astype(np.float64)
+    return nn.Graph([indices, X], nn.Tanh()(X) + embedding(indices))
+
+
 def pair(make: Callable[..., np.ndarray]) -> Callable[..., tuple[np.ndarray, ...]]:
     """A function that makes two different arrays of the given shapes with ``make``."""
     return lambda one, other: (make(*one), np.asarray(0.9 * np.flip(make(*other))))
@@ -226,6 +241,7 @@ def lower_and_higher(*shapes: tuple[int, ...]) -> tuple[np.ndarray, ...]:
 
 
 indices = np.array([2, 0, 1, 2])
+whole_numbers = np.array([[3, 0, 6], [1, 1, 5], [4, 3, 3], [0, 2, 6]])
 ignored = np.array([2, -100, 1, 2])
 distributions = np.array([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.1, 0.1, 0.8]])
 classes = np.array([0.5, 2.0, 1.5])  # weights of three classes
@@ -455,6 +471,23 @@ ROWS = [
     Row("CrossEntropyLoss-weighted-distributions", lambda: Cross(weight=classes), numbers(4, 3), distributions),
     Row("CrossEntropyLoss-of-three-axes", Cross, numbers(4, 3, 2), np.stack([indices, indices[::-1]], axis=1)),
     Row("CrossEntropyLoss-of-one-sample", Cross, numbers(3), np.array(1), rows_apart=False),
+]
+# Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.
+OWN = [
+    Row("own-BatchNorm", own_batch_norm, numbers(4, 3), None, False, False),
+    Row("own-BatchNorm-evaluation", lambda: own_batch_norm().eval(), numbers(4, 3)),
+    Row("own-Dropout", lambda: own_layers.OwnDropout(0.5, rng=0), numbers(4, 3), rows_apart=False),
+    Row("own-Dropout-evaluation", lambda: own_layers.OwnDropout(0.5, rng=0).eval(), numbers(4, 3)),
+    Row("own-Embedding", lambda: own_layers.OwnEmbedding(7, 2, rng=0).astype(np.float64), whole_numbers),
+    Row(
+        "own-Embedding-of-a-vector",
+        lambda: own_layers.OwnEmbedding(7, 2, rng=0).astype(np.float64),
+        whole_numbers[:, 0],
+    ),
+    Row("own-Sequential", lambda: own_layers.network().astype(np.float64), whole_numbers, None, False, False),
+    Row("own-Graph-with-indices", with_indices, (whole_numbers[:, 0], numbers(4, 3))),
+    Row("own-Loss", own_layers.OwnLoss, numbers(4, 3), shares(4, 3)),
+    Row("own-Loss-none", lambda: own_layers.OwnLoss(reduction="none"), numbers(4, 3), shares(4, 3)),
 ]
 LOSSES = [row for row in ROWS if row.target is not None]
 LAYERS = [row for row in ROWS if row.target is None]

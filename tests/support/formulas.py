@@ -1,7 +1,7 @@
 """The mathematics that tests cite, with worked numbers.
 
-Notation: X has a sample in each row, N rows; `*` is elementwise, juxtaposition the matrix product, ^T the transpose; L or
-J is the scalar cost. dY stands for dL/dY, the gradient that a layer is given, dX for dL/dX, the one that it returns.
+Notation: X has N rows, a sample in each; `*` is elementwise, juxtaposition the matrix product, ^T the transpose; L or J
+is the scalar cost. dY is short for dL/dY, which backward of a layer is given, dX for dL/dX, which it returns.
 """
 
 import math
@@ -42,8 +42,8 @@ def linear_jacobian(W: Array, N: int) -> Array:
 #
 # J = (a + 2 b) c: dJ/da = c, dJ/db = 2 c, dJ/dc = a + 2 b; at a = 3, b = 1, c = -2 that is J = -10, -2, -4 and 5.
 #
-# L = g^2 with g = phi^T x - y: dL/dphi = 2 g x, dL/dx = 2 g phi, dL/dy = -2 g; at phi = (1, 2), x = (3, 4), y = 1 that is
-# g = 10, L = 100, (60, 80), (20, 40) and -20.
+# L = g^2 with g = phi^T x - y: dL/dphi = 2 g x, dL/dx = 2 g phi, dL/dy = -2 g; at phi = (1, 2), x = (3, 4), y = 1 that
+# is g = 10, L = 100, (60, 80), (20, 40) and -20.
 
 
 def logistic_nodes(theta: float, x: float) -> dict[str, float]:
@@ -63,9 +63,9 @@ def logistic_nodes(theta: float, x: float) -> dict[str, float]:
     df2 = df3 * f3
     df1 = -df2
     return {
-        **{"f1": f1, "f2": f2, "f3": f3, "f4": f4, "y": y},
-        **{"df4": df4, "df3": df3, "df2": df2, "df1": df1, "dtheta": df1 * x, "dx": df1 * theta},
-    }
+        "f1": f1, "f2": f2, "f3": f3, "f4": f4, "y": y,
+        "df4": df4, "df3": df3, "df2": df2, "df1": df1, "dtheta": df1 * x, "dx": df1 * theta,
+    }  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------ a network by hand
@@ -74,11 +74,11 @@ def logistic_nodes(theta: float, x: float) -> dict[str, float]:
 def three_layers(
     X: Array, y: Array, W1: Array, b1: Array, W2: Array, b2: Array, U: Array, c: Array
 ) -> dict[str, Array]:
-    """A network with a tanh layer, a sigmoid layer and a sigmoid output y^, its binary cross-entropy L, all gradients.
+    """The loss L of a network with tanh, sigmoid and sigmoid output y^, under binary cross-entropy, and all gradients.
 
-    Of the cross-entropy -1/N sum_i (y_i log y^_i + (1 - y_i) log(1 - y^_i)) the derivative by y^_i is
-    1/N ((1 - y_i)/(1 - y^_i) - y_i/y^_i); times that of the sigmoid, y^ (1 - y^), it is 1/N (y^ - y). The other lines are
-    those of the linear layer, of the sigmoid, h (1 - h), and of tanh, 1 - h^2, each from its output.
+    The derivative of -1/N sum_i (y_i log y^_i + (1 - y_i) log(1 - y^_i)) by y^_i is
+    1/N ((1 - y_i)/(1 - y^_i) - y_i/y^_i). Times the derivative of the sigmoid, y^ (1 - y^), that is 1/N (y^ - y). The
+    other lines are those of the linear layer above and the derivatives of sigmoid, h (1 - h), and tanh, 1 - h^2.
     """
     N = len(X)
     u1 = X @ W1 + b1
@@ -97,9 +97,9 @@ def three_layers(
     du1 = dh1 * (1 - h1 * h1)
     dW1, db1, dX = X.T @ du1, du1.sum(axis=0), du1 @ W1.T
     return {
-        **{"L": L, "dy^": dy_hat, "du3": du3, "dU": dU, "dc": dc, "dh2": dh2, "du2": du2, "dW2": dW2, "db2": db2},
-        **{"dh1": dh1, "du1": du1, "dW1": dW1, "db1": db1, "dX": dX},
-    }
+        "L": L, "dy^": dy_hat, "du3": du3, "dU": dU, "dc": dc, "dh2": dh2, "du2": du2, "dW2": dW2, "db2": db2,
+        "dh1": dh1, "du1": du1, "dW1": dW1, "db1": db1, "dX": dX,
+    }  # fmt: skip
 
 
 # (target, prediction, cross-entropy): -log of the probability that was given to the class that came:

@@ -67,7 +67,8 @@ class OwnEmbedding(nn.Layer, parameters=("W",)):
 
     def forward(self, indices):
         self.indices = np.asarray(indices)
-        assert self.indices.dtype.kind in "iu", "indices stay integers"
+        if self.indices.dtype.kind not in "iu":
+            raise TypeError(f"{self.one_line()}: indices: expected integers, got {self.indices.dtype}")
         return self.record_Y(self.W[self.indices])
 
     def backward(self, dY):
@@ -86,7 +87,7 @@ class OwnLoss(nn.Loss):
         return self.reduce(np.logaddexp(self.error, -self.error) - np.log(2).astype(Y.dtype))
 
     def backward(self, dJ=1.0):
-        return np.tanh(self.error) * self.scale(dJ)
+        return self.scale(dJ) * np.tanh(self.error)
 
 
 def network(rng=0):
