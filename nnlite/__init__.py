@@ -151,7 +151,7 @@ if TYPE_CHECKING:
     )
     from nnlite.saving.files import load, save
     from nnlite.saving.registry import register
-    from nnlite.training.activity_log import Diagnostics
+    from nnlite.training.diagnostics_callback import Diagnostics
 
 __all__ = [
     "SGD",
@@ -275,7 +275,7 @@ _LATER = {
     "optim.phased_schedules": "OneCycleLR SequentialLR",
     "saving.files": "load save",
     "saving.registry": "register",
-    "training.activity_log": "Diagnostics",
+    "training.diagnostics_callback": "Diagnostics",
 }
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
 

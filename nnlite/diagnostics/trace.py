@@ -133,9 +133,11 @@ def parameter_not_finite(model: Layer) -> str | None:
     >>> parameter_not_finite(model)
     'b of Sequential[0] Linear(1 -> 1) is not finite'
     """
-    for path, layer, name in model._slots():
-        if not all_finite(getattr(layer, name)):
-            return f"{name} of {place(model, path.rpartition('.')[0], layer)} is not finite"
+    layers = dict(model.named_layers())
+    for path, P in model.named_parameters():
+        if not all_finite(P):
+            layer, _, name = path.rpartition(".")
+            return f"{name} of {place(model, layer, layers[layer])} is not finite"
     return None
 
 

@@ -76,16 +76,16 @@ class CrossEntropyLoss(Loss):
         self.axis = 0 if Z.ndim == 1 else 1
         # Inside, the classes come first: NumPy is far quicker along the first axis than along many short rows.
         Z = np.ascontiguousarray(Z.swapaxes(0, self.axis))
-        self.Q, count = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
-        if count == 0 and Z.size and self.reduction == "mean":
+        self.Q, counts = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
+        if counts is not None and Z.size and self.reduction == "mean" and not counts.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; take larger batches")
         self.log_P = kernels.log_softmax(Z, axis=0)
         with np.errstate(invalid="ignore"):
             terms = self.Q * self.log_P
-        J = self.reduce(-np.add.reduce(terms, axis=0), count)
+        J = self.reduce(-np.add.reduce(terms, axis=0), counts)
         if any_nan(J):  # perhaps of 0 log 0, which is 0
             terms[self.Q == 0] = 0
-            J = self.reduce(-np.add.reduce(terms, axis=0), count)
+            J = self.reduce(-np.add.reduce(terms, axis=0), counts)
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
@@ -102,8 +102,8 @@ class CrossEntropyLoss(Loss):
         smoothing = self.label_smoothing or None
         return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
 
-    def _distribution(self, Z: Array, target: Array) -> tuple[Array, float | None]:
-        """Q, and what the mean divides by if that is not the number of samples. The classes are Z's first axis."""
+    def _distribution(self, Z: Array, target: Array) -> tuple[Array, Array | None]:
+        """Q, and how much each sample counts in the mean, None if each counts 1. The classes are Z's first axis."""
         classes, *samples = Z.shape
         shape = (*samples[: self.axis], classes, *samples[self.axis :])  # of the scores as they came
         along = (classes, *[1] * len(samples))
@@ -114,7 +114,7 @@ class CrossEntropyLoss(Loss):
             weight = self.weight.astype(Z.dtype).reshape(along)
 
         counted: Any = True
-        count = None
+        counts = None
         if target.shape == shape:
             target = target.astype(Z.dtype, copy=False)
             check_probabilities(self, target)
@@ -124,7 +124,7 @@ class CrossEntropyLoss(Loss):
             Q = (target == np.arange(classes).reshape(along)).astype(Z.dtype)
             if counted is not True or self.weight is not None:
                 Q *= weight * counted
-                count = float(np.add.reduce(Q, axis=None))
+                counts = np.add.reduce(Q, axis=0)
         else:
             cure = "; pass target[..., 0]" if target.shape == (*samples, 1) else ""
             raise ShapeError(
@@ -133,7 +133,7 @@ class CrossEntropyLoss(Loss):
             )
         if self.label_smoothing:
             Q = (1 - self.label_smoothing) * Q + (self.label_smoothing / classes) * weight * counted
-        return Q, count
+        return Q, counts
 
     def _check_indices(self, target: Array, classes: int) -> Any:
         """Which samples count; True if all do."""

@@ -33,9 +33,10 @@ class Loss(Layer):
     5.0
     """
 
-    without_gradient = ("target",)
+    without_gradient: tuple[str, ...] = ("target",)
 
     count: float | None = None  # what the sum of the elements' losses was divided by; None before forward
+    counts: Array | None = None  # how much each element counted in it; None if each counted 1
     _J_shape: tuple[int, ...] = ()
     _J_dtype: np.dtype[Any] | None = None
 
@@ -68,16 +69,21 @@ class Loss(Layer):
             raise ShapeError(f"{self}: expected a target of Y's shape {Y.shape}, got {target.shape}{cure}")
         return Y, target
 
-    def reduce(self, J: Array, count: float | None = None) -> Any:
-        """J's mean or sum as a float, or J itself. The mean divides by ``count``, by default the size of J.
+    def reduce(self, J: Array, counts: Array | None = None) -> Any:
+        """J's mean or sum as a float, or J itself. The mean divides by the sum of ``counts``, by default the size of J.
+
+        Args:
+            J: the loss of each element.
+            counts: how much each element of J counts in the mean; 1 by default.
 
         Raises:
-            ValueError: the mean of nothing.
+            ValueError: the mean of no element.
         """
+        self.counts = counts
         if self.reduction != "mean":
-            count = 1
-        elif count is None:
-            count = J.size
+            count = 1.0
+        else:
+            count = J.size if counts is None else float(np.add.reduce(counts, axis=None))
         if not count:
             raise ValueError(f"{self}: empty batch: the mean loss of no element is not defined")
         self.count = count

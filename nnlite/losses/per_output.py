@@ -3,7 +3,8 @@
 from typing import Any
 
 from nnlite.basics.trees import each_of, listed
-from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.layer import Layer
+from nnlite.losses.loss import Loss
 
 
 class Losses(Layer):
@@ -21,7 +22,7 @@ class Losses(Layer):
         self.losses = losses
         self.Js: list[float] = []
 
-    def forward(self, Ys: Any, targets: Any) -> float:
+    def forward(self, Ys: Any, targets: Any, *weight: Any) -> float:
         """``J = J1 + J2 + ...``."""
         losses = by_key(self.losses)
         for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
@@ -30,7 +31,7 @@ class Losses(Layer):
                     f"loss: expected a loss for each output, got {_form(self.losses)}; {name} {_form(given)}"
                 )
         Ys, targets = by_key(Ys), by_key(targets)
-        self.Js = [loss.forward(Ys[key], targets[key]) for key, loss in losses.items()]
+        self.Js = [loss.forward(Ys[key], targets[key], *weight) for key, loss in losses.items()]
         return sum(self.Js)
 
     def backward(self, dJ: Any = 1.0) -> Any:
@@ -39,11 +40,11 @@ class Losses(Layer):
 
 
 def as_one_loss(loss: Any) -> Layer:
-    """``loss`` itself, or the sum of those in a tuple or dict, one for each output of a model.
+    """``loss`` itself, or the sum of the losses in a tuple or dict, one for each output of a model.
 
     Raises:
-        TypeError: something that is not a Layer.
-        ValueError: one loss stands there twice.
+        TypeError: something that is not a :class:`nnlite.Loss`; the message has the line to write.
+        ValueError: the same loss object is used twice.
 
     >>> import nnlite as nn
     >>> as_one_loss(nn.MSELoss())
@@ -51,11 +52,27 @@ def as_one_loss(loss: Any) -> Layer:
     """
     losses = listed(loss)
     for number, each in enumerate(losses):
-        check_layer(each, "loss")
+        _check_loss(each)
         if any(each is other for other in losses[:number]):
-            raise ValueError(f"loss: {each!r} stands there twice, but has one cache for two uses; make a second one")
+            raise ValueError(f"loss: the same loss object is used twice, {each!r}; write a second one for its output")
     joint: Layer = Losses(loss) if isinstance(loss, tuple | dict) else loss
     return joint
+
+
+def _check_loss(value: Any) -> None:
+    """Raise a TypeError unless ``value`` is a loss, or tied to one."""
+    if isinstance(getattr(value, "original", None) or value, Loss):
+        return
+    if isinstance(value, type) and issubclass(value, Loss):
+        raise TypeError(f"loss: expected a Loss, got the class itself; write {value.__name__}()")
+    if isinstance(value, str):
+        word = value.lower().replace("_", "")
+        names = [cls.__name__ for cls in Loss.__subclasses__() if word in cls.__name__.lower()]
+        raise TypeError(f"loss: expected a Loss, got {value!r}; write loss=nnlite.{(names or ['MSELoss'])[0]}()")
+    what = value.one_line() if isinstance(value, Layer) else repr(value)
+    raise TypeError(
+        f"loss: expected a Loss such as nnlite.MSELoss(), got {what}; for a loss of your own subclass nnlite.Loss"
+    )
 
 
 def by_key(values: Any) -> dict[Any, Any]:

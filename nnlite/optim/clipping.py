@@ -1,6 +1,7 @@
-"""Clipping: gradients that are too large are made smaller, between ``backward`` and ``step``."""
+"""Clipping: a limit for the gradients, between ``backward`` and ``step``."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,22 +14,23 @@ from nnlite.layer.layer import Layer, check_layer
 ROW = 1024  # elements whose squares are added in float32
 
 
-def clip_grad_norm(layer: Layer, max_norm: float, norm_type: float = 2.0) -> float:
-    """Scale dPhi so that its norm is at most ``max_norm``; return the norm that it had.
+def clip_grad_norm(layer: Layer | Sequence[Layer], max_norm: float, norm_type: float = 2.0) -> float:
+    """Scale dPhi so that its norm is at most ``max_norm``; return the norm before.
 
         |dPhi| = (sum |g_i|^p)^(1/p), or max |g_i| where p is inf
         dPhi <- min(1, max_norm / (|dPhi| + 1e-6)) dPhi
 
-    It is the norm of all parameters of the layer together, as in ``torch.nn.utils.clip_grad_norm_``, but no sum leaves
-    the range of float32: finite gradients have a finite norm, unless that is beyond the range of a Python float.
+    It is one norm of all parameters together, as in ``torch.nn.utils.clip_grad_norm_``, but no intermediate sum leaves
+    the range of float32: the norm of finite gradients is finite, unless it is beyond the range of a Python float.
 
     Args:
-        layer: the model, or a part of it.
+        layer: the model, a part of it, or a list of parts that do not overlap, such as those that several optimizers
+            move.
         max_norm: >= 0; inf only measures.
         norm_type: p, above 0, or inf.
 
     Returns:
-        The norm before clipping. If it is NaN or infinite, dPhi is multiplied by NaN or 0, as PyTorch does.
+        The norm before clipping. If it is NaN or infinite, dPhi is multiplied by NaN or 0, as in PyTorch.
 
     Raises:
         TypeError: ``layer`` is not a Layer, or another argument not a number.
@@ -44,25 +46,25 @@ def clip_grad_norm(layer: Layer, max_norm: float, norm_type: float = 2.0) -> flo
     >>> layer.dPhi.round(3)
     array([ 0.6, -0.8], dtype=float32)
     """
-    check_layer(layer, "clip_grad_norm: layer")
+    gradients = _gradients(layer, "clip_grad_norm: layer")
     max_norm, p = number(max_norm, "clip_grad_norm: max_norm"), number(norm_type, "clip_grad_norm: norm_type")
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm: max_norm: expected a number >= 0, got {max_norm}")
     if not p > 0:
         raise ValueError(f"clip_grad_norm: norm_type: expected a number above 0, or inf, got {p}")
-    dPhi = layer.dPhi
-    norm = _norm(dPhi, p)
+    norm = _norm(gradients, p)
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # it may be NaN
-        _scale(dPhi, factor)
+        for dPhi in gradients:
+            _scale(dPhi, factor)
     return norm
 
 
-def clip_grad_value(layer: Layer, clip_value: float) -> None:
-    """Bring each element of dPhi between ``-clip_value`` and ``clip_value``; NaN stays.
+def clip_grad_value(layer: Layer | Sequence[Layer], clip_value: float) -> None:
+    """Clip each entry of dPhi to the range from ``-clip_value`` to ``clip_value``; NaN stays.
 
     Args:
-        layer: the model, or a part of it.
+        layer: the model, a part of it, or a list of parts.
         clip_value: >= 0.
 
     Raises:
@@ -78,22 +80,30 @@ def clip_grad_value(layer: Layer, clip_value: float) -> None:
     >>> layer.dPhi
     array([ 0.5 , -0.25], dtype=float32)
     """
-    check_layer(layer, "clip_grad_value: layer")
+    gradients = _gradients(layer, "clip_grad_value: layer")
     bound = number(clip_value, "clip_grad_value: clip_value")
     if not bound >= 0:
         raise ValueError(f"clip_grad_value: clip_value: expected a number >= 0, got {bound}")
-    dPhi = layer.dPhi
-    with np.errstate(over="ignore", under="ignore"):  # a bound beyond float32 is inf, or 0
-        limit: Any = dPhi.dtype.type(bound)
-    np.clip(dPhi, -limit, limit, out=dPhi)
+    for dPhi in gradients:
+        with np.errstate(over="ignore", under="ignore"):  # a bound beyond float32 is inf, or 0
+            limit: Any = dPhi.dtype.type(bound)
+        np.clip(dPhi, -limit, limit, out=dPhi)
+
+
+def _gradients(layer: Layer | Sequence[Layer], name: str) -> list[Array]:
+    """The dPhi of the layer, or of each in a list."""
+    layers: list[Any] = list(layer) if isinstance(layer, list | tuple) else [layer]
+    for each in layers:
+        check_layer(each, name)
+    return [each.dPhi for each in layers]
 
 
 @np.errstate(over="ignore", under="ignore")
-def _norm(g: Array, p: float) -> float:
-    """The p-norm of a vector: by its squares, or, where they may be out of range, by shares of the largest element."""
-    if p == 2 and 1e-20 < (total := _sum_of_squares(g)) < math.inf:
+def _norm(gradients: list[Array], p: float) -> float:
+    """The p-norm: from the squares, or, where they may be out of range, relative to the largest element."""
+    if p == 2 and 1e-20 < (total := sum(map(_sum_of_squares, gradients))) < math.inf:
         return math.sqrt(total)
-    blocks = [g[start : start + BLOCK] for start in range(0, g.size, BLOCK)]
+    blocks = [g[start : start + BLOCK] for g in gradients for start in range(0, g.size, BLOCK)]
     largest = float(np.max([np.abs(block).max() for block in blocks], initial=0))
     if p == math.inf or largest == 0 or not math.isfinite(largest):
         return largest

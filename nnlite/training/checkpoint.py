@@ -12,11 +12,12 @@ from nnlite.saving.archive import read_archive, reading, write_archive
 from nnlite.saving.atomic_write import check_writable
 from nnlite.saving.describe import describe
 from nnlite.saving.json_values import pack, unpack
-from nnlite.training.callbacks import Callback, Training
+from nnlite.training.callbacks import Callback
 from nnlite.training.history import History
 from nnlite.training.monitor import better, monitored
 from nnlite.training.rows import Rows
 from nnlite.training.streams import Stream
+from nnlite.training.training_state import Training
 
 
 class Checkpoint(Callback):
@@ -155,8 +156,8 @@ def write(path: Any, state: Training, epoch: int, batch: int) -> None:
         "batches": state.batches,
         "lengths": _lengths(state),
         "order": state.order if inside else None,
-        "means": state.means.state_dict() if inside and state.means else None,
-        "update": state.update.state_dict() if state.update else None,
+        "means": state.means.state_dict() if inside else None,
+        "update": state.step.state_dict(),
         "extra": state.extra,
         "history": state.history.to_dict(),
     }
@@ -212,10 +213,10 @@ def _take(state: Training, content: dict[str, Any]) -> None:
     state.model.load_state_dict(content["model"])
     for optimizer, saved in zip(state.optimizers, content["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
-    if state.means is not None and content["means"] is not None:
+    if content["means"] is not None:
         state.means.load_state_dict(content["means"])
-    if state.update is not None and content["update"] is not None:
-        state.update.load_state_dict(content["update"])
+    if content["update"] is not None:
+        state.step.load_state_dict(content["update"])
     state.history._series = History(content["history"])._series
     state.epoch, state.batch = content["epoch"], content["batch"]
     state.order, state.extra = content["order"], content["extra"]

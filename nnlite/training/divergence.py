@@ -1,94 +1,158 @@
-"""What a training says that has lost its way: where it began, and what may be the reason."""
+"""Divergence: where the first number that is not finite appears in a step, and the error that says so."""
 
-import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_not_finite
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed, spread
+from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_not_finite, place, watching
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer
+from nnlite.training.rows import Batch
 
-LARGE = 1e3  # inputs above it are named as a likely cause
+COLUMNS = 3  # at most so many columns are named as a likely cause
+FILL = "remove or fill the rows that are not finite"
+NOT_MADE = "The step was not made: the parameters are those from before it"
 
 
-def diverged(model: Layer, J: float, place: str, kept: str, batches: Iterable[tuple[int, Any, Any]]) -> DivergenceError:
-    """The error that says where the first number stands that is not finite, and what may be the reason.
+def loss_not_finite(
+    model: Layer, J: float, where: str, batches: Iterable[Batch], state: str = NOT_MADE
+) -> DivergenceError:
+    """The error for a loss J that is not finite.
 
     Args:
-        model: with the parameters that the user is left with.
+        model: the model, with the parameters that gave J.
         J: the loss.
-        place: in which epoch and batch.
-        kept: from when the parameters are.
-        batches: (count, X, Y) of those in which it may have begun.
+        where: the epoch and the batch.
+        batches: the batches in which the first number that is not finite may be.
+        state: which parameters the model has.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
-    >>> raise diverged(model, np.nan, "epoch 1, batch 1", "before this step", [(1, [[np.nan]], [[0.0]])])
+    >>> batch = Batch([[0.5], [np.nan]], [[0.0], [0.0]], count=2, rows=slice(4, 6))
+    >>> raise loss_not_finite(model, np.nan, "epoch 1, batch 3", [batch])
     Traceback (most recent call last):
         ...
-    nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 1: X itself holds a value that is not finite. ...
+    nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 3: X[5, 0] is nan. ...
     """
-    cause, X = "the loss overflows on finite predictions, or is the logarithm of zero", None
-    for _, X, Y in batches:
-        if found := _where(model, X, Y):
-            cause = found
+    batch, what = None, f"the loss is {J} in {where}"
+    for batch in batches:
+        if found := _entry_not_finite(batch):
+            return _error(f"{what}: {found}", state, [FILL])
+        if found := parameter_not_finite(model) or output_not_finite(model, batch.X):
             break
-    return DivergenceError(
-        f"the loss is {J} in {place}: {cause}. The parameters are those from {kept}. "
-        f"Likely causes: {'; '.join(_causes(X))}"
-    )
+    else:
+        found = "all outputs of the model are finite, so the loss itself overflows or computes the logarithm of zero"
+    return _error(f"{what}: {found}", state, _cures(batch))
 
 
-@contextmanager
-def stopping(on_nan: str) -> Iterator[None]:
-    """Let a DivergenceError through where ``on_nan`` is "raise"; where it is "stop", warn and end what is inside.
+def gradient_not_finite(model: Layer, loss: Layer, where: str, batch: Batch | None) -> DivergenceError:
+    """The error for a gradient that is not finite though the loss is; backward runs again to find the layer.
 
-    >>> with stopping("raise"):
-    ...     raise DivergenceError("the loss is nan")
+    >>> import nnlite as nn
+    >>> model, loss = nn.Sequential(nn.Linear(1, 1, bias=False, rng=0), nn.Abs(), nn.Sqrt()), nn.MSELoss()
+    >>> J = loss.forward(model.forward(np.zeros((1, 1))), np.ones((1, 1)))
+    >>> with np.errstate(divide="ignore", invalid="ignore"):
+    ...     raise gradient_not_finite(model, loss, "epoch 1, batch 3", Batch(np.zeros((1, 1)), np.ones((1, 1)), 1))
     Traceback (most recent call last):
         ...
-    nnlite.errors.DivergenceError: the loss is nan
+    nnlite.errors.DivergenceError: the gradient is not finite in epoch 1, batch 3: the first such one is dX of
+    Sequential[2] Sqrt(). ...
     """
-    try:
-        yield
-    except DivergenceError as error:
-        if on_nan == "raise":
-            raise
-        warnings.warn(str(error), RuntimeWarning, stacklevel=4)  # at the line that calls fit
+    layers = dict(model.named_layers())
+    found: list[str] = []
 
+    def look(path: str, name: str, call: Any, dX: Any) -> None:
+        gradients = [("dX", each) for each in listed(dX) if each is not None]
+        gradients += [(f"d{P}", dP) for P, dP in layers[path].named_gradients()]
+        wrong = [gradient for gradient, values in gradients if not np.isfinite(values).all()]
+        if wrong and not found:
+            found.append(f"the first such one is {wrong[0]} of {place(model, path, layers[path])}")
 
-def _where(model: Layer, X: Any, Y: Any) -> str | None:
-    for name, values in ("X", X), ("Y", Y):
-        if not all_finite(values):
-            return f"{name} itself holds a value that is not finite"
-    return parameter_not_finite(model) or output_not_finite(model, X)
-
-
-def _causes(X: Any) -> Iterator[str]:
-    yield "a learning rate that is too large"
-    columns = [
-        f"column {column} of {name} goes up to {largest:.3g}"
-        for name, values in _named(X)
-        for column, largest in _large_columns(values)
-    ]
-    if columns:
-        yield "inputs that are not scaled: " + ", ".join(columns[:3]) + ", ..." * (len(columns) > 3)
+    what, dY = f"the gradient is not finite in {where}", loss.backward()
+    if batch and (entry := _entry_not_finite(batch)):
+        return _error(f"{what}: {entry}", NOT_MADE, [FILL])
+    if not all_finite(dY):
+        found.append(f"the first such one is dY of the loss {loss!r}")
     else:
-        yield "inputs that are not scaled (those of this batch are)"
+        with watching(model, look):
+            spread(model.backward, dY)
+    cause = found[0] if found else "backward is finite, so on_backward_end of a callback has changed it"
+    return _error(f"{what}: {cause}", NOT_MADE, _cures(batch))
 
 
-def _named(X: Any) -> list[tuple[str, Any]]:
-    if isinstance(X, dict):
-        return [(f"X[{key!r}]", values) for key, values in X.items()]
-    return [("X", X)] if not isinstance(X, tuple) else [(f"X[{number}]", values) for number, values in enumerate(X)]
+def step_not_finite(model: Layer, where: str, lr: float, batch: Batch | None) -> DivergenceError:
+    """The error for a step on finite gradients after which a parameter of ``model`` is not finite.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(1, 1)
+    >>> layer.b = [np.inf]
+    >>> raise step_not_finite(layer, "epoch 1, batch 3", 1e39, Batch(np.zeros((1, 1)), np.zeros((1, 1)), 1))
+    Traceback (most recent call last):
+        ...
+    nnlite.errors.DivergenceError: the step overflows in epoch 1, batch 3, with the learning rate 1e+39: after it b of
+    Linear(1 -> 1) is not finite. ...
+    """
+    found = parameter_not_finite(model) or "a parameter of the loss is not finite"
+    what = f"the step overflows in {where}, with the learning rate {lr:g}: after it {found}"
+    return _error(what, NOT_MADE, _cures(batch))
 
 
-def _large_columns(X: Any) -> list[tuple[int, float]]:
-    """(number, largest size) of the columns with finite values above LARGE, the largest first."""
-    rows = np.abs(np.asarray(X)).reshape(len(X), -1) if np.ndim(X) else np.zeros((1, 1))
-    rows = np.where(np.isfinite(rows), rows, 0)
-    largest = rows.max(axis=0, initial=0)
-    return [(int(column), float(largest[column])) for column in np.argsort(-largest) if largest[column] > LARGE]
+def parameters_not_finite(model: Layer, where: str) -> DivergenceError:
+    """The error for parameters that are not finite though each step was.
+
+    >>> import nnlite as nn
+    >>> layer = nn.Linear(1, 1)
+    >>> layer.b = [np.inf]
+    >>> parameters_not_finite(layer, "at the end of epoch 1")
+    DivergenceError('b of Linear(1 -> 1) is not finite at the end of epoch 1: ...')
+    """
+    found = parameter_not_finite(model)
+    return DivergenceError(f"{found} {where}: something beside the optimizers, such as a callback, has changed it")
+
+
+def _error(what: str, state: str, cures: list[str]) -> DivergenceError:
+    return DivergenceError(f"{what}. {state}. What may help: {'; '.join(cures)}")
+
+
+def _entry_not_finite(batch: Batch) -> str | None:
+    """The first entry of X or Y that is not finite, by its index in the user's own array."""
+    for name, array in _named(batch):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row, *rest = map(int, np.argwhere(~np.isfinite(array))[0])
+            value = array[(row, *rest)]
+            if isinstance(batch.rows, slice):
+                row += batch.rows.start
+            elif batch.rows is not None:
+                row = int(batch.rows[row])
+            return f"{name}[{', '.join(map(str, [row, *rest]))}] is {value}"
+    return None
+
+
+def _cures(batch: Batch | None) -> list[str]:
+    """What may help: standardized columns where those of the batch are large, and a smaller learning rate."""
+    from nnlite.diagnostics.sanity_checks.data import LARGE  # here, since it is read only in an error
+
+    cures = ["a smaller learning rate", "clip_norm=1.0"]
+    for name, array in _named(batch) if batch else ():
+        if array.dtype.kind == "f" and array.size:
+            with np.errstate(over="ignore", invalid="ignore"):
+                rms = np.sqrt(np.mean(np.square(array.reshape(len(array), -1), dtype=np.float64), axis=0))
+            large = [column for column in np.argsort(-rms) if rms[column] > LARGE][:COLUMNS]
+            if large:
+                which = ", ".join(f"column {column} has RMS {rms[column]:.3g}" for column in large)
+                cures.insert(0, f"standardize {name}: {which}")
+    return cures
+
+
+def _named(batch: Batch) -> Iterator[tuple[str, Array]]:
+    """(name, array) of X and Y, or of each array in them."""
+    for name, values in ("X", batch.X), ("Y", batch.Y):
+        if isinstance(values, dict):
+            yield from ((f"{name}[{key!r}]", np.asarray(each)) for key, each in values.items())
+        elif isinstance(values, tuple):
+            yield from ((f"{name}[{number}]", np.asarray(each)) for number, each in enumerate(values))
+        else:
+            yield name, np.asarray(values)

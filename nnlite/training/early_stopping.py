@@ -5,8 +5,9 @@ from typing import Any
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import non_negative, whole
-from nnlite.training.callbacks import Callback, Training
+from nnlite.training.callbacks import Callback
 from nnlite.training.monitor import better, monitored
+from nnlite.training.training_state import Training
 
 
 class EarlyStopping(Callback):

@@ -1,29 +1,32 @@
 """fit: the training loop."""
 
-import math
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.checks import one_of, whole
-from nnlite.basics.generators import Rng
-from nnlite.basics.trees import spread
+from nnlite.basics.generators import Rng, generator
+from nnlite.errors import DivergenceError
 from nnlite.layer.flat import check_ties, check_whole
-from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.layer import Layer, can_skip_dX, check_layer
 from nnlite.optim.optimizer import Optimizer
-from nnlite.training.callbacks import Events, Training
+from nnlite.training.callbacks import Events
 from nnlite.training.checkpoint import resume_from
-from nnlite.training.divergence import diverged, stopping
-from nnlite.training.evaluate import Means, Metric, loss_of, named, one_loss
+from nnlite.training.divergence import parameters_not_finite
+from nnlite.training.evaluate import as_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
-from nnlite.training.preparation import in_training, optimizers_of, try_out, validated
-from nnlite.training.progress import progress
-from nnlite.training.sample_weights import SampleWeighted, weight_of
-from nnlite.training.step import Update
-from nnlite.training.streams import rows_or_stream, split
+from nnlite.training.measurements import Measurements, Metric, named
+from nnlite.training.progress import Progress, progress
+from nnlite.training.step import Step, as_optimizers
+from nnlite.training.streams import rows_or_stream
+from nnlite.training.training_state import Training
+from nnlite.training.validation import Validation, split
+from nnlite.training.weighted_loss import weighted
 
 
 def fit(
@@ -52,55 +55,59 @@ def fit(
 ) -> History:
     """Train a model: for each batch of each epoch forward, loss, backward, step.
 
+    A step is backward, then ``on_backward_end`` of the callbacks, which may change ``dPhi``, then clipping, then the
+    optimizers. A step whose loss or gradient is not finite is not made.
+
     Args:
-        model: any Layer. It trains in training mode and gets its mode back at the end.
+        model: any Layer. It trains in training mode; its mode is restored at the end.
         X: the rows: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap``, which
-            is read a batch at a time. Never written. For a model of several inputs a tuple of these, or a dict.
-            Or batches that come ready-made, without Y: an iterable of pairs (X, Y), or a function that gives a new one
-            for each epoch.
-        Y: their targets, likewise, in the form that the loss expects.
-        loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several outputs a tuple
-            or dict of losses, as the model's output is; what is trained on is their sum. Y is then a tuple or dict,
-            too, and so is what metrics are given.
+            is read a batch at a time. Never written. For a model of several inputs a tuple or dict of them.
+            Or, without Y, batches: an iterable of pairs (X, Y), or a function that returns a new one for each epoch.
+        Y: the targets of the rows, likewise, in the form that the loss expects.
+        loss: a :class:`nnlite.Loss` such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several
+            outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. Y and what
+            metrics get are then tuples or dicts as well.
         optimizer: one, or a list of several on different parts of the model.
         epochs: how many times to go through the rows.
-        batch_size: rows per step; the last batch of an epoch has what is left.
+        batch_size: rows per step; the last batch of an epoch may be shorter.
         shuffle: put the rows in a new random order each epoch.
-        validation_data: (X, Y) to evaluate after each epoch; or its batches, as a list of pairs (X, Y) or as a function
-            that gives them.
+        validation_data: (X, Y) to evaluate after each epoch; or its batches, as a list of pairs (X, Y) or a function
+            that returns an iterable of them.
         validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
-            means over the epoch, while the model learns, as the loss is; those marked with
-            :func:`nnlite.over_all_rows` are computed once, at its end.
-        callbacks: what else is to be done on the way, such as :class:`nnlite.EarlyStopping`; see
-            :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; where it returns
-            something true, training ends.
-        sample_weight: how much each row counts in the training loss, which is otherwise what it was: weights of 1
-            change nothing. Validation and metrics count each row once.
-        class_weight: the same by class, for targets that are classes, or probabilities of them.
+            means over the epoch, computed while the model learns, as the loss is; those marked with
+            :func:`nnlite.over_all_rows` are computed once, at the end of the epoch.
+        callbacks: what else to do during training, such as :class:`nnlite.EarlyStopping`; see
+            :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; training ends if it
+            returns True.
+        sample_weight: a weight for each row in the training loss, which is then ``sum(w J_row) / sum(w)``: a weight of
+            0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it.
+            Validation and metrics count each row once.
+        class_weight: a weight for each class, for targets that are classes or probabilities of them; likewise. For
+            several outputs a tuple or dict of them.
         accumulate_steps: how many batches make one step, equal to a step on all their rows at once; for batches that
-            are too large for the memory.
-        clip_norm: before each step dPhi is scaled down to this norm, if it is longer.
-        clip_value: before each step each entry of dPhi is brought between -clip_value and clip_value.
-        resume: a file that :class:`nnlite.Checkpoint` wrote: training goes on from there, also in the middle of an
-            epoch, and ends, after ``epochs`` more, in the same bytes as without the break. The other arguments must be
-            those of the first time, ready-made batches included; likewise the machine, the versions and the number of
-            BLAS threads.
+            do not fit in memory.
+        clip_norm: the largest norm of the gradients that the optimizers apply; longer ones are scaled down.
+        clip_value: the largest absolute value of each entry of them.
+        resume: a file that :class:`nnlite.Checkpoint` wrote: training continues from there, also in the middle of an
+            epoch, and ends, after ``epochs`` more, bit-identical to a training without the break. The other arguments
+            must be the same, batches included; so must the machine, the versions and the number of BLAS threads.
         verbose: 0 is silent; 1 shows a bar on a terminal or in a notebook, and lines where stderr is a file.
-        on_nan: "raise" a DivergenceError when the loss is NaN or infinite, or "stop" with a warning and return.
-        rng: seed or generator for the order of the rows.
+        on_nan: "raise" a DivergenceError when the loss, the gradient or a parameter is NaN or infinite, or "stop" with
+            a warning and return.
+        rng: seed or generator for the order of the rows; None for the default generator of ``nnlite.manual_seed``.
 
     Returns:
-        The series "loss", "val_loss" and one or two for each metric, a value an epoch; of several losses also each, as
-        "loss_0" or "loss_" and its name.
+        The history: the series "loss", "val_loss" and one or two for each metric, with a value for each epoch; for
+        several losses also each of them, as "loss_0" or "loss_" and its name.
 
     Raises:
-        TypeError, ValueError: an argument is not what it should be; the message names it. Nothing is trained then: the
-            metrics and one batch of the validation data are tried out before the first step.
-        DivergenceError: the loss is NaN or infinite; the parameters are those from before that step. Or the parameters
-            are, at the end of an epoch.
-        KeyboardInterrupt: on Ctrl-C, after the batch in hand; SIGTERM likewise ends in SystemExit(143). Where nobody
-            catches them, they end the program without a traceback.
+        TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then: the metrics and one
+            batch of the validation data are tried before the first step.
+        DivergenceError: the loss, the gradient or a parameter is NaN or infinite. The model and the optimizers are as
+            they were before the step.
+        KeyboardInterrupt: on Ctrl-C, after the current batch; SIGTERM likewise ends in SystemExit(143). If they are
+            not caught, they end the program without a traceback.
         FileNotFoundError, CheckpointError: there is no file to resume from, or it is damaged.
 
     One model must not be trained by two threads at once.
@@ -119,67 +126,125 @@ def fit(
     check_ties(model)
     epochs, batch_size = whole(epochs, "epochs", least=0), whole(batch_size, "batch_size", least=1)
     one_of(on_nan, "on_nan", ("raise", "stop"))
-    rng = np.random.default_rng(rng)
-    plain_loss, metrics_by_name = one_loss(loss), named(metrics)
-    optimizers = optimizers_of(optimizer, model, plain_loss)
-    rows, validation = split(rows_or_stream(X, Y, epochs), validation_data, validation_split, rng)
-    loss, weighted = plain_loss, sample_weight is not None
-    if weighted or class_weight is not None:
-        loss = SampleWeighted(plain_loss, class_weight, paired=weighted)
-
-    state = Training(model, plain_loss, optimizers, rng=rng, rows=rows, validation=validation, callbacks=callbacks)
-    state.batches, state.means = rows.count(batch_size), Means(loss, metrics_by_name)
-    state.update = Update(model, optimizers, accumulate_steps, clip_norm, clip_value)
-    events = Events(state)
-    if validation is not None:
-        try_out(model, validation, plain_loss, metrics_by_name, batch_size)
+    rng = generator(rng, "fit: rng")
+    loss = objective = as_loss(loss)
+    optimizers, metrics_by_name = as_optimizers(optimizer, model, loss), named(metrics)
+    rows, validation_rows = split(rows_or_stream(X, Y, epochs), validation_data, validation_split, rng)
+    if sample_weight is not None or class_weight is not None:
+        objective = weighted(loss, class_weight)
+    if sample_weight is not None:
+        rows.set_weight(sample_weight)
+    means, events = Measurements(objective, metrics_by_name), Events(callbacks)
+    step = Step(
+        model,
+        objective,
+        optimizers,
+        accumulate_steps=accumulate_steps,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        on_backward_end=events.calls["on_backward_end"],
+        where=lambda: state.where(),
+    )
+    state = Training(
+        model,
+        loss,
+        optimizers,
+        rows=rows,
+        means=means,
+        step=step,
+        batches=rows.count(batch_size),
+        validation=validation_rows,
+        callbacks=callbacks,
+        rng=rng,
+    )
+    validation = Validation(model, validation_rows, loss, metrics_by_name, batch_size)
+    validation.try_out()
     if resume is not None:
         resume_from(resume, state)
-    first, state.epochs = state.epoch + 1, state.epoch + epochs
-    if weighted:
-        rows = rows.with_weights(sample_weight)
-
+    state.epochs = state.epoch + epochs
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
-    # A loss that overflows is reported as a DivergenceError, so NumPy need not warn of it as well.
-    quiet = np.errstate(over="ignore", invalid="ignore")
-    with Interrupts() as interrupted, in_training(model), shown, quiet, events, stopping(on_nan):
-        for state.epoch in range(first, first + epochs):
-            if not state.batch and not state.stop:  # else it was resumed in the middle
-                state.order, state.means = rows.order(rng if shuffle else None), Means(loss, metrics_by_name)
+    try:
+        _train(state, events, validation, shown, batch_size, shuffle)
+    except BaseException as error:
+        error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost
+        if on_nan == "raise" or not isinstance(error, DivergenceError):
+            raise
+        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+    return state.history
+
+
+def _train(
+    state: Training, events: Events, validation: Validation, shown: Progress, batch_size: int, shuffle: bool
+) -> None:
+    """The epochs, and in each the batches."""
+    rows, step, means = state.rows, state.step, state.means
+    numbers = range(state.epoch + 1, state.epochs + 1)
+    with _session(state, events, shown) as interrupts:
+        for state.epoch in numbers:
+            if not state.batch and not state.stop:  # otherwise the epoch is resumed in the middle
+                state.order = rows.order(state.rng if shuffle else None)
+                means.clear()
                 events.call("on_epoch_begin")
             if state.stop:
-                break
-            batch = None  # as it stays where a training is resumed after the last one of an epoch
+                return
             for batch in rows.batches(batch_size, state.order, first=state.batch):
-                count, X_batch, Y_batch = batch
-                Y_pred = spread(model.forward, X_batch)
-                J = loss_of(loss, Y_pred, Y_batch)
-                if not math.isfinite(J):
-                    place = f"epoch {state.epoch}, batch {state.batch + 1}"
-                    raise diverged(model, J, place, "before this step", [batch])
-                state.means.add(count, J, Y_pred, Y_batch[0] if weighted else Y_batch)
-                spread(model.backward, loss.backward())
-                state.update(weight_of(loss, count))
+                Y_pred, J = step.forward(batch)
+                means.add(batch, J, Y_pred)
+                step.backward()
+                step.update()
                 state.batch += 1
-                shown.batch(state.means.so_far)
-                if interrupted:
+                shown.batch(means.so_far)
+                if interrupts:
                     state.interrupted = state.stop = True
                     shown.say(f"interrupted in epoch {state.epoch}, after batch {state.batch}")
                 events.call("on_batch_end")
+                events.call("on_save")
                 if state.stop:
-                    return state.history  # and a signal takes its course as the with statement ends
-            state.update.finish()
-            state.values = state.means.values()
-            if not np.isfinite(model.Phi).all():
-                place, seen = f"epoch {state.epoch}, but then", filter(None, [batch])
-                raise diverged(model, state.values["loss"], place, "the end of this epoch", seen)
-            if validation is not None:
-                state.values |= validated(model, validation, plain_loss, metrics_by_name, batch_size, state.epoch)
-            state.values |= state.extra
-            state.history.add(state.values)
-            state.batch = 0
-            shown.epoch(state.epoch, state.values)
-            events.call("on_epoch_end")
-            if state.stop:
-                break
-    return state.history
+                    return
+            step.finish()
+            _end_epoch(state, events, validation, shown)
+
+
+def _end_epoch(state: Training, events: Events, validation: Validation, shown: Progress) -> None:
+    """Put the values of the epoch into the history, and call the callbacks."""
+    if not np.isfinite(state.model.Phi).all():
+        raise parameters_not_finite(state.model, f"at the end of epoch {state.epoch}")
+    state.values = state.means.values() | validation.values(state.epoch) | state.extra
+    state.history.add(state.values)
+    state.batch = 0
+    shown.epoch(state.epoch, state.values)
+    events.call("on_epoch_end")
+    state.values |= state.extra  # what the callbacks have added at the end of the epoch
+    state.history.amend(state.extra)
+    events.call("on_save")
+
+
+@contextmanager
+def _session(state: Training, events: Events, shown: Progress) -> Iterator[Interrupts]:
+    """What surrounds the epochs. It is put back in the reverse order, whatever ends them."""
+    with ExitStack() as stack:
+        # Last of all: a signal takes effect when everything else is put back.
+        interrupts = stack.enter_context(Interrupts(shown.say))
+        # The modes of the layers: the callbacks still find the model in training mode at their on_train_end.
+        stack.enter_context(_training_mode(state.model))
+        # The bar: the callbacks may still print at their on_train_end.
+        stack.enter_context(shown)
+        # A loss that overflows is a DivergenceError, so NumPy need not warn of it.
+        stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
+        # First of all: on_train_end.
+        stack.enter_context(events.begin(state))
+        yield interrupts
+
+
+@contextmanager
+def _training_mode(model: Layer) -> Iterator[None]:
+    """Training mode, and no dX of the model's own input, which is not needed; then everything as it was."""
+    before = [(layer, layer.training, layer.needs_dX) for _, layer in model.named_layers()]
+    model.train()
+    model.needs_dX = not can_skip_dX(model)
+    try:
+        yield
+    finally:
+        for layer, training, needs_dX in before:
+            layer.training = training
+            layer.needs_dX = needs_dX

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from nnlite.basics.checks import one_of
-from nnlite.training.history_plot import draw
+from nnlite.training.history_plot import plot_history
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,15 +30,24 @@ class History(Mapping[str, list[float]]):
             raise ValueError(f"History: expected series of one length, got {lengths}")
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Append one epoch's values.
-
-        Raises:
-            ValueError: the names are not those of the epochs before.
-        """
-        if self._series and values.keys() != self._series.keys():
-            raise ValueError(f"History: expected values for {list(self._series)}, got {list(values)}")
+        """Append the values of an epoch; a series without a value gets NaN."""
+        epochs = self.epochs
+        for name in self._series.keys() - values.keys():
+            self._series[name].append(math.nan)
         for name, value in values.items():
-            self._series.setdefault(name, []).append(float(value))
+            self._series.setdefault(name, [math.nan] * epochs).append(float(value))
+
+    def amend(self, values: Mapping[str, float]) -> None:
+        """Set values of the last epoch.
+
+        >>> history = History({"loss": [0.7, 0.5]})
+        >>> history.amend({"norm": 3.0})
+        >>> history["norm"]
+        [nan, 3.0]
+        """
+        epochs = self.epochs
+        for name, value in values.items():
+            self._series.setdefault(name, [math.nan] * epochs)[-1] = float(value)
 
     @property
     def epochs(self) -> int:
@@ -132,7 +141,7 @@ class History(Mapping[str, list[float]]):
         except (KeyError, ValueError):  # nothing to tell the best epoch by
             best = None
         try:
-            return draw(self, best)
+            return plot_history(self, best)
         except ImportError as error:
             error.add_note("History.plot draws with matplotlib: install nnlite's extra 'plot'")
             raise

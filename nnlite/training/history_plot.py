@@ -11,10 +11,10 @@ COLUMNS = 3
 Series = Mapping[str, Sequence[float]]
 
 
-def draw(series: Series, best: int | None) -> "Figure":
+def plot_history(series: Series, best: int | None) -> "Figure":
     """Draw the series on panels, with a mark at the epoch ``best``, counted from 1, if there is one.
 
-    >>> figure = draw({"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}, best=2)
+    >>> figure = plot_history({"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}, best=2)
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['training', 'validation', 'best, epoch 2: 0.6']
     """

@@ -1,8 +1,11 @@
-"""Ctrl-C and SIGTERM while training: the batch in hand is finished first."""
+"""Ctrl-C and SIGTERM while training: the current batch is finished first."""
 
 import signal
 import sys
 import threading
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -10,20 +13,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While it is entered, a signal is only noted; it takes effect on leaving, after everything inside is closed.
+    """A context in which a first signal is only noted; it takes effect at the end, when everything inside is closed.
 
-    It is true once a signal has come. A second signal takes effect at once. On leaving, a handler of the program's own
-    is called as it would have been; without one, SIGINT raises KeyboardInterrupt (exit code 130) and SIGTERM
-    SystemExit (143). A KeyboardInterrupt that nobody catches ends the program without a traceback, which would only
-    show where in ``fit`` it was. Outside the main thread, where Python takes no signals, it does nothing.
+    The object is true once a signal has come. A second signal takes effect at once. At the end a handler of the
+    program's own is called as it would have been; without one, SIGINT raises KeyboardInterrupt (exit code 130) and
+    SIGTERM SystemExit (143). A KeyboardInterrupt that is not caught ends the program without a traceback, which would
+    only show where in ``fit`` it was. Outside the main thread, where Python handles no signals, it does nothing.
+
+    Args:
+        say: what to call with a line for the user when a signal comes.
 
     >>> with Interrupts() as interrupts:
     ...     bool(interrupts)
     False
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
+        self._say = say
         self._received: int | None = None
+        self._active = False
         self._previous: dict[int, Any] = {}
 
     def __bool__(self) -> bool:
@@ -36,19 +44,30 @@ class Interrupts:
                 if previous not in (signal.SIG_IGN, None):
                     self._previous[signum] = previous
                     signal.signal(signum, self._note)
+        self._active = True
         return self
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        # An exception at any point may leave this handler installed. So only the first signal inside the context is
+        # noted; any other one goes to the previous handler, and none is lost.
+        if self._received is not None or not self._active:
+            self._restore()
+            signal.raise_signal(signum)
+            return
         self._received = signum
-        self._restore()
+        again = "press Ctrl-C again to stop now" if signum == signal.SIGINT else "a second signal stops it now"
+        with suppress(Exception):  # such as a reentrant print: the line is not worth an error in the middle of a batch
+            self._say(f"stopping after this batch; {again}")
 
     def _restore(self) -> None:
         for signum, previous in self._previous.items():
-            signal.signal(signum, previous)
+            if signal.getsignal(signum) == self._note:
+                signal.signal(signum, previous)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._active = False
         self._restore()
         if self._received is None or isinstance(error, KeyboardInterrupt | SystemExit):
             return
@@ -57,17 +76,23 @@ class Interrupts:
         try:
             signal.raise_signal(self._received)
         except KeyboardInterrupt as interrupt:
-            _end_quietly(interrupt)
+            interrupt.quiet = _WithoutTraceback()  # type: ignore[attr-defined]
             raise
 
 
-def _end_quietly(interrupt: KeyboardInterrupt) -> None:
-    """See to it that Python prints no traceback if this is what ends the program."""
-    interrupt.quiet = True  # type: ignore[attr-defined]
-    shown = sys.excepthook
+class _WithoutTraceback:
+    """As an attribute of an exception: Python prints no traceback of it. It is undone when the exception is dropped."""
 
-    def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if not hasattr(error, "quiet"):
-            shown(kind, error, traceback)
+    def __init__(self) -> None:
+        previous = sys.excepthook
 
-    sys.excepthook = hook
+        def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+            if not isinstance(getattr(error, "quiet", None), _WithoutTraceback):
+                previous(kind, error, traceback)
+
+        def undo() -> None:
+            if sys.excepthook is hook:
+                sys.excepthook = previous
+
+        sys.excepthook = hook
+        weakref.finalize(self, undo)

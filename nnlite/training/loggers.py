@@ -2,7 +2,8 @@
 
 import os
 
-from nnlite.training.callbacks import Callback, Training
+from nnlite.training.callbacks import Callback
+from nnlite.training.training_state import Training
 
 
 class CSVLogger(Callback):

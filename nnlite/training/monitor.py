@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from nnlite.basics.checks import one_of
-from nnlite.training.callbacks import Training
+from nnlite.training.training_state import Training
 
 LARGER = ("acc", "precision", "recall", "f1", "auc", "r2", "score")  # of what is so called, more is better
 

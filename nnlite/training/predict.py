@@ -39,7 +39,9 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
         if len(rows) <= batch_size:
             Y = _rows_kept(model, spread(twin.forward, each_of(_all_rows, rows.X)), len(rows))
             return each_of(np.array, Y)
-        return joined([_rows_kept(model, spread(twin.forward, X), count) for count, X, _ in rows.batches(batch_size)])
+        return joined(
+            [_rows_kept(model, spread(twin.forward, batch.X), batch.count) for batch in rows.batches(batch_size)]
+        )
     except ShapeError as error:
         if isinstance(rows.X, np.ndarray) and rows.X.ndim == 1:
             error.add_note("X has one axis, so each number is a row of its own; a single sample is X[None, :]")

@@ -1,7 +1,8 @@
-"""The rows to train on: checked once, read a batch at a time, never written."""
+"""Rows: X and Y side by side, checked once, read a batch at a time and never written."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
@@ -11,49 +12,69 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.trees import each_of, listed
 
 
+@dataclass(slots=True)
+class Batch:
+    """A batch of rows: one array or several, in a tuple or dict, for X and for Y.
+
+    >>> Batch(np.zeros((2, 3)), np.ones((2, 1)), count=2).weight is None
+    True
+    """
+
+    X: Any
+    Y: Any
+    count: int  # of rows
+    weight: Array | None = None  # of each row in the loss
+    rows: Any = None  # the indices of the rows, an array or a slice; None in a stream
+
+
 class Rows:
-    """X and Y side by side, read in batches of rows.
+    """The rows to train, validate or predict on.
 
     Args:
         X: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap`` (which is read
             a batch at a time and never copied whole). For a model of several inputs a tuple or dict of them.
         Y: the targets, likewise, or None.
-        names: what to call the two in an error.
+        names: what to call X and Y in an error.
+
+    Attributes:
+        numbers: indices of the rows to use, in this order; None for all of them.
+        weight: the weight of each row of X in the loss, or None.
 
     Raises:
         ValueError: X and Y differ in length.
-        TypeError: one of them does not hold real numbers, or has no rows.
+        TypeError: X or Y does not hold real numbers, or has no rows.
 
     >>> rows = Rows([[1], [2], [3]], [4, 5, 6])
-    >>> for count, X, Y in rows.batches(2):
-    ...     print(count, X.tolist(), Y.tolist())
+    >>> for batch in rows.batches(2):
+    ...     print(batch.count, batch.X.tolist(), batch.Y.tolist())
     2 [[1], [2]] [4, 5]
     1 [[3]] [6]
     """
 
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
-        self.numbers: Array | None = None  # which rows, and in which order; None stands for all, as they are
+        self.numbers: Array | None = None
+        self.weight: Array | None = None
         in_X, in_Y = _lengths(self.X), _lengths(self.Y)
         if len({*in_X, *in_Y}) > 1:
             raise ValueError(
-                f"{' and '.join(names)} must have a row each per sample, "
+                f"{' and '.join(names)}: expected the same number of rows, "
                 f"got {' and '.join(map(str, in_X))} rows in {names[0]}"
                 + f" and {' and '.join(map(str, in_Y))} in {names[1]}" * bool(in_Y)
-                + "; a tuple of arrays stands for several inputs, so give rows in a list" * (len(in_X) > 1)
+                + "; a tuple of arrays means several inputs, so pass rows as a list" * (len(in_X) > 1)
             )
 
     def __len__(self) -> int:
         return _lengths(self.X)[0] if self.numbers is None else len(self.numbers)
 
     def subset(self, numbers: Array) -> "Rows":
-        """The rows with these numbers; nothing is copied.
+        """The rows with these indices; nothing is copied.
 
         >>> len(Rows(np.zeros((5, 1))).subset(np.array([4, 0])))
         2
         """
         part = Rows(self.X, self.Y)
-        part.numbers = numbers
+        part.numbers, part.weight = numbers, self.weight
         return part
 
     def head(self, batch_size: int) -> "Rows":
@@ -65,7 +86,7 @@ class Rows:
         return self.subset((np.arange(len(self)) if self.numbers is None else self.numbers)[:batch_size])
 
     def order(self, rng: "np.random.Generator | None") -> Array | None:
-        """The rows' numbers in a new random order, or, without ``rng``, as they are; None stands for all of them.
+        """The rows' indices in a new random order; without ``rng`` those in ``numbers``.
 
         >>> Rows(np.zeros((3, 1))).order(np.random.default_rng(0))
         array([2, 0, 1])
@@ -74,42 +95,41 @@ class Rows:
             return self.numbers
         return rng.permutation(len(self) if self.numbers is None else self.numbers)
 
-    def batches(self, batch_size: int, order: Array | None = None, first: int = 0) -> Iterator[tuple[int, Any, Any]]:
-        """(number of rows, X, Y) of each batch from the ``first`` on, in the given order; the last has what is left.
+    def batches(self, batch_size: int, order: Array | None = None, first: int = 0) -> Iterator[Batch]:
+        """The batches, from number ``first`` on, of the rows in the given order; the last batch may be shorter.
 
-        >>> [count for count, X, Y in Rows(np.zeros((5, 1))).batches(2)]
+        >>> [batch.count for batch in Rows(np.zeros((5, 1))).batches(2)]
         [2, 2, 1]
         """
         order = self.numbers if order is None else order
-        read_X, read_Y = _reader(self.X, order), _reader(self.Y, order)
+        read_X, read_Y, read_weight = (_reader(each, order) for each in (self.X, self.Y, self.weight))
         length = len(self)
         for start in range(first * batch_size, length, batch_size):
             stop = min(start + batch_size, length)
             rows = slice(start, stop) if order is None else order[start:stop]
-            yield stop - start, read_X(rows), read_Y(rows)
+            yield Batch(read_X(rows), read_Y(rows), stop - start, read_weight(rows), rows)
 
-    def with_weights(self, weight: Any) -> "Rows":
-        """The same rows, with a weight beside each target: Y is now a pair.
+    def set_weight(self, weight: Any) -> None:
+        """Give each row of X a weight in the loss.
 
         Raises:
-            ValueError: there is not a finite number for each row.
+            ValueError: there is not one finite number >= 0 for each row.
 
-        >>> rows = Rows([[1], [2]], [3, 4]).with_weights([0.5, 1.0])
-        >>> [Y[1].tolist() for count, X, Y in rows.batches(2)]
+        >>> rows = Rows([[1], [2]], [3, 4])
+        >>> rows.set_weight([0.5, 1.0])
+        >>> [batch.weight.tolist() for batch in rows.batches(2)]
         [[0.5, 1.0]]
         """
         weight = as_array(weight, "sample_weight").astype(np.float64)
         rows = _lengths(self.X)[0]
-        if weight.shape != (rows,) or not np.isfinite(weight).all():
+        if weight.shape != (rows,) or not ((weight >= 0) & np.isfinite(weight)).all():
             raise ValueError(
-                f"sample_weight: expected {rows} finite numbers, one for each row, got shape {weight.shape}"
+                f"sample_weight: expected {rows} finite numbers >= 0, one for each row, got shape {weight.shape}"
             )
-        pairs = Rows(self.X, self.Y)
-        pairs.Y, pairs.numbers = (self.Y, weight), self.numbers
-        return pairs
+        self.weight = weight
 
     def count(self, batch_size: int) -> int | None:
-        """How many batches there are.
+        """The number of batches.
 
         >>> Rows(np.zeros((5, 1))).count(2)
         3
@@ -118,7 +138,7 @@ class Rows:
 
 
 def joined(batches: Sequence[Any]) -> Any:
-    """The arrays one after the other; of batches that are tuples or dicts each of their arrays.
+    """The arrays concatenated along the rows; for tuples and dicts of arrays each of them.
 
     >>> joined([(np.zeros(1), np.ones(2)), (np.zeros(3), np.ones(4))])
     (array([0., 0., 0., 0.]), array([1., 1., 1., 1., 1., 1.]))
@@ -137,8 +157,8 @@ def _as_rows(values: Any, name: str) -> Any:
         return tuple([_as_rows(value, f"{name}[{index}]") for index, value in enumerate(values)])
     if isinstance(values, dict):
         return {key: _as_rows(value, f"{name}[{key!r}]") for key, value in values.items()}
-    keep = hasattr(values, "__getitem__") and hasattr(values, "__len__")
-    if isinstance(values, np.ndarray | list | tuple) or hasattr(values, "iloc") or not keep:  # iloc: pandas
+    has_rows = hasattr(values, "__getitem__") and hasattr(values, "__len__")
+    if isinstance(values, np.ndarray | list | tuple) or hasattr(values, "iloc") or not has_rows:  # iloc: pandas
         values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
         if values.ndim == 0:
             raise TypeError(f"{name}: expected one row per sample, got a single number")
@@ -150,20 +170,20 @@ def _lengths(values: Any) -> list[int]:
 
 
 def _reader(values: Any, order: Array | None) -> Callable[[Any], Any]:
-    """What reads rows of the values: a slice of them where there is no order."""
+    """The function that reads rows of the values: by a slice where there is no order, else by their indices."""
     if values is None:
         return lambda rows: None
     if isinstance(values, tuple | dict):
         readers = each_of(lambda each: _reader(each, order), values)
         return lambda rows: each_of(lambda read: read(rows), readers)
     if order is not None and isinstance(values, np.ndarray) and values.flags.c_contiguous and values.flags.aligned:
-        # Three times as fast as indexing; but of another array, take would copy the whole first.
+        # Three times as fast as indexing; but np.take copies an array of another layout whole.
         return lambda rows: values.take(rows, 0)
     return lambda rows: read_only(values[rows])
 
 
 def read_only(batch: Any) -> Any:
-    """A view of the batch that cannot be written: a layer that works in place must not spoil the user's rows.
+    """A read-only view of the batch, so that a layer that works in place cannot change the user's rows.
 
     >>> read_only(np.zeros(2)).flags.writeable
     False

@@ -1,85 +1,227 @@
-"""What happens to the parameters after a backward: gradients are summed and clipped, and the optimizers step."""
+"""Step: forward, loss, backward, and what then moves the parameters."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.arrays import Array
-from nnlite.basics.checks import whole
+from nnlite.basics.checks import number, whole
+from nnlite.basics.trees import listed, spread
 from nnlite.layer.layer import Layer
+from nnlite.losses.per_output import Losses
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
+from nnlite.training.divergence import gradient_not_finite, loss_not_finite, step_not_finite
+from nnlite.training.evaluate import loss_of
+from nnlite.training.rows import Batch
+from nnlite.training.weighted_loss import weight_of
+
+LARGE_STEP = 1e10  # a longer one is taken back if a parameter overflows
 
 
-class Update:
-    """One step for every ``accumulate_steps`` backwards, equal to that of their rows in one batch.
+class Step:
+    """A step of training: forward, loss, backward, update.
+
+    1. ``forward``: the predictions and the loss.
+    2. ``backward``: dPhi, summed over ``accumulate_steps`` batches to what they would give as one batch.
+    3. ``update``: ``on_backward_end``, where callbacks may change dPhi; a check that dPhi is finite; clipping; the
+       optimizers.
+
+    A step that diverges is not made: model and optimizers are as they were after the last one.
 
     Args:
-        model: whose gradients they are.
-        optimizers: what moves its parameters.
-        accumulate_steps: how many gradients make one step.
-        clip_norm: the largest norm of dPhi; None for no limit.
-        clip_value: the largest entry of dPhi; None for no limit.
+        model: the model.
+        loss: its loss, weighted or not.
+        optimizers: they move the parameters of parts of the model or of the loss, each its own.
+        accumulate_steps: how many batches make a step.
+        clip_norm: the largest norm of the gradients that the optimizers apply; None for no limit.
+        clip_value: the largest absolute value of an entry of them; None for no limit.
+        on_backward_end: what to call between backward and clipping.
+        where: returns the epoch and the batch, for errors.
 
     >>> import nnlite as nn
-    >>> layer = nn.Linear(1, 1)
-    >>> layer.Phi = [0.0, 0.0]
-    >>> update = Update(layer, [nn.SGD(layer, lr=1.0)], accumulate_steps=2)
-    >>> for gradient, rows in (1.0, 3), (5.0, 1):
-    ...     layer.dPhi = [gradient, 0.0]
-    ...     update(rows)
-    >>> layer.W  # one step along (3 * 1 + 1 * 5) / 4
-    array([[-2.]], dtype=float32)
+    >>> layer = nn.Linear(1, 1, bias=False)
+    >>> layer.W = [[0.0]]
+    >>> step = Step(layer, nn.MSELoss(), [nn.SGD(layer, lr=0.5)], accumulate_steps=2)
+    >>> for x, rows in (1.0, 3), (5.0, 1):  # dW = -2 x
+    ...     Y_pred, J = step.forward(Batch(np.full((rows, 1), x), np.ones((rows, 1)), rows))
+    ...     step.backward()
+    ...     step.update()
+    >>> layer.W  # 0.5 (3 * 2 + 1 * 10) / 4
+    array([[2.]], dtype=float32)
     """
 
     def __init__(
         self,
         model: Layer,
+        loss: Layer,
         optimizers: Sequence[Optimizer],
+        *,
         accumulate_steps: int = 1,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        on_backward_end: Sequence[Callable[[], object]] = (),
+        where: Callable[[], str] = lambda: "this batch",
     ) -> None:
         self.model = model
+        self.loss = loss
         self.optimizers = optimizers
+        self.moved = [optimizer.layer for optimizer in optimizers]
+        self.trained = [model, *(layer for layer in self.moved if not np.may_share_memory(layer.Phi, model.Phi))]
         self.accumulate_steps = whole(accumulate_steps, "accumulate_steps", least=1)
+        for name, limit in ("clip_norm", clip_norm), ("clip_value", clip_value):
+            if limit is not None and not number(limit, name) >= 0:
+                raise ValueError(f"{name}: expected a number >= 0, got {limit}")
         self.clip_norm = clip_norm
         self.clip_value = clip_value
-        self.total: Array | None = None  # of the gradients so far, each times its weight
+        self.on_backward_end = on_backward_end
+        self.where = where
+        self.batch: Batch | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self.total: Array | None = None  # of the gradients since the last step, each times its weight
         self.weight = 0.0
         self.count = 0
 
-    def __call__(self, weight: float) -> None:
-        """Take in the gradient that stands in dPhi, a mean over rows of so much weight; 0 if it is a sum."""
-        if self.accumulate_steps == 1:
-            self._step()
-            return
-        term = self.model.dPhi * (weight or 1.0)
-        self.total = term if self.total is None else self.total + term
-        self.weight += weight
+    def forward(self, batch: Batch) -> tuple[Any, float]:
+        """The model's predictions for the batch, and their loss.
+
+        Raises:
+            DivergenceError: the loss is not finite.
+        """
+        self.batch = batch
+        Y_pred = spread(self.model.forward, batch.X)
+        J = loss_of(self.loss, Y_pred, batch)
+        if not math.isfinite(J):
+            raise loss_not_finite(self.model, J, self.where(), [batch])
+        return Y_pred, J
+
+    def backward(self) -> None:
+        """Store the gradients of that loss; where batches are accumulated, add them to those before.
+
+        Raises:
+            DivergenceError: a sum of gradients is not finite.
+        """
+        spread(self.model.backward, self.loss.backward())
         self.count += 1
-        if self.count == self.accumulate_steps:
+        if self.accumulate_steps > 1 and self.batch is not None:
+            weight = weight_of(self.loss, self.batch.count)
+            term = np.concatenate([layer.dPhi for layer in self.trained]) * (weight or 1.0)
+            self.total = term if self.total is None else self.total + term
+            self.weight += weight
+            if not np.isfinite(self.total).all():
+                self._start()
+                raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
+
+    def update(self) -> None:
+        """Move the parameters, if enough batches have been accumulated."""
+        if self.count >= self.accumulate_steps:
             self.finish()
 
+    def finish(self) -> None:
+        """Move the parameters; at the end of an epoch there may be fewer batches than make a step.
+
+        Raises:
+            DivergenceError: dPhi is not finite, or the parameters overflow.
+        """
+        if not self.count:
+            return
+        if self.total is not None:
+            self._store(self.total / (self.weight or 1.0))
+        self._start()
+        for call in self.on_backward_end:
+            call()
+        norm = self._norm()
+        if self.clip_norm is not None:
+            clip_grad_norm(self.moved, self.clip_norm)
+        if self.clip_value is not None:
+            clip_grad_value(self.moved, self.clip_value)
+        lr = max([optimizer.current_lr for optimizer in self.optimizers])  # an error in a schedule moves nothing
+        if lr < LARGE_STEP and lr * norm < LARGE_STEP:
+            for optimizer in self.optimizers:
+                optimizer.step()
+        else:
+            self._large_step(lr)
+
+    def _norm(self) -> float:
+        """The norm of the gradients that the optimizers apply; inf where only its square overflows.
+
+        Raises:
+            DivergenceError: a gradient is not finite.
+        """
+        squares = 0.0
+        for layer in self.moved:
+            dPhi = layer.dPhi
+            squares += float(dPhi.dot(dPhi))  # the cheapest reduction that shows NaN and infinity
+        if squares < math.inf:
+            return math.sqrt(squares)
+        if not all(np.isfinite(layer.dPhi).all() for layer in self.moved):
+            raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
+        return math.inf
+
+    def _large_step(self, lr: float) -> None:
+        """Let the optimizers step, and take the step back if a parameter overflows."""
+        before = [(optimizer, optimizer.layer.Phi.copy(), optimizer.state_dict()) for optimizer in self.optimizers]
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if not all(np.isfinite(layer.Phi).all() for layer in self.moved):
+            error = step_not_finite(self.model, self.where(), lr, self.batch)
+            for optimizer, Phi, state in before:
+                optimizer.layer.Phi = Phi
+                optimizer.load_state_dict(state)
+            raise error
+
+    def _store(self, gradients: Array) -> None:
+        """Write the gradients, one after the other, into those of the layers that are trained."""
+        start = 0
+        for layer in self.trained:
+            stop = start + layer.dPhi.size
+            layer.dPhi = gradients[start:stop]
+            start = stop
+
     def state_dict(self) -> dict[str, Any]:
-        """What has been taken in since the last step."""
+        """The gradients that have been accumulated since the last step."""
         return {"total": self.total, "weight": self.weight, "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
         self.total, self.weight, self.count = state["total"], state["weight"], state["count"]
 
-    def finish(self) -> None:
-        """Step with what has been taken in; an epoch may end with fewer gradients than make a whole step."""
-        if self.total is None:
-            return
-        self.model.dPhi = self.total / (self.weight or 1.0)
-        self.total, self.weight, self.count = None, 0.0, 0
-        self._step()
 
-    def _step(self) -> None:
-        if self.clip_norm is not None:
-            clip_grad_norm(self.model, self.clip_norm)
-        if self.clip_value is not None:
-            clip_grad_value(self.model, self.clip_value)
-        for optimizer in self.optimizers:
-            optimizer.step()
+def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
+    """The optimizers as a list, each of which moves parameters of the model or of the loss.
+
+    Raises:
+        TypeError: something else than an optimizer.
+        ValueError: there is none, it moves parameters of another model, or two move the same ones.
+
+    >>> import nnlite as nn
+    >>> model = nn.Linear(1, 1)
+    >>> len(as_optimizers(nn.SGD(model, lr=0.1), model, nn.MSELoss()))
+    1
+    """
+    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    if not optimizers:
+        raise ValueError("optimizer: expected at least one, got an empty list")
+    for each in optimizers:
+        if not isinstance(each, Optimizer):
+            raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
+        trained = [model, *(listed(loss.losses) if isinstance(loss, Losses) else [loss])]
+        if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in trained):
+            raise ValueError(
+                f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
+            )
+    for one, other in combinations(optimizers, 2):
+        if np.may_share_memory(one.layer.Phi, other.layer.Phi):
+            raise ValueError(f"optimizer: {one!r} and {other!r} move the same parameters")
+    return optimizers
+
+
+def _lies_in(part: Array, whole: Array) -> bool:
+    low, high = np.lib.array_utils.byte_bounds(whole)
+    start, stop = np.lib.array_utils.byte_bounds(part)
+    return low <= start and stop <= high

@@ -38,7 +38,11 @@ def test_the_events_come_in_this_order():
     train([recorder], epochs=2)
     epochs = [
         [("on_epoch_begin", epoch, 0)]
-        + [(name, epoch, batch) for batch in (1, 2, 3) for name in ("on_batch_end", "on_save")]
+        + [
+            (name, epoch, batch - (name == "on_backward_end"))
+            for batch in (1, 2, 3)
+            for name in ("on_backward_end", "on_batch_end", "on_save")
+        ]
         + [("on_epoch_end", epoch, 0), ("on_save", epoch, 0)]
         for epoch in (1, 2)
     ]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.training.evaluate import Means
+from nnlite.training.measurements import Measurements
+from nnlite.training.rows import Batch
 
 X = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
 Y = (X[:, :1] > 0).astype(np.float32)
@@ -92,7 +93,7 @@ def test_two_series_of_one_name_are_an_error(metrics, name):
         ({"X": [], "Y": []}, ValueError, "X: expected at least one row, got none"),
         ({"batch_size": 0}, ValueError, "batch_size: expected at least 1, got 0"),
         ({"batch_size": 2.5}, TypeError, "batch_size: expected a whole number, got 2.5"),
-        ({"loss": "mse"}, TypeError, r"loss: expected a Layer, got 'mse'"),
+        ({"loss": "mse"}, TypeError, r"loss: expected a Loss, got 'mse'; write loss=nnlite\.MSELoss\(\)"),
         ({"loss": nn.MSELoss(reduction="none")}, ValueError, 'loss: .*got "none"'),
         ({"metrics": [3]}, TypeError, "metrics: expected functions such as nnlite.accuracy, got 3"),
     ],
@@ -181,9 +182,10 @@ def test_of_several_outputs_they_get_all_rows_of_each_in_the_form_of_the_outputs
 
 def test_batches_of_several_outputs_are_put_together_by_their_names():
     metric = Calls()
-    means = Means(nn.MSELoss(), {"calls": metric})
-    means.add(1, 0.0, {"a": np.array([1]), "b": np.array([2])}, np.array([0]))
-    means.add(1, 0.0, {"b": np.array([20]), "a": np.array([10])}, np.array([0]))
+    means = Measurements(nn.MSELoss(), {"calls": metric})
+    batch = Batch(None, np.array([0]), count=1)
+    means.add(batch, 0.0, {"a": np.array([1]), "b": np.array([2])})
+    means.add(batch, 0.0, {"b": np.array([20]), "a": np.array([10])})
     means.values()
     assert {key: value.tolist() for key, value in metric.given[0][0].items()} == {"a": [1, 10], "b": [2, 20]}
 
@@ -204,19 +206,19 @@ def test_a_model_that_fills_the_same_array_again_does_not_spoil_them():
 
 def test_a_stream_that_fills_the_same_targets_again_does_not_spoil_them():
     metric, Y = Calls(), np.array([1])
-    means = Means(nn.MSELoss(), {"calls": metric})
-    means.add(1, 0.0, np.array([0]), Y)
+    means = Measurements(nn.MSELoss(), {"calls": metric})
+    means.add(Batch(None, Y, count=1), 0.0, np.array([0]))
     Y[0] = 2
-    means.add(1, 0.0, np.array([0]), Y)
+    means.add(Batch(None, Y, count=1), 0.0, np.array([0]))
     means.values()
     assert metric.given[0][1].tolist() == [1, 2]
 
 
 def test_so_far_leaves_them_out_and_does_not_call_them():
     metric = Calls()
-    means = Means(nn.MSELoss(), {"calls": metric, "row_count": row_count})
+    means = Measurements(nn.MSELoss(), {"calls": metric, "row_count": row_count})
     for count in (3, 1):
-        means.add(count, 2.0, np.zeros(count), np.zeros(count))
+        means.add(Batch(None, np.zeros(count), count), 2.0, np.zeros(count))
         assert set(means.so_far()) == {"loss", "row_count"}
     assert means.so_far() == {"loss": 2.0, "row_count": (9 + 1) / 4}
     assert metric.given == []
@@ -224,8 +226,8 @@ def test_so_far_leaves_them_out_and_does_not_call_them():
 
 
 def test_rows_are_kept_only_where_a_metric_asks_for_them():
-    means = Means(nn.MSELoss(), {"row_count": row_count})
-    means.add(1, 0.0, np.zeros(1), np.zeros(1))
+    means = Measurements(nn.MSELoss(), {"row_count": row_count})
+    means.add(Batch(None, np.zeros(1), count=1), 0.0, np.zeros(1))
     assert means.kept == []
 
 
@@ -247,21 +249,21 @@ def test_a_confusion_matrix_is_no_series():
 
 
 def test_the_state_of_means_is_only_for_the_same_metrics():
-    state = Means(nn.MSELoss(), {"a": row_count, "f1": nn.f1}).state_dict()
-    Means(nn.MSELoss(), {"f1": nn.f1, "a": row_count}).load_state_dict(state)
+    state = Measurements(nn.MSELoss(), {"a": row_count, "f1": nn.f1}).state_dict()
+    Measurements(nn.MSELoss(), {"f1": nn.f1, "a": row_count}).load_state_dict(state)
     unmarked = {"a": row_count, "f1": row_count}
     for metrics in ({"f1": nn.f1}, {"a": row_count}, {"b": row_count, "f1": nn.f1}, unmarked, {}):
-        with pytest.raises(ValueError, match=r"metrics: expected those of before .*, \['a', 'f1'\], got "):
-            Means(nn.MSELoss(), metrics).load_state_dict(state)
+        with pytest.raises(ValueError, match=r"metrics: expected those of the interrupted epoch, \['a', 'f1'\], got "):
+            Measurements(nn.MSELoss(), metrics).load_state_dict(state)
 
 
 def test_the_state_of_means_holds_all_that_it_has_taken_in():
     metrics = {"calls": nn.r2, "row_count": row_count}
-    one, other = Means(nn.MSELoss(), metrics), Means(nn.MSELoss(), dict(reversed(metrics.items())))
-    one.add(3, 2.0, np.arange(3), np.arange(3) ** 2)
+    one, other = Measurements(nn.MSELoss(), metrics), Measurements(nn.MSELoss(), dict(reversed(metrics.items())))
+    one.add(Batch(None, np.arange(3) ** 2, count=3), 2.0, np.arange(3))
     other.load_state_dict(one.state_dict())
     for means in (one, other):
-        means.add(1, 4.0, np.zeros(1), np.ones(1))
+        means.add(Batch(None, np.ones(1), count=1), 4.0, np.zeros(1))
     assert other.values() == one.values()
 
 

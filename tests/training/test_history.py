@@ -41,12 +41,21 @@ def test_an_unknown_name_is_an_error_that_lists_the_series():
         history(1, "loss", "accuracy")["val_loss"]
 
 
-@pytest.mark.parametrize("values", [{"loss": 1.0}, {"loss": 1.0, "accuracy": 1.0, "val_loss": 1.0}, {}])
-def test_an_epoch_with_other_names_is_an_error_and_adds_nothing(values):
-    recorded = history(1, "loss", "accuracy")
-    with pytest.raises(ValueError, match=r"expected values for \['loss', 'accuracy'\], got"):
-        recorded.add(values)
-    assert recorded == {"loss": [1.0], "accuracy": [10.0]}
+def test_a_series_has_nan_for_the_epochs_without_a_value():
+    recorded = history(2, "loss", "accuracy")
+    recorded.add({"loss": 3.0, "norm": 0.5})
+    assert {name: [str(value) for value in values] for name, values in recorded.items()} == {
+        "loss": ["1.0", "2.0", "3.0"],
+        "accuracy": ["10.0", "20.0", "nan"],
+        "norm": ["nan", "nan", "0.5"],
+    }
+
+
+def test_values_of_the_last_epoch_can_be_amended():
+    recorded = history(2, "loss")
+    recorded.amend({"loss": 7.0, "norm": 0.5})
+    assert recorded["loss"] == [1.0, 7.0]
+    assert [str(value) for value in recorded["norm"]] == ["nan", "0.5"]
 
 
 def test_series_of_different_lengths_are_an_error_that_names_them():

@@ -225,10 +225,20 @@ def test_another_thread_trains_and_installs_nothing():
 
 
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143)])
-def test_the_user_is_told_in_one_line(signum, code):
+def test_the_user_is_told_at_once_and_when_the_batch_is_done(signum, code):
     _, err, returned = run(f"train(Signals(signal.{signum}), verbose=1)")
     assert returned == code
-    assert re.fullmatch(r"(epoch .*\n)*interrupted in epoch \d+, after batch \d+\n", err)
+    told, done = err.splitlines()[-2:]
+    assert (
+        told
+        == "stopping after this batch; "
+        + {
+            "SIGINT": "press Ctrl-C again to stop now",
+            "SIGTERM": "a second signal stops it now",
+        }[signum]
+    )
+    assert re.fullmatch(r"interrupted in epoch \d+, after batch \d+", done)
+    assert all(line.startswith("epoch ") for line in err.splitlines()[:-2])
 
 
 def test_another_error_after_a_caught_interrupt_shows_its_traceback():
@@ -240,7 +250,7 @@ except KeyboardInterrupt:
 1 / 0
 """)
     assert code == 1
-    assert err.startswith("interrupted in epoch 1, after batch 5\nTraceback")
+    assert "\ninterrupted in epoch 1, after batch 5\nTraceback" in err
     assert err.endswith("ZeroDivisionError: division by zero\n")
 
 

@@ -98,7 +98,8 @@ signal.signal(signal.SIGTERM, lambda *args: print("handler", file=sys.stderr))
 train(3, [stop])
 """)
     assert code == 0
-    assert written.count("\n") == 3
+    assert written.count("\n") == 4
+    assert written.index("stopping after this batch") < written.index("interrupted in")
     assert "interrupted in epoch 1, after batch 1\r\n" in written
     assert written.endswith("\r\nhandler\r\n")
 

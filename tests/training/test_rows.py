@@ -144,15 +144,15 @@ def test_a_memmap_is_never_in_memory_whole(dtype, order, shuffle, tmp_path):
 
 def test_batches_cover_the_rows_in_order_and_the_last_is_short():
     batches = list(Rows(np.arange(10), np.arange(10, 20)).batches(4))
-    assert [count for count, _, _ in batches] == [4, 4, 2]
-    assert np.concatenate([X for _, X, _ in batches]).tolist() == list(range(10))
-    assert np.concatenate([Y for _, _, Y in batches]).tolist() == list(range(10, 20))
+    assert [batch.count for batch in batches] == [4, 4, 2]
+    assert np.concatenate([batch.X for batch in batches]).tolist() == list(range(10))
+    assert np.concatenate([batch.Y for batch in batches]).tolist() == list(range(10, 20))
 
 
 def test_a_subset_keeps_X_and_Y_together_and_its_order():
     part = Rows(np.arange(5), np.arange(5) * 10).subset(np.array([4, 0, 3]))
     assert len(part) == 3
-    assert [(count, X.tolist(), Y.tolist()) for count, X, Y in part.batches(2)] == [
+    assert [(batch.count, batch.X.tolist(), batch.Y.tolist()) for batch in part.batches(2)] == [
         (2, [4, 0], [40, 0]),
         (1, [3], [30]),
     ]
@@ -160,10 +160,10 @@ def test_a_subset_keeps_X_and_Y_together_and_its_order():
 
 def test_a_subset_shuffles_its_own_rows_only():
     part = Rows(np.arange(100)).subset(np.arange(50, 90))
-    ((count, X, Y),) = part.batches(64, part.order(np.random.default_rng(0)))
-    assert (count, Y) == (40, None)
-    assert sorted(X) == list(range(50, 90))
-    assert list(X) != list(range(50, 90))
+    (batch,) = part.batches(64, part.order(np.random.default_rng(0)))
+    assert (batch.count, batch.Y) == (40, None)
+    assert sorted(batch.X) == list(range(50, 90))
+    assert list(batch.X) != list(range(50, 90))
 
 
 def test_no_rows_give_no_batches():
@@ -171,7 +171,7 @@ def test_no_rows_give_no_batches():
 
 
 def test_an_unequal_number_of_rows_is_an_error_that_names_both():
-    with pytest.raises(ValueError, match=r"^X and Y must have a row each per sample, got 10 rows in X and 9 in Y$"):
+    with pytest.raises(ValueError, match=r"^X and Y: expected the same number of rows, got 10 rows in X and 9 in Y$"):
         Rows(np.zeros((10, 2)), np.zeros(9))
 
 

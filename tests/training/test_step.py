@@ -1,11 +1,10 @@
-"""Update: gradients of several batches make one step, clipped."""
+"""Step: gradients of several batches, on_backward_end, clipping and what is done about numbers that are not finite."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import nnlite as nn
-from nnlite.training.sample_weights import SampleWeighted
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 Y = np.random.default_rng(1).integers(0, 2, 12)
@@ -76,114 +75,237 @@ def test_clipping_is_of_the_whole_step_and_not_of_its_parts():
     )
 
 
-# ------------------------------------------------------------------------------- weights of samples and classes
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_weights_of_one_change_nothing(name):
-    plain = trained(loss=LOSSES[name](), batch_size=5)
-    assert_allclose(trained(loss=LOSSES[name](), batch_size=5, sample_weight=np.ones(12)), plain, rtol=1e-12)
-    assert_allclose(trained(loss=LOSSES[name](), batch_size=5, class_weight={0: 1.0}), plain, rtol=1e-12)
-
-
-@pytest.mark.parametrize("shuffle", [False, True])
-def test_a_whole_number_for_a_weight_is_as_many_copies(shuffle):
-    weight = np.random.default_rng(2).integers(0, 4, 12)
-    sum_loss = {"loss": nn.CrossEntropyLoss(reduction="sum"), "batch_size": 100}
-    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=np.random.default_rng(0)))
-    nn.fit(model, X.repeat(weight, axis=0), Y.repeat(weight), optimizer=nn.SGD(model, lr=0.3, momentum=0.9), epochs=2,
-           verbose=0, shuffle=shuffle, **sum_loss)  # fmt: skip
-    assert_allclose(trained(sample_weight=weight, shuffle=shuffle, **sum_loss), model.Phi, rtol=1e-10)
-
-
-def test_class_weight_is_the_sample_weight_of_the_class():
-    by_class = trained(class_weight={1: 3.0}, batch_size=5)
-    assert_allclose(by_class, trained(sample_weight=np.where(Y == 1, 3.0, 1.0), batch_size=5), rtol=1e-12)
-    assert not np.allclose(by_class, trained(batch_size=5))
-
-
-@pytest.mark.parametrize("form", ["column", "one-hot"])
-def test_class_weight_of_other_forms_of_targets(form):
-    targets = Y[:, None].astype(float) if form == "column" else np.eye(2)[Y]
-    loss, width = (nn.BCEWithLogitsLoss, 1) if form == "column" else (nn.CrossEntropyLoss, 2)
-
-    def run(**options):
-        model = nn.Sequential(nn.Linear(3, width, dtype=np.float64, rng=0))
-        nn.fit(model, X, targets, loss=loss(), optimizer=nn.SGD(model, lr=0.3), verbose=0, rng=0, **options)
+def test_losses_that_are_sums_accumulate_to_their_sum_also_with_several_outputs():
+    def run(batch_size, steps):
+        model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=0), nn.Split([1, 1]))
+        losses = (nn.MSELoss(reduction="sum"), nn.MSELoss(reduction="sum"))
+        nn.fit(model, X, (X[:, :1], X[:, 1:2]), loss=losses, optimizer=nn.SGD(model, lr=0.01), batch_size=batch_size,
+               accumulate_steps=steps, shuffle=False, verbose=0)  # fmt: skip
         return model.Phi
 
-    assert_allclose(run(class_weight={0: 2.0}), run(sample_weight=np.where(Y == 0, 2.0, 1.0)), rtol=1e-12)
+    assert_allclose(run(4, 3), run(12, 1), rtol=1e-12)
 
 
-def test_the_weighted_epoch_loss_is_exact_with_a_short_last_batch_and_validation_stays_plain():
-    weight = np.random.default_rng(3).random(12)
-    model = nn.Sequential(nn.Linear(3, 1, dtype=np.float64, rng=0))
-    T = X[:, :1]
-    history = nn.fit(model, X, T, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.0), batch_size=5, verbose=0,
-                     sample_weight=weight, validation_data=(X, T))  # fmt: skip
-    error = (model.forward(X) - T)[:, 0] ** 2
-    assert history["loss"] == pytest.approx([np.mean(weight * error)], rel=1e-12)
-    assert history["val_loss"] == pytest.approx([np.mean(error)], rel=1e-12)
+class Scaled(nn.MSELoss, parameters=("a",)):
+    """a times the mean squared error."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = np.ones(1)
+
+    def forward(self, Y, target):
+        self.J = super().forward(Y, target)
+        return float(self.a[0]) * self.J
+
+    def backward(self, dJ=1.0):
+        self.da = [dJ * self.J]
+        return super().backward(float(self.a[0]) * dJ)
 
 
-def test_sample_weights_follow_their_rows_through_the_split():
-    weight = np.arange(12.0)
-    model = nn.Sequential(nn.Linear(3, 1, dtype=np.float64, rng=0))
-    T = weight[:, None].copy()  # so that a target says which weight belongs to it
-    loss, trained_on = nn.MSELoss(reduction="sum"), set()
+def test_the_gradients_of_a_losss_own_parameters_are_accumulated_as_well():
+    def run(batch_size, steps):
+        model, loss = nn.Linear(3, 1, dtype=np.float64, rng=0), Scaled()
+        optimizers = [nn.SGD(model, lr=0.1), nn.SGD(loss, lr=0.1)]
+        nn.fit(model, X, X[:, :1], loss=loss, optimizer=optimizers, batch_size=batch_size, accumulate_steps=steps,
+               shuffle=False, verbose=0)  # fmt: skip
+        return loss.a
+
+    assert_allclose(run(3, 4), run(12, 1), rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------------------- on_backward_end
+
+
+class WeightDecay(nn.Callback):
+    def __init__(self, weight_decay):
+        self.weight_decay = weight_decay
+
+    def on_backward_end(self, state):
+        state.model.dPhi += self.weight_decay * state.model.Phi
+
+
+def test_a_penalty_is_a_callback_of_five_lines():
+    """``dPhi += weight_decay * Phi`` is what SGD's own weight_decay adds."""
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=rng))
+    optimizer = nn.SGD(model, lr=0.3, momentum=0.9, weight_decay=0.1)
+    nn.fit(
+        model, X, Y, loss=nn.CrossEntropyLoss(), optimizer=optimizer, shuffle=False, verbose=0, epochs=2, batch_size=5
+    )
+    assert_allclose(trained(callbacks=[WeightDecay(0.1)], batch_size=5), model.Phi, rtol=1e-12)
+
+
+def test_gradient_noise_is_a_callback_of_five_lines():
+    class GradientNoise(nn.Callback):
+        def __init__(self, std, rng):
+            self.std, self.rng = std, np.random.default_rng(rng)
+
+        def on_backward_end(self, state):
+            state.model.dPhi += self.rng.normal(scale=self.std, size=state.model.dPhi.shape)
+
+    # With the learning rate 1 and without momentum, what differs after the only step is the noise itself.
+    model = nn.Linear(3, 1, dtype=np.float64, rng=0)
+    plain = nn.Linear(3, 1, dtype=np.float64, rng=0)
+    for each, callbacks in (model, [GradientNoise(0.5, 7)]), (plain, []):
+        nn.fit(each, X, X[:, :1], loss=nn.MSELoss(), optimizer=nn.SGD(each, lr=1.0), shuffle=False, verbose=0,
+               callbacks=callbacks)  # fmt: skip
+    assert_allclose(plain.Phi - model.Phi, np.random.default_rng(7).normal(scale=0.5, size=4), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("steps", "calls"), [(1, [1, 2, 3, 4]), (2, [2, 4]), (3, [3, 4])])
+def test_on_backward_end_comes_once_a_step_with_the_whole_gradient_before_it_is_clipped(steps, calls):
+    seen = []
 
     class Look(nn.Callback):
-        def on_batch_end(self, state):
-            trained_on.update(state.loss.error[:, 0] * -1)
+        def on_backward_end(self, state):
+            seen.append((state.batch + 1 if state.batch < 4 else 4, state.model.dPhi.copy(), state.model.Phi.copy()))
 
-    history = nn.fit(model, 0 * X, T, loss=loss, optimizer=nn.SGD(model, lr=0.0), batch_size=4, verbose=0,
-                     sample_weight=weight, validation_split=0.25, rng=0, callbacks=[Look()])  # fmt: skip
-    # Y is 0 and the target t, so a row adds its weight t times t^2; all of them add up to the two parts.
-    held_back = [t for t in weight if t not in trained_on]
-    assert len(held_back) == 3
-    assert history["loss"] == pytest.approx([sum(t**3 for t in trained_on)])
-    assert history["val_loss"] == pytest.approx([sum(t**2 for t in held_back)])
+    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=np.random.default_rng(0)))
+    trained(batch_size=3, accumulate_steps=steps, clip_norm=1e-6, epochs=1, callbacks=[Look()])
+    assert [batch for batch, _, _ in seen] == calls
+    loss, rows = nn.CrossEntropyLoss(), slice(0, 3 * steps)
+    loss.forward(model.forward(X[rows]), Y[rows])
+    model.backward(loss.backward())
+    assert_allclose(seen[0][1], model.dPhi, rtol=1e-12)
+    assert_allclose(seen[0][2], model.Phi, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"sample_weight": np.ones(11)}, "sample_weight: expected 12 finite numbers"),
-        ({"sample_weight": np.ones((12, 1))}, "sample_weight"),
-        ({"sample_weight": np.full(12, np.nan)}, "sample_weight"),
-        ({"sample_weight": np.ones(12), "loss": nn.Tanh()}, "sample_weight, class_weight: expected one of nnlite's"),
-    ],
-)
-def test_bad_weights(options, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_what_a_callback_adds_is_clipped_as_well():
+    class Large(nn.Callback):
+        def on_backward_end(self, state):
+            state.model.dPhi += 1e6
+
+    first = trained(clip_value=0.01, callbacks=[Large()], epochs=1, batch_size=12)
+    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=np.random.default_rng(0)))
+    assert_allclose(first, model.Phi - 0.3 * 0.01, rtol=1e-12)
+
+
+# ------------------------------------------------------------------------------------------- clipping of what moves
+
+
+def two_parts():
+    rng = np.random.default_rng(0)
+    return nn.Sequential(nn.Linear(3, 4, dtype=np.float64, rng=rng), nn.Tanh(), nn.Linear(4, 4, dtype=np.float64,
+                         rng=rng), nn.Tanh(), nn.Linear(4, 1, dtype=np.float64, rng=rng))  # fmt: skip
+
+
+def moved(clip_norm, parts):
+    """How far each of the three linear layers moves in one step of length 1, with optimizers for some of them."""
+    model = two_parts()
+    before = [model[i].Phi.copy() for i in (0, 2, 4)]
+    optimizers = [nn.SGD(model[i], lr=1.0) for i in parts]
+    nn.fit(model, X, 10 + X[:, :1], loss=nn.MSELoss(), optimizer=optimizers, shuffle=False, verbose=0,
+           clip_norm=clip_norm)  # fmt: skip
+    return [model[i].Phi - start for i, start in zip((0, 2, 4), before, strict=True)]
+
+
+@pytest.mark.parametrize("parts", [(0, 4), (2,), (0, 2, 4)])
+def test_the_norm_is_of_the_gradients_that_the_optimizers_apply_and_of_no_frozen_one(parts):
+    free = moved(None, parts)
+    norm = np.linalg.norm(np.concatenate(free))  # a part without an optimizer has moved by 0
+    clipped = moved(norm / 4, parts)
+    for each, all_of_it in zip(clipped, free, strict=True):
+        assert_allclose(each, all_of_it / 4, rtol=1e-5)  # PyTorch's 1e-6 beside the norm
+    kept = moved(norm * 1.01, parts)
+    for each, all_of_it in zip(kept, free, strict=True):
+        assert_allclose(each, all_of_it, rtol=0)
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": -1.0}, {"clip_value": -1.0}, {"clip_norm": float("nan")}])
+def test_a_limit_below_0_is_an_error_before_training(options):
+    with pytest.raises(ValueError, match=rf"{next(iter(options))}: expected a number >= 0"):
         trained(**options)
 
 
-def test_class_weights_of_targets_with_more_axes_go_by_the_element():
-    S, T = np.random.default_rng(4).normal(size=(4, 3, 6)), np.random.default_rng(5).integers(0, 3, (4, 6))
-    J = SampleWeighted(nn.CrossEntropyLoss(), {1: 5.0}).forward(S, T)
-    each = nn.CrossEntropyLoss(reduction="none").forward(S, T)
-    assert pytest.approx(np.mean(np.where(T == 1, 5.0, 1.0) * each), rel=1e-12) == J
-    P, labels = np.random.default_rng(6).random((5, 4)), np.random.default_rng(7).integers(0, 2, (5, 4)) * 1.0
-    J = SampleWeighted(nn.BCELoss(), {1: 5.0}).forward(P, labels)
-    assert (
-        pytest.approx(np.mean(np.where(labels == 1, 5.0, 1.0) * nn.BCELoss(reduction="none").forward(P, labels))) == J
-    )
+# ------------------------------------------------------------------------------------ numbers that are not finite
 
 
-@pytest.mark.parametrize(
-    ("loss", "class_weight", "message"),
-    [
-        (nn.MSELoss(), {1: 2.0}, "class_weight: expected a loss of classes"),
-        (nn.CrossEntropyLoss(), "balanced", "class_weight: expected a dict"),
-        (nn.CrossEntropyLoss(), {"0": 2.0}, "class_weight: expected a dict"),
-        (nn.CrossEntropyLoss(), {0: float("nan")}, "class_weight: expected finite numbers"),
-        (nn.BCELoss(), {2: 3.0}, "class_weight: .* has the classes 0 and 1"),
-        (nn.CrossEntropyLoss(), {1: 2.0, 2: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for 2"),
-        (nn.CrossEntropyLoss(), {-1: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for -1"),
-        ((nn.MSELoss(), nn.MSELoss()), {0: 1.0}, "not for a model of several outputs"),
-    ],
-)
-def test_bad_class_weights(loss, class_weight, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        trained(loss=loss, class_weight=class_weight)
+def root(dtype=np.float32):
+    """|w x|^(1/2), whose derivative at 0 is infinite."""
+    return nn.Sequential(nn.Linear(1, 1, bias=False, dtype=dtype, rng=0), nn.Abs(), nn.Sqrt())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_a_gradient_that_is_not_finite_is_not_applied(steps, tmp_path):
+    # rows 1, 2, 0, 3 in batches of 1: the third has a finite loss and an infinite gradient
+    rows, ones = np.array([[1.0], [2.0], [0.0], [3.0]]), np.ones((4, 1))
+    options = {"batch_size": 1, "accumulate_steps": steps, "shuffle": False, "verbose": 0}
+    model, until_then = root(), root()
+    optimizer = nn.SGD(model, lr=0.1, momentum=0.9)
+    checkpoint = nn.Checkpoint(tmp_path / "c.npz", unit="batch")
+    with pytest.raises(
+        nn.DivergenceError, match=r"gradient is not finite in epoch 1, batch 3: .* dX of Sequential\[2\] "
+    ):
+        nn.fit(model, rows, ones, loss=nn.MSELoss(), optimizer=optimizer, callbacks=[checkpoint], **options)
+    made = {1: 2, 2: 1, 4: 0}[steps]
+    expected = nn.SGD(until_then, lr=0.1, momentum=0.9)
+    if made:
+        nn.fit(until_then, rows[:2], ones[:2], loss=nn.MSELoss(), optimizer=expected, **options)
+    assert model.Phi.tobytes() == until_then.Phi.tobytes()
+    assert optimizer.steps == made
+    assert str(optimizer.state_dict()) == str(expected.state_dict())
+    assert np.isfinite(nn.load(tmp_path / "c.npz").Phi).all()
+
+
+def test_gradients_of_parts_that_do_not_move_may_be_anything():
+    class Spoil(nn.Callback):
+        def on_backward_end(self, state):
+            state.model[0].dW = [[np.nan] * 4] * 3
+
+    model = two_parts()
+    nn.fit(model, X, X[:, :1], loss=nn.MSELoss(), optimizer=nn.SGD(model[4], lr=0.1), callbacks=[Spoil()], verbose=0)
+    assert np.isfinite(model.Phi).all()
+
+
+def test_a_callback_that_spoils_the_gradient_is_named_as_the_cause():
+    class Spoil(nn.Callback):
+        def on_backward_end(self, state):
+            state.model.dPhi[0] = np.inf
+
+    model = two_parts()
+    before = model.Phi.copy()
+    with pytest.raises(nn.DivergenceError, match="on_backward_end of a callback has changed it"):
+        nn.fit(model, X, X[:, :1], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), callbacks=[Spoil()], verbose=0)
+    assert_allclose(model.Phi, before, rtol=0)
+
+
+def test_a_finite_gradient_whose_square_overflows_is_applied():
+    model = nn.Linear(1, 1, bias=False)
+    model.W = [[0.0]]
+    loss = nn.MSELoss(reduction="sum")
+    nn.fit(model, [[1e15]], [[-1e10]], loss=loss, optimizer=nn.SGD(model, lr=1e-20), verbose=0)
+    assert_allclose(model.W, [[-2e5]], rtol=1e-6)  # dW = 2 * 1e10 * 1e15 = 2e25, whose square is beyond float32
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("rate", [1e39, 1e300])
+def test_a_schedule_whose_step_overflows_leaves_model_and_optimizer_as_they_were(rate, momentum):
+    model, until_then = nn.Linear(3, 1, rng=0), nn.Linear(3, 1, rng=0)
+    optimizer = nn.SGD(model, lr=lambda step: 0.1 if step < 2 else rate, momentum=momentum)
+    options = {"loss": nn.MSELoss(), "batch_size": 4, "shuffle": False, "verbose": 0}
+    with pytest.raises(nn.DivergenceError, match=r"overflows in epoch 1, batch 3, with the learning rate 1e\+3"):
+        nn.fit(model, X, X[:, :1], optimizer=optimizer, **options)
+    expected = nn.SGD(until_then, lr=0.1, momentum=momentum)
+    nn.fit(until_then, X[:8], X[:8, :1], optimizer=expected, **options)
+    assert model.Phi.tobytes() == until_then.Phi.tobytes()
+    assert str(optimizer.state_dict()["velocity"]) == str(expected.state_dict()["velocity"])
+    assert optimizer.steps == 2
+
+
+def test_a_schedule_that_fails_moves_no_part():
+    model = two_parts()
+    before = model.Phi.copy()
+    optimizers = [nn.SGD(model[0], lr=0.1), nn.SGD(model[4], lr=lambda step: float("nan"))]
+    with pytest.raises(ValueError, match="lr: expected a finite number >= 0 from the schedule"):
+        nn.fit(model, X, X[:, :1], loss=nn.MSELoss(), optimizer=optimizers, verbose=0)
+    assert_allclose(model.Phi, before, rtol=0)
+
+
+def test_on_nan_stop_also_for_a_gradient():
+    model = root()
+    before = model.Phi.copy()
+    with pytest.warns(RuntimeWarning, match="the gradient is not finite"):
+        history = nn.fit(model, [[0.0]], [[1.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), verbose=0,
+                         on_nan="stop")  # fmt: skip
+    assert history.epochs == 0
+    assert model.Phi.tobytes() == before.tobytes()

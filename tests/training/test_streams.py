@@ -38,7 +38,7 @@ def test_a_stream_trains_as_its_rows_would(source):
 
 def test_a_generator_serves_for_one_epoch_and_says_why_not_for_two_before_the_first():
     same(train(iter(BATCHES), epochs=1), train(X, Y, batch_size=4, shuffle=False, epochs=1))
-    with pytest.raises(ValueError, match="a generator is used up after one epoch, so pass the function that makes it"):
+    with pytest.raises(ValueError, match="a generator can be read only once, so pass the function that makes it"):
         train(batches := iter(BATCHES), epochs=2)
     assert len(list(batches)) == 3
 
@@ -57,9 +57,9 @@ def test_the_batches_may_be_of_any_size_and_several_inputs():
         ([X], {}, "expected batches that are pairs"),
         ([(X, Y, Y)], {}, "expected batches that are pairs"),
         ([(X, Y[:3])], {}, "got 10 rows in X of batch 0 and 3 in Y of batch 0"),
-        (BATCHES, {"validation_split": 0.2}, "validation_split: batches that come ready-made cannot be split"),
+        (BATCHES, {"validation_split": 0.2}, "validation_split: expected rows X and Y, got batches"),
         (BATCHES, {"sample_weight": np.ones(10)}, "sample_weight"),
-        ([], {}, "gave no batch"),
+        ([], {}, "yielded no batch"),
         (X, {}, "Y: expected the targets, got None"),
         (3, {}, "Y: expected the targets, got None"),
     ],
@@ -90,12 +90,12 @@ def test_a_stream_serves_for_validation(metrics):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (iter(BATCHES), "validation_data: a generator is used up after one epoch, so pass the function that makes it"),
+        (iter(BATCHES), "validation_data: a generator can be read only once, so pass the function that makes it"),
         ([*BATCHES, 3], "validation_data: expected a pair"),
         (X, "validation_data: expected a pair"),
         (3, "validation_data: expected a pair .* got int"),
-        (list, "validation_data: the source gave no batch"),
-        (lambda: None, "validation_data: expected the function to give batches, got None"),
+        (list, "validation_data: the source yielded no batch"),
+        (lambda: None, "validation_data: expected the function to return an iterable of batches, got None"),
         (lambda: [(X, Y[:3])], "got 10 rows in X of batch 0 and 3 in Y of batch 0"),
     ],
     ids=["generator", "list", "array", "number", "empty", "nothing", "lengths"],

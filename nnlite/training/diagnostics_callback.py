@@ -9,9 +9,10 @@ import numpy as np
 from nnlite.diagnostics.phi_slices import own_slices
 from nnlite.diagnostics.text_table import text_table
 from nnlite.diagnostics.unit_activity import activities
-from nnlite.training.activity_plot import draw
-from nnlite.training.callbacks import Callback, Training
+from nnlite.training.callbacks import Callback
+from nnlite.training.diagnostics_plot import plot_diagnostics
 from nnlite.training.rows import Rows
+from nnlite.training.training_state import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,9 +122,7 @@ class Diagnostics(Callback):
         """Always the same ones."""
         if self.X is not None:
             return self.X
-        assert isinstance(state.rows, Rows)
-        _, X, _ = next(iter(state.rows.batches(ROWS)))
-        return X
+        return next(state.rows.batches(ROWS)).X
 
     def plot(self) -> "Figure":
         """Draw gradients, updates, dead units and saturation, a line for each layer; returns the matplotlib figure.
@@ -141,7 +140,7 @@ class Diagnostics(Callback):
         if not self.epochs:
             raise ValueError("Diagnostics.plot: there is no epoch to draw")
         try:
-            return draw(self.layers, self.gradients, self.updates, self.dead, self.saturated)
+            return plot_diagnostics(self.layers, self.gradients, self.updates, self.dead, self.saturated)
         except ImportError as error:
             error.add_note("Diagnostics.plot draws with matplotlib: install nnlite's extra 'plot'")
             raise

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import nnlite as nn
-from nnlite.training.activity_log import ROWS
-from nnlite.training.activity_plot import NAMES
+from nnlite.training.diagnostics_callback import ROWS
+from nnlite.training.diagnostics_plot import NAMES
 
 X = np.random.default_rng(0).normal(size=(10, 3))
 Y = X @ [[1.0], [-2.0], [0.5]]

@@ -13,10 +13,12 @@ RIGHT = 1e-3  # the size of a step, in parts of the weights, that is about right
 NAMES = 12  # about so many lines have one in the legend
 
 
-def draw(layers: Mapping[str, str], gradients: Series, updates: Series, dead: Series, saturated: Series) -> "Figure":
+def plot_diagnostics(
+    layers: Mapping[str, str], gradients: Series, updates: Series, dead: Series, saturated: Series
+) -> "Figure":
     """A panel for each kind of number that there is; ``layers`` has the repr of each path.
 
-    >>> figure = draw({"1": "Tanh()"}, {}, {}, {"1": [0.0, 0.5]}, {"1": [0.1, 0.7]})
+    >>> figure = plot_diagnostics({"1": "Tanh()"}, {}, {}, {"1": [0.0, 0.5]}, {"1": [0.1, 0.7]})
     >>> [axes.get_title() for axes in figure.axes]
     ['dead units', 'saturated entries']
     """

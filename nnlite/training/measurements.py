@@ -1,0 +1,138 @@
+"""Measurements: the loss and the metrics over the batches of an epoch or of an evaluation."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, SupportsFloat
+
+import numpy as np
+
+from nnlite.basics.trees import each_of
+from nnlite.layer.layer import Layer
+from nnlite.losses.per_output import Losses, by_key
+from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.rows import Batch, joined
+from nnlite.training.weighted_loss import weight_of
+
+Metric = Callable[[Any, Any], float]
+
+
+class Measurements:
+    """The loss and the metrics over the batches seen so far, equal to those of all their rows in one batch.
+
+    In the mean of the loss a batch weighs what the loss divided by (the number of elements, or the sum of the
+    weights); in the mean of a metric it weighs its number of rows. For metrics marked with
+    :func:`nnlite.over_all_rows` copies of all predictions and targets are kept.
+
+    Args:
+        loss: the loss, or the :class:`Losses` of several outputs, that computes the J of each batch.
+        metrics: functions ``(Y_pred, Y) -> float`` by name.
+
+    >>> import nnlite as nn
+    >>> measurements = Measurements(nn.MSELoss(), {})
+    >>> measurements.add(Batch(None, None, count=2), 1.0, None)
+    >>> measurements.add(Batch(None, None, count=1), 4.0, None)
+    >>> measurements.values()
+    {'loss': 2.0}
+    """
+
+    def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
+        self.metrics = metrics
+        self.loss: Any = loss
+        self.one = not isinstance(loss, Losses)
+        self.parts = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
+        for key in self.parts:
+            if f"loss_{key}" in metrics:
+                raise ValueError(f"metrics: there are two series called 'loss_{key}'; give the function another name")
+        self.over_all_rows = [name for name, metric in metrics.items() if sees_all_rows(metric)]
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again, without batches."""
+        self.rows = self.batches = 0
+        self.loss_totals = dict.fromkeys(self.parts, 0.0)
+        self.loss_weights = dict.fromkeys(self.parts, 0.0)
+        self.totals = {name: 0.0 for name in self.metrics if name not in self.over_all_rows}
+        self.kept: list[tuple[Any, Any]] = []  # Y_pred and Y of each batch, for the metrics over all rows
+
+    def add(self, batch: Batch, J: float, Y_pred: Any) -> None:
+        """Add a batch with its loss and its predictions."""
+        self.rows += batch.count
+        self.batches += 1
+        Js = (J,) if self.one else self.loss.Js
+        for (key, loss), part in zip(self.parts.items(), Js, strict=True):
+            weight = weight_of(loss, batch.count)
+            self.loss_totals[key] += part * (weight or 1)
+            self.loss_weights[key] += weight
+        for name in self.totals:
+            self.totals[name] += self._value(name, Y_pred, batch.Y) * batch.count
+        if self.over_all_rows:  # copies, since a model or a stream may reuse its arrays
+            self.kept.append((each_of(np.array, Y_pred), each_of(np.array, batch.Y)))
+
+    def so_far(self) -> dict[str, float]:
+        """The value of each by name, without the metrics over all rows; the loss is a sum if its reduction is."""
+        losses = {f"loss_{key}": total / (self.loss_weights[key] or 1) for key, total in self.loss_totals.items()}
+        each = losses if len(losses) > 1 else {}
+        means = {name: total / self.rows for name, total in self.totals.items()}
+        return {"loss": sum(losses.values()), **each, **means}
+
+    def values(self) -> dict[str, float]:
+        """The value of each by name; the metrics over all rows are computed at each call."""
+        values = self.so_far()
+        if not self.over_all_rows:
+            return values
+        Y_pred, Y = (joined(batches) for batches in zip(*self.kept, strict=True))
+        values |= {name: self._value(name, Y_pred, Y) for name in self.over_all_rows}
+        losses = [name for name in values if name not in self.metrics]
+        return {name: values[name] for name in [*losses, *self.metrics]}
+
+    def _value(self, name: str, Y_pred: Any, Y: Any) -> float:
+        value = self.metrics[name](Y_pred, Y)
+        if np.ndim(value) or not isinstance(value, SupportsFloat):
+            raise TypeError(f"metrics: expected {name} to return a number, got {value!r}")
+        return float(value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The totals so far, for a checkpoint in the middle of an epoch."""
+        names = "rows", "batches", "loss_totals", "loss_weights", "totals", "over_all_rows", "kept"
+        state = {name: getattr(self, name) for name in names}
+        lists = {name: list(state[name].values()) for name in ("loss_totals", "loss_weights", "totals")}
+        return state | lists | {"means": list(self.totals)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` returned.
+
+        Raises:
+            ValueError: the metrics are others, which have not seen the rows so far.
+        """
+        then, now = {*state["means"], *state["over_all_rows"]}, set(self.metrics)
+        if then != now or {*state["over_all_rows"]} != {*self.over_all_rows}:
+            raise ValueError(f"metrics: expected those of the interrupted epoch, {sorted(then)}, got {sorted(now)}")
+        self.rows, self.batches, self.kept = state["rows"], state["batches"], list(state["kept"])
+        self.loss_totals = dict(zip(self.parts, state["loss_totals"], strict=True))
+        self.loss_weights = dict(zip(self.parts, state["loss_weights"], strict=True))
+        self.totals = dict(zip(state["means"], state["totals"], strict=True))
+
+
+def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
+    """The metrics by the names of their functions.
+
+    Raises:
+        TypeError: a metric is not a function.
+        ValueError: two have one name, or one is called "loss".
+
+    >>> import nnlite as nn
+    >>> list(named([nn.accuracy]))
+    ['accuracy']
+    """
+    if not isinstance(metrics, list | tuple):
+        raise TypeError(f"metrics: expected a list of functions such as [nnlite.accuracy], got {metrics!r}")
+    result: dict[str, Metric] = {}
+    for metric in metrics:
+        function = metric.func if isinstance(metric, partial) else metric
+        if not callable(function):
+            raise TypeError(f"metrics: expected functions such as nnlite.accuracy, got {metric!r}")
+        name = getattr(function, "__name__", type(function).__name__)
+        if name in result or name == "loss":
+            raise ValueError(f"metrics: there are two series called {name!r}; give one function another name")
+        result[name] = metric
+    return result

@@ -1,0 +1,69 @@
+"""Training: the state of a training, which every callback gets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.layer.layer import Layer
+from nnlite.optim.optimizer import Optimizer
+from nnlite.training.history import History
+from nnlite.training.measurements import Measurements
+from nnlite.training.rows import Rows
+from nnlite.training.step import Step
+from nnlite.training.streams import Stream
+
+
+@dataclass
+class Training:
+    """The state of a training: the one argument of every callback.
+
+    Attributes:
+        model: the model in training.
+        loss: its loss.
+        optimizers: the optimizers.
+        epochs: the number of the last epoch.
+        batches: how many batches an epoch has; None if it is not known.
+        history: the values of the epochs that are done.
+        epoch: the number of the current epoch, from 1.
+        batch: how many batches of it are done.
+        values: the values of the epoch that is done, by name: "loss", "val_loss" ...
+        extra: values of callbacks, to be added to those of the epoch, and so to the history.
+        stop: set it to True, or return True, to end the training.
+        interrupted: by Ctrl-C or SIGTERM; the training ends after this batch.
+
+    >>> import nnlite as nn
+    >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
+    >>> def show(state):
+    ...     print(state.epoch, "of", state.epochs, list(state.values))
+    >>> history = nn.fit(model, [[1.0]], [[2.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=2,
+    ...                  callbacks=[show], verbose=0)
+    1 of 2 ['loss']
+    2 of 2 ['loss']
+    """
+
+    model: Layer
+    loss: Layer
+    optimizers: list[Optimizer]
+    rows: Rows | Stream
+    means: Measurements  # of the current epoch
+    step: Step
+    validation: Rows | Stream | None = None
+    callbacks: Sequence[Any] = ()
+    rng: "np.random.Generator | None" = None  # in quotes, since NumPy loads numpy.random at its first mention
+    order: Array | None = None  # of the rows in the current epoch
+    batches: int | None = None
+    epochs: int = 0
+    epoch: int = 0
+    batch: int = 0
+    history: History = field(default_factory=History)
+    values: dict[str, float] = field(default_factory=dict)
+    extra: dict[str, float] = field(default_factory=dict)
+    stop: bool = False
+    interrupted: bool = False
+
+    def where(self) -> str:
+        """The current epoch and batch, for messages."""
+        return f"epoch {self.epoch}, batch {self.batch + 1}"

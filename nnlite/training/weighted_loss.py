@@ -1,0 +1,149 @@
+"""WeightedLoss: a loss in which each sample has a weight."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import listed
+from nnlite.errors import ShapeError
+from nnlite.layer.layer import Layer
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.loss import Loss
+from nnlite.losses.per_output import Losses, by_key
+
+
+class WeightedLoss(Loss):
+    """A loss with a weight for each sample: ``J = sum(w J_element) / sum(w)``.
+
+    So a weight of 0 is the same as leaving the sample out, and a weight of 2 the same as having it twice. If the
+    loss's reduction is "sum", ``J = sum(w J_element)``. What the loss itself leaves out or weighs (``ignore_index`` and
+    ``weight`` of CrossEntropyLoss) counts in the denominator as it does there.
+
+    Args:
+        loss: the loss, whose elements are what its ``forward`` returns with ``reduction="none"``.
+        class_weight: the weight of each class; classes that are not in it weigh 1.
+
+    Raises:
+        TypeError: class weights for a loss that is not one of classes.
+        ValueError: a weight that is negative or not finite, or of a class that does not exist.
+
+    >>> import nnlite as nn
+    >>> loss = WeightedLoss(nn.MSELoss())
+    >>> loss.forward(np.array([[1.0], [1.0]]), np.array([[0.0], [3.0]]), np.array([3.0, 1.0]))
+    1.75
+    >>> loss.backward()
+    array([[ 1.5],
+           [-1. ]])
+    """
+
+    without_gradient = ("target", "weight")
+
+    def __init__(self, loss: Loss, class_weight: dict[int, float] | None = None) -> None:
+        if class_weight is not None:
+            _check_class_weight(class_weight, loss)
+        super().__init__(reduction=getattr(loss, "reduction", "mean"))
+        self.loss = loss
+        self.class_weight = class_weight
+
+    def forward(self, Y: Any, target: Any, weight: Any = None) -> float:
+        if self.class_weight and isinstance(self.loss, CrossEntropyLoss):
+            _check_labels(self.class_weight, classes=np.shape(Y)[min(1, np.ndim(Y) - 1)])
+        self.loss.reduction = "none"
+        try:
+            J: Array = np.asarray(self.loss.forward(Y, target))
+        finally:
+            self.loss.reduction = self.reduction
+        W = np.ones(J.shape, J.dtype)
+        if weight is not None:
+            if J.shape[:1] != np.shape(weight):
+                raise ShapeError(
+                    f"sample_weight: expected {self.loss!r} to return the loss of each of the {len(weight)} rows with "
+                    f'reduction="none", got shape {J.shape}'
+                )
+            W *= weight.reshape(-1, *[1] * (J.ndim - 1))
+        if self.class_weight is not None:
+            W *= _by_class(J, np.asarray(target), self.class_weight)
+        self.W, self.count = W, 1.0
+        if self.reduction == "mean":  # 0 where all weights of a batch are 0, which then has no gradient
+            self.count = float(np.sum(W if self.loss.counts is None else W * self.loss.counts))
+        return float(np.sum(J * W)) / (self.count or 1.0)
+
+    def backward(self, dJ: Any = 1.0) -> Any:
+        return self.loss.backward(self.W * (dJ / (self.count or 1.0)))
+
+
+def weighted(loss: Layer, class_weight: Any) -> Layer:
+    """``loss`` with a weight for each sample; each loss of several outputs.
+
+    Args:
+        loss: a Loss, or the Losses of several outputs.
+        class_weight: the weight of each class; for several outputs a tuple or dict of them, as the losses are.
+
+    >>> import nnlite as nn
+    >>> weighted(nn.MSELoss(), None)
+    WeightedLoss(
+      (loss): MSELoss()
+    )
+    """
+    if not isinstance(loss, Losses):
+        return WeightedLoss(loss, class_weight)  # type: ignore[arg-type]
+    losses = by_key(loss.losses)
+    if class_weight is None:
+        by_output = dict.fromkeys(losses)
+    elif type(class_weight) is type(loss.losses) and by_key(class_weight).keys() <= losses.keys():
+        by_output = dict.fromkeys(losses) | by_key(class_weight)
+    else:
+        raise TypeError(
+            f"class_weight: expected a {type(loss.losses).__name__} of the class weights of each output "
+            f"{', '.join(map(str, losses))}, got {class_weight!r}"
+        )
+    parts = {key: WeightedLoss(part, by_output[key]) for key, part in losses.items()}
+    return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()))
+
+
+def _check_class_weight(class_weight: Any, loss: Loss) -> None:
+    """Raise unless it has a finite number >= 0 for each of some classes, and the loss is one of classes."""
+    name = "class_weight"
+    if not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
+        raise TypeError(f"{name}: expected a loss of classes, such as CrossEntropyLoss, got {loss!r}")
+    if not isinstance(class_weight, dict) or not all(isinstance(label, int | np.integer) for label in class_weight):
+        raise TypeError(f"{name}: expected a dict such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
+    values = np.array(list(class_weight.values()), np.float64)
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise ValueError(f"{name}: expected finite numbers >= 0, got {class_weight!r}")
+    if not isinstance(loss, CrossEntropyLoss) and not set(class_weight) <= {0, 1}:
+        raise ValueError(f"{name}: {loss!r} has the classes 0 and 1, got {class_weight!r}")
+
+
+def _check_labels(class_weight: dict[int, float], classes: int) -> None:
+    """Raise if there is a weight for a class that the model does not have."""
+    unknown = [label for label in class_weight if not 0 <= label < classes]
+    if unknown:
+        raise ValueError(f"class_weight: the model has the classes 0 to {classes - 1}, got a weight for {unknown[0]}")
+
+
+def _by_class(J: Array, target: Array, class_weight: dict[int, float]) -> Array:
+    """The weight of each element of J: that of its class, or of its most probable class."""
+    if target.shape != J.shape:  # probabilities of the classes, along the second axis
+        target = target.argmax(axis=min(1, target.ndim - 1))
+    weight = np.ones(J.shape, J.dtype)
+    for label, value in class_weight.items():
+        weight[target == label] = value
+    return weight
+
+
+def weight_of(loss: Layer, count: int) -> float:
+    """What the loss of a batch of ``count`` rows was divided by, which is its weight in a mean; 0 for a sum.
+
+    >>> import nnlite as nn
+    >>> weight_of(nn.MSELoss(reduction="sum"), 32), weight_of(nn.MSELoss(), 32)
+    (0.0, 32)
+    """
+    if isinstance(loss, Losses):
+        return 0.0 if all(weight_of(part, count) == 0 for part in listed(loss.losses)) else count
+    if getattr(loss, "reduction", "mean") == "sum":
+        return 0.0
+    divided_by: float | None = getattr(loss, "count", None)
+    return count if divided_by is None else divided_by

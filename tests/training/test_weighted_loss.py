@@ -1,0 +1,257 @@
+"""WeightedLoss: weights of samples and classes."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import nnlite as nn
+from nnlite.training.weighted_loss import WeightedLoss
+
+X = np.random.default_rng(0).normal(size=(12, 3))
+Y = np.random.default_rng(1).integers(0, 2, 12)
+
+
+def trained(*, loss=None, sizes=(3, 2), **options):
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(*sizes, dtype=np.float64, rng=rng))
+    options = {"shuffle": False, "verbose": 0, "epochs": 2} | options
+    optimizer = nn.SGD(model, lr=0.3, momentum=0.9)
+    nn.fit(model, X, Y, loss=loss or nn.CrossEntropyLoss(), optimizer=optimizer, **options)
+    return model.Phi
+
+
+LOSSES = {
+    "mean": nn.CrossEntropyLoss,
+    "sum": lambda: nn.CrossEntropyLoss(reduction="sum"),
+    "weighted": lambda: nn.CrossEntropyLoss(weight=[1.0, 5.0]),
+    "ignored": lambda: nn.CrossEntropyLoss(ignore_index=1, label_smoothing=0.1),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_weights_of_one_change_nothing(name):
+    plain = trained(loss=LOSSES[name](), batch_size=5)
+    assert_allclose(trained(loss=LOSSES[name](), batch_size=5, sample_weight=np.ones(12)), plain, rtol=1e-12)
+    assert_allclose(trained(loss=LOSSES[name](), batch_size=5, class_weight={0: 1.0}), plain, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_whole_number_for_a_weight_is_as_many_copies(shuffle):
+    weight = np.random.default_rng(2).integers(0, 4, 12)
+    sum_loss = {"loss": nn.CrossEntropyLoss(reduction="sum"), "batch_size": 100}
+    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=np.random.default_rng(0)))
+    nn.fit(model, X.repeat(weight, axis=0), Y.repeat(weight), optimizer=nn.SGD(model, lr=0.3, momentum=0.9), epochs=2,
+           verbose=0, shuffle=shuffle, **sum_loss)  # fmt: skip
+    assert_allclose(trained(sample_weight=weight, shuffle=shuffle, **sum_loss), model.Phi, rtol=1e-10)
+
+
+def test_class_weight_is_the_sample_weight_of_the_class():
+    by_class = trained(class_weight={1: 3.0}, batch_size=5)
+    assert_allclose(by_class, trained(sample_weight=np.where(Y == 1, 3.0, 1.0), batch_size=5), rtol=1e-12)
+    assert not np.allclose(by_class, trained(batch_size=5))
+
+
+@pytest.mark.parametrize("form", ["column", "one-hot"])
+def test_class_weight_of_other_forms_of_targets(form):
+    targets = Y[:, None].astype(float) if form == "column" else np.eye(2)[Y]
+    loss, width = (nn.BCEWithLogitsLoss, 1) if form == "column" else (nn.CrossEntropyLoss, 2)
+
+    def run(**options):
+        model = nn.Sequential(nn.Linear(3, width, dtype=np.float64, rng=0))
+        nn.fit(model, X, targets, loss=loss(), optimizer=nn.SGD(model, lr=0.3), verbose=0, rng=0, **options)
+        return model.Phi
+
+    assert_allclose(run(class_weight={0: 2.0}), run(sample_weight=np.where(Y == 0, 2.0, 1.0)), rtol=1e-12)
+
+
+def test_the_weighted_epoch_loss_is_exact_with_a_short_last_batch_and_validation_stays_plain():
+    weight = np.random.default_rng(3).random(12)
+    model = nn.Sequential(nn.Linear(3, 1, dtype=np.float64, rng=0))
+    T = X[:, :1]
+    history = nn.fit(model, X, T, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.0), batch_size=5, verbose=0,
+                     sample_weight=weight, validation_data=(X, T))  # fmt: skip
+    error = (model.forward(X) - T)[:, 0] ** 2
+    assert history["loss"] == pytest.approx([np.average(error, weights=weight)], rel=1e-12)
+    assert history["val_loss"] == pytest.approx([np.mean(error)], rel=1e-12)
+
+
+def test_sample_weights_follow_their_rows_through_the_split():
+    weight = np.arange(12.0)
+    model = nn.Sequential(nn.Linear(3, 1, dtype=np.float64, rng=0))
+    T = weight[:, None].copy()  # so that a target says which weight belongs to it
+    loss, trained_on = nn.MSELoss(reduction="sum"), set()
+
+    class Look(nn.Callback):
+        def on_batch_end(self, state):
+            trained_on.update(state.loss.error[:, 0] * -1)
+
+    history = nn.fit(model, 0 * X, T, loss=loss, optimizer=nn.SGD(model, lr=0.0), batch_size=4, verbose=0,
+                     sample_weight=weight, validation_split=0.25, rng=0, callbacks=[Look()])  # fmt: skip
+    # Y is 0 and the target t, so a row adds its weight t times t^2; all of them add up to the two parts.
+    held_back = [t for t in weight if t not in trained_on]
+    assert len(held_back) == 3
+    assert history["loss"] == pytest.approx([sum(t**3 for t in trained_on)])
+    assert history["val_loss"] == pytest.approx([sum(t**2 for t in held_back)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sample_weight": np.ones(11)}, "sample_weight: expected 12 finite numbers >= 0, one for each row"),
+        ({"sample_weight": np.ones((12, 1))}, "sample_weight"),
+        ({"sample_weight": np.full(12, np.nan)}, "sample_weight"),
+        ({"sample_weight": -np.ones(12)}, "sample_weight: expected 12 finite numbers >= 0"),
+    ],
+)
+def test_bad_weights(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        trained(**options)
+
+
+def test_class_weights_of_targets_with_more_axes_go_by_the_element():
+    S, T = np.random.default_rng(4).normal(size=(4, 3, 6)), np.random.default_rng(5).integers(0, 3, (4, 6))
+    J = WeightedLoss(nn.CrossEntropyLoss(), {1: 5.0}).forward(S, T)
+    each = nn.CrossEntropyLoss(reduction="none").forward(S, T)
+    assert pytest.approx(np.average(each, weights=np.where(T == 1, 5.0, 1.0)), rel=1e-12) == J
+    P, labels = np.random.default_rng(6).random((5, 4)), np.random.default_rng(7).integers(0, 2, (5, 4)) * 1.0
+    J = WeightedLoss(nn.BCELoss(), {1: 5.0}).forward(P, labels)
+    each = nn.BCELoss(reduction="none").forward(P, labels)
+    assert pytest.approx(np.average(each, weights=np.where(labels == 1, 5.0, 1.0)), rel=1e-12) == J
+
+
+@pytest.mark.parametrize(
+    ("loss", "class_weight", "message"),
+    [
+        (nn.MSELoss(), {1: 2.0}, "class_weight: expected a loss of classes"),
+        (nn.CrossEntropyLoss(), "balanced", "class_weight: expected a dict"),
+        (nn.CrossEntropyLoss(), {"0": 2.0}, "class_weight: expected a dict"),
+        (nn.CrossEntropyLoss(), {0: float("nan")}, "class_weight: expected finite numbers"),
+        (nn.BCELoss(), {2: 3.0}, "class_weight: .* has the classes 0 and 1"),
+        (nn.CrossEntropyLoss(), {1: 2.0, 2: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for 2"),
+        (nn.CrossEntropyLoss(), {-1: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for -1"),
+        (nn.CrossEntropyLoss(), {0: -1.0}, "class_weight: expected finite numbers >= 0"),
+        (
+            (nn.BCELoss(), nn.BCELoss()),
+            {0: 1.0},
+            "class_weight: expected a tuple of the class weights of each output 0, 1",
+        ),
+    ],
+)
+def test_bad_class_weights(loss, class_weight, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        trained(loss=loss, class_weight=class_weight)
+
+
+# --------------------------------------------------- a weight is a number of copies, as in scikit-learn
+
+
+@pytest.mark.parametrize("make_loss", [nn.CrossEntropyLoss, lambda: nn.CrossEntropyLoss(weight=[1.0, 5.0])])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_weight_0_is_a_row_left_out_and_weight_2_a_row_twice(make_loss, reduction):
+    weight = np.random.default_rng(2).integers(0, 4, 12)
+
+    def run(X, Y, **options):
+        loss = make_loss()
+        loss.reduction = reduction
+        model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=0))
+        history = nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.03, momentum=0.9), epochs=3, verbose=0,
+                         batch_size=100, rng=0, **options)  # fmt: skip
+        return [*model.Phi, *history["loss"]]
+
+    copies = run(X.repeat(weight, axis=0), Y.repeat(weight))
+    assert_allclose(run(X, Y, sample_weight=weight), copies, rtol=1e-10)
+    assert_allclose(run(X, Y, sample_weight=7 * weight) if reduction == "mean" else copies, copies, rtol=1e-10)
+
+
+def test_class_weight_is_the_weight_of_cross_entropy_loss():
+    """sum(w l) / sum(w), as PyTorch's CrossEntropyLoss(weight=...) (keras issue 19740)."""
+    rng = np.random.default_rng(0)
+    S, labels, weight = rng.normal(size=(9, 3)), rng.integers(0, 3, 9), [1.0, 2.0, 5.0]
+    loss, own = WeightedLoss(nn.CrossEntropyLoss(), dict(enumerate(weight))), nn.CrossEntropyLoss(weight=weight)
+    assert loss.forward(S, labels) == pytest.approx(own.forward(S, labels), rel=1e-12)
+    assert_allclose(loss.backward(), own.backward(), rtol=1e-12)
+    assert_allclose(loss.count, own.count, rtol=1e-12)
+
+
+def test_a_batch_whose_weights_are_all_0_has_no_gradient():
+    model = nn.Linear(3, 1, dtype=np.float64, rng=0)
+    before = model.Phi.copy()
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 0.1), "shuffle": False, "verbose": 0}
+    weight = np.array([0.0] * 4 + [1.0] * 4)
+    history = nn.fit(model, X[:8], X[:8, :1], sample_weight=weight, batch_size=4, **options)
+    alone = nn.Linear(3, 1, dtype=np.float64, rng=0)
+    expected = nn.fit(alone, X[4:8], X[4:8, :1], **options | {"optimizer": nn.SGD(alone, 0.1)})
+    assert history == expected
+    assert_allclose(model.Phi, alone.Phi, rtol=1e-15)
+    assert not np.array_equal(model.Phi, before)
+
+
+class Huber(nn.Loss):
+    """A loss as a user writes it: check_pair, reduce and scale, and nothing else."""
+
+    def forward(self, Y, target):
+        Y, target = self.check_pair(Y, target)
+        self.error = Y - target
+        small = np.abs(self.error) < 1
+        return self.reduce(np.where(small, self.error**2 / 2, np.abs(self.error) - 0.5))
+
+    def backward(self, dJ=1.0):
+        return np.clip(self.error, -1, 1) * self.scale(dJ)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_loss_of_ones_own_is_weighted(reduction):
+    rng = np.random.default_rng(0)
+    P, T, weight = rng.normal(size=(5, 2)) * 2, rng.normal(size=(5, 2)), rng.random(5)
+    loss = WeightedLoss(Huber(reduction=reduction))
+    total = weight.sum() * 2 if reduction == "mean" else 1.0
+    each = Huber(reduction="none").forward(P, T)
+    assert loss.forward(P, T, weight) == pytest.approx(np.sum(weight[:, None] * each) / total, rel=1e-12)
+    assert_allclose(loss.backward(), np.clip(P - T, -1, 1) * weight[:, None] / total, rtol=1e-12)
+    assert loss.loss.reduction == reduction
+    model = nn.Linear(3, 1, rng=0)
+    options = {"loss": Huber(), "optimizer": nn.SGD(model, 0.1), "sample_weight": np.arange(12.0), "verbose": 0}
+    assert nn.fit(model, X, X[:, :1], epochs=30, **options)["loss"][-1] < 0.1
+
+
+@pytest.mark.parametrize("form", ["tuple", "dict"])
+def test_weights_with_several_outputs(form):
+    """The losses are weighted one by one; class weights come in the form of the losses."""
+    rng = np.random.default_rng(0)
+    T, weight = rng.normal(size=(12, 1)), rng.random(12)
+    by_class = np.where(Y == 1, 3.0, 1.0)
+    x = nn.Input("x")
+    outputs = {
+        "scores": nn.Linear(3, 2, dtype=np.float64, rng=0)(x),
+        "size": nn.Linear(3, 1, dtype=np.float64, rng=1)(x),
+    }
+    model = nn.Graph(x, outputs if form == "dict" else tuple(outputs.values()))
+
+    def formed(scores, size):
+        return {"scores": scores, "size": size} if form == "dict" else (scores, size)
+
+    P = [nn.Linear(3, width, dtype=np.float64, rng=seed).forward(X) for seed, width in enumerate((2, 1))]
+    history = nn.fit(model, X, formed(Y, T), loss=formed(nn.CrossEntropyLoss(), nn.MSELoss()),
+                     optimizer=nn.SGD(model, 0.0), sample_weight=weight, class_weight=formed({1: 3.0}, None),
+                     batch_size=5, verbose=0)  # fmt: skip
+    names = ("loss_scores", "loss_size") if form == "dict" else ("loss_0", "loss_1")
+    scores = np.average(nn.CrossEntropyLoss(reduction="none").forward(P[0], Y), weights=weight * by_class)
+    size = np.average((P[1] - T)[:, 0] ** 2, weights=weight)
+    assert_allclose([history[name][0] for name in names], [scores, size], rtol=1e-12)
+
+
+def test_a_loss_without_one_number_for_each_row_is_named():
+    class Total(nn.Loss):
+        def forward(self, Y, target):
+            Y, target = self.check_pair(Y, target)
+            self.error = Y - target
+            return float(np.sum(self.error**2))
+
+        def backward(self, dJ=1.0):
+            return 2 * self.error * dJ
+
+    model = nn.Linear(3, 1, rng=0)
+    with pytest.raises(
+        nn.ShapeError, match=r"sample_weight: expected Total\(\) to return the loss of each of the 12 rows"
+    ):
+        nn.fit(model, X, X[:, :1], loss=Total(), optimizer=nn.SGD(model, 0.1), sample_weight=np.ones(12), verbose=0)
