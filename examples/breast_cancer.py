@@ -1,4 +1,4 @@
-"""Is a breast tumour malignant or benign? A small network of tanh and sigmoid layers learns it from real data.
+"""Classify breast tumours as malignant or benign with a network of two hidden layers.
 
 Run it with:  python examples/breast_cancer.py [--seed N]
 """
@@ -11,18 +11,18 @@ import numpy as np
 import nnlite as nn
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the split, the first weights and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
 # 569 tumours: 30 measurements of the cell nuclei, and in the last column 0 for malignant, 1 for benign.
 table = np.loadtxt(Path(__file__).parent / "data" / "breast_cancer.csv.gz", delimiter=",")
 X, Y = table[:, :-1], table[:, -1:]
 
-# A quarter of the rows, drawn at random, is held out: the network does not learn from it.
+# A random quarter of the rows is the test set; it is not used for training.
 order = rng.permutation(len(X))
-held_out, training = order[: len(X) // 4], order[len(X) // 4 :]
+test, training = order[: len(X) // 4], order[len(X) // 4 :]
 
-# Every measurement gets mean 0 and deviation 1. Both are taken from the training rows alone.
+# Standardize each feature to mean 0 and standard deviation 1, both computed from the training rows only.
 X = (X - X[training].mean(axis=0)) / X[training].std(axis=0)
 
 model = nn.Sequential(
@@ -47,6 +47,6 @@ nn.fit(
     rng=rng,
 )
 
-result = nn.evaluate(model, X[held_out], Y[held_out], loss=nn.BCELoss(), metrics=[nn.binary_accuracy])
-print(f"\nOn the {len(held_out)} held-out tumours:")
+result = nn.evaluate(model, X[test], Y[test], loss=nn.BCELoss(), metrics=[nn.binary_accuracy])
+print(f"\nOn the {len(test)} test tumours:")
 print(f"loss {result['loss']:.3f}, accuracy {result['binary_accuracy']:.3f}")

@@ -1,4 +1,4 @@
-"""D0, backpropagation with tensors: the linear layer entry by entry, and why nobody forms its Jacobian.
+"""D0: the gradients of a linear layer, entry by entry, and why its Jacobian is never formed.
 
 Run it with:  python examples/d0_linear.py
 """
@@ -23,10 +23,10 @@ for i in range(D):
     print("   ", *(f"{X[0, i]:g} * {dY[0, j]:g} = {layer.dW[i, j]:<6g}" for j in range(M)))
 print(f"\n  db_j = dy_j: {layer.db}")
 
-print("\nThe same as the layer says it of itself, and one entry of dW written out:\n")
+print("\nThe same from the `formulas` of the layer, and one entry of dW in numbers:\n")
 print(nn.explain(layer, X, parameter="W", index=(1, 2)))
 
-# The generalized Jacobian of Y by X has an entry for each entry of Y and each of X. Contracted with dY it is dX.
+# The generalized Jacobian has an entry for each pair of an entry of Y and an entry of X. Contracted with dY it is dX.
 layer, X, dY = nn.Linear(3, 2, rng=0), np.ones((4, 3)), np.ones((4, 2))
 J = nn.jacobian(layer, X)
 layer.forward(X)
@@ -38,4 +38,4 @@ entries = (N * M) * (N * D)
 print(
     f"\nFor N, D, M = {N}, {D:,}, {M:,} it would have {entries:,} entries: {entries * 4 / 2**30:,.0f} GiB in float32."
 )
-print(f"backward multiplies dY with W^T instead, and never forms it: {N * D * 4 / 2**20:,.0f} MiB of dX.")
+print(f"backward computes dY W^T instead, without the Jacobian: dX takes {N * D * 4 / 2**20:,.0f} MiB.")

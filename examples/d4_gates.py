@@ -1,4 +1,4 @@
-"""D4, computational graphs: a node keeps what its backward needs; five gates make a logistic function, which descends.
+"""D4: gates, a logistic function made of five of them, numerical gradients and gradient descent.
 
 Run it with:  python examples/d4_gates.py
 """
@@ -7,7 +7,7 @@ import numpy as np
 
 import nnlite as nn
 
-print("Each gate has its own rule for handing dZ back:\n")
+print("The backward of six gates:\n")
 x, y, X, Y = np.array([1.0, 2.0]), np.array([3.0, 1.0]), np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])
 for gate, inputs, dZ in [
     (nn.Add(), (x, y), np.array([10.0, 20.0])),
@@ -21,7 +21,7 @@ for gate, inputs, dZ in [
     dX, dY = (str(gradient.tolist()) for gradient in gate.backward(dZ))
     print(f"  {gate!r:<12} Z = {np.asarray(Z).tolist()!s:<26} dX = {dX:<16} dY = {dY}")
 
-print("\ny = 1 / (1 + e^(-theta x)) as five nodes, forward and back:\n")
+print("\ny = 1 / (1 + e^(-theta x)) as a graph of five nodes, forward and backward:\n")
 x, theta = nn.Input("x"), nn.Parameter(2.0, name="theta", dtype=np.float64)
 graph = nn.Graph(x, nn.Reciprocal()(1 + nn.Exp()(-(theta * x))))
 y = graph.forward(0.5)
@@ -29,9 +29,9 @@ print(nn.explain(graph, np.array(0.5), values=True))
 
 h = 1e-5
 by_x = (graph.forward(0.5 + h) - graph.forward(0.5 - h)) / (2 * h)
-print(f"\nDivided differences say dy/dx = {by_x:.6f}. They need two evaluations for each number, so they only check.")
+print(f"\nThe central difference is dy/dx = {by_x:.6f}; it takes two evaluations for each input and parameter.")
 
-print("\nWhat has a gradient can descend, the input as well as the parameter: y goes down.\n")
+print("\nGradient descent on the parameter and the input; y decreases:\n")
 point = 0.5
 for _ in range(4):
     y, dx = graph.forward(point), graph.backward()

@@ -1,4 +1,4 @@
-"""Which digit is it? A network with one hidden layer reads 8 x 8 images of handwritten digits.
+"""Recognize handwritten digits in images of 8 x 8 pixels with a network of one hidden layer.
 
 Run it with:  python examples/digits.py [--seed N]
 """
@@ -11,20 +11,20 @@ import numpy as np
 import nnlite as nn
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the split, the first weights and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-# 1,797 images: 64 pixels from 0 to 16, and in the last column the digit.
+# 1,797 images: 64 pixels from 0 to 16, and the digit in the last column.
 table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
 X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
 
-# A fifth of the rows, drawn at random, is held out to the very end.
+# A random fifth of the rows is the test set; it is used only at the end.
 order = rng.permutation(len(X))
-held_out, training = order[: len(X) // 5], order[len(X) // 5 :]
+test, training = order[: len(X) // 5], order[len(X) // 5 :]
 
-# The network gives a score for each digit; the loss turns scores into probabilities (softmax) by itself.
-# Label smoothing asks for a probability of 0.91 and not of 1 for the right digit, which guards against overfitting.
-he_uniform = nn.initializers.he_uniform  # the right start for ReLU
+# The network returns a logit for each digit; the loss contains the softmax.
+# Label smoothing sets the target probability of the correct digit to 0.91 instead of 1, which reduces overfitting.
+he_uniform = nn.initializers.he_uniform  # for layers before a ReLU
 model = nn.Sequential(
     nn.Linear(64, 128, weight_init=he_uniform, rng=rng),
     nn.ReLU(),
@@ -33,7 +33,7 @@ model = nn.Sequential(
 loss = nn.CrossEntropyLoss(label_smoothing=0.1)
 print(model, nn.summary(model, input_shape=64), sep="\n\n")
 
-print(f"\nTraining; a tenth of the {len(training)} images is kept for validation (val):")
+print(f"\nTraining on {len(training)} images, a tenth of which is held back for validation:")
 nn.fit(
     model,
     X[training],
@@ -47,6 +47,6 @@ nn.fit(
     rng=rng,
 )
 
-result = nn.evaluate(model, X[held_out], Y[held_out], loss=loss, metrics=[nn.accuracy])
-print(f"\nOn the {len(held_out)} held-out images:")
+result = nn.evaluate(model, X[test], Y[test], loss=loss, metrics=[nn.accuracy])
+print(f"\nOn the {len(test)} test images:")
 print(f"loss {result['loss']:.3f}, accuracy {result['accuracy']:.3f}")

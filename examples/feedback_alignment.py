@@ -1,8 +1,8 @@
-"""Learning without the transpose: backward goes through a fixed random matrix B in place of W^T, and learns as well.
+"""Feedback alignment: backward multiplies by a fixed random matrix B instead of W^T, and the network still learns.
 
-The first layer is then handed a gradient that has nothing to do with the true one; but the layers in front of B learn
-such a W that B becomes useful: the angle to the true gradient falls. Feedback alignment is due to Lillicrap, Cownden,
-Tweed and Akerman, Random synaptic feedback weights support error backpropagation for deep learning, 2016.
+At first the gradient of the first layer is about orthogonal to the true gradient; during training the angle falls.
+Source: Lillicrap, Cownden, Tweed and Akerman, Random synaptic feedback weights support error backpropagation for deep
+learning, 2016.
 
 Run it with:  python examples/feedback_alignment.py [--seed N]
 """
@@ -15,33 +15,33 @@ import numpy as np
 import nnlite as nn
 
 
-class FeedbackLinear(nn.Linear):
-    """Y = X W + b, whose backward is dX = dY B^T with a B that is drawn once and never learns."""
+class FeedbackLinear(nn.Linear, buffers=("B",)):
+    """Y = X W + b with dX = dY B^T in backward, for a random matrix B that is not trained."""
 
     def __init__(self, in_features, out_features, *, rng):
         super().__init__(in_features, out_features, rng=rng)
         self.B = nn.initializers.glorot_uniform((in_features, out_features), rng=rng)
 
     def backward(self, dY):
-        super().backward(dY)  # dW and db are the true ones
+        super().backward(dY)  # stores the true dW and db
         return dY @ self.B.T
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the split, the first weights, B and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
 table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
 X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
 order = rng.permutation(len(X))
-held_out, training = order[: len(X) // 5], order[len(X) // 5 :]
+test, training = order[: len(X) // 5], order[len(X) // 5 :]
 
 model = nn.Sequential(nn.Linear(64, 128, rng=rng), nn.Tanh(), FeedbackLinear(128, 10, rng=rng))
 loss = nn.CrossEntropyLoss()
 
 
 def report():
-    """What check_gradients says of the model; it is wrong on purpose."""
+    """The report of check_gradients, which finds the wrong dX of FeedbackLinear."""
     try:
         return nn.check_gradients(model, X[training[:50]], Y[training[:50]], loss, max_entries=200)
     except nn.GradientError as error:
@@ -55,5 +55,5 @@ print(f"\nAfter training:\n{(after := report())}\n")
 print("angle to the true gradient in degrees, before and after:")
 for one, other in zip(before.comparisons, after.comparisons, strict=True):
     print(f"d{one.name:4} {one.angle:6.1f} {other.angle:6.1f}")
-accuracy = nn.evaluate(model, X[held_out], Y[held_out], loss=loss, metrics=[nn.accuracy])["accuracy"]
-print(f"\naccuracy on the {len(held_out)} held-out images: {accuracy:.3f}")
+accuracy = nn.evaluate(model, X[test], Y[test], loss=loss, metrics=[nn.accuracy])["accuracy"]
+print(f"\naccuracy on the {len(test)} test images: {accuracy:.3f}")

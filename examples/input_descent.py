@@ -1,4 +1,4 @@
-"""Descent on the input: the weights stay as they are, and what goes in moves down the slope.
+"""Gradient descent on the input: the weights are fixed, and an image is changed until it is misclassified.
 
 Run it with:  python examples/input_descent.py [--seed N]
 """
@@ -11,7 +11,7 @@ import numpy as np
 import nnlite as nn
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the first weights and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
 table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
@@ -21,21 +21,21 @@ loss = nn.CrossEntropyLoss()
 print("Training on the digits:")
 nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.1, momentum=0.9), epochs=20, rng=rng)
 
-print("\nHow little must this 8 change for the network to take it for a 3? Its pixels go down the loss of a 3.")
+print("\nGradient descent on the pixels of an 8, on the loss for the target 3:")
 eight = X[Y == 8][:1]
 image = eight.copy()
 model.eval()
 for step in range(100):
-    scores = model.forward(image)
-    J = loss.forward(scores, np.array([3]))
-    if step % 5 == 0 or scores.argmax() == 3:
-        print(f"    step {step:2}: taken for {scores.argmax()}, probability of a 3: {np.exp(-J):.3f}")
-    if scores.argmax() == 3:
+    logits = model.forward(image)
+    J = loss.forward(logits, np.array([3]))
+    if step % 5 == 0 or logits.argmax() == 3:
+        print(f"    step {step:2}: predicted {logits.argmax()}, probability of a 3: {np.exp(-J):.3f}")
+    if logits.argmax() == 3:
         break
     image = np.clip(image - 0.002 * model.backward(loss.backward()), 0, 1)
 
 print(
-    f"The largest change of a pixel is {np.abs(image - eight).max():.2f}, of a scale from 0 to 1. Before and after:\n"
+    f"The largest change of a pixel is {np.abs(image - eight).max():.2f}, on a scale from 0 to 1. Before and after:\n"
 )
 for left, right in zip(eight.reshape(8, 8), image.reshape(8, 8), strict=True):
     print(*("".join(" .:-=+*#%@"[int(9 * pixel)] * 2 for pixel in row) for row in (left, right)), sep="    ")

@@ -1,4 +1,4 @@
-"""A layer of your own: write its forward and its backward, check the gradients, train it like any other.
+"""Write a layer of your own: forward and backward, a check of its gradients, and training.
 
 Run it with:  python examples/own_layer.py [--seed N]
 """
@@ -11,7 +11,7 @@ import nnlite as nn
 
 
 class PReLU(nn.Layer, parameters=("alpha",)):
-    """Y = X where X > 0, else alpha X; each feature learns its own slope alpha (He et al., 2015)."""
+    """Y = X where X > 0, else alpha X, with a learned slope alpha for each feature (He et al., 2015)."""
 
     def __init__(self, features):
         self.alpha = np.full(features, 0.25)
@@ -26,13 +26,13 @@ class PReLU(nn.Layer, parameters=("alpha",)):
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the first weights and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-print("Is backward the derivative of forward? Compared with differences, at random X:\n")
+print("Gradients of backward compared with central differences, at random X:\n")
 print(nn.check_gradients(PReLU(3), rng.normal(size=(5, 3))))
 
-# A curve to learn: one period of the sine.
+# The function to fit: one period of the sine.
 X = np.linspace(-np.pi, np.pi, 200)[:, None]
 Y = np.sin(X)
 
@@ -40,9 +40,9 @@ prelu = PReLU(8)
 model = nn.Sequential(nn.Linear(1, 8, rng=rng), prelu, nn.Linear(8, 1, rng=rng))
 before = nn.evaluate(model, X, Y, loss=nn.MSELoss())["loss"]
 
-print("\nTraining a network with that layer on a sine:")
+print("\nTraining a network with this layer to fit a sine:")
 nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.05, momentum=0.9), epochs=200, rng=rng)
 
 after = nn.evaluate(model, X, Y, loss=nn.MSELoss())["loss"]
 print(f"\nmean squared error before {before:.4f}, after {after:.4f}")
-print(f"the slopes alpha, which began at 0.25: {np.round(prelu.alpha, 2)}")
+print(f"the slopes alpha, initialized to 0.25: {np.round(prelu.alpha, 2)}")

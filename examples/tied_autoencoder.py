@@ -1,4 +1,4 @@
-"""A tied autoencoder: the decoder's weights are the encoder's, transposed, so that there are half as many to learn.
+"""An autoencoder with tied weights: the decoder uses the transpose of the encoder's W, so W is learned once.
 
 Run it with:  python examples/tied_autoencoder.py [--seed N]
 """
@@ -11,12 +11,12 @@ import numpy as np
 import nnlite as nn
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the split, the first weights and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
 images = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")[:, :-1] / 16
 images = rng.permutation(images)
-held_out, X = images[:359], images[359:]
+test, X = images[:359], images[359:]
 
 
 def train(name, encoder, decoder):
@@ -24,8 +24,8 @@ def train(name, encoder, decoder):
     print(f"\n{name}: {model.Phi.size:,} parameters")
     optimizer = nn.SGD(model, lr=0.5, momentum=0.9)
     nn.fit(model, X, X, loss=nn.BCELoss(), optimizer=optimizer, epochs=40, batch_size=16, rng=rng)
-    error = np.mean((nn.predict(model, held_out) - held_out) ** 2)
-    print(f"mean squared error of the {len(held_out)} held-out images: {error:.4f}")
+    error = np.mean((nn.predict(model, test) - test) ** 2)
+    print(f"mean squared error on the {len(test)} test images: {error:.4f}")
     return model
 
 
@@ -33,7 +33,7 @@ encoder = nn.Linear(64, 16, rng=rng)
 tied = train("Tied", encoder, nn.tied(encoder, transpose=True))
 train("Two matrices", nn.Linear(64, 16, rng=rng), nn.Linear(16, 64, rng=rng))
 
-# W stands once in Phi, and its gradient is the sum of what it is to blame for in both places.
-print("\nThe tied one's parameters, and a check of their gradients:")
+# W occurs once in Phi, and its gradient is the sum of the gradients of both uses.
+print("\nThe parameters of the tied autoencoder, and a check of their gradients:")
 print(*(f"{path} {P.shape}" for path, P in tied.named_parameters()), sep=", ")
-print(nn.check_gradients(tied, held_out[:5], held_out[:5], nn.BCELoss(), max_entries=100))
+print(nn.check_gradients(tied, test[:5], test[:5], nn.BCELoss(), max_entries=100))

@@ -1,4 +1,4 @@
-"""XOR: the smallest task that no single linear layer can learn, and a hidden layer can.
+"""Learn XOR, which is not linearly separable, with one hidden layer.
 
 Run it with:  python examples/xor.py [--seed N]
 """
@@ -10,25 +10,25 @@ import numpy as np
 import nnlite as nn
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="for the first weights")
+parser.add_argument("--seed", type=int, default=0, help="of the initial weights")
 rng = np.random.default_rng(parser.parse_args().seed)
 
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 Y = np.array([[0], [1], [1], [0]])
 
-# Two hidden units can represent XOR, but from 42 of 100 seeds they get stuck on the way; three from 7, four from 1.
-# Five learn it from every one of 300 seeds.
+# Two hidden units can represent XOR, but training fails for 42 of 100 seeds (for 7 with three, for 1 with four).
+# With five units it succeeds for each of 300 seeds.
 model = nn.Sequential(nn.Linear(2, 5, rng=rng), nn.Tanh(), nn.Linear(5, 1, rng=rng), nn.Sigmoid())
 print(model)
 
 
 def table():
-    print("\n x1  x2  wanted  network says")
-    for (x1, x2), (wanted,), (said,) in zip(X, Y, nn.predict(model, X), strict=True):
-        print(f"{x1:3}{x2:4}{wanted:8}{said:14.3f}")
+    print("\n x1  x2  target    prediction")
+    for (x1, x2), (target,), (prediction,) in zip(X, Y, nn.predict(model, X), strict=True):
+        print(f"{x1:3}{x2:4}{target:8}{prediction:14.3f}")
 
 
-print("\nBefore training, when the weights are random:")
+print("\nBefore training, with random weights:")
 table()
 
 print("\nTraining:")

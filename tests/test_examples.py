@@ -66,7 +66,7 @@ def test_a_seed_says_all(name, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_breast_cancer_reaches_096_on_held_out_rows(seed, tmp_path):
+def test_breast_cancer_reaches_096_on_test_rows(seed, tmp_path):
     out, progress = run(tmp_path, "breast_cancer.py", "--seed", str(seed))
     assert number(r"loss .+, accuracy (\S+)", out) >= 0.96
     assert number(r"loss (\S+),", out) < 0.2
@@ -76,7 +76,7 @@ def test_breast_cancer_reaches_096_on_held_out_rows(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_digits_reaches_097_on_held_out_rows(seed, tmp_path):
+def test_digits_reaches_097_on_test_rows(seed, tmp_path):
     out, progress = run(tmp_path, "digits.py", "--seed", str(seed))
     assert number(r"loss .+, accuracy (\S+)", out) >= 0.97
     assert all(line.count("val") == 2 for line in progress.splitlines())  # of the loss and of the accuracy
@@ -111,10 +111,10 @@ def test_xor_is_learned(seed, tmp_path):
 
 def test_own_layer_has_right_gradients_and_learns(tmp_path):
     out, progress = run(tmp_path, "own_layer.py")
-    assert "right  dX (5, 3)" in out
-    assert "right  dalpha (3,)" in out
+    assert re.search(r"^right  dX +\(5, 3\)", out, re.MULTILINE)
+    assert re.search(r"^right  dalpha +\(3,\)", out, re.MULTILINE)
     assert number(r"after (\S+)", out) < 0.01 < 0.2 < number(r"before (\S+),", out)
-    slopes = np.array(re.search(r"began at 0.25: \[(.+)\]", out)[1].split(), float)
+    slopes = np.array(re.search(r"initialized to 0.25: \[(.+)\]", out)[1].split(), float)
     assert np.all(np.abs(slopes) < 2)
     assert np.ptp(slopes) > 0.1
     assert "epoch 1/" in progress
@@ -196,12 +196,12 @@ def test_d1_shows_the_numbers_of_the_course(tmp_path):
     for x in 0, 1, 2:
         assert f"x = {x}: f(g(x)) = {(1 + 4 * x) ** 2}, derivative {8 + 32 * x}, by hand {8 + 32 * x}\n" in out
     assert "[16. 23. 30.], by hand [16. 23. 30.]" in out  # 4 (1, 2, 3) + 3 (4, 5, 6)
-    assert "J = (a + 2 b) c = -10\n    by a: -2.0\n    by b: -4.0\n    by c: 5.0\n" in out
-    assert "J = (a + b) (b + 1) = 6\n    by a: 2.0\n    by b: 5.0\n" in out
+    assert "J = (a + 2 b) c = -10\n    d/da: -2.0\n    d/db: -4.0\n    d/dc: 5.0\n" in out
+    assert "J = (a + b) (b + 1) = 6\n    d/da: 2.0\n    d/db: 5.0\n" in out
     titles = ["backward  2  Multiply()", "backward  1  Add()", "backward  0  Add()", "sum       b"]
     assert [line for line in out.splitlines() if line.startswith(("backward", "sum"))] == titles
     # phi = (1, 2), x = (3, 4), y = 1: g = 3 + 8 - 1 = 10, and the gradients are 2 g phi, -2 g and 2 g x
-    assert "= 100\n    by x: [20. 40.]\n    by y: -20.0\n    by phi.value: [60. 80.]\n" in out
+    assert "= 100\n    d/dx: [20. 40.]\n    d/dy: -20.0\n    d/dphi.value: [60. 80.]\n" in out
     assert "= [0.4 1.2], and L = 25" in out  # 0.4 * 3 + 1.2 * 4 - 1 = 5
 
 
@@ -225,11 +225,11 @@ def test_d4_has_the_gates_and_the_five_nodes(tmp_path):
     assert gates["Maximum"] == "[3.0, 2.0]"
     assert "dX = [0.0, 20.0]      dY = [10.0, 0.0]" in out  # to the larger input
     assert "dX = [30.0, 20.0]     dY = [10.0, 40.0]" in out  # the product swaps its inputs
-    forward, backward = out.split("five nodes")[1].split("Divided")[0].split("Backward")
+    forward, backward = out.split("five nodes")[1].split("The central difference")[0].split("Backward")
     numbers = [re.findall(r"^ +=? *(?:.* )?= (-?\d+(?:\.\d+)?)$", part, re.MULTILINE) for part in (forward, backward)]
     assert list(map(float, numbers[0])) == [0.5, 2, 1, -1, 0.3679, 1.368, 0.7311]
     assert list(map(float, numbers[1])) == [-0.5344, -0.5344, -0.1966, 0.1966, 0.09831, 0.3932]
-    assert "dy/dx = 0.393224. They need" in out
+    assert "dy/dx = 0.393224; it takes" in out
     values = [float(y) for y in re.findall(r": y = (\S+),", out)]
     assert len(values) == 4
     assert values == sorted(values, reverse=True)
@@ -238,8 +238,8 @@ def test_d4_has_the_gates_and_the_five_nodes(tmp_path):
 
 def test_input_descent_goes_down(tmp_path):
     out, _ = run(tmp_path, "input_descent.py")
-    assert "step  0: taken for 8" in out
-    assert re.search(r"taken for 3, probability of a 3: 0\.[5-9]", out)
+    assert "step  0: predicted 8" in out
+    assert re.search(r"predicted 3, probability of a 3: 0\.[5-9]", out)
     assert number(r"largest change of a pixel is (\S+),", out) < 0.5
 
 
@@ -247,7 +247,7 @@ def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(tmp_
     out, _ = run(tmp_path, "tied_autoencoder.py")
     assert "Tied: 1,104 parameters" in out  # 64 * 16 + 16 + 64
     assert "Two matrices: 2,128 parameters" in out  # 2 * 64 * 16 + 16 + 64
-    tied, two = (float(error) for error in re.findall(r"held-out images: (\S+)", out))
+    tied, two = (float(error) for error in re.findall(r"test images: (\S+)", out))
     assert two < tied < 0.02
     assert "0.W (64, 16), 0.b (16,), 2.b (64,)" in out
     assert out.count("right  d") == 4
@@ -256,7 +256,8 @@ def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(tmp_
 @pytest.mark.parametrize("seed", range(3))
 def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(seed, tmp_path):
     out, progress = run(tmp_path, "feedback_alignment.py", "--seed", str(seed))
-    assert out.count("in Sequential[2] FeedbackLinear(128 -> 10): dX: it is dY times B^T; the layer after it") == 2
+    in_one_line = " ".join(out.split())
+    assert in_one_line.count("in Sequential[2] FeedbackLinear(128 -> 10): dX: it is dY times B^T; the layer after") == 2
     angles = {name: (float(one), float(other)) for name, one, other in re.findall(r"^d(\S+) +(\S+) +(\S+)$", out, re.M)}
     assert list(angles) == ["X", "0.W", "0.b", "2.W", "2.b"]
     for name in "X", "0.W", "0.b":
@@ -264,7 +265,7 @@ def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(s
         assert before > 75
         assert after < min(65, before - 20)
     assert angles["2.W"] == angles["2.b"] == (0, 0)
-    assert number(r"held-out images: (\S+)", out) > 0.93
+    assert number(r"test images: (\S+)", out) > 0.93
     assert "epoch 1/" in progress
 
 
