@@ -59,8 +59,18 @@ def with_axes(layer: Any, shape: Shape, *dims: int) -> tuple[Shape, tuple[int, .
         return (..., *[None] * unknown, *sizes(shape)), dims
     axes = len(shape)
     if any(not -axes <= dim < axes for dim in dims):
-        raise ShapeError(f"{layer}: X has no such axes, its shape is {text(shape)}")
+        raise no_such_axis(layer, shape, *dims)
     return shape, tuple(dim % axes - axes for dim in dims)
+
+
+def no_such_axis(layer: Any, shape: Shape, *dims: int) -> ShapeError:
+    """Return the error that X, of this shape, has not all the axes ``dims``.
+
+    >>> no_such_axis("Sum(dim=1)", (3,), 1)
+    ShapeError('Sum(dim=1): expected X with axis 1, got shape (3,)')
+    """
+    axes = f"ax{'i' if len(dims) == 1 else 'e'}s {' and '.join(map(str, dims))}"
+    return ShapeError(f"{layer}: expected X with {axes}, got shape {text(shape)}")
 
 
 def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
@@ -74,14 +84,14 @@ def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
     >>> broadcast_shapes("Add()", (..., 3), (4,))
     Traceback (most recent call last):
         ...
-    nnlite.errors.ShapeError: Add(): inputs of shapes (..., 3) and (4,) do not fit together
+    nnlite.errors.ShapeError: Add(): inputs of shapes (..., 3) and (4,) do not match
     """
     rows = [sizes(shape) for shape in shapes]
     result: list[int | None] = []
     for axis in range(-1, -max(map(len, rows), default=0) - 1, -1):
         known = {row[axis] for row in rows if len(row) >= -axis} - {1}
         if len(known - {None}) > 1:
-            raise ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not fit together")
+            raise ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not match")
         absent = any(is_open(shape) and len(row) < -axis for shape, row in zip(shapes, rows, strict=True))
         size = next(iter(known - {None}), None) if known else None if absent else 1
         result.insert(0, size)

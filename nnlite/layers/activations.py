@@ -1,4 +1,4 @@
-"""Activations: layers that keep the shape, and take their derivative from the output Y that they keep."""
+"""Activations: tanh, sigmoid, ReLU, softmax. Their Y has the shape of X, and their backward uses the cached Y."""
 
 from typing import Any
 
@@ -6,15 +6,14 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.basics.shapes import Shape
+from nnlite.basics.shapes import Shape, no_such_axis
 from nnlite.compute import kernels
 from nnlite.compute.blocks import elementwise
-from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
 
 class Activation(Layer):
-    """A layer whose Y has the shape of X.
+    """Base class of layers with one input whose Y has the shape of X.
 
     >>> Tanh().output_shape((None, 16))
     (None, 16)
@@ -28,7 +27,7 @@ class Activation(Layer):
 class Tanh(Activation):
     """``Y = tanh(X)``, elementwise; ``dX = dY (1 - Y^2)``.
 
-    X and Y have any shape and one floating dtype. Y is read-only, since backward needs it.
+    X and Y have the same shape, any. Y is read-only, because backward uses it.
 
     >>> layer = Tanh()
     >>> layer.forward(np.array([0.0, 1.0]))
@@ -47,21 +46,16 @@ class Tanh(Activation):
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(_tanh_backward, self.check_dY(dY), self.Y)
-
-
-def _tanh_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    out = np.multiply(Y, Y, out)
-    np.subtract(kernels.ONE[Y.dtype], out, out)
-    return np.multiply(dY, out, out)
+        return elementwise(kernels.tanh_backward, self.check_dY(dY), self.Y)
 
 
 class Sigmoid(Activation):
     """``Y = 1 / (1 + exp(-X))``, elementwise; ``dX = dY Y (1 - Y)``.
 
-    X and Y have any shape and one floating dtype. Y is read-only, since backward needs it; it is right to 4 ulp.
-    Far out Y is exactly 0 or 1 and the gradient 0: from X = 17 in float32, 37 in float64. As the last layer of a
-    classifier it is better left out, with :class:`nnlite.BCEWithLogitsLoss` for the loss.
+    X and Y have the same shape, any. Y is accurate to 4 ulp, and read-only, because backward uses it.
+
+    It saturates: above X = 17 in float32, 37 in float64, Y is exactly 1 and dX is 0. For training a classifier, leave
+    it out of the model and use :class:`nnlite.BCEWithLogitsLoss`.
 
     >>> layer = Sigmoid()
     >>> layer.forward(np.array([0.0, 1.0]))
@@ -80,19 +74,13 @@ class Sigmoid(Activation):
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(_sigmoid_backward, self.check_dY(dY), self.Y)
-
-
-def _sigmoid_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    out = np.subtract(kernels.ONE[Y.dtype], Y, out)
-    np.multiply(Y, out, out)
-    return np.multiply(dY, out, out)
+        return elementwise(kernels.sigmoid_backward, self.check_dY(dY), self.Y)
 
 
 class ReLU(Activation):
-    """``Y = max(X, 0)``, elementwise; ``dX = dY`` where Y > 0, else 0. The derivative at 0 is taken to be 0.
+    """``Y = max(X, 0)``, elementwise; ``dX = dY`` where Y > 0, else 0. The derivative at 0 is 0.
 
-    X and Y have any shape and one floating dtype. Y is read-only, since backward needs it.
+    X and Y have the same shape, any. Y is read-only, because backward uses it.
 
     Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
 
@@ -109,33 +97,17 @@ class ReLU(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        self.Y = self.keep_Y(elementwise(_relu, self.check_X(X)))
+        self.Y = self.keep_Y(elementwise(kernels.relu, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(_relu_backward, self.check_dY(dY), self.Y)
-
-
-def _relu(X: Array, out: Array | None = None) -> Array:
-    return np.maximum(X, kernels.ZERO[X.dtype], out=out)
-
-
-def _relu_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    # np.where takes ten times as long, and dY * (Y > 0) makes nan of an infinite dY. Whole numbers do not: the bits of
-    # dY times 0 or 1.
-    if Y.itemsize > 8:  # long double
-        return np.positive(np.where(Y == 0, kernels.ZERO[Y.dtype], dY), out)
-    bits = f"i{Y.itemsize}"
-    out = np.empty_like(Y) if out is None else out
-    passes = np.not_equal(Y, kernels.ZERO[Y.dtype], out=out.view(bits))
-    np.multiply(dY.view(bits), passes, out=passes)
-    return out
+        return elementwise(kernels.relu_backward, self.check_dY(dY), self.Y)
 
 
 class Identity(Activation):
-    """``Y = X``, ``dX = dY``, each a copy, so that nobody's array has two owners.
+    """``Y = X``; ``dX = dY``. Both are copies.
 
-    X and Y have any shape and one floating dtype.
+    X and Y have the same shape, any.
 
     >>> Identity().forward(np.array([1.0, 2.0]))
     array([1., 2.])
@@ -156,12 +128,12 @@ class Identity(Activation):
 class Softmax(Activation):
     """``Y = exp(X) / sum(exp(X))`` along one axis; ``dX = Y (dY - sum(dY Y))``.
 
-    Before a cross-entropy it is better left out: :class:`nnlite.CrossEntropyLoss` takes the scores themselves.
+    For training a classifier, leave it out of the model: :class:`nnlite.CrossEntropyLoss` expects logits.
 
     Args:
-        dim: the axis whose entries sum to 1.
+        dim: the axis along which Y sums to 1.
 
-    X and Y have one shape and one floating dtype. Y is read-only, since backward needs it.
+    X and Y have the same shape. Y is read-only, because backward uses it.
 
     Raises:
         ShapeError: X has no such axis.
@@ -201,9 +173,9 @@ class LogSoftmax(Activation):
     """``Y = X - log(sum(exp(X)))`` along one axis; ``dX = dY - exp(Y) sum(dY)``.
 
     Args:
-        dim: the axis over which exp(Y) sums to 1.
+        dim: the axis along which exp(Y) sums to 1.
 
-    X and Y have one shape and one floating dtype. Y is read-only, since backward needs it.
+    X and Y have the same shape. Y is read-only, because backward uses it.
 
     Raises:
         ShapeError: X has no such axis.
@@ -239,7 +211,7 @@ class LogSoftmax(Activation):
 
 
 def _with_axis(layer: Layer, X: Array, dim: int) -> Array:
-    """X itself, if it has the axis ``dim``."""
+    """Return X if it has the axis ``dim``."""
     if not -X.ndim <= dim < X.ndim:
-        raise ShapeError(f"{layer}: expected X with an axis {dim}, got shape {X.shape}")
+        raise no_such_axis(layer, X.shape, dim)
     return X

@@ -1,8 +1,7 @@
-"""Gates: the small operations that graphs are made of, each with its own rule for handing gradients back.
+"""Arithmetic of several inputs: sum, difference, product, quotient, power, maximum and minimum.
 
-A gate of several inputs takes them side by side, ``forward(X, Y)``, and its backward returns a tuple with the gradient
-of each. Arrays broadcast as NumPy's do; the gradient of an input that was stretched is summed back to its shape.
-Gates of one input are in functions.py, those that multiply and rearrange arrays in products.py and arrangement.py.
+``forward(X, Y)`` takes the inputs as arguments, and backward returns a tuple with the gradient of each. Inputs are
+broadcast as NumPy does it; the gradient of an input that was broadcast is summed to its shape.
 """
 
 from collections.abc import Callable
@@ -21,17 +20,17 @@ Arrays = tuple[Array, ...]
 
 
 class Gate(Layer):
-    """A layer of several inputs; its backward returns a tuple with the gradient of each.
+    """Base class of layers with several inputs; backward returns a tuple with the gradient of each.
 
     >>> Add().forward(np.ones(2), np.ones((3, 1))).shape
     (3, 2)
     """
 
     def check_Xs(self, *Xs: Any) -> Arrays:
-        """The inputs as floating arrays of one dtype: the widest of theirs.
+        """Return the inputs as floating arrays of one dtype: the widest of theirs.
 
         Raises:
-            TypeError: one does not hold real numbers.
+            TypeError: an input does not hold real numbers.
         """
         first = Xs[0]
         if all(type(X) is np.ndarray and X.dtype == first.dtype for X in Xs) and first.dtype in FLOATING:
@@ -43,20 +42,20 @@ class Gate(Layer):
         return tuple([as_floating(A, name, dtype) for A in arrays])
 
     def computed(self, function: Callable[..., Any], *Xs: Array) -> Array:
-        """``function(*Xs)``, recorded as the last Y.
+        """Return ``function(*Xs)``, whose shape and dtype :meth:`check_dY` will expect.
 
         Raises:
-            ShapeError: the shapes do not fit together.
+            ShapeError: the shapes of the inputs do not match.
         """
         try:
             return self.record_Y(np.asarray(function(*Xs)))
         except ValueError:
             shapes = " and ".join(str(X.shape) for X in Xs)
-            raise ShapeError(f"{self}: inputs of shapes {shapes} do not fit together") from None
+            raise ShapeError(f"{self}: inputs of shapes {shapes} do not match") from None
 
 
 class Broadcasting(Gate):
-    """A gate whose inputs' shapes broadcast.
+    """Base class of elementwise layers of several inputs, which are broadcast to one shape.
 
     >>> Multiply().output_shape((..., 3), (2, 1))
     (Ellipsis, 2, 3)
@@ -67,14 +66,12 @@ class Broadcasting(Gate):
 
 
 class Add(Broadcasting):
-    """``Z = X + Y + ...`` of two inputs or more: the sum hands the gradient on, ``dX = dZ``, ``dY = dZ``.
+    """``Z = X + Y + ...``, elementwise, of two inputs or more, which are broadcast; ``dX = dZ``, ``dY = dZ``.
 
-    The inputs' shapes broadcast.
-
-    >>> gate = Add()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0]))
+    >>> layer = Add()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([10.0]))
     array([11., 12.])
-    >>> gate.backward(np.array([3.0, 4.0]))
+    >>> layer.backward(np.array([3.0, 4.0]))
     (array([3., 4.]), array([7.]))
     """
 
@@ -103,12 +100,12 @@ def _sum_of(X: Array, Y: Array, *more: Array) -> Array:
 
 
 class Subtract(Broadcasting):
-    """``Z = X - Y``; ``dX = dZ``, ``dY = -dZ``. The shapes broadcast.
+    """``Z = X - Y``, elementwise; ``dX = dZ``, ``dY = -dZ``. The inputs are broadcast.
 
-    >>> gate = Subtract()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0]))
+    >>> layer = Subtract()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([10.0]))
     array([-9., -8.])
-    >>> gate.backward(np.array([3.0, 4.0]))
+    >>> layer.backward(np.array([3.0, 4.0]))
     (array([3., 4.]), array([-7.]))
     """
 
@@ -129,12 +126,12 @@ class Subtract(Broadcasting):
 
 
 class Multiply(Broadcasting):
-    """``Z = X * Y``, elementwise: the product swaps its inputs, ``dX = dZ Y``, ``dY = dZ X``. The shapes broadcast.
+    """``Z = X * Y``, elementwise; ``dX = dZ Y``, ``dY = dZ X``. The inputs are broadcast.
 
-    >>> gate = Multiply()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0]))
+    >>> layer = Multiply()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([10.0]))
     array([10., 20.])
-    >>> gate.backward(np.array([3.0, 4.0]))
+    >>> layer.backward(np.array([3.0, 4.0]))
     (array([30., 40.]), array([11.]))
     """
 
@@ -154,14 +151,14 @@ class Multiply(Broadcasting):
 
 
 class Divide(Broadcasting):
-    """``Z = X / Y``, elementwise; ``dX = dZ / Y``, ``dY = -dZ Z / Y``. The shapes broadcast.
+    """``Z = X / Y``, elementwise; ``dX = dZ / Y``, ``dY = -dZ Z / Y``. The inputs are broadcast.
 
     Where Y is 0, Z is infinite or NaN.
 
-    >>> gate = Divide()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([4.0]))
+    >>> layer = Divide()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([4.0]))
     array([0.25, 0.5 ])
-    >>> gate.backward(np.array([4.0, 4.0]))
+    >>> layer.backward(np.array([4.0, 4.0]))
     (array([1., 1.]), array([-0.75]))
     """
 
@@ -185,15 +182,15 @@ class Divide(Broadcasting):
 
 
 class Power(Broadcasting):
-    """``Z = X^P``, elementwise; ``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``. The shapes broadcast.
+    """``Z = X^P``, elementwise; ``dX = dZ P X^(P-1)``, ``dP = dZ Z log(X)``. The inputs are broadcast.
 
-    Of a negative X only whole powers are defined, and dP is NaN there. dP is 0 where Z is 0, its limit for X -> 0, and
-    for 0^0, which is 1.
+    Where X is negative, Z is NaN unless P is an integer, and dP is NaN. Where Z is 0, dP is 0, its limit for X -> 0;
+    it is 0 also for 0^0, which is 1.
 
-    >>> gate = Power()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0]))
+    >>> layer = Power()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([3.0]))
     array([1., 8.])
-    >>> dX, dP = gate.backward(np.array([1.0, 1.0]))
+    >>> dX, dP = layer.backward(np.array([1.0, 1.0]))
     >>> dX, dP.round(4)
     (array([ 3., 12.]), array([5.5452]))
     """
@@ -220,14 +217,14 @@ class Power(Broadcasting):
 
 
 class Maximum(Broadcasting):
-    """``Z = max(X, Y)``, elementwise: the gradient goes to the larger input; where they are equal, half to each.
+    """``Z = max(X, Y)``, elementwise; the larger input gets the gradient, or each half of it where they are equal.
 
-    The shapes broadcast. NaN in an input is NaN in Z, and neither gets a gradient there.
+    The inputs are broadcast. Where an input is NaN, Z is NaN and both gradients are 0.
 
-    >>> gate = Maximum()
-    >>> gate.forward(np.array([1.0, 2.0, 3.0]), np.array([2.0]))
+    >>> layer = Maximum()
+    >>> layer.forward(np.array([1.0, 2.0, 3.0]), np.array([2.0]))
     array([2., 2., 3.])
-    >>> gate.backward(np.array([4.0, 4.0, 4.0]))
+    >>> layer.backward(np.array([4.0, 4.0, 4.0]))
     (array([0., 2., 4.]), array([6.]))
     """
 
@@ -247,14 +244,14 @@ class Maximum(Broadcasting):
 
 
 class Minimum(Broadcasting):
-    """``Z = min(X, Y)``, elementwise: the gradient goes to the smaller input; where they are equal, half to each.
+    """``Z = min(X, Y)``, elementwise; the smaller input gets the gradient, or each half of it where they are equal.
 
-    The shapes broadcast. NaN in an input is NaN in Z, and neither gets a gradient there.
+    The inputs are broadcast. Where an input is NaN, Z is NaN and both gradients are 0.
 
-    >>> gate = Minimum()
-    >>> gate.forward(np.array([1.0, 2.0, 3.0]), np.array([2.0]))
+    >>> layer = Minimum()
+    >>> layer.forward(np.array([1.0, 2.0, 3.0]), np.array([2.0]))
     array([1., 2., 2.])
-    >>> gate.backward(np.array([4.0, 4.0, 4.0]))
+    >>> layer.backward(np.array([4.0, 4.0, 4.0]))
     (array([4., 2., 0.]), array([6.]))
     """
 
@@ -274,6 +271,6 @@ class Minimum(Broadcasting):
 
 
 def _routed(dZ: Array, X: Array, Y: Array, to_X: Array, to_Y: Array) -> Arrays:
-    """DZ to the input that it belongs to, half to each where they are equal."""
+    """Return (dX, dY): dZ where ``to_X`` and ``to_Y`` are true, and half of it in both where X equals Y."""
     zero, half = kernels.ZERO[dZ.dtype], np.where(X == Y, dZ / 2, kernels.ZERO[dZ.dtype])
     return sum_to(half + np.where(to_X, dZ, zero), X.shape), sum_to(half + np.where(to_Y, dZ, zero), Y.shape)

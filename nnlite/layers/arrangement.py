@@ -1,4 +1,4 @@
-"""Gates that put arrays together and take them apart."""
+"""Layers that join, split and rearrange arrays: concat, stack, split, transpose, reshape and flatten."""
 
 import math
 import operator
@@ -10,25 +10,25 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.basics.shapes import UNKNOWN, Shape, is_open, sizes, text, with_axes
+from nnlite.basics.shapes import UNKNOWN, Shape, is_open, no_such_axis, sizes, text, with_axes
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.layers.arithmetic import Arrays, Gate
 
 
 class Concat(Gate):
-    """The inputs one after another along one axis; backward cuts dY at the same places.
+    """Join the inputs along an existing axis; backward splits dY at the same places.
 
     Args:
-        dim: the axis along which they are joined; in the others they agree.
+        dim: the axis along which to join. The sizes of the other axes must be equal.
 
     Raises:
-        ShapeError: they do not agree in the other axes, or there is no axis ``dim``.
+        ShapeError: the sizes of other axes differ, or there is no axis ``dim``.
 
-    >>> gate = Concat()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0]))
+    >>> layer = Concat()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([3.0]))
     array([1., 2., 3.])
-    >>> gate.backward(np.array([10.0, 20.0, 30.0]))
+    >>> layer.backward(np.array([10.0, 20.0, 30.0]))
     (array([10., 20.]), array([30.]))
     """
 
@@ -62,19 +62,19 @@ class Concat(Gate):
 
 
 class Stack(Gate):
-    """The inputs, all of one shape, side by side along a new axis; backward takes dY apart again.
+    """Join inputs of the same shape along a new axis; backward splits dY along it.
 
     Args:
-        dim: where the new axis stands in Y.
+        dim: position of the new axis in Y.
 
     Raises:
-        ShapeError: their shapes differ, or there is no place ``dim``.
+        ShapeError: the shapes differ, or ``dim`` is out of range.
 
-    >>> gate = Stack()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    >>> layer = Stack()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
     array([[1., 3.],
            [2., 4.]])
-    >>> gate.backward(np.array([[10.0, 30.0], [20.0, 40.0]]))
+    >>> layer.backward(np.array([[10.0, 30.0], [20.0, 40.0]]))
     (array([10., 20.]), array([30., 40.]))
     """
 
@@ -109,15 +109,15 @@ class Stack(Gate):
 
 
 class Split(Layer):
-    """X cut along one axis into parts of the given sizes, a tuple of arrays; ``backward(*dYs)`` joins them again.
+    """Split X along an axis into a tuple of parts; ``backward(*dYs)`` joins their gradients.
 
     Args:
-        sizes: of the parts.
-        dim: the axis that is cut.
+        sizes: sizes of the parts along the axis.
+        dim: the axis along which to split.
 
     Raises:
         TypeError: a size is not a whole number.
-        ValueError: a size is below 0, or there is none.
+        ValueError: a size is below 0, or there is no size.
         ShapeError: the sizes do not add up to that of the axis, or X has no such axis.
 
     >>> layer = Split([2, 1])
@@ -170,11 +170,11 @@ class Split(Layer):
 
 
 class Transpose(Layer):
-    """Two axes of X swapped; backward swaps them back.
+    """Swap two axes of X; backward swaps those of dY.
 
     Args:
-        dim0: one axis.
-        dim1: the other.
+        dim0: the first axis.
+        dim1: the second axis.
 
     Raises:
         ShapeError: X has no such axes.
@@ -195,7 +195,7 @@ class Transpose(Layer):
     def forward(self, X: Any) -> Array:
         X = self.check_X(X)
         if not all(-X.ndim <= dim < X.ndim for dim in (self.dim0, self.dim1)):
-            raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
+            raise no_such_axis(self, X.shape, self.dim0, self.dim1)
         return self.record_Y(X.swapaxes(self.dim0, self.dim1).copy())
 
     def backward(self, dY: Any) -> Array:
@@ -213,15 +213,15 @@ class Transpose(Layer):
 
 
 class Reshape(Layer):
-    """X's values, in row-major order, in a new shape; backward gives them the old one.
+    """Reshape X, in row-major order; backward reshapes dY to X's shape.
 
     Args:
-        shape: the sizes, that of the batch included; one of them may be -1, which stands for what is left.
+        shape: the sizes of Y, the batch axis included; one of them may be -1, and is inferred.
 
     Raises:
         TypeError: a size is not a whole number.
         ValueError: a size is below -1, or more than one is -1.
-        ShapeError: X has not as many values.
+        ShapeError: X has another number of elements.
 
     >>> Reshape(-1, 8, 8).forward(np.zeros((5, 64))).shape
     (5, 8, 8)
@@ -246,7 +246,7 @@ class Reshape(Layer):
         try:
             return self.record_Y(X.copy().reshape(self.shape))
         except ValueError:
-            raise ShapeError(f"{self}: X of shape {X.shape} has not as many values") from None
+            raise ShapeError(f"{self}: cannot reshape X of shape {X.shape}") from None
 
     def backward(self, dY: Any) -> Array:
         return self.check_dY(dY).copy().reshape(self.X_shape)
@@ -258,7 +258,7 @@ class Reshape(Layer):
         values = math.prod(size for size in X if isinstance(size, int))
         rest = abs(math.prod(self.shape))
         if (not rest or values % rest) if -1 in self.shape else values != rest:
-            raise ShapeError(f"{self}: X of shape {text(X)} has not as many values")
+            raise ShapeError(f"{self}: cannot reshape X of shape {text(X)}")
         return tuple(values // rest if size == -1 else size for size in self.shape)
 
     def extra_repr(self) -> str:
@@ -266,16 +266,14 @@ class Reshape(Layer):
 
 
 class Flatten(Layer):
-    """Merge the axes ``start_dim`` to ``end_dim`` of X into one, in row-major order; backward gives them back.
+    """Merge the axes ``start_dim`` to ``end_dim`` of X into one, in row-major order; backward restores X's shape.
 
     Args:
-        start_dim: first axis to merge; the default keeps the batch axis.
+        start_dim: first axis to merge; the default does not merge the batch axis.
         end_dim: last axis to merge, included.
 
-    X and Y have one floating dtype.
-
     Raises:
-        ShapeError: X has no such axes, or they stand in the wrong order.
+        ShapeError: X has no such axes, or ``start_dim`` comes after ``end_dim``.
 
     >>> import numpy as np
     >>> Flatten().forward(np.zeros((5, 8, 8))).shape
@@ -295,7 +293,7 @@ class Flatten(Layer):
         X = self.check_X(X)
         axes = range(-X.ndim, X.ndim)
         if self.start_dim not in axes or self.end_dim not in axes:
-            raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
+            raise no_such_axis(self, X.shape, self.start_dim, self.end_dim)
         start, end = self.start_dim % X.ndim, self.end_dim % X.ndim
         if start > end:
             raise ShapeError(f"{self}: axis {start} comes after axis {end} in X of shape {X.shape}")
@@ -328,16 +326,16 @@ class Flatten(Layer):
 
 
 def _from_the_end(dim: int, shapes: Sequence[Shape]) -> int | None:
-    """``dim`` counted from the end; None if it is counted from the front and the number of axes is unknown."""
+    """Return ``dim`` counted from the end; None if it is counted from the front and the number of axes is unknown."""
     axes = [len(shape) for shape in shapes if not is_open(shape)]
     return dim if dim < 0 else dim - axes[0] if axes else None
 
 
 def _common_shape(layer: Layer, shapes: Sequence[Shape], joined: int | None = None) -> Shape:
-    """The shape that all have in common but for the axis ``joined``, counted from the end.
+    """Return the shape that all have in common, except for the axis ``joined``, counted from the end.
 
     Raises:
-        ShapeError: there is none.
+        ShapeError: the shapes differ elsewhere, or there is no such axis.
     """
     axes = {len(shape) for shape in shapes if not is_open(shape)}
     rows = [sizes(shape) for shape in shapes]
@@ -356,4 +354,4 @@ def _common_shape(layer: Layer, shapes: Sequence[Shape], joined: int | None = No
 
 
 def _misfit(layer: Layer, shapes: Sequence[Shape]) -> ShapeError:
-    return ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not fit together")
+    return ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not match")

@@ -1,4 +1,4 @@
-"""Functions: gates of one input, each of whose elements goes its own way."""
+"""Elementwise functions of one input: negative, exponential, logarithm, powers and absolute value."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from nnlite.layers.activations import Activation
 class Negative(Activation):
     """``Y = -X``; ``dX = -dY``.
 
-    >>> gate = Negative()
-    >>> gate.forward(np.array([1.0, -2.0]))
+    >>> layer = Negative()
+    >>> layer.forward(np.array([1.0, -2.0]))
     array([-1.,  2.])
-    >>> gate.backward(np.array([3.0, 4.0]))
+    >>> layer.backward(np.array([3.0, 4.0]))
     array([-3., -4.])
     """
 
@@ -33,12 +33,12 @@ class Negative(Activation):
 
 
 class Exp(Activation):
-    """``Y = exp(X)``; ``dX = dY Y``. Y is read-only, since backward needs it.
+    """``Y = exp(X)``; ``dX = dY Y``. Y is read-only, because backward uses it.
 
-    >>> gate = Exp()
-    >>> gate.forward(np.array([0.0, 1.0]))
+    >>> layer = Exp()
+    >>> layer.forward(np.array([0.0, 1.0]))
     array([1.        , 2.71828183])
-    >>> gate.backward(np.array([2.0, 2.0]))
+    >>> layer.backward(np.array([2.0, 2.0]))
     array([2.        , 5.43656366])
     """
 
@@ -58,12 +58,12 @@ class Exp(Activation):
 
 
 class Log(Activation):
-    """``Y = log(X)``, the natural logarithm; ``dX = dY / X``. At 0 it is -inf, below NaN.
+    """``Y = log(X)``, the natural logarithm; ``dX = dY / X``. log(0) is -inf, and NaN below 0.
 
-    >>> gate = Log()
-    >>> gate.forward(np.array([1.0, 2.0]))
+    >>> layer = Log()
+    >>> layer.forward(np.array([1.0, 2.0]))
     array([0.        , 0.69314718])
-    >>> gate.backward(np.array([2.0, 2.0]))
+    >>> layer.backward(np.array([2.0, 2.0]))
     array([2., 1.])
     """
 
@@ -85,10 +85,10 @@ class Log(Activation):
 class Square(Activation):
     """``Y = X^2``; ``dX = 2 dY X``.
 
-    >>> gate = Square()
-    >>> gate.forward(np.array([1.0, -3.0]))
+    >>> layer = Square()
+    >>> layer.forward(np.array([1.0, -3.0]))
     array([1., 9.])
-    >>> gate.backward(np.array([1.0, 1.0]))
+    >>> layer.backward(np.array([1.0, 1.0]))
     array([ 2., -6.])
     """
 
@@ -102,21 +102,16 @@ class Square(Activation):
         return self.record_Y(elementwise(np.square, self.X))
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(_square_backward, self.check_dY(dY), self.X)
-
-
-def _square_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
-    out = np.multiply(dY, X, out)
-    return np.add(out, out, out)
+        return elementwise(kernels.square_backward, self.check_dY(dY), self.X)
 
 
 class Sqrt(Activation):
-    """``Y = sqrt(X)``; ``dX = dY / (2 Y)``, infinite at 0. Below 0 it is NaN. Y is read-only, since backward needs it.
+    """``Y = sqrt(X)``, NaN below 0; ``dX = dY / (2 Y)``, infinite at 0. Y is read-only, because backward uses it.
 
-    >>> gate = Sqrt()
-    >>> gate.forward(np.array([1.0, 9.0]))
+    >>> layer = Sqrt()
+    >>> layer.forward(np.array([1.0, 9.0]))
     array([1., 3.])
-    >>> gate.backward(np.array([6.0, 6.0]))
+    >>> layer.backward(np.array([6.0, 6.0]))
     array([3., 1.])
     """
 
@@ -132,21 +127,16 @@ class Sqrt(Activation):
 
     def backward(self, dY: Any) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return elementwise(_sqrt_backward, self.check_dY(dY), self.Y)
-
-
-def _sqrt_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    out = np.add(Y, Y, out)
-    return np.divide(dY, out, out)
+            return elementwise(kernels.sqrt_backward, self.check_dY(dY), self.Y)
 
 
 class Reciprocal(Activation):
-    """``Y = 1 / X``; ``dX = -dY Y^2``. At 0 it is infinite. Y is read-only, since backward needs it.
+    """``Y = 1 / X``, infinite at 0; ``dX = -dY Y^2``. Y is read-only, because backward uses it.
 
-    >>> gate = Reciprocal()
-    >>> gate.forward(np.array([1.0, -4.0]))
+    >>> layer = Reciprocal()
+    >>> layer.forward(np.array([1.0, -4.0]))
     array([ 1.  , -0.25])
-    >>> gate.backward(np.array([16.0, 16.0]))
+    >>> layer.backward(np.array([16.0, 16.0]))
     array([-16.,  -1.])
     """
 
@@ -157,31 +147,21 @@ class Reciprocal(Activation):
 
     def forward(self, X: Any) -> Array:
         with np.errstate(all="ignore"):
-            self.Y = self.keep_Y(elementwise(_reciprocal, self.check_X(X)))
+            self.Y = self.keep_Y(elementwise(kernels.reciprocal, self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
         with np.errstate(all="ignore"):
-            return elementwise(_reciprocal_backward, self.check_dY(dY), self.Y)
-
-
-def _reciprocal(X: Array, out: Array | None = None) -> Array:
-    return np.divide(kernels.ONE[X.dtype], X, out)
-
-
-def _reciprocal_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    out = np.multiply(Y, Y, out)
-    np.multiply(dY, out, out)
-    return np.negative(out, out)
+            return elementwise(kernels.reciprocal_backward, self.check_dY(dY), self.Y)
 
 
 class Abs(Activation):
-    """``Y = |X|``; ``dX = dY sign(X)``. The derivative at 0 is taken to be 0.
+    """``Y = |X|``; ``dX = dY sign(X)``. The derivative at 0 is 0.
 
-    >>> gate = Abs()
-    >>> gate.forward(np.array([1.0, 0.0, -3.0]))
+    >>> layer = Abs()
+    >>> layer.forward(np.array([1.0, 0.0, -3.0]))
     array([1., 0., 3.])
-    >>> gate.backward(np.array([2.0, 2.0, 2.0]))
+    >>> layer.backward(np.array([2.0, 2.0, 2.0]))
     array([ 2.,  0., -2.])
     """
 
@@ -195,9 +175,4 @@ class Abs(Activation):
         return self.record_Y(elementwise(np.abs, self.X))
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(_abs_backward, self.check_dY(dY), self.X)
-
-
-def _abs_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
-    out = np.sign(X, out)
-    return np.multiply(dY, out, out)
+        return elementwise(kernels.abs_backward, self.check_dY(dY), self.X)

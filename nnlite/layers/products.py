@@ -1,4 +1,4 @@
-"""Products of vectors and matrices, and sums: gates that join axes."""
+"""Products of vectors and matrices: dot, outer and matrix product."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ from nnlite.layers.arithmetic import Arrays, Gate
 class Dot(Gate):
     """The inner product along the last axis, ``z = x^T y``; ``dx = dz y``, ``dy = dz x``.
 
-    X (..., D), Y (..., D), Z (...): the leading axes broadcast.
+    X (..., D), Y (..., D), Z (...); the leading axes are broadcast.
 
     Raises:
-        ShapeError: the last axes differ.
+        ShapeError: the sizes of the last axes differ.
 
-    >>> gate = Dot()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
+    >>> layer = Dot()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
     array(210.)
-    >>> gate.backward(np.array(2.0))
+    >>> layer.backward(np.array(2.0))
     (array([ 20., 200.]), array([2., 4.]))
     """
 
@@ -50,13 +50,13 @@ class Dot(Gate):
 class Outer(Gate):
     """The outer product of the last axes, ``Z = x y^T``; ``dx = dZ y``, ``dy = dZ^T x``.
 
-    X (..., D), Y (..., M), Z (..., D, M): the leading axes broadcast.
+    X (..., D), Y (..., M), Z (..., D, M); the leading axes are broadcast.
 
-    >>> gate = Outer()
-    >>> gate.forward(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
+    >>> layer = Outer()
+    >>> layer.forward(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
     array([[ 10., 100.],
            [ 20., 200.]])
-    >>> gate.backward(np.array([[1.0, 0.0], [0.0, 1.0]]))
+    >>> layer.backward(np.array([[1.0, 0.0], [0.0, 1.0]]))
     (array([ 10., 100.]), array([1., 2.]))
     """
 
@@ -88,16 +88,16 @@ class Outer(Gate):
 class MatMul(Gate):
     """The matrix product ``Z = X Y``; ``dX = dZ Y^T``, ``dY = X^T dZ``.
 
-    X (..., N, D), Y (..., D, M), Z (..., N, M): the leading axes, stacks of matrices, broadcast. A vector X is a row, a
-    vector Y a column, whose axis Z does not have; so the product of two vectors is a number.
+    X (..., N, D), Y (..., D, M), Z (..., N, M); the leading axes, stacks of matrices, are broadcast. As in NumPy, a
+    vector X is a row and a vector Y a column, and Z does not have that axis: the product of two vectors is a scalar.
 
     Raises:
-        ShapeError: X is not as wide as Y is high, or one of them is a single number.
+        ShapeError: X has not as many columns as Y has rows, or an input is a scalar.
 
-    >>> gate = MatMul()
-    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 100.0]))
+    >>> layer = MatMul()
+    >>> layer.forward(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 100.0]))
     array([210., 430.])
-    >>> dX, dy = gate.backward(np.array([1.0, 0.0]))
+    >>> dX, dy = layer.backward(np.array([1.0, 0.0]))
     >>> dX, dy
     (array([[ 10., 100.],
             [  0.,   0.]]), array([1., 2.]))
@@ -115,7 +115,7 @@ class MatMul(Gate):
         self.X = X[None, :] if X.ndim == 1 else X  # a row
         self.Y = Y[:, None] if Y.ndim == 1 else Y  # a column
         if not X.ndim or not Y.ndim or self.X.shape[-1] != self.Y.shape[-2]:
-            raise ShapeError(f"{self}: inputs of shapes {X.shape} and {Y.shape} do not fit together")
+            raise ShapeError(f"{self}: inputs of shapes {X.shape} and {Y.shape} do not match")
         Z = self.computed(blas.stacked_matmul, self.X, self.Y)
         self.Z_shape = Z.shape
         vectors = tuple([axis for axis, A in ((-2, X), (-1, Y)) if A.ndim == 1])
@@ -143,10 +143,10 @@ class MatMul(Gate):
 
 
 def _leading(shape: Shape) -> Shape:
-    """All axes but the last."""
+    """Return all axes but the last."""
     return UNKNOWN if shape == UNKNOWN else shape[:-1]
 
 
 def _same_size(gate: Gate, shapes: tuple[Shape, ...], one: int | None, other: int | None) -> None:
     if None not in (one, other) and one != other:
-        raise ShapeError(f"{gate}: inputs of shapes {text(shapes[0])} and {text(shapes[1])} do not fit together")
+        raise ShapeError(f"{gate}: inputs of shapes {text(shapes[0])} and {text(shapes[1])} do not match")

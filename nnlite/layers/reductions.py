@@ -1,4 +1,4 @@
-"""Reductions: the sum and the mean over axes."""
+"""Reductions over axes: sum and mean."""
 
 import math
 from typing import Any
@@ -7,28 +7,26 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.basics.shapes import UNKNOWN, Shape, is_open, with_axes
+from nnlite.basics.shapes import UNKNOWN, Shape, is_open, no_such_axis, with_axes
 from nnlite.compute.sums import sum_over
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
 
 class Sum(Layer):
-    """``Y = sum(X)`` over all axes or over some; ``dX = dY``, stretched to X's shape.
+    """``Y = sum(X)`` over all axes or some; ``dX = dY``, broadcast to X's shape.
 
     Args:
-        dim: the axis or axes to sum over; None for all of them.
-        keepdim: leave them in Y, with size 1.
-
-    X and Y have one floating dtype.
+        dim: the axis or axes to sum over; None for all.
+        keepdim: whether these axes remain in Y, with size 1.
 
     Raises:
         ShapeError: X has no such axis.
 
-    >>> gate = Sum(dim=0)
-    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> layer = Sum(dim=0)
+    >>> layer.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([4., 6.])
-    >>> gate.backward(np.array([10.0, 20.0]))
+    >>> layer.backward(np.array([10.0, 20.0]))
     array([[10., 20.],
            [10., 20.]])
     """
@@ -74,8 +72,10 @@ class Sum(Layer):
 
     def _axes(self, X: Array) -> tuple[int, ...]:
         dims = range(X.ndim) if self.dim is None else np.atleast_1d(self.dim).tolist()
-        if any(not -X.ndim <= dim < X.ndim for dim in dims) or len({dim % X.ndim for dim in dims}) < len(dims):
-            raise ShapeError(f"{self}: X has no such axes, its shape is {X.shape}")
+        if any(not -X.ndim <= dim < X.ndim for dim in dims):
+            raise no_such_axis(self, X.shape, *dims)
+        if len({dim % X.ndim for dim in dims}) < len(dims):
+            raise ShapeError(f"{self}: the same axis is given twice for X of shape {X.shape}")
         return tuple(sorted(dim % X.ndim for dim in dims))
 
 
@@ -84,21 +84,21 @@ def _without(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Mean(Sum):
-    """``Y = mean(X)`` over all axes or over some; ``dX = dY / n``, stretched to X's shape.
+    """``Y = mean(X)`` over all axes or some; ``dX = dY / n``, broadcast to X's shape.
 
     Args:
-        dim: the axis or axes to take the mean over; None for all of them.
-        keepdim: leave them in Y, with size 1.
+        dim: the axis or axes to average over; None for all.
+        keepdim: whether these axes remain in Y, with size 1.
 
-    X and Y have one floating dtype. The mean of no number is NaN.
+    The mean of no elements is NaN.
 
     Raises:
         ShapeError: X has no such axis.
 
-    >>> gate = Mean(dim=0)
-    >>> gate.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> layer = Mean(dim=0)
+    >>> layer.forward(np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([2., 3.])
-    >>> gate.backward(np.array([10.0, 20.0]))
+    >>> layer.backward(np.array([10.0, 20.0]))
     array([[ 5., 10.],
            [ 5., 10.]])
     """

@@ -1,4 +1,4 @@
-"""BCELoss and BCEWithLogitsLoss: two classes."""
+"""Losses for two classes: BCELoss of probabilities and BCEWithLogitsLoss of logits."""
 
 from typing import Any
 
@@ -9,26 +9,23 @@ from nnlite.compute import kernels
 from nnlite.compute.blocks import elementwise
 from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing, not_a_probability, weighted
 
-_LOG_FLOOR = kernels.constants(-100)
-_SPREAD_FLOOR = kernels.constants(1e-12)
-
 
 class BCELoss(Loss):
     """Binary cross-entropy of probabilities: ``J = mean(-(t log Y + (1 - t) log(1 - Y)))``.
 
-    Backward: ``dY = (Y - t) / (Y (1 - Y)) / n``. The logarithms are kept above -100 and Y (1 - Y) above 1e-12, so
-    that a wrong certainty costs 100 and not infinity. After a saturated Sigmoid (inputs above 17 in float32, 37 in
-    float64) no gradient is left: :class:`BCEWithLogitsLoss` does both at once without that limit.
+    Backward: ``dY = (Y - t) / (Y (1 - Y)) / n``. The logarithms are clamped to at least -100 and Y (1 - Y) to at least
+    1e-12, so J and dY are finite for Y = 0 and Y = 1. Behind a Sigmoid the gradient is 0 where that saturates (inputs
+    above 17 in float32, 37 in float64); :class:`BCEWithLogitsLoss` combines both without that limit.
 
     Args:
-        weight: factor of each element's loss, of a shape that broadcasts to Y's. The mean still divides by n.
+        weight: factor of each element's loss, broadcast to Y's shape. The mean still divides by n.
         reduction: "mean" over all n elements, "sum" or "none".
 
-    Y, with values from 0 to 1, and target t, likewise, have one shape, any; J is a float, or an array of that shape.
+    Y and the target t have the same shape, any, and values from 0 to 1; J is a float, or an array of that shape.
 
     Raises:
-        ShapeError: the shapes differ, or the weight's does not broadcast.
-        ValueError: a value outside [0, 1] or NaN, with its index; the mean over no element.
+        ShapeError: the shapes differ, or the weight cannot be broadcast.
+        ValueError: a value is NaN or outside [0, 1], with its index; or the mean over no elements.
 
     >>> loss = BCELoss()
     >>> loss.forward(np.array([[0.89], [0.32]]), np.array([[1.0], [0.0]]))
@@ -52,15 +49,15 @@ class BCELoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         self.Y, self.target = Y, t = self.check_pair(Y, target)
         check_probabilities(self, t)
-        J = elementwise(_bce, Y, t)
-        J = self.reduce(J if self.weight is None else weighted(self, self.weight, J))
+        J = elementwise(kernels.binary_cross_entropy, Y, t)
+        J = self.reduce(weighted(self, self.weight, J))
         if any_nan(J):  # the logarithm of a negative number, or Y was NaN
-            not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or take BCEWithLogitsLoss")
+            not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or use BCEWithLogitsLoss")
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
-        dY = elementwise(_bce_backward, self.Y, self.target)
+        dY = elementwise(kernels.binary_cross_entropy_backward, self.Y, self.target)
         dY *= scale
         return weighted(self, self.weight, dY)
 
@@ -68,37 +65,23 @@ class BCELoss(Loss):
         return listing(super().extra_repr(), weight=self.weight)
 
 
-@np.errstate(divide="ignore", invalid="ignore")  # log 0 is -inf, and NaN is looked for
-def _bce(Y: Array, t: Array, out: Array | None = None) -> Array:
-    floor = _LOG_FLOOR[Y.dtype]
-    log_Y, log_not_Y = np.maximum(np.log(Y), floor), np.maximum(np.log1p(-Y), floor)
-    J: Array = np.subtract((t - kernels.ONE[t.dtype]) * log_not_Y, t * log_Y, out)
-    return J
-
-
-def _bce_backward(Y: Array, t: Array, out: Array | None = None) -> Array:
-    spread = Y * (kernels.ONE[Y.dtype] - Y)
-    dY: Array = np.divide(Y - t, np.maximum(spread, _SPREAD_FLOOR[Y.dtype]), out)
-    return dY
-
-
 class BCEWithLogitsLoss(Loss):
-    """Binary cross-entropy of scores: a Sigmoid and a :class:`BCELoss` in one, exact for every finite score.
+    """Binary cross-entropy of logits: a Sigmoid and a :class:`BCELoss` in one, accurate for every logit.
 
-    ``J = mean((1 - t) Z + (1 + (p - 1) t) log(1 + exp(-Z)))`` with p = ``pos_weight``. Backward:
-    ``dZ = ((1 + (p - 1) t) sigmoid(Z) - p t) / n``, which is ``(sigmoid(Z) - t) / n`` for p = 1.
+    ``J = mean((1 - t) softplus(Z) + p t softplus(-Z))`` with p = ``pos_weight`` and softplus(Z) = log(1 + exp(Z)).
+    Backward: ``dZ = ((1 + (p - 1) t) sigmoid(Z) - p t) / n``, which is ``(sigmoid(Z) - t) / n`` for p = 1.
 
     Args:
-        weight: factor of each element's loss, of a shape that broadcasts to Z's. The mean still divides by n.
-        pos_weight: factor p of the positive part (t = 1), of a shape that broadcasts to Z's; above 1 it favours
-            recall, below 1 precision.
+        weight: factor of each element's loss, broadcast to Z's shape. The mean still divides by n.
+        pos_weight: factor p of the positive class (t = 1), broadcast to Z's shape; above 1 it increases recall, below 1
+            precision.
         reduction: "mean" over all n elements, "sum" or "none".
 
-    Scores Z and target t, with values from 0 to 1, have one shape, any; J is a float, or an array of that shape.
+    Logits Z and target t, with values from 0 to 1, have the same shape, any; J is a float, or an array of that shape.
 
     Raises:
-        ShapeError: the shapes differ, or a weight's does not broadcast.
-        ValueError: a target outside [0, 1] or NaN, with its index; the mean over no element.
+        ShapeError: the shapes differ, or a weight cannot be broadcast.
+        ValueError: a target is NaN or outside [0, 1], with its index; or the mean over no elements.
 
     >>> loss = BCEWithLogitsLoss()
     >>> loss.forward(np.array([-1000.0, 0.0]), np.array([1.0, 1.0]))
@@ -126,22 +109,22 @@ class BCEWithLogitsLoss(Loss):
         self.pos_weight = finite_weight(pos_weight, "BCEWithLogitsLoss: pos_weight")
 
     def forward(self, Y: Any, target: Any) -> Any:
-        Z, t = self.check_pair(Y, target)
-        self.Z, self.target = Z, t
-        # pt = p t and q = (1 - t) + p t; without pos_weight they are t and 1.
+        self.Z, self.target = Z, t = self.check_pair(Y, target)
         self.pt = t if self.pos_weight is None else weighted(self, self.pos_weight, t)
-        self.q = 1 if self.pos_weight is None else 1 - t + self.pt
         check_probabilities(self, t)
-        with np.errstate(invalid="ignore", under="ignore"):
-            J = np.asarray((1 - t) * Z + self.q * kernels.softplus(-Z))
-        infinite = np.isinf(Z)
-        if infinite.any():  # 0 * inf above: the limit is 0 where the target agrees
-            J[infinite] = np.where(t == (Z > 0), 0, np.inf)[infinite]
-        return self.reduce(weighted(self, self.weight, J))
+        elements = elementwise(kernels.binary_cross_entropy_with_logits, Z, t, self.pt)
+        J = self.reduce(weighted(self, self.weight, elements))
+        if any_nan(J):  # perhaps of 0 * inf, whose limit is 0
+            elements[np.isinf(Z) & np.isnan(elements)] = 0
+            J = self.reduce(weighted(self, self.weight, elements))
+        return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
-        dZ: Array = self.q * elementwise(kernels.sigmoid, self.Z) - self.pt
+        dZ = elementwise(kernels.sigmoid, self.Z)
+        if self.pos_weight is not None:
+            dZ *= 1 - self.target + self.pt
+        dZ -= self.pt
         dZ *= scale
         return weighted(self, self.weight, dZ)
 

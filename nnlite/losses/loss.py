@@ -1,8 +1,4 @@
-"""What every loss is: a layer with a second input, the target, and one number for an output.
-
-``forward(Y, target)`` returns the loss J, and ``backward(dJ=1.0)`` the derivative dY of exactly that number.
-With ``reduction="none"`` J is an array and dJ one of its shape.
-"""
+"""Loss: the base class of all losses, and the checks that they share."""
 
 from typing import Any, NoReturn
 
@@ -10,33 +6,52 @@ import numpy as np
 from numpy import ndarray
 
 from nnlite.basics.arrays import Array, as_array, as_floating
+from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.compute import kernels
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.layer import Layer
 
 
 class Loss(Layer):
-    """What the losses share: the reduction, and the checks at their doors.
+    """Base class of losses: layers with a second input, the target, whose output is a number.
+
+    ``forward(Y, target)`` returns the loss J, and ``backward(dJ=1.0)`` returns dY, the derivative of exactly that
+    number times dJ. With ``reduction="none"`` J is an array of the elements' losses, and dJ has its shape.
+
+    A loss of your own defines these two with the help of :meth:`check_pair`, :meth:`reduce` and :meth:`scale`. It then
+    supports every reduction and sample weights, and works in a :class:`nnlite.Graph`; after
+    :func:`nnlite.register` models that contain it can be saved.
 
     Args:
-        reduction: "mean" over all elements, "sum", or "none" for the array of the elements' losses.
+        reduction: "mean" over all elements, "sum" or "none".
 
     Attributes:
-        count: what the last forward divided the sum of the elements' losses by; the weight that its mean has beside
-            those of other batches.
+        count: what the last forward divided the sum of the elements' losses by; None before forward.
 
     Raises:
         ValueError: another reduction.
 
-    >>> import nnlite as nn
-    >>> nn.MSELoss(reduction="sum").forward(np.array([1.0, 2.0]), np.array([0.0, 0.0]))
-    5.0
+    >>> import math, nnlite as nn
+    >>> class LogCoshLoss(nn.Loss):
+    ...     def forward(self, Y, target):
+    ...         Y, target = self.check_pair(Y, target)
+    ...         self.error = Y - target
+    ...         return self.reduce(np.logaddexp(self.error, -self.error) - math.log(2))
+    ...     def backward(self, dJ=1.0):
+    ...         return self.scale(dJ) * np.tanh(self.error)
+    >>> loss = LogCoshLoss()
+    >>> loss.forward(np.array([[1.0], [3.0]]), np.array([[1.0], [1.0]]))
+    0.66250...
+    >>> loss.backward()
+    array([[0.        ],
+           [0.48201379]])
     """
 
     without_gradient: tuple[str, ...] = ("target",)
 
-    count: float | None = None  # what the sum of the elements' losses was divided by; None before forward
-    counts: Array | None = None  # how much each element counted in it; None if each counted 1
+    reduction: str = "mean"
+    count: float | None = None
+    counts: Array | None = None
     _J_shape: tuple[int, ...] = ()
     _J_dtype: np.dtype[Any] | None = None
 
@@ -46,16 +61,20 @@ class Loss(Layer):
             raise ValueError(f"{name}: reduction: expected 'mean', 'sum' or 'none', got {reduction!r}")
         self.reduction = reduction
 
+    def output_shape(self, *shapes: Shape) -> Shape:
+        return UNKNOWN if self.reduction == "none" else ()
+
     def extra_repr(self) -> str:
         return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
 
     def check_pair(self, Y: Any, target: Any) -> tuple[Array, Array]:
-        """Both as floating arrays of one shape, in Y's dtype.
+        """Return Y and target as floating arrays of the same shape and dtype, that of Y.
 
         Raises:
-            ShapeError: the shapes differ; NumPy would make an (N, N) array of (N,) and (N, 1) without a word.
+            TypeError: one of them does not hold real numbers.
+            ShapeError: the shapes differ. NumPy would broadcast (N,) and (N, 1) to (N, N) without an error.
         """
-        self.count = None  # no gradient until this forward has ended well
+        self.count = None  # backward is an error until this forward has succeeded
         Y = self.check_X(Y, "Y")
         if type(target) is not ndarray or target.dtype != Y.dtype:
             target = as_floating(target, f"{self}: target", Y.dtype)
@@ -70,14 +89,14 @@ class Loss(Layer):
         return Y, target
 
     def reduce(self, J: Array, counts: Array | None = None) -> Any:
-        """J's mean or sum as a float, or J itself. The mean divides by the sum of ``counts``, by default the size of J.
+        """Return the mean or the sum of J, the array of the elements' losses, as a float, or J itself.
 
         Args:
-            J: the loss of each element.
-            counts: how much each element of J counts in the mean; 1 by default.
+            J: the elements' losses.
+            counts: how much each element counts in the mean, which divides by their sum; 1 by default.
 
         Raises:
-            ValueError: the mean of no element.
+            ValueError: the mean of no elements.
         """
         self.counts = counts
         if self.reduction != "mean":
@@ -85,18 +104,18 @@ class Loss(Layer):
         else:
             count = J.size if counts is None else float(np.add.reduce(counts, axis=None))
         if not count:
-            raise ValueError(f"{self}: empty batch: the mean loss of no element is not defined")
+            raise ValueError(f"{self}: empty batch: the mean over no elements is undefined")
         self.count = count
         self._J_shape = J.shape if self.reduction == "none" else ()
         self._J_dtype = J.dtype
         return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / count
 
     def scale(self, dJ: Any) -> Any:
-        """What the elements' derivatives are to be multiplied by: dJ over the count of the mean.
+        """Return the factor of the elements' derivatives: dJ divided by :attr:`count`.
 
         Raises:
             StateError: forward has not been called.
-            ShapeError: dJ has not the shape of the last J.
+            ShapeError: dJ has another shape than the last J.
         """
         if self.count is None:
             raise StateError(f"{self}: backward was called before forward; call forward(Y, target) first")
@@ -109,7 +128,7 @@ class Loss(Layer):
 
 
 def is_loss(layer: Layer) -> bool:
-    """Whether the layer is a loss, or tied to one.
+    """Return whether the layer is a loss, or tied to one.
 
     >>> import nnlite as nn
     >>> is_loss(nn.MSELoss()), is_loss(nn.Add())
@@ -119,7 +138,7 @@ def is_loss(layer: Layer) -> bool:
 
 
 def finite_weight(weight: Any, name: str) -> Array | None:
-    """``weight`` as float64; None stays None.
+    """Return ``weight`` as a float64 array, or None if it is None.
 
     Raises:
         ValueError: a weight is not finite.
@@ -136,10 +155,10 @@ def finite_weight(weight: Any, name: str) -> Array | None:
 
 
 def weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
-    """``weight * J`` in J's dtype and shape; J itself if there is no weight.
+    """Return ``weight * J`` in J's dtype and shape, or J itself if there is no weight.
 
     Raises:
-        ShapeError: the weight does not broadcast to J's shape.
+        ShapeError: the weight cannot be broadcast to J's shape.
 
     >>> weighted(Loss(), np.array([2.0]), np.array([1.0, 3.0], np.float32))
     array([2., 6.], dtype=float32)
@@ -150,12 +169,12 @@ def weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
         return J * np.broadcast_to(weight, J.shape).astype(J.dtype)  # type: ignore[no-any-return]
     except ValueError:
         raise ShapeError(
-            f"{loss}: a weight of shape {weight.shape} does not broadcast to Y's shape {J.shape}"
+            f"{loss}: a weight of shape {weight.shape} cannot be broadcast to Y's shape {J.shape}"
         ) from None
 
 
 def any_nan(J: Any) -> bool:
-    """Whether J, a float or an array, is or holds NaN.
+    """Return whether J, a float or an array, is or contains NaN.
 
     >>> any_nan(float("nan")), any_nan(np.zeros(3))
     (True, False)
@@ -164,17 +183,20 @@ def any_nan(J: Any) -> bool:
 
 
 def check_probabilities(loss: Loss, target: Array) -> None:
-    """Raise unless every target is from 0 to 1.
+    """Check that every target is from 0 to 1.
+
+    Raises:
+        ValueError: one is not; it is named with its index.
 
     >>> check_probabilities(Loss(), np.array([0.0, 0.5, 1.0]))
     """
-    spread = target * (kernels.ONE[target.dtype] - target)  # negative, or NaN, exactly where it is not a probability
-    if np.count_nonzero(spread) and not spread.min() >= 0:
+    variance = target * (kernels.ONE[target.dtype] - target)  # negative or NaN exactly where it is not a probability
+    if np.count_nonzero(variance) and not variance.min() >= 0:
         not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 
 def not_a_probability(loss: Loss, name: str, values: Array, cure: str) -> NoReturn:
-    """Raise a ValueError that names the first of the values that is not from 0 to 1, and says what to do.
+    """Raise the ValueError that names the first of the values outside [0, 1], and the cure.
 
     >>> not_a_probability(Loss(), "target", np.array([0.5, 2.0]), "scale it")
     Traceback (most recent call last):
@@ -186,7 +208,7 @@ def not_a_probability(loss: Loss, name: str, values: Array, cure: str) -> NoRetu
 
 
 def listing(*parts: str, **options: Any) -> str:
-    """The parts and the options that are set, as they stand in a repr.
+    """Return the parts, and the options that are not None, as a repr shows them.
 
     >>> listing("reduction='sum'", weight=np.array([1.0]), pos_weight=None)
     "reduction='sum', weight=[1.0]"

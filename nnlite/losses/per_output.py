@@ -1,4 +1,4 @@
-"""Losses: the sum of several, for a model of several outputs."""
+"""Losses: the sum of a loss per output, for models of several outputs."""
 
 from typing import Any
 
@@ -8,7 +8,16 @@ from nnlite.losses.loss import Loss
 
 
 class Losses(Layer):
-    """The sum of several losses, one for each output, in a tuple or in a dict by the outputs' names.
+    """Sum of losses, one per output: ``J = J1 + J2 + ...``.
+
+    Args:
+        losses: a tuple of losses, or a dict of them by the names of the outputs.
+
+    Attributes:
+        Js: the loss of each output, of the last forward.
+
+    Raises:
+        TypeError: in forward, the outputs or the targets do not have the form of the losses.
 
     >>> import numpy as np, nnlite as nn
     >>> losses = Losses((nn.MSELoss(), nn.MSELoss()))
@@ -23,7 +32,6 @@ class Losses(Layer):
         self.Js: list[float] = []
 
     def forward(self, Ys: Any, targets: Any, *weight: Any) -> float:
-        """``J = J1 + J2 + ...``."""
         losses = by_key(self.losses)
         for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
             if type(given) is not type(self.losses) or by_key(given).keys() != losses.keys():
@@ -35,15 +43,14 @@ class Losses(Layer):
         return sum(self.Js)
 
     def backward(self, dJ: Any = 1.0) -> Any:
-        """The dY of each loss, in the form of the outputs."""
         return each_of(lambda loss: loss.backward(dJ), self.losses)
 
 
 def as_one_loss(loss: Any) -> Layer:
-    """``loss`` itself, or the sum of the losses in a tuple or dict, one for each output of a model.
+    """Return ``loss`` itself, or :class:`Losses` of those in a tuple or dict, one per output of a model.
 
     Raises:
-        TypeError: something that is not a :class:`nnlite.Loss`; the message has the line to write.
+        TypeError: one is not a :class:`nnlite.Loss`; the message has the line to write.
         ValueError: the same loss object is used twice.
 
     >>> import nnlite as nn
@@ -76,7 +83,7 @@ def _check_loss(value: Any) -> None:
 
 
 def by_key(values: Any) -> dict[Any, Any]:
-    """A tuple's entries by their numbers, a dict's by their keys.
+    """Return the entries of a tuple by position, or those of a dict by key.
 
     >>> by_key(("a", "b"))
     {0: 'a', 1: 'b'}

@@ -1,4 +1,4 @@
-"""MSELoss."""
+"""Losses for regression: MSELoss."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from nnlite.losses.loss import Loss
 
 
 class MSELoss(Loss):
-    """The mean squared error: ``J = mean((Y - target)^2)``; ``dY = 2 (Y - target) / n``.
+    """Mean squared error: ``J = mean((Y - target)^2)``; ``dY = 2 (Y - target) / n``.
 
     Args:
         reduction: "mean" over all n elements, "sum" or "none".
 
-    Y and target have one shape, any; J is a float, or an array of that shape.
+    Y and target have the same shape, any; J is a float, or an array of that shape.
 
     Raises:
         ShapeError: the shapes differ.
-        ValueError: the mean over no element.
+        ValueError: the mean over no elements.
 
     >>> import numpy as np
     >>> loss = MSELoss()
@@ -37,6 +37,5 @@ class MSELoss(Loss):
         return self.reduce(self.error * self.error)
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        scale = self.scale(dJ)
-        dY: Array = self.error * (2 * scale)
+        dY: Array = 2 * self.scale(dJ) * self.error
         return dY

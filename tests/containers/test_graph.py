@@ -987,9 +987,9 @@ def test_one_name_for_two_things():
     ("make", "message"),
     [
         (lambda x: nn.Linear(2, 1)(x), "Linear(2 -> 1): expected 2 features, got 3"),
-        (lambda x: x + nn.Linear(3, 4)(x), "Add(): inputs of shapes (?, 3) and (?, 4) do not fit together"),
-        (lambda x: x @ nn.Parameter(np.zeros((2, 5))), "MatMul(): inputs of shapes (?, 3) and (2, 5) do not fit"),
-        (lambda x: nn.Dot()(x, [1.0, 2.0]), "Dot(): inputs of shapes (?, 3) and (2,) do not fit together"),
+        (lambda x: x + nn.Linear(3, 4)(x), "Add(): inputs of shapes (?, 3) and (?, 4) do not match"),
+        (lambda x: x @ nn.Parameter(np.zeros((2, 5))), "MatMul(): inputs of shapes (?, 3) and (2, 5) do not match"),
+        (lambda x: nn.Dot()(x, [1.0, 2.0]), "Dot(): inputs of shapes (?, 3) and (2,) do not match"),
         (lambda x: nn.Split([1, 1])(x), "Split([1, 1], dim=-1): expected 2 along axis -1, got X of shape (?, 3)"),
         (lambda x: nn.Concat(dim=-2)(x, nn.Linear(3, 4)(x)), "Concat(dim=-2): inputs of shapes (?, 3) and (?, 4)"),
         (lambda x: x @ 2.0, "MatMul(): expected vectors or matrices, got (?, 3) and ()"),
@@ -1075,13 +1075,13 @@ def test_an_error_names_the_layer_and_its_line():
     x, theta = nn.Input("x"), nn.Parameter([1.0, 2.0], name="theta")
     h, there = theta * x, line()
     graph = nn.Graph(x, nn.Linear(2, 1)(h + x))
-    with pytest.raises(nn.ShapeError, match="do not fit together") as caught:
+    with pytest.raises(nn.ShapeError, match="do not match") as caught:
         graph.forward(np.ones((4, 3)))
     assert notes(caught.value) == [f"in Graph[1] Multiply() ({there})"]
     z = nn.Input("z")
     inner, between = graph(z), line()
     outer = nn.Sequential(nn.Identity(), nn.Graph(z, inner))
-    with pytest.raises(nn.ShapeError, match="do not fit together") as caught:
+    with pytest.raises(nn.ShapeError, match="do not match") as caught:
         outer.forward(np.ones((4, 3)))
     assert notes(caught.value) == [
         f"in Graph[1] Multiply() ({there})",

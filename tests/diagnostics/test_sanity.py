@@ -260,7 +260,8 @@ def test_indices_have_no_scale():
     (network(), nn.BCELoss(), Y[:, 0], "expected a target of Y's shape (200, 1), got (200,)"),
     (scores(), nn.CrossEntropyLoss(), labels + 1, "expected class indices from 0 to 2, got 3 at"),
     (scores(), nn.CrossEntropyLoss(), labels * 1.0, "expected class indices of a whole-number dtype"),
-    (network(nn.Linear(8, 1, rng=0)), nn.BCELoss(), Y, "put a Sigmoid before it, or take BCEWithLogitsLoss"),
+    (network(nn.Linear(8, 1, rng=0)), nn.CrossEntropyLoss(), 0 * labels, "expected logits of at least 2 classes"),
+    (network(nn.Linear(8, 1, rng=0)), nn.BCELoss(), Y, "put a Sigmoid before it, or use BCEWithLogitsLoss"),
     (network(), nn.MSELoss(), 25 * Y, "Y ranges from 0 to 25, the last layer Sigmoid() from 0 to 1"),
     (network(nn.Linear(8, 1), nn.ReLU()), nn.MSELoss(), Y - 0.5, "the last layer ReLU() from 0 to inf"),
     (network(nn.Sequential(nn.Linear(8, 1), nn.Tanh())), nn.MSELoss(), 2 * Y, "the last layer Tanh() from -1 to 1"),
@@ -277,8 +278,6 @@ def test_targets(model, loss, Y, found):
 
 
 @pytest.mark.parametrize(("model", "loss", "Y", "found"), [
-    (network(nn.Linear(8, 1, rng=0)), nn.CrossEntropyLoss(), 0 * labels,
-     "CrossEntropyLoss of a single class is always 0"),
     (network(nn.Linear(8, 1, rng=0), nn.Softmax()), nn.BCELoss(), Y, "Softmax(dim=-1) of a single output is always 1"),
 ])  # fmt: skip
 def test_one_output_where_several_classes_are_meant(model, loss, Y, found):

@@ -71,7 +71,7 @@ def test_relu_drops_an_infinite_gradient_where_it_is_flat():
 @pytest.mark.parametrize("kind", [nn.Softmax, nn.LogSoftmax])
 @pytest.mark.parametrize("dim", [2, -3, 5])
 def test_a_missing_axis_is_named(kind, dim):
-    with pytest.raises(nn.ShapeError, match=rf"^{kind.__name__}\(dim={dim}\): expected X with an axis {dim}, got"):
+    with pytest.raises(nn.ShapeError, match=rf"^{kind.__name__}\(dim={dim}\): expected X with axis {dim}, got"):
         kind(dim=dim).forward(np.zeros((2, 3)))
 
 
@@ -169,11 +169,9 @@ def test_flatten_keeps_the_order_and_backward_gives_the_shape_back(options, shap
 
 
 def test_flatten_refuses_axes_that_are_not_there_or_out_of_order():
-    with pytest.raises(
-        nn.ShapeError, match=r"^Flatten\(start_dim=1, end_dim=-1\): X has no such axes, its shape is \(3"
-    ):
+    with pytest.raises(nn.ShapeError, match=r"^Flatten\(start_dim=1, end_dim=-1\): expected X with axes 1 and -1, got"):
         nn.Flatten().forward(np.zeros(3))
-    with pytest.raises(nn.ShapeError, match=r"no such axes"):
+    with pytest.raises(nn.ShapeError, match=r"expected X with axes 0 and 2, got shape \(2, 3\)$"):
         nn.Flatten(0, 2).forward(np.zeros((2, 3)))
     with pytest.raises(
         nn.ShapeError, match=r"^Flatten\(start_dim=2, end_dim=1\): axis 2 comes after axis 1 in X of shape \(2, 3, 4\)"
@@ -197,3 +195,12 @@ def test_what_vanishes_is_no_error_where_every_floating_point_error_is_one():
             layer.forward(scores)
             layer.backward(np.array([[1.0, 2.0]]))
         np.testing.assert_array_equal(nn.Sigmoid().forward(np.array([-1000.0, 1000.0])), [0, 1])
+
+
+@pytest.mark.parametrize("kind", [nn.Softmax, nn.LogSoftmax])
+def test_softmax_over_an_axis_of_size_0_is_empty(kind):
+    """As torch.softmax(torch.zeros(3, 0), -1), of shape (3, 0)."""
+    layer = kind()
+    assert layer.forward(np.zeros((3, 0))).shape == (3, 0)
+    assert layer.backward(np.zeros((3, 0))).shape == (3, 0)
+    assert kind(dim=0).forward(np.zeros((0, 3))).shape == (0, 3)

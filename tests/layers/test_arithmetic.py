@@ -332,7 +332,7 @@ def test_one_array_may_be_both_inputs(kind):
 @pytest.mark.parametrize("kind", TWO)
 @pytest.mark.parametrize(("X", "Y"), [((4, 3), (2,)), ((4, 3), (3, 3)), ((2, 1), (3, 3))])
 def test_shapes_that_do_not_fit_are_named(kind, X, Y):
-    message = rf"^{kind.__name__}\(\): inputs of shapes \({X[0]}, {X[1]}\) and .* do not fit together$"
+    message = rf"^{kind.__name__}\(\): inputs of shapes \({X[0]}, {X[1]}\) and .* do not match$"
     gate = kind()
     with pytest.raises(nn.ShapeError, match=message) as caught:
         gate.forward(np.ones(X), np.ones(Y))
@@ -342,7 +342,7 @@ def test_shapes_that_do_not_fit_are_named(kind, X, Y):
 
 
 def test_the_third_input_of_a_sum_is_checked_too():
-    message = r"^Add\(\): inputs of shapes \(3,\) and \(3,\) and \(2,\) do not fit together$"
+    message = r"^Add\(\): inputs of shapes \(3,\) and \(3,\) and \(2,\) do not match$"
     with pytest.raises(nn.ShapeError, match=message):
         nn.Add().forward(np.ones(3), np.ones(3), np.ones(2))
     with pytest.raises(nn.ShapeError, match=message):

@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
@@ -387,7 +388,7 @@ def test_a_prediction_that_is_no_probability_is_an_error_with_its_place(value):
     for t in 0.0, 0.5, 1.0:
         with pytest.raises(ValueError, match=r"^BCELoss\(\): expected each prediction from 0 to 1, got") as error:
             nn.BCELoss().forward(Y, np.full((2, 3), t))
-        assert f"got {value} at index (1, 2); put a Sigmoid before it, or take BCEWithLogitsLoss" in str(error.value)
+        assert f"got {value} at index (1, 2); put a Sigmoid before it, or use BCEWithLogitsLoss" in str(error.value)
 
 
 @pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
@@ -412,7 +413,7 @@ def test_binary_targets_may_be_bools_integers_or_floats(kind):
 @pytest.mark.parametrize("shape", [(2,), (3, 1), (1, 4, 3)])
 def test_a_weight_that_does_not_broadcast_is_an_error(kind, option, shape):
     with pytest.raises(
-        nn.ShapeError, match=r"^BCE.*Loss\(.*\): a weight of shape \(.*\) does not broadcast to Y's shape \(4, 3\)"
+        nn.ShapeError, match=r"^BCE.*Loss\(.*\): a weight of shape \(.*\) cannot be broadcast to Y's shape \(4, 3\)"
     ) as error:
         kind(**{option: np.ones(shape)}).forward(np.full((4, 3), 0.5), np.zeros((4, 3)))
     assert f"a weight of shape {shape} " in str(error.value)
@@ -421,7 +422,7 @@ def test_a_weight_that_does_not_broadcast_is_an_error(kind, option, shape):
 @pytest.mark.parametrize("shape", [(), (2,), (4,), (1, 3), (3, 1)])
 def test_class_weights_of_another_shape_are_an_error(shape):
     with pytest.raises(
-        nn.ShapeError, match=r"^CrossEntropyLoss\(.*\): weight: expected shape \(3,\), one a class, got \("
+        nn.ShapeError, match=r"^CrossEntropyLoss\(.*\): weight: expected shape \(3,\), one per class, got \("
     ):
         nn.CrossEntropyLoss(weight=np.ones(shape)).forward(np.zeros((4, 3)), np.zeros(4, int))
 
@@ -493,7 +494,7 @@ def test_whole_number_class_probabilities_other_than_0_and_1_are_an_error(dtype,
 
 
 def test_scores_without_an_axis_are_an_error():
-    with pytest.raises(nn.ShapeError, match=r"^CrossEntropyLoss\(\): expected scores of shape \(N, C\), got a scalar"):
+    with pytest.raises(nn.ShapeError, match=r"^CrossEntropyLoss\(\): expected logits of shape \(N, C\), got a scalar"):
         nn.CrossEntropyLoss().forward(np.array(1.0), np.array(0))
 
 
@@ -607,7 +608,7 @@ def test_what_vanishes_is_no_error_where_every_floating_point_error_is_one():
 
 def test_a_batch_of_ignored_samples_says_so():
     loss = nn.CrossEntropyLoss(ignore_index=1)
-    with pytest.raises(ValueError, match=r"empty batch: each sample is ignored or has weight 0; take larger"):
+    with pytest.raises(ValueError, match=r"empty batch: each sample is ignored or has weight 0; use larger"):
         loss.forward(np.zeros((2, 3)), np.array([1, 1]))
     assert nn.CrossEntropyLoss(ignore_index=1, reduction="sum").forward(np.zeros((2, 3)), np.array([1, 1])) == 0
 
@@ -617,3 +618,109 @@ def test_float16_is_worked_on_in_float32():
     loss = nn.CrossEntropyLoss()
     assert loss.forward(np.zeros((70_000, 2), np.float16), np.zeros(70_000, int)) == pytest.approx(np.log(2))
     assert loss.backward().dtype == np.float32
+
+
+# ------------------------------------------------------------------------ what people ran into (kinds of faults)
+
+
+def exact_bce_with_logits(z, t, p):
+    """(1 - t) softplus(z) + p t softplus(-z) in 60 digits."""
+    with localcontext(prec=60):
+        z, t, p = Decimal(float(z)), Decimal(float(t)), Decimal(float(p))
+        return float((1 - t) * (1 + z.exp()).ln() + p * t * (1 + (-z).exp()).ln())
+
+
+def test_bce_with_logits_does_not_cancel_for_a_negative_logit_and_target_0():
+    """log1p(exp(-15)) = 3.059e-7, the value of z = 15 and t = 1 by symmetry."""
+    loss = nn.BCEWithLogitsLoss(reduction="none")
+    J = loss.forward(np.array([-15, 15], np.float32), np.array([0, 1], np.float32))
+    np.testing.assert_allclose(J, [3.0590227e-07] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pos_weight", [None, 0.0, 1e-3, 0.5, 3.0, 1e4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bce_with_logits_is_accurate_for_every_target_and_pos_weight(pos_weight, dtype):
+    eps = np.finfo(dtype).eps
+    targets = np.array([0, 1e-30, 1e-7, 1e-3, 0.25, 0.5, 0.75, 1 - 1e-3, 1 - 2 * eps, 1 - eps, 1], dtype)
+    logits = np.array([-80, -30, -15, -2, -0.5, -1e-3, 0, 1e-3, 0.5, 2, 15, 30, 80], dtype)
+    Z, t = (np.ascontiguousarray(A) for A in np.broadcast_arrays(logits[:, None], targets))
+    J = nn.BCEWithLogitsLoss(pos_weight=pos_weight, reduction="none").forward(Z, t)
+    p = 1.0 if pos_weight is None else dtype(pos_weight)
+    exact = np.vectorize(lambda z, t: exact_bce_with_logits(z, t, p))(Z, t)
+    np.testing.assert_allclose(J, exact, rtol=8 * eps, atol=np.finfo(dtype).tiny)  # below it digits are lost
+
+
+def test_a_whole_batch_of_bce_with_logits_in_blocks_is_that_of_its_rows():
+    rng = np.random.default_rng(0)
+    Z, t = rng.normal(size=(2, 2**16 + 3)).astype(np.float32)
+    t = (t > 0).astype(np.float32)
+    J = nn.BCEWithLogitsLoss(pos_weight=2.0, reduction="none").forward(Z, t)
+    few = nn.BCEWithLogitsLoss(pos_weight=2.0, reduction="none").forward(Z[-99:], t[-99:])
+    np.testing.assert_allclose(J[-99:], few, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"weight": [1.0, 2.0, 3.0]}])
+@pytest.mark.parametrize("ignored", [{}, {"ignore_index": 1}])
+@pytest.mark.parametrize("target", [np.array([0, 1, 2, 1]), np.eye(3)[[0, 1, 2, 1]]])
+@pytest.mark.parametrize("kind", ALL)
+def test_float32_stays_float32_with_every_option(kind, options, ignored, target):
+    if kind is not nn.CrossEntropyLoss:
+        options, ignored, target = {}, {}, np.eye(3)[[0, 1, 2, 1]]
+        options = {} if kind is nn.MSELoss else {"weight": [1.0, 2.0, 3.0]}
+    elif target.ndim == 2:
+        ignored = {}
+    loss = kind(**options, **ignored, reduction="none")
+    J = loss.forward(np.full((4, 3), 0.5, np.float32), target)
+    assert J.dtype == np.float32
+    assert loss.backward(np.ones(J.shape)).dtype == np.float32
+
+
+@pytest.mark.parametrize("index", [1, -1])
+def test_ignore_index_with_probabilities_is_an_error(index):
+    """As in PyTorch, which refuses ignore_index >= 0 with floating targets."""
+    message = (
+        rf"^CrossEntropyLoss\(ignore_index={index}\): ignore_index is for class indices, got probabilities of shape "
+        r"\(2, 3\); pass target\.argmax\(1\), or leave ignore_index out$"
+    )
+    with pytest.raises(ValueError, match=message):
+        nn.CrossEntropyLoss(ignore_index=index).forward(np.zeros((2, 3)), np.eye(3)[:2])
+    with pytest.raises(ValueError, match=r"pass target\.argmax\(0\)"):
+        nn.CrossEntropyLoss(ignore_index=index).forward(np.zeros(3), np.eye(3)[0])
+
+
+def test_labels_that_begin_at_1_or_are_text_name_the_cure():
+    cure = "; number the classes from 0: classes, target = np.unique(target, return_inverse=True)"
+    with pytest.raises(ValueError, match=r"got 3 at \(2,\); number the classes") as caught:
+        nn.CrossEntropyLoss().forward(np.zeros((3, 3)), np.array([1, 2, 3]))
+    assert str(caught.value).endswith(cure)
+    for labels in np.array(["cat", "dog", "cat"]), np.array(["cat", "dog", "cat"], object), ["cat", "dog", "cat"]:
+        with pytest.raises(TypeError, match=r"^CrossEntropyLoss\(\): target: expected real numbers, got") as caught:
+            nn.CrossEntropyLoss().forward(np.zeros((3, 3)), labels)
+        assert str(caught.value).endswith(cure)
+    _, target = np.unique(["cat", "dog", "cat"], return_inverse=True)
+    assert nn.CrossEntropyLoss().forward(np.zeros((3, 2)), target) == pytest.approx(LOG_2)
+
+
+def test_classes_along_the_last_axis_name_the_cure():
+    N, T, V = 2, 5, 4
+    Y, target = np.random.default_rng(0).normal(size=(N, T, V)), np.arange(N * T).reshape(N, T) % V
+    with pytest.raises(nn.ShapeError, match=r"got a target of shape \(2, 5\)") as caught:
+        nn.CrossEntropyLoss().forward(Y, target)
+    cure = "; the classes must be axis 1 of Y: pass np.moveaxis(Y, -1, 1), or end the model with Transpose(1, 2)"
+    assert str(caught.value).endswith(cure)
+    expected = nn.CrossEntropyLoss().forward(Y.reshape(-1, V), target.reshape(-1))
+    assert nn.CrossEntropyLoss().forward(np.moveaxis(Y, -1, 1), target) == pytest.approx(expected, rel=1e-14)
+    model = nn.Sequential(nn.Transpose(1, 2))
+    assert nn.CrossEntropyLoss().forward(model.forward(Y), target) == pytest.approx(expected, rel=1e-14)
+    with pytest.raises(nn.ShapeError, match=r"pass np\.moveaxis\(Y, -1, 1\)$"):
+        nn.CrossEntropyLoss().forward(np.zeros((2, 5, 6, 4)), np.zeros((2, 5, 6), int))
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((4, 1), 1), ((4, 0), 1), ((1,), 0), ((4, 1, 6), 1)])
+def test_fewer_than_two_classes_are_an_error(shape, axis):
+    message = (
+        rf"^CrossEntropyLoss\(\): expected logits of at least 2 classes along axis {axis}, got shape "
+        rf"{re.escape(str(shape))}; for two classes with one output use BCEWithLogitsLoss$"
+    )
+    with pytest.raises(nn.ShapeError, match=message):
+        nn.CrossEntropyLoss().forward(np.zeros(shape), np.zeros(shape[:axis] + shape[axis + 1 :], int))

@@ -142,7 +142,7 @@ class Builder:
             )
         elif kind == 1:
             loss, target = nn.BCEWithLogitsLoss(), rng.integers(0, 2, (rows, width))
-        elif kind == 2:
+        elif kind == 2 and width > 1:
             loss, target = (
                 nn.CrossEntropyLoss(label_smoothing=float(rng.choice([0, 0.1]))),
                 rng.integers(width, size=rows),

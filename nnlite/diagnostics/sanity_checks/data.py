@@ -159,9 +159,6 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
     for cls, activations in squashing.items():
         if isinstance(loss, cls) and isinstance(last, activations):
             return f"{cls.__name__} expects logits, but the last layer is {last}", f"remove {last}"
-    if isinstance(loss, CrossEntropyLoss) and Y.shape[min(1, Y.ndim - 1)] == 1:
-        cure = "use one output per class, or BCEWithLogitsLoss for two classes"
-        return "CrossEntropyLoss of a single class is always 0", cure
     if isinstance(last, Softmax) and Y.shape[last.dim] == 1:
         return f"{last} of a single output is always 1", "use Sigmoid() for two classes, or one output per class"
     target_rms, output_rms = (float(np.sqrt(np.mean(np.square(A, dtype=np.float64)))) for A in (target, Y))
