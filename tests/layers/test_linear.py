@@ -238,8 +238,8 @@ def test_dY_that_is_none_is_an_error():
 
 
 def test_widths_that_do_not_meet_are_an_error_naming_both_layers():
-    message = r"Sequential\[0\] Linear\(3 -> 4\) outputs \(\.\.\., 4\), but Sequential\[2\] Linear\(5 -> 2\) does not accept it: "
-    message += r"Linear\(5 -> 2\): expected 5 features, got 4$"
+    message = r"Sequential\[0\] Linear\(3 -> 4\) outputs \(\.\.\., 4\), but Sequential\[2\] Linear\(5 -> 2\) "
+    message += r"does not accept it: Linear\(5 -> 2\): expected 5 features, got 4$"
     with pytest.raises(nn.ShapeError, match=message):
         nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(5, 2))
 
