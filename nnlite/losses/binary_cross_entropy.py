@@ -7,7 +7,15 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
 from nnlite.compute.blocks import elementwise
-from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing, not_a_probability, weighted
+from nnlite.losses.loss import (
+    Loss,
+    any_nan,
+    check_probabilities,
+    finite_weight,
+    listing,
+    not_a_probability,
+    times_weight,
+)
 
 
 class BCELoss(Loss):
@@ -50,7 +58,7 @@ class BCELoss(Loss):
         self.Y, self.target = Y, t = self.check_pair(Y, target)
         check_probabilities(self, t)
         J = elementwise(kernels.binary_cross_entropy, Y, t)
-        J = self.reduce(weighted(self, self.weight, J))
+        J = self.reduce(times_weight(self, self.weight, J))
         if any_nan(J):  # the logarithm of a negative number, or Y was NaN
             not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or use BCEWithLogitsLoss")
         return J
@@ -59,7 +67,7 @@ class BCELoss(Loss):
         scale = self.scale(dJ)
         dY = elementwise(kernels.binary_cross_entropy_backward, self.Y, self.target)
         dY *= scale
-        return weighted(self, self.weight, dY)
+        return times_weight(self, self.weight, dY)
 
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), weight=self.weight)
@@ -110,13 +118,13 @@ class BCEWithLogitsLoss(Loss):
 
     def forward(self, Y: Any, target: Any) -> Any:
         self.Z, self.target = Z, t = self.check_pair(Y, target)
-        self.pt = t if self.pos_weight is None else weighted(self, self.pos_weight, t)
+        self.pt = t if self.pos_weight is None else times_weight(self, self.pos_weight, t)
         check_probabilities(self, t)
         elements = elementwise(kernels.binary_cross_entropy_with_logits, Z, t, self.pt)
-        J = self.reduce(weighted(self, self.weight, elements))
+        J = self.reduce(times_weight(self, self.weight, elements))
         if any_nan(J):  # perhaps of 0 * inf, whose limit is 0
             elements[np.isinf(Z) & np.isnan(elements)] = 0
-            J = self.reduce(weighted(self, self.weight, elements))
+            J = self.reduce(times_weight(self, self.weight, elements))
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
@@ -126,7 +134,7 @@ class BCEWithLogitsLoss(Loss):
             dZ *= 1 - self.target + self.pt
         dZ -= self.pt
         dZ *= scale
-        return weighted(self, self.weight, dZ)
+        return times_weight(self, self.weight, dZ)
 
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), weight=self.weight, pos_weight=self.pos_weight)

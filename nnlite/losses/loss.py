@@ -154,13 +154,13 @@ def finite_weight(weight: Any, name: str) -> Array | None:
     return weight  # type: ignore[no-any-return]
 
 
-def weighted(loss: Loss, weight: Array | None, J: Array) -> Array:
+def times_weight(loss: Loss, weight: Array | None, J: Array) -> Array:
     """Return ``weight * J`` in J's dtype and shape, or J itself if there is no weight.
 
     Raises:
         ShapeError: the weight cannot be broadcast to J's shape.
 
-    >>> weighted(Loss(), np.array([2.0]), np.array([1.0, 3.0], np.float32))
+    >>> times_weight(Loss(), np.array([2.0]), np.array([1.0, 3.0], np.float32))
     array([2., 6.], dtype=float32)
     """
     if weight is None:

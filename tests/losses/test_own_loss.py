@@ -61,29 +61,23 @@ def test_a_constructor_without_super_has_the_mean():
     assert Own(2.0).forward(Y, TARGET) == pytest.approx(ELEMENTS.mean())
 
 
-def trained(loss, **options):
+def test_a_sample_weight_of_2_is_the_same_as_the_row_twice_and_one_of_0_as_the_row_left_out():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(24, 3))
-    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1)).astype(np.float64)
-    nn.fit(
-        model, X, np.sin(X[:, :1]), loss=loss, optimizer=nn.SGD(model, lr=0.1), epochs=2, rng=0, verbose=0, **options
-    )
-    return model.Phi.copy()
+    weight = np.repeat([0, 1, 2], 8)
 
+    def trained(X, **options):
+        model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1)).astype(np.float64)
+        optimizer = nn.SGD(model, lr=0.1)
+        loss, rows = LogCoshLoss(), len(X)
+        nn.fit(
+            model, X, np.sin(X[:, :1]), loss=loss, optimizer=optimizer, batch_size=rows, epochs=3, verbose=0, **options
+        )
+        return model.Phi
 
-def test_sample_weights_are_factors_of_the_elements():
-    """A weight of 2 for each row is a factor of 2 of the loss, which is a factor of 2 of the learning rate."""
-    doubled = trained(LogCoshLoss(), sample_weight=np.full(24, 2.0))
-
-    class Twice(LogCoshLoss):
-        def forward(self, Y, target):
-            return 2 * super().forward(Y, target)
-
-        def backward(self, dJ=1.0):
-            return 2 * super().backward(dJ)
-
-    np.testing.assert_allclose(doubled, trained(Twice()), rtol=1e-12)
-    assert np.abs(doubled - trained(LogCoshLoss())).max() > 1e-3
+    Phi = trained(X, sample_weight=weight)
+    np.testing.assert_allclose(Phi, trained(np.repeat(X, weight, axis=0)), rtol=1e-12)
+    assert np.abs(Phi - trained(X)).max() > 1e-3
 
 
 def test_in_a_graph_it_is_a_layer_of_two_inputs():
