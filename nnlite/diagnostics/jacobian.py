@@ -8,7 +8,8 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
+from nnlite.diagnostics.samples import copies
 from nnlite.layer.layer import Layer, check_layer
 
 
@@ -45,7 +46,7 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     check_layer(layer, "layer")
     layer = copy.deepcopy(layer)
     layer.needs_dX = True
-    Y, *more = listed(spread(layer.forward, X))
+    Y, *more = listed(spread(layer.forward, copies(X)))
     if more:
         raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(more) + 1}")
     inputs = inputs_by_name(layer, X)
@@ -54,6 +55,8 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     parameters = dict(layer.named_parameters())
     if wrt not in inputs and wrt not in parameters:
         raise ValueError(f"jacobian: wrt: expected one of {', '.join([*inputs, *parameters])}, got {wrt!r}")
+    if wrt in inputs and wrt not in differentiable(layer, inputs):
+        raise TypeError(f"jacobian: {layer.one_line()} has no gradient with respect to {wrt}")
     of = inputs[wrt] if wrt in inputs else parameters[wrt]
     Y_shape, dtype = np.shape(Y), np.result_type(Y)
     entries = math.prod(Y_shape) * np.size(of)
@@ -63,15 +66,11 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
             f"{_amount(entries * dtype.itemsize)}, more than max_bytes ({_amount(max_bytes)})"
         )
     J = np.empty((math.prod(Y_shape), *np.shape(of)), dtype)
-    dY = np.zeros(Y_shape, dtype)
     for row, index in enumerate(np.ndindex(Y_shape)):
+        dY = np.zeros(Y_shape, dtype)
         dY[index] = 1
         dX = layer.backward(dY)
-        dY[index] = 0
-        gradient = by_input(inputs, dX).get(wrt) if wrt in inputs else dict(layer.named_gradients())[wrt]
-        if gradient is None:
-            raise TypeError(f"jacobian: {layer.one_line()} has no gradient with respect to {wrt}")
-        J[row] = gradient
+        J[row] = gradients_by_name(layer, inputs, dX)[wrt] if wrt in inputs else dict(layer.named_gradients())[wrt]
     return J.reshape(Y_shape + np.shape(of))
 
 
@@ -85,10 +84,10 @@ def input_gradient(model: Layer, X: Any) -> Any:
         X: its input; a tuple or a dict by name if there are several.
 
     Returns:
-        An array of X's shape, or a tuple or dict of them, as X.
+        An array of X's shape, or a tuple or dict of them, as X, with None for each input that has no gradient.
 
     Raises:
-        TypeError: X does not hold real numbers.
+        TypeError: X does not hold real numbers, or no input has a gradient.
 
     Source: Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2014.
 
@@ -99,9 +98,15 @@ def input_gradient(model: Layer, X: Any) -> Any:
     check_layer(model, "model")
     model = copy.deepcopy(model).eval()
     model.needs_dX = True
-    Y = spread(model.forward, X)
+    inputs = inputs_by_name(model, X)
+    if not differentiable(model, inputs):
+        raise TypeError(f"input_gradient: {model.one_line()} has no gradient with respect to its input")
+    Y = spread(model.forward, copies(X))
     dX = spread(model.backward, each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y))
-    return by_input(inputs_by_name(model, X), dX) if isinstance(X, dict) else dX
+    gradients = gradients_by_name(model, inputs, dX)
+    if isinstance(X, dict):
+        return {name: gradients.get(name) for name in X}
+    return tuple(map(gradients.get, inputs)) if isinstance(X, tuple) else gradients["X"]
 
 
 def _amount(size: int) -> str:

@@ -25,6 +25,29 @@ def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:
     return {name or f"X{number}": value for number, (name, value) in enumerate(zip(names, X, strict=True), start=1)}
 
 
+def differentiable(layer: Layer, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Those of the layer's ``inputs`` that have a gradient, in the order in which backward returns it.
+
+    >>> import nnlite as nn
+    >>> differentiable(nn.MSELoss(), inputs_by_name(nn.MSELoss(), (1.0, 2.0)))
+    {'X1': 1.0}
+    """
+    items = list(inputs.items())
+    return dict(items[position] for position in layer.differentiable_inputs(len(items)))
+
+
+def gradients_by_name(layer: Layer, inputs: dict[str, Any], dXs: Any) -> dict[str, Any]:
+    """The gradients that backward of the layer returned, by the names of its ``inputs``.
+
+    >>> import nnlite as nn
+    >>> gradients_by_name(nn.Add(), {"a": 1.0, "b": 2.0}, (3.0, 4.0))
+    {'a': 3.0, 'b': 4.0}
+    >>> gradients_by_name(nn.MSELoss(), {"X1": 1.0, "X2": 2.0}, 5.0)
+    {'X1': 5.0}
+    """
+    return dXs if isinstance(dXs, dict) else dict(zip(differentiable(layer, inputs), listed(dXs), strict=False))
+
+
 def by_input(inputs: dict[str, Any], dXs: Any) -> dict[str, Any]:
     """What backward returned, by the names of the ``inputs``; of a loss there is none for the target.
 

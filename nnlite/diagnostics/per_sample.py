@@ -1,21 +1,34 @@
 """per_sample_gradients and per_sample_gradient_norms: the contribution of each sample to dPhi."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_floating
-from nnlite.basics.trees import spread
+from nnlite.basics.trees import listed, spread
 from nnlite.compute import blas
 from nnlite.diagnostics.argument_names import is_plain
-from nnlite.diagnostics.samples import alike, check_rows, count_of, first_that_mixes, largest, pick, samples
+from nnlite.diagnostics.random_state import restorer
+from nnlite.diagnostics.samples import (
+    alike,
+    check_rows,
+    coarsest,
+    copies,
+    count_of,
+    first_that_mixes,
+    largest,
+    pick,
+    samples,
+)
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.layers.linear import Linear
 from nnlite.losses.per_output import as_one_loss
+
+TRY_EVAL = "; try evaluation mode, model.eval()"
 
 
 def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:
@@ -106,6 +119,8 @@ class _Run:
         count: the number of samples.
         gradients: of all samples together.
         products: for some parameters the factors whose outer product, row by row, is the gradient: (X, dY) or (dY,).
+        eps: machine epsilon of the coarsest dtype in the model.
+        restore: puts the generators back to their state before forward.
     """
 
     model: Layer
@@ -114,6 +129,8 @@ class _Run:
     count: int
     gradients: dict[str, Array]
     products: dict[str, tuple[Array, ...]]
+    eps: float
+    restore: Callable[[], None]
 
 
 def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
@@ -121,21 +138,34 @@ def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
     model, loss = copy.deepcopy((model, as_one_loss(loss)))
     X, target = samples(X, "X"), samples(target, "target")
     count = count_of(X)
+    restore = restorer(model)
     calls: list[tuple[str, str, Any]] = []
-    with watching(model, lambda path, name, call, result: calls.append((path, name, call))):
-        Y = spread(model.forward, X)
+    outputs: list[Any] = []
+
+    def see(path: str, name: str, call: Any, result: Any) -> None:
+        calls.append((path, name, call))
+        outputs.extend(each for each in listed(result) if each is not None)
+
+    with watching(model, see):
+        Y = spread(model.forward, copies(X))
         check_rows(model, Y, count)
         loss.forward(Y, target)
         dY = loss.backward()
-        spread(model.backward, dY)
+        spread(model.backward, copies(dY))
     gradients = {name: dP.copy() for name, dP in model.named_gradients()}
     products = dict(_products(model, calls, count))
-    if mixing := first_that_mixes(model, X, sorted({0, count - 1})):
+    restore()
+    try:
+        mixing = first_that_mixes(model, X, sorted({0, count - 1}))
+    except Exception as error:
+        error.add_note(f"per-sample gradients run the model on one sample at a time{TRY_EVAL * model.training}")
+        raise
+    if mixing:
         raise ValueError(
             f"{mixing}: the output for a sample depends on the other samples, or is random, so the samples have no "
-            "gradients of their own; try evaluation mode, model.eval()"
+            f"gradients of their own{TRY_EVAL * model.training}"
         )
-    run = _Run(model, X, dY, count, gradients, products)
+    run = _Run(model, X, dY, count, gradients, products, coarsest(outputs), restore)
     for number in sorted({0, count - 1}):
         _keep_those_of_samples(run, number)
     return run
@@ -167,12 +197,13 @@ def _keep_those_of_samples(run: _Run, number: int) -> None:
     alone = _alone(run, number)
     for name, factors in list(run.products.items()):
         dP = _outer(tuple([factor[number : number + 1] for factor in factors]))[0]
-        if not alike(dP, alone[name]):
+        if not alike(dP, alone[name], eps=run.eps):
             del run.products[name]
 
 
 def _alone(run: _Run, number: int) -> dict[str, Array]:
     """The gradients of one sample, valid until the next run."""
+    run.restore()
     row = slice(number, number + 1)
     Y = spread(run.model.forward, pick(run.X, row))
     check_rows(run.model, Y, 1)
@@ -198,7 +229,7 @@ def _one_at_a_time(run: _Run) -> Iterator[tuple[int, dict[str, Array]]]:
             total[name] += alone[name]
             size[name] = max(size[name], largest(alone[name]))
     for name in names:
-        if not alike(run.gradients[name], total[name], size[name]):
+        if not alike(run.gradients[name], total[name], size[name], run.eps):
             raise ValueError(
                 f"{name}: the gradients of the samples do not add up to that of the batch: its layer mixes samples, "
                 "is random, or has a wrong backward; see check_gradients"

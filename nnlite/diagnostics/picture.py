@@ -13,7 +13,9 @@ from nnlite.basics.trees import each_of, listed
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.argument_names import input_names_of, output_names_of
+from nnlite.diagnostics.array_text import number_text
 from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
+from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.layer import Layer, check_layer
@@ -137,7 +139,7 @@ class _Drawing:
 
     def run(self, X: Any) -> Any:
         """Run the model, and store the value of every edge."""
-        steps, Y = walked(forward_steps(self.model, X))  # raises if X does not fit
+        steps, Y = walked(forward_steps(self.model, copies(X)))  # raises if X does not fit
         by_name = dict(zip(input_names_of(self.model, len(self.flow.inputs)), self.flow.inputs, strict=True))
         given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
         self.values |= {edge: given[name] for name, edge in by_name.items()}
@@ -153,11 +155,14 @@ class _Drawing:
             if step.name == "backward":
                 operation = operations[step.path]
                 self.totals |= zip(operation.gives, step.inputs.values(), strict=True)
-                self.parts |= {(step.path, place): part for place, part in enumerate(step.outputs.values())}
+                places = operation.layer.differentiable_inputs(len(operation.takes))
+                parts = zip(places, step.outputs.values(), strict=False)
+                self.parts |= {(step.path, place): part for place, part in parts}
                 self.stored[step.path] = step.gradients
                 if step.layer.original is not None:
                     self.summed |= {id(dP) for dP, _ in step.layer.own_gradients()}
-        self.totals |= zip(self.flow.inputs, listed(dX), strict=False)
+        inputs = [self.flow.inputs[place] for place in self.model.differentiable_inputs(len(self.flow.inputs))]
+        self.totals |= zip(inputs, listed(dX), strict=False)
         self.dYs = listed(dY)
 
     # ---------------------------------------------------------------------------------------------- the picture
@@ -252,8 +257,8 @@ def short(values: Any, *, norm: bool = False) -> str:
     """
     A = np.asarray(values)
     if A.size and A.size <= FEW and (A.ndim < 2 or (A.ndim == 2 and len(A) <= 2)):
-        rows = [f"[{', '.join(f'{number:.4g}' for number in row)}]" for row in np.atleast_2d(A).tolist()]
-        return "\n".join(rows) if A.ndim else f"{A.item():.4g}"
+        rows = [f"[{', '.join(map(number_text, row))}]" for row in np.atleast_2d(A).tolist()]
+        return "\n".join(rows) if A.ndim else number_text(A.item())
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
 
 

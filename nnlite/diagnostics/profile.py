@@ -61,8 +61,8 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     check_layer(model, "model")
     whole(repeats, "profile: repeats", least=1)
     model, loss = copy.deepcopy((model, loss))
-    X = each_of(partial(as_array, name="X"), X)
-    target = None if target is None else as_array(target, "target")
+    X = each_of(lambda X: np.array(as_array(X, "X")), X)  # copies: a layer may write into its input
+    target = None if target is None else np.array(as_array(target, "target"))
 
     def forward() -> Any:
         if loss is not None:
@@ -93,9 +93,9 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         backward()
 
     leaves, operations = _leaves(layers, calls, caches)
-    *times, whole_forward, whole_backward = quartiles_of(
-        [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)] + [forward, backward], repeats
-    )
+    measured = [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)]
+    with np.errstate(all="ignore"):  # where a layer writes into its input, its numbers drift
+        *times, whole_forward, whole_backward = quartiles_of([*measured, forward, backward], repeats)
     costs = {
         key: Cost(*own, leaf.operations, leaf.bytes, leaf.bare, roof)
         for (key, leaf), own, (_, roof, _) in zip(leaves.items(), times[::2], times[1::2], strict=True)
@@ -180,15 +180,15 @@ def _arguments(call: "partial[Any]") -> list[Any]:
 
 
 def _cache(layer: Layer) -> Iterator[Array]:
-    """The arrays in the layer's attributes, without parameters and gradients."""
-    own = [P for slots in (layer.named_parameters(), layer.named_gradients()) for _, P in slots]
+    """The arrays in the layer's attributes, without parameters, gradients and buffers."""
+    own = [P for slots in (layer.named_parameters(), layer.named_gradients(), layer.named_buffers()) for _, P in slots]
     return (A for A in arrays_in(vars(layer)) if not any(np.may_share_memory(A, P) for P in own))
 
 
 def _touched(layer: Layer, name: str, count: Flops | None, cache: Sequence[Array]) -> list[Array]:
     """The arrays that forward or backward reads and writes besides its arguments and its result."""
     if count is None or count.reads is None:
-        touched = [*cache, *(P for _, P in layer.named_parameters())]
+        touched = [*cache, *(P for slots in (layer.named_parameters(), layer.named_buffers()) for _, P in slots)]
     else:
         touched = list(count.reads)
     return touched if name == "forward" else [*touched, *(dP for _, dP in layer.named_gradients())]

@@ -75,8 +75,8 @@ class LayerProfile:
         layer: its repr.
         forward: the cost of forward.
         backward: the cost of backward; None if the model's backward skips the layer.
-        cache_bytes: the memory that the layer's attributes hold after forward besides parameters and gradients: its
-            cache, including its input if that is cached, and constants such as a loss's weight.
+        cache_bytes: the memory that the layer's attributes hold after forward besides parameters, gradients and
+            buffers: its cache, including its input if that is cached, and constants such as a loss's weight.
 
     >>> cost = Cost(1e-6, 1e-6, 1e-6, None, 2000, "copy", 0.5e-6)
     >>> LayerProfile("0", "Tanh()", cost, None, 400).to_dict()["backward"] is None

@@ -1,5 +1,6 @@
 """The samples of a batch: their rows, and whether the output for one depends on the others."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.trees import each_of, listed, spread
+from nnlite.diagnostics.random_state import restorer
 from nnlite.diagnostics.trace import place, watching
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
@@ -48,17 +50,29 @@ def count_of(X: Any, name: str = "X", count: int | None = None) -> int:
     return found.pop()
 
 
+def copies(values: Any) -> Any:
+    """A copy of an array, or of each array in a tuple or dict, to run a layer on, which may write into its input.
+
+    >>> X = np.zeros(2)
+    >>> copies(X) is X
+    False
+    """
+    return each_of(np.array, values)
+
+
 def pick(values: Any, rows: Any) -> Any:
-    """These rows of an array, or of each array in a tuple or dict.
+    """A copy of these rows of an array, or of each array in a tuple or dict.
 
     >>> pick((np.arange(3), np.arange(3) + 5), slice(1, 2))
     (array([1]), array([6]))
     """
-    return each_of(lambda array: array[rows], values)
+    return copies(each_of(lambda array: array[rows], values))
 
 
-def alike(one: Any, other: Any, size: float | None = None) -> bool:
+def alike(one: Any, other: Any, size: float | None = None, eps: float = 0.0) -> bool:
     """Whether two arrays are equal up to rounding: to half of the digits of their largest entry, or of ``size``.
+
+    The digits are those of their dtype, or of a coarser one, whose machine epsilon is ``eps``.
 
     >>> alike(np.array([1.0, 1e-12]), np.array([1.0, 0.0])), alike(np.array([1.0]), np.array([1.001]))
     (True, False)
@@ -72,7 +86,18 @@ def alike(one: Any, other: Any, size: float | None = None) -> bool:
         return np.array_equal(one, other)
     if size is None:
         size = largest(one)
-    return np.allclose(one, other, rtol=0, atol=np.sqrt(np.finfo(one.dtype).eps) * size, equal_nan=True)
+    atol = np.sqrt(max(np.finfo(one.dtype).eps, eps)) * size
+    return np.allclose(one, other, rtol=0, atol=atol, equal_nan=True)
+
+
+def coarsest(arrays: Iterable[Any]) -> float:
+    """The machine epsilon of the coarsest floating dtype among the arrays; 0 without any.
+
+    >>> coarsest([np.zeros(1), np.zeros(1, np.float32)])
+    1.1920928955078125e-07
+    """
+    dtypes = {np.result_type(array) for array in arrays}
+    return max((float(np.finfo(dtype).eps) for dtype in dtypes if dtype.kind == "f"), default=0.0)
 
 
 def largest(array: Array) -> float:
@@ -130,13 +155,15 @@ def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
     >>> first_that_mixes(nn.Sequential(nn.Tanh(), nn.Softmax(dim=0)), X, [0])
     'Sequential[1] Softmax(dim=0)'
     """
-    count = count_of(X)
-    together = records(model, X)
+    count, restore = count_of(X), restorer(model)
+    together = records(model, copies(X))
+    eps = coarsest([*(Y for _, _, Ys in together for Y in Ys), *(P for _, P in model.named_parameters())])
     check_rows(model, tuple(together[-1][2]), count)
     for number in numbers:
+        restore()
         alone = records(model, pick(X, slice(number, number + 1)))
         check_rows(model, tuple(alone[-1][2]), 1)
-        of_this = partial(_same_sample, count=count, number=number)
+        of_this = partial(_same_sample, count=count, number=number, eps=eps)
         if _apart(together[-1], alone[-1], of_this):
             continue
         for whole, single in zip(together, alone, strict=False):
@@ -149,8 +176,8 @@ def _apart(together: tuple[Any, ...], alone: tuple[Any, ...], same: Any) -> bool
     return together[0] == alone[0] and all(map(same, together[2], alone[2]))
 
 
-def _same_sample(Y: Any, single: Any, *, count: int, number: int) -> bool:
+def _same_sample(Y: Any, single: Any, *, count: int, number: int, eps: float) -> bool:
     """Whether they agree; outputs without one row per sample are not compared."""
     if np.shape(Y)[:1] != (count,) or np.shape(single)[:1] != (1,):
         return True
-    return alike(Y[number : number + 1], single)
+    return alike(Y[number : number + 1], single, eps=eps)

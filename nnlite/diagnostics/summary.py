@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
-from nnlite.basics.trees import each_of, listed, spread
+from nnlite.basics.trees import listed, spread
 from nnlite.containers.nodes import Parameter
+from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
 from nnlite.diagnostics.text_table import text_table
 from nnlite.diagnostics.trace import trace
 from nnlite.layer.layer import Layer, check_layer
@@ -17,7 +17,7 @@ from nnlite.layer.layer import Layer, check_layer
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a summary: path, repr and output shape of a layer, number and bytes of its parameters.
+    """One row of a summary: path, repr and output shape of a layer, its parameters, their bytes, and its buffers.
 
     >>> Row("0", "Tanh()", (None, 2), 0, 0).output_shape
     (None, 2)
@@ -28,6 +28,7 @@ class Row:
     output_shape: tuple[Any, ...]
     parameters: int
     bytes: int
+    buffers: int = 0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Summary:
         rows: one for each layer that has parameters of its own or no layers in it, in the order in which they run.
         parameters: the number of trainable parameters.
         bytes: their memory; the gradients need as much again.
+        buffers: the number of values in buffers, which are not trained; shown if there are any.
 
     >>> Summary((), 0, 0).parameters
     0
@@ -46,23 +48,22 @@ class Summary:
     rows: tuple[Row, ...]
     parameters: int
     bytes: int
+    buffers: int = 0
 
     def __str__(self) -> str:
-        rows = [("path", "layer", "output shape", "parameters", "bytes")]
-        rows += [
-            (row.path, row.layer, _shape(row.output_shape), f"{row.parameters:,}", f"{row.bytes:,}")
-            for row in self.rows
-        ]
-        rows.append(("", "total", "", f"{self.parameters:,}", f"{self.bytes:,}"))
-        return text_table(rows, left=3, foot=1)
+        rows = [("path", "layer", "output shape", "parameters", "bytes", "buffers")]
+        rows += [(row.path, row.layer, _shape(row.output_shape), *_counts(row)) for row in self.rows]
+        rows.append(("", "total", "", *_counts(self)))
+        return text_table([row[: None if self.buffers else -1] for row in rows], left=3, foot=1)
 
     __repr__ = __str__
 
 
 def summary(model: Layer, input_shape: Any) -> Summary:
-    """Summarize a model: path, repr and output shape of each layer, number and bytes of its parameters.
+    """Summarize a model: path, repr and output shape of each layer, its parameters with their bytes, and its buffers.
 
-    The model runs once on a sample of zeros, in evaluation mode, and stays unchanged.
+    A copy of the model runs once on a sample of zeros, in evaluation mode. Inputs without a gradient, such as indices,
+    are integers.
 
     Args:
         model: any Layer.
@@ -83,29 +84,44 @@ def summary(model: Layer, input_shape: Any) -> Summary:
           total                                  513  2,052
     """
     check_layer(model, "model")
-    several = isinstance(input_shape, dict) or (
-        isinstance(input_shape, tuple | list) and any(isinstance(shape, tuple | list) for shape in input_shape)
-    )
-    X = each_of(partial(_sample, dtype=model.dtype), input_shape if several else list(np.atleast_1d(input_shape)))
     rows = []
-    for path, layer, Y in spread(partial(trace, model), X):
-        own = [P for name in layer._parameters if (P := getattr(layer, name)) is not None]
-        if own or not any(layer.named_children()):
+    for path, layer, Y in spread(partial(trace, model), _samples(model, input_shape)):
+        P, B = ([A for name in names if (A := getattr(layer, name)) is not None]
+                for names in (layer._parameters, layer._buffers))  # fmt: skip
+        if P or B or not any(layer.named_children()):
             shapes = tuple([_output_shape(layer, each) for each in listed(Y)])
             output_shape = shapes if isinstance(Y, tuple | dict) else shapes[0]
-            rows.append(Row(path, layer.one_line(), output_shape, sum(P.size for P in own), sum(P.nbytes for P in own)))
-    return Summary(tuple(rows), model.Phi.size, model.Phi.nbytes)
+            parameters, size, buffers = sum(A.size for A in P), sum(A.nbytes for A in P), sum(A.size for A in B)
+            rows.append(Row(path, layer.one_line(), output_shape, parameters, size, buffers))
+    buffers = sum(B.size for _, B in model.named_buffers())
+    return Summary(tuple(rows), model.Phi.size, model.Phi.nbytes, buffers)
 
 
-def _sample(shape: Any, dtype: Any) -> Array:
-    """One sample of zeros."""
-    return np.zeros((1, *map(operator.index, np.atleast_1d(shape))), dtype)
+def _samples(model: Layer, input_shape: Any) -> Any:
+    """One sample of zeros for each input, in the form of ``input_shape``; integers for those without a gradient."""
+    if isinstance(input_shape, list | tuple) and any(isinstance(shape, tuple | list) for shape in input_shape):
+        input_shape = tuple(input_shape)
+    elif not isinstance(input_shape, dict):
+        input_shape = [*np.atleast_1d(input_shape)]  # of one input
+    shapes = inputs_by_name(model, input_shape)
+    integers = shapes.keys() - differentiable(model, shapes)
+    samples = {
+        name: np.zeros((1, *map(operator.index, np.atleast_1d(shape))), np.intp if name in integers else model.dtype)
+        for name, shape in shapes.items()
+    }
+    if isinstance(input_shape, dict):
+        return samples
+    return tuple(samples.values()) if isinstance(input_shape, tuple) else samples["X"]
 
 
 def _output_shape(layer: Layer, Y: Any) -> tuple[Any, ...]:
     """The shape of Y, with None for the batch axis, if it has one."""
     shape = np.shape(Y)
     return shape if isinstance(layer, Parameter) or shape[:1] != (1,) else (None, *shape[1:])
+
+
+def _counts(row: Row | Summary) -> tuple[str, str, str]:
+    return f"{row.parameters:,}", f"{row.bytes:,}", f"{row.buffers:,}"
 
 
 def _shape(shape: tuple[Any, ...]) -> str:

@@ -1,5 +1,6 @@
 """Observe every forward and backward in a model while it runs."""
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -80,18 +81,18 @@ def wrapping(model: Layer, wrap: Wrap, path: str = "") -> Iterator[None]:
 def trace(model: Layer, *inputs: Any, **named: Any) -> list[Record]:
     """Run the model in evaluation mode; returns (path, layer, Y) of every layer, in the order in which forwards end.
 
-    Runs on a twin, so the model stays unchanged.
+    Runs on copies of the model and its inputs.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
     >>> [(path, Y.shape) for path, layer, Y in trace(model, np.ones((5, 3)))]
     [('0', (5, 2)), ('1', (5, 2)), ('', (5, 2))]
     """
-    twin = model.evaluation_twin()
+    duplicate = copy.deepcopy(model).eval()
     originals = dict(model.named_layers())
     records: list[Record] = []
-    with watching(twin, lambda path, name, call, Y: records.append((path, originals[path], Y))):
-        twin.forward(*inputs, **named)
+    with watching(duplicate, lambda path, name, call, Y: records.append((path, originals[path], Y))):
+        duplicate.forward(*map(np.array, inputs), **{name: np.array(X) for name, X in named.items()})
     return records
 
 
@@ -125,7 +126,7 @@ def output_not_finite(model: Layer, X: Any) -> str | None:
 
 
 def parameter_not_finite(model: Layer) -> str | None:
-    """A sentence that names the first parameter that is not finite; None if all are finite.
+    """A sentence that names the first parameter or buffer that is not finite; None if all are finite.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
@@ -134,8 +135,8 @@ def parameter_not_finite(model: Layer) -> str | None:
     'b of Sequential[0] Linear(1 -> 1) is not finite'
     """
     layers = dict(model.named_layers())
-    for path, P in model.named_parameters():
-        if not all_finite(P):
+    for path, A in (*model.named_parameters(), *model.named_buffers()):
+        if not all_finite(A):
             layer, _, name = path.rpartition(".")
             return f"{name} of {place(model, layer, layers[layer])} is not finite"
     return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import spread
+from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, Softmax
@@ -54,7 +55,7 @@ def activities(model: Layer, X: Any) -> list[Activity]:
     layers = dict(model.named_layers())
     calls: list[tuple[str, Any, Any]] = []
     with watching(model, lambda path, name, call, Y: calls.append((path, call, Y))):
-        spread(model.forward, X)
+        spread(model.forward, copies(X))
     found = []
     for path, call, Y in calls:
         derivative = _derivative(layers[path], call, Y)

@@ -6,7 +6,6 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
-from nnlite.diagnostics.named_inputs import inputs_by_name
 from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.check import Check, first_few, standardize
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, columns, row_bytes
@@ -83,8 +82,10 @@ def input_scale(run: DryRun) -> Check:
     'column 1 of X has RMS 608, mean 600, standard deviation 100'
     """
     title, sizes = "input scale", []
-    for name, array in inputs_by_name(run.model, run.X).items():
-        if (run.gradients and name not in run.gradients) or not np.isfinite(array).all():
+    if not run.differentiable_inputs:
+        return Check(title, None, "skipped: no input has a gradient")
+    for name, array in run.differentiable_inputs.items():
+        if not np.isfinite(array).all():
             continue
         flat = columns(array).astype(np.float64)
         mean, deviation, rms = flat.mean(axis=0), flat.std(axis=0), np.sqrt(np.mean(flat**2, axis=0))
@@ -127,7 +128,7 @@ def targets_in_range(run: DryRun) -> Check:
     last, remarks, missing = _last_layer(run.model), [], False
     for loss, Y, target, name in run.outputs:
         try:
-            loss.forward(Y[np.arange(len(target)) % len(Y)], target)  # all targets, against any predictions
+            loss.forward(Y[np.arange(len(target)) % len(Y)], np.array(target))  # all targets, against any predictions
         except (TypeError, ValueError) as error:
             return Check(title, False, str(error), MATCH)
         fault = _out_of_reach(last, loss, Y, target, name)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.generators import Rng
+from nnlite.basics.generators import Rng, generator
 from nnlite.basics.trees import listed, spread
-from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
-from nnlite.diagnostics.samples import count_of, pick, samples
+from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
+from nnlite.diagnostics.recorded_calls import InPlaceWrite, recording_calls
+from nnlite.diagnostics.samples import copies, count_of, pick, samples
 from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import Losses, as_one_loss, by_key
@@ -32,8 +33,9 @@ class DryRun:
         Y_pred: the model's output.
         J: the loss; None if forward of the loss raised an error.
         refusal: the message of that error.
-        gradients: of the parameters, and of the inputs by name; empty if there is no J or backward failed.
+        gradients: of the parameters; empty if there is no J or backward failed.
         failure: the message of the error that backward raised.
+        writes: where forward of a layer modified its input in place.
 
     >>> import nnlite as nn
     >>> DryRun.of(nn.Linear(2, 1), nn.MSELoss(), np.ones((3, 2)), np.ones((3, 1))).Y_pred.shape
@@ -51,6 +53,7 @@ class DryRun:
     refusal: str = ""
     gradients: dict[str, Array] = field(default_factory=dict)
     failure: str = ""
+    writes: list[InPlaceWrite] = field(default_factory=list)
 
     @classmethod
     def of(cls, model: Layer, loss: Any, X: Any, Y: Any, rng: Rng = 0) -> "DryRun":
@@ -67,33 +70,45 @@ class DryRun:
         count = count_of(all_Y, "Y", count_of(all_X))
         if not count:
             raise ValueError("X: expected at least one row, got none")
-        rows = np.sort(np.random.default_rng(rng).choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
+        rows = np.sort(generator(rng, "rng").choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
         X, Y = pick(all_X, rows), pick(all_Y, rows)
-        run = cls(model, loss, X, Y, all_X, all_Y, spread(model.forward, X))
+        with recording_calls(model) as recording:
+            Y_pred = spread(model.forward, copies(X))
+        run = cls(model, loss, X, Y, all_X, all_Y, Y_pred, writes=recording.writes)
         run._backward()
         return run
 
     def _backward(self) -> None:
         try:
-            self.J = self.loss.forward(self.Y_pred, self.Y)
+            self.J = self.loss.forward(copies(self.Y_pred), copies(self.Y))
         except (TypeError, ValueError) as error:
             self.refusal = str(error)
             return
         if np.ndim(self.J):
             raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got an array')
         try:
-            dX = spread(self.model.backward, self.loss.backward())
+            spread(self.model.backward, self.loss.backward())
         except Exception as error:  # raised by a layer of the user's own; the gradient check reports it
             self.failure = f"{type(error).__name__}: {error}"
             return
-        given = by_input(inputs_by_name(self.model, self.X), dX)
         self.gradients = {name: dP.copy() for name, dP in self.model.named_gradients()}
-        self.gradients |= {name: each for name, each in given.items() if each is not None}
 
     @property
     def inputs(self) -> dict[str, Array]:
         """All rows of each input, by its name."""
         return inputs_by_name(self.model, self.all_X)
+
+    @property
+    def differentiable_inputs(self) -> dict[str, Array]:
+        """The rows that the model ran on of each input that has a gradient, by its name."""
+        return differentiable(self.model, inputs_by_name(self.model, self.X))
+
+    def float64_copies(self) -> tuple[Layer, Layer]:
+        """A copy of the model and the loss, with parameters in float64."""
+        model, loss = copy.deepcopy((self.model, self.loss))
+        inside_loss = any(part is model for _, part in loss.named_layers())  # as in a loss with a penalty
+        (loss if inside_loss else model).astype(np.float64)
+        return model, loss
 
     @property
     def outputs(self) -> list[tuple[Layer, Array, Array, str]]:

@@ -10,9 +10,9 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, spread
 from nnlite.diagnostics.check_gradients import check_gradients
-from nnlite.diagnostics.named_inputs import inputs_by_name
 from nnlite.diagnostics.phi_slices import own_slices
-from nnlite.diagnostics.samples import count_of, first_that_mixes, pick
+from nnlite.diagnostics.random_state import restorer
+from nnlite.diagnostics.samples import copies, count_of, first_that_mixes, pick
 from nnlite.diagnostics.sanity_checks.check import Check, first_few
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
 from nnlite.diagnostics.trial import floats_as_float64
@@ -37,6 +37,10 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
     right  gradients      match finite differences for X and 2 parameters
     """
     title, cure = "gradients", "see nn.check_gradients(model, X, Y, loss)"
+    if run.writes:
+        write = run.writes[0]
+        found = f"{write.place}: {write.method} modifies {write.array} in place"
+        return Check(title, False, found, "compute a new array instead")
     if run.failure:
         return Check(title, False, f"backward fails: {run.failure}", cure)
     if run.J is None or not math.isfinite(run.J):
@@ -44,13 +48,10 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
     count, problem = count_of(run.X), ""
     for _ in range(TRIES):
         rows = rng.choice(count, min(count, 4), replace=False)
-        model = copy.deepcopy(run.model).astype(np.float64)
+        model, loss = run.float64_copies()
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
-            X, Y = pick(run.X, rows), pick(run.Y, rows)
-            if isinstance(X, np.ndarray) and X.dtype.kind != "f" and "X" not in run.gradients:
-                X = (X,)  # indices, of which check_gradients makes no floats where there are several inputs
-            report = check_gradients(model, X, Y, run.loss, max_entries=10, rng=rng)
+            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), loss, max_entries=10, rng=rng)
         except GradientError as error:
             verdict = error.report.verdict if error.report else str(error)
             return Check(title, False, verdict.removeprefix(f"{model.one_line()}: "), cure)
@@ -59,8 +60,10 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
             continue
         names = {comparison.name for comparison in report.comparisons}
         parameters = dict(model.named_parameters())
-        checked = first_few(sorted(names - parameters.keys()))
-        checked += f" and {len(parameters)} parameter{'s' * (len(parameters) != 1)}"
+        checked = f"{len(parameters)} parameter{'s' * (len(parameters) != 1)}"
+        inputs = sorted(names - parameters.keys())
+        if inputs:
+            checked = f"{first_few(inputs)} and {checked}"
         return Check(title, True, f"match finite differences for {checked}")
     return Check(title, None, f"skipped: {problem}")
 
@@ -110,9 +113,8 @@ def relative_updates(
     title = "updates"
     if not run.can_learn:
         return run.cannot_learn(title)
-    given = inputs_by_name(run.model, run.X)
-    numbers = [array for name, array in given.items() if name in run.gradients]  # not indices, which may be 0
-    if numbers and not any(array.any() for array in numbers):
+    inputs = run.differentiable_inputs.values()  # not indices, which may all be 0
+    if inputs and not any(array.any() for array in inputs):
         return Check(title, None, "skipped: X is all zeros, so the gradient of a weight matrix is 0")
     model, loss = copy.deepcopy((run.model, run.loss))
     rows = rng.permutation(count_of(run.X))[:batch_size]
@@ -248,19 +250,20 @@ def _different_rows(run: DryRun, rng: "np.random.Generator") -> list[int]:
 
 def _fitted(run: DryRun, X: Any, Y: Any) -> tuple[float, float, float, float, int]:
     """The initial loss, that of the best constant, the final loss, the minimum for any model, and the steps."""
-    model, loss = copy.deepcopy((run.model, run.loss))
-    model.astype(np.float64)
+    model, loss = run.float64_copies()
     X = each_of(floats_as_float64, X)
+    restore = restorer(model, loss)
 
     def of_Phi(Phi: Array) -> tuple[float, Array]:
+        restore()
         model.Phi = Phi
-        J = loss.forward(spread(model.forward, X), Y)
+        J = loss.forward(spread(model.forward, copies(X)), Y)
         spread(model.backward, loss.backward())
         return J, model.dPhi.copy()
 
     Phi = model.Phi.copy()
     first = of_Phi(Phi)[0]
-    Y_pred = spread(model.forward, X)
+    Y_pred = spread(model.forward, copies(X))
     floor, constant = _floor(loss, Y_pred, Y), _floor(loss, Y_pred, Y, single=True)
     last, steps = _least(of_Phi, Phi)
     return first, constant, min(last, first), min(floor, last, first), steps
