@@ -271,7 +271,7 @@ def test_a_single_number_has_no_rows():
 
 
 def test_something_else_than_a_loss():
-    with pytest.raises(TypeError, match="loss: expected a Layer, got the class itself"):
+    with pytest.raises(TypeError, match="loss: expected a Loss, got the class itself; write MSELoss"):
         nn.per_sample_gradients(network(), X, Y, nn.MSELoss)
     with pytest.raises(TypeError, match="model: expected a Layer"):
         nn.per_sample_gradients(3, X, Y, nn.MSELoss())

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import nnlite as nn
-from nnlite.diagnostics.trace import output_not_finite, place, parameter_not_finite, trace, watching
+from nnlite.diagnostics.trace import output_not_finite, parameter_not_finite, place, trace, watching
 
 
 def model():

@@ -51,7 +51,8 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
         model, loss = run.float64_copies()
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
-            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), loss, max_entries=10, rng=rng)
+            losses = loss.losses if isinstance(loss, Losses) else loss
+            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), losses, max_entries=10, rng=rng)
         except GradientError as error:
             verdict = error.report.verdict if error.report else str(error)
             return Check(title, False, verdict.removeprefix(f"{model.one_line()}: "), cure)
