@@ -15,29 +15,17 @@ UNKNOWN: Shape = (...,)
 
 
 def width(shape: Shape) -> int | None:
-    """The size of the last axis, if it is known.
-
-    >>> width((..., 3)), width((5, None)), width(())
-    (3, None, None)
-    """
+    """The size of the last axis, if it is known."""
     return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
 def sizes(shape: Shape) -> tuple[int | None, ...]:
-    """The axes whose number is known: those after ``...``.
-
-    >>> sizes((..., None, 3))
-    (None, 3)
-    """
+    """The axes whose number is known: those after ``...``."""
     return tuple(size for size in shape if not isinstance(size, EllipsisType))
 
 
 def is_open(shape: Shape) -> bool:
-    """Whether there may be more axes in front.
-
-    >>> is_open((..., 3)), is_open((5, 3))
-    (True, False)
-    """
+    """Whether there may be more axes in front."""
     return shape[:1] == (...,)
 
 

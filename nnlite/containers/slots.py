@@ -16,11 +16,6 @@ def put(values: list[Any], gives: Slots, Y: Any) -> None:
 
     Raises:
         TypeError: forward returned None, or another number of arrays than ``num_outputs``.
-
-    >>> values = [None, None]
-    >>> put(values, (1,), 3.0)
-    >>> values
-    [None, 3.0]
     """
     if Y is None:
         raise TypeError("forward returned None; did it forget to return Y?")
@@ -57,9 +52,6 @@ def added(before: Any, part: Any) -> Array:
 
     Raises:
         ShapeError: their shapes differ.
-
-    >>> added(np.array(1.0), np.array(2.0))
-    array(3.)
     """
     if np.shape(before) != np.shape(part):
         raise ShapeError(f"one value has gradients of two shapes, {np.shape(before)} and {np.shape(part)}")

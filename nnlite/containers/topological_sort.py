@@ -69,13 +69,7 @@ def _check_inputs(inputs: Sequence[Node], leaves: Sequence[Node]) -> None:
 
 
 def check_names(nodes: Iterable[Node]) -> None:
-    """Raise if two nodes have the same name.
-
-    >>> check_names([Input("a"), Input("a")])
-    Traceback (most recent call last):
-        ...
-    ValueError: Graph: the name 'a' is used twice, by Input a (...) and Input a (...); rename one of them
-    """
+    """Raise if two nodes have the same name."""
     named: dict[str, Node] = {}
     for node in nodes:
         if node.name is not None and named.setdefault(node.name, node) is not node:

@@ -155,11 +155,7 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
 
 
 def in_form(values: Sequence[Any], keys: Keys) -> Any:
-    """The values in the form of a graph's inputs or outputs: one, a tuple, or a dict.
-
-    >>> in_form([1], None), in_form([1], ()), in_form([1, 2], ("a", "b"))
-    (1, (1,), {'a': 1, 'b': 2})
-    """
+    """The values in the form of a graph's inputs or outputs: one, a tuple, or a dict."""
     if keys is None:
         return values[0]
     return dict(zip(keys, values, strict=True)) if keys else tuple(values)

@@ -65,13 +65,7 @@ def adopt(model: Layer, new: Iterable[Layer]) -> None:
 
 
 def tied_in(model: Layer) -> tuple[Reference, ...]:
-    """The layers in ``model`` that are tied to another one in it, except those whose gradients a part adds already.
-
-    >>> import nnlite as nn
-    >>> layer = nn.Linear(2, 2)
-    >>> [tied.layer for tied in tied_in(nn.Sequential(layer, nn.tied(layer)))]
-    [Tied(Linear(2 -> 2))]
-    """
+    """The layers in ``model`` that are tied to another one in it, except those whose gradients a part adds already."""
     layers = [layer for _, layer in model.named_layers()]
     here = set(map(id, layers))
     done = {id(tied.layer) for layer in layers if layer is not model for tied in layer._tied}
@@ -87,9 +81,6 @@ def check_whole(model: Layer) -> None:
 
     Raises:
         StateError: a part was added or replaced after Phi was made.
-
-    >>> import nnlite as nn
-    >>> check_whole(nn.Sequential(nn.Linear(2, 1)))
     """
     Phi = model.Phi
     for name, P in model.named_parameters():

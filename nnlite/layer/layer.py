@@ -139,10 +139,6 @@ class Layer:
 
         Raises:
             ShapeError: the layer cannot take inputs of those shapes.
-
-        >>> import nnlite as nn
-        >>> nn.Linear(3, 2).output_shape((None, 3))
-        (None, 2)
         """
         return UNKNOWN
 
@@ -271,12 +267,7 @@ class Layer:
     # ------------------------------------------------------------------------------------- the tree of parts
 
     def named_children(self) -> Iterator[tuple[str, "Layer"]]:
-        """(name, layer) of each direct part, in order.
-
-        >>> import nnlite as nn
-        >>> [name for name, part in nn.Sequential(nn.Linear(2, 1), nn.Tanh()).named_children()]
-        ['0', '1']
-        """
+        """(name, layer) of each direct part, in order."""
         for name, value in vars(self).items():
             yield from _parts_in(name, value)
 
@@ -292,35 +283,19 @@ class Layer:
             yield from child.named_layers(inside(path, name))
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode for this layer and everything in it; return the layer.
-
-        >>> import nnlite as nn
-        >>> nn.Tanh().train().training
-        True
-        """
+        """Set training mode for this layer and everything in it; return the layer."""
         for _, layer in self.named_layers():
             layer.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode for this layer and everything in it; return the layer.
-
-        >>> import nnlite as nn
-        >>> nn.Tanh().eval().training
-        False
-        """
+        """Set evaluation mode for this layer and everything in it; return the layer."""
         return self.train(False)
 
     def evaluation_twin(self) -> Self:
         """A layer in evaluation mode on the same parameters and buffers, with a cache of its own.
 
         ``predict`` runs the twin and writes nothing on the model, so it is safe from several threads at once.
-
-        >>> import nnlite as nn
-        >>> layer = nn.Tanh()
-        >>> Y = layer.evaluation_twin().forward(np.zeros(2))
-        >>> hasattr(layer, "Y")
-        False
         """
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
@@ -337,12 +312,7 @@ class Layer:
         return f"{type(self).__name__}(\n  {lines}\n)"
 
     def one_line(self) -> str:
-        """The repr on one line, for messages: ``Sequential(3 layers)``.
-
-        >>> import nnlite as nn
-        >>> nn.Sequential(nn.Linear(2, 1), nn.Tanh()).one_line()
-        'Sequential(2 layers)'
-        """
+        """The repr on one line, for messages: ``Sequential(3 layers)``."""
         parts = len(list(self.named_children()))
         return f"{type(self).__name__}({parts} layers)" if parts else repr(self)
 
@@ -353,55 +323,26 @@ class Layer:
     # ------------------------------------------------------------------------------------- state, by name
 
     def named_parameters(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each parameter of this layer and its parts: the arrays themselves, in Phi's order.
-
-        >>> import nnlite as nn
-        >>> [(name, P.shape) for name, P in nn.Sequential(nn.Linear(2, 3)).named_parameters()]
-        [('0.W', (2, 3)), ('0.b', (3,))]
-        """
+        """(name, array) of each parameter of this layer and its parts: the arrays themselves, in Phi's order."""
         return ((path, getattr(layer, name)) for path, layer, name in self._slots("_parameters"))
 
     def named_gradients(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each parameter's gradient, under the name of its parameter.
-
-        >>> import nnlite as nn
-        >>> [(name, dP.shape) for name, dP in nn.Sequential(nn.Linear(2, 3)).named_gradients()]
-        [('0.W', (2, 3)), ('0.b', (3,))]
-        """
+        """(name, array) of each parameter's gradient, under the name of its parameter."""
         return ((path, getattr(layer, "d" + name)) for path, layer, name in self._slots("_parameters"))
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
-        """(name, array) of each buffer of this layer and its parts: the arrays themselves.
-
-        >>> class Count(Layer, buffers=("forwards",)):
-        ...     def __init__(self):
-        ...         self.forwards = 0
-        >>> list(Count().named_buffers())
-        [('forwards', array(0))]
-        """
+        """(name, array) of each buffer of this layer and its parts: the arrays themselves."""
         return ((path, getattr(layer, name)) for path, layer, name in self._slots("_buffers"))
 
     def named_generators(self) -> Iterator[tuple[str, "np.random.Generator"]]:
-        """(name, generator) of each random generator that this layer and its parts hold as an attribute.
-
-        >>> class Noise(Layer):
-        ...     def __init__(self, rng):
-        ...         self.rng = np.random.default_rng(rng)
-        >>> [name for name, generator in Noise(0).named_generators()]
-        ['rng']
-        """
+        """(name, generator) of each random generator that this layer and its parts hold as an attribute."""
         for path, layer in self.named_layers():
             for name, value in vars(layer).items():
                 if isinstance(value, np.random.Generator):
                     yield inside(path, name), value
 
     def state_dict(self) -> dict[str, Array]:
-        """A copy of every parameter and buffer under its name.
-
-        >>> import nnlite as nn
-        >>> sorted(nn.Linear(2, 3).state_dict())
-        ['W', 'b']
-        """
+        """A copy of every parameter and buffer under its name."""
         return {path: getattr(layer, name).copy() for path, layer, name in self._slots("_parameters", "_buffers")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -430,10 +371,6 @@ class Layer:
         Raises:
             TypeError: ``dtype`` is not floating.
             ValueError: the layer is part of a larger model, which must have one dtype.
-
-        >>> import nnlite as nn
-        >>> nn.Linear(2, 3).astype(np.float64).W.dtype
-        dtype('float64')
         """
         dtype = floating_dtype(dtype)
         if self._adopted:
@@ -481,10 +418,6 @@ class Layer:
 
         Raises:
             ValueError: the parts differ in dtype, or one of them belongs to another model.
-
-        >>> import nnlite as nn
-        >>> nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)).Phi.shape
-        (13,)
         """
         if self._Phi is None:
             self.own_parts()
@@ -496,12 +429,7 @@ class Layer:
 
     @property
     def dPhi(self) -> Array:
-        """The gradient of every parameter, in the order of Phi.
-
-        >>> import nnlite as nn
-        >>> nn.Linear(2, 1).dPhi
-        array([0., 0., 0.], dtype=float32)
-        """
+        """The gradient of every parameter, in the order of Phi."""
         if self._dPhi is None:
             self.own_parts()
         return self._dPhi  # type: ignore[return-value]
@@ -543,13 +471,7 @@ class Layer:
 
 
 def check_layer(value: Any, name: str) -> None:
-    """Raise unless ``value`` is a Layer; ``name`` is what the argument is called.
-
-    >>> check_layer(Layer, "model")
-    Traceback (most recent call last):
-        ...
-    TypeError: model: expected a Layer, got the class itself; write Layer(...)
-    """
+    """Raise unless ``value`` is a Layer; ``name`` is what the argument is called."""
     if isinstance(value, type) and issubclass(value, Layer):
         raise TypeError(f"{name}: expected a Layer, got the class itself; write {value.__name__}(...)")
     if not isinstance(value, Layer):
@@ -572,12 +494,7 @@ def can_skip_dX(layer: Layer) -> bool:
 
 
 def learns(layer: Layer) -> bool:
-    """Whether backward of the layer, or of one in it, stores gradients of parameters.
-
-    >>> import nnlite as nn
-    >>> learns(nn.Sequential(nn.Linear(2, 1))), learns(nn.Tanh())
-    (True, False)
-    """
+    """Whether backward of the layer, or of one in it, stores gradients of parameters."""
     return any(
         part.original is not None or any(getattr(part, name) is not None for name in part._parameters)
         for _, part in layer.named_layers()
@@ -585,11 +502,7 @@ def learns(layer: Layer) -> bool:
 
 
 def inside(path: str, name: str) -> str:
-    """The path of what is called ``name`` in the layer at ``path``.
-
-    >>> inside("", "0"), inside("0", "W")
-    ('0', '0.W')
-    """
+    """The path of what is called ``name`` in the layer at ``path``."""
     return f"{path}.{name}" if path else name
 
 
