@@ -1,8 +1,8 @@
 """Sequential: layers in a chain."""
 
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any, Self, overload
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn, Self, overload
 
 import numpy as np
 from numpy import ndarray
@@ -11,7 +11,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import listed, spread
 from nnlite.errors import ShapeError
-from nnlite.layer.flat import adopt, tied_in
+from nnlite.layer.flat import adopt, release, tied_in
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer, learns
 
 
@@ -179,29 +179,69 @@ class Sequential(Layer):
             raise ValueError(f"Sequential: a slice takes neighbouring layers, expected step 1, got {step}")
         return _Slice(self, start, stop)
 
+    def __setitem__(self, index: Any, layer: Any) -> None:
+        layers = list(self.layers)
+        layers[index] = layer
+        self._change(layers)
+
+    def __delitem__(self, index: Any) -> None:
+        layers = list(self.layers)
+        del layers[index]
+        self._change(layers)
+
+    def __add__(self, other: Any) -> NoReturn:
+        raise TypeError(
+            "a layer belongs to one model, so two cannot be added; write nnlite.Sequential(*copy.deepcopy(a), "
+            "*copy.deepcopy(b)), or a.extend(layers)"
+        )
+
+    def insert(self, index: int, layer: Layer) -> Self:
+        """Insert a layer before ``index``; return the model. See :meth:`append`."""
+        return self._change([*self.layers[:index], layer, *self.layers[index:]])
+
+    def extend(self, layers: Iterable[Layer]) -> Self:
+        """Add layers at the end; return the model. See :meth:`append`."""
+        return self._change([*self.layers, *layers])
+
     def append(self, layer: Layer) -> Self:
-        """Add a layer at the end; return the model. Phi grows, so it is a new array from now on.
+        """Add a layer at the end; return the model.
+
+        This and ``model[i] = layer``, ``del model[i]``, ``insert`` and ``extend`` make a new Phi: read it and the
+        parameters again, and make a new optimizer. A layer that is taken out is free for another model.
 
         Raises:
             TypeError, ShapeError, ValueError: as when the model is built; the model is then unchanged.
             ValueError: this Sequential is part of a larger model.
 
         >>> import nnlite as nn
-        >>> len(Sequential(nn.Linear(3, 2)).append(nn.Tanh()))
-        2
+        >>> model = Sequential(nn.Linear(3, 2)).append(nn.Tanh())
+        >>> model[1] = nn.ReLU()
+        >>> [layer for layer in model]
+        [Linear(3 -> 2), ReLU()]
         """
-        _check_layer(layer, "Sequential.append", unpack="one append for each")
+        return self._change([*self.layers, layer])
+
+    def _change(self, layers: list[Layer]) -> Self:
+        """Replace the list of layers: completely, or not at all."""
+        for index, layer in enumerate(layers):
+            _check_layer(layer, f"Sequential: layer {index}", unpack="model.extend(layers)")
         if self._adopted:
-            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi cannot grow; append first")
+            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi is fixed; change it before that")
         self.own_parts()
-        self.layers.append(layer)
+        before = self.layers
+        kept = set(map(id, before))
+        self.layers = layers
         try:
             self._check_chain()
-            adopt(self, [layer])
+            adopt(self, [layer for layer in layers if id(layer) not in kept])
         except Exception:
-            self.layers.pop()
+            self.layers = before
             self._check_chain()
             raise
+        kept = set(map(id, layers))
+        for layer in before:
+            if id(layer) not in kept:
+                release(layer)
         self.needs_dX = self._needs_dX
         return self
 
@@ -261,7 +301,7 @@ class _Slice(Sequential):
     A copy of it is a Sequential of its own.
     """
 
-    _adopted = True
+    _adopted = property(lambda self: True)
     _views: tuple[Array, Array, Array] | None = None  # the whole's Phi when they were made, and our Phi and dPhi
 
     def __init__(self, whole: Sequential, start: int, stop: int) -> None:

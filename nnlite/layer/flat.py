@@ -5,9 +5,10 @@ Three rules hold at all times:
 - A parameter is written into and never rebound, so whoever holds ``layer.W`` or ``model.Phi`` holds the real thing.
   They move only where a layer joins a model, or a model changes its dtype: read them again then.
 - A model's Phi is one contiguous array; the Phi of each part is a slice of it, and each parameter a view into that.
-- So a layer belongs to one model. The model *adopts* its parts, and an adopted layer cannot be adopted again.
+- So a layer belongs to one model. The model *adopts* its parts, and as long as it exists no other can adopt them.
 """
 
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -59,9 +60,16 @@ def adopt(model: Layer, new: Iterable[Layer]) -> None:
             )
     flatten(model)
     for layer in new:
-        layer._adopted = True
+        layer._owner = weakref.ref(model)
     if model.sums_tied:
         model._tied = tied_in(model)
+
+
+def release(layer: Layer) -> None:
+    """Move a layer that was taken out of its model into a Phi of its own."""
+    layer._owner = None
+    layer.needs_dX = True
+    flatten(layer)
 
 
 def tied_in(model: Layer) -> tuple[Reference, ...]:

@@ -1,5 +1,6 @@
 """Layer: the one concept that everything else here is made of."""
 
+import weakref
 from collections.abc import Iterator, Mapping
 from inspect import Parameter, signature
 from typing import Any, NoReturn, Self
@@ -91,7 +92,7 @@ class Layer:
     _buffers: tuple[str, ...] = ()
     _Phi: Array | None = None  # made when first read, or by the container that the layer is put into
     _dPhi: Array | None = None
-    _adopted: bool = False  # it is part of a container
+    _owner: "weakref.ref[Layer] | None" = None  # the layer that has adopted it
     _tied: tuple[Reference, ...] = ()  # the layers in it whose gradients it adds to those of what they are tied to
 
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
@@ -397,7 +398,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the cache, and what ties the layer to its model: copies of views are no views of a copy."""
-        left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_adopted", "_tied"}
+        left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_owner", "_tied"}
         return {key: value for key, value in vars(self).items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -437,6 +438,11 @@ class Layer:
     @dPhi.setter
     def dPhi(self, value: Any) -> None:
         write(self, "dPhi", self.dPhi, value)
+
+    @property
+    def _adopted(self) -> bool:
+        """Whether it is part of another layer, which still exists."""
+        return self._owner is not None and self._owner() is not None
 
     def own_parts(self) -> None:
         """Adopt the parts and make Phi and dPhi, unless that has been done.

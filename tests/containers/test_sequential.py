@@ -205,9 +205,9 @@ owned = nn.Sequential(nn.Linear(2, 2))
 @pytest.mark.parametrize(
     ("layer", "error", "message"),
     [
-        (lambda whole: 3, TypeError, "Sequential.append: expected a Layer, got 3"),
+        (lambda whole: 3, TypeError, "Sequential: layer 4: expected a Layer, got 3"),
         (lambda whole: nn.Tanh, TypeError, r"expected a Layer, got the class itself; write Tanh\(...\)"),
-        (lambda whole: [nn.Tanh()], TypeError, "expected a Layer, got a list; write one append for each"),
+        (lambda whole: [nn.Tanh()], TypeError, "expected a Layer, got a list; write model.extend"),
         (
             lambda whole: nn.Linear(5, 1),
             nn.ShapeError,
@@ -243,7 +243,7 @@ def test_a_part_of_a_model_cannot_grow():
     whole = nn.Sequential(nn.Sequential(nn.Tanh()), nn.Linear(2, 2))
     for part in (whole[0], whole[:1]):
         with pytest.raises(
-            ValueError, match=r"Sequential\(1 layers\) is part of a larger model, whose Phi cannot grow"
+            ValueError, match=r"Sequential\(1 layers\) is part of a larger model, whose Phi is fixed; change it before"
         ):
             part.append(nn.Tanh())
         assert len(part) == 1

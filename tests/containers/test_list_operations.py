@@ -1,0 +1,97 @@
+"""Replacing, inserting and removing layers of a Sequential (pytorch#54765): what users of a list of layers try."""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import nnlite as nn
+
+
+def model():
+    return nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1))
+
+
+def names(whole):
+    return [repr(layer) for layer in whole]
+
+
+def check(whole):
+    """Phi holds every parameter, in order, and a step moves all of them."""
+    assert_array_equal(whole.Phi, np.concatenate([P.ravel() for _, P in whole.named_parameters()]))
+    assert all(np.shares_memory(whole.Phi, P) for _, P in whole.named_parameters())
+    before = whole.Phi.copy()
+    nn.fit(whole, np.ones((4, 3)), np.zeros((4, 2)), loss=nn.MSELoss(), optimizer=nn.SGD(whole, lr=0.1), verbose=0)
+    assert (whole.Phi != before).any()
+
+
+def test_a_layer_is_replaced_and_the_old_one_is_free():
+    whole, head = model(), nn.Linear(4, 2, rng=2)
+    old, W = whole[2], whole[0].W.copy()
+    old_W = old.W.copy()
+    whole[2] = head
+    assert whole[2] is head
+    assert_array_equal(whole[0].W, W)
+    check(whole)
+    assert_array_equal(old.W, old_W)
+    other = nn.Sequential(old)
+    assert other.Phi.size == 10
+
+
+def test_layers_are_removed_and_inserted():
+    whole = model()
+    del whole[1]
+    assert names(whole) == ["Linear(3 -> 4)", "Linear(4 -> 2)"]
+    check(whole)
+    assert whole.insert(1, nn.ReLU()) is whole
+    assert whole.insert(-1, nn.Linear(4, 4)).extend([nn.Tanh(), nn.Tanh()]) is whole
+    assert names(whole) == ["Linear(3 -> 4)", "ReLU()", "Linear(4 -> 4)", "Linear(4 -> 2)", "Tanh()", "Tanh()"]
+    check(whole)
+    whole[1:3] = [nn.Sigmoid()]
+    del whole[-2:]
+    assert names(whole) == ["Linear(3 -> 4)", "Sigmoid()", "Linear(4 -> 2)"]
+    check(whole)
+
+
+def test_a_new_model_of_copies_of_a_slice():
+    whole = model()
+    other = nn.Sequential(*copy.deepcopy(whole[:2]), nn.Linear(4, 2, rng=5))
+    assert_array_equal(other[0].W, whole[0].W)
+    check(other)
+    assert not np.shares_memory(other.Phi, whole.Phi)
+
+
+def test_the_layers_of_a_model_that_is_gone_are_free():
+    layer = nn.Sequential(nn.Linear(3, 2, rng=0))[0]
+    check(nn.Sequential(layer))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda m: m.__setitem__(2, nn.Linear(5, 2)), nn.ShapeError, "Sequential[2] Linear(5 -> 2) does not accept it"),
+        (lambda m: m.insert(1, m[1]), ValueError, "the same layer object is used twice"),
+        (lambda m: m.__setitem__(1, "tanh"), TypeError, "Sequential: layer 1: expected a Layer, got 'tanh'"),
+        (lambda m: m.__delitem__(7), IndexError, "out of range"),
+        (lambda m: m.insert(0, nn.Linear(3, 3, dtype=np.float64)), ValueError, "one model, one dtype"),
+        (lambda m: m[:2] + m[2:], TypeError, "write nnlite.Sequential(*copy.deepcopy(a), *copy.deepcopy(b))"),
+    ],
+)
+def test_a_change_that_fails_leaves_the_model_unchanged(change, error, message):
+    whole = model()
+    Phi, layers = whole.Phi, list(whole)
+    with pytest.raises(error, match=re.escape(message)):
+        change(whole)
+    assert whole.Phi is Phi
+    assert list(whole) == layers
+    check(whole)
+
+
+def test_a_part_of_a_larger_model_cannot_change():
+    inner = model()
+    outer = nn.Sequential(inner)
+    with pytest.raises(ValueError, match="is part of a larger model, whose Phi is fixed; change it before that"):
+        inner[2] = nn.Linear(4, 2)
+    assert len(outer[0]) == 3
