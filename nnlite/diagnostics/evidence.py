@@ -74,9 +74,10 @@ class Evidence:
 
     @cached_property
     def arrays(self) -> dict[str, Array]:
-        """The arrays that the layer has as attributes, by name, without its parameters."""
+        """The arrays that the layer has as attributes, by name, buffers included, without its parameters."""
         self.trial.forward()
         own = {name: value for name, value in vars(self.layer).items() if not name.startswith("_")}
+        own |= {name: value for name, value in self.layer.named_buffers() if "." not in name}  # not those of parts
         return {name: np.array(A, np.float64) for name, A in own.items() if isinstance(A, np.ndarray)}
 
     @cached_property
