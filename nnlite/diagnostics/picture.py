@@ -149,7 +149,7 @@ class _Drawing:
 
     def run_back(self, dY: Any) -> None:
         """Run the model backward, and store the gradient of every edge and of each of its uses."""
-        steps, dX = walked(backward_steps(self.model, dY))
+        steps, dX = walked(backward_steps(self.model, copies(dY)))
         operations = {operation.path: operation for operation in self.flow.operations}
         for step in steps:
             if step.name == "backward":

@@ -670,7 +670,7 @@ def test_bad_arguments():
         nn.sanity(network(), nn.BCELoss(), X[:, :3], Y)
     with pytest.raises(TypeError, match="model: expected a Layer"):
         nn.sanity(3, nn.BCELoss(), X, Y)
-    with pytest.raises(TypeError, match="loss: expected a Loss, got .bce.; write loss=nnlite.BCELoss"):
+    with pytest.raises(TypeError, match=r"loss: expected a Loss, got .bce.; write loss=nnlite.BCELoss"):
         nn.sanity(network(), "bce", X, Y)
     with pytest.raises(ValueError, match='expected one number per batch, so reduction="mean" or "sum"'):
         nn.sanity(network(), nn.BCELoss(reduction="none"), X, Y)
