@@ -1,8 +1,8 @@
-"""The same training step, written for nnlite, for bare NumPy and for its peers.
+"""The same training step for nnlite, bare NumPy and the peers.
 
-Each function builds a network from the same weights, and returns ``run(steps)``, which takes so many steps (forward,
-the loss as a Python float, backward, update) and returns the last loss. Imports are inside, so that a missing peer
-hurts nobody.
+Each function builds a network from the same weights and returns ``run(steps)``, which runs that many steps (forward,
+the loss as a Python float, backward, update) and returns the last loss. Imports are inside the functions, so that
+peers that are not installed can be left out.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ Run = Callable[[int], Any]
 
 
 def repeated(step: Callable[[], Any], see: Callable[[Any], Any] = lambda value: value) -> Run:
-    """``step`` as a contender, whose value is what ``see`` makes of the last step's."""
+    """``step`` as a contender; its value is ``see`` of the value of the last step."""
 
     def run(steps: int) -> Any:
         for _ in range(steps - 1):
@@ -25,7 +25,7 @@ def repeated(step: Callable[[], Any], see: Callable[[Any], Any] = lambda value: 
     return run
 
 
-COPIES = 64  # of the batch, in the rows that fit trains on
+COPIES = 64  # of the batch, in the rows that ``fit`` trains on
 
 
 def weights(sizes: Sequence[int], dtype: str) -> list[np.ndarray]:
@@ -36,7 +36,7 @@ def weights(sizes: Sequence[int], dtype: str) -> list[np.ndarray]:
 
 
 def batch(sizes: Sequence[int], rows: int, dtype: str) -> tuple[np.ndarray, np.ndarray]:
-    """X, and 0 or 1 for a network with one output, class indices for one with more."""
+    """X and targets: 0 or 1 for a network with one output, class indices for several."""
     rng = np.random.default_rng(1)
     X = rng.standard_normal((rows, sizes[0])).astype(dtype)
     if sizes[-1] == 1:
@@ -45,7 +45,7 @@ def batch(sizes: Sequence[int], rows: int, dtype: str) -> tuple[np.ndarray, np.n
 
 
 def network(sizes: Sequence[int], dtype: str) -> Any:
-    """A Sequential with Tanh, and Sigmoid at the end of a classifier of two classes; and its loss."""
+    """A Sequential with Tanh between the layers, a final Sigmoid if there is one output, and its loss."""
     import nnlite as nn
 
     layers: list[nn.Layer] = []
@@ -58,7 +58,7 @@ def network(sizes: Sequence[int], dtype: str) -> Any:
 
 
 def nnlite(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
-    """The loop that nnlite's README shows."""
+    """The training loop of nnlite's README."""
     import nnlite as nn
 
     model, loss = network(sizes, dtype)
@@ -76,7 +76,7 @@ def nnlite(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
 
 def loop(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
-    """The loop of :func:`nnlite` over what ``fit`` trains on: rows that come from memory, in a given order."""
+    """The loop of :func:`nnlite` over the rows of ``fit``: batches taken from memory in a given order."""
     import nnlite as nn
 
     model, loss = network(sizes, dtype)
@@ -98,16 +98,16 @@ def loop(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
 
 def fit(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
-    """The network of :func:`nnlite`, trained by ``fit`` as it comes, bar included, on 64 copies of the batch.
+    """The network of :func:`nnlite`, trained by ``fit`` with its progress bar on 64 copies of the batch.
 
-    Its generator leaves the rows in their order, so that the losses are those of the others, but draws a permutation.
+    Its generator draws a permutation but returns the rows in order, so that the losses equal those of the others.
     """
     import sys
 
     import nnlite as nn
 
     class Terminal:
-        """Takes what the bar draws and shows it to nobody."""
+        """A terminal that discards what the progress bar draws."""
 
         def write(self, text: str) -> None: ...
         def flush(self) -> None: ...
@@ -140,7 +140,7 @@ def fit(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
 
 def numpy(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
-    """The same by hand: every array is made once, every ufunc writes with ``out=``, and nothing is checked."""
+    """The same in bare NumPy: arrays are allocated once, ufuncs write with ``out=``, nothing is checked."""
     Ws = weights(sizes, dtype)
     bs = [np.zeros(W.shape[1], dtype) for W in Ws]
     X, Y = batch(sizes, rows, dtype)
@@ -243,7 +243,7 @@ def torch_compile(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run
 
 
 def jax(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
-    """One jitted function of the parameters, which are donated to it."""
+    """One jitted function, to which the parameters are donated."""
     import jax
     import jax.numpy as jnp
 
@@ -279,7 +279,7 @@ def jax(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
 
 def sklearn(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
-    """MLPClassifier.partial_fit, which takes one step for one batch."""
+    """MLPClassifier.partial_fit, one step for each call."""
     from sklearn.neural_network import MLPClassifier
 
     X, Y = batch(sizes, rows, dtype)

@@ -1,7 +1,7 @@
-"""The floor of each layer: the shortest chain of NumPy calls that computes it, into arrays made beforehand.
+"""The lower bound of each layer's time: the shortest chain of NumPy calls that computes it, into preallocated arrays.
 
-Nothing is checked and nothing is allocated; the formulas are safe from overflow, but take no care of NaN or infinity.
-Each function takes a layer's inputs and returns its forward and its backward; backward uses what forward left.
+Nothing is checked or allocated; the formulas do not overflow, but ignore NaN and infinity. Each function takes the
+inputs of a layer and returns its forward and its backward, which uses the arrays of the last forward.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Passes = tuple[Callable[[], Any], Callable[[], Any]]
 
 
 def linear(X: np.ndarray, dY: np.ndarray, W: np.ndarray, b: np.ndarray) -> Passes:
-    """A product and a sum; two products, and the sum over the rows as a third with a row of ones."""
+    """Forward: a product and a sum. Backward: two products, and the column sum as a product with a row of ones."""
     Y, dX, dW, db = map(np.empty_like, (dY, X, W, b))
     ones, XT, WT = np.ones(len(X), X.dtype), X.T, W.T
 

@@ -1,11 +1,11 @@
-"""Timing contenders against each other so that a sceptic can believe it.
+"""Compare the time of contenders.
 
-Each contender runs in a process of its own, with the same number of threads, on the same cores. They are warmed up,
-then timed in turn (A B A B ...), so that whatever else the machine does falls on all of them; between two turns there
-is a pause, in which the thread pools of the one before go to sleep. Ratios are taken within a round.
+Each contender runs in a process of its own, with the same number of threads, on the same cores. After a warm-up they
+are timed in turn (A B A B ...), so that other load on the machine affects all of them alike; between two turns there is
+a pause, in which the thread pools of the previous contender go to sleep. Ratios are taken within a round.
 
-A contender is a function in a module of this folder that returns ``run(steps)``, which takes so many steps and returns
-the last one's value: a number, an array or a tuple of them. It is named "module:function". Contenders whose values
+A contender is a function in a module of this folder that returns ``run(steps)``, which runs that many steps and returns
+the value of the last one: a number, an array or a tuple of them. Its name is "module:function". Contenders whose values
 differ are not compared.
 """
 
@@ -28,21 +28,21 @@ import numpy as np
 from results import Result, Timing
 
 HERE = Path(__file__).parent
-PAUSE = 0.25  # seconds; OpenMP's threads spin for 0.2 after their work
-TINY = {"rounds": 2, "seconds": 0.005, "pause": 0.0}  # says nothing of speed
-DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules not called like their package
+PAUSE = 0.25  # seconds; the threads of OpenMP spin for 0.2 s after their work
+TINY = {"rounds": 2, "seconds": 0.005, "pause": 0.0}  # no measurement of speed
+DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules whose package has another name
 
 
 class NotInstalledError(Exception):
-    """A module that a contender imports is not installed."""
+    """A contender imports a module that is not installed."""
 
 
 class DisagreementError(Exception):
-    """Contenders that do not compute the same are not compared."""
+    """The values of two contenders differ, so they are not compared."""
 
 
 def environment(threads: int, blas: str = "") -> dict[str, str]:
-    """This process's environment, with so many threads for every library."""
+    """The environment variables of this process, with the number of threads set for every library."""
     number = str(threads)
     return {
         **os.environ,
@@ -55,10 +55,10 @@ def environment(threads: int, blas: str = "") -> dict[str, str]:
 
 
 class Worker:
-    """A contender in its own process, which sleeps until it is asked for something.
+    """A contender in a process of its own, which waits for requests.
 
     Raises:
-        NotInstalledError: it imports what is not there.
+        NotInstalledError: it imports a module that is not installed.
     """
 
     def __init__(self, contender: str, arguments: Mapping[str, Any], threads: int, blas: str = "") -> None:
@@ -84,7 +84,7 @@ class Worker:
         return self._answer()
 
     def value(self, steps: int) -> list[np.ndarray]:
-        """What the last of the next ``steps`` steps returns."""
+        """Run ``steps`` steps and return the value of the last one."""
         with tempfile.TemporaryDirectory() as folder:
             file = str(Path(folder, "value.npz"))
             self._ask(steps, file)
@@ -92,7 +92,7 @@ class Worker:
                 return list(arrays.values())
 
     def seconds(self, steps: int) -> float:
-        """Seconds per step, over ``steps`` of them."""
+        """Run ``steps`` steps and return the seconds per step."""
         return float(self._ask(steps)) / steps
 
     def close(self) -> None:
@@ -103,14 +103,14 @@ class Worker:
 
 
 def serve(contender: str, arguments: Mapping[str, Any], threads: int) -> None:
-    """The worker's side: build the contender, then answer until the input ends."""
+    """The worker process: build the contender, then answer requests until the input ends."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[:threads])
     module, function = contender.split(":")
     sys.path.insert(0, str(HERE))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a library prints must not be taken for an answer
+    os.dup2(2, 1)  # what a library prints goes to stderr, not among the answers
     try:
         run = getattr(importlib.import_module(module), function)(**arguments)
     except ModuleNotFoundError as missing:
@@ -138,21 +138,21 @@ def race(
     agree: float | None = None,
     blas: str = "",
 ) -> list[Timing]:
-    """Time the contenders in turn; those whose package is missing are left out, and named on stderr.
+    """Time the contenders in turn; leave out those that are not installed, and name them on stderr.
 
     Args:
-        contenders: "module:function" of each; the first is the one that all are compared with.
-        arguments: what to call each with.
-        threads: of each.
-        rounds: how many turns each gets.
-        seconds: about how long a turn takes.
+        contenders: "module:function" of each; the others are compared with the first.
+        arguments: keyword arguments of each.
+        threads: number of threads of each.
+        rounds: number of turns of each.
+        seconds: approximate length of a turn.
         pause: seconds of sleep before a turn.
-        agree: how far the 20th step's value may be from the first contender's; see :func:`difference`.
+        agree: largest difference of the value of the 20th step from the first contender's; see :func:`difference`.
         blas: NNLITE_BLAS for the contenders.
 
     Raises:
-        DisagreementError: they do not agree.
-        NotInstalledError: the first contender's package is missing.
+        DisagreementError: the values differ.
+        NotInstalledError: the package of the first contender is not installed.
     """
     with ExitStack() as stack:
         workers = []
@@ -178,7 +178,7 @@ def race(
 def take_turns(
     workers: Sequence[Worker], *, rounds: int, seconds: float, pause: float = PAUSE
 ) -> list[tuple[float, ...]]:
-    """Seconds per step of each worker, one value a round."""
+    """The seconds per step of each worker, one value for each round."""
     steps = [max(1, round(seconds / worker.seconds(3))) for worker in workers]
     taken: list[list[float]] = [[] for _ in workers]
     for _ in range(rounds):
@@ -190,7 +190,7 @@ def take_turns(
 
 
 def difference(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> float:
-    """The largest distance of an element from the other's, as a share of the largest element of its array.
+    """The largest absolute difference of two elements, relative to the largest element of its array.
 
     >>> difference([np.array(1.0), np.array([1.0, 8.0])], [np.array(1.0), np.array([3.0, 8.0])])
     0.25
@@ -201,12 +201,12 @@ def difference(values: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> fl
         float(np.max(np.abs(value - other)) / (np.max(np.abs(other)) or 1.0))
         for value, other in zip(values, others, strict=True)
     ]
-    return float(np.max(shares))  # NaN, and not what came before it, where there is one
+    return float(np.max(shares))  # NaN if any is
 
 
 @cache
 def leave_out(package: str) -> None:
-    """Say on stderr, once, that a package is missing."""
+    """Report on stderr, once, that a package is not installed."""
     print(f"left out: {package} is not installed (extra: bench)", file=sys.stderr)
 
 
@@ -220,7 +220,7 @@ def compare(
     work: float = 0.0,
     unit: str = "",
 ) -> Iterator[Result]:
-    """A race of nnlite with the peers in ``module``, for each number of threads; contenders that differ end it all."""
+    """Time nnlite and the peers in ``module`` with each number of threads; exit if their values differ."""
     contenders = [f"{module}:{name.replace('-', '_')}" for name in ["nnlite", *options.against]]
     for threads in options.threads:
         print(f"{step}, {threads} threads", file=sys.stderr)
@@ -232,17 +232,17 @@ def compare(
 
 
 def arguments(description: str, peers: Sequence[str], default: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The options that every benchmark has."""
+    """The command-line options of every benchmark."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=partial(_peers, peers), default=",".join(default),
                         help=f"peers, separated by commas, from {', '.join(peers)}")  # fmt: skip
-    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="runs, each with so many threads")
-    parser.add_argument("--rounds", type=int, default=11, help="turns of each contender")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="numbers of threads; one run with each")
+    parser.add_argument("--rounds", type=int, default=11, help="number of turns of each contender")
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn")
-    parser.add_argument("--tiny", action="store_true", help="one small size and a few steps, to see that it runs")
-    parser.add_argument("--blas", default="", choices=["", "mkl"], help="what nnlite multiplies with")
-    parser.add_argument("--json", type=_file, help="write everything into this file")
-    parser.add_argument("--plot", type=_picture, help="draw it into this file (extra: plot)")
+    parser.add_argument("--tiny", action="store_true", help="one small size and a few steps, to check that it runs")
+    parser.add_argument("--blas", default="", choices=["", "mkl"], help="library for nnlite's matrix products")
+    parser.add_argument("--json", type=_file, help="write the results to this file")
+    parser.add_argument("--plot", type=_picture, help="draw the results into this file (extra: plot)")
     return parser
 
 
@@ -253,7 +253,7 @@ def _peers(peers: Sequence[str], text: str) -> list[str]:
     return names
 
 
-def _file(text: str) -> Path:  # so that nobody finds out after an hour of measuring
+def _file(text: str) -> Path:  # checked before the measurement, not after it
     if not Path(text).parent.is_dir():
         raise argparse.ArgumentTypeError(f"the folder of {text} does not exist")
     return Path(text)
@@ -266,7 +266,7 @@ def _picture(text: str) -> Path:
 
 
 def turns(options: argparse.Namespace) -> dict[str, Any]:
-    """How often, how long and how far apart the contenders run."""
+    """Number, length and distance of the turns."""
     return TINY if options.tiny else {"rounds": options.rounds, "seconds": options.seconds, "pause": PAUSE}
 
 

@@ -1,10 +1,10 @@
-"""What a model says of one row, and of a thousand, through 20-64-64-1.
+"""Time the prediction of one row and of a thousand with a network 20-64-64-1.
 
     python benchmarks/inference.py --against numpy,torch,sklearn --threads 1 2
 
-nnlite's ``predict`` takes and gives an array, checks it, and can be called from many threads at once; PyTorch runs its
-module under ``no_grad``, on a tensor and giving a tensor; scikit-learn runs ``MLPRegressor.predict``; ``numpy`` is the
-same by hand, without a check. All have the same weights, and their outputs must agree.
+nnlite runs ``predict``, from array to array, with its checks and safe from several threads at once; PyTorch runs its
+module under ``no_grad``, from tensor to tensor; scikit-learn runs ``MLPRegressor.predict``; ``numpy`` is bare NumPy
+without checks. All have the same weights, and their outputs must agree.
 """
 
 from itertools import pairwise

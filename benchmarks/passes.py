@@ -1,8 +1,8 @@
-"""One forward or one backward of one layer: nnlite's, its floor in bare NumPy, and PyTorch's, on the same arrays.
+"""One forward or one backward of a layer: nnlite's, its lower bound in bare NumPy, and PyTorch's, on the same arrays.
 
-PyTorch is asked for what its user pays: forward records the graph, as it does in training; backward is
-``torch.autograd.grad`` for the input and the parameters, through a graph that one forward recorded. That graph is
-kept, so building and freeing it is not counted in backward. A loss's value ends as a Python float for all.
+In PyTorch forward records the graph, as in training; backward is ``torch.autograd.grad`` for the input and the
+parameters, through a graph that is recorded once and retained, so building and freeing it is not part of backward.
+The value of a loss is converted to a Python float by all.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from contenders import Run, repeated
 
 
 def inputs(layer: str, shape: tuple[int, ...], dtype: str) -> list[np.ndarray]:
-    """X, dY, W and b of a Linear of shape (N, D, M); X and dY of shape (N, D); for a loss, Y and the target."""
+    """X, dY, W and b of a Linear of shape (N, D, M); X and dY of shape (N, D); Y and target of a loss."""
     rng = np.random.default_rng(0)
     N, D = shape[:2]
     X = rng.standard_normal((N, D))
@@ -52,14 +52,14 @@ def nnlite(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
 
 
 def numpy(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
-    """The floor."""
+    """The lower bound."""
     forward, backward = floors.LAYERS[layer](*inputs(layer, shape, dtype))
     forward()
     return repeated(forward if way == "forward" else backward)
 
 
 def torch(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
-    """The same module of torch.nn; its Linear holds W transposed."""
+    """The module of torch.nn; its Linear stores the transpose of W."""
     import torch
 
     X, other, *parameters = map(torch.from_numpy, inputs(layer, shape, dtype))
@@ -82,7 +82,7 @@ def torch(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
 
 
 def _plain(value: Any) -> Any:
-    """Results as the others have them."""
+    """The results in the form of the other contenders."""
     if isinstance(value, tuple):
         dX, *gradients = value
         return (dX, gradients[0].T, gradients[1]) if gradients else dX

@@ -1,4 +1,4 @@
-"""What a benchmark found: timings and their ratios, as a table, as JSON and as a picture."""
+"""Results of a benchmark: timings and their ratios, as a table, as JSON and as a figure."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per step of one contender, one value a round.
+    """The seconds per step of one contender, one value for each round.
 
     >>> Timing("a", (3.0, 1.0, 2.0)).median
     2.0
@@ -28,16 +28,16 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """The round in the middle."""
+        """The median over the rounds."""
         return statistics.median(self.seconds)
 
     @property
     def minimum(self) -> float:
-        """The quickest round: what is left when the machine does nothing else."""
+        """The fastest round, which other load on the machine affects least."""
         return min(self.seconds)
 
     def ratios(self, other: "Timing") -> tuple[float, float, float]:
-        """Lower quartile, median and upper quartile of other's time over this one's, round by round.
+        """Lower quartile, median and upper quartile of the other's time divided by this one's, round by round.
 
         >>> Timing("a", (1.0, 1.0)).ratios(Timing("b", (2.0, 2.0)))
         (2.0, 2.0, 2.0)
@@ -47,9 +47,9 @@ class Timing:
 
 @dataclass(frozen=True)
 class Result:
-    """A race: the first of the timings is the one that the others are compared with.
+    """The timings of one step; the others are compared with the first.
 
-    ``work`` is what a step has to do at least, in units of "FLOP" or "B" (bytes moved).
+    ``work`` is the minimum work of a step, in units of "FLOP" or "B" (bytes moved).
     """
 
     step: str
@@ -72,7 +72,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def machine() -> dict[str, str]:
-    """The machine, the versions and the BLAS that the figures were measured with.
+    """The machine, the versions and the BLAS of the measurement.
 
     >>> "numpy" in machine()
     True
@@ -102,7 +102,7 @@ def _processor() -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns of text, the first to the left and the others to the right.
+    """Columns of text, the first aligned left and the others right.
 
     >>> print(table([("step", "us"), ("a", "1.5")]))
     step   us
@@ -118,7 +118,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def report(options: argparse.Namespace, results: Sequence[Result]) -> None:
-    """Print a table of the results, and write the JSON and the plot that were asked for."""
+    """Print a table of the results; write the JSON file and the figure, if asked for."""
     rows = [("step", "threads", "contender", "median us", "min us", "rate", "its time / nnlite's: median (quartiles)")]
     for result in results:
         for timing in result.timings:
@@ -134,7 +134,7 @@ def report(options: argparse.Namespace, results: Sequence[Result]) -> None:
 
 
 def publish(options: argparse.Namespace, text: str, results: Any) -> None:
-    """Print the machine and ``text``; write the machine, the options and ``results`` into the JSON."""
+    """Print the machine and ``text``; write the machine, the options and ``results`` to the JSON file."""
     facts = machine()
     print("\n".join(f"{key}: {value}" for key, value in facts.items()))
     print(text)
@@ -147,7 +147,7 @@ FASTER = "time of the peer / time of nnlite (right of 1: nnlite is faster)"
 
 
 def plot(path: Path, results: Sequence[Result], says: str = FASTER) -> None:
-    """A point for each peer's ratio, with its quartiles; 1 is the first contender."""
+    """Plot the ratio of each peer with its quartiles; 1 is the first contender."""
     with drawing(path, height=1.5 + 0.45 * len(results)) as axes:
         names = sorted({timing.name for result in results for timing in result.timings[1:]})
         for offset, name in enumerate(names):
@@ -169,7 +169,7 @@ def plot(path: Path, results: Sequence[Result], says: str = FASTER) -> None:
 
 @contextmanager
 def drawing(path: Path, height: float) -> Iterator[Any]:
-    """Axes to draw on; afterwards the picture is in the file ``path``."""
+    """Yield axes; save their figure to the file ``path`` at the end."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, height), layout="constrained")

@@ -1,14 +1,14 @@
-"""How the time and the memory of a training step grow with batch, width and depth.
+"""Measure how the time and the memory of a training step grow with batch, width and depth.
 
     python benchmarks/scaling.py --threads 1 2
 
-Each sweep grows one size; time and memory are fitted, by least squares of their logarithms, as a power of the batch or
-of the number of parameters. Only the upper half of the sweep counts (half of the octaves): below it, what a call costs
-hides what the arithmetic costs. An exponent of 1 is linear growth; beside it stands its standard error. The sizes of a
-sweep take turns, so that a disturbance falls on all of them.
+Each sweep increases one size; time and memory are fitted, by least squares of their logarithms, as a power of the batch
+or of the number of parameters. Only the upper half of the sweep (in octaves) is used, since the overhead of calls
+dominates below it. An exponent of 1 is linear growth; its standard error is next to it. The sizes of a sweep are timed
+in turn, so that other load on the machine affects all of them alike.
 
-Memory is the most that a step holds at once (tracemalloc), all that lived before it included. "model" is what the
-mathematics asks for: the parameters and their gradients, and a batch of every layer's X and of the scores.
+Memory is the peak during a step (tracemalloc), including everything allocated before. "model" is the necessary part:
+the parameters, their gradients, the input of each layer and the output.
 """
 
 import argparse
@@ -29,7 +29,7 @@ Point = tuple[Sequence[int], int]  # widths of the network, rows of the batch
 
 
 def octaves(first: int, last: int) -> list[int]:
-    """From ``first`` to ``last`` in steps of a half octave: 2, 3, 4, 6, 8, 12 ..."""
+    """From ``first`` to ``last`` in steps of half an octave: 2, 3, 4, 6, 8, 12 ..."""
     sizes = [first << k for k in range(20)] + [(first << k) * 3 // 2 for k in range(20)]
     return sorted(size for size in sizes if size <= last)
 
@@ -51,13 +51,13 @@ def parameters(sizes: Sequence[int]) -> int:
 
 
 def model_bytes(sizes: Sequence[int], rows: int, itemsize: int) -> int:
-    """Phi, dPhi, and each layer's X and the last one's Y."""
+    """The bytes of Phi, dPhi, the X of each layer and the Y of the last."""
     return itemsize * (2 * parameters(sizes) + rows * sum(sizes))
 
 
 def peak_bytes(sizes: Sequence[int], rows: int, dtype: str) -> int:
-    """The most that nnlite's second step holds, with all that it needs."""
-    contenders.nnlite(sizes, rows, dtype, lr=0.01)(1)  # what is loaded or made once and for all
+    """The peak memory of the second step of nnlite."""
+    contenders.nnlite(sizes, rows, dtype, lr=0.01)(1)  # what is loaded or allocated only once
     tracemalloc.start()
     try:
         run = contenders.nnlite(sizes, rows, dtype, lr=0.01)
@@ -72,7 +72,7 @@ def peak_bytes(sizes: Sequence[int], rows: int, dtype: str) -> int:
 def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float | None]:
     """The exponent of ``y = c x^exponent`` and its standard error (None for two points).
 
-    Points below the middle of log x do not count; the last two always do.
+    Points below the middle of log x are not used, except that the last two always are.
 
     >>> exponent, error = fit([1, 2, 4, 8, 16], [9, 9, 3 * 4**2, 3 * 8**2, 3 * 16**2])
     >>> round(exponent, 6), round(error, 6)
@@ -87,7 +87,7 @@ def fit(x: Sequence[float], y: Sequence[float]) -> tuple[float, float | None]:
 
 
 def measure(sweep: str, points: Sequence[Point], options: argparse.Namespace) -> dict[str, Any]:
-    """Time and memory at each point, and what they grow with."""
+    """Time and memory at each point, and the fitted exponents."""
     x = [rows if sweep == "batch" else parameters(sizes) for sizes, rows in points]
     peak = [peak_bytes(sizes, rows, options.dtype) for sizes, rows in points]
     model = [model_bytes(sizes, rows, np.dtype(options.dtype).itemsize) for sizes, rows in points]
@@ -107,7 +107,7 @@ def measure(sweep: str, points: Sequence[Point], options: argparse.Namespace) ->
 
 
 def timed(name: str, points: Sequence[Point], threads: int, options: argparse.Namespace) -> list[Timing]:
-    """A timing of the contender at each point, in turn; none if it is not installed."""
+    """The timing of the contender at each point, in turn; an empty list if it is not installed."""
     with ExitStack() as stack:
         workers = []
         for sizes, rows in points:
@@ -122,7 +122,7 @@ def timed(name: str, points: Sequence[Point], threads: int, options: argparse.Na
 
 
 def tables(results: Sequence[dict[str, Any]]) -> str:
-    """Every point, and below the exponents."""
+    """A table of all points, one of the memory, and one of the exponents."""
     rows = [("sweep", "layers", "parameters", "batch", "contender", "threads", "median us")]
     sizes = [("sweep", "layers", "parameters", "batch", "peak MB", "peak / model")]
     fits = [("exponent of", "in", "contender", "threads", "exponent", "standard error")]
@@ -145,7 +145,7 @@ def shown(fitted: dict[str, Any]) -> tuple[str, str]:
 
 
 def plot(path: Path, results: Sequence[dict[str, Any]]) -> None:
-    """Time against size, both as multiples of their first."""
+    """Plot time against size, both as multiples of their first value."""
     with drawing(path, height=6) as axes:
         for result in results:
             x = np.divide(result["x"], result["x"][0])

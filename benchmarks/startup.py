@@ -1,14 +1,13 @@
-"""What it costs to begin: the time of an import, the memory after it, and the size on disk.
+"""Measure the time of an import, the memory after it, and the size on disk.
 
     python benchmarks/startup.py --against torch,jax,sklearn
 
-Each import runs in a fresh process, nnlite's and NumPy's and the peers' in turn; what NumPy takes is part of what the
-others take, since all import it. "process" is the whole life of a process that does nothing else. "memory" is what the
-process holds in RAM after the import (resident), "peak" the most that it has held. All are compared with NumPy.
+Each import runs in a new process, in turn for NumPy, nnlite and the peers. All packages import NumPy, so its time is part
+of theirs. "process" is the total time of a process that does nothing else, "memory" the resident memory after the
+import, "peak" its maximum. All are compared with NumPy.
 
-"own size" counts the files of the package, "with dependencies" also those of everything that its installation asks for
-on this machine; compiled bytecode is left out. An editable installation is measured as it would be installed.
-``--seconds`` means nothing here: a turn is one process.
+"own size" counts the files of the package, "with dependencies" also those of its required dependencies; bytecode is not
+counted. An editable installation is measured like a regular one. ``--seconds`` has no effect: a turn is one process.
 """
 
 import argparse
@@ -47,8 +46,8 @@ KINDS = {"import": ("ms", 1e3), "process": ("ms", 1e3), "memory": ("MB", 1e-6), 
 
 
 def begin(module: str, threads: int) -> dict[str, float] | str:
-    """One process that imports ``module``: seconds and bytes of each kind; or the name of the module it misses."""
-    # A user's Python keeps the bytecode that it compiled.
+    """Import ``module`` in a process: seconds and bytes of each kind, or the name of a module that is not installed."""
+    # Python caches bytecode by default.
     variables = {**environment(threads), "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-c", IMPORT.format(module=module)]
     start = time.perf_counter()
@@ -59,18 +58,18 @@ def begin(module: str, threads: int) -> dict[str, float] | str:
 
 
 def sizes(module: str) -> tuple[int, int]:
-    """Bytes of the package's own files, and of these and all that it depends on."""
+    """The bytes of the package itself, and with its dependencies."""
     closure = {name: sum(map(os.path.getsize, files(name))) for name in dependencies(DISTRIBUTIONS.get(module, module))}
     return next(iter(closure.values())), sum(closure.values())
 
 
 def dependencies(name: str, found: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """The distribution and all that it needs and that is installed; extras are not needed."""
+    """The distribution and its installed dependencies, without extras."""
     if name in found:
         return found
     try:
         requirements = metadata.requires(name) or []
-    except metadata.PackageNotFoundError:  # not needed on this machine
+    except metadata.PackageNotFoundError:  # not required on this machine
         return found
     found += (name,)
     for requirement in requirements:
@@ -80,8 +79,8 @@ def dependencies(name: str, found: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def files(name: str) -> Iterator[Path]:
-    """The distribution's files, bytecode left out."""
-    if name == "nnlite":  # whose editable installation lists none of them
+    """The files of the distribution, without bytecode."""
+    if name == "nnlite":  # an editable installation lists no files
         (folder,) = util.find_spec(name).submodule_search_locations
         found = Path(folder).rglob("*")
     else:
@@ -90,7 +89,7 @@ def files(name: str) -> Iterator[Path]:
 
 
 def measure(modules: list[str], threads: int, options: argparse.Namespace) -> dict[str, list[Timing]]:
-    """For each kind the values of each module, one a round; NumPy's first."""
+    """The values of each kind for each module, one for each round; NumPy comes first."""
     runs: dict[str, list[dict[str, float]]] = {}
     for module in modules:
         first = begin(module, threads)  # compiles bytecode and fills the disk cache

@@ -1,9 +1,9 @@
-"""A whole training step: forward, the loss as a number, backward, update.
+"""Time a training step: forward, the loss as a number, backward, update.
 
     python benchmarks/training_step.py --against numpy,torch,jax,sklearn --threads 1 2
 
-All contenders start from the same weights and must agree on the loss after 20 steps to 1e-4. The rate counts the
-matrix products alone, 3 a layer, less the dX of the first.
+All contenders start from the same weights, and their losses after 20 steps must agree to 1e-4. The rate counts only the
+matrix products: three for each layer, without the dX of the first.
 """
 
 from itertools import pairwise
