@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py --against torch,jax,sklearn
 
-Each import runs in a new process, in turn for NumPy, nnlite and the peers. All packages import NumPy, so its time is part
-of theirs. "process" is the total time of a process that does nothing else, "memory" the resident memory after the
+Each import runs in a new process, in turn for NumPy, nnlite and the peers. All import NumPy, so its share is part of
+theirs. "process" is the total time of a process that does nothing else, "memory" the resident memory after the
 import, "peak" its maximum. All are compared with NumPy.
 
 "own size" counts the files of the package, "with dependencies" also those of its required dependencies; bytecode is not
