@@ -2,15 +2,18 @@
 
 import copy
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
+from nnlite.diagnostics.last_layer import last_layer
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
 from nnlite.diagnostics.samples import copies
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.layers.activations import Softmax
 
 
 def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) -> Array:
@@ -74,26 +77,32 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     return J.reshape(Y_shape + np.shape(of))
 
 
-def input_gradient(model: Layer, X: Any) -> Any:
-    """The gradient of the sum of the outputs with respect to the input: the sensitivity to each entry of X.
+def input_gradient(model: Layer, X: Any, output: int | None = None) -> Any:
+    """The gradient of one output, or of the sum of all, with respect to the input: the sensitivity to each entry of X.
 
     If the model computes each row by itself, row i is the gradient of sample i's outputs.
 
     Args:
         model: any Layer; runs on a copy, in evaluation mode, and stays unchanged.
         X: its input; a tuple or a dict by name if there are several.
+        output: the index of the output, in the last axis of Y, such as that of a class; None for the sum of all.
 
     Returns:
         An array of X's shape, or a tuple or dict of them, as X, with None for each input that has no gradient.
 
     Raises:
-        TypeError: X does not hold real numbers, or no input has a gradient.
+        TypeError: X does not hold real numbers, no input has a gradient, or ``output`` is given for a model with
+            several output arrays.
+        ValueError: the model ends in a Softmax and ``output`` is None; the probabilities sum to 1, with gradient 0.
+        IndexError: there is no such output.
 
     Source: Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2014.
 
     >>> import nnlite as nn
     >>> input_gradient(nn.Square(), np.array([1.0, 2.0]))
     array([2., 4.])
+    >>> input_gradient(nn.Square(), np.array([1.0, 2.0]), output=1)
+    array([0., 4.])
     """
     check_layer(model, "model")
     model = copy.deepcopy(model).eval()
@@ -102,11 +111,28 @@ def input_gradient(model: Layer, X: Any) -> Any:
     if not differentiable(model, inputs):
         raise TypeError(f"input_gradient: {model.one_line()} has no gradient with respect to its input")
     Y = spread(model.forward, copies(X))
-    dX = spread(model.backward, each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y))
+    dX = spread(model.backward, _ones(model, Y, output))
     gradients = gradients_by_name(model, inputs, dX)
     if isinstance(X, dict):
         return {name: gradients.get(name) for name in X}
     return tuple(map(gradients.get, inputs)) if isinstance(X, tuple) else gradients["X"]
+
+
+def _ones(model: Layer, Y: Any, output: int | None) -> Any:
+    """dY: 1 at the output, or everywhere."""
+    place = f"input_gradient: {model.one_line()}"
+    if output is None:
+        if isinstance(last_layer(model), Softmax):
+            raise ValueError(f"{place}: its probabilities sum to 1, which has gradient 0; pass output=, a class index")
+        return each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
+    if isinstance(Y, tuple | dict):
+        raise TypeError(f"{place}: output: expected a model with one output array, got {len(Y)}")
+    output, count = operator.index(output), np.shape(Y)[-1] if np.ndim(Y) else 0
+    if not -count <= output < count:
+        raise IndexError(f"{place}: output: expected an index from 0 to {count - 1}, got {output}")
+    dY = np.zeros(np.shape(Y), np.result_type(Y))
+    dY[..., output] = 1
+    return dY
 
 
 def _amount(size: int) -> str:

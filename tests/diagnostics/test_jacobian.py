@@ -234,3 +234,31 @@ def test_input_gradient_for_descent_on_the_input():
         point -= 0.1 * nn.input_gradient(model, point)
     assert sums == sorted(sums, reverse=True)
     assert sums[-1] < 0.5 * sums[0]
+
+
+def test_the_input_gradient_of_one_class():
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.Softmax()).astype(np.float64)
+    X = rng.normal(size=(5, 3))
+    P = model.forward(X)
+    # d p_k / d x = p_k (w_k - sum_j p_j w_j)
+    expected = P[:, 2:3] * (model[0].W[:, 2] - P @ model[0].W.T)
+    assert nn.input_gradient(model, X, output=2) == pytest.approx(expected)
+    assert nn.input_gradient(model, X, output=-2) == pytest.approx(expected)
+    assert nn.input_gradient(model, X[0], output=2) == pytest.approx(expected[0])
+    assert nn.input_gradient(model[:1], X, output=1) == pytest.approx(np.tile(model[0].W[:, 1], (5, 1)))
+
+
+def test_the_sum_of_probabilities_has_no_input_gradient():
+    x = nn.Input("x")
+    for model in nn.Sequential(nn.Linear(3, 4), nn.Softmax()), nn.Graph(x, nn.Softmax()(nn.Linear(3, 4)(x))):
+        with pytest.raises(ValueError, match="its probabilities sum to 1, which has gradient 0; pass output="):
+            nn.input_gradient(model, np.ones((5, 3)))
+
+
+def test_bad_outputs():
+    with pytest.raises(IndexError, match="output: expected an index from 0 to 3, got 4"):
+        nn.input_gradient(nn.Linear(3, 4), np.ones((5, 3)), output=4)
+    x = nn.Input("x")
+    with pytest.raises(TypeError, match="output: expected a model with one output array, got 2"):
+        nn.input_gradient(nn.Graph(x, [nn.Tanh()(x), nn.Square()(x)]), np.ones((5, 3)), output=0)

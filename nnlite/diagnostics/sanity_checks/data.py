@@ -4,8 +4,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.containers.graph import Graph
-from nnlite.containers.sequential import Sequential
+from nnlite.diagnostics.last_layer import last_layer
 from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.check import Check, first_few, standardize
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, columns, row_bytes
@@ -125,7 +124,7 @@ def targets_in_range(run: DryRun) -> Check:
     title = "targets"
     if not all(np.isfinite(Y).all() for Y in listed(run.Y_pred)):
         return Check(title, None, "skipped: the model's output is not finite")
-    last, remarks, missing = _last_layer(run.model), [], False
+    last, remarks, missing = last_layer(run.model), [], False
     for loss, Y, target, name in run.outputs:
         try:
             loss.forward(Y[np.arange(len(target)) % len(Y)], np.array(target))  # all targets, against any predictions
@@ -142,16 +141,6 @@ def targets_in_range(run: DryRun) -> Check:
     if run.J is None:
         return Check(title, False, run.refusal, MATCH)
     return Check(title, None if missing else True, "; ".join(remarks))  # a class may be rare
-
-
-def _last_layer(model: Layer) -> Layer | None:
-    """The layer that computes the model's only output; None if unknown."""
-    while type(model).forward in (Sequential.forward, Graph.forward) and model.num_outputs == 1:
-        parts = [layer for _, layer in model.named_children()]
-        if not parts:
-            return None
-        model = parts[-1]
-    return model
 
 
 def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name: str) -> tuple[str, str] | None:
