@@ -11,7 +11,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import listed, spread
 from nnlite.errors import ShapeError
-from nnlite.layer.flat import adopt, release, tied_in
+from nnlite.layer.flat import adopt, extend, release, tied_in
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer, learns
 
 
@@ -125,6 +125,8 @@ class Sequential(Layer):
     # ------------------------------------------------------------------------------------ needs_dX
 
     _needs_dX = True
+    # Of the last output: its shape, the layer that determines it, and how many arrays it is; and the barrier.
+    _end: tuple[Shape, str, int, int] = (UNKNOWN, "", 1, 0)
     _barrier = 0  # the last layer without a gradient for its input: nothing before it has one
     _first_of_backward = 0
 
@@ -219,21 +221,35 @@ class Sequential(Layer):
         >>> [layer for layer in model]
         [Linear(3 -> 2), ReLU()]
         """
-        return self._change([*self.layers, layer])
+        _check_layer(layer, f"Sequential: layer {len(self)}", unpack="model.extend(layers)")
+        self._check_free_to_change()
+        self.layers.append(layer)
+        try:
+            self._check_chain(first=len(self) - 1)
+            extend(self, layer)
+        except Exception:
+            self.layers.pop()
+            self._check_chain()
+            raise
+        self.needs_dX = self._needs_dX
+        return self
+
+    def _check_free_to_change(self) -> None:
+        if self._adopted:
+            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi is fixed; change it before that")
+        self.own_parts()
 
     def _change(self, layers: list[Layer]) -> Self:
         """Replace the list of layers: completely, or not at all."""
         for index, layer in enumerate(layers):
             _check_layer(layer, f"Sequential: layer {index}", unpack="model.extend(layers)")
-        if self._adopted:
-            raise ValueError(f"{self.one_line()} is part of a larger model, whose Phi is fixed; change it before that")
-        self.own_parts()
+        self._check_free_to_change()
         before = self.layers
         kept = set(map(id, before))
         self.layers = layers
         try:
             self._check_chain()
-            adopt(self, [layer for layer in layers if id(layer) not in kept])
+            adopt(self, [layer for layer in layers if id(layer) not in kept or layers.count(layer) > 1])
         except Exception:
             self.layers = before
             self._check_chain()
@@ -257,15 +273,14 @@ class Sequential(Layer):
             shapes = (Y,) if layer.num_outputs == 1 else (UNKNOWN,) * layer.num_outputs
         return shapes[0] if len(shapes) == 1 else shapes
 
-    def _check_chain(self) -> None:
+    def _check_chain(self, first: int = 0) -> None:
         """Raise where a layer does not accept the output of the one before it, or no gradient reaches one that learns.
 
         Raises:
             ShapeError, ValueError: as when the model is built.
         """
-        shape, source = UNKNOWN, ""  # of the last output, and the layer that it comes from
-        count, barrier = 1, 0
-        for index, layer in enumerate(self.layers):
+        shape, source, count, barrier = self._end if first else (UNKNOWN, "", 1, 0)
+        for index, layer in enumerate(self.layers[first:], first):
             place = f"Sequential[{index}] {layer.one_line()}"
             try:
                 Y = layer.output_shape(*[shape] * count)
@@ -281,13 +296,14 @@ class Sequential(Layer):
                 source = place
             count = layer.num_outputs
             shape = Y if count == 1 else UNKNOWN
-        for index, layer in enumerate(self.layers[:barrier]):
+        for index, layer in enumerate(self.layers[:barrier] if barrier >= first else ()):
             if learns(layer):
                 raise ValueError(
                     f"Sequential[{index}] {layer.one_line()} would not be trained: Sequential[{barrier}] "
                     f"{self.layers[barrier].one_line()} has no gradient for its input"
                 )
         self._barrier = self._first_of_backward = barrier
+        self._end = shape, source, count, barrier
 
     def _note_place(self, error: Exception, layer: Layer) -> None:
         """Add to ``error`` which layer it comes from; the notes of nested containers add up to the whole path."""

@@ -42,8 +42,33 @@ def adopt(model: Layer, new: Iterable[Layer]) -> None:
         ValueError: the same layer object is used twice in the model, or belongs to another model, or dtypes differ.
     """
     new = list(new)
+    _check_free(model, new)
+    flatten(model)
+    _own(model, new)
+
+
+def extend(model: Layer, layer: Layer) -> None:
+    """As :func:`adopt`, for a layer that is the last part: Phi grows, and the other parameters mostly stay in place.
+
+    Like a list, Phi is allocated with room for as much again, so that appending n layers takes time linear in n.
+    """
+    _check_free(model, [layer])
+    size, more = model.Phi.size, layer.Phi.size
+    if layer.Phi.dtype != model.Phi.dtype or model._room is None or model._room[0].size < size + more:
+        flatten(model, room=2 * (size + more))
+    else:
+        Phi, dPhi = model._room
+        _move(layer, Phi, dPhi, start=size)
+        model._Phi, model._dPhi = Phi[: size + more], dPhi[: size + more]
+    _own(model, [layer])
+
+
+def _check_free(model: Layer, new: list[Layer]) -> None:
+    """Raise unless each of the layers is used once, and is part of no other model."""
     for layer in new:
         layer.own_parts()
+    if len(set(map(id, new))) == len(new) and not any(layer._adopted for layer in new):
+        return
     seen: set[int] = set()
     for _, layer in model.named_layers():
         if id(layer) in seen:
@@ -52,16 +77,17 @@ def adopt(model: Layer, new: Iterable[Layer]) -> None:
                 "second layer, or use nnlite.tied(layer) for a second use of the same parameters"
             )
         seen.add(id(layer))
-    for layer in new:
-        if layer._adopted:
-            raise ValueError(
-                f"{layer.one_line()} already belongs to another model, whose Phi holds its parameters; "
-                "make a new layer, or use copy.deepcopy(layer)"
-            )
-    flatten(model)
+    taken = next(layer for layer in new if layer._adopted)
+    raise ValueError(
+        f"{taken.one_line()} already belongs to another model, whose Phi holds its parameters; "
+        "make a new layer, or use copy.deepcopy(layer)"
+    )
+
+
+def _own(model: Layer, new: list[Layer]) -> None:
     for layer in new:
         layer._owner = weakref.ref(model)
-    if model.sums_tied:
+    if model.sums_tied and any(part.original is not None for layer in new for _, part in layer.named_layers()):
         model._tied = tied_in(model)
 
 
@@ -122,8 +148,12 @@ def check_ties(model: Layer) -> None:
             )
 
 
-def flatten(model: Layer) -> None:
+def flatten(model: Layer, room: int = 0) -> None:
     """Move all parameters of ``model`` and its parts into one new Phi, and their gradients into one new dPhi.
+
+    Args:
+        model: the layer.
+        room: how large the arrays are at least, of which Phi and dPhi are the beginning.
 
     Raises:
         ValueError: they differ in dtype, or from the floating buffers.
@@ -134,8 +164,10 @@ def flatten(model: Layer) -> None:
         listing = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
         raise ValueError(f"one model, one dtype: give every layer the same dtype=, or call its astype first; {listing}")
     dtype = next(iter(dtypes.values()), model.dtype)
-    size = sum(P.size for _, P in model.named_parameters())
-    _move(model, np.empty(size, dtype), np.zeros(size, dtype), start=0)
+    size = max(room, sum(P.size for _, P in model.named_parameters()))
+    Phi, dPhi = np.empty(size, dtype), np.zeros(size, dtype)
+    _move(model, Phi, dPhi, start=0)
+    model._room = Phi, dPhi
 
 
 def _move(layer: Layer, Phi: Array, dPhi: Array, start: int) -> int:
@@ -153,5 +185,5 @@ def _move(layer: Layer, Phi: Array, dPhi: Array, start: int) -> int:
     for _, child in layer.named_children():
         stop = _move(child, Phi, dPhi, stop)
     layer.dtype = Phi.dtype
-    layer._Phi, layer._dPhi = Phi[start:stop], dPhi[start:stop]
+    layer._Phi, layer._dPhi, layer._room = Phi[start:stop], dPhi[start:stop], None
     return stop

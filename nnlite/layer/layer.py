@@ -93,6 +93,7 @@ class Layer:
     _Phi: Array | None = None  # made when first read, or by the container that the layer is put into
     _dPhi: Array | None = None
     _owner: "weakref.ref[Layer] | None" = None  # the layer that has adopted it
+    _room: tuple[Array, Array] | None = None  # the arrays that Phi and dPhi are the beginning of; see flat.extend
     _tied: tuple[Reference, ...] = ()  # the layers in it whose gradients it adds to those of what they are tied to
 
     _Y_shape: tuple[int, ...] | None = None  # of the last output; None before forward
@@ -270,7 +271,8 @@ class Layer:
     def named_children(self) -> Iterator[tuple[str, "Layer"]]:
         """(name, layer) of each direct part, in order."""
         for name, value in vars(self).items():
-            yield from _parts_in(name, value)
+            if type(value) not in _PLAIN:
+                yield from _parts_in(name, value)
 
     def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
         """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
@@ -398,7 +400,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the cache, and what ties the layer to its model: copies of views are no views of a copy."""
-        left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_owner", "_tied"}
+        left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_owner", "_room", "_tied"}
         return {key: value for key, value in vars(self).items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -95,3 +95,29 @@ def test_a_part_of_a_larger_model_cannot_change():
     with pytest.raises(ValueError, match="is part of a larger model, whose Phi is fixed; change it before that"):
         inner[2] = nn.Linear(4, 2)
     assert len(outer[0]) == 3
+
+
+def test_appending_moves_the_other_parameters_seldom_and_copies_few():
+    """1,000 appends took 15 s when each copied all of Phi: with room to grow, the copies add up to a few times Phi."""
+    whole = nn.Sequential(nn.Linear(4, 4, rng=0))
+    moves = 0
+    for seed in range(1, 200):
+        held = whole[0].W
+        whole.append(nn.Linear(4, 4, rng=seed))
+        moves += whole[0].W is not held
+        assert whole.Phi.size == 20 * (seed + 1)
+    assert moves <= 8  # 200 = 2^7.6: each move doubles the room
+    assert_array_equal(whole.Phi, np.concatenate([P.ravel() for _, P in whole.named_parameters()]))
+    assert all(np.shares_memory(whole.Phi, P) for _, P in whole.named_parameters())
+    assert whole.Phi.flags.c_contiguous
+    whole.dPhi = np.arange(whole.Phi.size)
+    assert_array_equal(whole[199].db, np.arange(3996, 4000))
+    assert copy.deepcopy(whole).Phi.size == 4000
+
+
+def test_a_model_that_has_grown_keeps_no_room_as_a_part():
+    inner = nn.Sequential(nn.Linear(4, 4)).append(nn.Linear(4, 4)).append(nn.Linear(4, 4))
+    assert inner._room[0].size > inner.Phi.size
+    outer = nn.Sequential(inner)
+    assert inner._room is None
+    assert np.shares_memory(outer.Phi, inner.Phi)
