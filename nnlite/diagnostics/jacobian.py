@@ -107,10 +107,10 @@ def input_gradient(model: Layer, X: Any, output: int | None = None) -> Any:
     check_layer(model, "model")
     model = copy.deepcopy(model).eval()
     model.needs_dX = True
+    Y = spread(model.forward, copies(X))
     inputs = inputs_by_name(model, X)
     if not differentiable(model, inputs):
         raise TypeError(f"input_gradient: {model.one_line()} has no gradient with respect to its input")
-    Y = spread(model.forward, copies(X))
     dX = spread(model.backward, _ones(model, Y, output))
     gradients = gradients_by_name(model, inputs, dX)
     if isinstance(X, dict):

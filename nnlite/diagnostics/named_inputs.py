@@ -21,7 +21,9 @@ def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:
         return {name: X[name] for name in names if name in X}
     if not isinstance(X, tuple):
         return {"X": X}
-    names = getattr(layer, "input_names", [None] * len(X))
+    names = getattr(layer, "input_names", [])
+    if len(names) != len(X):  # if these are wrong, forward raises the error
+        names = [None] * len(X)
     return {name or f"X{number}": value for number, (name, value) in enumerate(zip(names, X, strict=True), start=1)}
 
 
@@ -33,7 +35,7 @@ def differentiable(layer: Layer, inputs: dict[str, Any]) -> dict[str, Any]:
     {'X1': 1.0}
     """
     items = list(inputs.items())
-    return dict(items[position] for position in layer.differentiable_inputs(len(items)))
+    return dict(items[position] for position in layer.differentiable_inputs(len(items)) if position < len(items))
 
 
 def gradients_by_name(layer: Layer, inputs: dict[str, Any], dXs: Any) -> dict[str, Any]:

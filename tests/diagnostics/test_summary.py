@@ -85,3 +85,14 @@ def test_nothing_is_written_on_the_model():
     for (_, layer), attributes in zip(whole.named_layers(), before, strict=True):
         assert vars(layer).keys() == attributes.keys()
         assert all(vars(layer)[key] is value for key, value in attributes.items())
+
+
+@pytest.mark.parametrize(("shape", "message"), [
+    ((3, 4), "expected 2 inputs, got 1"),
+    (((3,), (4,), (5,)), "expected 2 inputs, got 3"),
+    ({"a": 3}, "expected the inputs a, b, each once, got a"),
+])  # fmt: skip
+def test_shapes_of_other_inputs(shape, message):
+    a, b = nn.Input("a"), nn.Input("b")
+    with pytest.raises(TypeError, match=message):
+        nn.summary(nn.Graph([a, b], a + b), shape)
