@@ -366,3 +366,23 @@ def test_dropout_is_off_in_evaluation_mode_and_draws_nothing():
 def test_the_gradient_of_a_loss_is_that_of_its_prediction_only():
     assert nn.Loss.without_gradient == ("target",)
     assert OwnLoss().differentiable_inputs(2) == nn.tied(OwnLoss()).differentiable_inputs(2) == (0,)
+
+
+def test_a_twin_is_made_while_the_layer_gets_new_attributes():
+    """As when another thread trains: "dictionary changed size during iteration"."""
+
+    class Slow(nn.Tanh):
+        def evaluation_twin(self):
+            outer.cached = np.ones(1)
+            return super().evaluation_twin()
+
+    class Outer(nn.Layer):
+        def __init__(self):
+            self.inner = Slow()
+
+        def forward(self, X):
+            return self.inner.forward(X)
+
+    outer = Outer()
+    assert_array_equal(outer.evaluation_twin().forward(np.zeros(2)), [0, 0])
+    assert not hasattr(outer.inner, "Y")
