@@ -147,7 +147,7 @@ def _put_in_order(columns: list[list[_Box]], starts: int = 8, rounds: int = 12) 
         for column in columns:
             if start:
                 random.shuffle(column)
-        _number(columns)
+        _set_order(columns)
         for turn in range(rounds):
             _go_through(columns, to_the_left=turn % 2 == 0)
             found = _crossings(columns)
@@ -157,7 +157,7 @@ def _put_in_order(columns: list[list[_Box]], starts: int = 8, rounds: int = 12) 
             break
     for column, boxes in zip(columns, order, strict=True):
         column[:] = boxes
-    _number(columns)
+    _set_order(columns)
 
 
 def _go_through(columns: list[list[_Box]], to_the_left: bool) -> None:
@@ -168,10 +168,10 @@ def _go_through(columns: list[list[_Box]], to_the_left: bool) -> None:
 
     for column in columns if to_the_left else reversed(columns):
         column.sort(key=wanted)
-        _number([column])
+        _set_order([column])
 
 
-def _number(columns: list[list[_Box]]) -> None:
+def _set_order(columns: list[list[_Box]]) -> None:
     for column in columns:
         for place, box in enumerate(column):
             box.order = float(place)
@@ -215,7 +215,7 @@ def _set_y(columns: list[list[_Box]], gap: float) -> float:
     boxes = [box for column in columns for box in column]
     place = {id(box): number for number, box in enumerate(boxes)}
     apart = [(one, other) for column in columns for one, other in pairwise(column)]
-    terms = [term for box in boxes for term in _terms(box)]
+    terms = [term for box in boxes for term in _height_terms(box)]
     entries: list[tuple[int, int, float]] = []  # (row, column, value) of A in A (y, t) <= limits
     limits = []
     for row, (one, other) in enumerate(apart):
@@ -239,7 +239,7 @@ def _set_y(columns: list[list[_Box]], gap: float) -> float:
     return max((box.y + box.height / 2 for box in boxes), default=0.0)
 
 
-def _terms(box: _Box) -> Iterator[tuple[float, _Box, list[_Box]]]:
+def _height_terms(box: _Box) -> Iterator[tuple[float, _Box, list[_Box]]]:
     """(weight, box, others): the weight of the difference between the box's height and the mean of the others."""
     if box.node:
         for others in box.before, box.after:

@@ -92,7 +92,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
         backward()
 
-    leaves, operations = _leaves(layers, calls, caches)
+    leaves, operations = _measured_calls(layers, calls, caches)
     measured = [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)]
     with np.errstate(all="ignore"):  # where a layer writes into its input, its numbers drift
         *times, whole_forward, whole_backward = quartiles_of([*measured, forward, backward], repeats)
@@ -128,7 +128,7 @@ class _Leaf(NamedTuple):
     bytes: int
 
 
-def _leaves(
+def _measured_calls(
     layers: dict[str, Layer], calls: Calls, caches: dict[str, list[Array]]
 ) -> tuple[dict[tuple[str, str], _Leaf], dict[str, list[int | None]]]:
     """Forward and backward of the layers without parts, and the operations of all layers."""
@@ -149,7 +149,7 @@ def _leaf(call: "partial[Any]", result: Any, count: Flops | None, touched: Seque
     """The leaf of ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
     moved = memory([_arguments(call), touched, result])
     if count is not None and count.products:
-        return _Leaf(call, _products(count.products), "GEMM", count.total, moved)
+        return _Leaf(call, _bare_products(count.products), "GEMM", count.total, moved)
     source = np.ones(max(moved // 2, 1), np.uint8)  # half of the bytes are read, and half written
     roof = partial(np.copyto, np.empty_like(source), source)
     return _Leaf(call, roof, "copy", None if count is None else count.total, moved)
@@ -162,7 +162,7 @@ def _sum(times: Quartiles, operations: list[int | None], costs: list[Cost]) -> C
     return Cost(*times, count, sum(cost.bytes for cost in costs), "sum", sum(cost.roof for cost in costs))
 
 
-def _products(products: Sequence[tuple[Array, Array]]) -> Callable[[], None]:
+def _bare_products(products: Sequence[tuple[Array, Array]]) -> Callable[[], None]:
     calls = [partial(blas.matmul, A, B, out=A.dot(B)) for A, B in products]
 
     def run() -> None:

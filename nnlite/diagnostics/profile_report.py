@@ -188,17 +188,17 @@ def _lines(row: LayerProfile) -> list[list[str]]:
 
 def _cells(cost: Cost) -> list[str]:
     return [
-        _number(cost.median * 1e6),
-        f"{_number(cost.q1 * 1e6)}-{_number(cost.q3 * 1e6)}",
-        "?" if cost.operations is None else _number(cost.operations / 1e3),
-        _number(cost.bytes / 1e3),
-        "?" if cost.gflop_per_second is None else _number(cost.gflop_per_second),
-        _number(cost.gb_per_second),
+        _digits(cost.median * 1e6),
+        f"{_digits(cost.q1 * 1e6)}-{_digits(cost.q3 * 1e6)}",
+        "?" if cost.operations is None else _digits(cost.operations / 1e3),
+        _digits(cost.bytes / 1e3),
+        "?" if cost.gflop_per_second is None else _digits(cost.gflop_per_second),
+        _digits(cost.gb_per_second),
         f"{100 * cost.share:.0f} {cost.bare}",
     ]
 
 
-def _number(value: float) -> str:
+def _digits(value: float) -> str:
     """Three significant digits, and all before the point."""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}" if value else "0"
 

@@ -52,8 +52,8 @@ class Summary:
 
     def __str__(self) -> str:
         rows = [("path", "layer", "output shape", "parameters", "bytes", "buffers")]
-        rows += [(row.path, row.layer, _shape(row.output_shape), *_counts(row)) for row in self.rows]
-        rows.append(("", "total", "", *_counts(self)))
+        rows += [(row.path, row.layer, _shape(row.output_shape), *_row_counts(row)) for row in self.rows]
+        rows.append(("", "total", "", *_row_counts(self)))
         return text_table([row[: None if self.buffers else -1] for row in rows], left=3, foot=1)
 
     __repr__ = __str__
@@ -120,7 +120,7 @@ def _output_shape(layer: Layer, Y: Any) -> tuple[Any, ...]:
     return shape if isinstance(layer, Parameter) or shape[:1] != (1,) else (None, *shape[1:])
 
 
-def _counts(row: Row | Summary) -> tuple[str, str, str]:
+def _row_counts(row: Row | Summary) -> tuple[str, str, str]:
     return f"{row.parameters:,}", f"{row.bytes:,}", f"{row.buffers:,}"
 
 

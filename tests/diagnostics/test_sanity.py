@@ -200,6 +200,11 @@ def test_units_are_not_looked_at_where_X_is_not_finite():
     assert (check.right, check.found) == (None, "skipped: X is not finite")
 
 
+def test_one_row_is_neither_constant_nor_equal_to_others():
+    check = nn.sanity(network(), nn.BCELoss(), X[:1], Y[:1]).data
+    assert (check.right, check.found) == (True, "1 row, all finite")
+
+
 def test_constant_columns_are_a_remark():
     report = nn.sanity(network(), nn.BCELoss(), spoilt(X, (slice(None), 1), 0.5), Y)
     assert report.data.right
@@ -513,6 +518,13 @@ def test_symmetry_of_two_units():
     model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
     check = nn.sanity(model, nn.BCELoss(), X, Y).symmetry
     assert check.found == "0.W: 2 of 8 units are equal to another and will stay equal"
+
+
+def test_units_that_differ_in_the_last_digit_are_not_equal():
+    model = network()
+    model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
+    model[0].W[0, 6] = np.nextafter(model[0].W[0, 6], np.float32(np.inf))
+    assert nn.sanity(model, nn.BCELoss(), X, Y).symmetry.right
 
 
 def test_equal_weights_that_will_not_stay_so_are_no_fault():

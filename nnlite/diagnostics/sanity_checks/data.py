@@ -46,7 +46,7 @@ def finite_data(run: DryRun) -> Check:
         for name, where in constant.items()
         if len(which := np.flatnonzero(where)) and count > 1
     ]
-    found = f"{count:,} rows, all finite" + "".join(remarks)
+    found = f"{count:,} row{'s' * (count > 1)}, all finite" + "".join(remarks)
     conflicts = _conflicting_rows(run)
     if conflicts:
         found += f"; {conflicts:,} of {count_of(run.X):,} rows equal another row in X but have a different target"
@@ -93,7 +93,8 @@ def input_scale(run: DryRun) -> Check:
         if off.any():
             how_far = np.maximum(rms / LARGE, np.abs(mean) / (deviation + 1e-300) / FAR)
             worst = int(np.argmax(np.where(off, how_far, 0)))
-            others = f" (and {off.sum() - 1} other columns)" * bool(off.sum() > 1)
+            more = int(off.sum()) - 1
+            others = f" (and {more} other column{'s' * (more > 1)})" * bool(more)
             return Check(
                 title,
                 False,
