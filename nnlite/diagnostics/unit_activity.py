@@ -76,11 +76,15 @@ def _derivative(layer: Layer, call: Any, Y: Any) -> Array | None:
     ):
         return None  # a container, or a layer with a weight matrix
     shapes = [np.shape(X) for X in (*call.args, *call.keywords.values())]
-    if not isinstance(Y, np.ndarray) or shapes != [Y.shape] or not Y.size:
+    if not isinstance(Y, np.ndarray) or Y.dtype.kind != "f" or shapes != [Y.shape] or not Y.size:
         return None
     call()  # the layer may have been used again since then; backward uses the cache of the last forward
     every_second = (np.arange(Y.size) % 2).astype(Y.dtype).reshape(Y.shape)
     parts = [(dY, layer.backward(dY)) for dY in (every_second, 1 - every_second)]
     if any(dX is None or np.shape(dX) != Y.shape or np.any(dX[dY == 0]) for dY, dX in parts):
         return None  # an entry of dX depends on another entry of dY, as in a softmax
-    return np.asarray(parts[0][1] + parts[1][1])
+    derivative = np.asarray(parts[0][1] + parts[1][1])
+    has_state = any(layer.named_parameters()) or any(layer.named_buffers())
+    if has_state and len(derivative) > 1 and derivative.all() and np.all(derivative == derivative[:1]):
+        return None  # affine, such as batch normalization: a small scale is no saturation
+    return derivative

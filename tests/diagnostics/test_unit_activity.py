@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from support.own_layers import OwnBatchNorm, OwnEmbedding
 
 import nnlite as nn
 from nnlite.diagnostics.unit_activity import activities
@@ -115,3 +116,23 @@ def test_the_model_stays_as_it_is():
 def test_no_rows_and_nan(X):
     with np.errstate(invalid="ignore"):
         assert len(activities(nn.Tanh(), X)) <= 1
+
+
+def test_a_layer_that_only_scales_is_no_activation():
+    norm = OwnBatchNorm(4)
+    norm.running_var = np.full(4, 1e6)  # a derivative of 1e-3
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), norm, nn.Tanh())
+    assert [each.path for each in activities(model, np.random.default_rng(0).normal(size=(9, 3)))] == ["2"]
+
+
+def test_indices_have_no_activity():
+    class Next(nn.Layer):
+        without_gradient = ("indices",)
+
+        def forward(self, indices):
+            return indices + 1
+
+        def backward(self, dY):
+            raise AssertionError("backward was called")
+
+    assert activities(nn.Sequential(Next(), OwnEmbedding(9, 2, rng=0)), np.arange(8)) == []
