@@ -8,6 +8,9 @@ from support.sweeps import examples
 
 import nnlite as nn
 
+# pytest would import the helpers under a second name, to look for doctests in them.
+collect_ignore = ["support"]
+
 settings.register_profile("nnlite", examples(40))
 settings.load_profile("nnlite")
 
