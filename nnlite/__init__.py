@@ -258,7 +258,7 @@ __all__ = [
     "to_mermaid",
 ]
 
-# These rooms are opened when they are first asked for: together they would take a third of the time of the import.
+# Modules that are imported at first use; together they would take a third of the import time.
 _LATER = {
     "diagnostics.draw": "draw",
     "diagnostics.explain": "explain",
