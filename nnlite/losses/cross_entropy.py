@@ -111,7 +111,7 @@ class CrossEntropyLoss(Loss):
 
     def _as_target(self, target: Any) -> Array:
         try:
-            return as_array(target, f"{self}: target")
+            return as_array(target, "CrossEntropyLoss: target")
         except TypeError as error:
             if np.asarray(target).dtype.kind in "OUST":  # labels that are text
                 raise TypeError(f"{error}; {_NUMBERED}") from None
