@@ -19,9 +19,6 @@ def as_array(values: Any, name: str) -> Array:
 
     Raises:
         TypeError: masked arrays, ``np.matrix``, objects, strings, complex numbers, dates.
-
-    >>> as_array([1, 2], "X")
-    array([1, 2])
     """
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
@@ -46,9 +43,6 @@ def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array
 
     Raises:
         TypeError: as :func:`as_array`.
-
-    >>> as_floating([1, 2], "X")
-    array([1., 2.], dtype=float32)
     """
     array = as_array(values, name)
     if dtype is None:
@@ -63,9 +57,6 @@ def floating_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
     Raises:
         TypeError: it is not floating.
-
-    >>> floating_dtype("float64")
-    dtype('float64')
     """
     result = np.dtype(dtype)
     if result not in FLOATING:

@@ -10,9 +10,6 @@ def number(value: float, name: str) -> float:
 
     Raises:
         TypeError: it is not a real number.
-
-    >>> number(1, "SGD: lr")
-    1.0
     """
     if not isinstance(value, Real):
         raise TypeError(f"{name}: expected a number, got {value!r}")
@@ -24,9 +21,6 @@ def finite(value: float, name: str) -> float:
 
     Raises:
         TypeError, ValueError: it is no number, or not finite.
-
-    >>> finite(-1, "SGD: dampening")
-    -1.0
     """
     result = number(value, name)
     if not math.isfinite(result):
@@ -39,9 +33,6 @@ def non_negative(value: float, name: str) -> float:
 
     Raises:
         TypeError, ValueError: it is not.
-
-    >>> non_negative(0, "SGD: lr")
-    0.0
     """
     result = finite(value, name)
     if result < 0:
@@ -54,9 +45,6 @@ def positive(value: float, name: str) -> float:
 
     Raises:
         TypeError, ValueError: it is not.
-
-    >>> positive(25, "OneCycleLR: div_factor")
-    25.0
     """
     result = finite(value, name)
     if result <= 0:
@@ -69,9 +57,6 @@ def share(value: float, name: str) -> float:
 
     Raises:
         TypeError, ValueError: it does not.
-
-    >>> share(1, "ConstantLR: factor")
-    1.0
     """
     result = number(value, name)
     if not 0 <= result <= 1:
@@ -84,9 +69,6 @@ def whole(value: int, name: str, least: int | None = None) -> int:
 
     Raises:
         TypeError, ValueError: it is not.
-
-    >>> whole(10, "fit: epochs", least=0)
-    10
     """
     try:
         result = operator.index(value)
@@ -102,9 +84,6 @@ def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:
 
     Raises:
         ValueError: it is not.
-
-    >>> one_of("min", "ReduceLROnPlateau: mode", ("min", "max"))
-    'min'
     """
     if value not in choices:
         raise ValueError(f"{name}: expected {' or '.join(map(repr, choices))}, got {value!r}")

@@ -87,10 +87,6 @@ def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
 
 
 def text(shape: Shape) -> str:
-    """The shape as messages show it.
-
-    >>> text((..., None, 3)), text((3,))
-    ('(..., ?, 3)', '(3,)')
-    """
+    """The shape as messages show it."""
     parts = ["..." if isinstance(size, EllipsisType) else "?" if size is None else str(size) for size in shape]
     return f"({', '.join(parts)}{',' * (len(parts) == 1)})"

@@ -104,11 +104,7 @@ def write(layer: Layer, name: str, stored: Array, value: Any) -> None:
 
 
 def misfits(own: Mapping[str, Array], given: Mapping[str, Array]) -> list[str]:
-    """A line for each array that is missing in ``given``, unknown, or of another shape or dtype.
-
-    >>> misfits({"W": np.zeros(2), "b": np.zeros(1)}, {"W": np.zeros(3)})
-    ['b: missing, expected (1,) float64', 'W: expected (2,) float64, got (3,) float64']
-    """
+    """A line for each array that is missing in ``given``, unknown, or of another shape or dtype."""
     wrong = [f"{name}: missing, expected {_kind(P)}" for name, P in own.items() if name not in given]
     wrong += [f"{name}: unknown, got {_kind(P)}" for name, P in given.items() if name not in own]
     return wrong + [
