@@ -35,7 +35,7 @@ Losses, which are layers
     Loss                                 the base class
 
 Initializers and random numbers
-    initializers                         glorot, he, lecun, orthogonal, constant, ... for ``weight_init=``
+    initializers                         for ``weight_init=``; see ``help(nnlite.initializers)``
     manual_seed                          seed everything that is given no ``rng=``
 
 Optimizers
