@@ -55,7 +55,7 @@ class Comparison:
         if not self.checked:
             return ["-", name, shape, "none compared", "", "", "", ""]
         worst = [str(list(self.index)) if self.index else "", f"{self.analytic:.7g}", f"{self.numeric:.7g}"]
-        angle = "" if self.right or self.angle is None else f"{self.angle:.3g}"
+        angle = "" if self.right or self.angle is None else f"{round(self.angle, 3):.5g}"
         return ["right" if self.right else "WRONG", name, shape, f"{self.differing} of {self.checked}", *worst, angle]
 
 

@@ -1,4 +1,4 @@
-"""explain: the derivation of a network, forward and back through the chain rule, in its own symbols."""
+"""explain: the derivation of a network, forward and backward by the chain rule, in its own symbols."""
 
 import operator
 from collections.abc import Iterator, Mapping
@@ -22,21 +22,21 @@ from nnlite.diagnostics.formulas.symbols import Symbol
 from nnlite.diagnostics.formulas.terms import Entry, Factor, Number, Reading, joined, parts_of
 from nnlite.layer.layer import Layer, check_layer
 
-MOST_TERMS = 6  # of a sum that is written out; of a longer one the first and the last
+MOST_TERMS = 6  # of a sum that is written out whole
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """The derivation of a network; ``print`` shows it as text, a notebook as formulas.
+    """The derivation of a network; ``print`` shows it as text, a notebook as typeset formulas.
 
     Attributes:
-        given: what the formulas start from, with its values; empty unless values were asked for.
+        given: the inputs and parameters with their values; empty without ``values=True``.
         forward: the forward formulas.
         backward: the chain rule, from the loss back.
-        entry: one entry of a gradient, written out; empty unless asked for.
-        remarks: what is to be known beside them.
-        notation: what the signs in the formulas mean.
-        latex_notation: and those in the formulas in LaTeX.
+        entry: one entry of a gradient, written out; empty without ``index=``.
+        remarks: notes on the formulas.
+        notation: the legend of the signs in the formulas.
+        latex_notation: the legend for the formulas in LaTeX.
 
     >>> import nnlite as nn
     >>> explain(nn.Exp()).backward[-1]
@@ -54,7 +54,7 @@ class Explanation:
 
     @property
     def sections(self) -> dict[str, tuple[Line, ...]]:
-        """The lines under their headings.
+        """The lines by heading.
 
         >>> list(Explanation().sections)
         ['Given', 'Forward', 'Backward', 'One entry']
@@ -68,7 +68,7 @@ class Explanation:
 
     @property
     def markdown(self) -> str:
-        r"""The derivation as Markdown, with its formulas in LaTeX.
+        r"""The derivation as Markdown with LaTeX.
 
         >>> import nnlite as nn
         >>> explain(nn.Tanh()).markdown.split("\n")[4]
@@ -91,36 +91,34 @@ def explain(
     index: int | tuple[int, ...] | None = None,
     names: Mapping[str, str] | None = None,
 ) -> Explanation:
-    """The derivation of a network: its formulas forward, then the chain rule from the loss back to each parameter.
+    """Derive the gradients of a network: the forward formulas, then the chain rule from the loss to each parameter.
 
-    The formulas are those that the layers have in their attribute ``formulas``, in symbols that are numbered through
-    the network: ``u1 = X W1 + b1``, ``h1 = tanh(u1)`` ... ``y^``. A layer that has none is named, and the derivation
-    goes on. Nothing is written on the model: where there is an X, a copy of it runs.
+    The formulas are the layers' own, from their attribute ``formulas``, in symbols that are numbered through the
+    network: ``u1 = X W1 + b1``, ``h1 = tanh(u1)`` ... ``y^``. A layer without ``formulas`` is shown as a call. If
+    there is an X, a copy of the model runs; the model itself does not change.
 
     Args:
         model: any Layer.
-        X: its input; of several a tuple, or a dict by name. With it the shapes stand under the formulas.
+        X: the input; several as a tuple, or as a dict by name. With it the shapes are shown below the formulas.
         target: the target of the loss.
-        loss: a loss to put behind the model; without it, and unless the model ends in one or gives a single number, L
-            is the sum of the outputs.
-        values: also show what each formula comes to, where that is not long.
-        parameter: derive the gradient of this parameter alone, by its path, such as "0.W"; or that of an input.
-        index: write out this entry of it, as a sum of products.
-        names: symbols of your own: ``{"4.W": "U"}`` by the path of a parameter, by that of a layer for what it gives,
-            by the name of an input, or for "target" and "loss".
+        loss: a loss behind the model; without it, L is the model's output if that is a loss or a single number, and
+            otherwise the sum of the outputs.
+        values: show also the value of each formula, if it is not long.
+        parameter: derive only the gradient of this parameter, by path, such as "0.W", or of this input, by name.
+        index: write out this entry of it as a sum of products.
+        names: symbols of your own, ``{"4.W": "U"}``: by the path of a parameter, of a layer for its output, by the name
+            of an input, or by "target" or "loss".
 
     Returns:
-        What prints as text, and has the same as ``markdown``.
+        The derivation, which prints as text and has an attribute ``markdown``.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer; a layer's formulas are no string.
-        ValueError: ``values`` without an X, a target without a loss, or a loss with an X and no target; an unknown
-            name in ``names``, or for ``parameter``; a layer's formula that cannot be understood, with the class and
-            the line.
+        TypeError: ``model`` or ``loss`` is not a Layer; a layer's ``formulas`` is not a string.
+        ValueError: ``values`` without an X, a target without a loss, or a loss with an X but no target; an unknown name
+            in ``names`` or ``parameter``; a layer's formula is not valid (the message has the class and the line).
         IndexError: there is no such entry.
 
-    Source of the form of the formulas, in which each component knows its own derivatives: Rumelhart, Hinton and
-    Williams, Learning representations by back-propagating errors, 1986.
+    Source: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1), nn.Sigmoid())
@@ -135,7 +133,7 @@ def explain(
     Backward
       dL/dy^ = 1/N ((1 - y) / (1 - y^) - y / y^)         loss BCELoss()
       dL/du2 = dL/dy^ * y^ * (1 - y^)                    3 Sigmoid()
-      dL/du2 = 1/N (y^ - y)                              BCELoss and Sigmoid together
+      dL/du2 = 1/N (y^ - y)                              Sigmoid with BCELoss
       dL/dU = h1^T dL/du2                                2.W
       dL/dc = sum(dL/du2)                                2.b
       dL/dh1 = dL/du2 U^T                                2 Linear(2 -> 1)
@@ -149,21 +147,21 @@ def explain(
     check_layer(model, "model")
     if isinstance(loss, tuple | dict):
         raise TypeError(
-            "explain: loss: expected one loss, got several; put them into a graph that takes the targets as inputs "
-            "and gives their sum, such as nn.Graph([x, t1, t2], nn.MSELoss()(y1, t1) + nn.MSELoss()(y2, t2))"
+            "explain: loss: expected one loss, got several; build a graph that has the targets as inputs and returns "
+            "the sum of the losses, such as nn.Graph([x, t1, t2], nn.MSELoss()(y1, t1) + nn.MSELoss()(y2, t2))"
         )
     if loss is not None:
         check_layer(loss, "loss")
     elif X is not None and target is not None and len(input_names_of(model)) == 1:
-        raise ValueError(f"explain: loss: a target was given, which {model.one_line()} does not take; pass loss= too")
+        raise ValueError(f"explain: loss: got a target, but {model.one_line()} takes none; pass loss= too")
     if index is not None:
         index = _whole(index)
     if values and X is None:
-        raise ValueError("explain: values: there are none without an X; pass X, and the target if there is a loss")
+        raise ValueError("explain: values: values=True needs X; pass X, and target= if there is a loss")
     if loss is not None and X is not None and target is None:
-        raise ValueError(f"explain: target: {loss.one_line()} needs it beside X")
+        raise ValueError(f"explain: target: {loss.one_line()} needs a target as well as X; pass target=")
     if index is not None and parameter is None:
-        raise ValueError("explain: index: of which parameter? pass parameter='0.W', for example")
+        raise ValueError("explain: index: pass parameter= too, such as parameter='0.W'")
     recorded = record(model, X, target, loss)
     naming = Naming(recorded, names or {})
     wanted = None if parameter is None else _wanted(naming, parameter)
@@ -196,7 +194,7 @@ def _wanted(naming: Naming, parameter: str) -> int | Key:
 
 
 def _given(naming: Naming) -> Iterator[Line]:
-    """The inputs and the parameters, with their values."""
+    """Yield the inputs and the parameters, with their values."""
     for edge in (*naming.flow.inputs, *naming.leaves):
         found = naming.edges[edge]
         if isinstance(found, Symbol):
@@ -206,7 +204,7 @@ def _given(naming: Naming) -> Iterator[Line]:
 
 
 def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) -> Iterator[Line]:
-    """The entry in letters, and at its place: as a sum, in numbers, as a number."""
+    """Yield the entry in letters, and at its index: as a sum of products, in numbers, as a number."""
     line = derivation.gradients[wanted]
     assert line.reading is not None
     shape = (
@@ -217,7 +215,7 @@ def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) ->
     try:
         general, here = one_entry.entry(line.reading, letters), one_entry.entry(line.reading, place)
     except NotImplementedError:
-        yield Line(_at(line.symbol, place), Factor(line.symbol), "it cannot be written out", line.value[place], ())
+        yield Line(_at(line.symbol, place), Factor(line.symbol), "no sum of products", line.value[place], ())
         return
     yield Line(_at(line.symbol, letters), general, "")
     if line.value is None:
@@ -243,7 +241,7 @@ def _at(symbol: Symbol, index: tuple[int | str, ...]) -> Symbol:
 
 
 def _added(terms: list[Reading]) -> Reading:
-    """The sum of the terms; of many the first three and the last."""
+    """Return the sum of the terms; of many only the first three and the last."""
     if len(terms) > MOST_TERMS:
         terms = [*terms[:3], Factor(Symbol("...", r"\cdots")), terms[-1]]
     return reduce(partial(joined, "+"), terms)
@@ -257,13 +255,13 @@ def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
     parts = [part for reading in _readings(derivation) for part in parts_of(reading)]
     if any(isinstance(part, Factor) and part.symbol.plain == "N" for part in parts):
         counts = [getattr(each.layer, "count", None) for each in derivation.flow.operations]
-        known = [count for count in counts if isinstance(count, int | float)]  # a loss of one's own may have none
+        known = [count for count in counts if isinstance(count, int | float)]  # a user's loss may have none
         here = f", here {known[-1]:g}" if known else ""
         yield f"N is what the mean of the loss divides by{here}."
     if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.flow.operations):
-        yield "Where X would tell that an array is stretched to the shape of another, its gradient is a sum over that."
+        yield "The gradient of an array that is broadcast is summed over the axes of that; pass X to see these."
     yield from derivation.remarks
-    for name in derivation.silent:
-        yield f"{name} says nothing of itself: its class has no attribute formulas."
-    for name in derivation.silent_forward:
-        yield f"{name} says nothing of its forward: in its formulas no line gives an output."
+    for name in derivation.without_formulas:
+        yield f"{name} has no `formulas`; its forward and backward are shown as calls."
+    for name in derivation.without_forward:
+        yield f"The `formulas` of {name} do not define its output; its forward is shown as a call."

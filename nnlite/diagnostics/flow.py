@@ -1,4 +1,4 @@
-"""flow: a model as a flat list of operations, with the edges that arrays run along."""
+"""flow: a model as a flat list of operations with numbered edges."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,13 +19,12 @@ Edges = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """A layer in its place.
+    """A layer at its place in a model.
 
     Attributes:
-        path: the layer's in the model; "loss" for the loss behind it.
-        layer: a layer that has no operations in it. Of a :class:`nnlite.Residual` it stands for the sum at its end,
-            which takes X and what the layers in it gave.
-        takes: the edges of its inputs, in the order of its forward; of a graph's parameter none.
+        path: of the layer in the model; "loss" for the loss behind it.
+        layer: the layer. A :class:`nnlite.Residual` is the sum at its end, of X and the output of the layers in it.
+        takes: the edges of its inputs, in the order of its forward; none for a parameter node.
         gives: the edges of its outputs.
 
     >>> import nnlite as nn
@@ -41,16 +40,16 @@ class Operation:
 
 @dataclass(frozen=True, eq=False)
 class Flow:
-    """What :func:`flow` finds.
+    """A model as a flat list of operations.
 
-    Each array that a model computes with runs along an edge, a number: from what gives it to all that take it.
+    Each array in a model is an edge, a number: it leads from the operation that computes it to all that use it.
 
     Attributes:
-        operations: in the order in which they run forward; backward runs them in the opposite one.
+        operations: in the order of forward; backward runs them in reverse.
         inputs: the edges of the model's inputs, and last that of the target if there is a loss.
-        outputs: the edges of what the model gives, or of the loss.
-        names: of each edge: an input's name, a constant's value, or the path of the operation that gives it.
-        constants: the values of the edges that nothing gives.
+        outputs: the edges of the model's outputs, or of the loss.
+        names: of each edge: an input's name, a constant's value, or the path of the operation that computes it.
+        constants: the values of the edges that are constants.
 
     >>> import nnlite as nn
     >>> [operation.path for operation in flow(nn.Sequential(nn.Tanh(), nn.Sequential(nn.ReLU()))).operations]
@@ -64,7 +63,7 @@ class Flow:
     constants: dict[int, Array]
 
     def giver(self, edge: int) -> Operation | None:
-        """The operation that gives the edge; None for an input or a constant.
+        """Return the operation that computes an edge; None for an input or a constant.
 
         >>> import nnlite as nn
         >>> flow(nn.Sequential(nn.Tanh())).giver(0) is None
@@ -74,21 +73,19 @@ class Flow:
 
 
 def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) -> Flow:
-    """A model as a flat list of operations: what runs, in which order, on what.
+    """Return a model as a flat list of operations: what runs, in which order, on what.
 
-    A Sequential, a Graph and a Residual are taken apart, and what is in them as well. Any other layer is one operation,
-    also where it has layers in it: only its own code knows what it does with them. So is a subclass of these that has a
-    forward or a backward of its own. A layer made by :func:`nnlite.tied` is an operation too; its ``original`` is the
-    layer whose parameters it uses.
+    Sequential, Graph and Residual are expanded, at any depth. Any other layer is one operation, also if it has layers
+    inside, and so is a subclass of these with a forward or backward of its own. A layer made by :func:`nnlite.tied` is
+    an operation too; its ``original`` is the layer whose parameters it uses.
 
     Args:
         model: any Layer.
-        loss: a loss to put behind it; it takes the model's output and a further input, "target".
-        inputs: how many inputs the model takes, where its first layer takes any number of them; by default those that
-            it cannot do without.
+        loss: a loss behind it, whose inputs are the model's output and a further input, "target".
+        inputs: the number of inputs of a model whose first layer takes any number; by default those without a default.
 
     Raises:
-        TypeError: something that is not a Layer, or a layer that does not take what the one before it gives.
+        TypeError: an argument is not a Layer, or a layer does not take the outputs of the one before it.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -105,7 +102,7 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
     if loss is not None:
         check_layer(loss, "loss")
         if not isinstance(Y, int):
-            raise TypeError(f"flow: loss: {model.one_line()} gives {len(Y)} outputs; put a loss for each into a graph")
+            raise TypeError(f"flow: loss: {model.one_line()} has {len(Y)} outputs; build a graph with a loss for each")
         target = laid.edge("target")
         given = (*given, target)
         Y = laid.through(loss, "loss", Y, target)
@@ -113,7 +110,7 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
 
 
 def known_shapes(laid: Flow) -> dict[int, Shape]:
-    """What is known of the shape of each edge before anything runs.
+    """Return the shape of each edge as far as it is known without running.
 
     >>> import nnlite as nn
     >>> known_shapes(flow(nn.Sequential(nn.Linear(2, 3))))
@@ -129,7 +126,7 @@ def known_shapes(laid: Flow) -> dict[int, Shape]:
         given = [shapes[edge] for edge in operation.takes]
         try:
             Y = given[1] if is_plain(layer, Residual) else layer.output_shape(*given)
-        except Exception:  # that of a layer of the user's own, or one that does not take what it gets
+        except Exception:  # a user's layer, or one that does not take these shapes
             Y = UNKNOWN
         several = layer.num_outputs > 1 and Y != UNKNOWN
         shapes |= zip(operation.gives, Y, strict=True) if several else dict.fromkeys(operation.gives, Y)
@@ -137,9 +134,9 @@ def known_shapes(laid: Flow) -> dict[int, Shape]:
 
 
 class _Laid:
-    """The operations and edges so far.
+    """The operations and edges found so far.
 
-    Where arrays run one by one, in a tuple or in a dict when the model runs, so do the numbers of edges here.
+    Numbers of edges are passed on as arrays are when the model runs: alone, in a tuple or in a dict.
     """
 
     def __init__(self) -> None:
@@ -152,7 +149,7 @@ class _Laid:
         return len(self.names) - 1
 
     def through(self, layer: Layer, path: str, *Xs: Any, **named: Any) -> Any:
-        """The edges that the layer gives when it takes these."""
+        """Return the edges of the layer's outputs for the edges of its inputs."""
         if is_plain(layer, Residual):
             Y = self._sequential(layer, path, *Xs, **named)
             return self._operation(layer, path, [*Xs, *named.values(), Y])

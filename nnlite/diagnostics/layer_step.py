@@ -1,5 +1,6 @@
-"""Step: what one layer did."""
+"""Step: one layer's forward or backward, or one sum of gradients."""
 
+import textwrap
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,21 +12,23 @@ from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.layer.layer import Layer
 
+WIDTH = 80  # columns of a terminal
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one layer did, or one sum of gradients.
+    """One layer's forward or backward, or one sum of gradients.
 
-    The arrays are those of the model itself and no copies: a later step, or a later forward, may change them.
+    The arrays are the model's own, not copies: a later step or a later forward may change them.
 
     Attributes:
         name: "forward", "backward" or "sum".
-        path: the layer's; of a sum what the gradients are of: an input, a layer's output, or a parameter.
-        layer: the layer; of a sum the container that adds.
-        inputs: what came in, by name: X, or dY; of a sum its terms, by the layers that gave them.
-        outputs: what went out, by name: Y, or dX; of a sum that one.
-        gradients: what backward stored, dW and db, by name.
-        said: what was computed, where the layer's own formulas do not say it.
+        path: of the layer; for a sum, of the input, layer or parameter whose gradient it is.
+        layer: the layer; for a sum, the container that adds.
+        inputs: X or dY, by name; for a sum, its terms by the layers that returned them.
+        outputs: Y or dX, by name; for a sum, the sum.
+        gradients: the parameter gradients that backward stored, dW and db, by name.
+        own_formulas: the formulas of the step, if they are not those of the layer.
 
     >>> import numpy as np, nnlite as nn
     >>> print(next(nn.forward_steps(nn.Tanh(), np.array([0.0, 1.0]))))
@@ -41,17 +44,17 @@ class Step:
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     gradients: dict[str, Array] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
+    own_formulas: tuple[str, ...] = ()
 
     @property
     def formulas(self) -> tuple[str, ...]:
-        """What was computed, a line for each; none for a layer that does not say.
+        """The formulas of the step; empty for a layer that has none.
 
         Raises:
-            ValueError: the layer's formulas cannot be understood.
+            ValueError: the layer's formulas are not valid.
         """
-        if self.said:
-            return self.said
+        if self.own_formulas:
+            return self.own_formulas
         if self.name == "forward":
             return tuple(map(str, formulas_of(self.layer, len(self.inputs)).forward))
         formulas = formulas_of(self.layer, max(len(self.outputs), len(input_names_of(self.layer))))
@@ -60,22 +63,28 @@ class Step:
 
     @property
     def arrays(self) -> dict[str, Any]:
-        """All the arrays by name: what came in, what went out, what was stored."""
+        """All arrays by name: inputs, outputs and parameter gradients."""
         return self.inputs | self.outputs | self.gradients
 
     def __str__(self) -> str:
-        lines = [self._title(), *(f"  {formula}" for formula in self.formulas)]
+        lines = [self._title()]
+        for formula in self.formulas:
+            lines += textwrap.wrap(
+                formula, WIDTH, initial_indent="  ", subsequent_indent=" " * 6, break_long_words=False
+            )
         shapes = {name: str(np.shape(A)) for name, A in self.arrays.items()}
         widths = max(map(len, shapes), default=0), max(map(len, shapes.values()), default=0)
         for name, A in self.arrays.items():
             start = f"  {name:<{widths[0]}}  {shapes[name]:<{widths[1]}}  "
-            lines.append(start + (array_text(A) or array_range(A)).replace("\n", "\n" + " " * len(start)))
+            with np.printoptions(linewidth=WIDTH - len(start)):
+                values = array_text(A) or array_range(A)
+            lines.append(start + values.replace("\n", "\n" + " " * len(start)))
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
 
     def _repr_markdown_(self) -> str:
-        """The same as a table, for notebooks."""
+        """Return the step as Markdown with a table, for notebooks."""
         lines = [f"**{_escaped(self._title())}**", "", *(f"`{formula}`  " for formula in self.formulas), ""]
         lines += ["| | shape | |", "|---|---|---|"]
         for name, A in self.arrays.items():
@@ -89,18 +98,18 @@ class Step:
 
 
 def sum_step(container: Layer, path: str, terms: dict[str, Any], total: Any) -> Step:
-    """The step in which the container sums the gradients of what is at ``path``.
+    """Return the step in which the container sums the gradients of what is at ``path``.
 
     >>> import nnlite as nn
     >>> sum_step(nn.Tanh(), "b", {"0.dY": 2.0, "1.dX": 3.0}, 5.0).formulas
     ('db = 0.dY + 1.dX',)
     """
     name = gradient_name(path)
-    return Step("sum", path, container, terms, {name: total}, said=(f"{name} = {' + '.join(terms)}",))
+    return Step("sum", path, container, terms, {name: total}, own_formulas=(f"{name} = {' + '.join(terms)}",))
 
 
 def gradient_name(path: str) -> str:
-    """What the gradient of something is called.
+    """Return the name of the gradient of what is called ``path``.
 
     >>> gradient_name("W"), gradient_name("0.W")
     ('dW', '0.dW')
@@ -110,7 +119,7 @@ def gradient_name(path: str) -> str:
 
 
 def stored_gradients(layer: Layer) -> dict[str, Array]:
-    """The gradients of the layer's parameters; of a tied layer those that it will add to the other's.
+    """Return the gradients of the layer's parameters; of a tied layer those that it adds to the original's.
 
     >>> import nnlite as nn
     >>> list(stored_gradients(nn.Linear(2, 1)))

@@ -18,23 +18,23 @@ Steps = Generator[Step, None, Any]
 
 
 def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None = None) -> Steps:
-    """Run a model forward, one layer for each step that is asked for.
+    """Run a model forward, one layer per step.
 
-    What the model holds when the walk is done is in every byte what ``model.forward(X)`` would leave, so a backward,
-    or :func:`backward_steps`, may follow. Until then there is no backward: some layers hold this X and some the last
-    one. Sequentials, graphs and residuals are walked through, whatever they stand in; any other layer is one step.
+    Each step runs when it is asked for. After the last one the model is bit-identical to one after
+    ``model.forward(X)``, so backward or :func:`backward_steps` may follow; until then, backward is a StateError.
+    Sequential, Graph and Residual run layer by layer, at any depth; any other layer is one step.
 
     Args:
-        model: any Layer; it runs in the mode in which it is.
-        X: its input; of several a tuple, or a dict by name.
+        model: any Layer; it runs in its current mode.
+        X: the input; several as a tuple, or as a dict by name.
         target: the target of the loss.
-        loss: a loss to put behind the model. Without it the model is itself a loss if there is a target.
+        loss: a loss behind the model. Without it, the model is itself a loss if there is a target.
 
     Yields:
-        a :class:`Step` for each layer, when it has run. What the generator returns is what the model gives.
+        A :class:`Step` for each layer, after it ran. The generator returns the model's output.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer; and all that the layers raise, from the step where they do.
+        TypeError: ``model`` or ``loss`` is not a Layer. Errors of a layer are raised at its step.
 
     >>> import numpy as np, nnlite as nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
@@ -53,23 +53,23 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
 
 
 def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> Steps:
-    """Run a model backward, one layer for each step that is asked for.
+    """Run a model backward, one layer per step.
 
-    All gradients are in every byte those of ``model.backward(dY)``. Where a value is used several times, the sum of its
-    gradients is a step of its own, as soon as all of them are there; so are, at the end, the sums of tied gradients. Of
-    ``needs_dX`` it makes what backward does.
+    Each step runs when it is asked for. The gradients are bit-identical to those of ``model.backward(dY)``; like that,
+    it returns None if ``needs_dX`` is False. Where a value is used several times, the sum of its gradients is a step of
+    its own; so are, at the end, the sums of tied gradients.
 
     Args:
-        model: any Layer; its forward has run, by itself or by :func:`forward_steps`.
-        dY: the gradient of its output; of several a tuple, or a dict by name. It may be left out for a model that is a
-            loss, or that gives a single number.
-        loss: the loss that stands behind the model, and whose forward has run; the walk then starts there.
+        model: any Layer whose forward, or :func:`forward_steps`, has run.
+        dY: the gradient of the output; several as a tuple, or as a dict by name. A model that is a loss or returns a
+            single number needs none.
+        loss: the loss behind the model, whose forward has run; backward then starts there.
 
     Yields:
-        a :class:`Step` for each layer and each sum. What the generator returns is dX.
+        A :class:`Step` for each layer and each sum. The generator returns dX.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer; and all that the layers raise, from the step where they do.
+        TypeError: ``model`` or ``loss`` is not a Layer. Errors of a layer are raised at its step.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -87,12 +87,12 @@ def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> S
         return _backward(model, "") if dY is None else spread(partial(_backward, model, ""), dY)
     check_layer(loss, "loss")
     if dY is not None:
-        raise TypeError("backward_steps: dY and loss: the loss gives dY; pass one of them")
+        raise TypeError("backward_steps: got both dY and loss, which computes dY; pass one of them")
     return _from_loss(model, loss)
 
 
 def walked(steps: Steps) -> tuple[list[Step], Any]:
-    """All the steps of a walk, and what its generator returns.
+    """Return all steps, and what the generator returns.
 
     >>> import numpy as np, nnlite as nn
     >>> steps, Y = walked(forward_steps(nn.Sequential(nn.Tanh(), nn.Exp()), np.zeros(1)))
@@ -117,14 +117,11 @@ def _from_loss(model: Layer, loss: Layer) -> Steps:
     return (yield from _backward(model, "", dY))
 
 
-# -------------------------------------------------------------------------------------------------- forward
-
-
 def _forward(layer: Layer, path: str, *Xs: Any, **named: Any) -> Steps:
-    """The steps of the layer's forward; returns what that returns."""
+    """Yield the steps of the layer's forward; return its result."""
     for container, through in _FORWARD.items():
         if is_plain(layer, container):
-            layer._Y_shape = layer._Ys = None  # no backward before the end of the walk
+            layer._Y_shape = layer._Ys = None  # no backward before the last step
             return (yield from through(layer, path, *Xs, **named))
     Y = layer.forward(*Xs, **named)
     inputs = bound(layer, Xs, named)
@@ -157,15 +154,12 @@ def _through_graph(graph: Any, path: str, *Xs: Any, **named: Any) -> Steps:
 def _through_residual(model: Any, path: str, X: Any) -> Steps:
     f = yield from _through_chain(model, path, X)
     Y = model._joined(X, f)
-    yield Step("forward", path, model, {"X": X, "f": f}, {"Y": Y}, said=("Y = X + f",))
+    yield Step("forward", path, model, {"X": X, "f": f}, {"Y": Y}, own_formulas=("Y = X + f",))
     return Y
 
 
-# -------------------------------------------------------------------------------------------------- backward
-
-
 def _backward(layer: Layer, path: str, *dYs: Any, **named: Any) -> Steps:
-    """The steps of the layer's backward; returns what that returns."""
+    """Yield the steps of the layer's backward; return its result."""
     for container, back in _BACKWARD.items():
         if is_plain(layer, container):
             return (yield from back(layer, path, *dYs, **named))
@@ -210,7 +204,7 @@ def _back_through_graph(graph: Any, path: str, *dYs: Any, **named: Any) -> Steps
 
 def _back_through_residual(model: Any, path: str, dY: Any) -> Steps:
     dY = model.check_dY(dY)
-    yield Step("backward", path, model, {"dY": dY}, {"dX": dY, "df": dY}, said=("dX = dY", "df = dY"))
+    yield Step("backward", path, model, {"dY": dY}, {"dX": dY, "df": dY}, own_formulas=("dX = dY", "df = dY"))
     dX_f = yield from _back_through_chain(model, path, dY)
     dX = dY + dX_f
     terms = {inside(path, "dY"): dY, inside(path, "dX_f"): dX_f}
@@ -219,7 +213,7 @@ def _back_through_residual(model: Any, path: str, dY: Any) -> Steps:
 
 
 class _Sums:
-    """The gradients that a graph has so far, as its backward has them, and the terms that they are sums of."""
+    """The gradients in a graph's backward so far, and the terms that they are sums of."""
 
     def __init__(self, graph: Any, path: str, gradients: list[Any]) -> None:
         self.graph, self.path, self.gradients = graph, path, gradients
@@ -233,7 +227,7 @@ class _Sums:
         self.terms[slot][name] = part
 
     def of(self, slot: int) -> Steps:
-        """The sum as a step, if it has several terms."""
+        """Yield the sum as a step, if it has several terms."""
         if len(self.terms[slot]) > 1:
             inputs = dict(enumerate(input_names_of(self.graph)))
             label = inputs.get(slot) or self.graph.wiring.labels()[slot]
@@ -241,14 +235,14 @@ class _Sums:
 
 
 def _sum_tied(model: Layer, path: str) -> Steps:
-    """As :meth:`Layer.add_tied`: each gradient of a tied layer is a term."""
+    """Do the same as :meth:`Layer.add_tied`, one step per parameter of a tied layer."""
     model.Phi  # noqa: B018 - as there
     paths = {id(layer): place for place, layer in model.named_layers(path)}
     names = {id(dP): inside(path, name) for name, dP in model.named_gradients()}
     for reference in model._tied:
         layer = reference.layer
         if type(layer).add_gradients is not Layer.add_gradients:
-            layer.add_gradients()  # which no one can look into
+            layer.add_gradients()  # a method of the user's: no steps
             continue
         local = {id(dP): name for name, dP in (layer.original or layer).named_gradients()}
         for dP, own in layer.own_gradients():
@@ -273,7 +267,7 @@ _BACKWARD: dict[type[Layer], Callable[..., Steps]] = {
 
 @contextmanager
 def _placed(container: Any, layer: Layer) -> Iterator[None]:
-    """While it lasts, an error is told in which layer of the container it arose, as the container itself does."""
+    """Add the layer's place in the container to an error, as the container does."""
     try:
         yield
     except Exception as error:

@@ -59,7 +59,7 @@ def test_the_boxed_formulas_of_the_network_of_three_layers_line_by_line():
     ]
     one_by_one = "dL/du3 = dL/dy^ * y^ * (1 - y^)"  # the sigmoid alone, which the document leaves out
     assert text_of(explanation.backward) == [box[0], one_by_one, *box[1:]]
-    assert explanation.backward[2].note == "BCELoss and Sigmoid together"
+    assert explanation.backward[2].note == "Sigmoid with BCELoss"
 
 
 def test_the_boxed_formulas_in_latex():
@@ -264,7 +264,7 @@ def test_a_stretched_array_has_a_sum_for_its_gradient():
     assert "dL/db = sum_1(dL/du2)" in text_of(nn.explain(graph, numbers(4, 3)).backward)
     explanation = nn.explain(graph)
     assert "dL/db = sum(dL/du2)" in text_of(explanation.backward)
-    assert "stretched" in str(explanation)
+    assert "an array that is broadcast is summed" in str(explanation)
 
 
 def test_a_residual_is_taken_apart():
@@ -313,13 +313,13 @@ def test_no_simplification_where_it_would_be_wrong():
     x, t = nn.Input("x"), nn.Input("t")
     y = nn.Sigmoid()(x)
     graph = nn.Graph([x, t], nn.BCELoss()(y * y, t))  # the sigmoid is not what the loss takes
-    assert not any("together" in line.note for line in nn.explain(graph).backward)
+    assert not any("Sigmoid with" in line.note for line in nn.explain(graph).backward)
 
 
 def test_the_simplification_holds_with_weights_and_reductions():
     for loss in (nn.BCELoss(reduction="sum"), nn.BCELoss(weight=[2.0]), nn.BCELoss(weight=[[2.0]], reduction="sum")):
         explanation = nn.explain(nn.Sequential(linear(2, 1), nn.Sigmoid()), numbers(5, 2), TARGET, loss)
-        (line,) = [line for line in explanation.backward if "together" in line.note]
+        (line,) = [line for line in explanation.backward if "Sigmoid with" in line.note]
         np.testing.assert_allclose(computed(line.reading), line.value, rtol=1e-12)
 
 
@@ -366,7 +366,7 @@ class SaidScale(Scale):
     """
 
 
-def test_a_layer_that_says_nothing_is_named_and_the_derivation_goes_on():
+def test_a_layer_without_formulas_is_named_and_the_derivation_goes_on():
     explanation = nn.explain(nn.Sequential(linear(3, 2), Scale(2), nn.Tanh()), loss=nn.MSELoss())
     assert "u2 = Scale(u1)" in text_of(explanation.forward)
     assert text_of(explanation.backward)[2:5] == [
@@ -374,17 +374,17 @@ def test_a_layer_that_says_nothing_is_named_and_the_derivation_goes_on():
         "dL/du1 = Scale.backward(dL/du2)",
         "dL/dW1 = X^T dL/du1",
     ]
-    assert "Scale says nothing of itself" in str(explanation)
+    assert explanation.remarks[-1] == "Scale has no `formulas`; its forward and backward are shown as calls."
 
 
-def test_a_layer_that_says_nothing_has_its_numbers_all_the_same():
+def test_a_layer_without_formulas_has_its_values_all_the_same():
     model, X = nn.Sequential(linear(3, 2), Scale(2)), numbers(4, 3)
     Y = model.forward(X)
     model.backward(np.ones_like(Y))
     explanation = nn.explain(model, X, parameter="1.gamma", index=1)
     np.testing.assert_allclose(explanation.backward[-1].value, model[1].dgamma)
     assert explanation.entry[0].value == pytest.approx(model[1].dgamma[1])
-    assert explanation.entry[0].note == "it cannot be written out"
+    assert explanation.entry[0].note == "no sum of products"
 
 
 def test_a_layer_of_ones_own_with_formulas():
@@ -550,12 +550,12 @@ def test_values_are_shown_where_they_are_not_long():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"values": True}, ValueError, "values: there are none without an X"),
-        ({"X": np.ones((2, 3)), "loss": nn.MSELoss()}, ValueError, r"target: MSELoss\(\) needs it beside X"),
-        ({"index": (0, 0)}, ValueError, "index: of which parameter"),
+        ({"values": True}, ValueError, "values: values=True needs X"),
+        ({"X": np.ones((2, 3)), "loss": nn.MSELoss()}, ValueError, r"target: MSELoss\(\) needs a target as well as X"),
+        ({"index": (0, 0)}, ValueError, "index: pass parameter= too"),
         ({"parameter": "1.W"}, ValueError, "parameter: expected one of .*0.W, 0.b.*, got '1.W'"),
-        ({"names": {"7.W": "U"}}, ValueError, "names: there is no '7.W'; what can be named is: .*0.W"),
-        ({"names": {"0.W": "U", "0.b": "U"}}, ValueError, "names: one symbol stands for two things"),
+        ({"names": {"7.W": "U"}}, ValueError, "explain: names: unknown '7.W'; known are .*0.W"),
+        ({"names": {"0.W": "U", "0.b": "U"}}, ValueError, "explain: names: a symbol is used twice: U, U"),
         ({"parameter": "0.W", "index": (3, 0)}, IndexError, r"dL/dW1 has shape \(3, 2\), got the index \(3, 0\)"),
         ({"parameter": "0.W", "index": 0}, IndexError, r"has shape \(3, 2\), got the index \(0,\)"),
         ({"loss": nn.BCELoss}, TypeError, "loss: expected a Layer, got the class itself"),
@@ -640,7 +640,9 @@ def test_a_loss_of_ones_own(cls, Xs):
 
 @over_rows
 def test_no_layer_contradicts_its_formulas(row: Row):
-    assert not [remark for remark in nn.explain(row.make(), row.X, row.target).remarks if "layer itself" in remark]
+    assert not [
+        remark for remark in nn.explain(row.make(), row.X, row.target).remarks if "but the layer computes" in remark
+    ]
 
 
 def test_formulas_that_contradict_the_layer():
@@ -648,17 +650,17 @@ def test_formulas_that_contradict_the_layer():
         formulas = "Y = sin(X)\ndX = dY * cos(X)"
 
     remarks = nn.explain(Lie(), np.full((1, 2), 0.5)).remarks
-    assert "Lie(): y^ = sin(X) comes to 0.4794, where the layer itself gives 0.4621." in remarks
-    assert "Lie(): dL/dX = dL/dy^ * cos(X) comes to 0.8776, where the layer itself gives 0.7864." in remarks
-    assert not [remark for remark in nn.explain(Lie()).remarks if "comes to" in remark]
+    assert "Lie(): y^ = sin(X) is 0.4794, but the layer computes 0.4621." in remarks
+    assert "Lie(): dL/dX = dL/dy^ * cos(X) is 0.8776, but the layer computes 0.7864." in remarks
+    assert not [remark for remark in nn.explain(Lie()).remarks if "but the layer computes" in remark]
 
 
 def test_saturation_is_named():
     model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 40.0)), nn.Sigmoid())
     remarks = "\n".join(nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss()).remarks)
-    assert "comes to inf, where the layer itself gives 100: saturated" in remarks
-    assert "(BCELoss takes no logarithm below -100)." in remarks
-    assert "BCELoss and Sigmoid together, dL/du1 is not what the layers give one after the other: y^ is" in remarks
+    assert "is inf, but the layer computes 100: the layer is saturated and bounds its result" in remarks
+    assert "(BCELoss clips logarithms at -100)." in remarks
+    assert "Sigmoid with BCELoss: dL/du1 differs from that of the two layers one after the other" in remarks
     assert "saturated" not in str(nn.explain(model, np.ones((1, 1)) / 40, np.zeros((1, 1)), nn.BCELoss()))
 
 
@@ -666,7 +668,7 @@ def test_formulas_of_another_shape_than_the_gradient():
     class Wrong(SaidScale):
         formulas = "Y = X * gamma\ndgamma = sum(dY)"
 
-    message = r"Wrong: formulas, line 2: 'dgamma = sum\(dY\)': expected an array of shape \(3,\), as .*, got \(\)"
+    message = r"Wrong: formulas, line 2: 'dgamma = sum\(dY\)': expected an array of shape \(3,\), that of .*, got \(\)"
     with pytest.raises(ValueError, match=message):
         nn.explain(nn.Sequential(Wrong(3)), numbers(4, 3))
 
@@ -689,7 +691,7 @@ def test_the_legend_names_what_occurs():
         "* is elementwise, a matrix product has no sign, sum_2 is the sum over the second axis, "
         "sum_1 is the sum over the first axis."
     )
-    assert explanation.notation in str(explanation)
+    assert explanation.notation in " ".join(str(explanation).split())
     last = explanation.markdown.split("\n")[-1]
     assert last == (
         r"$\odot$ is elementwise, a matrix product has no sign, $\sum_{2}$ is the sum over the second axis, "
@@ -699,18 +701,22 @@ def test_the_legend_names_what_occurs():
 
 def test_a_product_with_a_number_is_not_called_elementwise():
     assert nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).latex_notation == (
-        r"a matrix product has no sign, $\sum_{1}$ is the sum over the first axis."
+        r"A matrix product has no sign, $\sum_{1}$ is the sum over the first axis."
     )
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"X": np.ones((2, 3)), "target": np.ones((2, 2))}, ValueError, "loss: a target was given, .*pass loss="),
+        (
+            {"X": np.ones((2, 3)), "target": np.ones((2, 2))},
+            ValueError,
+            "loss: got a target, but .* takes none; pass loss=",
+        ),
         ({"names": {"0.W": 3}}, TypeError, "names: expected a dict of symbols by path, .*got {'0.W': 3}"),
         ({"names": ["U"]}, TypeError, r"names: expected a dict of symbols by path, .*got \['U'\]"),
         ({"parameter": "0.W", "index": (0.5, 0)}, TypeError, r"index: expected whole numbers, .*got \(0.5, 0\)"),
-        ({"loss": (nn.MSELoss(), nn.MSELoss())}, TypeError, "loss: expected one loss, got several; put them into a"),
+        ({"loss": (nn.MSELoss(), nn.MSELoss())}, TypeError, "loss: expected one loss, got several; build a graph"),
     ],
 )
 def test_wrong_arguments(options, error, message):
@@ -733,3 +739,49 @@ def test_the_numbers_of_an_entry_can_be_pasted_into_python(layer, X):
 def test_negative_terms_are_bracketed():
     explanation = nn.explain(linear(1, 1), np.array([[2.0], [-3.0]]), parameter="W", index=(0, 0))
     assert plain(explanation.entry[-1].then[0]) == "2 * 1 + (-3) * 1"
+
+
+# ------------------------------------------------------------------------------------------ on a terminal
+
+
+def sum_of_many():
+    inputs = [nn.Input(f"input{n}") for n in range(12)]
+    return nn.Graph(inputs, nn.Add()(*inputs)), tuple(numbers(10, 20) for _ in inputs)
+
+
+def test_long_formulas_are_broken_before_an_operator_and_keep_their_shapes():
+    graph, Xs = sum_of_many()
+    text = str(nn.explain(graph, Xs)).split("\n")
+    assert max(map(len, text)) <= 80
+    start = next(n for n, line in enumerate(text) if line.startswith("  y^ = "))
+    end = next(n for n, line in enumerate(text) if line.startswith("  L = "))
+    *rows, note = text[start:end]
+    assert note == "      0 Add()"
+    formulas, shapes = rows[::2], rows[1::2]
+    assert len(formulas) == 2
+    assert formulas[1].lstrip().startswith("+ ")
+    written = " ".join(" ".join(formulas).split())
+    assert written == "y^ = " + " + ".join(f"input{n}" for n in range(12))
+    for line, under in zip(formulas, shapes, strict=True):
+        names = [match.start() for match in re.finditer(r"input|y\^", line)]
+        assert names == [match.start() for match in re.finditer(r"\(", under)]
+
+
+def test_a_note_that_does_not_fit_beside_its_formula_stands_below_it():
+    class Wordy(nn.Tanh):
+        def extra_repr(self):
+            return "option=" + "x" * 65
+
+    text = str(nn.explain(nn.Sequential(Wordy()))).split("\n")
+    at = text.index("  y^ = tanh(X)")
+    assert text[at + 1] == "      0 Wordy(option=" + "x" * 65 + ")"
+
+
+def test_remarks_are_broken_between_words():
+    model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 40.0)), nn.Sigmoid())
+    explanation = nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss())
+    text = str(explanation)
+    assert max(map(len, text.split("\n"))) <= 80
+    for remark in explanation.remarks:
+        assert remark in " ".join(text.split())
+    assert any(len(remark) > 80 for remark in explanation.remarks)

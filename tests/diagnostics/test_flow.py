@@ -126,7 +126,7 @@ def test_a_loss_takes_the_output_and_a_target():
 
 
 def test_a_loss_for_several_outputs_is_refused():
-    with pytest.raises(TypeError, match="gives 2 outputs"):
+    with pytest.raises(TypeError, match="has 2 outputs; build a graph"):
         flow(nn.Split([1, 1]), nn.MSELoss())
 
 

@@ -161,14 +161,14 @@ def test_what_is_put_in(text, expected):
     ("text", "message"),
     [
         ("Y = X\ndX = dY +", r"line 2: 'dX = dY \+': invalid syntax"),
-        ("Y = X\n\nY", "line 3: 'Y': it is not one assignment"),
-        ("Y = Z = X", "line 1: 'Y = Z = X': it is not one assignment"),
-        ("Y += X", "not one assignment"),
+        ("Y = X\n\nY", "line 3: 'Y': it is not a single assignment"),
+        ("Y = Z = X", "line 1: 'Y = Z = X': it is not a single assignment"),
+        ("Y += X", "not a single assignment"),
         ("self.Y = X", "'self.Y' is not a name"),
-        ("Y = lambda X: X", "Lambda is not understood"),
-        ("Y = [x for x in X]", "ListComp is not understood"),
-        ("Y = X // 2", "FloorDiv is not understood"),
-        ("Y = X if X.ndim == 1 else -X", "'X.ndim == 1': name 'X' is not defined; a condition can only be on what"),
+        ("Y = lambda X: X", "Lambda is not supported"),
+        ("Y = [x for x in X]", "ListComp is not supported"),
+        ("Y = X // 2", "FloorDiv is not supported"),
+        ("Y = X if X.ndim == 1 else -X", "'X.ndim == 1': name 'X' is not defined; a condition may use only what"),
         ("Y = X\n  dX = dY", "line 2: 'dX = dY': unexpected indent"),
     ],
 )
@@ -195,7 +195,7 @@ def test_what_backward_takes_may_have_any_name():
 def test_formulas_that_do_not_say_what_forward_gives():
     layer = Said()
     layer.formulas = "Z = tanh(X); dX = dY * (1 - Y * Y)"
-    with pytest.raises(ValueError, match="Said: formulas: none gives Y, whose gradient backward takes"):
+    with pytest.raises(ValueError, match="Said: formulas: no line defines Y, whose gradient backward takes"):
         formulas_of(layer)
 
 
@@ -218,12 +218,16 @@ def test_a_matrix_times_a_vector_needs_no_new_numpy(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("Y = X\ndX = dY * scalle", ValueError, r"line 2: 'dX = dY \* scalle': 'scalle' is no argument, .* known are"),
-        ("Y = X * Xx", ValueError, "line 1: 'Y = X [*] Xx': 'Xx' is no argument, .*; did you mean 'X'"),
-        ("Y = X * self.scale", ValueError, "line 1: .*: 'self' has no place in a formula"),
-        ("Y = 'abc'", ValueError, """line 1: "Y = 'abc'": expected mathematics"""),
-        ("Y = open(X)", ValueError, r"line 1: 'Y = open\(X\)': 'open' is no argument"),
-        ("Y = X if X else 2", ValueError, "line 1: 'Y = X if X else 2': 'X': .*a condition can only be"),
+        (
+            "Y = X\ndX = dY * scalle",
+            ValueError,
+            r"line 2: 'dX = dY \* scalle': 'scalle' is not an argument, .* known names are",
+        ),
+        ("Y = X * Xx", ValueError, "line 1: 'Y = X [*] Xx': 'Xx' is not an argument, .*; did you mean 'X'"),
+        ("Y = X * self.scale", ValueError, "line 1: .*: write attributes in a formula without self"),
+        ("Y = 'abc'", ValueError, """line 1: "Y = 'abc'": expected a formula"""),
+        ("Y = open(X)", ValueError, r"line 1: 'Y = open\(X\)': 'open' is not an argument"),
+        ("Y = X if X else 2", ValueError, "line 1: 'Y = X if X else 2': 'X': .*a condition may use only"),
         (["Y = X"], TypeError, r"expected a string of lines such as .*, got \['Y = X'\]"),
         (5, TypeError, "expected a string of lines such as .*, got 5"),
     ],
@@ -246,7 +250,10 @@ def test_names_of_what_forward_keeps_are_known_before_it_runs():
     assert str(formulas_of(Keeps())) == "Y = X * pi\ndX = dY * mask"
 
 
-def test_formulas_of_backward_alone_are_not_called_none():
+def test_formulas_of_backward_alone_are_named():
     layer = Said()
     layer.formulas = "dX = dY * (1 - Y * Y)"
-    assert nn.explain(layer).remarks[-1] == "Said says nothing of its forward: in its formulas no line gives an output."
+    assert (
+        nn.explain(layer).remarks[-1]
+        == "The `formulas` of Said do not define its output; its forward is shown as a call."
+    )

@@ -559,3 +559,14 @@ def test_the_sum_in_a_graph_within_says_whose_dY_it_counts():
     graph.forward(numbers(2))
     (total,) = [step for step in nn.backward_steps(graph, np.ones(2)) if step.name == "sum"]
     assert total.formulas == ("0.d0 = 0.dh + 0.1.dX",)
+
+
+def test_a_step_fits_a_terminal():
+    class Long(nn.Tanh):
+        formulas = "Y = " + " + ".join(["tanh(X)"] + ["0 * X"] * 12) + "; dX = dY * (1 - Y * Y)"
+
+    (step,) = nn.forward_steps(Long(), np.linspace(-1, 1, 12)[None])
+    text = str(step)
+    assert max(map(len, text.split("\n"))) <= 80
+    assert step.formulas[0] in " ".join(text.split())
+    assert len(step.formulas[0]) > 80

@@ -55,7 +55,7 @@ def test_steps():
 
 def test_explain_says_that_the_layer_says_nothing_and_goes_on():
     text = str(nn.explain(model(Scale), X, Y, nn.BCELoss()))
-    assert "Scale says nothing of itself: its class has no attribute formulas." in text
+    assert "Scale has no `formulas`; its forward and backward are shown as calls." in text
     assert "dL/dW1 = X^T" in text
 
 

@@ -1,4 +1,4 @@
-"""What a loss and the layer before it come to together, where that is simpler than one after the other."""
+"""The gradient through a loss and the layer before it, where the two together have a simpler formula."""
 
 import ast
 from dataclasses import dataclass
@@ -19,7 +19,11 @@ ONE_CLASS_A_SAMPLE = 'dY = (expand_dims(dJ, axis=axis) if reduction == "none" el
 
 @dataclass(frozen=True)
 class CombinedGradient:
-    """A formula, in the loss's own names and X for what the layer before it takes, and a word on it.
+    """A formula and a note.
+
+    Attributes:
+        expression: in the loss's own names, and X for the input of the layer before it.
+        note: which layers it combines, or why it holds.
 
     >>> CombinedGradient(ast.Name("X"), "").note
     ''
@@ -30,16 +34,16 @@ class CombinedGradient:
 
 
 def combined_gradient(layer: Layer | None, loss: Layer) -> CombinedGradient | None:
-    """The gradient of what the layer takes, through the layer and the loss; without a layer, that of the loss's Y.
+    """Return the gradient of the layer's input through the layer and the loss; without a layer, that of the loss's Y.
 
     >>> import nnlite as nn
     >>> ast.unparse(combined_gradient(nn.Sigmoid(), nn.BCELoss()).expression)
     'dJ / N * (Y - target)'
     """
     if type(layer) is Sigmoid and type(loss) is BCELoss:
-        return CombinedGradient(_with_options(SIGMOID_AND_BCE, loss), "BCELoss and Sigmoid together")
+        return CombinedGradient(_with_options(SIGMOID_AND_BCE, loss), "Sigmoid with BCELoss")
     if layer is None and type(loss) is CrossEntropyLoss and _one_class_a_sample(loss):
-        return CombinedGradient(_with_options(ONE_CLASS_A_SAMPLE, loss), "as each row of Q sums to 1")
+        return CombinedGradient(_with_options(ONE_CLASS_A_SAMPLE, loss), "because each row of Q sums to 1")
     return None
 
 

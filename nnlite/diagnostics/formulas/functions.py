@@ -1,4 +1,4 @@
-"""What formulas may call: NumPy's functions, and the few that stand here."""
+"""The functions that formulas may call: NumPy's, and those defined here."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from nnlite.compute import kernels
 
 
 def rows(A: Array) -> Array:
-    """The axes before the last one made one: each row of the result is a sample.
+    """Merge all axes before the last one: each row of the result is a sample.
 
     >>> rows(np.zeros((4, 5, 3))).shape, rows(np.zeros(3)).shape
     ((20, 3), (1, 3))
@@ -19,7 +19,7 @@ def rows(A: Array) -> Array:
 
 
 def row(x: Array) -> Array:
-    """A vector as a matrix of one row; a matrix as it is.
+    """Return a vector as a matrix of one row, a matrix unchanged.
 
     >>> row(np.zeros(3)).shape, row(np.zeros((4, 3))).shape
     ((1, 3), (4, 3))
@@ -28,7 +28,7 @@ def row(x: Array) -> Array:
 
 
 def column(x: Array) -> Array:
-    """A vector as a matrix of one column; a matrix as it is.
+    """Return a vector as a matrix of one column, a matrix unchanged.
 
     >>> column(np.zeros(3)).shape, column(np.zeros((4, 3))).shape
     ((3, 1), (4, 3))
@@ -37,7 +37,7 @@ def column(x: Array) -> Array:
 
 
 def view(A: Array, shape: tuple[int, ...]) -> Array:
-    """A in another shape, where that is a matter of bookkeeping and not of mathematics.
+    """Reshape A where that is not part of the mathematics; it is not shown.
 
     >>> view(np.zeros(3), shape=(3, 1)).shape
     (3, 1)
@@ -46,7 +46,7 @@ def view(A: Array, shape: tuple[int, ...]) -> Array:
 
 
 def reshape(A: Array, shape: tuple[int, ...]) -> Array:
-    """NumPy's own, which took ``shape`` by that name only from 2.1 on.
+    """Reshape A; NumPy's own has the keyword ``shape`` only from 2.1 on.
 
     >>> reshape(np.zeros(4), shape=(2, 2)).shape
     (2, 2)
@@ -55,7 +55,7 @@ def reshape(A: Array, shape: tuple[int, ...]) -> Array:
 
 
 def sum_to(A: Array, X: Array) -> Array:
-    """A summed over the axes along which X was stretched to A's shape.
+    """Sum A over the axes along which X was broadcast to A's shape.
 
     >>> sum_to(np.ones((4, 3)), np.ones(3))
     array([4., 4., 4.])
@@ -67,7 +67,7 @@ def sum_to(A: Array, X: Array) -> Array:
 
 
 def stretched(A: Array, to: tuple[int, ...]) -> Array:
-    """A repeated along axes until it has the shape ``to``.
+    """Broadcast A to the shape ``to``.
 
     >>> stretched(np.array([[1.0], [2.0]]), to=(2, 3))
     array([[1., 1., 1.],
@@ -77,7 +77,7 @@ def stretched(A: Array, to: tuple[int, ...]) -> Array:
 
 
 def flatten(A: Array, start: int, end: int) -> Array:
-    """The axes from ``start`` to ``end`` made one.
+    """Merge the axes from ``start`` to ``end``.
 
     >>> flatten(np.zeros((4, 3, 2)), start=1, end=-1).shape
     (4, 6)
@@ -87,7 +87,7 @@ def flatten(A: Array, start: int, end: int) -> Array:
 
 
 def split(A: Array, sizes: tuple[int, ...], axis: int) -> list[Array]:
-    """A cut along an axis into parts of the given sizes.
+    """Split A along an axis into parts of the given sizes.
 
     >>> split(np.arange(3.0), sizes=(2, 1), axis=0)
     [array([0., 1.]), array([2.])]
@@ -96,7 +96,7 @@ def split(A: Array, sizes: tuple[int, ...], axis: int) -> list[Array]:
 
 
 def unstack(A: Array, axis: int) -> list[Array]:
-    """The parts of A along an axis.
+    """Return the slices of A along an axis.
 
     >>> unstack(np.eye(2), axis=0)
     [array([1., 0.]), array([0., 1.])]
@@ -105,7 +105,7 @@ def unstack(A: Array, axis: int) -> list[Array]:
 
 
 def outer(x: Array, y: Array) -> Array:
-    """The outer product of the last axes.
+    """Return the outer product over the last axes.
 
     >>> outer(np.array([1.0, 2.0]), np.array([10.0, 100.0]))
     array([[ 10., 100.],
@@ -115,7 +115,7 @@ def outer(x: Array, y: Array) -> Array:
 
 
 def matvec(A: Array, x: Array) -> Array:
-    """The product of a matrix and a vector, which stand in the last axes.
+    """Return the product of a matrix and a vector in the last axes.
 
     >>> matvec(np.ones((4, 2, 3)), np.ones((4, 3))).shape
     (4, 2)
@@ -124,7 +124,7 @@ def matvec(A: Array, x: Array) -> Array:
 
 
 def sigmoid(X: Array) -> Array:
-    """``1 / (1 + exp(-X))``.
+    """Return ``1 / (1 + exp(-X))``.
 
     >>> sigmoid(np.zeros(1))
     array([0.5])
@@ -134,9 +134,9 @@ def sigmoid(X: Array) -> Array:
 
 
 def one_hot(target: Array, like: Array, axis: int, ignored: int) -> Array:
-    """Class indices as a distribution over the classes: 1 at the index, nothing where it is the ``ignored`` one.
+    """Return class indices as a distribution over the classes: 1 at the index, all zeros if it is ``ignored``.
 
-    A target of the shape of ``like`` is one already.
+    A target of the shape of ``like`` is returned unchanged.
 
     >>> one_hot(np.array([1, -100]), like=np.zeros((2, 3)), axis=1, ignored=-100)
     array([[0., 1., 0.],
@@ -150,7 +150,7 @@ def one_hot(target: Array, like: Array, axis: int, ignored: int) -> Array:
 
 
 def along(vector: Array, axis: int, like: Array) -> Array:
-    """A vector that runs along one axis of ``like``.
+    """Reshape a vector to lie along one axis of ``like``.
 
     >>> along(np.array([1.0, 2.0]), axis=0, like=np.zeros((2, 3))).shape
     (2, 1)

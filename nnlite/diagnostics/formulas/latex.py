@@ -8,7 +8,7 @@ from nnlite.diagnostics.formulas.plain_text import (
     WHOLE,
     entry_index,
     index,
-    number,
+    number_text,
     strength_of,
 )
 from nnlite.diagnostics.formulas.terms import (
@@ -41,14 +41,14 @@ RELATIONS = {">=": r"\geq", "<=": r"\leq", "!=": r"\neq"}
 
 
 def latex(reading: Reading) -> str:
-    r"""What is read, as LaTeX.
+    r"""Return a term as LaTeX.
 
     >>> latex(BinaryOperation("/", Number(1), Number(2)))
     '\\frac{1}{2}'
     """
     match reading:
         case Number(value=value):
-            return number(value)
+            return number_text(value)
         case Factor():
             return _factor(reading)
         case Entry(factor=factor):
@@ -116,7 +116,7 @@ def _is_fraction(reading: Reading) -> bool:
 
 
 def _within(reading: Reading, strength: int, *, right: bool = False) -> str:
-    """In brackets, if it holds less strongly together than it must where it stands; a fraction needs none."""
+    """Return the LaTeX, in brackets if its precedence is below ``strength``; a fraction needs none."""
     if isinstance(reading, BinaryOperation) and reading.sign == "/":
         return latex(reading)
     negative = isinstance(reading, Negated) or (isinstance(reading, Number) and reading.value < 0)

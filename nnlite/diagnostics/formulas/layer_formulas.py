@@ -1,4 +1,4 @@
-"""What a layer says of itself in its attribute ``formulas``, with its own options put in."""
+"""The formulas of a layer, from its attribute ``formulas``, with its options substituted."""
 
 import ast
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from nnlite.layers.arithmetic import Add
 
 @dataclass(frozen=True)
 class Formulas:
-    """What a layer says of itself.
+    """The formulas of a layer.
 
     Attributes:
-        inputs: what its formulas call the inputs, in the order of its forward.
-        outputs: and the outputs.
+        inputs: the names of the inputs, in the order of its forward.
+        outputs: the names of the outputs.
         parameters: the names of its parameters that have a value.
-        forward: the formulas up to those of gradients.
-        backward: the others, in the order in which backward computes them. The gradient of ``X`` is called ``dX``.
+        forward: the formulas before those of gradients.
+        backward: the others, in the order of backward. The gradient of ``X`` is called ``dX``.
 
     >>> import nnlite as nn
     >>> print(formulas_of(nn.Tanh()))
@@ -41,7 +41,7 @@ class Formulas:
         return "\n".join(map(str, (*self.forward, *self.backward)))
 
     def of(self, name: str) -> ast.expr | None:
-        """What the last formula for ``name`` says; None if there is none.
+        """Return the right side of the last formula for ``name``; None if there is none.
 
         >>> import nnlite as nn
         >>> ast.unparse(formulas_of(nn.Exp()).of("dX"))
@@ -52,23 +52,23 @@ class Formulas:
 
 
 def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
-    """A layer's formulas, with its own options put in.
+    """Return a layer's formulas with its options substituted.
 
-    A name that stands for None, such as the ``b`` of a Linear without one, drops out of the sum, product or call that
-    it stands in; ``A if reduction == "sum" else B`` is one of the two; a number that the layer holds stands as a
-    number. Where forward takes any number of inputs, ``X, *more``, they are called X2, X3 ... wherever ``more`` stands.
+    A name whose value is None, such as ``b`` in a Linear without bias, is dropped from its sum, product or call;
+    ``A if reduction == "sum" else B`` becomes one of the two; the name of a number becomes the number. Where forward
+    takes any number of inputs, ``X, *more``, these are called X2, X3 ... in place of ``more``.
 
     Args:
-        layer: any Layer; of one made by :func:`nnlite.tied` they are those of the layer that it is tied to, and of a
-            :class:`nnlite.Residual` those of the sum at its end.
-        inputs: how many it takes; by default those that its forward names.
+        layer: any Layer. Those of a layer made by :func:`nnlite.tied` are those of the layer that it is tied to, those
+            of a :class:`nnlite.Residual` those of the sum at its end.
+        inputs: the number of inputs; by default those that its forward names.
 
     Returns:
-        For a layer that says nothing they are empty.
+        The formulas; empty for a layer that has none.
 
     Raises:
-        TypeError: they are no string.
-        ValueError: a line cannot be understood; the message names the class and the line.
+        TypeError: ``formulas`` is not a string.
+        ValueError: a line is not a valid formula; the message names the class and the line.
 
     >>> import nnlite as nn
     >>> print(formulas_of(nn.Add(), 3))
@@ -79,26 +79,26 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     """
     if is_plain(layer, Residual):
         layer = Add()
-    speaker = layer if layer.formulas or layer.original is None else layer.original
-    owner = type(speaker).__name__
-    lines = parse(speaker.formulas, owner)
-    names, more = argument_names(MethodType(type(speaker).forward, speaker), "X", inputs)
-    stem = "dJ" if "Y" in names else "dY"  # of a backward that takes nothing, as that of a loss may
-    outputs, several = argument_names(MethodType(type(speaker).backward, speaker), stem, layer.num_outputs)
+    source = layer if layer.formulas or layer.original is None else layer.original
+    owner = type(source).__name__
+    lines = parse(source.formulas, owner)
+    names, more = argument_names(MethodType(type(source).forward, source), "X", inputs)
+    stem = "dJ" if "Y" in names else "dY"  # for a backward without arguments, such as that of a loss
+    outputs, several = argument_names(MethodType(type(source).backward, source), stem, layer.num_outputs)
     if several:
         outputs = [name.removeprefix("d") for name in outputs]
     else:
         lines, outputs = _with_gradients_named(lines, outputs, names)
     lists = more | {name.removeprefix("d"): [each.removeprefix("d") for each in Ys] for name, Ys in several.items()}
-    parameters = [name for name in _parameter_names(layer) if getattr(speaker, name, 0) is not None]
+    parameters = [name for name in _parameter_names(layer) if getattr(source, name, 0) is not None]
     options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
     lines = [each for line in lines for each in _with_options(options, line, owner)]
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
-    check_formula_names(lines, {*names, *outputs, *parameters, *gradients}, speaker, layer)
+    check_formula_names(lines, {*names, *outputs, *parameters, *gradients}, source, layer)
     first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
-    unsaid = [name for name in outputs if name not in {line.name for line in lines[:first]}]
-    if first and unsaid:
-        raise ValueError(f"{owner}: formulas: none gives {' or '.join(unsaid)}, whose gradient backward takes")
+    missing = [name for name in outputs if name not in {line.name for line in lines[:first]}]
+    if first and missing:
+        raise ValueError(f"{owner}: formulas: no line defines {' or '.join(missing)}, whose gradient backward takes")
     return Formulas(tuple(names), tuple(outputs), tuple(parameters), tuple(lines[:first]), tuple(lines[first:]))
 
 
@@ -112,18 +112,19 @@ def _with_options(options: Options, line: Formula, owner: str) -> list[Formula]:
 def _with_gradients_named(
     lines: list[Formula], arguments: list[str], inputs: list[str]
 ) -> tuple[list[Formula], list[str]]:
-    """The lines, and what they call the outputs: Y for backward's argument dY.
+    """Return the lines and the names of the outputs: Y for backward's argument dY.
 
-    Where that is called ``grad``, for example, the lines before it is spoken of end with the outputs, and it is dY.
+    Where the argument is called ``grad``, for example, the last lines before it is used define the outputs, and it is
+    renamed to dY.
     """
-    mentioned = {name for line in lines for name in (line.name, *names_in(line.expression))}
+    used = {name for line in lines for name in (line.name, *names_in(line.expression))}
     ends = {"d" + name for name in inputs}
-    spoken = (i for i, line in enumerate(lines) if line.name in ends or names_in(line.expression) & set(arguments))
-    before = [line.name for line in lines[: next(spoken, len(lines))]][-len(arguments) :]
+    uses = (i for i, line in enumerate(lines) if line.name in ends or names_in(line.expression) & set(arguments))
+    before = [line.name for line in lines[: next(uses, len(lines))]][-len(arguments) :]
     outputs, renamed = [], {}
     for argument, last in zip_longest(arguments, before[: len(arguments)]):
         name = argument.removeprefix("d")
-        if last is None or (name != argument and name in mentioned):
+        if last is None or (name != argument and name in used):
             outputs.append(name)
         else:
             outputs.append(last)
@@ -132,7 +133,7 @@ def _with_gradients_named(
 
 
 def _parameter_names(layer: Layer) -> tuple[str, ...]:
-    """Those of the layer, and of the layer that it is tied to unless it has its own of that name."""
+    """Return the names of the layer's parameters and of those of the layer that it is tied to."""
     own = layer._parameters
     theirs = () if layer.original is None else layer.original._parameters
     return (*own, *(name for name in theirs if name not in own))

@@ -1,4 +1,4 @@
-"""Whether a layer's formulas come to what the layer itself gave, where it ran."""
+"""Formulas whose values differ from what the layer itself computed."""
 
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +12,12 @@ from nnlite.diagnostics.samples import largest
 
 
 class Mismatch(NamedTuple):
-    """A formula, and the entry at which it is farthest from what the layer gave.
+    """A formula with a wrong value, and the entry at which it is farthest off.
+
+    Attributes:
+        line: the formula.
+        found: its value there.
+        expected: the value that the layer computed.
 
     >>> Mismatch(None, 1.0, 2.0).found
     1.0
@@ -26,17 +31,17 @@ class Mismatch(NamedTuple):
 def mismatches(
     lines: Iterable[Formula], names: Mapping[str, Any], given: Mapping[str, Any], taken: Iterable[Any], owner: str
 ) -> Iterator[Mismatch]:
-    """The formulas that come to something else than what was given under their names.
+    """Yield the formulas whose values differ from those of the layer.
 
     Args:
         lines: a layer's formulas.
-        names: what the names in them stand for.
-        given: what the layer's forward and backward gave, by name.
-        taken: the arrays that they took.
-        owner: what to call the layer in an error.
+        names: the values of the names in them.
+        given: what the layer's forward and backward returned, by name.
+        taken: the arrays that they received.
+        owner: the layer's name in an error.
 
     Raises:
-        ValueError: a formula cannot be evaluated, or comes to another shape.
+        ValueError: a formula cannot be evaluated, or has a value of another shape.
 
     >>> from nnlite.diagnostics.formulas.parse import parse
     >>> list(mismatches(parse("Y = 2 * X", "Twice"), {"X": 3.0}, {"Y": 6.0}, [3.0], "Twice"))
@@ -56,13 +61,13 @@ def mismatches(
         if np.shape(value) != np.shape(expected):
             raise ValueError(
                 f"{owner}: {line.written}: expected an array of shape {np.shape(expected)}, "
-                f"as the layer itself gives it, got {np.shape(value)}"
+                f"that of the layer's own result, got {np.shape(value)}"
             )
         yield from (Mismatch(line, *entry) for entry in farthest(value, expected, taken))
 
 
 def computed(line: Formula, names: Mapping[str, Any], owner: str) -> Any:
-    """What a formula comes to; None where a name in it stands for nothing, as N in a loss that does not count.
+    """Return the value of a formula; None if a name in it has no value, such as N in a loss that has no count.
 
     Raises:
         ValueError: it cannot be evaluated.
@@ -80,12 +85,12 @@ def computed(line: Formula, names: Mapping[str, Any], owner: str) -> Any:
 
 
 def farthest(found: Any, expected: Any, given: Iterable[Any]) -> Iterator[tuple[float, float]]:
-    """The entries that are farthest from each other, unless they all agree but for rounding.
+    """Yield the two values at the entry where they differ most, unless they agree up to rounding.
 
     Args:
         found: an array.
         expected: another one.
-        given: what they are computed from, whose sizes and precision say what rounding is.
+        given: what they are computed from; sizes and dtypes of these determine the rounding error.
 
     >>> list(farthest(np.ones(2), np.array([1.0, 3.0]), [])), list(farthest(1.0, 1.0 + 1e-12, []))
     ([(1.0, 3.0)], [])
@@ -94,7 +99,7 @@ def farthest(found: Any, expected: Any, given: Iterable[Any]) -> Iterator[tuple[
     eps = max([float(np.finfo(array.dtype).eps) for array in floating], default=0.0)
     found, expected = np.asarray(found, float), np.asarray(expected, float)
     size = max(largest(found), largest(expected))
-    from_terms = max([largest(array) for array in floating], default=0.0)  # which may all but cancel
+    from_terms = max([largest(array) for array in floating], default=0.0)  # terms may cancel
     within = np.sqrt(eps) * size + 1000 * eps * from_terms
     apart = ~np.isclose(found, expected, rtol=0, atol=within, equal_nan=True)
     if apart.any():

@@ -1,4 +1,4 @@
-"""What the names in a layer's formulas stand for."""
+"""The values of the names in a layer's formulas."""
 
 from collections import ChainMap
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from nnlite.layer.layer import Layer
 
 
 def namespace(layer: Layer, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the names in a layer's formulas stand for: the arrays, then functions, then the layer's attributes.
+    """Return the names in a layer's formulas with their values: the arrays, the layer's attributes, then functions.
 
     >>> import numpy as np, nnlite as nn
     >>> names = namespace(nn.Softmax(), {"X": np.zeros(2)})

@@ -1,4 +1,4 @@
-"""What the arrays and parameters of a network are called: X, u1 = X W1 + b1, h1 = tanh(u1) ... y^, and L."""
+"""The symbols of the arrays and parameters of a network: X, u1 = X W1 + b1, h1 = tanh(u1) ... y^, and L."""
 
 from collections.abc import Iterator, Mapping
 
@@ -21,17 +21,17 @@ Key = tuple[Layer, str]  # a layer and the name of one of its parameters
 class Naming:
     """The symbols of a network.
 
-    What a layer gives is called u and numbered, what an activation makes of it h with the same number; a layer's
-    parameters have the number of what it gives. The last output is y^, the target y, the loss L.
+    The output of a layer is u with a number, that of an activation h with the number of its input; parameters have the
+    number of the layer's output. The last output is y^, the target y, the loss L.
 
     Args:
         recorded: the network's flow, and its arrays if it ran.
-        names: other symbols, by the path of a parameter ("0.W"), by that of a layer for what it gives ("0"), by the
-            name of an input, "target" or "loss".
+        names: other symbols, by the path of a parameter ("0.W"), of a layer for its output ("0"), by the name of an
+            input, or by "target" or "loss".
 
     Raises:
-        TypeError: ``names`` is no dict of strings.
-        ValueError: ``names`` has a key that is none of these, or one symbol twice.
+        TypeError: ``names`` is not a dict of strings.
+        ValueError: ``names`` has an unknown key, or a symbol twice.
 
     >>> import nnlite as nn
     >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -44,7 +44,7 @@ class Naming:
 
     def __init__(self, recorded: Recorded, names: Mapping[str, str]) -> None:
         self.recorded, self.flow = recorded, recorded.flow
-        self.paths: dict[str, int | Key] = {}  # what can be named
+        self.paths: dict[str, int | Key] = {}  # what has a path
         self.edges: dict[int, Symbol | Number] = {}
         self.parameters: dict[Key, Symbol] = {}
         self.numbers: dict[str, int] = {}  # of each operation, by its path
@@ -53,17 +53,17 @@ class Naming:
         self._names = dict(names)
         self._taken = set(names.values())
         if len(self._taken) < len(names):
-            raise ValueError(f"names: one symbol stands for two things: {', '.join(names.values())}")
+            raise ValueError(f"explain: names: a symbol is used twice: {', '.join(names.values())}")
         self.L = self._loss()
         self._name_what_is_given()
         self._name_outputs()
         self._name_what_is_computed()
         if self._names:
             unknown, known = ", ".join(map(repr, self._names)), ", ".join(self.paths)
-            raise ValueError(f"names: there is no {unknown}; what can be named is: {known}")
+            raise ValueError(f"explain: names: unknown {unknown}; known are {known}")
 
     def gradient(self, value: Symbol) -> Symbol:
-        """The symbol of a value's gradient.
+        """Return the symbol of a value's gradient.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -73,7 +73,7 @@ class Naming:
         return gradient_of(self.L, value)
 
     def parameters_of(self, operation: Operation) -> dict[str, Key]:
-        """The parameters that an operation uses, by their names in the layer.
+        """Return the parameters that an operation uses, by their names in the layer.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -84,7 +84,7 @@ class Naming:
         return {name: key for name, key in _used_parameters(operation.layer) if key in self.parameters}
 
     def path_of(self, named: int | Key) -> str:
-        """The path of a parameter, or of what gives an edge.
+        """Return the path of a parameter, or of the operation that computes an edge.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -95,7 +95,7 @@ class Naming:
         return next((path for path, stands_for in self.paths.items() if stands_for == named), "")
 
     def symbol(self, named: int | Key) -> Symbol:
-        """The symbol of an edge or of a parameter.
+        """Return the symbol of an edge or of a parameter.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -106,7 +106,7 @@ class Naming:
         return found if isinstance(found, Symbol) else symbol(str(found.value))
 
     def factor(self, edge: int) -> Number | Factor:
-        """What stands for an edge in a formula.
+        """Return the number or the symbol of an edge, with its value.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -131,7 +131,7 @@ class Naming:
 
     @property
     def loss_edge(self) -> int | None:
-        """The edge of the loss; None where it is the sum of the outputs, since no loss is given."""
+        """The edge of the loss; None if there is no loss, so that L is the sum of the outputs."""
         last = self.flow.operations[-1] if self.flow.operations else None
         if len(self.flow.outputs) != 1 or last is None or last.gives != self.flow.outputs:
             return None
@@ -140,7 +140,7 @@ class Naming:
         return edge if scalar or self.is_loss(last) else None
 
     def is_loss(self, operation: Operation) -> bool:
-        """Whether it is a loss: a Loss, or whatever layer was given as ``loss``.
+        """Return whether it is a loss: a Loss, or the layer given as ``loss``.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -165,7 +165,7 @@ class Naming:
             self.edges[edge] = self._unused(f"C{count}") if value.ndim else Number(value.item())
 
     def _name_outputs(self) -> None:
-        """The outputs of the model, which are the inputs of the loss, if that is all they are for."""
+        """Name the outputs of the model: the first input of the loss, if there is one."""
         edges: tuple[int, ...] = self.flow.outputs
         if self.loss_edge is not None:
             self.edges[self.loss_edge] = self.L
@@ -196,7 +196,7 @@ class Naming:
                 if key not in self.parameters and layer.original is None:
                     place = inside(path, name)
                     self.parameters[key] = self._named(place, f"{name.rpartition('.')[2]}{number}", key)
-        for operation in self.flow.operations:  # a layer may be tied to one that comes after it, or to none in here
+        for operation in self.flow.operations:  # a layer may be tied to a later one, or to one outside
             for name, key in _used_parameters(operation.layer):
                 if key not in self.parameters and not isinstance(operation.layer, Parameter):
                     self.parameters[key] = self._named(
@@ -204,7 +204,7 @@ class Naming:
                     )
 
     def _name_leaf(self, operation: Operation) -> None:
-        """A parameter that is a node of a graph: what it gives is itself."""
+        """Name a parameter node of a graph: its output is the parameter."""
         (edge,) = operation.gives
         name = operation.layer.name or f"p{operation.path.rpartition('.')[2]}"  # type: ignore[attr-defined]
         path = inside(operation.path, "value")
@@ -212,8 +212,8 @@ class Naming:
         self.paths[path] = edge
 
     def _named(self, path: str, name: str, stands_for: int | Key | None = None) -> Symbol:
-        """The symbol of what is at the path: the one that the user gave it, or ``name``."""
-        if path in self.paths:  # the output of a lone layer may be called as its input is
+        """Return the symbol of what is at the path: the user's, or ``name``."""
+        if path in self.paths:  # the output of a single layer may have the name of its input
             return self._unused(name)
         if stands_for is not None:
             self.paths[path] = stands_for
@@ -229,8 +229,8 @@ class Naming:
 
 
 def _used_parameters(layer: Layer) -> Iterator[tuple[str, Key]]:
-    """(name, key) of each parameter that a layer uses, be it that of another layer; those of layers in it too."""
-    if is_plain(layer, Residual):  # what is in it has operations of its own
+    """Yield (name, key) of each parameter that a layer uses, also of another layer or of layers in it."""
+    if is_plain(layer, Residual):  # the layers in it are operations of their own
         return
     for path, part in layer.named_layers():
         for name in part._parameters:

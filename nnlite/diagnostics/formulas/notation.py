@@ -1,4 +1,4 @@
-"""What the signs in the formulas mean: those that occur, in the form in which they do."""
+"""The legend of the signs in the formulas: of those that occur."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last"}
 
 
 def notation(readings: Sequence[Reading], in_latex: bool = False) -> str:
-    r"""A sentence on the signs in the formulas; nothing where they need none.
+    r"""Return a sentence on the signs in the formulas; empty if they need none.
 
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> from nnlite.diagnostics.formulas.terms import Factor
@@ -23,20 +23,20 @@ def notation(readings: Sequence[Reading], in_latex: bool = False) -> str:
     """
     parts = [part for reading in readings for part in parts_of(reading)]
     sign = r"\odot" if in_latex else " * "
-    said = []
+    legend = []
     if any(sign in (latex if in_latex else plain)(reading) for reading in readings):
-        said.append(f"{f'${sign}$' if in_latex else '*'} is elementwise")
+        legend.append(f"{f'${sign}$' if in_latex else '*'} is elementwise")
     if any(isinstance(part, BinaryOperation) and part.sign in "@." for part in parts):
-        said.append("a matrix product has no sign")
+        legend.append(f"{'a' if legend else 'A'} matrix product has no sign")
     along = [part for part in parts if isinstance(part, Applied) and part.axes]
-    said += dict.fromkeys(_of_axes(part, part.axes or (), in_latex) for part in along)
+    legend += dict.fromkeys(_of_axes(part, part.axes or (), in_latex) for part in along)
     if any(isinstance(part, Relation) for part in parts):
-        said.append(f"{'$[a > b]$' if in_latex else '[a > b]'} is 1 where that holds and else 0")
-    return f"{', '.join(said)}." if said else ""
+        legend.append(f"{'$[a > b]$' if in_latex else '[a > b]'} is 1 where that holds and 0 elsewhere")
+    return f"{', '.join(legend)}." if legend else ""
 
 
 def _of_axes(applied: Applied, axes: tuple[int, ...], in_latex: bool) -> str:
-    """What sum_2 is."""
+    """Return the meaning of sum_2."""
     shown = f"{applied.function}{index(axes)}"
     if in_latex:
         name = r"\sum" if applied.function == "sum" else rf"\operatorname{{{applied.function}}}"

@@ -1,4 +1,4 @@
-"""One entry of a gradient, written out as a sum of products of numbers."""
+"""One entry of a gradient, written out as a sum of products."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -50,10 +50,10 @@ LETTERS = "nklmpqrstuvw"
 
 
 def entry(reading: Reading, index: Index) -> Reading:
-    """What the entry of a reading at ``index`` is, in entries of its factors.
+    """Return the entry at ``index`` as a formula in entries of the factors.
 
     Raises:
-        NotImplementedError: it rearranges entries, so that they cannot be followed.
+        NotImplementedError: the formula rearranges entries.
 
     >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> from nnlite.diagnostics.formulas.symbols import symbol
@@ -64,7 +64,7 @@ def entry(reading: Reading, index: Index) -> Reading:
     shape = shape_of(reading)
     missing = 0 if shape is None else len(shape) - len(index)
     places = list(index)
-    for axis, size in enumerate(shape or ()):  # axes that were only there for the product with a vector
+    for axis, size in enumerate(shape or ()):  # axes that exist only for a product with a vector
         if missing > 0 and size == 1:
             places.insert(axis, 0)
             missing -= 1
@@ -72,7 +72,7 @@ def entry(reading: Reading, index: Index) -> Reading:
 
 
 def written_out(reading: Reading) -> list[Reading]:
-    """The terms of the sum that an entry is; where the size of a sum is not known, it stays one.
+    """Return the terms of the sum in an entry; a sum of unknown size stays one term.
 
     >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> from nnlite.diagnostics.formulas.symbols import symbol
@@ -88,7 +88,7 @@ def written_out(reading: Reading) -> list[Reading]:
 
 
 def with_values(reading: Reading) -> Reading:
-    """With its numbers in the place of the entries.
+    """Return the formula with the entries replaced by their values.
 
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> with_values(Entry(Factor(symbol("X"), np.eye(2)), (0, 0)))
@@ -113,7 +113,7 @@ def with_values(reading: Reading) -> Reading:
 
 
 def total(reading: Reading) -> float:
-    """What a reading in numbers comes to.
+    """Return the value of a formula in numbers.
 
     >>> total(BinaryOperation("*", Number(2), Negated(Number(3))))
     -6.0
@@ -129,11 +129,11 @@ def total(reading: Reading) -> float:
             return float(SIGNS[sign](total(left), total(right)))
         case Applied(function=function, of=of) if function in ELEMENTWISE:
             return float(ELEMENTWISE[function](*map(total, of)))
-    raise NotImplementedError(f"{reading} does not come to a number")
+    raise NotImplementedError(f"{reading} has no value")
 
 
 class _Letters:
-    """Letters that no other sum has, and up to where they run."""
+    """The letters of the sums so far, with their sizes."""
 
     def __init__(self) -> None:
         self.sizes: dict[str, int | None] = {}
@@ -183,7 +183,7 @@ def _product(product: BinaryOperation, index: Index, letters: _Letters) -> Readi
 def _sum(of: Reading, axes: tuple[int, ...] | None, index: Index, letters: _Letters) -> Reading:
     shape = shape_of(of)
     if shape is None and axes is None:
-        raise NotImplementedError("it is not known over how many axes the sum runs")
+        raise NotImplementedError("the number of axes of the sum is unknown")
     count = len(index) + len(axes or ()) if shape is None else len(shape)
     summed = range(count) if axes is None else [axis % count for axis in axes]
     kept = list(index) if len(index) < count else [place for axis, place in enumerate(index) if axis not in summed]
@@ -202,7 +202,7 @@ def _sum(of: Reading, axes: tuple[int, ...] | None, index: Index, letters: _Lett
 
 
 def shape_of(reading: Reading) -> tuple[int, ...] | None:
-    """The shape of what is read, as far as its factors' are known.
+    """Return the shape of a formula's value, or None if it is unknown.
 
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> shape_of(joined("+", Factor(symbol("X"), np.zeros((4, 3))), Factor(symbol("b"), np.zeros(3))))
@@ -243,7 +243,7 @@ def shape_of(reading: Reading) -> tuple[int, ...] | None:
 
 
 def _broadcast(factor: Factor, index: Index, sizes: Mapping[str, int | None]) -> Index:
-    """Where in the factor the entry stands, which may be stretched."""
+    """Return the index in the factor itself, which may be broadcast."""
     if factor.shape is None:
         return index
     own = index[len(index) - len(factor.shape) :]
@@ -254,7 +254,7 @@ def _broadcast(factor: Factor, index: Index, sizes: Mapping[str, int | None]) ->
 
 
 def _at(reading: Reading, letter: str, n: int) -> Reading:
-    """With a number in the place of a letter."""
+    """Return the formula with a letter replaced by a number."""
     match reading:
         case Entry(index=index):
             return replace(reading, index=tuple(n if place == letter else place for place in index))

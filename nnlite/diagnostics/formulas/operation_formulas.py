@@ -1,4 +1,4 @@
-"""What one operation says of itself, in the symbols of the network."""
+"""The formulas of one operation, in the symbols of the network."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from nnlite.diagnostics.formulas.symbols import Symbol, symbol
 from nnlite.diagnostics.formulas.terms import Applied, Factor, Number, Reading
 from nnlite.losses.binary_cross_entropy import BCELoss
 
-_AT_THE_END = ": saturated, at the end of a function's range, it keeps to finite numbers and the formula does not"
+_SATURATED = ": the layer is saturated and bounds its result"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +28,11 @@ class Line:
     """One formula of a derivation.
 
     Attributes:
-        symbol: what it is for.
-        reading: what that is equal to; None for what is given.
-        note: the place of the layer, or of the parameter.
-        value: what it came to, where the network ran.
-        then: what it is equal to in turn.
+        symbol: the left side.
+        reading: the right side; None for an input or a parameter.
+        note: the place of the layer or of the parameter.
+        value: the value, if the network ran.
+        then: further right sides, equal to the first.
 
     >>> Line(symbol("L"), Number(1), "")
     L = 1
@@ -52,29 +52,33 @@ class Line:
 
 
 class OperationFormulas:
-    """What one operation says of itself, in the symbols of the network.
+    """The formulas of one operation, in the symbols of the network.
 
     Attributes:
+        layer: the layer.
+        takes: the edges of its inputs.
+        gives: the edges of its outputs.
         name: of the layer's class.
         note: its place in the model, and its repr.
         formulas: in the layer's own names.
-        keys: the parameters that it uses, by the names that its formulas have for them.
-        with_gradient: the edges of the inputs that have a gradient; a loss's target has none.
-        symbols: what the names in its formulas are called in the network, or the numbers that they stand for.
-        arrays: and the arrays that they stand for; None where the network did not run.
-        differences: the formulas that do not come to what the layer gave.
+        keys: the parameters that it uses, by their names in its formulas.
+        with_gradient: the edges of the inputs that have a gradient; the target of a loss has none.
+        symbols: the network's symbols of the names in its formulas, or the numbers that replace them.
+        arrays: the values of these names; None if the network did not run.
+        mismatches: the formulas whose values differ from those of the layer.
 
     >>> import nnlite as nn
     >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> from nnlite.diagnostics.formulas.recorded_run import record
     >>> naming = Naming(record(nn.Sequential(nn.Tanh(), nn.Tanh())), {})
-    >>> said = OperationFormulas(naming.flow.operations[0], naming)
-    >>> [(name, plain(reading)) for name, reading, value in said.backward()]
+    >>> operation = OperationFormulas(naming.flow.operations[0], naming)
+    >>> [(name, plain(reading)) for name, reading, value in operation.backward()]
     [('dX', 'dL/dh1 * (1 - h1 * h1)')]
     """
 
     def __init__(self, operation: Operation, naming: Naming) -> None:
-        self.operation, self.naming = operation, naming
+        self.naming, self.path, self.layer = naming, operation.path, operation.layer
+        self.takes, self.gives = operation.takes, operation.gives
         layer, recorded = operation.layer, naming.recorded
         self.name = type(layer.original or layer).__name__
         self.note = " ".join(filter(None, (operation.path, layer.one_line())))
@@ -86,7 +90,7 @@ class OperationFormulas:
         self.edges |= zip(self.formulas.outputs, operation.gives, strict=False)
         self.symbols = self._symbols()
         self.arrays: Any = None
-        self.differences: list[Mismatch] = []
+        self.mismatches: list[Mismatch] = []
         if recorded.ran:
             arrays = {name: recorded.values[edge] for name, edge in self.edges.items()}
             names = ["d" + name for name in self.formulas.outputs]
@@ -94,7 +98,7 @@ class OperationFormulas:
                 arrays[names[0]] = np.ones_like(recorded.values[operation.gives[0]])
             arrays |= zip(names, recorded.taken.get(operation.path, ()), strict=False)
             self.arrays = namespace(layer, arrays)
-            self.differences = self._compare(list(arrays.values()))
+            self.mismatches = self._compare(list(arrays.values()))
 
     def _symbols(self) -> dict[str, Symbol | Number]:
         found = {name: self.naming.edges[edge] for name, edge in self.edges.items()}
@@ -108,45 +112,45 @@ class OperationFormulas:
         return found | {name: self._own_symbol(name) for name in names - found.keys()}
 
     def _own_symbol(self, name: str) -> Symbol | Number:
-        """Of a value on the way, or of an array that the layer holds: its own name, with the operation's number."""
+        """Return the symbol of an intermediate value or an attribute: its name with the number of the operation."""
         if name in SYMBOLS:
-            by_one = self.is_loss and getattr(self.operation.layer, "reduction", "mean") != "mean"
+            by_one = self.is_loss and getattr(self.layer, "reduction", "mean") != "mean"
             return Number(1) if by_one else symbol(name, scalar=True)
         if self.is_loss or name[-1].isdigit():
             return symbol(name)
-        return symbol(f"{name}{self.naming.numbers[self.operation.path]}")
+        return symbol(f"{name}{self.naming.numbers[self.path]}")
 
     def symbol(self, name: str) -> Symbol:
-        """What the network calls the value that the layer calls ``name``."""
+        """Return the network's symbol of the value that the layer calls ``name``."""
         found = self.symbols[name]
         return found if isinstance(found, Symbol) else symbol(name)
 
     def target(self, name: str) -> int | Key | None:
-        """What the gradient called ``name`` is of: an input's edge or a parameter; None for a value on the way."""
+        """Return the input's edge or the parameter whose gradient is ``name``; None for an intermediate value."""
         value = name.removeprefix("d")
         if value == name:
             return None
         return self.keys.get(value) or (self.edges[value] if value in self.formulas.inputs else None)
 
     def forward(self) -> Iterator[Line]:
-        """The lines of its forward; of a layer that says nothing, that it is applied."""
+        """Yield the lines of its forward; for a layer without formulas, its call."""
         if not self.formulas.forward:
-            applied = Applied(self.name, tuple(map(self.naming.factor, self.operation.takes)))
-            for edge in self.operation.gives:
+            applied = Applied(self.name, tuple(map(self.naming.factor, self.takes)))
+            for edge in self.gives:
                 yield Line(self.naming.symbol(edge), applied, self.note, self.naming.recorded.values.get(edge))
         for line in self.formulas.forward:
             yield Line(self.symbol(line.name), self._read(line), self.note, self._value(line))
 
     def backward(self) -> Iterator[tuple[str, Reading, Any]]:
-        """(name, reading, value) of each gradient and what leads to it; the layer's call, where nothing is said."""
+        """Yield (name, formula, value) of each gradient and intermediate value; without a formula, the layer's call."""
         known = self._gradients()
         for line in self.formulas.backward:
             reading = self._read(line)
             yield line.name, reading, known[line.name] if line.name in known else self._value(line)
-        said = {line.name for line in self.formulas.backward}
-        taken = tuple([self._gradient(edge) for edge in self.operation.gives])
+        known_names = {line.name for line in self.formulas.backward}
+        taken = tuple([self._gradient(edge) for edge in self.gives])
         for name in ("d" + name for name in (*self.keys, *self._inputs)):
-            if name not in said:
+            if name not in known_names:
                 yield name, Applied(f"{self.name}.backward", taken), known.get(name)
 
     @property
@@ -154,36 +158,36 @@ class OperationFormulas:
         return self.formulas.inputs[: len(self.with_gradient)]
 
     def _gradients(self) -> dict[str, Any]:
-        """What the layer's backward gave, by name."""
-        recorded, path = self.naming.recorded, self.operation.path
+        """Return the gradients from the layer's backward, by name."""
+        recorded, path = self.naming.recorded, self.path
         known = dict(zip(["d" + name for name in self._inputs], recorded.given.get(path, ()), strict=False))
         return known | {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
 
     def _compare(self, taken: list[Any]) -> list[Mismatch]:
         given = {name: self.naming.recorded.values[self.edges[name]] for name in self.formulas.outputs}
         lines = (*self.formulas.forward, *self.formulas.backward)
-        if self.operation.path not in self.naming.recorded.taken:  # it has not run backward
+        if self.path not in self.naming.recorded.taken:  # its backward has not run
             lines = self.formulas.forward
         return list(mismatches(lines, self.arrays, given | self._gradients(), taken, self.name))
 
     def contradictions(self) -> Iterator[str]:
-        """What to say of the formulas that do not come to what the layer gave."""
-        for line, found, expected in self.differences:
+        """Yield a sentence for each formula whose value differs from that of the layer."""
+        for line, found, expected in self.mismatches:
             formula = f"{self.symbol(line.name).plain} = {plain(self._read(line))}"
-            end = "" if np.isfinite(found) else _AT_THE_END
-            if end and isinstance(self.operation.layer, BCELoss):
-                end += " (BCELoss takes no logarithm below -100)"
-            yield f"{self.note}: {formula} comes to {found:.4g}, where the layer itself gives {expected:.4g}{end}."
+            end = "" if np.isfinite(found) else _SATURATED
+            if end and isinstance(self.layer, BCELoss):
+                end += " (BCELoss clips logarithms at -100)"
+            yield f"{self.note}: {formula} is {found:.4g}, but the layer computes {expected:.4g}{end}."
 
     def _read(self, line: Formula) -> Reading:
         target = self.target(line.name)
         alone = isinstance(target, tuple) and getattr(*target).size == 1
-        shapes, gives = self.naming.recorded.shapes, self.operation.gives
+        shapes, gives = self.naming.recorded.shapes, self.gives
         stretched = [name for name, edge in self.edges.items() if shapes and stretches(shapes[edge], shapes[gives[0]])]
         return Reader(self.symbols, self.arrays, frozenset(stretched), one_number=alone).read(line.expression)
 
     def _value(self, line: Formula) -> Any:
-        """What a formula comes to: that which the layer gave, if it did."""
+        """Return the value of a formula: the layer's own where there is one."""
         if self.arrays is None:
             return None
         if line.name in self.edges:

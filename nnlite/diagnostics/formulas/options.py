@@ -1,4 +1,4 @@
-"""A layer's own options, put into its formulas."""
+"""Substitution of a layer's options in its formulas."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -11,13 +11,13 @@ from nnlite.containers.tied import Tied
 from nnlite.diagnostics.formulas.parse import Formula, names_in, part_of, with_names
 from nnlite.layer.layer import Layer
 
-SYMBOLS = ("N", "n")  # what a mean divides by: formulas keep the letter, whatever number it stands for
+SYMBOLS = ("N", "n")  # what a mean divides by: formulas keep the letter, whatever its value
 
 
 class Attributes(Mapping[str, Any]):
-    """A layer's attributes by name; those of the layer that it is tied to, where it has none of that name.
+    """A layer's attributes by name, and those of the layer that it is tied to.
 
-    ``N`` is what a loss divides by.
+    ``N`` is the number that a loss divides by.
 
     >>> import nnlite as nn
     >>> Attributes(nn.Softmax())["dim"]
@@ -44,12 +44,12 @@ class Attributes(Mapping[str, Any]):
 
 
 class Options:
-    """What is put in the place of the names in a layer's formulas.
+    """Replaces the names of a layer's options by their values.
 
     Args:
-        layer: whose attributes are meant.
-        variables: the names that stand for what the layer takes, gives and computes, and not for an attribute.
-        lists: names that stand for several arrays, and those of each.
+        layer: the layer that has the attributes.
+        variables: the names of inputs, outputs and intermediate values, which are not attributes.
+        lists: names of several arrays, and the names of each of these.
 
     >>> import nnlite as nn
     >>> options = Options(nn.Linear(2, 3, bias=False), {"X", "Y"}, {})
@@ -64,7 +64,7 @@ class Options:
         self.lists = lists | {"d" + name: ["d" + each for each in names] for name, names in lists.items()}
 
     def put_into(self, formula: Formula) -> list[Formula]:
-        """The formula with the options in it: none, one, or where it speaks of several arrays one for each."""
+        """Return the formula with the options in it: none, one, or one for each of several arrays."""
         name, value = formula.name, formula.expression
         if name in self.lists:
             several = zip(self.lists[name], self._one_by_one(name, value), strict=True)
@@ -74,14 +74,14 @@ class Options:
         return self._line(name, value, formula.written)
 
     def _one_by_one(self, name: str, value: ast.expr) -> Iterator[ast.expr]:
-        """The value of each of the arrays that the name stands for."""
-        spoken = names_in(value) & self.lists.keys()
+        """Yield the right side for each of the arrays that the name stands for."""
+        used = names_in(value) & self.lists.keys()
         for n in range(len(self.lists[name])):
             match value:
                 case ast.Subscript(value=of, slice=ast.Constant(value=int(first))):  # of ``dX, *dmore = split(dZ)``
                     yield part_of(of, first + n)
-                case _ if spoken:  # of ``dmore = f(dZ, more)``
-                    yield with_names(value, {each: self.lists[each][n] for each in spoken})
+                case _ if used:  # of ``dmore = f(dZ, more)``
+                    yield with_names(value, {each: self.lists[each][n] for each in used})
                 case _:  # of ``Ys = split(X)``
                     yield part_of(value, n)
 
@@ -92,7 +92,7 @@ class Options:
         return [Formula(name, parts[0], written)]
 
     def _stands_for(self, name: str) -> list[ast.expr] | None:
-        """What a name stands for: nothing, a number, several names; None if it stands for itself."""
+        """Return what replaces a name: nothing, a number, several names; None if it stays."""
         if name in self.lists:
             return [ast.Name(each, ast.Load()) for each in self.lists[name]]
         if name in self.variables or name in SYMBOLS or name not in self.attributes:
@@ -104,7 +104,7 @@ class Options:
         return [ast.Constant(value)] if isinstance(value, int | float) else None
 
     def _parts(self, node: ast.expr) -> list[ast.expr]:
-        """The expressions that take the place of one."""
+        """Return the expressions that replace one."""
         match node:
             case ast.Name(id=name):
                 parts = self._stands_for(name)
@@ -142,7 +142,7 @@ class Options:
         return [reduce(lambda a, b: ast.BinOp(a, op, b), parts)] if parts else []
 
     def _keyword(self, value: ast.expr) -> ast.expr:
-        """The value of ``axis=...``, if it is known before the layer runs."""
+        """Return the value of ``axis=...`` if it is known before the layer runs."""
         if names_in(value) & self.variables:
             return value
         try:
@@ -156,16 +156,16 @@ class Options:
             return bool(evaluated(test, self.attributes))
         except Exception as error:
             raise ValueError(
-                f"{ast.unparse(test)!r}: {error}; a condition can only be on what the layer holds before it runs"
+                f"{ast.unparse(test)!r}: {error}; a condition may use only what the layer has before it runs"
             ) from None
 
 
 def evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
-    """What Python makes of an expression, with no other names than these.
+    """Evaluate an expression with these names only.
 
     >>> evaluated(ast.parse("2 * a", mode="eval").body, {"a": 3})
     6
     """
     code = compile(ast.fix_missing_locations(ast.Expression(with_names(expression, {}))), "<formula>", "eval")
-    with np.errstate(all="ignore"):  # at log 0 the layers take care, and formulas do not
+    with np.errstate(all="ignore"):  # layers handle log 0, formulas do not
         return eval(code, {"__builtins__": {}}, names)

@@ -1,7 +1,6 @@
-"""Reading formulas: assignments in plain Python and NumPy, one a line, in the names of a layer's forward and backward.
+"""Parsing of formulas: assignments in plain Python and NumPy, one a line.
 
-As each is an expression, it can be printed as text and as LaTeX, its names can be replaced by those of a network, and
-it can be evaluated, so that tests see whether it is right.
+They are kept as syntax trees, so that they can be printed as text and LaTeX, renamed and evaluated.
 """
 
 import ast
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from textwrap import dedent
 
-UNDERSTOOD = (
+SUPPORTED = (
     *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.UnaryOp, ast.USub, ast.UAdd),
     *(ast.Compare, ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.IfExp),
     *(ast.BoolOp, ast.And, ast.Or, ast.Not, ast.Call, ast.keyword, ast.Name, ast.Constant, ast.Attribute, ast.Load),
@@ -22,9 +21,9 @@ class Formula:
     """One assignment.
 
     Attributes:
-        name: what it says the value of.
-        expression: the value, as Python's own ``ast`` has it.
-        written: where it stands, and what the author wrote, for errors.
+        name: the left side.
+        expression: the right side, as a tree of ``ast``.
+        written: the line and its number, for errors.
 
     >>> print(Formula("Y", ast.parse("X @ W + b", mode="eval").body))
     Y = X @ W + b
@@ -39,15 +38,15 @@ class Formula:
 
 
 def parse(text: str, owner: str) -> list[Formula]:
-    """The assignments in ``text``; one that gives several names, such as ``dX, dY = split(dZ)``, is one for each.
+    """Return the assignments in ``text``; one of several names, ``dX, dY = split(dZ)``, becomes one for each.
 
     Args:
-        text: as a layer's attribute ``formulas`` has it.
-        owner: what to call the layer in an error.
+        text: a layer's attribute ``formulas``.
+        owner: the layer's name in an error.
 
     Raises:
-        TypeError: it is no string.
-        ValueError: a line is no such assignment; the message has the line and its number in the text.
+        TypeError: it is not a string.
+        ValueError: a line is not such an assignment; the message has the line and its number.
 
     >>> for formula in parse("Y = np.tanh(X); dX = dY * (1 - Y * Y)", "Tanh"):
     ...     print(formula)
@@ -64,16 +63,16 @@ def parse(text: str, owner: str) -> list[Formula]:
     found = []
     for statement in statements:
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-            raise _not_a_formula(owner, text, statement.lineno, "it is not one assignment")
+            raise _not_a_formula(owner, text, statement.lineno, "it is not a single assignment")
         for node in ast.walk(statement.value):
-            if not isinstance(node, UNDERSTOOD):
-                raise _not_a_formula(owner, text, statement.lineno, f"{type(node).__name__} is not understood")
+            if not isinstance(node, SUPPORTED):
+                raise _not_a_formula(owner, text, statement.lineno, f"{type(node).__name__} is not supported")
         found += _each_target(statement, owner, text)
     return found
 
 
 def part_of(value: ast.expr, number: int) -> ast.expr:
-    """One of the values that an expression gives: ``value[number]``.
+    """Return one of several values of an expression: ``value[number]``.
 
     >>> ast.unparse(part_of(ast.Name("Ys"), 1))
     'Ys[1]'
@@ -82,7 +81,7 @@ def part_of(value: ast.expr, number: int) -> ast.expr:
 
 
 def names_in(expression: ast.expr) -> set[str]:
-    """Every name that stands in an expression.
+    """Return every name in an expression.
 
     >>> sorted(names_in(ast.parse("X @ W + b", mode="eval").body))
     ['W', 'X', 'b']
@@ -91,7 +90,7 @@ def names_in(expression: ast.expr) -> set[str]:
 
 
 def with_names(expression: ast.expr, names: Mapping[str, str]) -> ast.expr:
-    """A copy of an expression with other names in it.
+    """Return a copy of an expression with names replaced.
 
     >>> ast.unparse(with_names(ast.parse("X @ W", mode="eval").body, {"X": "h1"}))
     'h1 @ W'
@@ -120,7 +119,7 @@ def _each_target(statement: ast.Assign, owner: str, text: str) -> list[Formula]:
 
 
 class _WithoutNp(ast.NodeTransformer):
-    """``np.exp`` is ``exp``."""
+    """Replaces ``np.exp`` by ``exp``."""
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         if isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy"):

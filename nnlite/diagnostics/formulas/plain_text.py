@@ -1,4 +1,4 @@
-"""Formulas as plain text: ``dL/dW1 = X^T dL/du1``. ``*`` is elementwise, and a matrix product needs no sign."""
+"""Formulas as plain text: ``dL/dW1 = X^T dL/du1``. ``*`` is elementwise; a matrix product has no sign."""
 
 from typing import NamedTuple
 
@@ -17,11 +17,11 @@ from nnlite.diagnostics.formulas.terms import (
     is_scalar,
 )
 
-SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # how strongly what is written holds together
+SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # precedence of operators
 
 
 class Piece(NamedTuple):
-    """A piece of text, and the shape that belongs under it.
+    """A piece of text, and the shape to print below it.
 
     >>> Piece("X", (4, 3)).text
     'X'
@@ -35,7 +35,7 @@ Pieces = list[Piece]
 
 
 def plain(reading: Reading) -> str:
-    """What is read, as text.
+    """Return a term as text.
 
     >>> plain(BinaryOperation("+", Number(1), Number(2)))
     '1 + 2'
@@ -44,14 +44,14 @@ def plain(reading: Reading) -> str:
 
 
 def pieces(reading: Reading) -> Pieces:
-    """The text in pieces, each with its shape.
+    """Return the text in pieces, each with its shape.
 
     >>> pieces(Negated(Number(1)))
     [Piece(text='-', shape=None), Piece(text='1', shape=None)]
     """
     match reading:
         case Number(value=value):
-            return [Piece(number(value))]
+            return [Piece(number_text(value))]
         case Factor(symbol=name, transposed=transposed):
             closed = f"({name.plain})" if transposed and not name.plain.isalnum() else name.plain
             return [Piece(closed + "^T" * transposed, reading.shape)]
@@ -92,7 +92,7 @@ def pieces(reading: Reading) -> Pieces:
 
 
 def within(reading: Reading, strength: int, *, right: bool = False) -> Pieces:
-    """In brackets, if it holds less strongly together than it must where it stands.
+    """Return the text, in brackets if its precedence is below ``strength``.
 
     >>> "".join(piece.text for piece in within(BinaryOperation("+", Number(1), Number(2)), PRODUCT))
     '(1 + 2)'
@@ -103,7 +103,7 @@ def within(reading: Reading, strength: int, *, right: bool = False) -> Pieces:
 
 
 def bracketed(reading: Reading) -> Pieces:
-    """In brackets.
+    """Return the text in brackets.
 
     >>> "".join(piece.text for piece in bracketed(Number(1)))
     '(1)'
@@ -112,7 +112,7 @@ def bracketed(reading: Reading) -> Pieces:
 
 
 def strength_of(reading: Reading) -> int:
-    """How strongly what is written holds together.
+    """Return the precedence of a term.
 
     >>> strength_of(Number(1)) > strength_of(Negated(Number(1)))
     True
@@ -134,7 +134,7 @@ def strength_of(reading: Reading) -> int:
 
 
 def index(axes: tuple[int, ...] | None) -> str:
-    """The axes of a sum, counted from 1 as in mathematics.
+    """Return the axes of a sum as an index, counted from 1 as in mathematics.
 
     >>> index((0,)), index(None), index((-1,))
     ('_1', '', '_last')
@@ -145,7 +145,7 @@ def index(axes: tuple[int, ...] | None) -> str:
 
 
 def entry_index(entry: Entry) -> str:
-    """Where an entry stands, in the factor's own axes.
+    """Return the index of an entry, in the factor's own axes.
 
     >>> from nnlite.diagnostics.formulas.symbols import symbol
     >>> entry_index(Entry(Factor(symbol("X"), transposed=True), ("i", "n")))
@@ -155,17 +155,17 @@ def entry_index(entry: Entry) -> str:
     return ",".join(map(str, (*index[:-2], *reversed(index[-2:])) if entry.factor.transposed else index))
 
 
-def number(value: float) -> str:
-    """A number as formulas show it.
+def number_text(value: float) -> str:
+    """Return a number as formulas show it.
 
-    >>> number(2), number(0.5), number(1 / 3)
+    >>> number_text(2), number_text(0.5), number_text(1 / 3)
     ('2', '0.5', '0.333333')
     """
     return str(value) if isinstance(value, bool) else f"{value:.6g}"
 
 
 def lines(*parts: Piece) -> list[str]:
-    r"""The text, and below it, if there are any, the shapes, each under what it belongs to.
+    r"""Return the line of text and, if there are shapes, a line with each of them below its symbol.
 
     >>> print(*lines(Piece("X", (4, 3)), Piece(" "), Piece("W1", (3, 2))), sep="\n")
     X     W1
@@ -175,7 +175,7 @@ def lines(*parts: Piece) -> list[str]:
     for part in parts:
         if part.shape:
             space = len(under) + 1 - len(text) if under else 0
-            if space > 0:  # the shape before is in the way: more space before the word
+            if space > 0:  # the shape before it is too wide: move the word to the right
                 place = text.rfind(" ") + 1
                 text = text[:place] + " " * space + text[place:]
             under = under.ljust(len(text)) + f"({','.join(map(str, part.shape))})"

@@ -1,6 +1,6 @@
-"""Formulas read as mathematics: without Python's bookkeeping, and with the symbols of a network in them.
+"""Conversion of parsed formulas to mathematical notation, with the symbols of a network.
 
-What only moves axes about (``rows``, ``view``, ``[..., None]``) is left out, products with 1 too.
+Functions that only rearrange axes (``rows``, ``view``, ``[..., None]``) and products with 1 are left out.
 """
 
 import ast
@@ -46,13 +46,13 @@ CALLED = {"maximum": "max", "minimum": "min", "one_hot": "onehot", "absolute": "
 
 
 class Reader:
-    """Reads expressions.
+    """Converts syntax trees to trees of terms.
 
     Args:
-        symbols: what the names in them are called: a symbol, or a number that takes its place.
-        arrays: what the names stand for, where that is known.
-        stretched: names of which it is not known whether they are stretched, but which may be.
-        one_number: the whole comes to one number, so that a sum needs no axis.
+        symbols: the symbol of each name, or the number that replaces it.
+        arrays: the values of the names, if they are known.
+        stretched: names of arrays that are broadcast, where the values are unknown.
+        one_number: whether the result is a single number, so that a sum needs no axis.
 
     >>> from nnlite.diagnostics.formulas.plain_text import plain
     >>> reader = Reader({"Y": symbol("h1"), "dY": symbol("dL/dh1")})
@@ -73,7 +73,7 @@ class Reader:
         self.one_number = one_number
 
     def read(self, node: ast.expr) -> Reading:
-        """The expression as mathematics."""
+        """Return the expression as a tree of terms."""
         match node:
             case ast.Constant(value=int() | float() as value):
                 return Number(value)
@@ -118,7 +118,7 @@ class Reader:
         return Applied(CALLED.get(name, name), tuple(map(self.read, each)))
 
     def _along(self, name: str, of: ast.expr, axis: Any, keeps_axes: bool) -> Reading:
-        """A sum or a mean; along no axis it is nothing."""
+        """Return a sum or a mean; over no axes that is its argument."""
         if axis == ():
             return self.read(of)
         axes = None if axis is None or self.one_number else axis if isinstance(axis, tuple) else (axis,)
@@ -128,7 +128,7 @@ class Reader:
         return Applied(name, (self.read(of),), axes, keeps_axes)
 
     def _sum_to(self, of: ast.expr, X: ast.expr) -> Reading:
-        """The sum over the axes along which X was stretched, if it was."""
+        """Return the sum over the axes along which X was broadcast, if any."""
         A, array = self._array(of), self._array(X)
         if A is None or array is None:
             stretched = isinstance(X, ast.Name) and X.id in self.stretched
@@ -143,7 +143,7 @@ class Reader:
         return replace(of, array=self._array(node)) if isinstance(of, Factor) else of
 
     def _array(self, node: ast.expr) -> Any:
-        """What the expression stands for, if that is known."""
+        """Return the value of the expression, if it is known."""
         if self.arrays is None:
             return None
         try:
@@ -153,7 +153,7 @@ class Reader:
 
 
 def _literal(option: ast.expr | None) -> Any:
-    """What an option is, if that is known before the layer runs."""
+    """Return the value of an option, if it is known before the layer runs."""
     try:
         return None if option is None else ast.literal_eval(option)
     except ValueError:

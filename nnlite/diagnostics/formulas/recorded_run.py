@@ -17,16 +17,16 @@ from nnlite.layer.layer import Layer
 
 @dataclass(eq=False)
 class Recorded:
-    """A flow, and what ran along its edges, if it ran.
+    """A flow, and the values of its edges if it ran.
 
     Attributes:
         flow: the operations.
-        ran: whether there are arrays.
-        shapes: what is known of the shape of each edge before anything runs.
+        ran: whether it ran, so that there are values.
+        shapes: the shape of each edge as far as it is known without running.
         values: by edge.
-        taken: what each operation's backward took, by the operation's path.
-        given: and what it gave.
-        gradients: and the gradients of its parameters, by their names in the layer.
+        taken: what each operation's backward received, by the operation's path.
+        given: what it returned.
+        gradients: the gradients of its parameters, by their names in the layer.
 
     >>> import nnlite as nn
     >>> record(nn.Sequential(nn.Tanh()), np.zeros((1, 2))).values[1]
@@ -43,9 +43,9 @@ class Recorded:
 
 
 def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None) -> Recorded:
-    """Run a copy of the model, and of the loss, forward and backward; without X only lay out what would run.
+    """Run a copy of the model and the loss forward and backward; without X only find the operations.
 
-    Without a loss the gradient of the output is 1: that of its sum.
+    Without a loss the gradient of the output is 1, that of its sum.
 
     >>> import nnlite as nn
     >>> record(nn.Linear(2, 1)).ran
@@ -76,7 +76,7 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
 
 
 def stretches(shape: Shape, to: Shape) -> bool:
-    """Whether it is known that an array of the one shape has to be stretched to the other.
+    """Return whether an array of the one shape is certainly broadcast to the other.
 
     >>> stretches((3,), (..., 3)), stretches((..., 1), (..., 3)), stretches((...,), (..., 3))
     (True, True, False)
@@ -88,6 +88,6 @@ def stretches(shape: Shape, to: Shape) -> bool:
 
 
 def _without_d(name: str) -> str:
-    """W for dW, and 0.W for 0.dW."""
+    """Return W for dW, and 0.W for 0.dW."""
     path, dot, last = name.rpartition(".")
     return f"{path}{dot}{last.removeprefix('d')}"

@@ -1,4 +1,4 @@
-"""What the values of a network are called: u1, W1, y^, and their gradients dL/du1, as text and as LaTeX."""
+"""Symbols as text and LaTeX: u1, W1, y^, and gradients such as dL/du1."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Symbol:
     """A name as text and as LaTeX.
 
     Attributes:
-        scalar: it stands for a number, so that a product with it needs no sign.
+        scalar: whether it is a number, so that a product with it needs no sign.
 
     >>> Symbol("W1", "W_1").plain
     'W1'
@@ -29,7 +29,7 @@ class Symbol:
 
 
 def symbol(name: str, *, scalar: bool = False) -> Symbol:
-    r"""The symbol of a name: digits at its end are an index, ``^`` is a hat, and Greek letters are such.
+    r"""Return the symbol of a name: final digits are an index, ``^`` is a hat, names of Greek letters are letters.
 
     >>> symbol("W1").latex, symbol("y^").latex, symbol("theta").latex, symbol("left").latex
     ('W_1', '\\hat{y}', '\\theta', '\\mathrm{left}')
@@ -51,7 +51,7 @@ def symbol(name: str, *, scalar: bool = False) -> Symbol:
 
 
 def gradient_of(loss: Symbol, value: Symbol) -> Symbol:
-    r"""The symbol of a derivative of the loss.
+    r"""Return the symbol of the gradient of the loss with respect to a value.
 
     >>> gradient_of(symbol("L"), symbol("u1"))
     Symbol(plain='dL/du1', latex='\\frac{\\partial L}{\\partial u_1}', scalar=False)

@@ -1,4 +1,4 @@
-"""What formulas are made of when they are read as mathematics: a tree of symbols, signs and functions."""
+"""The tree of a formula in mathematical notation: symbols, operators and functions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
@@ -11,7 +11,7 @@ from nnlite.diagnostics.formulas.symbols import Symbol
 
 @dataclass(frozen=True)
 class Number:
-    """A number that stands in a formula.
+    """A number in a formula.
 
     >>> Number(2).value
     2
@@ -22,7 +22,7 @@ class Number:
 
 @dataclass(frozen=True, eq=False)
 class Factor:
-    """A symbol, and its array as it stands in the formula, where that is known.
+    """A symbol, and the value of its array in the formula, if that is known.
 
     >>> Factor(Symbol("X", "X"), np.zeros((4, 3))).shape
     (4, 3)
@@ -34,7 +34,7 @@ class Factor:
 
     @property
     def shape(self) -> tuple[int, ...] | None:
-        """That of the array."""
+        """The shape of the array."""
         return None if self.array is None else np.shape(self.array)
 
 
@@ -51,7 +51,7 @@ class Negated:
 
 @dataclass(frozen=True)
 class BinaryOperation:
-    """Two things with a sign between them: ``+ - * / ^``; ``@`` is the matrix product, ``.`` one with vectors in it.
+    """Two operands of ``+ - * / ^``, ``@``, the matrix product, or ``.``, a product with vectors in the last axes.
 
     >>> BinaryOperation("+", Number(1), Number(2)).sign
     '+'
@@ -77,7 +77,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Applied:
-    """A function of something, along some axes, or its transpose.
+    """A function of its arguments, over some axes; ``T`` is the transpose.
 
     >>> Applied("tanh", (Factor(Symbol("u1", "u1")),)).function
     'tanh'
@@ -86,7 +86,7 @@ class Applied:
     function: str
     of: "tuple[Reading, ...]"
     axes: tuple[int, ...] | None = None  # of a sum or mean; None for all
-    keeps_axes: bool = False  # they stay, with size 1
+    keeps_axes: bool = False  # as NumPy's keepdims
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One entry of a factor, at numbers or letters.
+    """One entry of a factor; its index has numbers and letters.
 
     >>> Entry(Factor(Symbol("X", "X")), ("n", 2)).index
     ('n', 2)
@@ -115,7 +115,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Over:
-    """The sum of something over a letter in it, which runs from 0 to ``size - 1``; None where that is not known.
+    """The sum over a letter from 0 to ``size - 1``; ``size`` is None if it is unknown.
 
     >>> Over("n", 4, Number(1)).size
     4
@@ -130,7 +130,7 @@ Reading = Entry | Over | Number | Factor | Negated | BinaryOperation | Relation 
 
 
 def joined(sign: str, left: Reading, right: Reading) -> Reading:
-    """``left sign right``, without what changes nothing: a product with 1, a division by 1.
+    """Return ``left sign right``, simplified: without products with 1 and divisions by 1.
 
     >>> joined("*", Number(1), Number(3)), joined("/", Number(2), Number(1))
     (Number(value=3), Number(value=2))
@@ -147,7 +147,7 @@ def joined(sign: str, left: Reading, right: Reading) -> Reading:
 
 
 def parts_of(reading: Reading) -> Iterator[Reading]:
-    """A reading, and all that it is made of.
+    """Yield a term and everything in it.
 
     >>> [type(part).__name__ for part in parts_of(Negated(Number(1)))]
     ['Negated', 'Number']
@@ -161,7 +161,7 @@ def parts_of(reading: Reading) -> Iterator[Reading]:
 
 
 def turned(of: Reading, array: Any = None) -> Reading:
-    """What is read, transposed; ``array`` is that of the result. Of a vector, which has no other side, none is needed.
+    """Return the transpose; ``array`` is its value, not needed for a vector.
 
     >>> turned(Factor(Symbol("X", "X"))).transposed
     True
@@ -172,7 +172,7 @@ def turned(of: Reading, array: Any = None) -> Reading:
 
 
 def is_numeric(reading: Reading) -> bool:
-    """Whether there are only numbers in it, so that it is written as in Python, with a sign for every product.
+    """Return whether it has only numbers, so that every product is written with a sign, as in Python.
 
     >>> is_numeric(joined("+", Number(1), Number(2))), is_numeric(Factor(Symbol("X", "X")))
     (True, False)
@@ -181,7 +181,7 @@ def is_numeric(reading: Reading) -> bool:
 
 
 def is_scalar(reading: Reading) -> bool:
-    """Whether it is a number for sure, so that a product with it needs no sign.
+    """Return whether it is certainly a single number, so that a product with it needs no sign.
 
     >>> is_scalar(joined("/", Number(1), Factor(Symbol("N", "N", scalar=True))))
     True
