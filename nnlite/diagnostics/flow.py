@@ -12,6 +12,7 @@ from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.wiring import in_form
 from nnlite.diagnostics.argument_names import bound, input_names_of, is_plain
+from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer, inside
 
 Edges = tuple[int, ...]
@@ -126,7 +127,7 @@ def known_shapes(laid: Flow) -> dict[int, Shape]:
         given = [shapes[edge] for edge in operation.takes]
         try:
             Y = given[1] if is_plain(layer, Residual) else layer.output_shape(*given)
-        except Exception:  # a user's layer, or one that does not take these shapes
+        except ShapeError:  # a subclass of a container, with a forward of its own
             Y = UNKNOWN
         several = layer.num_outputs > 1 and Y != UNKNOWN
         shapes |= zip(operation.gives, Y, strict=True) if several else dict.fromkeys(operation.gives, Y)
