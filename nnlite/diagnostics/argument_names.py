@@ -66,6 +66,24 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
     return argument_names(forward, "X", _count_needed(forward) if count is None else count)[0]
 
 
+def gradient_names_of(layer: Layer, inputs: int | None = None, *, gradients: int = 0) -> list[str]:
+    """The names of the gradients that backward returns, in order: dX for X, none for an input without a gradient.
+
+    Args:
+        layer: any Layer.
+        inputs: the number of inputs; by default as many as there are for this number of gradients.
+        gradients: see ``inputs``.
+
+    >>> import nnlite as nn
+    >>> gradient_names_of(nn.Add(), 3), gradient_names_of(nn.MSELoss(), gradients=1)
+    (['dX', 'dY', 'dX3'], ['dY'])
+    """
+    if inputs is None:
+        inputs = gradients + len((layer.original or layer).without_gradient)
+    names = input_names_of(layer, inputs)
+    return ["d" + names[place] for place in layer.differentiable_inputs(len(names)) if place < len(names)]
+
+
 def output_names_of(model: Layer) -> list[str]:
     """The names of the model's outputs: the keys of a graph, or the arguments of backward without their d.
 

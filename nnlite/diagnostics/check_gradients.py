@@ -1,7 +1,6 @@
 """check_gradients: whether backward is the derivative of forward, and if not, what is wrong with it."""
 
 import copy
-import inspect
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +16,15 @@ from nnlite.basics.trees import each_of
 from nnlite.diagnostics.central_differences import NARROW_STEP, Differences, KinkError, chosen_entries
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.diagnosis import diagnosis, first_random, narrow_layer
+from nnlite.diagnostics.failed_call import likely_cause
 from nnlite.diagnostics.recorded_calls import Recording, recording_calls
 from nnlite.diagnostics.returned_gradients import first_wrong_return, modified_cache, shape_fault, wrong_return
 from nnlite.diagnostics.rounding import hidden_by_rounding, rounding_by_layer
 from nnlite.diagnostics.text_table import text_table
-from nnlite.diagnostics.trial import Trial, floats_as_float64
+from nnlite.diagnostics.trial import Trial, floats_as_float64, is_floating
 from nnlite.errors import GradientError
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.loss import is_loss
 from nnlite.losses.per_output import as_one_loss
 
 WIDTH = 80  # columns of a terminal
@@ -98,7 +99,9 @@ def check_gradients(
 
     Everything runs in float64 on a copy; the layer itself does not change. J is ``loss(layer(X), target)`` if a loss is
     given, ``layer(X, target)`` if only a target is (the layer is then a loss itself), and otherwise the sum of Y times
-    random numbers, so that no entry of dY can be ignored unnoticed.
+    random numbers, so that no entry of dY can be ignored unnoticed. Inputs that the layer names in ``without_gradient``
+    keep their dtype and are not compared. Generators and buffers that the layer holds are put back before each forward,
+    so dropout and batch normalisation can be checked in training mode.
 
     If they differ, the layers are checked one by one from the output back, each on the X and dY that it received, up to
     the first one that is wrong. Then the mistakes that are usual are tried on its gradient: the wrong sign or a factor,
@@ -107,11 +110,10 @@ def check_gradients(
 
     Args:
         layer: any Layer; containers and losses are Layers too.
-        X: the input; several as a tuple, or as a dict by name. Among several, integers are class indices and are not
-            differentiated.
+        X: the input; several as a tuple, or as a dict by name. Integers among several are not compared; a single X of
+            integers is converted, unless it is in ``without_gradient``.
         target: the target of the loss.
-        loss: a loss behind the layer; for several outputs a tuple or dict of losses, as in ``fit``. A loss of your own
-            has ``forward(Y, target)`` and ``backward(dJ=1.0)``.
+        loss: a :class:`nnlite.Loss` behind the layer; for several outputs a tuple or dict of losses, as in ``fit``.
         step: h. Where rounding dominates, wider and narrower steps are tried as well.
         rtol: an entry is right if ``|analytic - numeric| <= atol + rtol |numeric|``, beyond the rounding error.
         atol: see ``rtol``. By default 1e-7, or a hundredth of the array's largest entry where that is smaller but more
@@ -126,9 +128,9 @@ def check_gradients(
         GradientError: a gradient is wrong, or backward modifies an array in place. The message is the report, which is
             also the error's ``report``; its ``verdict`` says what is wrong and where.
         ValueError: an entry of X or of a parameter is at a kink (ReLU at 0), where there is no derivative: move X away
-            from it. Or forward is random or modifies its input in place, or J is not finite, or ``max_entries`` is
-            below 1.
-        TypeError: forward or backward returned None.
+            from it. Or forward modifies its input in place, or is random with a generator that the layer does not hold,
+            or J is not finite, or ``max_entries`` is below 1.
+        TypeError: forward or backward returned None; ``loss`` is not a Loss; a target without a loss.
 
     >>> import nnlite as nn
     >>> report = check_gradients(nn.Linear(2, 3, rng=0), np.ones((4, 2)))
@@ -142,21 +144,31 @@ def check_gradients(
     ... except nn.GradientError as error:
     ...     print(error.report.verdict)
     Sequential(3 layers): backward is not the derivative of forward in Sequential[1] Wrong(): dX: it is dY itself, the
-    derivative of Y with respect to X is missing; the layer after it is right
+    derivative of Y with respect to X is missing; the layer after it is right; the layer before it was not checked
     """
     check_layer(layer, "layer")
     loss = None if loss is None else as_one_loss(loss)
+    if target is not None and loss is None and not is_loss(layer):
+        raise TypeError(f"check_gradients: got a target, but {layer.one_line()} is not a nnlite.Loss; pass loss= too")
     originals = layer, loss
-    layer = copy.deepcopy(layer).astype(np.float64)
+    layer, loss = copy.deepcopy((layer, loss))  # together: a loss may hold the model, to penalize its weights
+    for each in (loss, layer):
+        if each is not None and not each._adopted:
+            each.astype(np.float64)
     X = each_of(partial(as_array, name="X"), X)
-    X = each_of(floats_as_float64, X) if isinstance(X, tuple | dict) else X.astype(np.float64)
-    if loss is not None:
-        loss = copy.deepcopy(loss).astype(np.float64)
+    single = not isinstance(X, tuple | dict) and layer.differentiable_inputs(1)
+    converted = single and not is_floating(X)
+    X = X.astype(np.float64) if single else each_of(floats_as_float64, X)
     if max_entries is not None:
         whole(max_entries, "max_entries", least=1)
     rng = generator(rng, "check_gradients: rng")
     trial = Trial(layer, X, target, loss)
-    gradients, recording = _run(trial, originals, rng)
+    try:
+        gradients, recording = _run(trial, originals, rng)
+    except Exception as error:
+        if converted:
+            error.add_note("X was converted to float64; if it holds indices, name its argument in without_gradient")
+        raise
     entries = {name: list(chosen_entries(P, max_entries, rng)) for name, P in trial.arrays().items()}
     tolerance = Tolerance(rtol, atol)
 
@@ -194,7 +206,11 @@ def _run(
     """
     layer, original = trial.layer, originals[0]
     with recording_calls(layer, trial.loss, originals) as before:
-        Y = trial.forward()
+        try:
+            Y = trial.forward()
+        except Exception as error:
+            _add_cause(error, before)
+            raise
     if before.writes:
         raise ValueError(str(before.writes[0]))
     if trial.loss is None:
@@ -205,22 +221,24 @@ def _run(
             raise ValueError(f"{original.one_line()}: there is no gradient to check where the output is {start}")
         random = first_random(before, recording)
         if random:
-            raise ValueError(f"{random}: forward is random: it returned two outputs for one X; fix its seed")
+            raise ValueError(
+                f"{random}: forward is random: it returned two outputs for one X; let the layer hold its generator, "
+                "such as self.rng = np.random.default_rng(0)"
+            )
         try:
             gradients = trial.backward()
         except Exception as error:
-            fault = first_wrong_return(recording.backwards, trial.losses())
+            fault = first_wrong_return(recording.backwards)
             if fault:
                 raise _without_comparisons(fault) from error
-            for used in trial.losses():
-                if not _takes_dJ(used):
-                    where = (originals[1] or original).one_line()
-                    error.add_note(f"{where}: the backward of a loss takes dJ: def backward(self, dJ=1.0)")
+            _add_cause(error, recording)
             raise
     own = next((call for call in recording.backwards if call.layer is layer), None)
-    fault = None if own is None else wrong_return(own, layer in trial.losses())
+    fault = None if own is None else wrong_return(own)
     if fault:
-        raise _without_comparisons(first_wrong_return(recording.backwards, trial.losses()) or fault)
+        raise _without_comparisons(first_wrong_return(recording.backwards) or fault)
+    if recording.draws:
+        raise _without_comparisons(f"{recording.draws[0]}: backward draws random numbers; use those that forward drew")
     if recording.updates:
         where, _, parameter = recording.updates[0]
         raise _without_comparisons(f"{where}: backward modifies {parameter}; leave the update to the optimizer")
@@ -233,13 +251,11 @@ def _run(
     return gradients, recording
 
 
-def _takes_dJ(loss: Layer) -> bool:
-    """Return whether backward has an argument for dJ."""
-    try:
-        inspect.signature(type(loss).backward).bind(loss, 1.0)
-    except TypeError:
-        return False
-    return True
+def _add_cause(error: Exception, recording: Recording) -> None:
+    """Add the likely cause to an error that a layer raised."""
+    cause = likely_cause(recording.failed, error) if recording.failed else None
+    if cause:
+        error.add_note(cause)
 
 
 def _without_comparisons(fault: str) -> GradientError:

@@ -91,7 +91,7 @@ def diagnosis(
     sentences = [str(write)] if write else []
     if found is not None and (write is None or write.place == found.call.place):
         what = found.fault or _reasons(found, recording)
-        sentences.append(f"{_heading(model, found, right)}: {what}{_right_after(found, right)}")
+        sentences.append(f"{_heading(model, found, right)}: {what}{_others(found, right, recording)}")
     elif wrong and write is None:
         where = "; ".join(f"d{finding.comparison.name}: {_where(finding)}" for finding in wrong[:3])
         return Diagnosis(f"{model.one_line()}: {WRONG}, although each layer in it is right: {where}", unexplained=True)
@@ -159,12 +159,19 @@ def _heading(model: Layer, wrong: WrongLayer, right: list[Layer]) -> str:
     return f"{model.one_line()}: {WRONG} in {wrong.call.place}{own}"
 
 
-def _right_after(wrong: WrongLayer, right: list[Layer]) -> str:
-    own = _leaves(wrong.call.layer)
-    after = [layer for layer in right if id(layer) not in own and not any(layer.named_children())]
-    if not after:
-        return ""
-    return f"; the {len(after)} layers after it are right" if len(after) > 1 else "; the layer after it is right"
+def _others(wrong: WrongLayer, right: list[Layer], recording: Recording) -> str:
+    """Return which of the other layers are right, and which were not checked: those before the wrong one."""
+    own = _leaves(wrong.call.layer) | {id(wrong.call.layer)}
+    leaves = {id(call.layer) for call in recording.backwards if not any(call.layer.named_children())} - own
+    after = len(leaves & set(map(id, right)))
+    before = len(leaves) - after
+    told = ""
+    if after:
+        told += f"; the {after} layers after it are right" if after > 1 else "; the layer after it is right"
+    if before:
+        told += f"; the {before} layers before it were" if before > 1 else "; the layer before it was"
+        told += " not checked"
+    return told
 
 
 def _leaves(layer: Layer) -> set[int]:

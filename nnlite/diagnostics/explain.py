@@ -21,6 +21,7 @@ from nnlite.diagnostics.formulas.recorded_run import Recorded, record
 from nnlite.diagnostics.formulas.symbols import Symbol
 from nnlite.diagnostics.formulas.terms import Entry, Factor, Number, Reading, joined, parts_of
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.per_output import check_loss
 
 MOST_TERMS = 6  # of a sum that is written out whole
 
@@ -113,7 +114,7 @@ def explain(
         The derivation, which prints as text and has an attribute ``markdown``.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer; a layer's ``formulas`` is not a string.
+        TypeError: ``model`` is not a Layer or ``loss`` not a Loss; a layer's ``formulas`` is not a string.
         ValueError: ``values`` without an X, a target without a loss, or a loss with an X but no target; an unknown name
             in ``names`` or ``parameter``; a layer's formula is not valid (the message has the class and the line).
         IndexError: there is no such entry.
@@ -151,7 +152,7 @@ def explain(
             "the sum of the losses, such as nn.Graph([x, t1, t2], nn.MSELoss()(y1, t1) + nn.MSELoss()(y2, t2))"
         )
     if loss is not None:
-        check_layer(loss, "loss")
+        check_loss(loss)
     elif X is not None and target is not None and len(input_names_of(model)) == 1:
         raise ValueError(f"explain: loss: got a target, but {model.one_line()} takes none; pass loss= too")
     if index is not None:
@@ -166,6 +167,8 @@ def explain(
     naming = Naming(recorded, names or {})
     wanted = None if parameter is None else _wanted(naming, parameter)
     derivation = Derivation(naming, None if wanted is None else {wanted})
+    if wanted is not None and wanted not in derivation.gradients:
+        raise ValueError(f"explain: parameter: the network has no gradient with respect to {parameter!r}")
     entry: tuple[Line, ...] = ()
     if index is not None and wanted is not None:
         entry = tuple(_entry(derivation, wanted, index))

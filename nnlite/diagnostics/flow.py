@@ -14,6 +14,7 @@ from nnlite.containers.wiring import in_form
 from nnlite.diagnostics.argument_names import bound, input_names_of, is_plain
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.losses.per_output import check_loss
 
 Edges = tuple[int, ...]
 
@@ -86,7 +87,8 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
         inputs: the number of inputs of a model whose first layer takes any number; by default those without a default.
 
     Raises:
-        TypeError: an argument is not a Layer, or a layer does not take the outputs of the one before it.
+        TypeError: ``model`` is not a Layer or ``loss`` not a Loss; or a layer does not take the outputs of the one
+            before it.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -101,7 +103,7 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
     given = tuple([laid.edge(name) for name in input_names_of(model, inputs)])
     Y = laid.through(model, "", *given)
     if loss is not None:
-        check_layer(loss, "loss")
+        check_loss(loss)
         if not isinstance(Y, int):
             raise TypeError(f"flow: loss: {model.one_line()} has {len(Y)} outputs; build a graph with a loss for each")
         target = laid.edge("target")

@@ -48,12 +48,3 @@ def gradients_by_name(layer: Layer, inputs: dict[str, Any], dXs: Any) -> dict[st
     {'X1': 5.0}
     """
     return dXs if isinstance(dXs, dict) else dict(zip(differentiable(layer, inputs), listed(dXs), strict=False))
-
-
-def by_input(inputs: dict[str, Any], dXs: Any) -> dict[str, Any]:
-    """What backward returned, by the names of the ``inputs``; of a loss there is none for the target.
-
-    >>> by_input({"a": 1.0, "b": 2.0}, (3.0, 4.0))
-    {'a': 3.0, 'b': 4.0}
-    """
-    return dXs if isinstance(dXs, dict) else dict(zip(inputs, listed(dXs), strict=False))

@@ -11,7 +11,7 @@ from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.trees import listed, spread
 from nnlite.compute import blas
 from nnlite.diagnostics.argument_names import is_plain
-from nnlite.diagnostics.random_state import restorer
+from nnlite.diagnostics.restored_state import restorer
 from nnlite.diagnostics.samples import (
     alike,
     check_rows,

@@ -13,7 +13,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.diagnostics.trace import place, wrapping
 from nnlite.layer.layer import Layer
-from nnlite.losses.loss import Loss
+from nnlite.losses.loss import is_loss
 
 
 @dataclass
@@ -78,6 +78,8 @@ class Recording:
         backwards: those whose backward ran, in the order in which it ended.
         writes: where a layer modified what it was given: X or dY.
         updates: where a backward modified a parameter.
+        draws: the places of layers whose backward drew from a generator.
+        failed: the innermost call that raised; None if none did.
 
     >>> Recording().backwards
     []
@@ -88,6 +90,8 @@ class Recording:
         self.backwards: list[LayerCall] = []
         self.writes: list[InPlaceWrite] = []
         self.updates: list[InPlaceWrite] = []
+        self.draws: list[str] = []
+        self.failed: LayerCall | None = None
         self._given: dict[int, tuple[Any, Any]] = {}  # by layer: the arguments of forward, and a copy from before
 
     def wrap(self, where: str, layer: Layer, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,31 +99,46 @@ class Recording:
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             given = copy.deepcopy((args, kwargs))
-            Y = method(*args, **kwargs)
+            call = LayerCall(where, layer, *_X_and_target(layer, *given), Y=None)
+            with self._noting_failure(call):
+                Y = method(*args, **kwargs)
             if not _same((args, kwargs), given):
                 self.writes.append(InPlaceWrite(where, "forward", "X"))
             self._given[id(layer)] = (args, kwargs), given
-            self.forwards.append(LayerCall(where, layer, *_X_and_target(layer, *given), copy.deepcopy(Y)))
+            call.Y = copy.deepcopy(Y)
+            self.forwards.append(call)
             return Y
 
         def backward(*args: Any, **kwargs: Any) -> Any:
             given = copy.deepcopy((args, kwargs))
             before = {name: getattr(layer, name).copy() for name in _own_parameters(layer)}
-            dX = method(*args, **kwargs)
+            next_draws = _next_draws(layer)
+            call = next(call for call in reversed(self.forwards) if call.layer is layer)
+            call.dY = _one_or_all(*given) if any(given) else np.ones(())
+            with self._noting_failure(call):
+                dX = method(*args, **kwargs)
             for name, P in before.items():
                 if not np.array_equal(getattr(layer, name), P, equal_nan=True):
                     self.updates.append(InPlaceWrite(where, "backward", name))
+            if _next_draws(layer) != next_draws:
+                self.draws.append(where)
             if not _same((args, kwargs), given):
                 self.writes.append(InPlaceWrite(where, "backward", "dY"))
             if not _same(*self._given[id(layer)]):
                 self.writes.append(InPlaceWrite(where, "backward", "X"))
-            call = next(call for call in reversed(self.forwards) if call.layer is layer)
-            call.dY = _one_or_all(*given) if any(given) else np.ones(())
             call.dX = copy.deepcopy(dX)
             self.backwards.append(call)
             return dX
 
         return forward if name == "forward" else backward
+
+    @contextmanager
+    def _noting_failure(self, call: LayerCall) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.failed = self.failed or call
+            raise
 
 
 @contextmanager
@@ -140,13 +159,13 @@ def recording_calls(
     >>> [call.place for call in recording.backwards]
     ['Sequential[1] Tanh()', 'Sequential[0] Linear(3 -> 2)', 'Sequential(2 layers)']
     """
-    recording = Recording()
+    recording, seen = Recording(), set[int]()
     with ExitStack() as stack:
         for whole, original in zip((model, loss), originals or (model, loss), strict=True):
             if whole is not None and original is not None:
-                stack.enter_context(
-                    wrapping(whole, partial(_wrap, recording, _places(original), dict(whole.named_layers())))
-                )
+                layers = {path: layer for path, layer in whole.named_layers() if id(layer) not in seen}
+                seen.update(map(id, layers.values()))  # a loss may hold the model, to penalize its weights
+                stack.enter_context(wrapping(whole, partial(_wrap, recording, _places(original), layers)))
         yield recording
 
 
@@ -162,12 +181,12 @@ def _wrap(
     name: str,
     method: Callable[..., Any],
 ) -> Callable[..., Any]:
-    return recording.wrap(places[path], layers[path], name, method)
+    return recording.wrap(places[path], layers[path], name, method) if path in layers else method
 
 
 def _X_and_target(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
     """Return the inputs of a forward, and the target if the layer is a loss."""
-    if isinstance(layer, Loss) and len(args) + len(kwargs) == 2:
+    if is_loss(layer) and len(args) + len(kwargs) == 2:
         return args[0] if args else kwargs["Y"], args[1] if len(args) == 2 else kwargs.get("target")
     return _one_or_all(args, kwargs), None
 
@@ -188,6 +207,11 @@ def _arrays(given: tuple[tuple[Any, ...], dict[str, Any]]) -> list[Array]:
 def _own_parameters(layer: Layer) -> list[str]:
     """Return the names of the layer's own parameters, without those of its parts."""
     return [name for name in layer._parameters if getattr(layer, name, None) is not None]
+
+
+def _next_draws(layer: Layer) -> list[int]:
+    """Return what each of the layer's generators would draw next."""
+    return [int(copy.deepcopy(generator).integers(2**63)) for _, generator in layer.named_generators()]
 
 
 def _same(one: Any, other: Any) -> bool:

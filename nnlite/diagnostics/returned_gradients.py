@@ -7,45 +7,40 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed
-from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
 from nnlite.diagnostics.recorded_calls import LayerCall, Recording
 from nnlite.diagnostics.trial import Trial, floats_as_float64
-from nnlite.layer.layer import Layer
-from nnlite.losses.loss import is_loss
 
 
-def first_wrong_return(calls: Iterable[LayerCall], losses: Iterable[Layer | None] = ()) -> str | None:
+def first_wrong_return(calls: Iterable[LayerCall]) -> str | None:
     """Return what is wrong with the form of the first wrong result of a backward, or None.
 
     Args:
         calls: in the order in which backward ran.
-        losses: the layers that are used as a loss; their backward returns no gradient of the target.
 
     >>> first_wrong_return([]) is None
     True
     """
-    used = [loss for loss in losses if loss is not None]
-    return next(
-        (fault for call in calls if (fault := wrong_return(call, any(call.layer is loss for loss in used)))), None
-    )
+    return next((fault for call in calls if (fault := wrong_return(call))), None)
 
 
-def wrong_return(call: LayerCall, as_loss: bool = False) -> str | None:
+def wrong_return(call: LayerCall) -> str | None:
     """Return the layer's place and what is wrong with the number or the shapes of its gradients, or None.
 
     >>> import nnlite as nn
     >>> X = np.ones(2)
     >>> wrong_return(LayerCall("Own()", nn.Multiply(), (X, X), None, X, X, dX=X))
-    'Own(): backward returned 1 gradient, forward has 2 inputs; return one for each of X1, X2, in this order'
+    'Own(): backward returned 1 gradient, 2 inputs have one; return those of X1, X2, in this order, or name the
+    arguments of forward that have no gradient in without_gradient'
     """
-    if call.dX is None:
+    if call.dX is None:  # right for some layers, and an error of its own for the others
         return None
     inputs = inputs_by_name(call.layer, call.X)
-    fault = "" if as_loss or is_loss(call.layer) else not_one_for_each(inputs, call.dX)
+    fault = not_one_for_each(differentiable(call.layer, inputs), call.dX)
     if fault:
         return f"{call.place}: {fault}"
-    for name, dX in by_input(inputs, call.dX).items():
-        if dX is not None and name in inputs and np.shape(dX) != np.shape(inputs[name]):
+    for name, dX in gradients_by_name(call.layer, inputs, call.dX).items():
+        if name in inputs and np.shape(dX) != np.shape(inputs[name]):
             return f"{call.place}: {shape_fault(name, inputs[name], np.asarray(dX))}"
     return None
 
@@ -53,32 +48,38 @@ def wrong_return(call: LayerCall, as_loss: bool = False) -> str | None:
 def not_one_for_each(inputs: dict[str, Any], dX: Any) -> str:
     """Return which gradients are missing, or that there are too many; empty if there is one for each input.
 
-    An input of integers has no gradient; a layer may return None in its place or leave it out.
+    Args:
+        inputs: those that have a gradient, by name.
+        dX: what backward returned.
 
     >>> not_one_for_each({"X1": np.ones(2), "X2": np.ones(2)}, (np.ones(2), None))
-    'backward returned None for the gradient of X2; only an integer input has none'
+    'backward returned None for the gradient of X2; if it has none, name its argument of forward in without_gradient'
     >>> not_one_for_each({"X": np.ones(2)}, (np.ones(2), np.ones(2)))
-    'backward returned 2 gradients, forward has 1 input; return one for each of X, in this order'
-    >>> not_one_for_each({"X": np.ones(2), "classes": np.ones(2, int)}, np.ones(2))
-    ''
+    'backward returned 2 gradients, 1 input has one; return that of X'
     """
-    gradients = by_input(inputs, dX)
-    owed = [name for name, A in inputs.items() if getattr(A, "dtype", np.dtype(int)).kind == "f"]
+    gradients = dX if isinstance(dX, dict) else dict(zip(inputs, listed(dX), strict=False))
     count = len(listed(dX))
-    if count > len(inputs) or any(name not in gradients for name in owed):
-        returned = f"{count} gradient{'s' * (count != 1)}, forward has {len(inputs)} input{'s' * (len(inputs) != 1)}"
-        return f"backward returned {returned}; return one for each of {', '.join(inputs)}, in this order"
-    without = [name for name in owed if gradients[name] is None]
+    if count != len(inputs) or gradients.keys() != inputs.keys():
+        names = ", ".join(inputs)
+        have = f"{len(inputs)} inputs have one" if len(inputs) != 1 else "1 input has one"
+        cure = f"return those of {names}, in this order" if len(inputs) > 1 else f"return that of {names}"
+        if len(inputs) > count:
+            cure += ", or name the arguments of forward that have no gradient in without_gradient"
+        return f"backward returned {count} gradient{'s' * (count != 1)}, {have}; {cure if inputs else 'return None'}"
+    without = ", ".join(name for name in inputs if gradients[name] is None)
     if without:
-        names = ", ".join(without)
-        return f"backward returned None for the gradient of {names}; only an integer input has none"
+        return (
+            f"backward returned None for the gradient of {without}; "
+            "if it has none, name its argument of forward in without_gradient"
+        )
     return ""
 
 
 def modified_cache(trial: Trial, gradients: dict[str, Array], recording: Recording) -> str | None:
     """Return the first layer whose second backward differs from its first, so that it modifies its cache; or None.
 
-    >>> modified_cache(Trial(Layer(), ()), {}, Recording()) is None
+    >>> import nnlite as nn
+    >>> modified_cache(Trial(nn.Tanh(), np.ones(1), dY=np.ones(1)), {}, Recording()) is None
     True
     """
     if not _another(trial, gradients):

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.diagnostics.random_state import restorer
+from nnlite.diagnostics.restored_state import restorer
 from nnlite.diagnostics.trace import place, watching
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer

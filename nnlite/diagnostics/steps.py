@@ -10,9 +10,10 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
-from nnlite.diagnostics.argument_names import bound, input_names_of, is_plain, output_names_of
+from nnlite.diagnostics.argument_names import bound, gradient_names_of, input_names_of, is_plain, output_names_of
 from nnlite.diagnostics.layer_step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.losses.per_output import check_loss
 
 Steps = Generator[Step, None, Any]
 
@@ -28,13 +29,13 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
         model: any Layer; it runs in its current mode.
         X: the input; several as a tuple, or as a dict by name.
         target: the target of the loss.
-        loss: a loss behind the model. Without it, the model is itself a loss if there is a target.
+        loss: a :class:`nnlite.Loss` behind the model. Without it, the model is itself a loss if there is a target.
 
     Yields:
         A :class:`Step` for each layer, after it ran. The generator returns the model's output.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer. Errors of a layer are raised at its step.
+        TypeError: ``model`` is not a Layer or ``loss`` not a Loss. Errors of a layer are raised at its step.
 
     >>> import numpy as np, nnlite as nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
@@ -48,7 +49,7 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
     check_layer(model, "model")
     if loss is None:
         return _forward(model, "", X, target) if target is not None else spread(partial(_forward, model, ""), X)
-    check_layer(loss, "loss")
+    check_loss(loss)
     return _with_loss(model, X, target, loss)
 
 
@@ -69,7 +70,7 @@ def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> S
         A :class:`Step` for each layer and each sum. The generator returns dX.
 
     Raises:
-        TypeError: ``model`` or ``loss`` is not a Layer. Errors of a layer are raised at its step.
+        TypeError: ``model`` is not a Layer or ``loss`` not a Loss. Errors of a layer are raised at its step.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -85,7 +86,7 @@ def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> S
     check_layer(model, "model")
     if loss is None:
         return _backward(model, "") if dY is None else spread(partial(_backward, model, ""), dY)
-    check_layer(loss, "loss")
+    check_loss(loss)
     if dY is not None:
         raise TypeError("backward_steps: got both dY and loss, which computes dY; pass one of them")
     return _from_loss(model, loss)
@@ -165,9 +166,8 @@ def _backward(layer: Layer, path: str, *dYs: Any, **named: Any) -> Steps:
             return (yield from back(layer, path, *dYs, **named))
     dX = layer.backward(*dYs, **named)
     dXs = [] if dX is None else listed(dX)
-    names = input_names_of(layer, len(dXs))
     came = dict(zip(["d" + name for name in output_names_of(layer)], dYs, strict=False)) | named
-    went = dict(zip(["d" + name for name in names], dXs, strict=False))
+    went = dict(zip(gradient_names_of(layer, gradients=len(dXs)), dXs, strict=False))
     yield Step("backward", path, layer, came, went, stored_gradients(layer))
     return dX
 
@@ -179,7 +179,7 @@ def _back_through_chain(model: Any, path: str, dY: Any = None, *more: Any, **nam
     for name, layer in reversed(list(model.named_children())[model._first_of_backward :]):
         with _placed(model, layer):
             dY = yield from spread(partial(_backward, layer, inside(path, name)), dY)
-            if dY is None and layer.needs_dX:
+            if dY is None and layer.needs_dX and layer.differentiable_inputs(1):
                 raise TypeError("backward returned None; did it forget to return dX?")
     yield from _sum_tied(model, path)
     return dY if model._needs_dX else None
@@ -194,12 +194,13 @@ def _back_through_graph(graph: Any, path: str, *dYs: Any, **named: Any) -> Steps
             for slot in gives:
                 yield from sums.of(slot)
             dX = yield from _backward(layer, place, *[sums.gradients[slot] for slot in gives])
-            for name, (slot, part) in zip(input_names_of(layer, len(takes)), each_dX(layer, takes, dX), strict=False):
-                sums.add(slot, inside(place, "d" + name), part)
-    for slot in range(len(graph.input_names) if graph.needs_dX else 0):
+            names = gradient_names_of(layer, len(takes))
+            for name, (slot, part) in zip(names, each_dX(layer, takes, dX), strict=False):
+                sums.add(slot, inside(place, name), part)
+    for slot in graph.differentiable_inputs(len(graph.input_names)) if graph.needs_dX else ():
         yield from sums.of(slot)
     yield from _sum_tied(graph, path)
-    return graph._hand_back(sums.gradients)
+    return graph._hand_back(sums.gradients) if graph.needs_dX else None
 
 
 def _back_through_residual(model: Any, path: str, dY: Any) -> Steps:
@@ -236,7 +237,7 @@ class _Sums:
 
 def _sum_tied(model: Layer, path: str) -> Steps:
     """Do the same as :meth:`Layer.add_tied`, one step per parameter of a tied layer."""
-    model.Phi  # noqa: B018 - as there
+    model.own_parts()
     paths = {id(layer): place for place, layer in model.named_layers(path)}
     names = {id(dP): inside(path, name) for name, dP in model.named_gradients()}
     for reference in model._tied:

@@ -6,14 +6,16 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
+from nnlite.diagnostics.restored_state import restorer
 from nnlite.layer.layer import Layer
 
 
 class Trial:
     """A layer on a fixed input as a scalar function J of its inputs and parameters.
 
-    J is ``loss(layer(X), target)``, or without a loss the sum of ``Y * dY``. The layer itself runs, so pass a copy.
+    J is ``loss(layer(X), target)``, or without a loss the sum of ``Y * dY``. Generators and buffers are put back before
+    each forward, so that it draws the same numbers. The layer itself runs, so pass a copy.
 
     Args:
         layer: any Layer.
@@ -30,6 +32,7 @@ class Trial:
 
     def __init__(self, layer: Layer, X: Any, target: Any = None, loss: Layer | None = None, dY: Any = None) -> None:
         self.layer, self.X, self.target, self.loss, self.dY = layer, X, target, loss, dY
+        self._restore = restorer(layer) if loss is None else restorer(layer, loss)
 
     def forward(self) -> Any:
         """Return Y, or the loss if there is one.
@@ -37,6 +40,7 @@ class Trial:
         Raises:
             TypeError: forward returned None.
         """
+        self._restore()
         single = self.loss is not None or self.target is None
         Y = spread(self.layer.forward, self.X) if single else self.layer.forward(self.X, self.target)
         if Y is None:
@@ -71,16 +75,10 @@ class Trial:
         layer.dPhi = np.full(layer.dPhi.shape, stored)
         dX = spread(layer.backward, self.loss.backward() if self.loss is not None else each_of(np.array, self.dY))
         inputs = self.inputs()
-        if dX is None and inputs:
+        if dX is None and differentiable(layer, inputs):
             raise TypeError(f"{layer.one_line()}: backward returned None; did it forget to return dX?")
-        gradients = by_input(inputs, dX) | dict(layer.named_gradients())
+        gradients = gradients_by_name(layer, inputs, dX) | dict(layer.named_gradients())
         return {name: np.array(dP, np.float64) for name, dP in gradients.items() if dP is not None}
-
-    def losses(self) -> list[Layer]:
-        """Return the layers that are used as a loss; their backward returns no gradient of the target."""
-        if self.loss is not None:
-            return [self.loss]
-        return [self.layer] if self.target is not None else []
 
     def inputs(self) -> dict[str, Array]:
         """Return each input by name."""
@@ -88,8 +86,17 @@ class Trial:
 
     def arrays(self) -> dict[str, Array]:
         """Return the arrays that J is differentiated by: floating inputs and parameters, themselves and not copies."""
-        inputs = {name: A for name, A in self.inputs().items() if getattr(A, "dtype", np.dtype(int)).kind == "f"}
+        inputs = {name: A for name, A in differentiable(self.layer, self.inputs()).items() if is_floating(A)}
         return {name: A for name, A in (inputs | dict(self.layer.named_parameters())).items() if A.size}
+
+
+def is_floating(values: Any) -> bool:
+    """Return whether it is an array of floating numbers; integers, such as class indices, have no gradient.
+
+    >>> is_floating(np.ones(2)), is_floating(np.ones(2, int))
+    (True, False)
+    """
+    return isinstance(values, np.ndarray) and values.dtype.kind == "f"
 
 
 def floats_as_float64(values: Any) -> Any:
@@ -100,7 +107,7 @@ def floats_as_float64(values: Any) -> Any:
     """
     if not isinstance(values, np.ndarray):
         return values
-    return values.astype(np.float64 if values.dtype.kind == "f" else values.dtype)
+    return values.astype(np.float64) if is_floating(values) else values.copy()
 
 
 def flat(values: Any) -> Array:

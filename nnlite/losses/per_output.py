@@ -59,15 +59,21 @@ def as_one_loss(loss: Any) -> Layer:
     """
     losses = listed(loss)
     for number, each in enumerate(losses):
-        _check_loss(each)
+        check_loss(each)
         if any(each is other for other in losses[:number]):
             raise ValueError(f"loss: the same loss object is used twice, {each!r}; write a second one for its output")
     joint: Layer = Losses(loss) if isinstance(loss, tuple | dict) else loss
     return joint
 
 
-def _check_loss(value: Any) -> None:
-    """Raise a TypeError unless ``value`` is a loss, or tied to one."""
+def check_loss(value: Any) -> None:
+    """Raise a TypeError unless ``value`` is a loss, or tied to one.
+
+    >>> check_loss("mse")
+    Traceback (most recent call last):
+        ...
+    TypeError: loss: expected a Loss, got 'mse'; write loss=nnlite.MSELoss()
+    """
     if isinstance(getattr(value, "original", None) or value, Loss):
         return
     if isinstance(value, type) and issubclass(value, Loss):

@@ -171,7 +171,7 @@ def test_several_losses_for_several_outputs():
     with pytest.raises(nn.GradientError) as caught:
         nn.check_gradients(two_outputs(Wrong), X, (X[::-1], X), losses)
     assert "in Graph[1] Wrong(): dX: it is dY itself" in caught.value.report.verdict
-    with pytest.raises(TypeError, match="loss: expected a Layer"):
+    with pytest.raises(TypeError, match="loss: expected a Loss, got 'mse'"):
         nn.check_gradients(two_outputs(nn.Tanh), X, (X[::-1], X), (nn.MSELoss(), "mse"))
 
 
@@ -496,7 +496,7 @@ def test_a_forward_that_writes_into_its_input_is_an_error_that_says_so():
 
 
 def test_a_loss_whose_backward_takes_no_dJ_is_told_so():
-    class Own(nn.Layer):
+    class Own(nn.Loss):
         def forward(self, Y, target):
             self.E = Y - target
             return float(np.sum(self.E**2))

@@ -70,7 +70,8 @@ def test_a_fault_is_named_inside_a_model(fault):
     assert "Sequential[1][0] " in verdict
     assert "float64" not in verdict.replace("X is float64", "")
     assert reason(verdict).startswith(fault.verdict.format(place="Sequential[1][0]"))
-    assert verdict.endswith("; the 2 layers after it are right") or "rounding error" in fault.verdict
+    others = "; the 2 layers after it are right; the layer before it was not checked"
+    assert verdict.endswith(others) or "rounding error" in fault.verdict
 
 
 @pytest.mark.parametrize("fault", ALONE, ids=[fault.id for fault in ALONE])
@@ -131,8 +132,12 @@ def test_the_first_wrong_layer_on_the_way_back_is_named():
     assert verdict_on(model(0), X) == f"{place}[0] Own(3 -> 4): dW: 3 times the true gradient ({D} is {FEATURES})" + (
         "; the 3 layers after it are right"
     )
-    assert verdict_on(model(0, 1), X) == f"{place}[1] Own(4 -> 4): db: wrong sign; the 2 layers after it are right"
-    assert verdict_on(model(1, 2), X) == f"{place}[2] Own(4 -> 4): db: wrong sign; the layer after it is right"
+    assert verdict_on(model(0, 1), X) == (
+        f"{place}[1] Own(4 -> 4): db: wrong sign; the 2 layers after it are right; the layer before it was not checked"
+    )
+    assert verdict_on(model(1, 2), X) == (
+        f"{place}[2] Own(4 -> 4): db: wrong sign; the layer after it is right; the 2 layers before it were not checked"
+    )
 
 
 FEATURES = "the number of features"
@@ -153,7 +158,8 @@ def test_a_wrong_loss_is_named_and_the_model_is_not():
             return -super().backward(dJ)
 
     verdict = verdict_on(nn.Sequential(nn.Linear(D, M, rng=0), nn.Tanh()), X, np.zeros((N, M)), Wrong())
-    assert verdict == f"Sequential(2 layers): {WRONG} in Wrong(): dX: wrong sign"
+    unchecked = "the 2 layers before it were not checked"
+    assert verdict == f"Sequential(2 layers): {WRONG} in Wrong(): dX: wrong sign; {unchecked}"
 
 
 def test_a_container_is_named_only_if_its_layers_are_right():
@@ -214,10 +220,10 @@ class Multiply(nn.Layer):
 
 
 NOT_ONE_FOR_EACH = {
-    "alone": (lambda dA, dB: dA, "returned 1 gradient, forward has 2 inputs; return one for each of X1, X2"),
-    "tuple of one": (lambda dA, dB: (dA,), "returned 1 gradient, forward has 2 inputs"),
+    "alone": (lambda dA, dB: dA, "returned 1 gradient, 2 inputs have one; return those of X1, X2"),
+    "tuple of one": (lambda dA, dB: (dA,), "returned 1 gradient, 2 inputs have one"),
     "None": (lambda dA, dB: (dA, None), "returned None for the gradient of X2"),
-    "too many": (lambda dA, dB: (dA, dB, dB), "returned 3 gradients, forward has 2 inputs"),
+    "too many": (lambda dA, dB: (dA, dB, dB), "returned 3 gradients, 2 inputs have one"),
 }
 
 
@@ -234,18 +240,36 @@ def test_a_gradient_that_is_not_returned_at_all_is_an_error(case):
         assert verdict_on(model, given).startswith(place + says)
 
 
-def test_an_input_of_whole_numbers_and_a_target_have_no_gradient():
-    class Picked(Multiply):
-        def forward(self, A, B):
-            return super().forward(A, np.asarray(B, float))
+class Picked(Multiply):
+    """``Y = A B`` with integers for B, which have no gradient."""
 
-    for returned in (lambda dA, dB: (dA, None), lambda dA, dB: dA):
-        assert nn.check_gradients(Picked(returned), (X, np.ones(X.shape, int))).right
-        assert nn.check_gradients(SquaredError(), X, X[::-1]).right
+    without_gradient = ("B",)
+
+    def forward(self, A, B):
+        assert B.dtype.kind == "i"
+        return super().forward(A, B.astype(float))
 
 
-class SquaredError(nn.Layer):
-    """A user's loss that is no Loss."""
+def test_an_input_without_gradient_keeps_its_dtype_and_is_not_compared():
+    B = np.arange(X.size).reshape(X.shape)
+    x, b = nn.Input("x"), nn.Input("b")
+    right, wrong = Picked(lambda dA, dB: dA), Picked(lambda dA, dB: -dA)
+    assert [line.name for line in nn.check_gradients(right, (X, B)).comparisons] == ["X1"]
+    assert [line.name for line in nn.check_gradients(nn.Graph([x, b], right(x, b)), (X, B)).comparisons] == ["x"]
+    assert reason(verdict_on(wrong, (X, B))) == "dX1: wrong sign"
+
+
+def test_a_gradient_of_an_input_without_one_is_an_error():
+    B = np.arange(X.size).reshape(X.shape)
+    for returned, says in (
+        (lambda dA, dB: (dA, dB), "backward returned 2 gradients, 1 input has one; return that of X1"),
+        (lambda dA, dB: (dA, None), "backward returned 2 gradients, 1 input has one; return that of X1"),
+    ):
+        assert verdict_on(Picked(returned), (X, B)) == f"Picked(): {says}"
+
+
+class SumOfSquares(nn.Loss):
+    """A user's loss."""
 
     def forward(self, Y, target):
         self.E = Y - target
@@ -253,6 +277,28 @@ class SquaredError(nn.Layer):
 
     def backward(self, dJ=1.0):
         return 2 * dJ * self.E
+
+
+def test_a_loss_of_ones_own_is_checked_alone_behind_a_model_and_in_a_graph():
+    class Wrong(SumOfSquares):
+        def backward(self, dJ=1.0):
+            return dJ * self.E
+
+    x, t = nn.Input("x"), nn.Input("t")
+    for loss in SumOfSquares(), nn.tied(SumOfSquares()):
+        assert [line.name for line in nn.check_gradients(loss, X, X[::-1]).comparisons] == ["X"]
+        assert nn.check_gradients(nn.Tanh(), X, X[::-1], loss).right
+        report = nn.check_gradients(nn.Graph([x, t], loss(nn.Tanh()(x), t)), (X, X[::-1]))
+        assert [line.name for line in report.comparisons] == ["x"]
+    half = "dX: 1/2 of the true gradient"
+    assert reason(verdict_on(Wrong(), X, X[::-1])) == half
+    assert f"in Wrong(): {half}" in verdict_on(nn.Tanh(), X, X[::-1], Wrong())
+    assert f"in Graph[1] Wrong(): {half}" in verdict_on(nn.Graph([x, t], Wrong()(nn.Tanh()(x), t)), (X, X[::-1]))
+
+
+def test_a_target_needs_a_loss():
+    with pytest.raises(TypeError, match=r"got a target, but Tanh\(\) is not a nnlite.Loss; pass loss="):
+        nn.check_gradients(nn.Tanh(), X, X)
 
 
 def test_a_gradient_that_is_not_summed_is_named():
@@ -355,7 +401,7 @@ def test_a_random_layer_inside_a_model_is_named():
             return super().forward(X + np.random.default_rng().normal(size=X.shape))
 
     model = nn.Sequential(nn.Linear(D, M, rng=0), nn.Tanh(), Noise(), nn.Tanh())
-    with pytest.raises(ValueError, match=r"^Sequential\[2\] Noise\(\): forward is random: .*; fix its seed$"):
+    with pytest.raises(ValueError, match=r"^Sequential\[2\] Noise\(\): forward is random: .*self.rng = "):
         nn.check_gradients(model, X)
 
 

@@ -559,7 +559,7 @@ def test_values_are_shown_where_they_are_not_long():
         ({"names": {"0.W": "U", "0.b": "U"}}, ValueError, "explain: names: a symbol is used twice: U, U"),
         ({"parameter": "0.W", "index": (3, 0)}, IndexError, r"dL/dW1 has shape \(3, 2\), got the index \(3, 0\)"),
         ({"parameter": "0.W", "index": 0}, IndexError, r"has shape \(3, 2\), got the index \(0,\)"),
-        ({"loss": nn.BCELoss}, TypeError, "loss: expected a Layer, got the class itself"),
+        ({"loss": nn.BCELoss}, TypeError, "loss: expected a Loss, got the class itself"),
     ],
 )
 def test_what_cannot_be_explained(options, error, message):
@@ -589,9 +589,9 @@ def test_lists_are_taken_as_arrays_are():
 # ------------------------------------------------------------------------------------------ a loss of one's own
 
 
-class OwnLoss(nn.Layer):
-    def forward(self, Y, T):
-        self.D = Y - T
+class OwnLoss(nn.Loss):
+    def forward(self, Y, target):
+        self.D = Y - target
         return np.mean(self.D**2)
 
     def backward(self, dJ=1.0):
@@ -604,15 +604,15 @@ class WithoutdJ(OwnLoss):
 
 
 class SaidLoss(OwnLoss):
-    formulas = "J = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N * dJ"
+    formulas = "J = mean((Y - target) ** 2)\ndY = 2 * (Y - target) / N * dJ"
 
 
 class SaidWithoutdJ(WithoutdJ):
-    formulas = "J = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N * dJ"
+    formulas = "J = mean((Y - target) ** 2)\ndY = 2 * (Y - target) / N * dJ"
 
 
 class OtherNames(WithoutdJ):
-    formulas = "E = mean((Y - T) ** 2)\ndY = 2 * (Y - T) / N"
+    formulas = "E = mean((Y - target) ** 2)\ndY = 2 * (Y - target) / N"
 
 
 @pytest.mark.parametrize("cls", [OwnLoss, WithoutdJ, SaidLoss, SaidWithoutdJ, OtherNames])

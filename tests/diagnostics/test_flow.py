@@ -201,7 +201,7 @@ def test_names_of_arguments():
 def test_it_takes_a_layer():
     with pytest.raises(TypeError, match="model: expected a Layer"):
         flow(3)
-    with pytest.raises(TypeError, match="loss: expected a Layer"):
+    with pytest.raises(TypeError, match="loss: expected a Loss, got the class itself"):
         flow(nn.Tanh(), nn.MSELoss)
 
 

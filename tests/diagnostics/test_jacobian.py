@@ -9,7 +9,7 @@ from support.contract import ROWS, some_dY
 
 import nnlite as nn
 from nnlite.basics.trees import listed, spread
-from nnlite.diagnostics.named_inputs import by_input, inputs_by_name
+from nnlite.diagnostics.named_inputs import gradients_by_name, inputs_by_name
 
 X = np.linspace(-1, 1, 12).reshape(4, 3)
 
@@ -48,7 +48,7 @@ def test_contracted_with_any_dY_it_is_backward(row):
         layer = row.make() if outputs == 1 else Only(row.make(), number)
         (Y,) = listed(spread(layer.forward, given))
         dY = np.asarray(some_dY(Y))
-        dXs = by_input(inputs_by_name(layer, given), layer.backward(dY))
+        dXs = gradients_by_name(layer, inputs_by_name(layer, given), layer.backward(dY))
         gradients = {name: dX for name, dX in dXs.items() if dX is not None} | dict(layer.named_gradients())
         assert gradients
         for name, gradient in gradients.items():

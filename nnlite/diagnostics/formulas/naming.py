@@ -140,7 +140,7 @@ class Naming:
         return edge if scalar or self.is_loss(last) else None
 
     def is_loss(self, operation: Operation) -> bool:
-        """Return whether it is a loss: a Loss, or the layer given as ``loss``.
+        """Return whether the layer of the operation is a loss.
 
         >>> import nnlite as nn
         >>> from nnlite.diagnostics.formulas.recorded_run import record
@@ -148,8 +148,7 @@ class Naming:
         >>> [naming.is_loss(operation) for operation in naming.flow.operations]
         [False, True]
         """
-        given = operation.path == "loss" and self.flow.names[operation.takes[-1]] == "target"
-        return given or is_loss(operation.layer)
+        return is_loss(operation.layer)
 
     def _loss(self) -> Symbol:
         path = "loss" if self.loss_edge is None else self.flow.operations[-1].path

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.containers.branches import Residual
+from nnlite.diagnostics.argument_names import is_plain
 from nnlite.diagnostics.flow import Operation
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.mismatches import Mismatch, computed, mismatches
@@ -62,7 +64,7 @@ class OperationFormulas:
         note: its place in the model, and its repr.
         formulas: in the layer's own names.
         keys: the parameters that it uses, by their names in its formulas.
-        with_gradient: the edges of the inputs that have a gradient; the target of a loss has none.
+        with_gradient: the edges of the inputs that have a gradient.
         symbols: the network's symbols of the names in its formulas, or the numbers that replace them.
         arrays: the values of these names; None if the network did not run.
         mismatches: the formulas whose values differ from those of the layer.
@@ -85,7 +87,9 @@ class OperationFormulas:
         self.formulas = formulas_of(layer, len(operation.takes))
         self.keys = naming.parameters_of(operation)
         self.is_loss = naming.is_loss(operation)
-        self.with_gradient = operation.takes[:1] if self.is_loss else operation.takes
+        places = range(2) if is_plain(layer, Residual) else layer.differentiable_inputs(len(self.takes))
+        self.with_gradient = tuple([self.takes[place] for place in places])
+        self._inputs = [self.formulas.inputs[place] for place in places]
         self.edges = dict(zip(self.formulas.inputs, operation.takes, strict=False))
         self.edges |= zip(self.formulas.outputs, operation.gives, strict=False)
         self.symbols = self._symbols()
@@ -152,10 +156,6 @@ class OperationFormulas:
         for name in ("d" + name for name in (*self.keys, *self._inputs)):
             if name not in known_names:
                 yield name, Applied(f"{self.name}.backward", taken), known.get(name)
-
-    @property
-    def _inputs(self) -> tuple[str, ...]:
-        return self.formulas.inputs[: len(self.with_gradient)]
 
     def _gradients(self) -> dict[str, Any]:
         """Return the gradients from the layer's backward, by name."""

@@ -32,8 +32,8 @@ class Attributes(Mapping[str, Any]):
         for holder in self._holders:
             if hasattr(holder, name):
                 return getattr(holder, name)
-        if name == "N":
-            return self["count"]
+        if name == "N" and (count := self["count"]) is not None:  # a user's loss may have none
+            return count
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:

@@ -23,7 +23,7 @@ def _hint(evidence: Evidence, name: str) -> str:
         return f", at {entry_name(name, tuple(map(int, places[0])))}"
     for label, K in {"X": evidence.X, "Y": evidence.Y, "dY": evidence.dY}.items():
         if K is not None and K.shape == wrong.shape:
-            for sign, there in (("<", K < 0), ("<=", K <= 0), (">", K > 0), (">=", K >= 0)):
+            for sign, there in (("<", K < 0), ("<=", K <= 0), (">", K > 0), (">=", K >= 0), ("=", K == 0)):
                 if np.array_equal(wrong[compared], there[compared]):
                     return f", exactly where {label} {sign} 0"
     for axis in range(wrong.ndim):

@@ -1,0 +1,364 @@
+"""State, random numbers, integer inputs and a loss of a user's own, in check_gradients, explain and the steps."""
+
+import copy
+import pickle
+import re
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from support.contract import linear, numbers
+from support.own_layers import OwnBatchNorm, OwnDropout, OwnEmbedding, OwnLoss, data, network
+
+import nnlite as nn
+from nnlite.diagnostics.flow import flow
+
+X = numbers(6, 3)
+
+
+def everything_of(model):
+    """All that the model holds, as bytes: parameters, gradients, buffers, generators and modes."""
+    generators = [generator.bit_generator.state for _, generator in model.named_generators()]
+    modes = [layer.training for _, layer in model.named_layers()]
+    return pickle.dumps((model.state_dict(), model.Phi, model.dPhi, generators, modes))
+
+
+# ------------------------------------------------------------------------------------------ check_gradients
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("make", [lambda: OwnBatchNorm(3), lambda: OwnDropout(0.4, rng=0)], ids=["norm", "dropout"])
+def test_layers_with_a_mode_are_checked_in_both(make, training):
+    layer = make().train(training)
+    names = [name for name, _ in layer.named_parameters()]
+    for model, prefix in (layer, ""), (nn.Sequential(nn.Tanh(), copy.deepcopy(layer), nn.Square()), "1."):
+        report = nn.check_gradients(model.train(training), X)
+        assert report.right
+        assert [line.name for line in report.comparisons] == ["X", *(prefix + name for name in names)]
+
+
+def test_a_network_of_ones_own_layers_is_checked_in_training_mode():
+    model, (indices, target) = network(), data(5)
+    report = nn.check_gradients(model, indices, target, OwnLoss())
+    assert report.right
+    assert [line.name for line in report.comparisons] == [name for name, _ in model.named_parameters()]  # and no X
+    assert nn.check_gradients(model, indices).right
+    assert nn.check_gradients(model.eval(), indices, target, OwnLoss()).right
+
+
+def test_check_gradients_leaves_model_loss_and_data_as_they_are():
+    model, loss, (indices, target) = network(), OwnLoss(), data(5)
+    before, given = everything_of(model), (indices.copy(), target.copy())
+    default = nn.initializers.normal  # whatever has no rng= draws from the default generator
+    nn.manual_seed(3)
+    expected = default(4)
+    nn.manual_seed(3)
+    nn.check_gradients(model, indices, target, loss)
+    assert everything_of(model) == before
+    assert_array_equal(indices, given[0])
+    assert_array_equal(target, given[1])
+    assert vars(loss).keys() == vars(OwnLoss()).keys()
+    assert_array_equal(default(4), expected)
+
+
+class NoMask(OwnDropout):
+    def backward(self, dY):
+        return self.check_dY(dY) / (1 - self.p)
+
+
+class AnotherMask(OwnDropout):
+    def backward(self, dY):
+        return dY * (self.rng.random(dY.shape) >= self.p) / (1 - self.p)
+
+
+class NotScaled(OwnDropout):
+    def backward(self, dY):
+        return dY * (self.mask > 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (NoMask, r"NoMask\(\): dX: differs in \d+ of 18 entries, exactly where Y = 0"),
+        (AnotherMask, r"AnotherMask\(\): backward draws random numbers; use those that forward drew"),
+        (NotScaled, r"NotScaled\(\): dX: 3/5 of the true gradient"),
+    ],
+)
+def test_a_wrong_dropout_is_found_in_training_mode(wrong, says):
+    with pytest.raises(nn.GradientError) as caught:
+        nn.check_gradients(nn.Sequential(nn.Tanh(), wrong(0.4, rng=0), linear(3, 2)), X)
+    assert re.search(r"Sequential\[1\] " + says, caught.value.report.verdict)
+    with pytest.raises(nn.GradientError):
+        nn.check_gradients(wrong(0.4, rng=0), X)
+
+
+def test_a_wrong_batch_norm_is_found_in_training_mode():
+    class AsInEvaluation(OwnBatchNorm):
+        def backward(self, dY):
+            self.by_batch = False  # mean and variance are taken for constants
+            return super().backward(dY)
+
+    with pytest.raises(nn.GradientError) as caught:
+        nn.check_gradients(nn.Sequential(nn.Tanh(), AsInEvaluation(3)), X)
+    assert "in Sequential[1] AsInEvaluation(): dX" in caught.value.report.verdict
+    assert nn.check_gradients(nn.Sequential(nn.Tanh(), AsInEvaluation(3)).eval(), X).right
+
+
+def test_a_wrong_embedding_is_found():
+    class Overwrites(OwnEmbedding):
+        def backward(self, dY):
+            self.dW = np.zeros_like(self.W)
+            self.dW[self.indices] += dY  # of an index that occurs twice only one counts
+
+    with pytest.raises(nn.GradientError) as caught:
+        nn.check_gradients(nn.Sequential(Overwrites(4, 2, rng=0), nn.Tanh()), np.array([1, 3, 1]))
+    assert "in Sequential[0] Overwrites(): dW" in caught.value.report.verdict
+    assert [line.name for line in caught.value.report.comparisons] == ["0.W"]
+
+
+def test_an_embedding_whose_indices_are_not_declared_is_told_so():
+    class Undeclared(OwnEmbedding):
+        without_gradient = ()
+
+    with pytest.raises(TypeError, match="indices: expected integers") as caught:
+        nn.check_gradients(Undeclared(4, 2), np.array([1, 3, 1]))
+    assert any("without_gradient" in note for note in caught.value.__notes__)
+
+
+def test_undeclared_parameters_are_an_error():
+    class Undeclared(nn.Layer):
+        def __init__(self):
+            self.W = np.ones((3, 2))
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.W
+
+        def backward(self, dY):
+            self.dW = self.X.T @ dY
+            return dY @ self.W.T
+
+    for model in Undeclared(), nn.Sequential(nn.Tanh(), Undeclared()):
+        with pytest.raises(TypeError, match=r'W is not declared.*parameters=\("W",\)'):
+            nn.check_gradients(model, X)
+
+
+def test_layers_in_lists_of_lists_are_checked():
+    class Grid(nn.Layer):
+        def __init__(self):
+            self.rows = [[linear(3, 3), nn.Tanh()], [linear(3, 3), nn.Tanh()]]
+
+        def forward(self, X):
+            for row in self.rows:
+                for layer in row:
+                    X = layer.forward(X)
+            return X
+
+        def backward(self, dY):
+            for row in reversed(self.rows):
+                for layer in reversed(row):
+                    dY = layer.backward(dY)
+            return dY
+
+    report = nn.check_gradients(Grid(), X)
+    assert report.right
+    assert sum(np.prod(line.shape) for line in report.comparisons) == X.size + 2 * 12
+
+
+class Penalized(nn.Loss):
+    """MSE, and half the sum of the squares of a model's weights."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.error = model, nn.MSELoss()
+
+    def forward(self, Y, target):
+        return self.error.forward(Y, target) + float(np.sum(self.model.W**2)) / 2
+
+    def backward(self, dJ=1.0):
+        return self.error.backward(dJ)
+
+
+class Decayed(nn.Linear):
+    """Its backward adds the gradient of the penalty."""
+
+    def backward(self, dY):
+        dX = super().backward(dY)
+        self.dW += self.W
+        return dX
+
+
+def test_a_loss_that_holds_the_model_differentiates_its_weights():
+    """J = mean((X W + b - t)^2) + sum(W^2) / 2: the gradient of the penalty is W."""
+    target = numbers(6, 2)
+    right, wrong = Decayed(3, 2, rng=0), nn.Linear(3, 2, rng=0)
+    assert nn.check_gradients(right, X, target, Penalized(right)).right
+    with pytest.raises(nn.GradientError) as caught:
+        nn.check_gradients(wrong, X, target, Penalized(wrong))
+    found = {line.name: line.right for line in caught.value.report.comparisons}
+    assert found == {"X": True, "W": False, "b": True}
+    assert not wrong._adopted
+
+
+def test_a_tied_layer_of_ones_own_is_checked():
+    embedding = OwnEmbedding(4, 3, rng=0)
+    a, b = nn.Input("a"), nn.Input("b")
+    model = nn.Graph([a, b], nn.Multiply()(embedding(a), nn.tied(embedding)(b)))
+    report = nn.check_gradients(model, (np.array([0, 3, 1]), np.array([2, 3, 3])))
+    assert [(line.name, line.right) for line in report.comparisons] == [("0.W", True)]
+    dropout = OwnDropout(0.5, rng=0)
+    assert nn.check_gradients(nn.tied(dropout), X).right
+    assert nn.check_gradients(nn.Sequential(dropout, nn.tied(dropout)), X).right
+
+
+# ------------------------------------------------------------------------------------------ errors of a layer
+
+
+class Own(nn.Layer, parameters=("W",)):
+    def __init__(self, shape):
+        self.W = np.ones(shape)
+
+    def forward(self, X):
+        self.X = X
+        return X @ self.W
+
+    def backward(self, dY):
+        self.dW = self.X.T @ dY
+        return dY @ self.W.T
+
+
+class NoTransposeOfW(Own):
+    def backward(self, dY):
+        self.dW = self.X.T @ dY
+        return dY @ self.W
+
+
+class NoTransposeOfX(Own):
+    def backward(self, dY):
+        self.dW = self.X @ dY
+        return dY @ self.W.T
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: NoTransposeOfW((3, 2)), "dY (6, 2) @ W.T (2, 3), X.T (3, 6) @ dY (6, 2)"),
+        (lambda: NoTransposeOfX((3, 2)), "dY (6, 2) @ W.T (2, 3), X.T (3, 6) @ dY (6, 2)"),
+        (lambda: Own((2, 3)), "X (6, 3) @ W.T (3, 2)"),
+    ],
+    ids=["W", "X", "forward"],
+)
+def test_a_missing_transpose_that_changes_shapes_is_named(make, says):
+    name = make().one_line()
+    for model, place in (make(), name), (nn.Sequential(nn.Tanh(), make()), f"Sequential[1] {name}"):
+        with pytest.raises(ValueError, match="matmul") as caught:
+            nn.check_gradients(model, X)
+        assert f"{place}: is a transpose missing? These products fit: {says}" in caught.value.__notes__
+
+
+def test_a_parameter_without_a_value_is_named():
+    class Forgot(Own):
+        def __init__(self):
+            pass
+
+    with pytest.raises(ValueError, match="matmul") as caught:
+        nn.check_gradients(nn.Sequential(Forgot()), X)
+    assert "Sequential[0] Forgot(): W: no value; assign it in __init__" in caught.value.__notes__
+
+
+# ------------------------------------------------------------------------------------------ steps, flow and explain
+
+
+def test_the_steps_are_bit_identical_to_forward_and_backward():
+    model, stepped, (indices, target) = network(), network(), data(5)
+    loss, other = OwnLoss(), OwnLoss()
+    J = loss.forward(model.forward(indices), target)
+    dX = model.backward(loss.backward())
+    steps = list(nn.forward_steps(stepped, indices, target, other))
+    assert steps[-1].outputs["J"] == J
+    assert steps[0].inputs["indices"].dtype.kind == "i"
+    walk = list(nn.backward_steps(stepped, loss=other))
+    assert dX is None
+    assert [step.path for step in walk] == ["loss", *map(str, reversed(range(7)))]
+    assert walk[-1].outputs == {}
+    assert list(walk[-1].gradients) == ["dW"]
+    assert everything_of(stepped) == everything_of(model)
+    for step in (*steps, *walk):
+        assert str(step)
+
+
+def test_the_steps_of_a_graph_name_the_gradient_that_there_is():
+    class Masked(nn.Layer):
+        without_gradient = ("mask",)
+
+        def forward(self, mask, X):
+            self.mask = mask
+            return X * mask
+
+        def backward(self, dY):
+            return dY * self.mask
+
+    m, x = nn.Input("m"), nn.Input("x")
+    graph = nn.Graph([m, x], Masked()(m, nn.Tanh()(x) + x))
+    graph.forward(np.array([1, 0, 1]), X[0])
+    steps = list(nn.backward_steps(graph, np.ones(3)))
+    assert [(step.name, step.path, list(step.outputs)) for step in steps] == [
+        ("backward", "2", ["dX"]),
+        ("backward", "1", ["dX", "dY"]),
+        ("backward", "0", ["dX"]),
+        ("sum", "x", ["dx"]),
+    ]
+    assert_array_equal(steps[0].outputs["dX"], [1, 0, 1])
+
+
+def test_the_flow_of_a_network_of_ones_own_layers():
+    found = flow(network(), OwnLoss())
+    assert [operation.path for operation in found.operations] == [*map(str, range(7)), "loss"]
+    assert found.names[found.inputs[0]] == "indices"
+
+
+def test_explain_derives_no_gradient_of_indices_and_targets():
+    model, (indices, target) = network(), data(4)
+    before = everything_of(model)
+    explanation = nn.explain(model, indices, target, OwnLoss(), values=True)
+    assert everything_of(model) == before
+    assert "dL/dindices" not in str(explanation)
+    assert [remark for remark in explanation.remarks if "has no `formulas`" in remark] == [
+        f"{name} has no `formulas`; its forward and backward are shown as calls."
+        for name in ("OwnEmbedding", "OwnBatchNorm", "OwnDropout", "OwnLoss")
+    ]
+    loss = OwnLoss()
+    twin = copy.deepcopy(model)
+    loss.forward(twin.forward(indices), target)
+    twin.backward(loss.backward())
+    found = {line.note: line.value for line in explanation.backward}
+    for name, dP in twin.named_gradients():
+        assert_array_equal(found[name], dP)
+    (given,) = [line for line in explanation.given if line.symbol.plain == "indices"]
+    assert given.value.dtype.kind == "i"
+    with pytest.raises(ValueError, match="no gradient with respect to 'indices'"):
+        nn.explain(model, indices, target, OwnLoss(), parameter="indices")
+
+
+class SaidEmbedding(OwnEmbedding):
+    formulas = "Y = take(W, indices, axis=0)"
+
+
+def test_formulas_of_an_embedding_and_of_a_loss_of_ones_own():
+    class SaidLoss(OwnLoss):
+        formulas = """
+            J = 1 / N * sum(log(cosh(Y - target)))
+            dY = dJ / N * tanh(Y - target)
+        """
+
+    model = SaidEmbedding(7, 2, rng=0)
+    indices = np.array([1, 4, 1])
+    explanation = nn.explain(model, indices, np.ones((3, 2)), SaidLoss())
+    lines = [str(line) for line in (*explanation.forward, *explanation.backward)]
+    assert lines == [
+        "y^ = take(W1, indices)",
+        "L = 1/N sum(log(cosh(y^ - y)))",
+        "dL/dy^ = 1/N tanh(y^ - y)",
+        "dL/dW1 = SaidEmbedding.backward(dL/dy^)",
+    ]
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
