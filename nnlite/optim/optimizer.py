@@ -1,4 +1,4 @@
-"""What every optimizer is: a layer, a learning rate, and a step on the layer's Phi."""
+"""Optimizer: the base class of all optimizers."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,23 +15,23 @@ Schedule = Callable[[int], float]
 
 
 class Optimizer:
-    """Moves the parameters of one layer; a whole model is a layer, and so is each of its parts.
+    """Base class of optimizers, which update the parameters of a layer: of a model, or of a part of it.
 
-    Two optimizers on two parts of a model give each its own learning rate; a part without one stays as it is. A
-    subclass defines ``move(lr)``; if that keeps arrays from step to step, the class names them in ``arrays``, so that
-    they are saved and loaded.
+    Two optimizers on two parts of a model have separate learning rates; a part without an optimizer is frozen. A
+    subclass defines ``move(lr)``. If that needs arrays of earlier steps, the class lists their names in ``arrays``,
+    and they are saved and loaded.
 
     Args:
-        layer: any Layer with parameters.
-        lr: learning rate, a number >= 0, or a schedule: any function of the step, the first of which is step 0. See
-            :class:`nnlite.StepLR` and its like. ``optimizer.lr`` may be set anew at any time.
+        layer: a Layer with parameters.
+        lr: learning rate, a number >= 0, or a schedule such as :class:`nnlite.StepLR`: a function of the step, which
+            counts from 0. ``optimizer.lr`` can be changed at any time.
 
     Attributes:
-        steps: how many have been done.
-        arrays: names of the attributes, each None or an array like Phi, that later steps build on.
+        steps: number of steps done.
+        arrays: names of the attributes that later steps use, each None or an array of Phi's shape and dtype.
 
     Raises:
-        TypeError: ``layer`` is not a Layer, or ``lr`` neither a number nor a function.
+        TypeError: ``layer`` is not a Layer, or ``lr`` is neither a number nor a function.
         ValueError: ``lr`` is negative or not finite, or the layer has no parameters.
 
     >>> import nnlite as nn
@@ -56,24 +56,32 @@ class Optimizer:
             raise TypeError(f"{name}: layer: expected a Layer, the model itself, got {layer!r}")
         check_whole(layer)
         if not layer.Phi.size:
-            raise ValueError(f"{name}: {layer.one_line()} has no parameters to move")
+            raise ValueError(f"{name}: {layer.one_line()} has no parameters")
         self.layer = layer
         self.lr = lr
         self.steps = 0
 
     def step(self) -> None:
-        """Move Phi once, by what the last backward left in dPhi; dPhi stays as it is."""
+        """Update Phi with the gradient in dPhi, which is not changed."""
         lr = self._lr
         self.move(lr if type(lr) is float else self._scheduled())  # current_lr, without the call of a property
         self.steps += 1
 
     def move(self, lr: float) -> None:
-        """Move Phi with this learning rate: the mathematics of a step, which each optimizer defines."""
-        raise NotImplementedError(f"{type(self).__name__} has no step; give it a method move(self, lr)")
+        """Update Phi in place with this learning rate; each optimizer defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no method move; define move(self, lr)")
+
+    def __getattr__(self, name: str) -> Any:  # called only for an attribute that does not exist
+        cls = type(self).__name__
+        if name in ("layer", "_lr", "steps"):
+            raise AttributeError(
+                f"{cls}: {name.lstrip('_')} is not set; call super().__init__(layer, lr) in {cls}.__init__"
+            )
+        raise AttributeError(f"{cls!r} object has no attribute {name!r}")
 
     @property
     def lr(self) -> float | Schedule:
-        """The learning rate as it was given: a number, or the schedule."""
+        """The learning rate: a number, or the schedule."""
         return self._lr
 
     @lr.setter
@@ -90,7 +98,7 @@ class Optimizer:
         """The learning rate of the next step.
 
         Raises:
-            ValueError: the schedule gives none, or one that is negative or not finite.
+            ValueError: the schedule returns something else than a finite number >= 0.
 
         >>> import nnlite as nn
         >>> nn.SGD(nn.Linear(1, 1), lr=nn.StepLR(0.5, step_size=10)).current_lr
@@ -108,11 +116,30 @@ class Optimizer:
             f"got {lr!r} for step {self.steps}"
         )
 
-    def state_dict(self) -> dict[str, Any]:
-        """What the next steps build on, as numbers and copies of arrays; None stands for an array not begun.
+    def check_steps(self, count: int) -> None:
+        """Check that the schedule, if it has an end, does not end within the next ``count`` steps.
 
-        A learning rate that is a number is part of it; a schedule is not, and neither are the other options: they come
-        from the program.
+        Raises:
+            ValueError: it does.
+
+        >>> import nnlite as nn
+        >>> nn.SGD(nn.Linear(1, 1), lr=nn.OneCycleLR(0.1, total_steps=20)).check_steps(25)
+        Traceback (most recent call last):
+            ...
+        ValueError: SGD: lr: the schedule OneCycleLR ends after 20 steps, but training takes 25; make it 25 steps long
+        """
+        last: int | None = getattr(self._lr, "last_step", None)
+        needed = self.steps + count
+        if last is not None and needed - 1 > last:
+            raise ValueError(
+                f"{type(self).__name__}: lr: the schedule {type(self._lr).__name__} ends after {last} steps, "
+                f"but training takes {needed}; make it {needed} steps long"
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next steps depend on: numbers, and copies of arrays or None before the first step.
+
+        A learning rate that is a number is included. A schedule and the other options are not: the program sets them.
 
         >>> import nnlite as nn
         >>> nn.SGD(nn.Linear(1, 1), lr=0.5, momentum=0.9).state_dict()
@@ -127,13 +154,11 @@ class Optimizer:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up ``state``, as :meth:`state_dict` gives it: all of it, or nothing.
-
-        Arrays that are there already are written into; others are copied.
+        """Restore ``state``, as :meth:`state_dict` returned it. If anything does not match, nothing is changed.
 
         Raises:
-            ValueError: a name is missing or unknown, a number is not one, or an array is not like Phi; the message
-                lists every one.
+            ValueError: a name is missing or unknown, a value is not a number, or an array has another shape or dtype
+                than Phi; the message lists all faults.
 
         >>> import nnlite as nn
         >>> a, b = nn.SGD(nn.Linear(1, 1), lr=0.5), nn.SGD(nn.Linear(1, 1), lr=1)
@@ -145,7 +170,7 @@ class Optimizer:
         wrong = [f"{name}: missing" for name in own if name not in state]
         for name, value in state.items():
             if name not in own:
-                scheduled = ", the learning rate is a schedule here" if name == "lr" else ""
+                scheduled = ", since the learning rate is a schedule" if name == "lr" else ""
                 wrong.append(f"{name}: unknown{scheduled}")
             elif problem := self._misfit(name, value):
                 wrong.append(problem)
@@ -165,7 +190,7 @@ class Optimizer:
                 stored[...] = array
 
     def _misfit(self, name: str, value: Any) -> str | None:
-        """What is wrong with a value of a state; None if nothing is."""
+        """Return what is wrong with a value of a state; None if nothing is."""
         if name not in self.arrays:
             try:
                 whole(value, name, least=0) if name == "steps" else non_negative(value, name)

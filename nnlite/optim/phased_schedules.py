@@ -1,4 +1,4 @@
-"""Schedules of several phases: one cycle, and any schedules one after another."""
+"""Schedules of several phases: OneCycleLR and SequentialLR."""
 
 import math
 from bisect import bisect_right
@@ -12,30 +12,32 @@ from nnlite.optim.schedules import COUNT, checked, whole_numbers
 
 @dataclass(frozen=True)
 class OneCycleLR:
-    """Up from ``lr / div_factor`` to ``lr``, then far down, to ``lr / div_factor / final_div_factor``.
+    """The 1cycle policy: up from ``lr / div_factor`` to ``lr``, then down to ``lr / div_factor / final_div_factor``.
 
-    With N = total_steps and p = pct_start the rate is highest at p N - 1 and lowest at N - 1. In three phases it is
-    back where it began at 2 p N - 2, and falls to the lowest from there. On the way from a to b, with u from 0 to 1,
+    With N = total_steps and p = pct_start the learning rate is highest at step p N - 1 and lowest at step N - 1. With
+    three phases it is back at the initial one at step 2 p N - 2, and decreases from there to the lowest. Between a and
+    b, with u from 0 to 1, it is
 
         a + (b - a) u                        (linear)
         b + (a - b) (1 + cos(pi u)) / 2      (cos)
 
-    The momentum stays as it is, as under PyTorch's ``cycle_momentum=False``.
+    The momentum does not change, as with PyTorch's ``cycle_momentum=False``.
 
     Args:
-        lr: the highest learning rate, >= 0; PyTorch's ``max_lr``.
-        total_steps: N, at least 1. Step N, the first after the cycle, has the lowest rate; the later ones have none.
-        epochs: with ``steps_per_epoch``, in place of ``total_steps``, which is then their product.
+        lr: highest learning rate, >= 0; PyTorch's ``max_lr``.
+        total_steps: N, at least 1. Step N, the first after the cycle, has the lowest rate; later steps are an error,
+            which ``fit`` raises before the first step where it knows their number.
+        epochs: together with ``steps_per_epoch`` instead of ``total_steps``, which is their product.
         steps_per_epoch: see ``epochs``.
-        pct_start: share of the steps on the way up, from 0 to 1.
+        pct_start: share of the steps with an increasing learning rate, from 0 to 1.
         anneal_strategy: "cos" or "linear".
-        div_factor: above 0.
-        final_div_factor: above 0.
-        three_phase: see above.
+        div_factor: the initial learning rate is ``lr / div_factor``; above 0.
+        final_div_factor: the lowest learning rate is the initial one divided by this; above 0.
+        three_phase: whether there are three phases, see above.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range; or there is no number of steps. When
-            called: the step is beyond the last.
+        TypeError, ValueError: an argument is not a number, or out of range, or the number of steps is not given; when
+            called, the step is above N.
 
     Source: Smith and Topin, Super-convergence: very fast training of neural networks using large learning rates, 2019.
 
@@ -66,7 +68,7 @@ class OneCycleLR:
         object.__setattr__(self, "_phases", self._ends_and_rates())
 
     def _ends_and_rates(self) -> tuple[tuple[float, float, float], ...]:
-        """(last step, rate at first, rate in the end) of each phase."""
+        """Return (last step, initial rate, final rate) of each phase."""
         N: Any = self.total_steps
         first = self.lr / self.div_factor
         least = first / self.final_div_factor
@@ -75,13 +77,19 @@ class OneCycleLR:
             return up, (2 * self.pct_start * N - 2, self.lr, first), (N - 1, first, least)
         return up, (N - 1, self.lr, least)
 
+    @property
+    def last_step(self) -> int:
+        """The last step with a learning rate, N."""
+        N: Any = self.total_steps
+        return int(N)
+
     def __call__(self, step: int) -> float:
-        """The way from a to b of the phase that the step is in."""
+        """Return the learning rate of a step."""
         N: Any = self.total_steps
         phases: tuple[tuple[float, float, float], ...] = self._phases  # type: ignore[attr-defined]
         if step >= N:
             if step > N:
-                raise ValueError(f"OneCycleLR: expected a step of the {N} of this schedule, got step {step}")
+                raise ValueError(f"OneCycleLR: expected a step from 0 to {N} (total_steps), got {step}")
             return phases[-1][2]
         begin, (end, a, b) = 0.0, phases[0]
         for phase in phases[1:]:
@@ -93,15 +101,16 @@ class OneCycleLR:
 
 @dataclass(frozen=True)
 class SequentialLR:
-    """One schedule after another: the k-th from milestone k - 1 on, where it begins with its own step 0.
+    """Several schedules one after another; each starts with its own step 0.
 
     Args:
-        schedulers: at least one, each with a learning rate of its own; any functions of the step.
-        milestones: the step at which each but the first begins: whole numbers >= 0 that do not fall.
+        schedulers: the schedules: functions of the step, each with a learning rate of its own.
+        milestones: the step at which each schedule but the first starts: whole numbers >= 0 in ascending order.
 
     Raises:
-        TypeError: one of the schedules is not a function, or a milestone not a whole number.
-        ValueError: the milestones are not one fewer than the schedules, or not in order.
+        TypeError: one of the schedules is not a function, or a milestone is not a whole number.
+        ValueError: there is not one milestone less than schedules, they are not in order, or a schedule ends before
+            the next one starts.
 
     Source: warm-up, then decay, as in Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017.
 
@@ -123,10 +132,23 @@ class SequentialLR:
                 f"got {len(self.milestones)}"
             )
         if list(self.milestones) != sorted(self.milestones):
-            raise ValueError(f"SequentialLR: milestones: expected them in order, got {self.milestones}")
+            raise ValueError(f"SequentialLR: milestones: expected them in ascending order, got {self.milestones}")
+        for scheduler, start, stop in zip(self.schedulers, (0, *self.milestones), self.milestones, strict=False):
+            last = getattr(scheduler, "last_step", None)
+            if last is not None and stop - start - 1 > last:
+                raise ValueError(
+                    f"SequentialLR: the schedule {type(scheduler).__name__} ends after {last} steps, but the next one "
+                    f"starts after {stop - start}"
+                )
+
+    @property
+    def last_step(self) -> int | None:
+        """The last step with a learning rate; None if the last schedule has no end."""
+        last: int | None = getattr(self.schedulers[-1], "last_step", None)
+        return None if last is None else last + sum(self.milestones[-1:])
 
     def __call__(self, step: int) -> float:
-        """What the schedule whose turn it is gives."""
+        """Return the learning rate of a step."""
         index = bisect_right(self.milestones, step)
         return self.schedulers[index](step - self.milestones[index - 1] if index else step)
 

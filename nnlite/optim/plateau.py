@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: a smaller learning rate once a number has stopped getting better."""
+"""ReduceLROnPlateau: reduce the learning rate when a value has stopped improving."""
 
 import math
 from collections.abc import Mapping
@@ -9,33 +9,33 @@ from nnlite.optim.optimizer import Optimizer
 
 
 class ReduceLROnPlateau:
-    """A learning rate that falls when a number has not got better for a while: ``lr <- max(factor * lr, min_lr)``.
+    """Reduce the learning rate when a value has stopped improving: ``lr <- max(factor * lr, min_lr)``.
 
-    It falls at the first epoch after ``patience`` epochs in a row without a better value, step for step as under
-    ``torch.optim.lr_scheduler.ReduceLROnPlateau``. Better than the best so far is
+    It is reduced in the first epoch after ``patience`` consecutive epochs without improvement, as
+    ``torch.optim.lr_scheduler.ReduceLROnPlateau`` does it. A value improves on the best so far if
 
         value < best (1 - threshold)      (mode "min", threshold_mode "rel")
         value < best - threshold          (mode "min", threshold_mode "abs")
         value > best (1 + threshold)      (mode "max", threshold_mode "rel")
         value > best + threshold          (mode "max", threshold_mode "abs")
 
-    and NaN never is.
+    NaN never improves.
 
     Args:
-        optimizer: its learning rate must be a number.
-        monitor: name of the number among those of an epoch, such as "loss", "val_loss" or that of a metric.
-        mode: "min" if it should fall, "max" if it should rise.
-        factor: from 0 to below 1.
-        patience: how many epochs in a row without a better value to let pass.
-        threshold: how much counts as better, >= 0.
+        optimizer: the optimizer, whose learning rate must be a number.
+        monitor: name of the value among those of an epoch, such as "loss", "val_loss" or the name of a metric.
+        mode: "min" if lower is better, "max" if higher is better.
+        factor: factor of the learning rate, from 0 to below 1.
+        patience: number of consecutive epochs without improvement to tolerate.
+        threshold: the least improvement that counts, >= 0.
         threshold_mode: "rel" or "abs".
-        cooldown: how many epochs after a fall not to count.
+        cooldown: number of epochs after a reduction that do not count.
         min_lr: the lowest learning rate, >= 0.
-        eps: a fall by no more than this is left out.
+        eps: the learning rate stays if it would be reduced by no more than this, >= 0.
 
     Raises:
-        TypeError: ``optimizer`` is not an Optimizer, or another argument not a number.
-        ValueError: the optimizer's learning rate is a schedule, or an argument is out of its range.
+        TypeError: ``optimizer`` is not an Optimizer, or another argument is not a number.
+        ValueError: the optimizer's learning rate is a schedule, or an argument is out of range.
 
     Source: the performance scheduling of Senior, Heigold, Ranzato and Yang, An empirical study of learning rates in
     deep neural networks for speech recognition, 2013.
@@ -90,11 +90,11 @@ class ReduceLROnPlateau:
         self.cooldown_left = 0
 
     def step(self, value: float) -> None:
-        """Take in the value of one epoch, and lower the learning rate if it is time.
+        """Record the value of one epoch, and reduce the learning rate if it is time.
 
         Raises:
             TypeError: ``value`` is not a number.
-            ValueError: the optimizer's learning rate is a schedule by now.
+            ValueError: the optimizer's learning rate is now a schedule.
         """
         value, lr = number(value, f"{type(self).__name__}: {self.monitor}"), self._lr()
         if self._is_better(value):
@@ -113,10 +113,10 @@ class ReduceLROnPlateau:
             self.bad_epochs = 0
 
     def on_epoch_end(self, state: Any) -> None:
-        """Step with the monitored number of ``state.values``, the epoch's numbers by their names.
+        """Call :meth:`step` with the monitored value of ``state.values``, the values of the epoch by name.
 
         Raises:
-            KeyError: it is not among them.
+            KeyError: there is no such value.
         """
         if self.monitor not in state.values:
             there = ", ".join(map(repr, state.values)) or "nothing"
@@ -124,7 +124,7 @@ class ReduceLROnPlateau:
         self.step(state.values[self.monitor])
 
     def state_dict(self) -> dict[str, Any]:
-        """The numbers that the next steps build on; the learning rate itself is in that of the optimizer.
+        """Return what the next steps depend on. The learning rate is in the optimizer's state.
 
         >>> import nnlite as nn
         >>> ReduceLROnPlateau(nn.SGD(nn.Linear(1, 1), lr=1.0)).state_dict()
@@ -133,10 +133,10 @@ class ReduceLROnPlateau:
         return {"best": self.best, "bad_epochs": self.bad_epochs, "cooldown_left": self.cooldown_left}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up ``state``, as :meth:`state_dict` gives it: all of it, or nothing.
+        """Restore ``state``, as :meth:`state_dict` returned it. If anything does not match, nothing is changed.
 
         Raises:
-            ValueError: a name is missing or unknown, or a value no number of its kind; the message lists every one.
+            ValueError: a name is missing or unknown, or a value is not a number; the message lists all faults.
         """
         own = self.state_dict()
         wrong = [f"{name}: missing" for name in own if name not in state]

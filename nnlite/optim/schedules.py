@@ -1,8 +1,8 @@
 """Schedules: the learning rate as a function of the step, ``optimizer = SGD(model, lr=schedule)``.
 
-A schedule knows nothing but its arguments: step t, the first of which is 0, gives the number that PyTorch's scheduler
-of the same name has after t calls of its ``step()``. Any function of the step will do for one of your own. Those of
-several phases are in phases.py.
+``schedule(t)`` is the learning rate that PyTorch's scheduler of the same name has after t calls of its ``step()``. A
+schedule of your own is any function of the step, which counts from 0. OneCycleLR and SequentialLR are in
+phased_schedules.py.
 """
 
 import math
@@ -19,15 +19,15 @@ COUNT = partial(whole, least=1)
 
 @dataclass(frozen=True)
 class ConstantLR:
-    """A part of the learning rate at first: ``factor * lr`` for t < total_iters, then ``lr``.
+    """Constant warm-up: ``factor * lr`` for t < total_iters, then ``lr``.
 
     Args:
-        lr: learning rate in the end, >= 0.
-        factor: from 0 to 1.
-        total_iters: how many steps take the part, at least 1.
+        lr: final learning rate, >= 0.
+        factor: factor of the learning rate during the warm-up, from 0 to 1.
+        total_iters: number of steps of the warm-up, at least 1.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: the constant warm-up of He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016.
 
@@ -44,22 +44,22 @@ class ConstantLR:
         checked(self, lr=non_negative, factor=share, total_iters=COUNT)
 
     def __call__(self, step: int) -> float:
-        """``factor * lr`` for t < total_iters, then ``lr``."""
+        """Return the learning rate of a step."""
         return self.lr * self.factor if step < self.total_iters else self.lr
 
 
 @dataclass(frozen=True)
 class LinearLR:
-    """A warm-up along a straight line: ``lr (s + (e - s) min(t, n) / n)``.
+    """Linear warm-up or decay: ``lr (s + (e - s) min(t, n) / n)``.
 
     Args:
-        lr: learning rate in the end, >= 0, times ``end_factor``.
+        lr: learning rate, >= 0; the final one is ``lr * end_factor``.
         start_factor: s, above 0 and at most 1.
         end_factor: e, from 0 to 1.
-        total_iters: n, the step that is the first to have the last value; at least 1.
+        total_iters: n, the first step with the final value; at least 1.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017.
 
@@ -78,22 +78,22 @@ class LinearLR:
         checked(self, start_factor=share)
 
     def __call__(self, step: int) -> float:
-        """``lr (s + (e - s) min(t, n) / n)``."""
+        """Return the learning rate of a step."""
         done = min(step, self.total_iters) / self.total_iters
         return self.lr * (self.start_factor + (self.end_factor - self.start_factor) * done)
 
 
 @dataclass(frozen=True)
 class StepLR:
-    """A fall by the same factor again and again: ``lr gamma^k`` with ``k = floor(t / step_size)``.
+    """Step decay: ``lr gamma^k`` with ``k = floor(t / step_size)``.
 
     Args:
-        lr: learning rate at first, >= 0.
-        step_size: steps from one fall to the next, at least 1.
-        gamma: the factor, >= 0.
+        lr: initial learning rate, >= 0.
+        step_size: number of steps (batches, not epochs) between two decays, at least 1.
+        gamma: factor of each decay, >= 0.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: Szegedy et al., Going deeper with convolutions, 2015.
 
@@ -110,21 +110,21 @@ class StepLR:
         checked(self, lr=non_negative, step_size=COUNT, gamma=non_negative)
 
     def __call__(self, step: int) -> float:
-        """``lr gamma^floor(t / step_size)``."""
+        """Return the learning rate of a step."""
         return self.lr * _power(self.gamma, step // self.step_size)
 
 
 @dataclass(frozen=True)
 class MultiStepLR:
-    """A fall by the same factor at given steps: ``lr gamma^k``, where k is how many milestones are <= t.
+    """Step decay at given steps: ``lr gamma^k``, where k is the number of milestones <= t.
 
     Args:
-        lr: learning rate at first, >= 0.
-        milestones: whole numbers >= 0, in any order; one that stands twice counts twice.
-        gamma: the factor, >= 0.
+        lr: initial learning rate, >= 0.
+        milestones: the steps of the decays: whole numbers >= 0, in any order; a repeated one counts twice.
+        gamma: factor of each decay, >= 0.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: He, Zhang, Ren and Sun, Deep residual learning for image recognition, 2016.
 
@@ -142,20 +142,20 @@ class MultiStepLR:
         object.__setattr__(self, "milestones", tuple(sorted(self.milestones)))
 
     def __call__(self, step: int) -> float:
-        """``lr gamma^k``, where k is how many milestones are <= t."""
+        """Return the learning rate of a step."""
         return self.lr * _power(self.gamma, bisect_right(self.milestones, step))
 
 
 @dataclass(frozen=True)
 class ExponentialLR:
-    """A fall by the same factor at each step: ``lr gamma^t``.
+    """Exponential decay: ``lr gamma^t``.
 
     Args:
-        lr: learning rate at first, >= 0.
-        gamma: the factor, >= 0.
+        lr: initial learning rate, >= 0.
+        gamma: factor of each step, >= 0.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: Senior, Heigold, Ranzato and Yang, An empirical study of learning rates in deep neural networks for speech
     recognition, 2013.
@@ -172,21 +172,21 @@ class ExponentialLR:
         checked(self, lr=non_negative, gamma=non_negative)
 
     def __call__(self, step: int) -> float:
-        """``lr gamma^t``."""
+        """Return the learning rate of a step."""
         return self.lr * _power(self.gamma, step)
 
 
 @dataclass(frozen=True)
 class PolynomialLR:
-    """A fall to 0 along a power of the steps left: ``lr (1 - min(t, n) / n)^power``.
+    """Polynomial decay to 0: ``lr (1 - min(t, n) / n)^power``.
 
     Args:
-        lr: learning rate at first, >= 0.
-        total_iters: n, the step that is the first to have 0; at least 1.
-        power: >= 0; 1 is a straight line.
+        lr: initial learning rate, >= 0.
+        total_iters: n, the first step with a learning rate of 0; at least 1.
+        power: exponent, >= 0; 1 is linear decay.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: Chen, Papandreou, Kokkinos, Murphy and Yuille, DeepLab: semantic image segmentation with deep convolutional
     nets, atrous convolution, and fully connected CRFs, 2018.
@@ -204,24 +204,24 @@ class PolynomialLR:
         checked(self, lr=non_negative, total_iters=COUNT, power=non_negative)
 
     def __call__(self, step: int) -> float:
-        """``lr (1 - min(t, n) / n)^power``."""
+        """Return the learning rate of a step."""
         left: float = (1 - min(step, self.total_iters) / self.total_iters) ** self.power
         return self.lr * left
 
 
 @dataclass(frozen=True)
 class CosineAnnealingLR:
-    """Half a wave of the cosine down to ``eta_min``: ``eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2``.
+    """Cosine annealing: ``eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2``.
 
-    After step T_max it rises again, to be back at ``lr`` at step 2 T_max, and so on.
+    It has the period 2 T_max: after step T_max the learning rate increases again, to ``lr`` at step 2 T_max.
 
     Args:
-        lr: learning rate at first, >= 0.
-        T_max: steps of the way down, at least 1.
-        eta_min: the lowest learning rate, >= 0.
+        lr: initial learning rate, >= 0.
+        T_max: number of steps from ``lr`` to ``eta_min``, at least 1.
+        eta_min: lowest learning rate, >= 0.
 
     Raises:
-        TypeError, ValueError: an argument is no number, or out of its range.
+        TypeError, ValueError: an argument is not a number, or out of range.
 
     Source: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
 
@@ -238,21 +238,21 @@ class CosineAnnealingLR:
         checked(self, lr=non_negative, T_max=COUNT, eta_min=non_negative)
 
     def __call__(self, step: int) -> float:
-        """``eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2``."""
+        """Return the learning rate of a step."""
         return self.eta_min + (self.lr - self.eta_min) * (1 + math.cos(math.pi * step / self.T_max)) / 2
 
 
 def checked(schedule: Any, **checks: Callable[[Any, str], Any]) -> None:
-    """Put what each check makes of the attribute of its name in the attribute's place."""
+    """Replace each named attribute of the frozen schedule by what its check returns."""
     for name, check in checks.items():
         object.__setattr__(schedule, name, check(getattr(schedule, name), f"{type(schedule).__name__}: {name}"))
 
 
 def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
-    """``values`` as ints, if they are whole numbers >= 0.
+    """Return ``values`` as a tuple of ints >= 0.
 
     Raises:
-        TypeError, ValueError: they are not.
+        TypeError, ValueError: one is not a whole number >= 0.
 
     >>> whole_numbers([30, 80], "MultiStepLR: milestones")
     (30, 80)
@@ -265,7 +265,7 @@ def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
 
 
 def _power(base: float, exponent: int) -> float:
-    """``base ** exponent``; inf where that overflows, which the optimizer will report."""
+    """Return ``base ** exponent``, or inf if that overflows, which the optimizer reports."""
     try:
         return float(base**exponent)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""SGD: Phi <- Phi - lr * dPhi."""
+"""SGD: stochastic gradient descent, Phi <- Phi - lr * dPhi."""
 
 from functools import partial
 from typing import Any
@@ -14,29 +14,29 @@ from nnlite.optim.optimizer import Optimizer, Schedule
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: ``Phi <- Phi - lr * dPhi``, step for step that of ``torch.optim.SGD``.
+    """Stochastic gradient descent: ``Phi <- Phi - lr * dPhi``, as ``torch.optim.SGD`` computes it.
 
-    With g = dPhi (-dPhi to maximize), each step does in this order
+    With g = dPhi (-dPhi to maximize), each step computes in this order
 
         g <- g + weight_decay Phi
-        v <- momentum v + (1 - dampening) g      (the first time v <- g)
+        v <- momentum v + (1 - dampening) g      (v <- g in the first step)
         g <- v, or g + momentum v with nesterov
         Phi <- Phi - lr g
 
     Args:
         layer: the model, or a part of it.
-        lr: learning rate, a number >= 0, or a schedule such as :class:`nnlite.StepLR`, or any function of the step,
-            from 0 on. ``optimizer.lr`` may be set anew at any time.
-        momentum: share of the last velocity v that is kept.
-        dampening: share of the gradient that does not enter v.
+        lr: learning rate, a number >= 0, or a schedule such as :class:`nnlite.StepLR`: a function of the step, which
+            counts from 0. ``optimizer.lr`` can be changed at any time.
+        momentum: factor of the previous velocity v.
+        dampening: share of the gradient that is not added to v.
         weight_decay: factor of the L2 penalty ``weight_decay / 2 |Phi|^2``.
-        nesterov: look ahead; needs momentum > 0 and dampening 0.
-        maximize: climb instead.
+        nesterov: use Nesterov momentum; needs momentum > 0 and dampening 0.
+        maximize: maximize the loss.
 
     Raises:
         TypeError: ``layer`` is not a Layer, or an option is not a number.
-        ValueError: an option is out of its range, or the layer has no parameters; at a step, that the schedule gave no
-            number >= 0.
+        ValueError: an option is out of range, or the layer has no parameters; in a step, the schedule returned
+            something else than a finite number >= 0.
 
     Sources: Robbins and Monro, A stochastic approximation method, 1951; Polyak, Some methods of speeding up the
     convergence of iteration methods, 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization
@@ -78,8 +78,7 @@ class SGD(Optimizer):
         self.velocity: Array | None = None
 
     def move(self, lr: float) -> None:
-        """``Phi <- Phi - lr * dPhi``, in place."""
-        self._rate = lr  # for _move: handing it on in a partial would cost 0.2 us
+        self._rate = lr  # for _move: as an argument of a partial it would cost 0.2 us
         Phi, dPhi = self.layer.Phi, self.layer.dPhi
         if not self.momentum:
             in_blocks(self._move, Phi, dPhi)
@@ -87,13 +86,15 @@ class SGD(Optimizer):
         if starts := self.velocity is None:
             self.velocity = np.zeros_like(dPhi)
         elif self.velocity.shape != Phi.shape:
-            raise StateError(f"SGD: {self.layer.one_line()} has grown since the first step; make a new optimizer")
+            raise StateError(
+                f"SGD: {self.layer.one_line()} has more parameters than in the first step; make a new optimizer"
+            )
         elif self.velocity.dtype != Phi.dtype:  # astype was called
             self.velocity = self.velocity.astype(Phi.dtype)
         in_blocks(partial(self._move, starts=starts), Phi, dPhi, self.velocity)
 
     def _move(self, Phi: Array, g: Array, v: Array | None = None, starts: bool = False) -> None:
-        """One step of the given parameters, gradients and velocities."""
+        """Update these parameters with these gradients and velocities."""
         if self.weight_decay:
             g = (-g if self.maximize else g) + self.weight_decay * Phi
         elif self.maximize:
@@ -106,7 +107,7 @@ class SGD(Optimizer):
 
     def _misfit(self, name: str, value: Any) -> str | None:
         if name == "velocity" and value is not None and not self.momentum and self.velocity is None:
-            return "velocity: expected None, since momentum is 0 here"
+            return "velocity: expected None, since momentum is 0"
         return super()._misfit(name, value)
 
     def __repr__(self) -> str:

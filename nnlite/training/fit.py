@@ -1,5 +1,6 @@
 """fit: the training loop."""
 
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -162,6 +163,10 @@ def fit(
     if resume is not None:
         resume_from(resume, state)
     state.epochs = state.epoch + epochs
+    if state.batches is not None:
+        per_epoch = math.ceil(state.batches / step.accumulate_steps)
+        for each in optimizers:
+            each.check_steps(epochs * per_epoch - state.batch // step.accumulate_steps)
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     try:
         _train(state, events, validation, shown, batch_size, shuffle)

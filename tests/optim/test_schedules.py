@@ -168,8 +168,57 @@ def test_a_sequence_in_a_sequence():
 def test_one_cycle_has_no_step_beyond_the_one_after_its_last():
     schedule = nn.OneCycleLR(1.0, 10)
     assert schedule(10) == schedule(9)
-    with pytest.raises(ValueError, match=r"^OneCycleLR: expected a step of the 10 of this schedule, got step 11$"):
+    with pytest.raises(ValueError, match=r"^OneCycleLR: expected a step from 0 to 10 \(total_steps\), got 11$"):
         schedule(11)
+
+
+def test_last_step_is_that_of_the_last_schedule():
+    constant, cycle = nn.ConstantLR(1), nn.OneCycleLR(1.0, 10)
+    assert cycle.last_step == 10
+    assert nn.SequentialLR([constant, cycle], [5]).last_step == 15
+    assert nn.SequentialLR([cycle], []).last_step == 10
+    assert nn.SequentialLR([cycle, constant], [11]).last_step is None
+    with pytest.raises(
+        ValueError, match=r"^SequentialLR: the schedule OneCycleLR ends after 10 steps, but the next one s"
+    ):
+        nn.SequentialLR([cycle, constant], [12])
+    with pytest.raises(ValueError, match=r"ends after 10 steps, but the next one starts after 12$"):
+        nn.SequentialLR([constant, cycle, constant], [3, 15])
+
+
+def train(lr, epochs, **options):
+    model = nn.Linear(1, 1, rng=0)
+    before = model.Phi.copy()
+    X = np.arange(50.0)[:, None] / 50
+    optimizer = nn.SGD(model, lr)
+    try:
+        nn.fit(model, X, X, loss=nn.MSELoss(), optimizer=optimizer, batch_size=10, epochs=epochs, verbose=0, **options)
+    except ValueError:
+        assert np.array_equal(model.Phi, before)
+        assert optimizer.steps == 0
+        raise
+    return optimizer.steps
+
+
+def test_a_schedule_that_ends_in_the_middle_of_training_is_an_error_before_the_first_step():
+    """As of pytorch#65417: OneCycleLR(0.1, total_steps=20) for 5 epochs of 5 batches."""
+    message = r"^SGD: lr: the schedule OneCycleLR ends after 20 steps, but training takes 25; make it 25 steps long$"
+    with pytest.raises(ValueError, match=message):
+        train(nn.OneCycleLR(0.1, total_steps=20), epochs=5)
+    with pytest.raises(ValueError, match=r"the schedule SequentialLR ends after 23 steps, but training takes 25"):
+        train(nn.SequentialLR([nn.ConstantLR(0.1), nn.OneCycleLR(0.1, total_steps=20)], [3]), epochs=5)
+    with pytest.raises(ValueError, match=r"ends after 13 steps, but training takes 15; make it 15 steps long$"):
+        train(nn.OneCycleLR(0.1, total_steps=13), epochs=5, accumulate_steps=2)
+    assert train(nn.OneCycleLR(0.1, total_steps=25), epochs=5) == 25
+    assert train(nn.OneCycleLR(0.1, total_steps=15), epochs=5, accumulate_steps=2) == 15
+
+
+def test_a_second_training_counts_the_steps_of_the_first():
+    optimizer = nn.SGD(nn.Linear(1, 1), nn.OneCycleLR(0.1, total_steps=20))
+    optimizer.steps = 15
+    optimizer.check_steps(6)
+    with pytest.raises(ValueError, match=r"ends after 20 steps, but training takes 22"):
+        optimizer.check_steps(7)
 
 
 def test_steps_come_in_any_order_and_change_nothing():
@@ -359,7 +408,7 @@ def test_a_number_of_steps_is_whole_and_at_least_1(name, option):
         (
             lambda: nn.SequentialLR([nn.ConstantLR(1)] * 3, [5, 4]),
             ValueError,
-            r"SequentialLR: milestones: expected them in order, got \(5, 4\)",
+            r"SequentialLR: milestones: expected them in ascending order, got \(5, 4\)",
         ),
         (lambda: nn.SequentialLR([nn.ConstantLR(1)] * 2, [-1]), ValueError, r"SequentialLR: milestones\[0\]: expected"),
     ],

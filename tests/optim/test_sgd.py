@@ -359,8 +359,8 @@ def test_its_own_state_always_fits():
         (0.1, 0.9, {"velocity": np.zeros(3)}, ["velocity: expected (2,) float64, got (3,) float64"]),
         (0.1, 0.9, {"velocity": np.zeros(2, np.float32)}, ["velocity: expected (2,) float64, got (2,) float32"]),
         (0.1, 0.9, {"velocity": [0.0, 0.0]}, ["velocity: expected (2,) float64, got [0.0, 0.0]"]),
-        (0.1, 0.0, {}, ["velocity: expected None, since momentum is 0 here"]),
-        (nn.ConstantLR(1), 0.9, {}, ["lr: unknown, the learning rate is a schedule here"]),
+        (0.1, 0.0, {}, ["velocity: expected None, since momentum is 0"]),
+        (nn.ConstantLR(1), 0.9, {}, ["lr: unknown, since the learning rate is a schedule"]),
         (0.1, 0.9, {"m": np.zeros(2)}, ["m: unknown"]),
         (0.1, 0.9, {"steps": None, "lr": "x", "v": 1}, ["steps: expected a w", "lr: expected a number", "v: unknown"]),
     ],
@@ -418,9 +418,9 @@ def test_nesterov_needs_momentum_and_no_dampening(options):
 
 
 def test_a_layer_without_parameters_is_an_error():
-    with pytest.raises(ValueError, match=r"^SGD: Tanh\(\) has no parameters to move"):
+    with pytest.raises(ValueError, match=r"^SGD: Tanh\(\) has no parameters"):
         nn.SGD(nn.Tanh(), lr=0.1)
-    with pytest.raises(ValueError, match=r"^SGD: Sequential\(2 layers\) has no parameters to move"):
+    with pytest.raises(ValueError, match=r"^SGD: Sequential\(2 layers\) has no parameters"):
         nn.SGD(nn.Sequential(nn.Tanh(), nn.Sigmoid()), lr=0.1)
 
 
@@ -435,7 +435,9 @@ def test_a_model_that_has_grown_is_an_error():
     optimizer = nn.SGD(model, lr=0.1, momentum=0.9)
     optimizer.step()
     model.append(nn.Linear(2, 1))
-    with pytest.raises(nn.StateError, match=r"^SGD: Sequential\(2 layers\) has grown since the first step; make a new"):
+    with pytest.raises(
+        nn.StateError, match=r"^SGD: Sequential\(2 layers\) has more parameters than in the first step; make a new"
+    ):
         optimizer.step()
 
 
@@ -443,8 +445,28 @@ def test_an_optimizer_without_step_says_so():
     class Lazy(nn.Optimizer):
         pass
 
-    with pytest.raises(NotImplementedError, match=r"^Lazy has no step; give it a method move\(self, lr\)$"):
+    with pytest.raises(NotImplementedError, match=r"^Lazy has no method move; define move\(self, lr\)$"):
         Lazy(nn.Linear(1, 1)).step()
+
+
+@pytest.mark.parametrize("written", ["pass", "self.momentum = 0.5", "self.layer = layer", "self.lr = 0.1"])
+def test_an_optimizer_that_does_not_call_the_constructor_of_its_base_says_so(written):
+    class Own(nn.Optimizer):
+        def __init__(self, layer):
+            exec(written)
+
+        def move(self, lr):
+            self.layer.Phi -= lr * self.layer.dPhi
+
+    layer = nn.Linear(1, 1)
+    message = r"^Own: (layer|lr|steps) is not set; call super\(\).__init__\(layer, lr\) in Own.__init__$"
+    with pytest.raises(AttributeError, match=message):
+        Own(layer).step()
+    with pytest.raises(AttributeError, match=message):
+        nn.fit(layer, np.ones((2, 1)), np.ones((2, 1)), loss=nn.MSELoss(), optimizer=Own(layer), verbose=0)
+    with pytest.raises(AttributeError, match=r"^'SGD' object has no attribute 'momentun'"):
+        nn.SGD(layer, 0.1).momentun  # noqa: B018
+    assert not hasattr(nn.SGD(layer, 0.1), "momentun")
 
 
 def test_repr_shows_what_is_set():
