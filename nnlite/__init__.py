@@ -113,6 +113,7 @@ from nnlite.losses.regression_losses import MSELoss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
+from nnlite.saving.registry import register
 from nnlite.training.callbacks import Callback
 from nnlite.training.checkpoint import Checkpoint
 from nnlite.training.early_stopping import EarlyStopping
@@ -150,7 +151,6 @@ if TYPE_CHECKING:
         StepLR,
     )
     from nnlite.saving.files import load, save
-    from nnlite.saving.registry import register
     from nnlite.training.diagnostics_callback import Diagnostics
 
 __all__ = [
@@ -274,9 +274,13 @@ _LATER = {
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
     "optim.phased_schedules": "OneCycleLR SequentialLR",
     "saving.files": "load save",
-    "saving.registry": "register",
     "training.diagnostics_callback": "Diagnostics",
 }
+for _layer in [value for value in globals().values() if isinstance(value, type) and issubclass(value, Layer)]:
+    if _layer is not Layer:  # what is exported can be saved
+        register(_layer)
+del _layer
+
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
 
 

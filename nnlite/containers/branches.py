@@ -84,3 +84,7 @@ class Parallel(Graph):
         X = Input("X")
         Ys = [branch(X) for branch in branches]
         super().__init__(X, (Concat() if merge is None else merge)(*Ys))
+
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files: the branches and the layer that merges them."""
+        return {"branches": self.layers[:-1], "merge": self.layers[-1]}

@@ -8,7 +8,8 @@ from numpy import ndarray
 
 from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
-from nnlite.containers.nodes import Node
+from nnlite.basics.trees import listed
+from nnlite.containers.nodes import Constant, Input, Node, Parameter
 from nnlite.containers.slots import added, each_dX, put
 from nnlite.containers.wiring import in_form, wired
 from nnlite.layer.flat import adopt
@@ -282,3 +283,35 @@ class Graph(Layer):
             wiring, index = self.wiring, next(index for index, each in enumerate(self.layers) if each is layer)
             place = wiring.names[index] or index
             error.add_note(f"in {type(self).__name__}[{place}] {layer.one_line()} ({wiring.lines[index]})")
+
+    # ------------------------------------------------------------------------------------ for files
+
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files: what is connected with what, by the numbers of the slots; see :class:`Wiring`."""
+        wiring = self.wiring
+        shapes = [None if shape == UNKNOWN else shape for shape in wiring.input_shapes]
+        return {
+            "inputs": list(zip(wiring.input_names, shapes, strict=True)),
+            "constants": [value for _, value in wiring.constants],
+            "layers": self.layers,
+            "takes": [list(takes) for takes, _, _ in wiring.wires],
+            "outputs": list(wiring.outputs),
+            "forms": (wiring.input_keys, wiring.output_keys),
+        }
+
+    @classmethod
+    def from_saved(cls, inputs: Any, constants: Any, layers: Any, takes: Any, outputs: Any, forms: Any) -> "Graph":
+        """A graph of these layers, each of which gets a node for every slot that it takes."""
+        input_keys, output_keys = forms
+        input_nodes: list[Node] = [Input(None if input_keys else name, shape=shape) for name, shape in inputs]
+        slots = [*input_nodes, *map(Constant, constants), *(layer for layer in layers if isinstance(layer, Parameter))]
+
+        def nodes(numbers: Any) -> list[Node]:
+            if not all(type(number) is int and 0 <= number < len(slots) for number in numbers):
+                raise ValueError("a layer of a graph takes the output of a later one")
+            return [slots[number] for number in numbers]
+
+        for layer, taken in zip(layers, takes, strict=True):
+            if not isinstance(layer, Parameter):
+                slots += listed(Node.applied(layer, tuple(nodes(taken))))
+        return cls(in_form(input_nodes, input_keys), in_form(nodes(outputs), output_keys))

@@ -245,6 +245,15 @@ class Parameter(Layer, Node, parameters=("value",)):
 
     __repr__ = Layer.__repr__
 
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files: value and name; the dtype is that of the value."""
+        return {"value": self.value, "name": self.name}
+
+    @classmethod
+    def from_saved(cls, value: Array, name: str | None) -> "Parameter":
+        """A parameter with this value, in its dtype."""
+        return cls(value, name=name, dtype=value.dtype)
+
     def __getstate__(self) -> dict[str, Any]:
         return super().__getstate__() | {"users": []}
 

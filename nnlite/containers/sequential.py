@@ -317,6 +317,7 @@ class _Slice(Sequential):
     A copy of it is a Sequential of its own.
     """
 
+    saved_as = Sequential  # in files
     _adopted = property(lambda self: True)
     _views: tuple[Array, Array, Array] | None = None  # the whole's Phi when they were made, and our Phi and dPhi
 

@@ -129,6 +129,15 @@ class Tied(Layer):
         twin._twin = Reference(self.original.evaluation_twin())
         return twin
 
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files: the layer that this one is tied to."""
+        return {"original": self.original}
+
+    @classmethod
+    def from_saved(cls, original: Layer) -> Layer:
+        """See :func:`tied`."""
+        return tied(original)
+
 
 def _with_its_own_ties(layer: Layer) -> Layer:
     """A twin of the layer in which a layer tied to another part of it is tied to that part's twin."""
@@ -215,3 +224,12 @@ class TiedTranspose(Layer, parameters=("b",)):
 
     def extra_repr(self) -> str:
         return f"{self.in_features} -> {self.out_features}, of {self.original.one_line()}"
+
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files: the Linear that this one is tied to; b is a parameter like others."""
+        return {"original": self.original}
+
+    @classmethod
+    def from_saved(cls, original: Linear) -> Layer:
+        """See :func:`tied`."""
+        return tied(original, transpose=True)

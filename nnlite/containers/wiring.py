@@ -167,6 +167,9 @@ def _nodes(given: Any, name: str) -> tuple[Keys, list[Node]]:
     nodes = [given] if keys is None else list(given.values() if keys else given)
     if not nodes:
         raise ValueError(f"Graph: {name}: expected at least one node")
+    for key in keys or ():
+        if not isinstance(key, str):
+            raise TypeError(f"Graph: {name}: expected a dict whose keys are names, got the key {key!r}")
     for node in nodes:
         if not isinstance(node, Node):
             raise TypeError(f"Graph: {name}: expected a node, such as nnlite.Input() returns, got {node!r}")

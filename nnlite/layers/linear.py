@@ -133,3 +133,15 @@ class Linear(Layer, parameters=("W", "b")):
         return ShapeError(
             f"{self}: expected {self.in_features} features, got {X.shape[-1]} (X has shape {X.shape}{hint})"
         )
+
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files: W, and whether there is a b."""
+        return {"W": self.W, "bias": self.b is not None}
+
+    @classmethod
+    def from_saved(cls, W: Array, bias: bool) -> "Linear":
+        """A layer with this W, without drawing one."""
+        if not isinstance(bias, bool):
+            raise TypeError(f"Linear: bias: expected True or False, got {bias!r}")
+        in_features, out_features = W.shape
+        return cls(in_features, out_features, bias=bias, dtype=W.dtype, weight_init=lambda *_, **__: W)

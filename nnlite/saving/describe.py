@@ -1,11 +1,13 @@
-"""A model as plain data and arrays.
+"""Describing a model: its architecture as data for JSON, its arrays by name.
 
-The description lists the layers, each after those that it is made of or tied to, and refers to them by their number::
+The description lists the layers, each after those that it is made of or tied to, and refers to them by number::
 
     {"layers": [{"class": "Linear", "arguments": {...}}, ..., {"class": "Sequential", "arguments": {"layers":
-        [{"layer": 0}, ...]}}], "parameters": ["0.W", "0.b"], "dtype": "<f4", "training": true}
+        [{"layer": 0}, ...]}}], "parameters": ["0.W", "0.b"], "buffers": [], "generators": [], "dtype": "<f4",
+     "training": true}
 
-The last one is the model. What a layer makes itself, in its constructor, does not stand in the list.
+The last layer is the model. Layers that the constructor of another one makes are not listed. Each random generator is
+there once, with its state and the names of all attributes that hold it.
 """
 
 from collections.abc import Iterator
@@ -16,22 +18,22 @@ import numpy as np
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.saving.archive import dtype_code
-from nnlite.saving.json_values import DEPTH, pack
+from nnlite.saving.json_values import DEPTH, generator_state, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
 
 # ------------------------------------------------------------------------------------------------ describe
 
 
 def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
-    """``model`` as plain data: its architecture, dtype and modes; its parameters and other arrays go into ``arrays``.
+    """Return ``model`` as data for JSON, and put its arrays into ``arrays``.
 
     Args:
         model: any layer.
-        arrays: what they are added to, the parameters under their names.
+        arrays: gets the parameters and buffers under their names, and the other arrays.
 
     Raises:
-        TypeError: a class is not registered, or an argument of a constructor is nothing that can be saved.
-        ValueError: a layer is tied to one outside of the model, or the name of a parameter is taken.
+        TypeError: a class is unregistered, or an argument of a constructor cannot be saved.
+        ValueError: a layer is tied to one outside of the model, or the name of a parameter is in ``arrays`` already.
 
     >>> import nnlite as nn
     >>> arrays = {}
@@ -43,17 +45,19 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     ['0.W', '0.b']
     """
     check_layer(model, "describe")
-    model.Phi  # noqa: B018 - a layer made of layers becomes their owner, and brings them to one dtype
-    parameters = dict(model.named_parameters())
-    if taken := sorted(parameters.keys() & arrays.keys()):
+    model.own_parts()  # which brings them to one dtype
+    parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    if taken := sorted((parameters | buffers).keys() & arrays.keys()):
         raise ValueError(f"{model.one_line()}: there are arrays called {', '.join(taken)} already")
-    arrays |= parameters
+    arrays |= parameters | buffers
+    names = {id(array): name for name, array in (parameters | buffers).items()}
     paths = {id(layer): path for path, layer in model.named_layers()}
     found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
     _find(model, paths, found)
 
-    numbers: dict[int, int | None] = {}  # None while the layer is looked at
+    numbers: dict[int, int | None] = {}  # of the layers; None while one is being added
     entries: list[dict[str, Any]] = []
+    generators, generator_numbers = _generators(model, arrays)
 
     def add(layer: Layer) -> None:
         numbers[id(layer)] = None
@@ -63,18 +67,20 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
         entries.append({"class": kind.cls.__name__, "arguments": packed})
 
     def argument(layer: Layer, name: str, value: Any) -> Any:
-        def other(value: Any, _: str) -> dict[str, Any]:
+        place = inside(paths[id(layer)], name)
+
+        def other(value: Any, _: str) -> Any:
             if isinstance(value, Layer):
                 return refer(value)
             if isinstance(value, np.dtype) and value in FLOATING:
                 return {"dtype": dtype_code(value)}
-            what = f"{layer.one_line()}: its {name} is, or holds, a {type(value).__name__}"
+            if isinstance(value, np.random.Generator):
+                number = generator_numbers.get(id(value))
+                return pack(value, arrays, place) if number is None else {"generator": number}
+            what = f"{layer.one_line()}: its {name} is or contains a {type(value).__name__}"
             raise TypeError(f"{what}, so {how_to_register(layer, name)}")
 
-        for parameter in layer._parameters:
-            if value is not None and value is getattr(layer, parameter):
-                return {"array": inside(paths[id(layer)], parameter)}
-        return pack(value, arrays, inside(paths[id(layer)], name), other)
+        return {"array": names[id(value)]} if id(value) in names else pack(value, arrays, place, other)
 
     def refer(layer: Layer) -> dict[str, Any]:
         if id(layer) in found:
@@ -96,13 +102,15 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     return {
         "layers": entries,
         "parameters": list(parameters),
+        "buffers": list(buffers),
+        "generators": generators,
         "dtype": dtype_code(model.dtype),
         "training": modes[0] if len(set(modes)) == 1 else modes,
     }
 
 
 def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any]) -> None:
-    """Everything that constructors were given: with kind and arguments, each after what it stands in."""
+    """Find every layer that a constructor gets as an argument, each after the one that it is an argument of."""
     if id(layer) in found:
         return
     if id(layer) not in paths:
@@ -125,12 +133,28 @@ def _layers_in(value: Any) -> Iterator[Layer]:
             yield from _layers_in(part)
 
 
+def _generators(model: Layer, arrays: dict[str, Array]) -> tuple[list[dict[str, Any]], dict[int, int]]:
+    """The state of each random generator with the names of the attributes that hold it; its number by its id."""
+    entries: list[dict[str, Any]] = []
+    numbers: dict[int, int] = {}
+    for name, generator in model.named_generators():
+        if id(generator) not in numbers:
+            state = pack(generator_state(generator, f"{model.one_line()}: {name}"), arrays, name)
+            numbers[id(generator)] = len(entries)
+            entries.append({"state": state, "names": []})
+        entries[numbers[id(generator)]]["names"].append(name)
+    return entries, numbers
+
+
 def check_size(entries: list[Any]) -> None:
-    """Raise if the layers nest too deeply, or are tied to one another in a way that makes them too many.
+    """Raise if the layers nest too deeply or are tied to one another too often for a model to be built in a short time.
+
+    The time that it takes to build a layer grows with the number of layers in it, each tied one counted as what it is
+    tied to, and with their depth. The sum of these products may be 20 for each entry, which is four levels of layers
+    everywhere, and 400,000 more.
 
     Raises:
-        ValueError: for each tied layer counted as what it is tied to, there are more than 1000, and 100 times as many
-            as entries; or an entry refers to a later one.
+        ValueError: it is more; or layers nest more than 100 deep; or an entry refers to a later one.
 
     >>> check_size([{"class": "Sequential", "arguments": {"layers": [{"layer": 0}]}}])
     Traceback (most recent call last):
@@ -139,6 +163,7 @@ def check_size(entries: list[Any]) -> None:
     """
     depths: list[int] = []
     sizes: list[int] = []
+    work = 0
     for entry in entries:
         parts = list(_references(entry))
         if not all(type(part) is int and 0 <= part < len(sizes) for part in parts):
@@ -147,8 +172,9 @@ def check_size(entries: list[Any]) -> None:
         sizes.append(1 + sum(sizes[part] for part in parts))
         if depths[-1] > DEPTH:
             raise ValueError(f"layers nest more than {DEPTH} deep")
-        if sizes[-1] > 1000 + 100 * len(entries):
-            raise ValueError("its tied layers stand for too many others")
+        work += sizes[-1] * depths[-1]
+        if work > 400_000 + 20 * len(entries):
+            raise ValueError("its layers nest too deeply, or are tied to one another too often, for so many")
 
 
 def _references(entry: Any) -> Iterator[Any]:

@@ -1,9 +1,10 @@
-"""save and load: a model, or a state dict, in one file."""
+"""save and load: a model or a state dict in one file."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
 from nnlite.layer.layer import Layer
 from nnlite.saving.archive import read_archive, reading, write_archive
@@ -12,21 +13,22 @@ from nnlite.saving.rebuild import rebuild
 
 
 def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a model, architecture and weights, or what ``state_dict`` gave, into one ``.npz`` that NumPy can open.
+    """Write a model, or the arrays that ``state_dict`` returns, into one ``.npz`` file that NumPy can read.
 
-    Whatever happens meanwhile, a crash or a full disk, the file that was there before is there whole, or the new one.
-    Gradients and what the last forward kept are not saved; a slice of a model is saved as a Sequential.
+    Saved are the architecture, parameters, buffers, states of random generators, dtype and modes; gradients and caches
+    are not. A slice of a model is saved as a Sequential. The file is replaced as a whole: after a crash or on a full
+    disk, the old one is complete.
 
     Args:
-        model: any layer whose classes are nnlite's own or registered; or a dict of arrays.
-        path: of the file, taken as it is.
+        model: a layer whose classes are nnlite's or registered; or a dict of arrays.
+        path: of the file; no suffix is added.
 
     Raises:
-        TypeError: a class that is not registered, or an argument of a layer that cannot be saved; see
-            :func:`nnlite.register`. Or something that is no model.
-        ValueError: layers are tied to one outside of the model, or a name is not fit for a file.
-        FileNotFoundError, IsADirectoryError: the folder is missing, or the path is one.
-        OSError: the disk is full, or the like.
+        TypeError: a class is unregistered, or an argument of a layer or the state of a generator cannot be saved; see
+            :func:`nnlite.register`. Or it is neither a layer nor a dict of arrays.
+        ValueError: layers are tied to one outside of the model, or a name cannot be that of a file in a zip.
+        FileNotFoundError, IsADirectoryError: the folder does not exist, or the path is a folder.
+        OSError: the disk is full, the folder is read-only, or the like.
 
     >>> import os, tempfile, nnlite as nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
@@ -48,18 +50,17 @@ def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """What :func:`nnlite.save` wrote: a model, or a dict of arrays. Of a checkpoint of training, its model.
+    """Read the model or dict of arrays that :func:`nnlite.save` wrote, or the model of a checkpoint.
 
-    No code comes from the file: it names classes, and only those of nnlite and those that are registered are found. It
-    is read whole and checked before anything is made of it.
+    The file cannot run code: it names classes, of which only nnlite's and registered ones are found. It is read and
+    checked as a whole before anything is built.
 
     Args:
         path: of the file.
 
     Raises:
         FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.
-        CheckpointError: the file is damaged in whatever way, is not one of nnlite's, or names a class that is not
-            registered.
+        CheckpointError: the file is damaged, was not written by nnlite, or names an unregistered class.
 
     >>> import os, tempfile, nnlite as nn
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -70,15 +71,28 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     content, arrays = read_archive(path)
     with reading(path):
-        match content:
-            case {"kind": "state_dict"} if len(content) == 1:
-                return arrays
-            case {"kind": "checkpoint", "model": None}:
-                raise CheckpointError("its model has layers that are not registered; take nnlite.fit(..., resume=path)")
-            case {"kind": "model" | "checkpoint" as kind, "model": description}:
-                model = rebuild(description, arrays)
-                if kind == "model" and (arrays or len(content) > 2):
-                    more = [*arrays, *(content.keys() - {"kind", "model"})]
-                    raise CheckpointError(f"beside its model it holds {', '.join(more[:9])}")
-                return model
-        raise CheckpointError("it holds neither a model nor a state dict")
+        return from_content(content, arrays)
+
+
+def from_content(content: Any, arrays: dict[str, Array]) -> Any:
+    """The model or dict of arrays in the content of a file.
+
+    Raises:
+        CheckpointError: as :func:`load`.
+
+    >>> import numpy as np
+    >>> from_content({"kind": "state_dict"}, {"W": np.zeros(2)})
+    {'W': array([0., 0.])}
+    """
+    match content:
+        case {"kind": "state_dict"} if len(content) == 1:
+            return arrays
+        case {"kind": "checkpoint", "model": None}:
+            raise CheckpointError("its model has unregistered layers; use nnlite.fit(..., resume=path)")
+        case {"kind": "model" | "checkpoint" as kind, "model": description}:
+            model = rebuild(description, arrays)
+            if kind == "model" and (arrays or len(content) > 2):
+                more = [*arrays, *(content.keys() - {"kind", "model"})]
+                raise CheckpointError(f"beside its model it contains {', '.join(more[:9])}")
+            return model
+    raise CheckpointError("it contains neither a model nor a state dict")

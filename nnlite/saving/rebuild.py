@@ -1,31 +1,32 @@
-"""A model of plain data and arrays, such as describe.py makes."""
+"""Rebuilding a model from its description."""
 
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
+from nnlite.basics.generators import default_generator
 from nnlite.containers.tied import Tied
 from nnlite.errors import CheckpointError
 from nnlite.layer.flat import flatten
-from nnlite.layer.layer import Layer
+from nnlite.layer.layer import Layer, inside
 from nnlite.layer.state import misfits
 from nnlite.saving.archive import dtype_code
 from nnlite.saving.describe import check_size
-from nnlite.saving.json_values import unpack
+from nnlite.saving.json_values import generator_from, unpack
 from nnlite.saving.registry import kind_named
 
 
 def rebuild(description: Any, arrays: dict[str, Array]) -> Layer:
-    """The model that :func:`describe` described.
+    """Return the model that :func:`describe` described.
 
     Args:
         description: from a file.
         arrays: from the same file; those of the model are taken out of it.
 
     Raises:
-        CheckpointError: the description is damaged, names a class that is not registered, or the arrays do not fit,
-            with every one that does not.
+        CheckpointError: the description is damaged, or names an unregistered class, or arrays do not fit; the message
+            lists every one.
 
     >>> import nnlite as nn
     >>> from nnlite.saving.describe import describe
@@ -34,65 +35,75 @@ def rebuild(description: Any, arrays: dict[str, Array]) -> Layer:
     >>> rebuild(plain, arrays), arrays
     (Linear(2 -> 1), {})
     """
+    default = default_generator().bit_generator
+    state = default.state
     try:
         return _rebuilt(arrays, **description)
     except (CheckpointError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged description leads to
         raise CheckpointError(f"its description of the model is damaged: {error}") from error
+    finally:
+        default.state = state  # constructors may have drawn from it
 
 
-def _rebuilt(arrays: dict[str, Array], layers: Any, parameters: Any, dtype: Any, training: Any) -> Layer:
+def _rebuilt(
+    arrays: dict[str, Array],
+    layers: Any,
+    parameters: Any,
+    dtype: Any,
+    training: Any,
+    buffers: Any = (),  # version 1 had neither these
+    generators: Any = (),  # nor these
+) -> Layer:
     check_size(layers)
+    dtype, once = _floating(dtype), _Once(arrays)
+    states = [unpack(entry["state"], once) for entry in generators]
+    made = [generator_from(state) for state in states]
     built: list[Layer] = []
-    once = _Once(arrays)
+    known: set[int] = set()
     for entry in layers:
-        built.append(_made(built, once, name=entry["class"], arguments=entry["arguments"]))
-        _let_go(built[-1])
+        layer = _made(built, made, once, name=entry["class"], arguments=entry["arguments"])
+        built.append(layer)
+        new = [part for _, part in layer.named_layers() if id(part) not in known]
+        known.update(map(id, new))
+        _convert(layer, new, dtype)
+        _release(layer, new)
     model = built[-1]
     parts = [part for _, part in model.named_layers()]
     if not set(map(id, built)) <= set(map(id, parts)):
         raise CheckpointError("it has layers that are not in the model")
 
-    own = dict(model.named_parameters())
-    wrong = misfits(own, {name: arrays[name] for name in parameters if name in arrays})
-    wrong += [
-        f"{name}: unknown, and there is no array" for name in parameters if name not in own.keys() | arrays.keys()
-    ]
-    if wrong:
-        raise CheckpointError(f"its parameters do not fit {model.one_line()}:\n  " + "\n  ".join(wrong))
-    model.dtype = wanted = _floating(dtype)  # of a model without parameters it is the one that all layers get
-    flatten(model)
-    if model.dtype != wanted:
-        raise CheckpointError(f"the model is said to be {wanted}, but its parameters are {model.dtype}")
-    for name, P in model.named_parameters():
-        P[...] = arrays[name]
-    for name in [*parameters, *(arrays.keys() - once.keys())]:
+    _fill(model, arrays, [*parameters, *buffers])
+    for generator, state, entry in zip(made, states, generators, strict=True):
+        generator.bit_generator.state = state  # again, since constructors may have drawn from it
+        _hold(model, generator, entry["names"])
+    for name in [*parameters, *buffers, *(arrays.keys() - once.keys())]:
         arrays.pop(name, None)
 
     modes = [training] * len(parts) if isinstance(training, bool) else training
     for part, mode in zip(parts, modes, strict=True):
         if not isinstance(mode, bool):
-            raise CheckpointError(f"the mode of {part.one_line()} is {mode!r}, and not training or not")
+            raise CheckpointError(f"{part.one_line()}: expected training mode True or False, got {mode!r}")
         part.training = mode
     for part in parts:
         if isinstance(part, Tied):
             needs_dX = part.needs_dX
-            Tied.__init__(part, part.original)  # what it shares has moved
+            Tied.__init__(part, part.original)  # whose parameters, buffers and generators are others now
             part.needs_dX = needs_dX
             _share(part)
     return model
 
 
 class _Once(dict[str, Array]):
-    """Arrays of which each can be taken once, so that a small file cannot ask for many copies of one."""
+    """Arrays of which each can be read once, so that a small file cannot ask for many copies of one."""
 
     def __getitem__(self, name: str) -> Array:
         return self.pop(name)
 
 
-def _made(built: list[Layer], arrays: _Once, name: str, arguments: dict[str, Any]) -> Layer:
-    """A layer of a class that is registered as ``name``."""
+def _made(built: list[Layer], generators: list[Any], arrays: _Once, name: str, arguments: dict[str, Any]) -> Layer:
+    """A layer of the class registered as ``name``."""
     kind = kind_named(name)
     if kind is None:
         raise CheckpointError(
@@ -108,7 +119,9 @@ def _made(built: list[Layer], arrays: _Once, name: str, arguments: dict[str, Any
                 return dict(built[number].named_layers())[path]
             case "dtype", str(code):
                 return _floating(code)
-        raise CheckpointError(f"it has an argument of kind {tag!r}, which means nothing")
+            case "generator", int(number):
+                return generators[number]
+        raise CheckpointError(f"it has an argument of unknown kind {tag!r}")
 
     return kind.make(**{key: unpack(value, arrays, other) for key, value in arguments.items()})
 
@@ -120,25 +133,60 @@ def _floating(code: Any) -> np.dtype[Any]:
     raise CheckpointError(f"expected the code of a floating dtype such as '<f4', got {code!r}")
 
 
-def _let_go(layer: Layer) -> None:
-    """Free the parameters and gradients: until the whole model stands, only their shapes and dtypes are needed.
+def _convert(layer: Layer, new: list[Layer], dtype: np.dtype[Any]) -> None:
+    """Give a layer, of whose parts some are new, the dtype that the model had: a constructor may know no other one."""
+    own = [getattr(part, name) for part in new for name in (*part._parameters, *part._buffers)]
+    if any(array is not None and array.dtype.kind == "f" and array.dtype != dtype for array in own):
+        layer.astype(dtype)
+    for part in new:
+        part.dtype = dtype
 
-    Otherwise each container would hold, while it is built, a second copy of all that is in it.
+
+def _fill(model: Layer, arrays: dict[str, Array], names: list[str]) -> None:
+    """Write the arrays of these names into the parameters and buffers."""
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    wrong = misfits(own, {name: arrays[name] for name in names if name in arrays})
+    wrong += [f"{name}: unknown, and there is no array" for name in names if name not in own.keys() | arrays.keys()]
+    if wrong:
+        raise CheckpointError(f"its arrays do not fit {model.one_line()}:\n  " + "\n  ".join(wrong))
+    flatten(model)
+    for name, array in [*model.named_parameters(), *model.named_buffers()]:
+        array[...] = arrays[name]
+
+
+def _hold(model: Layer, generator: Any, names: list[str]) -> None:
+    """Have each of these attributes hold the generator."""
+    places = {inside(path, name): (layer, name) for path, layer in model.named_layers() for name in vars(layer)}
+    own = dict(model.named_generators())
+    for name in names:
+        if name not in own:
+            raise CheckpointError(f"{name}: {model.one_line()} has no random generator there")
+        layer, attribute = places[name]
+        vars(layer)[attribute] = generator
+
+
+def _release(layer: Layer, new: list[Layer]) -> None:
+    """Free the parameters and gradients: until the whole model is built, only their shapes and dtypes are needed.
+
+    Otherwise each container would hold, while it is built, a second copy of everything in it.
     """
     for _ in range(2):  # again when the layer has become the owner of its parts, which makes its Phi
         for _, part in layer.named_layers():
             own = vars(part)
             for name in part._parameters:
                 if (P := getattr(part, name)) is not None:
-                    own["_" + name] = own["_d" + name] = _stand_in(P)
+                    own["_" + name] = own["_d" + name] = _placeholder(P)
             if part._Phi is not None:
-                part._Phi = part._dPhi = _stand_in(part._Phi)
-            if isinstance(part, Tied):
-                _share(part)
-        layer.Phi  # noqa: B018
+                part._Phi = part._dPhi = _placeholder(part._Phi)
+                part._room = None
+        layer.own_parts()
+    for part in new:
+        if isinstance(part, Tied):
+            _share(part)
 
 
-def _stand_in(array: Array) -> Array:
+def _placeholder(array: Array) -> Array:
+    """An array of the same shape and dtype that takes no memory."""
     return np.broadcast_to(np.zeros((), array.dtype), array.shape)
 
 

@@ -181,7 +181,8 @@ def read(path: Any) -> dict[str, Any]:
         if not numbers or {*map(type, numbers)} != {int} or not isinstance(content.get("history"), dict):
             raise CheckpointError("it does not hold the state of a training")
         if manifest["model"] is not None:
-            content["model"] = {name: arrays[name] for name in manifest["model"]["parameters"]}
+            model = manifest["model"]
+            content["model"] = {name: arrays[name] for name in [*model["parameters"], *model.get("buffers", ())]}
     return content
 
 

@@ -9,15 +9,17 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from support import archives
+from support import archives, own_layers
 from support.archives import loads, reason
 from support.contract import with_ties
+from support.sweeps import examples
 
 import nnlite as nn
 from nnlite.saving.archive import write_archive
+from nnlite.saving.files import from_content
 
 # -------------------------------------------------------------------------------- what is made by hand, digest and all
 
@@ -235,10 +237,17 @@ def test_manifests_that_are_no_text(path):
 
 def test_wrong_values_everywhere_in_a_manifest(small, folder, path):
     manifest, arrays = archives.manifest_and_arrays(folder / "small.npz")
-    loaded = 0
-    for wrong in archives.of_every_wrong_value(manifest):
-        loaded += loads(path, archives.with_manifest(wrong, arrays))
-    assert loaded < 25  # where it was the right value after all
+    loaded = []
+    for place, wrong in archives.of_every_wrong_value(manifest):
+        if place[:1] != ("content",) or len(place) < 2:
+            loaded += [place] * loads(path, archives.with_manifest(wrong, arrays))
+            continue
+        try:
+            repr(from_content(wrong["content"], dict(arrays)))
+            loaded.append(place)
+        except nn.CheckpointError:
+            pass
+    assert len(loaded) == 32, loaded  # where it was right after all: version 1, an empty list of another type
 
 
 @st.composite
@@ -260,6 +269,8 @@ def everything():
     x, phi = nn.Input("x", shape=(None, 3)), nn.Parameter(np.ones(3), name="phi")
     first = nn.Linear(3, 3, rng=0)
     h = nn.Tanh()(first(x * phi) + nn.tied(first)(x))
+    own = nn.Sequential(own_layers.OwnBatchNorm(3), own_layers.OwnDropout(rng=np.random.Generator(np.random.Philox(0))))
+    h = own(h)
     branches = nn.Parallel(with_ties().astype(np.float32), nn.Identity(), merge=nn.Add())
     loss = nn.BCEWithLogitsLoss(weight=[1.0, 2.0, 3.0])
     return nn.Graph({"x": x}, {"loss": loss(branches(h), [[0, 1, 1]])})
@@ -271,7 +282,7 @@ def whole(folder):
     return archives.manifest_and_arrays(folder / "everything.npz")
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60)
 @given(data=st.data())
 def test_manifests_changed_at_random_give_no_other_error(data, whole, folder):
     manifest, arrays = whole
@@ -284,7 +295,7 @@ def test_manifests_changed_at_random_give_no_other_error(data, whole, folder):
     assert peak <= 4 * path.stat().st_size + 500_000
 
 
-@settings(max_examples=200, deadline=None)
+@examples(100)
 @given(data=st.data())
 def test_bytes_changed_at_random_give_no_other_error(data, small, folder):
     path = folder / "bytes.npz"

@@ -1,18 +1,28 @@
 """save and load: what goes in comes out, and nothing else happens."""
 
+import copy
 import tracemalloc
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal, assert_equal
+from support import own_layers
 from support.contract import ROWS, numbers, run, with_ties
 
 import nnlite as nn
+from nnlite.basics.generators import default_generator
+from nnlite.saving import registry
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.npz"
+
+
+@pytest.fixture
+def own_classes(monkeypatch):
+    """Forget after the test what is registered in it."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
 
 
 def there_and_back(model, path):
@@ -87,6 +97,141 @@ def test_a_slice_is_saved_as_a_sequential(path):
     assert type(loaded) is nn.Sequential
     assert_array_equal(loaded.Phi, model[1:].Phi)
     assert_array_equal(there_and_back(model[2], path).W, model[2].W)
+
+
+# -------------------------------------------------------------------------------- state that is no parameter
+
+
+def trained_network():
+    """Layers of a user's own, with buffers and a generator, after a few batches."""
+    model, (X, Y), loss = own_layers.network(), own_layers.data(), own_layers.OwnLoss()
+    optimizer = nn.SGD(model, lr=0.1)
+    for start in range(0, 24, 8):
+        loss.forward(model.forward(X[start : start + 8]), Y[start : start + 8])
+        model.backward(loss.backward())
+        optimizer.step()
+    return model, X
+
+
+def test_buffers_and_generators_come_back_bit_for_bit(path):
+    model, X = trained_network()
+    loaded = there_and_back(model, path)
+    assert_equal(loaded.state_dict(), model.state_dict())
+    assert loaded[3].batches == 3
+    assert loaded[3].batches.dtype == model[3].batches.dtype
+    for _ in range(2):  # in training mode: the same masks, statistics and generators
+        assert_array_equal(loaded.forward(X), model.forward(X))
+    assert_equal(loaded.state_dict(), model.state_dict())
+    assert_array_equal(loaded.eval().forward(X), model.eval().forward(X))
+
+
+def test_layers_that_know_no_dtype_come_back_in_that_of_the_model(path):
+    model, X = trained_network()
+    model.astype(np.float64)
+    loaded = there_and_back(model, path)
+    assert {array.dtype for array in loaded.state_dict().values()} == {np.dtype("f8"), np.dtype(int)}
+    assert_array_equal(loaded.forward(X), model.forward(X))
+
+
+def test_saving_changes_nothing_and_loading_draws_nothing(path):
+    model, X = trained_network()
+    twin = copy.deepcopy(model)
+    nn.manual_seed(3)
+    expected = np.random.Generator(np.random.PCG64(np.random.SeedSequence(3))).random()
+    there_and_back(model, path)
+    assert default_generator().random() == expected
+    assert_array_equal(model.forward(X), twin.forward(X))
+
+
+def test_a_generator_that_several_layers_share_is_shared_again(path):
+    rng = np.random.Generator(np.random.MT19937(0))
+    model = nn.Sequential(own_layers.OwnDropout(rng=rng), nn.Tanh(), own_layers.OwnDropout(rng=rng))
+    model.forward(np.ones(3))
+    loaded = there_and_back(model, path)
+    assert loaded[0].rng is loaded[2].rng
+    assert loaded[0].rng is not rng
+    for _ in range(2):
+        assert_array_equal(loaded.forward(np.ones((9, 9))), model.forward(np.ones((9, 9))))
+
+
+def test_a_tied_layer_draws_from_the_generator_of_the_layer_it_is_tied_to(path):
+    first = own_layers.OwnDropout(rng=0)
+    model = nn.Sequential(first, nn.tied(first))
+    loaded = there_and_back(model, path)
+    for _ in range(2):
+        assert_array_equal(loaded.forward(np.ones((9, 9))), model.forward(np.ones((9, 9))))
+
+
+def test_a_tied_layer_uses_the_buffers_of_the_layer_it_is_tied_to(path):
+    first = own_layers.OwnBatchNorm(3)
+    model = nn.Sequential(first, nn.tied(first))
+    X = numbers(4, 3)
+    model.forward(X)
+    loaded = there_and_back(model, path)
+    assert_array_equal(loaded.forward(X), model.forward(X))
+    assert_equal(loaded.state_dict(), model.state_dict())
+    assert loaded[0].batches == 4
+
+
+def test_a_generator_under_any_name_comes_back(path, own_classes):
+    @nn.register
+    class Noise(nn.Layer):
+        def __init__(self, std, seed=None):
+            self.std, self.seed = std, seed
+            self.source = np.random.default_rng(seed)
+
+        def forward(self, X):
+            return X + self.std * self.source.normal(size=np.shape(X))
+
+    model = Noise(0.1, seed=5)
+    model.forward(np.zeros(3))
+    loaded = there_and_back(model, path)
+    assert_array_equal(loaded.forward(np.zeros(3)), model.forward(np.zeros(3)))
+
+
+def test_the_state_of_another_bit_generator_is_an_error_when_it_is_saved(path):
+    class Mine(np.random.PCG64):
+        pass
+
+    model = nn.Sequential(own_layers.OwnDropout(rng=np.random.Generator(Mine(0))))
+    with pytest.raises(TypeError, match=r"Sequential\(1 layers\): 0\.rng: expected a generator with .*got Mine, whose"):
+        nn.save(model, path)
+    assert not path.exists()
+
+
+def test_a_constructor_may_draw_from_the_generator_that_it_keeps(path, own_classes):
+    @nn.register
+    class Random(nn.Layer, parameters=("W",)):
+        def __init__(self, rng):
+            self.rng = rng
+            self.W = rng.normal(size=3)
+
+        def forward(self, X):
+            return X * self.W * self.rng.random()
+
+    model = Random(np.random.default_rng(0))
+    loaded = there_and_back(model, path)
+    for _ in range(2):
+        assert_array_equal(loaded.forward(np.ones(3)), model.forward(np.ones(3)))
+
+
+def test_a_buffer_that_the_constructor_is_given_is_in_the_file_once(path, own_classes):
+    @nn.register
+    class Standardize(nn.Layer, buffers=("mean", "std")):
+        def __init__(self, mean, std):
+            self.mean, self.std = mean, std
+
+        def forward(self, X):
+            return (X - self.mean) / self.std
+
+    model = Standardize([1.0, 2.0], [0.5, 0.25])
+    loaded = there_and_back(model, path)
+    assert_array_equal(loaded.forward([1.0, 1.0]), model.forward([1.0, 1.0]))
+    with np.load(path) as file:
+        assert file.files == ["manifest", "mean", "std"]
+
+
+# -------------------------------------------------------------------------------- state dicts
 
 
 def test_a_state_dict_comes_back(path):

@@ -92,17 +92,18 @@ WRONG: list[Any] = [
     *({"layer": 0}, {"layer": 1}, {"layer": -1}, {"layer": 10**9}, {"layer": True}, {"part": [0, ""]}, {"part": 0}),
     *({"array": "0.W"}, {"array": "x"}, {"array": 0}, {"dtype": "<f8"}, {"dtype": "|O"}, {"dtype": None}),
     *({"tuple": [1]}, {"tuple": 1}, {"dict": [[[], 1]]}, {"dict": [1]}, {"dict": {}}, {"int": "0xfz"}, {"int": 1}),
+    *({"generator": 0}, {"generator": 7}, {"generator": {}}, {"generator": {"dict": []}}, {"scalar": "0.W"}),
     *({"int": "0x" + "f" * 5000}, {"float": "00"}, {"float": "7ff0000000000000"}, {"exec": "1"}, {"a": 1, "b": 2}),
 ]
 
 
-def of_every_wrong_value(manifest: Any) -> Iterator[Any]:
-    """The manifest with each wrong value in each place, and without what stands there."""
+def of_every_wrong_value(manifest: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """The manifest with each wrong value in each place, and without what stands there; with the place."""
     for place in places(manifest):
         for value in WRONG:
-            yield changed(manifest, place, value)
+            yield place, changed(manifest, place, value)
         if place:
-            yield changed(manifest, place, None, remove=True)
+            yield place, changed(manifest, place, None, remove=True)
 
 
 def reason(path: Any, data: bytes) -> str:
@@ -116,10 +117,10 @@ def reason(path: Any, data: bytes) -> str:
 
 
 def loads(path: Any, data: bytes) -> bool:
-    """Whether the file with these bytes can be loaded; if not, the error is the right one."""
+    """Whether the file with these bytes can be loaded and shown; if it cannot be loaded, the error is the right one."""
     path.write_bytes(data)
     try:
-        nn.load(path)
+        repr(nn.load(path))
     except nn.CheckpointError:
         return False
     return True

@@ -287,7 +287,7 @@ def test_a_model_of_ones_own_layers_is_resumed_without_being_registered(tmp_path
     whole = run(4)
     run(3)
     assert run(1, resume=tmp_path / "c.npz") == whole
-    with pytest.raises(nn.CheckpointError, match=r"layers that are not registered; take nnlite\.fit"):
+    with pytest.raises(nn.CheckpointError, match=r"its model has unregistered layers; use nnlite\.fit"):
         nn.load(tmp_path / "c.npz")
 
 
