@@ -1,4 +1,4 @@
-"""What nnlite takes for an array, and the conversions at its doors."""
+"""Arrays: the type, and the conversion of what users pass."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ FLOATING = frozenset(np.dtype(code) for code in "fdg")  # native single, double 
 
 
 def as_array(values: Any, name: str) -> Array:
-    """``values`` as a plain ``ndarray`` of real numbers, without a copy where possible.
+    """Convert ``values`` to a plain ``ndarray`` of real numbers, without a copy where possible.
 
     Args:
-        values: an array, or anything that ``np.asarray`` understands.
-        name: what to call it in an error.
+        values: an array, or anything that ``np.asarray`` accepts.
+        name: name of the argument in an error, such as "Linear(3 -> 2): X".
 
     Raises:
         TypeError: masked arrays, ``np.matrix``, objects, strings, complex numbers, dates.
@@ -30,16 +30,16 @@ def as_array(values: Any, name: str) -> Array:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{name}: cannot be made into an array: {error}") from None
+        raise ValueError(f"{name}: cannot be converted to an array: {error}") from None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected real numbers, got {type(values).__name__} of dtype {array.dtype}")
     return array
 
 
 def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array:
-    """``values`` as a floating array: of ``dtype`` if given; else floats keep theirs, the rest become float32.
+    """Convert ``values`` to a floating array: of ``dtype``, or if that is None of its own floating dtype or float32.
 
-    float16 is one of the rest: a sum of 65,504 ones is the largest that it holds.
+    float16 is converted to float32 too, since its largest number is 65,504.
 
     Raises:
         TypeError: as :func:`as_array`.
@@ -53,7 +53,7 @@ def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array
 
 
 def floating_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """``dtype`` as a native floating ``np.dtype``.
+    """Return ``dtype`` as a native floating ``np.dtype``.
 
     Raises:
         TypeError: it is not floating.

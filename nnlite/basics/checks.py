@@ -1,4 +1,4 @@
-"""Checks of the numbers and words that users give; ``name`` says in an error whose they are: "SGD: lr"."""
+"""Checks of arguments. ``name`` is the name of the argument in an error, such as "SGD: lr"."""
 
 import math
 import operator
@@ -6,7 +6,7 @@ from numbers import Real
 
 
 def number(value: float, name: str) -> float:
-    """``value`` as a Python float: a NumPy scalar would turn float32 parameters into float64.
+    """Return ``value`` as a Python float, since a NumPy scalar would promote float32 arrays to float64.
 
     Raises:
         TypeError: it is not a real number.
@@ -17,10 +17,10 @@ def number(value: float, name: str) -> float:
 
 
 def finite(value: float, name: str) -> float:
-    """``value`` as a float, if it is finite.
+    """Return ``value`` as a finite float.
 
     Raises:
-        TypeError, ValueError: it is no number, or not finite.
+        TypeError, ValueError: it is not a number, or not finite.
     """
     result = number(value, name)
     if not math.isfinite(result):
@@ -29,7 +29,7 @@ def finite(value: float, name: str) -> float:
 
 
 def non_negative(value: float, name: str) -> float:
-    """``value`` as a float, if it is finite and >= 0.
+    """Return ``value`` as a finite float >= 0.
 
     Raises:
         TypeError, ValueError: it is not.
@@ -41,7 +41,7 @@ def non_negative(value: float, name: str) -> float:
 
 
 def positive(value: float, name: str) -> float:
-    """``value`` as a float, if it is finite and above 0.
+    """Return ``value`` as a finite float above 0.
 
     Raises:
         TypeError, ValueError: it is not.
@@ -53,10 +53,10 @@ def positive(value: float, name: str) -> float:
 
 
 def share(value: float, name: str) -> float:
-    """``value`` as a float, if it lies between 0 and 1, both included.
+    """Return ``value`` as a float from 0 to 1.
 
     Raises:
-        TypeError, ValueError: it does not.
+        TypeError, ValueError: it is not.
     """
     result = number(value, name)
     if not 0 <= result <= 1:
@@ -65,7 +65,7 @@ def share(value: float, name: str) -> float:
 
 
 def whole(value: int, name: str, least: int | None = None) -> int:
-    """``value`` as an int, if it is a whole number and not below ``least``.
+    """Return ``value`` as an int that is at least ``least``.
 
     Raises:
         TypeError, ValueError: it is not.
@@ -80,7 +80,7 @@ def whole(value: int, name: str, least: int | None = None) -> int:
 
 
 def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:
-    """``value``, if it is one of the ``choices``.
+    """Return ``value`` if it is one of the ``choices``.
 
     Raises:
         ValueError: it is not.

@@ -1,7 +1,6 @@
-"""What is known of an array's shape before there is an array.
+"""Shapes of arrays that do not exist yet, as :meth:`nnlite.Layer.output_shape` takes and returns them.
 
-A shape here is a tuple of sizes, None for one that is not known yet. ``...`` in front stands for any number of axes
-more.
+A shape is a tuple of sizes, with None for unknown sizes. A leading ``...`` is any number of further axes.
 """
 
 from types import EllipsisType
@@ -15,27 +14,27 @@ UNKNOWN: Shape = (...,)
 
 
 def width(shape: Shape) -> int | None:
-    """The size of the last axis, if it is known."""
+    """Return the size of the last axis, or None if it is unknown."""
     return shape[-1] if shape and isinstance(shape[-1], int) else None
 
 
 def sizes(shape: Shape) -> tuple[int | None, ...]:
-    """The axes whose number is known: those after ``...``."""
+    """Return the sizes after ``...``."""
     return tuple(size for size in shape if not isinstance(size, EllipsisType))
 
 
 def is_open(shape: Shape) -> bool:
-    """Whether there may be more axes in front."""
+    """Return whether the shape begins with ``...``."""
     return shape[:1] == (...,)
 
 
 def with_axes(layer: Any, shape: Shape, *dims: int) -> tuple[Shape, tuple[int, ...]] | None:
-    """The shape with the axes ``dims`` written out, and these axes counted from the end.
+    """Return the shape with the axes ``dims`` written out, and these axes counted from the end.
 
-    None if an axis is counted from the front and the number of axes is unknown.
+    It is None if an axis is counted from the front and the number of axes is unknown.
 
     Raises:
-        ShapeError: there is no such axis; ``layer`` is named.
+        ShapeError: there is no such axis; the message names ``layer``.
 
     >>> with_axes("Sum(dim=0)", (5, 3), 0), with_axes("Sum(dim=-2)", (..., 3), -2), with_axes("Sum(dim=0)", (..., 3), 0)
     (((5, 3), (-2,)), ((Ellipsis, None, 3), (-2,)), None)
@@ -52,7 +51,7 @@ def with_axes(layer: Any, shape: Shape, *dims: int) -> tuple[Shape, tuple[int, .
 
 
 def no_such_axis(layer: Any, shape: Shape, *dims: int) -> ShapeError:
-    """Return the error that X, of this shape, has not all the axes ``dims``.
+    """Return the error that an X of this shape does not have all the axes ``dims``.
 
     >>> no_such_axis("Sum(dim=1)", (3,), 1)
     ShapeError('Sum(dim=1): expected X with axis 1, got shape (3,)')
@@ -62,10 +61,10 @@ def no_such_axis(layer: Any, shape: Shape, *dims: int) -> ShapeError:
 
 
 def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
-    """The shape to which the shapes broadcast, as far as it is known.
+    """Return the shape to which the shapes are broadcast, as far as it is known.
 
     Raises:
-        ShapeError: two known sizes differ and neither is 1; ``layer`` is named.
+        ShapeError: two known sizes differ and neither is 1; the message names ``layer``.
 
     >>> broadcast_shapes("Add()", (..., 3), (5, 1), ())
     (Ellipsis, 5, 3)
@@ -87,6 +86,6 @@ def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
 
 
 def text(shape: Shape) -> str:
-    """The shape as messages show it."""
+    """Return the shape as messages show it, with ? for unknown sizes."""
     parts = ["..." if isinstance(size, EllipsisType) else "?" if size is None else str(size) for size in shape]
     return f"({', '.join(parts)}{',' * (len(parts) == 1)})"

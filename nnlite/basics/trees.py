@@ -1,13 +1,13 @@
-"""One array, or several in a tuple or dict: what forward and backward take and return."""
+"""Arrays, or tuples or dicts of them: what forward and backward take and return."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def spread(function: Callable[..., Any], values: Any) -> Any:
-    """``function`` of one array, of several in a tuple, or by their names in a dict.
+    """Call ``function`` with an array, with the arrays of a tuple, or with those of a dict as keyword arguments.
 
-    So it is that what one layer gives is handed to the next one.
+    In this way the output of a layer is passed to the next one.
 
     >>> spread(max, (1, 2)), spread(abs, -1), spread(dict, {"a": 1})
     (2, 1, {'a': 1})
@@ -18,7 +18,7 @@ def spread(function: Callable[..., Any], values: Any) -> Any:
 
 
 def each_of(function: Callable[[Any], Any], values: Any) -> Any:
-    """``function`` of one array, or of each in a tuple or dict, which keeps its form.
+    """Return ``function`` of an array, or of each array of a tuple or dict, as a tuple or dict.
 
     >>> each_of(abs, -1), each_of(abs, (-1, 2)), each_of(abs, {"a": -3})
     (1, (1, 2), {'a': 3})
@@ -29,7 +29,7 @@ def each_of(function: Callable[[Any], Any], values: Any) -> Any:
 
 
 def listed(values: Any) -> list[Any]:
-    """One array, or those in a tuple or dict, as a list.
+    """Return an array, or the arrays of a tuple or dict, as a list.
 
     >>> listed(1), listed((1, 2)), listed({"a": 3})
     ([1], [1, 2], [3])

@@ -1,1 +1,1 @@
-"""What makes the speed: matrix products, elementwise formulas, blocks and threads."""
+"""Fast computation: matrix products, elementwise formulas, accurate sums, blocks and threads."""

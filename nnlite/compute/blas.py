@@ -1,9 +1,9 @@
-"""Where matrix products are made: in NumPy, or for large ones in Intel's MKL, if the user asks for it.
+"""Matrix products: by NumPy's BLAS, or large ones by Intel's MKL if the user chooses it.
 
-NumPy's wheels carry OpenBLAS, which on Intel's processors reaches 80 to 95 % of MKL's speed at the sizes of a network.
-``set_blas("mkl")``, or the environment variable ``NNLITE_BLAS=mkl``, sends the products to the wheel called mkl (extra
-``mkl``) instead. All of nnlite's products go through :func:`matmul`, since two libraries that wake their threads in
-turn fight for the cores: what MKL does not get must be too small for OpenBLAS to wake its own.
+NumPy's wheels contain OpenBLAS, which on Intel processors reaches 80 to 95 % of MKL's speed at the sizes of a network.
+``set_blas("mkl")``, or the environment variable ``NNLITE_BLAS=mkl``, uses the package mkl (extra ``mkl``) instead. All
+products go through :func:`matmul`, since two libraries that start their threads in turn compete for the cores: products
+that MKL does not compute must be too small for OpenBLAS to start its threads.
 """
 
 import ctypes
@@ -20,17 +20,17 @@ from nnlite.basics.arrays import Array
 _SMALL_MATRIX = 262_144
 _SMALL_VECTOR = 9_216
 
-_ROW_MAJOR, _AS_IT_IS, _TRANSPOSED = 101, 111, 112  # CBLAS's names for the layouts
+_ROW_MAJOR, _NOT_TRANSPOSED, _TRANSPOSED = 101, 111, 112  # constants of CBLAS
 
 matmul: Callable[..., Array] = np.ndarray.dot
 """``matmul(A, B, out=None)``: the product of the matrices A and B, or of the vector A and the matrix B."""
 
 
 def stacked_matmul(A: Array, B: Array) -> Array:
-    """The products of stacks of matrices, (..., N, D) and (..., D, M); the leading axes broadcast.
+    """Return the products of stacks of matrices, (..., N, D) and (..., D, M), whose leading axes are broadcast.
 
     Raises:
-        ValueError: they do not.
+        ValueError: the shapes do not match.
 
     >>> stacked_matmul(np.ones((5, 2, 3)), np.ones((3, 4)))[4].shape
     (2, 4)
@@ -48,17 +48,17 @@ def stacked_matmul(A: Array, B: Array) -> Array:
 
 
 def set_blas(name: str) -> None:
-    """Choose what multiplies matrices from now on: "numpy", the default, or "mkl".
+    """Choose the library for matrix products.
 
     Args:
-        name: "numpy", or "mkl", which needs the extra ``mkl`` (x86-64 only). Threads are set as ever:
-            OPENBLAS_NUM_THREADS for the one, MKL_NUM_THREADS for the other, OMP_NUM_THREADS for both.
+        name: "numpy", the default, or "mkl", which needs the extra ``mkl`` (x86-64 only). The number of threads is set
+            by the environment variables OPENBLAS_NUM_THREADS and MKL_NUM_THREADS, or OMP_NUM_THREADS for both.
 
-    Results may differ in their last bits.
+    The results of the two may differ in the last bits.
 
     Raises:
         ValueError: another name.
-        ImportError: the wheel mkl is not installed, or does not load.
+        ImportError: the package mkl is not installed, or cannot be loaded.
 
     >>> set_blas("numpy")
     """
@@ -95,7 +95,7 @@ def _mkl() -> Callable[..., Array]:
         if out is None:
             out = np.empty((*A.shape[:-1], columns), A.dtype)
         elif out.shape != (*A.shape[:-1], columns) or out.dtype != A.dtype or not out.flags.c_contiguous:
-            return A.dot(B, out)  # which says what is wrong
+            return A.dot(B, out)  # NumPy's error says what is wrong
         A, A_layout, A_step = _layout(A)
         B, B_layout, B_step = _layout(B)
         routine(
@@ -108,9 +108,9 @@ def _mkl() -> Callable[..., Array]:
 
 
 def _load() -> Any:
-    from importlib import metadata  # takes a quarter of the time that NumPy's import takes
+    from importlib import metadata  # its import takes a quarter of the time of NumPy's
 
-    cure = "install nnlite's extra 'mkl' (x86-64 only), or leave NNLITE_BLAS and set_blas alone"
+    cure = "install nnlite's extra 'mkl' (x86-64 only), or do not use NNLITE_BLAS and set_blas"
     try:
         files = metadata.files("mkl") or []
     except metadata.PackageNotFoundError:
@@ -119,18 +119,18 @@ def _load() -> Any:
     try:
         return ctypes.CDLL(str(names[0].locate()))
     except (IndexError, OSError) as error:
-        raise ImportError(f"nnlite: the BLAS 'mkl' does not load: {error}; {cure}") from None
+        raise ImportError(f"nnlite: the BLAS 'mkl' cannot be loaded: {error}; {cure}") from None
 
 
 def _layout(A: Array) -> tuple[Array, int, int]:
-    """A or a copy of it, how it lies in memory, and how far its rows (or columns) are apart."""
+    """Return A or a contiguous copy, its layout for CBLAS, and the distance of its rows, or columns if transposed."""
     if A.ndim == 2 and A.flags.f_contiguous and not A.flags.c_contiguous:
         return A, _TRANSPOSED, A.shape[0]
-    return np.ascontiguousarray(A), _AS_IT_IS, A.shape[-1]
+    return np.ascontiguousarray(A), _NOT_TRANSPOSED, A.shape[-1]
 
 
 def _address(A: Array) -> int:
-    return A.__array_interface__["data"][0]  # type: ignore[no-any-return] # in half the time of A.ctypes.data
+    return A.__array_interface__["data"][0]  # type: ignore[no-any-return] # twice as fast as A.ctypes.data
 
 
 set_blas(os.environ.get("NNLITE_BLAS") or "numpy")

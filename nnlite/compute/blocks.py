@@ -1,10 +1,9 @@
-"""Elementwise formulas on large arrays: block by block, on all cores.
+"""Elementwise formulas on large arrays: block by block, in several threads.
 
-NumPy makes one pass over memory for each operation. On arrays larger than the cache these passes are what takes the
-time, so a formula of several operations is worked out on one block after another, each small enough to stay in the
-cache. Several threads share the blocks of a large array: NumPy lets go of Python's lock while it computes. Below 2^20
-elements threads do not pay beside those of the matrix products, and blocks smaller than 2^16 make them fight for the
-lock.
+NumPy makes a pass over memory for each operation, and for arrays larger than the cache these passes take most of the
+time. So a formula of several operations is computed on one block after another, each small enough to stay in the cache.
+Large arrays are divided among threads: NumPy releases the GIL while it computes. With fewer than 2^20 elements threads
+are not worth it beside those of the matrix products, and with blocks smaller than 2^16 they compete for the GIL.
 """
 
 import os
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 BLOCK = 2**16  # elements
-LARGE = 2**20  # from here on in several threads
+LARGE = 2**20  # elements; larger arrays are computed in several threads
 
 
 def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
-    """``formula(*arrays)``, an array of the shape and dtype of the first.
+    """Return ``formula(*arrays)``, an array of the shape and dtype of the first.
 
     Args:
-        formula: a ufunc, or a function of ufuncs with the signature ``formula(*arrays, out=None)``, which fills
-            ``out``, or a new array where that is None, and returns it.
-        arrays: all of one shape.
+        formula: a ufunc, or a function of ufuncs with the signature ``formula(*arrays, out=None)``, which writes its
+            result into ``out``, or into a new array if that is None, and returns it.
+        arrays: arrays of the same shape.
 
     >>> elementwise(np.add, np.array([1.0, 2.0]), np.array([10.0, 20.0]))
     array([11., 22.])
     """
-    if 1 < arrays[0].size <= BLOCK:  # ufuncs make a scalar, which is no ``out``, of an array without axes
+    if 1 < arrays[0].size <= BLOCK:  # of a 0-d array a ufunc returns a scalar, which cannot be an ``out``
         return formula(*arrays)
     out = np.empty_like(arrays[0])
     in_blocks(formula, *arrays, out)
@@ -43,9 +42,7 @@ def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
 
 
 def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
-    """Call ``function`` with the arrays, or, if they are larger than a block, with one block after another of each.
-
-    It must work elementwise, and write its result into one of them.
+    """Call the elementwise ``function``, which writes its result into one of the arrays, with one block after another.
 
     >>> A, B = np.zeros(3), np.ones(3)
     >>> in_blocks(lambda A, B: np.add(A, B, out=A), A, B)
@@ -63,7 +60,7 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
         for start in range(first * BLOCK, size, threads * BLOCK):
             function(*[array[start : start + BLOCK] for array in flat])
 
-    # Each thread gets a copy of the context, which is where np.errstate lives.
+    # Each thread gets a copy of the context, which holds the setting of np.errstate.
     others = [_pool().submit(copy_context().run, share, first) for first in range(1, threads)]
     try:
         share(0)
@@ -74,7 +71,7 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
 
 @cache
 def _threads() -> int:
-    """As many as BLAS takes: OMP_NUM_THREADS, or one for each core that this process may use."""
+    """Return how many threads BLAS uses: OMP_NUM_THREADS, or one for each core that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return min(int(wanted), cores) if wanted.isdecimal() and int(wanted) else cores
@@ -82,7 +79,7 @@ def _threads() -> int:
 
 @cache
 def _pool() -> "ThreadPoolExecutor":
-    from concurrent.futures import ThreadPoolExecutor  # takes a tenth of the time that NumPy's import takes
+    from concurrent.futures import ThreadPoolExecutor  # its import takes a tenth of the time of NumPy's
 
     return ThreadPoolExecutor(max(1, _threads() - 1), thread_name_prefix="nnlite")
 

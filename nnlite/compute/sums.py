@@ -12,11 +12,11 @@ _ONES = {dtype: np.ones(_BLOCK, dtype) for dtype in FLOATING}
 
 
 def column_sum(Y: Array, out: Array) -> None:
-    """``out = sum over the rows of Y``, with Y of shape (N, M) and ``out`` of shape (M,).
+    """Write ``sum(Y, axis=0)`` into ``out``, with Y of shape (N, M) and ``out`` of shape (M,).
 
-    NumPy adds such rows one after another: a million rows of 0.1 in float32 come out wrong by 1 %. Here blocks
-    of rows are summed first, and then their sums; each sum is a product with a row of ones, which is also
-    three times faster than ``Y.sum(axis=0)``.
+    NumPy adds the rows one after another: for a million rows of 0.1 in float32 the result is wrong by 1 %. Here blocks
+    of rows are summed first, and then their sums. Each sum is a product with a vector of ones, which is also three
+    times faster than ``Y.sum(axis=0)``.
 
     >>> out = np.empty(1, np.float32)
     >>> column_sum(np.full((1_000_000, 1), 0.1, np.float32), out)
@@ -31,7 +31,7 @@ def column_sum(Y: Array, out: Array) -> None:
 
 
 def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
-    """The sum of X over the axes, which stay with size 1; right in float32 over a million rows too.
+    """Return the sum of X over the axes, which remain with size 1.
 
     Args:
         X: a floating array.
@@ -50,13 +50,13 @@ def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
 
 
 def sum_to(dZ: Array, shape: tuple[int, ...]) -> Array:
-    """DZ summed over the axes along which an array of ``shape`` was stretched to dZ's shape.
+    """Sum dZ over the axes along which an array of ``shape`` was broadcast to dZ's shape: backward of broadcasting.
 
     >>> sum_to(np.ones((5, 2)), (2,)), sum_to(np.ones((5, 2)), (5, 1)).shape
     (array([5., 5.]), (5, 1))
     """
     if dZ.shape == shape:
-        return np.asarray(dZ)  # a ufunc gives a scalar for a 0-d array
+        return np.asarray(dZ)  # a ufunc returns a scalar for a 0-d array
     new = dZ.ndim - len(shape)
-    stretched = [axis for axis, size in enumerate(dZ.shape) if axis < new or size != shape[axis - new]]
-    return sum_over(dZ, tuple(stretched)).reshape(shape)
+    broadcast = [axis for axis, size in enumerate(dZ.shape) if axis < new or size != shape[axis - new]]
+    return sum_over(dZ, tuple(broadcast)).reshape(shape)

@@ -18,9 +18,9 @@ from nnlite.layer.layer import Layer
 
 
 class Linear(Layer, parameters=("W", "b")):
-    """An affine map of each row: ``Y = X W + b``.
+    """Affine map of each row: ``Y = X W + b``.
 
-    Backward: ``dW = X^T dY``, ``db`` = the sum of dY over its rows, ``dX = dY W^T``.
+    Backward: ``dW = X^T dY``, ``db`` is the sum of the rows of dY, ``dX = dY W^T``.
 
     Args:
         in_features: width D of X's last axis.
@@ -128,8 +128,8 @@ class Linear(Layer, parameters=("W", "b")):
     def _width_error(self, X: Array) -> ShapeError:
         if X.ndim == 0:
             return ShapeError(f"{self}: expected X of shape (..., {self.in_features}), got a scalar")
-        turned = X.ndim == 2 and X.shape[0] == self.in_features
-        hint = "; rows are samples, so X looks transposed: pass X.T" if turned else ""
+        transposed = X.ndim == 2 and X.shape[0] == self.in_features
+        hint = "; rows are samples, so X looks transposed: pass X.T" if transposed else ""
         return ShapeError(
             f"{self}: expected {self.in_features} features, got {X.shape[-1]} (X has shape {X.shape}{hint})"
         )

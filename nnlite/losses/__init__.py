@@ -1,1 +1,1 @@
-"""The losses, one kind a file."""
+"""The losses, one family a file."""

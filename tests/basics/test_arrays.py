@@ -44,7 +44,7 @@ def test_what_is_not_real_numbers_is_a_type_error(values, message):
 
 
 def test_rows_of_different_lengths_are_an_error():
-    with pytest.raises(ValueError, match=r"^X: cannot be made into an array"):
+    with pytest.raises(ValueError, match=r"^X: cannot be converted to an array"):
         as_array([[1, 2], [3]], "X")
 
 

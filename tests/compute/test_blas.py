@@ -185,7 +185,7 @@ def test_a_wheel_that_does_not_load_is_an_error_with_the_cure(monkeypatch, names
             return tmp_path / self.name
 
     monkeypatch.setattr(metadata, "files", lambda name: [File(name) for name in names])
-    with pytest.raises(ImportError, match=r"the BLAS 'mkl' does not load: .*install nnlite's extra 'mkl'"):
+    with pytest.raises(ImportError, match=r"the BLAS 'mkl' cannot be loaded: .*install nnlite's extra 'mkl'"):
         nn.set_blas("mkl")
 
 

@@ -132,7 +132,7 @@ def test_check_X_takes_the_plain_array_out_of_a_subclass(tmp_path):
 def test_check_X_names_the_layer():
     with pytest.raises(TypeError, match=r"^Named\(a name\): X: expected real numbers, got str of dtype <U1"):
         Named().check_X("a")
-    with pytest.raises(ValueError, match=r"^Plain\(\): X: cannot be made into an array"):
+    with pytest.raises(ValueError, match=r"^Plain\(\): X: cannot be converted to an array"):
         Plain().check_X([[1, 2], [3]])
 
 

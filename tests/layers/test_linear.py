@@ -204,7 +204,7 @@ def test_what_holds_no_real_numbers_is_an_error(X, message):
 
 
 def test_a_ragged_list_is_an_error():
-    with pytest.raises(ValueError, match=r"^Linear\(3 -> 2\): X: cannot be made into an array"):
+    with pytest.raises(ValueError, match=r"^Linear\(3 -> 2\): X: cannot be converted to an array"):
         nn.Linear(3, 2).forward([[1, 2, 3], [1, 2]])
 
 

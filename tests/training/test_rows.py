@@ -194,7 +194,7 @@ def test_what_has_no_rows_of_real_numbers_is_an_error(values, message):
 
 
 def test_a_ragged_list_is_an_error_that_names_it():
-    with pytest.raises(ValueError, match="Y: cannot be made into an array"):
+    with pytest.raises(ValueError, match="Y: cannot be converted to an array"):
         Rows([[1], [2]], [[1], [2, 3]])
 
 
