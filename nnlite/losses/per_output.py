@@ -27,9 +27,12 @@ class Losses(Layer):
     (array([2.]), array([-4.]))
     """
 
+    count = None
+
     def __init__(self, losses: Any) -> None:
         self.losses = losses
         self.Js: list[float] = []
+        self.reduction = "sum" if all(loss.reduction == "sum" for loss in listed(losses)) else "mean"
 
     def forward(self, Ys: Any, targets: Any, *weight: Any) -> float:
         losses = by_key(self.losses)

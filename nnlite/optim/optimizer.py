@@ -92,6 +92,7 @@ class Optimizer:
                 f"{type(self).__name__}: lr: expected a number, got the class itself; write {value.__name__}(...)"
             )
         self._lr = value if callable(value) else non_negative(value, f"{type(self).__name__}: lr")
+        self._scheduled_step: int | None = None  # the step of the last call of the schedule
 
     @property
     def current_lr(self) -> float:
@@ -108,9 +109,12 @@ class Optimizer:
         return lr if type(lr) is float else self._scheduled()
 
     def _scheduled(self) -> float:
+        if self._scheduled_step == self.steps:  # asked again: a schedule is called once a step
+            return self._scheduled_lr
         lr: Any = self._lr(self.steps)  # type: ignore[operator]
         if isinstance(lr, Real) and 0 <= float(lr) < math.inf:
-            return float(lr)
+            self._scheduled_step, self._scheduled_lr = self.steps, float(lr)
+            return self._scheduled_lr
         raise ValueError(
             f"{type(self).__name__}: lr: expected a finite number >= 0 from the schedule {self._lr!r}, "
             f"got {lr!r} for step {self.steps}"

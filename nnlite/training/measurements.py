@@ -36,33 +36,33 @@ class Measurements:
     """
 
     def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
-        self.metrics = metrics
         self.loss: Any = loss
-        self.one = not isinstance(loss, Losses)
-        self.parts = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
-        for key in self.parts:
-            if f"loss_{key}" in metrics:
-                raise ValueError(f"metrics: there are two series called 'loss_{key}'; give the function another name")
+        self.metrics = metrics
+        self.several = isinstance(loss, Losses)
+        losses = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
+        self.losses = list(losses.values())
+        self.loss_names = [f"loss_{key}" for key in losses]
+        for name in self.loss_names:
+            if name in metrics:
+                raise ValueError(f"metrics: there are two series called {name!r}; give the function another name")
         self.over_all_rows = [name for name, metric in metrics.items() if sees_all_rows(metric)]
         self.clear()
 
     def clear(self) -> None:
         """Start again, without batches."""
-        self.rows = self.batches = 0
-        self.loss_totals = dict.fromkeys(self.parts, 0.0)
-        self.loss_weights = dict.fromkeys(self.parts, 0.0)
+        self.rows = 0
+        self.loss_totals = [0.0] * len(self.losses)
+        self.loss_weights = [0.0] * len(self.losses)
         self.totals = {name: 0.0 for name in self.metrics if name not in self.over_all_rows}
         self.kept: list[tuple[Any, Any]] = []  # Y_pred and Y of each batch, for the metrics over all rows
 
     def add(self, batch: Batch, J: float, Y_pred: Any) -> None:
         """Add a batch with its loss and its predictions."""
         self.rows += batch.count
-        self.batches += 1
-        Js = (J,) if self.one else self.loss.Js
-        for (key, loss), part in zip(self.parts.items(), Js, strict=True):
+        for number, loss in enumerate(self.losses):
             weight = weight_of(loss, batch.count)
-            self.loss_totals[key] += part * (weight or 1)
-            self.loss_weights[key] += weight
+            self.loss_totals[number] += (self.loss.Js[number] if self.several else J) * (weight or 1)
+            self.loss_weights[number] += weight
         for name in self.totals:
             self.totals[name] += self._value(name, Y_pred, batch.Y) * batch.count
         if self.over_all_rows:  # copies, since a model or a stream may reuse its arrays
@@ -70,10 +70,10 @@ class Measurements:
 
     def so_far(self) -> dict[str, float]:
         """The value of each by name, without the metrics over all rows; the loss is a sum if its reduction is."""
-        losses = {f"loss_{key}": total / (self.loss_weights[key] or 1) for key, total in self.loss_totals.items()}
-        each = losses if len(losses) > 1 else {}
+        losses = [total / (weight or 1) for total, weight in zip(self.loss_totals, self.loss_weights, strict=True)]
+        each = dict(zip(self.loss_names, losses, strict=True)) if len(losses) > 1 else {}
         means = {name: total / self.rows for name, total in self.totals.items()}
-        return {"loss": sum(losses.values()), **each, **means}
+        return {"loss": sum(losses), **each, **means}
 
     def values(self) -> dict[str, float]:
         """The value of each by name; the metrics over all rows are computed at each call."""
@@ -93,10 +93,9 @@ class Measurements:
 
     def state_dict(self) -> dict[str, Any]:
         """The totals so far, for a checkpoint in the middle of an epoch."""
-        names = "rows", "batches", "loss_totals", "loss_weights", "totals", "over_all_rows", "kept"
+        names = "rows", "loss_totals", "loss_weights", "over_all_rows", "kept"
         state = {name: getattr(self, name) for name in names}
-        lists = {name: list(state[name].values()) for name in ("loss_totals", "loss_weights", "totals")}
-        return state | lists | {"means": list(self.totals)}
+        return state | {"totals": list(self.totals.values()), "means": list(self.totals)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned.
@@ -107,9 +106,8 @@ class Measurements:
         then, now = {*state["means"], *state["over_all_rows"]}, set(self.metrics)
         if then != now or {*state["over_all_rows"]} != {*self.over_all_rows}:
             raise ValueError(f"metrics: expected those of the interrupted epoch, {sorted(then)}, got {sorted(now)}")
-        self.rows, self.batches, self.kept = state["rows"], state["batches"], list(state["kept"])
-        self.loss_totals = dict(zip(self.parts, state["loss_totals"], strict=True))
-        self.loss_weights = dict(zip(self.parts, state["loss_weights"], strict=True))
+        self.rows, self.kept = state["rows"], list(state["kept"])
+        self.loss_totals, self.loss_weights = list(state["loss_totals"]), list(state["loss_weights"])
         self.totals = dict(zip(state["means"], state["totals"], strict=True))
 
 

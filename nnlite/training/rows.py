@@ -102,12 +102,13 @@ class Rows:
         [2, 2, 1]
         """
         order = self.numbers if order is None else order
-        read_X, read_Y, read_weight = (_reader(each, order) for each in (self.X, self.Y, self.weight))
+        read_X, read_Y = _reader(self.X, order), _reader(self.Y, order)
         length = len(self)
         for start in range(first * batch_size, length, batch_size):
             stop = min(start + batch_size, length)
             rows = slice(start, stop) if order is None else order[start:stop]
-            yield Batch(read_X(rows), read_Y(rows), stop - start, read_weight(rows), rows)
+            weight = None if self.weight is None else self.weight[rows]
+            yield Batch(read_X(rows), read_Y(rows), stop - start, weight, rows)
 
     def set_weight(self, weight: Any) -> None:
         """Give each row of X a weight in the loss.

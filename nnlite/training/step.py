@@ -80,9 +80,6 @@ class Step:
         self.on_backward_end = on_backward_end
         self.where = where
         self.batch: Batch | None = None
-        self._start()
-
-    def _start(self) -> None:
         self.total: Array | None = None  # of the gradients since the last step, each times its weight
         self.weight = 0.0
         self.count = 0
@@ -114,7 +111,7 @@ class Step:
             self.total = term if self.total is None else self.total + term
             self.weight += weight
             if not np.isfinite(self.total).all():
-                self._start()
+                self.total, self.weight, self.count = None, 0.0, 0
                 raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
 
     def update(self) -> None:
@@ -130,38 +127,39 @@ class Step:
         """
         if not self.count:
             return
+        self.count = 0
         if self.total is not None:
-            self._store(self.total / (self.weight or 1.0))
-        self._start()
+            self._store_total()
         for call in self.on_backward_end:
             call()
-        norm = self._norm()
+        norm, lr = self._norm_and_lr()
         if self.clip_norm is not None:
             clip_grad_norm(self.moved, self.clip_norm)
         if self.clip_value is not None:
             clip_grad_value(self.moved, self.clip_value)
-        lr = max([optimizer.current_lr for optimizer in self.optimizers])  # an error in a schedule moves nothing
         if lr < LARGE_STEP and lr * norm < LARGE_STEP:
             for optimizer in self.optimizers:
                 optimizer.step()
         else:
             self._large_step(lr)
 
-    def _norm(self) -> float:
-        """The norm of the gradients that the optimizers apply; inf where only its square overflows.
+    def _norm_and_lr(self) -> tuple[float, float]:
+        """The norm of the gradients that the optimizers apply, inf where its square overflows; the largest rate.
 
         Raises:
             DivergenceError: a gradient is not finite.
+            ValueError: a schedule returns no learning rate; nothing has been moved then.
         """
-        squares = 0.0
-        for layer in self.moved:
-            dPhi = layer.dPhi
+        squares = lr = 0.0
+        for optimizer in self.optimizers:
+            dPhi = optimizer.layer.dPhi
             squares += float(dPhi.dot(dPhi))  # the cheapest reduction that shows NaN and infinity
-        if squares < math.inf:
-            return math.sqrt(squares)
-        if not all(np.isfinite(layer.dPhi).all() for layer in self.moved):
+            rate = optimizer.current_lr
+            if rate > lr:
+                lr = rate
+        if not squares < math.inf and not all(np.isfinite(layer.dPhi).all() for layer in self.moved):
             raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
-        return math.inf
+        return math.sqrt(squares), lr
 
     def _large_step(self, lr: float) -> None:
         """Let the optimizers step, and take the step back if a parameter overflows."""
@@ -175,13 +173,15 @@ class Step:
                 optimizer.load_state_dict(state)
             raise error
 
-    def _store(self, gradients: Array) -> None:
-        """Write the gradients, one after the other, into those of the layers that are trained."""
-        start = 0
+    def _store_total(self) -> None:
+        """Write the mean of the accumulated gradients into those of the layers, and start again."""
+        gradients: Any = self.total
+        gradients, start = gradients / (self.weight or 1.0), 0
         for layer in self.trained:
             stop = start + layer.dPhi.size
             layer.dPhi = gradients[start:stop]
             start = stop
+        self.total, self.weight = None, 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """The gradients that have been accumulated since the last step."""

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.trees import listed
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
@@ -43,7 +42,7 @@ class WeightedLoss(Loss):
     def __init__(self, loss: Loss, class_weight: dict[int, float] | None = None) -> None:
         if class_weight is not None:
             _check_class_weight(class_weight, loss)
-        super().__init__(reduction=getattr(loss, "reduction", "mean"))
+        super().__init__(reduction=loss.reduction)
         self.loss = loss
         self.class_weight = class_weight
 
@@ -134,16 +133,13 @@ def _by_class(J: Array, target: Array, class_weight: dict[int, float]) -> Array:
     return weight
 
 
-def weight_of(loss: Layer, count: int) -> float:
+def weight_of(loss: Any, count: int) -> float:
     """What the loss of a batch of ``count`` rows was divided by, which is its weight in a mean; 0 for a sum.
 
     >>> import nnlite as nn
     >>> weight_of(nn.MSELoss(reduction="sum"), 32), weight_of(nn.MSELoss(), 32)
     (0.0, 32)
     """
-    if isinstance(loss, Losses):
-        return 0.0 if all(weight_of(part, count) == 0 for part in listed(loss.losses)) else count
-    if getattr(loss, "reduction", "mean") == "sum":
+    if loss.reduction == "sum":
         return 0.0
-    divided_by: float | None = getattr(loss, "count", None)
-    return count if divided_by is None else divided_by
+    return count if loss.count is None else loss.count
