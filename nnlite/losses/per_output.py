@@ -32,7 +32,8 @@ class Losses(Layer):
     def __init__(self, losses: Any) -> None:
         self.losses = losses
         self.Js: list[float] = []
-        self.reduction = "sum" if all(loss.reduction == "sum" for loss in listed(losses)) else "mean"
+        sums = [getattr(loss, "reduction", "mean") == "sum" for loss in listed(losses)]
+        self.reduction = "sum" if all(sums) else "mean"
 
     def forward(self, Ys: Any, targets: Any, *weight: Any) -> float:
         losses = by_key(self.losses)

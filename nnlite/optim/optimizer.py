@@ -92,7 +92,7 @@ class Optimizer:
                 f"{type(self).__name__}: lr: expected a number, got the class itself; write {value.__name__}(...)"
             )
         self._lr = value if callable(value) else non_negative(value, f"{type(self).__name__}: lr")
-        self._scheduled_step: int | None = None  # the step of the last call of the schedule
+        self._scheduled_step, self._scheduled_lr = -1, 0.0  # of the last call of the schedule
 
     @property
     def current_lr(self) -> float:

@@ -94,6 +94,6 @@ def as_loss(loss: Any) -> Layer:
     MSELoss()
     """
     joint = as_one_loss(loss)
-    if any(each.reduction == "none" for each in listed(loss)):
+    if any(getattr(each.original or each, "reduction", "mean") == "none" for each in listed(loss)):
         raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
     return joint

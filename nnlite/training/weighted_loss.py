@@ -140,6 +140,7 @@ def weight_of(loss: Any, count: int) -> float:
     >>> weight_of(nn.MSELoss(reduction="sum"), 32), weight_of(nn.MSELoss(), 32)
     (0.0, 32)
     """
-    if loss.reduction == "sum":
+    if getattr(loss, "reduction", "mean") == "sum":  # a tied loss has none of its own
         return 0.0
-    return count if loss.count is None else loss.count
+    divided_by: float | None = getattr(loss, "count", None)
+    return count if divided_by is None else divided_by
