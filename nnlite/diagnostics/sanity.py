@@ -131,15 +131,18 @@ def sanity(
     batch_size, rng = whole(batch_size, "batch_size", least=1), generator(rng, "sanity: rng")
     with np.errstate(all="ignore"):  # overflow is reported by the checks
         run = DryRun.of(model, loss, X, Y, rng)
+        rngs = [
+            np.random.default_rng(seed) for seed in rng.integers(2**63, size=4)
+        ]  # no check depends on another's draws
         return Sanity(
             data=finite_data(run),
             scale=input_scale(run),
             targets=targets_in_range(run),
             initial_loss=initial_loss(run),
-            gradients=correct_gradients(run, rng),
-            rows=independent_rows(run, rng),
+            gradients=correct_gradients(run, rngs[0]),
+            rows=independent_rows(run, rngs[1]),
             units=active_units(run),
             symmetry=unequal_units(run),
-            updates=relative_updates(run, optimizers, model, batch_size, rng),
-            overfitting=overfits_small_batch(run, rng),
+            updates=relative_updates(run, optimizers, model, batch_size, rngs[2]),
+            overfitting=overfits_small_batch(run, rngs[3]),
         )
