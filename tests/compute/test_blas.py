@@ -200,7 +200,7 @@ def test_the_environment_chooses(value, code):
 def test_a_transpose_is_passed_on_and_not_copied(monkeypatch):
     A = numbers((70, 80))
     assert blas._layout(A)[0] is A
-    assert blas._layout(A)[1:] == (blas._AS_IT_IS, 80)
+    assert blas._layout(A)[1:] == (blas._NOT_TRANSPOSED, 80)
     assert np.shares_memory(blas._layout(A.T)[0], A)
     assert blas._layout(A.T)[1:] == (blas._TRANSPOSED, 80)
 
