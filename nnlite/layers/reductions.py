@@ -33,7 +33,7 @@ class Sum(Layer):
 
     formulas = """
         Y = sum(X, axis=dim, keepdims=keepdim)
-        dX = stretched(view(dY, shape=kept_shape), to=X.shape)
+        dX = broadcast(view(dY, shape=kept_shape), to=X.shape)
     """
 
     def __init__(self, dim: int | tuple[int, ...] | None = None, *, keepdim: bool = False) -> None:
@@ -105,7 +105,7 @@ class Mean(Sum):
 
     formulas = """
         Y = mean(X, axis=dim, keepdims=keepdim)
-        dX = stretched(view(dY, shape=kept_shape), to=X.shape) / n
+        dX = broadcast(view(dY, shape=kept_shape), to=X.shape) / n
     """
 
     def forward(self, X: Any) -> Array:

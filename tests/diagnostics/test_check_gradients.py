@@ -1,4 +1,4 @@
-"""check_gradients: it finds every mistake, and takes nothing right for wrong."""
+"""check_gradients finds every mistake and raises no false alarm."""
 
 import re
 
@@ -12,7 +12,7 @@ X = np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
 
 
 class Affine(nn.Linear):
-    """A Linear whose gradients go through ``spoil`` before they are handed out."""
+    """A Linear; ``spoil`` changes its gradients before backward returns them."""
 
     def __init__(self, spoil=None, square=False):
         super().__init__(3, 3 if square else 2, dtype=np.float64, rng=0)

@@ -1,4 +1,4 @@
-"""The gradient doctor: it names what is wrong and where, and is silent on what is right."""
+"""The diagnosis of wrong gradients: it names the layer and the mistake, and raises no false alarm."""
 
 import pickle
 import re
@@ -41,7 +41,7 @@ def verdict_on(model, X, *args, **options):
 
 
 def reason(verdict):
-    """What the verdict says after the place."""
+    """The part of the verdict after the place."""
     return verdict.partition(WRONG)[2].partition(": ")[2] or verdict.partition(": ")[2]
 
 
@@ -64,7 +64,7 @@ ALONE = [fault for fault in FAULTS if not isinstance(fault.X, tuple) and fault.t
 
 @pytest.mark.parametrize("fault", ALONE, ids=[fault.id for fault in ALONE])
 def test_a_fault_is_named_inside_a_model(fault):
-    """The layers around it are right, and what comes to it is another X and another dY."""
+    """The layers around it are right and give it another X and another dY."""
     model = nn.Sequential(nn.Identity(), nn.Sequential(fault.make(), nn.Tanh()), nn.Softmax())
     verdict = verdict_on(model, X if fault.X is None else fault.X)
     assert "Sequential[1][0] " in verdict
@@ -89,7 +89,7 @@ def test_a_fault_is_named_in_front_of_a_loss(fault):
 
 @pytest.mark.parametrize("seed", range(100))
 def test_no_false_alarm_over_random_networks(seed):
-    """More of them: python tests/support/random_networks.py 1000."""
+    """For a longer sweep run python tests/support/random_networks.py 1000."""
     assert random_networks.checked(seed) in ("right", "no gradient")
 
 
@@ -98,7 +98,7 @@ STEEP = [19, 151, 371, 860, 1285, 1305, 2040, 2074, 3139, 3650, 3687, 3875, 6492
 
 @pytest.mark.parametrize("seed", STEEP)
 def test_no_false_alarm_where_rounding_and_curves_are_at_their_worst(seed):
-    """Inputs of 1e5, gradients of 1e-10, kinks of a thousandth of the slope: simpler rules than ours fail at these."""
+    """Inputs of 1e5, gradients of 1e-10, kinks of 0.1 % of the slope: a fixed step and tolerance fail on these."""
     assert random_networks.checked(seed) in ("right", "no gradient")
 
 
@@ -206,7 +206,7 @@ def test_a_gradient_of_another_shape_is_named_where_it_is_made():
 
 
 class Multiply(nn.Layer):
-    """A user's ``Y = A B``, whose backward gives back ``returned(dA, dB)``."""
+    """A user's ``Y = A B``, whose backward returns ``returned(dA, dB)``."""
 
     def __init__(self, returned):
         self.returned = returned

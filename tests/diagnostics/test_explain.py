@@ -21,7 +21,7 @@ def text_of(lines):
 
 
 def of_three_layers():
-    """The network of D2 in FORMULAS.md."""
+    """The network of ``support.formulas.three_layers``."""
     return nn.Sequential(linear(4, 3), nn.Tanh(), linear(3, 2), nn.Sigmoid(), linear(2, 1), nn.Sigmoid())
 
 
@@ -33,7 +33,7 @@ TARGET = np.array([[1.0], [0], [1], [0], [1]])
 
 
 def test_the_boxed_formulas_of_the_network_of_three_layers_line_by_line():
-    """As FORMULAS.md has them, in its order; only BCE is written there with an index i."""
+    """Derived by hand, as in ``support.formulas.three_layers``, whose docstring has the reasons."""
     explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=D2_NAMES)
     assert text_of(explanation.forward) == [
         "u1 = X W1 + b1",
@@ -97,7 +97,7 @@ def test_shapes_stand_under_every_factor():
 
 
 def run_with(row: Row, dY):
-    """The gradients of the inputs and the parameters, by their paths, in a run that knows nothing of explain."""
+    """The gradients of the inputs and the parameters by path, from the layer itself."""
     layer = row.make()
     if isinstance(row.X, dict):
         layer.forward(**row.X)
@@ -125,7 +125,7 @@ def ones_like_Y(row: Row):
 
 @over_rows
 def test_the_gradients_are_those_of_the_layers(row: Row):
-    """Of a model without a loss, L is the sum of the outputs, so dY is 1."""
+    """Without a loss L is the sum of the outputs, so dY is 1."""
     _, expected = run_with(row, ones_like_Y(row))
     explanation = nn.explain(row.make(), row.X, row.target)
     found = {line.note: line.value for line in explanation.backward if line.note in expected}
@@ -161,7 +161,7 @@ def test_an_entry_that_is_written_out_is_that_of_the_gradient(row: Row):
 
 
 def _path(row, name):
-    """What a bare layer calls its input, explain calls it too."""
+    """The name of an input, which for a single layer is that of forward's argument."""
     names = list(inputs_by_name(row.make(), row.X))
     if name not in names or isinstance(row.X, dict):
         return name
@@ -178,7 +178,7 @@ def test_the_model_is_left_as_it_is():
 
 
 def test_one_entry_of_a_weight_is_a_sum_of_products():
-    """D0: dW_ij = x_i dy_j; over several rows the sum of that."""
+    """dW_ij = x_i dy_j for one row; for several rows their sum."""
     model, X, dY = linear(2, 3), np.array([[3.0, -2.0]]), np.ones((1, 3))
     model.forward(X)
     model.backward(dY)
@@ -190,7 +190,7 @@ def test_one_entry_of_a_weight_is_a_sum_of_products():
 
 
 def test_the_gradient_of_one_sample_by_hand():
-    """D0: dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13."""
+    """dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13."""
     (_, here) = nn.explain(linear(2, 3), np.array([[3.0, -2.0]]), parameter="X", index=(0, 0)).entry
     assert text_of([here]) == ["dL/dX[0,0] = dL/dy^[0,0] W1[0,0] + dL/dy^[0,1] W1[0,1] + dL/dy^[0,2] W1[0,2]"]
 
@@ -258,7 +258,7 @@ def test_three_inputs_and_a_number():
     assert (found["dJ/da"], found["dJ/db"], found["dJ/dc"]) == (-2, -4, 5)
 
 
-def test_a_stretched_array_has_a_sum_for_its_gradient():
+def test_an_array_that_is_broadcast_has_a_sum_for_its_gradient():
     X = nn.Input("X", shape=(None, 3))
     W, b = nn.Parameter(numbers(3, 2), name="W"), nn.Parameter(numbers(2), name="b")
     graph = nn.Graph(X, nn.Tanh()(X @ W + b))
@@ -408,7 +408,7 @@ def test_a_formula_that_cannot_be_understood_names_the_class_and_the_line():
 
 
 class FixedBack(nn.Linear):
-    """A Linear whose backward has a matrix of its own, and that says so."""
+    """A Linear whose backward uses a matrix B of its own, as in feedback alignment."""
 
     formulas = """
         Y = X @ W + b
@@ -427,7 +427,7 @@ class FixedBack(nn.Linear):
 
 
 class Dense(nn.Linear):
-    """A Linear and its tanh in one, with a value on the way back."""
+    """A Linear with tanh, with an intermediate value in backward."""
 
     formulas = """
         Y = tanh(X @ W + b)
@@ -477,7 +477,7 @@ def test_a_saturated_sigmoid_gives_no_warning():
 
 
 class Block(nn.Layer):
-    """A layer with parts, which only its own code knows."""
+    """A layer that runs its parts itself."""
 
     def __init__(self):
         self.first, self.second = linear(3, 2), linear(2, 3)

@@ -13,7 +13,7 @@ from nnlite.diagnostics.picture import picture
 
 
 def wires(model, **options):
-    """(path, takes, gives) of each operation, edges by name where they have one of their own."""
+    """(path, takes, gives) of each operation."""
     return [(o.path, o.takes, o.gives) for o in flow(model, **options).operations]
 
 
@@ -207,7 +207,7 @@ def test_it_takes_a_layer():
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def test_every_layer_in_the_contract_table(row):
-    """Every edge has one source, and stands before what takes it."""
+    """Every edge has one source, which comes before its uses."""
     model = row.make()
     count = len(listed(row.X)) + (row.target is not None)
     found = flow(model, inputs=count)

@@ -1,4 +1,4 @@
-"""Formulas as text and as LaTeX: brackets where they must stand, and only there."""
+"""Formulas as text and LaTeX: brackets where they are needed and only there."""
 
 import ast
 
@@ -135,7 +135,7 @@ def test_shapes_make_room_for_one_another():
     assert lines(Piece("a", ()), Piece(" = "), Piece("b")) == ["a = b"]
 
 
-def test_a_sum_names_only_the_axes_along_which_something_was_stretched():
+def test_a_sum_names_only_the_axes_along_which_something_was_broadcast():
     arrays = {"dZ": np.ones((4, 3)), "x": np.ones((1, 3)), "y": np.ones((4, 3)), "z": np.ones(())}
     reader = Reader({}, {"sum_to": None, **arrays})
     texts = {name: plain(reader.read(ast.parse(f"sum_to(dZ, {name})", mode="eval").body)) for name in "xyz"}

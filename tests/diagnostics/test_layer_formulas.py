@@ -1,4 +1,4 @@
-"""The formulas of every layer say what the layer does: they are evaluated beside it."""
+"""The formulas of every layer evaluate to what the layer computes."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
 
 def values_of(layer, Xs, dYs=()):
-    """What the layer's formulas come to, after its forward, which may keep what they name."""
+    """The values of the layer's formulas; its forward has run, since they may use its cache."""
     formulas = formulas_of(layer, len(Xs))
     names = namespace(layer, dict(zip(formulas.inputs, Xs, strict=True)))
     lines = list(formulas.forward)
@@ -69,7 +69,7 @@ def test_formulas_give_what_the_layer_gives(row: Row):
 
 
 def test_every_public_layer_has_formulas_but_containers():
-    """Of Residual and Parallel explain takes the parts."""
+    """explain expands Residual and Parallel into their parts."""
     public = {value for value in vars(nn).values() if isinstance(value, type) and issubclass(value, nn.Layer)}
     assert {cls for cls in public if not cls.formulas} == {
         *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel)

@@ -28,7 +28,7 @@ def walked(steps):
 
 
 def everything_in(layer, path=""):
-    """Every array below the layer, by the path of the attribute that holds it."""
+    """Every array in the layer and its parts, by the path of its attribute."""
     for key, value in vars(layer).items():
         for number, each in enumerate(value if isinstance(value, list | tuple) else [value]):
             if isinstance(each, np.ndarray | np.generic | float):
@@ -349,7 +349,7 @@ def test_a_loss_behind_the_model():
 
 
 class Scale(nn.Layer, parameters=("gamma",)):
-    """A user's own layer, of as few lines as can be."""
+    """A user's layer."""
 
     def __init__(self, features):
         self.gamma = np.ones(features)

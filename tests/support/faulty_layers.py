@@ -1,4 +1,4 @@
-"""Layers whose backward is wrong in a known way: the library's own, spoiled, and such as a user would write them."""
+"""Layers with a known mistake in backward: modified layers of the library, and layers as a user writes them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ N, D, M = 5, 3, 4  # rows, features, outputs: no two alike, so that a factor has
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
-    """Random numbers from 0.3 to 1.5 in size, of both signs."""
+    """Random numbers of both signs with magnitudes from 0.3 to 1.5."""
     rng = np.random.default_rng(seed)
     return rng.uniform(0.3, 1.5, shape) * rng.choice([-1, 1], shape)
 
@@ -21,7 +21,7 @@ POSITIVE = np.abs(numbers(N, D, seed=1)) + 0.2
 
 
 class Spoiled:
-    """Mixed into a layer: its gradients go through ``spoil`` before they are handed out."""
+    """A mixin: ``spoil`` changes the gradients before backward returns them."""
 
     spoil: Callable[[Any, dict[str, np.ndarray], np.ndarray], None]
 
@@ -37,12 +37,12 @@ class Spoiled:
 
 
 def spoiled(cls: type[nn.Layer], spoil: Callable[..., None], *args: Any, **kwargs: Any) -> nn.Layer:
-    """A layer of a subclass called ``Own`` whose ``spoil(layer, gradients, dY)`` changes the gradients."""
+    """A layer of a subclass ``Own`` of ``cls``; ``spoil(layer, gradients, dY)`` changes its gradients."""
     return type("Own", (Spoiled, cls), {"spoil": spoil})(*args, **kwargs)
 
 
 def linear(spoil: Callable[..., None], D: int = D, M: int = M) -> nn.Layer:
-    """A Linear that is wrong, with a b that is not 0."""
+    """A wrong Linear whose b is not 0."""
     layer = spoiled(nn.Linear, spoil, D, M, rng=0)
     layer.b = numbers(M, seed=2)
     return layer
@@ -56,7 +56,7 @@ def times(name: str, factor: float) -> Callable[..., None]:
 
 
 def put(**new: Callable[[nn.Layer, np.ndarray, np.ndarray], Any]) -> Callable[..., None]:
-    """Each named gradient becomes ``new(layer, dY, what it was)``."""
+    """Replace each named gradient by ``new(layer, dY, gradient)``."""
 
     def spoil(layer: nn.Layer, g: dict[str, np.ndarray], dY: np.ndarray) -> None:
         was = dict(g)
@@ -92,7 +92,7 @@ def sigmoid(X: np.ndarray) -> np.ndarray:
 
 
 class Dense(nn.Layer, parameters=("W", "b")):
-    """A user's Linear and tanh in one; ``slope(U, Y)`` is what stands for the derivative of tanh."""
+    """A user's Linear with tanh; ``slope(U, Y)`` is used as the derivative of tanh."""
 
     def __init__(self, slope: Callable[..., Any]) -> None:
         self.W, self.b, self.slope = numbers(D, M, seed=3), numbers(M, seed=4), slope
@@ -123,7 +123,7 @@ class Swish(nn.Layer):
 
 
 class Fork(nn.Layer):
-    """A user's composite, ``Y = X + f(X)``; ``merge(dY, back)`` is its backward, where back is f's."""
+    """A user's composite, ``Y = X + f(X)``; its backward is ``merge(dY, dX of f)``."""
 
     def __init__(self, inner: nn.Layer, merge: Callable[..., Any]) -> None:
         self.inner, self.merge = inner, merge
@@ -159,7 +159,7 @@ class Accumulating(nn.Linear):
 
 
 class Forgetful(nn.Linear):
-    """It computes db, and stores it nowhere."""
+    """It computes db and does not store it."""
 
     def backward(self, dY: np.ndarray) -> np.ndarray:
         before = self.db.copy()
@@ -189,7 +189,7 @@ class WritesX(nn.Layer):
 
 
 class Single(nn.Layer):
-    """It computes in float32, whatever comes."""
+    """It always computes in float32."""
 
     def forward(self, X: np.ndarray) -> np.ndarray:
         self.X = X.astype(np.float32)
@@ -241,7 +241,7 @@ class Sharing(nn.Layer, parameters=("gamma", "delta")):
 
 
 class Scale(nn.Layer, parameters=("gamma",)):
-    """Y = X gamma, for square X; ``summed(terms)`` is what becomes of dY * X."""
+    """Y = X gamma, for square X; ``summed`` reduces dY * X to dgamma."""
 
     def __init__(self, summed: Callable[[np.ndarray], np.ndarray]) -> None:
         self.gamma, self.summed = numbers(D, seed=7), summed

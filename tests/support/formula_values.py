@@ -1,4 +1,4 @@
-"""A judge of formulas that shares no code with what prints them: it computes what is read."""
+"""Values of printed formulas, computed without the code that prints them."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ FUNCTIONS = {
     "max": np.maximum,
     "min": np.minimum,
     "sigmoid": lambda X: 1 / (1 + np.exp(-np.asarray(X))),
-    "stretched": lambda X: X,  # what it is compared with has the shape
+    "broadcast": lambda X: X,  # what it is compared with has the shape
 }
 SIGNS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "@": np.matmul}
 RELATIONS = {">": np.greater, "<": np.less, "=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}
@@ -22,7 +22,7 @@ REARRANGE = ("concatenate", "stack", "unstack", "split", "reshape", "flatten", "
 
 
 class CannotBeComputedError(Exception):
-    """What is shown does not say all."""
+    """The formula does not show all that its value depends on."""
 
 
 def computed(reading):

@@ -1,6 +1,6 @@
-"""Seeded faults, and what the gradient doctor is to say of them.
+"""Seeded faults, and the verdict that check_gradients must reach on each.
 
-Every fault stands in the table with the reason that must be given. Each kind is put into several layers.
+Every kind of fault is seeded into several layers.
 """
 
 from collections.abc import Callable
@@ -40,14 +40,14 @@ import nnlite as nn
 
 
 class Fault(NamedTuple):
-    """A layer that is wrong, and the verdict on it.
+    """A layer with a wrong backward, and the verdict on it.
 
     Attributes:
-        id: the fault's name in the test report.
-        make: gives the layer.
-        verdict: what the reason begins with; ``{place}`` is where the layer stands.
+        id: the name of the fault in the test report.
+        make: returns the layer.
+        verdict: the beginning of the reason; ``{place}`` is the layer's place in the model.
         X: the input.
-        target: of a loss.
+        target: the target of a loss.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Random networks whose gradients are all right: check_gradients has to find them right, every one.
+"""Random networks with right gradients: check_gradients must find every one of them right.
 
 Run it for a longer sweep with:  python tests/support/random_networks.py 1000 [--first N]
 
@@ -16,7 +16,7 @@ import nnlite as nn
 
 
 class Swish(nn.Layer, parameters=("beta",)):
-    """A user's own layer: ``Y = X sigmoid(beta X)``."""
+    """A user's layer: ``Y = X sigmoid(beta X)``."""
 
     def __init__(self, features: int) -> None:
         self.beta = np.ones(features)
@@ -32,7 +32,7 @@ class Swish(nn.Layer, parameters=("beta",)):
 
 
 class Centred(nn.Layer):
-    """A user's own layer that mixes the rows: ``Y = X - mean(X)`` over the batch."""
+    """A user's layer that mixes rows: ``Y = X - mean(X)`` over the batch."""
 
     def forward(self, X: np.ndarray) -> np.ndarray:
         return X - X.mean(axis=0)
@@ -42,7 +42,7 @@ class Centred(nn.Layer):
 
 
 class Skip(nn.Layer):
-    """A user's own composite: ``Y = X + f(X)``."""
+    """A user's composite: ``Y = X + f(X)``."""
 
     def __init__(self, inner: nn.Layer) -> None:
         self.inner = inner
@@ -55,7 +55,7 @@ class Skip(nn.Layer):
 
 
 class Negated(nn.Linear):
-    """Wrong on purpose: the sign of dW."""
+    """A Linear with the wrong sign of dW."""
 
     largest = 0.0
 
@@ -91,7 +91,7 @@ class Builder:
         return nn.Sequential(nn.Tanh(), nn.Exp(), [nn.Log, nn.Sqrt, nn.Reciprocal, nn.Exp][int(self.rng.integers(4))]())
 
     def block(self, width: int, depth: int = 0) -> tuple[nn.Layer, int]:
-        """A layer that takes ``width`` features, and how many it gives."""
+        """A layer with ``width`` input features, and the number of its output features."""
         kind = int(self.rng.integers(9 if depth < 2 else 4))
         if kind < 2:
             to = int(self.rng.integers(1, 6))
@@ -124,7 +124,7 @@ class Builder:
         return nn.Graph(x, endings[int(self.rng.integers(len(endings)))]())
 
     def network(self) -> tuple[nn.Layer, np.ndarray, Any, nn.Layer | None]:
-        """A model, X, and perhaps a target and a loss."""
+        """A model, X, and in some cases a target and a loss."""
         rng = self.rng
         rows, width = int(rng.integers(1, 6)), int(rng.integers(1, 6))
         size = 10.0 ** rng.choice([0, 0, 0, -2, 1, 2, 5])
@@ -157,7 +157,7 @@ class Builder:
 
 
 def checked(seed: int) -> str:
-    """What is found: "right"; "no gradient", at a kink or where Y is infinite; or else what is said of the network."""
+    """Return "right"; "no gradient" at a kink or where Y is not finite; otherwise the report."""
     rng = np.random.default_rng(seed)
     model, X, target, loss = Builder(rng).network()
     try:
@@ -173,7 +173,7 @@ def checked(seed: int) -> str:
 
 
 def spoiled(seed: int) -> str:
-    """What is found after the sign of one dW is changed: "named", "nothing to see" if that dW is 0, or the verdict."""
+    """Change the sign of one dW; return "named", "nothing to see" if that dW is 0, or the verdict."""
     rng = np.random.default_rng(seed)
     model, X, target, loss = Builder(rng).network()
     linears = [layer for _, layer in model.named_layers() if type(layer) is nn.Linear]

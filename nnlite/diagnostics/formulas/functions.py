@@ -62,14 +62,14 @@ def sum_to(A: Array, X: Array) -> Array:
     """
     A = np.asarray(A)
     new = A.ndim - np.ndim(X)
-    stretched = [axis for axis in range(A.ndim) if axis < new or A.shape[axis] != np.shape(X)[axis - new]]
-    return np.asarray(A.sum(axis=tuple(stretched), keepdims=True).reshape(np.shape(X)))
+    summed = [axis for axis in range(A.ndim) if axis < new or A.shape[axis] != np.shape(X)[axis - new]]
+    return np.asarray(A.sum(axis=tuple(summed), keepdims=True).reshape(np.shape(X)))
 
 
-def stretched(A: Array, to: tuple[int, ...]) -> Array:
+def broadcast(A: Array, to: tuple[int, ...]) -> Array:
     """Broadcast A to the shape ``to``.
 
-    >>> stretched(np.array([[1.0], [2.0]]), to=(2, 3))
+    >>> broadcast(np.array([[1.0], [2.0]]), to=(2, 3))
     array([[1., 1., 1.],
            [2., 2., 2.]])
     """
@@ -169,7 +169,7 @@ FUNCTIONS: dict[str, Any] = {
         view,
         reshape,
         sum_to,
-        stretched,
+        broadcast,
         flatten,
         split,
         unstack,

@@ -17,7 +17,7 @@ from nnlite.diagnostics.formulas.options import SYMBOLS
 from nnlite.diagnostics.formulas.parse import Formula, names_in
 from nnlite.diagnostics.formulas.plain_text import plain
 from nnlite.diagnostics.formulas.reader import Reader
-from nnlite.diagnostics.formulas.recorded_run import stretches
+from nnlite.diagnostics.formulas.recorded_run import is_broadcast
 from nnlite.diagnostics.formulas.symbols import Symbol, symbol
 from nnlite.diagnostics.formulas.terms import Applied, Factor, Number, Reading
 from nnlite.losses.binary_cross_entropy import BCELoss
@@ -183,8 +183,10 @@ class OperationFormulas:
         target = self.target(line.name)
         alone = isinstance(target, tuple) and getattr(*target).size == 1
         shapes, gives = self.naming.recorded.shapes, self.gives
-        stretched = [name for name, edge in self.edges.items() if shapes and stretches(shapes[edge], shapes[gives[0]])]
-        return Reader(self.symbols, self.arrays, frozenset(stretched), one_number=alone).read(line.expression)
+        broadcast = [
+            name for name, edge in self.edges.items() if shapes and is_broadcast(shapes[edge], shapes[gives[0]])
+        ]
+        return Reader(self.symbols, self.arrays, frozenset(broadcast), one_number=alone).read(line.expression)
 
     def _value(self, line: Formula) -> Any:
         """Return the value of a formula: the layer's own where there is one."""

@@ -51,7 +51,7 @@ class Reader:
     Args:
         symbols: the symbol of each name, or the number that replaces it.
         arrays: the values of the names, if they are known.
-        stretched: names of arrays that are broadcast, where the values are unknown.
+        broadcast: names of arrays that are broadcast, where the values are unknown.
         one_number: whether the result is a single number, so that a sum needs no axis.
 
     >>> from nnlite.diagnostics.formulas.plain_text import plain
@@ -64,12 +64,12 @@ class Reader:
         self,
         symbols: Mapping[str, Symbol | Number],
         arrays: Mapping[str, Any] | None = None,
-        stretched: frozenset[str] = frozenset(),
+        broadcast: frozenset[str] = frozenset(),
         one_number: bool = False,
     ) -> None:
         self.symbols = symbols
         self.arrays = arrays
-        self.stretched = stretched
+        self.broadcast = broadcast
         self.one_number = one_number
 
     def read(self, node: ast.expr) -> Reading:
@@ -111,7 +111,7 @@ class Reader:
             return BinaryOperation(".", self.read(each[0]), self.read(each[1]))
         if name == "outer":
             return BinaryOperation(".", self.read(each[0]), turned(self.read(each[1])))
-        if name == "stretched" and isinstance(read := self.read(each[0]), Number):
+        if name == "broadcast" and isinstance(read := self.read(each[0]), Number):
             return read
         if name in ("swapaxes", "transpose", "matrix_transpose"):
             return turned(self.read(each[0]), self._array(node))
@@ -131,8 +131,8 @@ class Reader:
         """Return the sum over the axes along which X was broadcast, if any."""
         A, array = self._array(of), self._array(X)
         if A is None or array is None:
-            stretched = isinstance(X, ast.Name) and X.id in self.stretched
-            return Applied("sum", (self.read(of),)) if stretched else self.read(of)
+            broadcast = isinstance(X, ast.Name) and X.id in self.broadcast
+            return Applied("sum", (self.read(of),)) if broadcast else self.read(of)
         new = np.ndim(A) - np.ndim(array)
         axes = [axis for axis, size in enumerate(np.shape(A)) if axis < new or size != np.shape(array)[axis - new]]
         if not axes:

@@ -75,10 +75,10 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     return found
 
 
-def stretches(shape: Shape, to: Shape) -> bool:
+def is_broadcast(shape: Shape, to: Shape) -> bool:
     """Return whether an array of the one shape is certainly broadcast to the other.
 
-    >>> stretches((3,), (..., 3)), stretches((..., 1), (..., 3)), stretches((...,), (..., 3))
+    >>> is_broadcast((3,), (..., 3)), is_broadcast((..., 1), (..., 3)), is_broadcast((...,), (..., 3))
     (True, True, False)
     """
     own, other = sizes(shape), sizes(to)

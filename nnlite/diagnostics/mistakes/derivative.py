@@ -24,9 +24,9 @@ def missing_derivative(evidence: Evidence, name: str) -> str | None:
         ("dY is divided by the derivative of Y with respect to X; multiply by it", dY / slope, False),
         ("it is dY minus the true gradient, as if for another input", dY - N, False),
     ):
-        beside = matches(evidence, name, candidate)
-        if beside == "" or (scaled and beside):
-            return text + (beside or "")
+        suffix = matches(evidence, name, candidate)
+        if suffix == "" or (scaled and suffix):
+            return text + (suffix or "")
     return None
 
 
@@ -49,8 +49,8 @@ def wrong_place(evidence: Evidence, name: str) -> str | None:
         candidate[index] = differences.at(name, index)
         if not np.isfinite(candidate[index]):
             return None
-    beside = matches(evidence, name, candidate)
-    return None if beside is None else f"the derivative is evaluated at the output Y instead of the input X{beside}"
+    suffix = matches(evidence, name, candidate)
+    return None if suffix is None else f"the derivative is evaluated at the output Y instead of the input X{suffix}"
 
 
 def only_diagonal(evidence: Evidence, name: str) -> str | None:
@@ -90,9 +90,9 @@ def wrong_formula(evidence: Evidence, name: str) -> str | None:
         return None
     for label, D in _before(evidence, dY):
         for text, candidate in _products(evidence, name, label, D):
-            beside = matches(evidence, name, candidate)
-            if beside is not None:
-                return f"it is {text}{beside}"
+            suffix = matches(evidence, name, candidate)
+            if suffix is not None:
+                return f"it is {text}{suffix}"
     return None
 
 

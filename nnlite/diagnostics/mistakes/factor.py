@@ -11,7 +11,7 @@ from nnlite.diagnostics.evidence import RTOL, Evidence
 def known_factor(evidence: Evidence, name: str) -> str | None:
     """Detect the wrong sign, or a factor that has a name: 2, the batch size, the number of outputs ..."""
     found = ratio(evidence, name, evidence.findings[name].numeric)
-    return None if found is None else named(evidence, found)
+    return None if found is None else factor_text(evidence, found)
 
 
 def any_factor(evidence: Evidence, name: str) -> str | None:
@@ -43,8 +43,8 @@ def matches(evidence: Evidence, name: str, candidate: Any) -> str | None:
         return None
     if abs(found - 1) < RTOL:
         return ""
-    told = named(evidence, found)
-    return None if told is None else f", and {told.replace('the true gradient', 'that')}"
+    factor = factor_text(evidence, found, of="that")
+    return None if factor is None else f", and {factor}"
 
 
 def ratio(evidence: Evidence, name: str, candidate: Any) -> float | None:
@@ -60,7 +60,7 @@ def ratio(evidence: Evidence, name: str, candidate: Any) -> float | None:
     return found if found and evidence.equal(name, A, found * C, rtol) else None
 
 
-def named(evidence: Evidence, factor: float) -> str | None:
+def factor_text(evidence: Evidence, factor: float, of: str = "the true gradient") -> str | None:
     """Return the factor and where it comes from, or None if it has no name."""
     if close(factor, -1):
         return "wrong sign"
@@ -77,7 +77,7 @@ def named(evidence: Evidence, factor: float) -> str | None:
         if not whys:
             return None
     why = f" ({', and '.join(whys)})" if whys else ""
-    return f"{times(factor)} the true gradient{why}"
+    return f"{times(factor)} {of}{why}"
 
 
 def times(factor: float) -> str:

@@ -15,10 +15,10 @@ def swapped(evidence: Evidence, name: str) -> str | None:
     for other, finding in evidence.findings.items():
         if other == name or finding.analytic.shape != evidence.findings[name].analytic.shape:
             continue
-        beside = matches(evidence, name, finding.numeric)
-        if beside is not None:
+        suffix = matches(evidence, name, finding.numeric)
+        if suffix is not None:
             both = evidence.fits(other, evidence.findings[name].numeric)
-            return f"swapped with d{other}{beside}" if both else f"it is the gradient of {other}{beside}"
+            return f"swapped with d{other}{suffix}" if both else f"it is the gradient of {other}{suffix}"
     return None
 
 
@@ -29,9 +29,9 @@ def another_order(evidence: Evidence, name: str) -> str | None:
         return None
     for text, source in _orders(finding.analytic.shape):
         candidate = _taken(evidence, name, source)
-        beside = None if candidate is None else matches(evidence, name, candidate)
-        if beside is not None:
-            return text + beside
+        suffix = None if candidate is None else matches(evidence, name, candidate)
+        if suffix is not None:
+            return text + suffix
     if finding.analytic.size > 2 and np.isfinite(finding.numeric).all():
         ordered = np.sort(finding.analytic, axis=None), np.sort(finding.numeric, axis=None)
         if np.ptp(ordered[1]) and evidence.equal(name, *ordered):
