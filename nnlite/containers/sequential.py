@@ -10,7 +10,7 @@ from numpy import ndarray
 from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import listed, spread
-from nnlite.errors import ShapeError
+from nnlite.errors import ShapeError, StateError
 from nnlite.layer.flat import adopt, extend, release, tied_in
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer, learns
 
@@ -324,14 +324,17 @@ class _Slice(Sequential):
     def __init__(self, whole: Sequential, start: int, stop: int) -> None:
         self.layers = whole.layers[start:stop]
         self.training = whole.training
-        self._place = slice(start, stop)
+        self._check_chain()
         self._tied = tied_in(self)
         self._whole: Callable[[], Sequential] = lambda: whole  # a function, so that it is not taken for a part
 
     def _view(self) -> tuple[Array, Array, Array]:
         whole = self._whole()
         if self._views is None or self._views[0] is not whole.Phi:
-            after = sum(layer.Phi.size for layer in whole.layers[self._place.stop :])
+            first = whole.layers.index(self.layers[0]) if self.layers and self.layers[0] in whole.layers else 0
+            if whole.layers[first : first + len(self)] != self.layers:
+                raise StateError("this slice of a Sequential is out of date: its layers were changed; slice it again")
+            after = sum(layer.Phi.size for layer in whole.layers[first + len(self) :])
             stop = whole.Phi.size - after  # a subclass's own parameters come first
             place = slice(stop - sum(layer.Phi.size for layer in self.layers), stop)
             self._views = whole.Phi, whole.Phi[place], whole.dPhi[place]

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support.own_layers import OwnEmbedding
 
 import nnlite as nn
 
@@ -121,3 +122,28 @@ def test_a_model_that_has_grown_keeps_no_room_as_a_part():
     outer = nn.Sequential(inner)
     assert inner._room is None
     assert np.shares_memory(outer.Phi, inner.Phi)
+
+
+def test_a_slice_follows_its_layers_or_says_that_they_have_changed():
+    whole = model()
+    tail = whole[1:]
+    assert_array_equal(tail.Phi, whole[2].Phi)
+    whole.insert(0, nn.Linear(3, 3, rng=7))
+    assert_array_equal(tail.Phi, whole[3].Phi)
+    assert np.shares_memory(tail.Phi, whole[3].W)
+    whole[3] = nn.Linear(4, 2, rng=8)
+    with pytest.raises(nn.StateError, match="this slice of a Sequential is out of date"):
+        _ = tail.Phi
+    assert whole[1:1].Phi.size == 0
+
+
+def test_a_slice_of_indices_ends_its_backward_where_there_is_no_gradient():
+    class Reverse(nn.Layer):
+        def forward(self, X):
+            return X[::-1]
+
+    whole = nn.Sequential(Reverse(), OwnEmbedding(5, 2, rng=0), nn.Linear(2, 1, rng=0))
+    part = whole[:2]
+    part.forward(np.array([1, 4]))
+    assert part.backward(np.ones((2, 2), np.float32)) is None
+    assert_array_equal(whole[1].dW.sum(axis=1), [0, 2, 0, 0, 2])
