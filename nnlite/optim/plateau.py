@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nnlite.basics.checks import non_negative, number, one_of, whole
+from nnlite.optim.monitor import Monitor
 from nnlite.optim.optimizer import Optimizer
 
 
@@ -24,7 +25,8 @@ class ReduceLROnPlateau:
     Args:
         optimizer: the optimizer, whose learning rate must be a number.
         monitor: name of the value among those of an epoch, such as "loss", "val_loss" or the name of a metric.
-        mode: "min" if lower is better, "max" if higher is better.
+        mode: "min" if lower is better, "max" if higher is better, or "auto", by the name as in
+            :class:`nnlite.EarlyStopping`.
         factor: factor of the learning rate, from 0 to below 1.
         patience: number of consecutive epochs without improvement to tolerate.
         threshold: the least improvement that counts, >= 0.
@@ -58,7 +60,7 @@ class ReduceLROnPlateau:
         optimizer: Optimizer,
         *,
         monitor: str = "val_loss",
-        mode: str = "min",
+        mode: str = "auto",
         factor: float = 0.1,
         patience: int = 10,
         threshold: float = 1e-4,
@@ -70,11 +72,10 @@ class ReduceLROnPlateau:
         owner = type(self).__name__
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{owner}: optimizer: expected one such as SGD(model, lr=0.1), got {optimizer!r}")
-        if not isinstance(monitor, str):
-            raise TypeError(f"{owner}: monitor: expected a name such as 'val_loss', got {monitor!r}")
         self.optimizer = optimizer
         self.monitor = monitor
-        self.mode = one_of(mode, f"{owner}: mode", ("min", "max"))
+        self.watched = Monitor(owner, monitor, mode)
+        self.mode = self.watched.mode
         self.factor = non_negative(factor, f"{owner}: factor")
         if self.factor >= 1:
             raise ValueError(f"{owner}: factor: expected a number below 1, got {factor}")
@@ -85,7 +86,10 @@ class ReduceLROnPlateau:
         self.min_lr = non_negative(min_lr, f"{owner}: min_lr")
         self.eps = non_negative(eps, f"{owner}: eps")
         self._lr()
-        self.best = math.inf if mode == "min" else -math.inf
+        self._start()
+
+    def _start(self) -> None:
+        self.best = math.inf if self.mode == "min" else -math.inf
         self.bad_epochs = 0
         self.cooldown_left = 0
 
@@ -112,16 +116,23 @@ class ReduceLROnPlateau:
             self.cooldown_left = self.cooldown
             self.bad_epochs = 0
 
+    def on_train_begin(self, state: Any) -> None:
+        """Start again, unless a training is resumed.
+
+        Raises:
+            ValueError: a value of the validation is watched, and there are no validation data.
+        """
+        self.watched.check(state)
+        if state.epoch == state.batch == 0:
+            self._start()
+
     def on_epoch_end(self, state: Any) -> None:
         """Call :meth:`step` with the monitored value of ``state.values``, the values of the epoch by name.
 
         Raises:
             KeyError: there is no such value.
         """
-        if self.monitor not in state.values:
-            there = ", ".join(map(repr, state.values)) or "nothing"
-            raise KeyError(f"{type(self).__name__}: monitor: expected one of {there}, got {self.monitor!r}")
-        self.step(state.values[self.monitor])
+        self.step(self.watched.value(state))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the next steps depend on. The learning rate is in the optimizer's state.

@@ -8,13 +8,13 @@ import numpy as np
 
 from nnlite.basics.checks import one_of, whole
 from nnlite.errors import CheckpointError
+from nnlite.optim.monitor import Monitor
 from nnlite.saving.archive import read_archive, reading, write_archive
 from nnlite.saving.atomic_write import check_writable
 from nnlite.saving.describe import describe
 from nnlite.saving.json_values import pack, unpack
 from nnlite.training.callbacks import Callback
 from nnlite.training.history import History
-from nnlite.training.monitor import better, monitored
 from nnlite.training.rows import Rows
 from nnlite.training.streams import Stream
 from nnlite.training.training_state import Training
@@ -83,7 +83,8 @@ class Checkpoint(Callback):
         self.unit = unit
         self.best_only = best_only
         self.monitor = monitor
-        self.is_better = better(mode, monitor)
+        one_of(mode, "Checkpoint: mode", ("min", "max", "auto"))
+        self.watched = Monitor("Checkpoint", monitor, mode) if best_only else None
         self._forget()
 
     def _forget(self) -> None:
@@ -99,6 +100,8 @@ class Checkpoint(Callback):
     def on_train_begin(self, state: Training) -> None:
         """Find out now, and not after hours, that no file can be written there."""
         check_writable(self.path)
+        if self.watched is not None:
+            self.watched.check(state)
         if state.epoch == state.batch == 0:
             self._forget()
 
@@ -109,9 +112,9 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, state: Training) -> None:
         """Look whether it is time for one, or the best epoch so far."""
-        if self.best_only:
-            value = monitored(state, self.monitor)
-            self.due = self.best is None or self.is_better(value, self.best)
+        if self.watched is not None:
+            value = self.watched.value(state)
+            self.due = self.best is None or self.watched.is_better(value, self.best)
             self.best = value if self.due else self.best
         else:
             self.due = state.epoch == state.epochs or (self.unit == "epoch" and state.epoch % self.every == 0)

@@ -1,35 +1,38 @@
-"""EarlyStopping: end a training that gets no better, and go back to where it was best."""
+"""EarlyStopping: end a training that no longer improves, and restore the best weights."""
 
 import math
 from typing import Any
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.checks import non_negative, whole
+from nnlite.basics.checks import finite, non_negative, whole
+from nnlite.optim.monitor import Monitor
 from nnlite.training.callbacks import Callback
-from nnlite.training.monitor import better, monitored
 from nnlite.training.training_state import Training
 
 
 class EarlyStopping(Callback):
-    """End the training when a value has not become better for some epochs, and go back to the best parameters.
+    """End the training when a value has not improved for some epochs, and restore the best weights.
+
+    The weights are the parameters and the buffers of the model.
 
     Args:
         monitor: the value to watch.
-        min_delta: what counts as better: by more than this.
-        patience: how many epochs without an improvement end it; with 0, as with 1, the first.
-        mode: "min", "max", or "auto", by the name: larger is better where there is "acc", "precision", "recall", "f1",
-            "auc", "r2" or "score" in it.
-        baseline: an improvement that does not beat it does not count for patience.
-        restore_best_weights: put the best epoch's parameters back when training ends, whatever ends it.
-        start_from_epoch: how many epochs to let pass before the watching begins.
+        min_delta: the least difference that counts as an improvement.
+        patience: the number of epochs without improvement after which training ends; 0 is the same as 1.
+        mode: "min" if lower values are better, "max" if higher ones are, or "auto", by the name: higher is better for
+            accuracy, precision, recall, f1, auc, r2 and the like, lower for loss, error, mse and the like.
+        baseline: values that are not better than it do not count as improvements for ``patience``.
+        restore_best_weights: restore the weights of the best epoch when training ends, whatever ends it.
+        start_from_epoch: the number of epochs to wait before watching.
 
     Attributes:
-        best: the best value so far, None before the first.
-        best_epoch: when it was.
+        best: the best value so far; None before the first.
+        best_epoch: the epoch of it.
 
     Raises:
-        KeyError: at the first epoch's end, if there is no such value.
-        ValueError: an argument out of its range.
+        ValueError: an argument is out of range; the name does not tell the mode; or, before training, a value of the
+            validation is watched, and there are no validation data.
+        KeyError: at the end of the first epoch, there is no such value.
 
     Source: Prechelt, Early stopping - but when?, 1998.
 
@@ -53,55 +56,69 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
         start_from_epoch: int = 0,
     ) -> None:
-        self.monitor = monitor
         self.min_delta = non_negative(min_delta, "EarlyStopping: min_delta")
+        self.monitor = monitor
+        self.watched = Monitor("EarlyStopping", monitor, mode, self.min_delta)
         self.patience = whole(patience, "EarlyStopping: patience", least=0)
-        self.mode = mode
-        self.baseline = baseline
+        self.baseline = None if baseline is None else finite(baseline, "EarlyStopping: baseline")
         self.restore_best_weights = restore_best_weights
         self.start_from_epoch = whole(start_from_epoch, "EarlyStopping: start_from_epoch", least=0)
-        self.is_better = better(mode, monitor, self.min_delta)
         self._forget()
 
     def _forget(self) -> None:
         self.best: float | None = None
         self.best_epoch = self.waited = 0
         self.best_Phi: Array | None = None
+        self.best_buffers: dict[str, Array] = {}
 
     def on_train_begin(self, state: Training) -> bool:
-        """Start anew; or where a training is resumed that this had ended already, end it again."""
+        """Start again; where a training is resumed that had been stopped, stop it again."""
+        self.watched.check(state)
         if state.epoch == state.batch == 0:
             self._forget()
         return self.waited >= max(self.patience, 1) and state.batch == 0
 
     def on_epoch_end(self, state: Training) -> bool:
-        """Keep the parameters if they are the best; stop after too many epochs that were not."""
-        value = monitored(state, self.monitor)
+        """Keep the weights if they are the best; stop after too many epochs that were not."""
+        value = self.watched.value(state)
         if state.epoch <= self.start_from_epoch:
             return False
         self.waited += 1
-        if math.isfinite(value) and (self.best is None or self.is_better(value, self.best)):
+        if math.isfinite(value) and (self.best is None or self.watched.is_better(value, self.best)):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best_weights:
                 self.best_Phi = state.model.Phi.copy()
-            if self.baseline is None or self.is_better(value, self.baseline):
+                self.best_buffers = {name: buffer.copy() for name, buffer in state.model.named_buffers()}
+            if self.baseline is None or self.watched.is_better(value, self.baseline):
                 self.waited = 0
             return False
         return self.waited >= self.patience
 
     def on_train_end(self, state: Training) -> None:
-        """Put the best parameters back."""
+        """Restore the best weights."""
         if self.best_Phi is not None:
             state.model.Phi = self.best_Phi
+            for name, buffer in state.model.named_buffers():
+                if name in self.best_buffers:  # a state from before buffers were kept has none
+                    buffer[...] = self.best_buffers[name]
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs."""
-        names = "best", "best_epoch", "waited", "best_Phi"
+        names = "best", "best_epoch", "waited", "best_Phi", "best_buffers"
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what :meth:`state_dict` gave."""
-        vars(self).update(state)
+        """Restore what :meth:`state_dict` returned.
+
+        Raises:
+            ValueError: a name is missing or unknown; nothing is loaded then.
+        """
+        state = {"best_buffers": {}} | state
+        own = self.state_dict()
+        if own.keys() != state.keys():
+            raise ValueError(f"EarlyStopping: expected a state with {', '.join(own)}, got {', '.join(state)}")
+        for name in own:
+            setattr(self, name, state[name])
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor!r}, patience={self.patience})"

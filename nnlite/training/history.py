@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from nnlite.basics.checks import one_of
+from nnlite.optim.monitor import direction
 from nnlite.training.history_plot import plot_history
 
 if TYPE_CHECKING:
@@ -96,28 +96,29 @@ class History(Mapping[str, list[float]]):
 
         return json.dumps(self._series)
 
-    def best(self, name: str | None = None, *, mode: str = "min") -> tuple[int, float]:
-        """The epoch, counted from 1, with the best value of a series, and that value; of equal ones the first epoch.
+    def best(self, name: str | None = None, *, mode: str = "auto") -> tuple[int, float]:
+        """The epoch, counted from 1, with the best value of a series, and that value; the first of equal ones.
 
         Args:
             name: the series; by default "val_loss", or "loss" where there is no validation.
-            mode: "min" or "max", whether the lowest or the highest is the best. NaN and infinity never are.
+            mode: "min" if lower values are better, "max" if higher ones are, or "auto", by the name. NaN and infinity
+                are never the best.
 
         Raises:
             KeyError: there is no such series.
-            ValueError: there is no epoch with a finite value, or mode is another.
+            ValueError: no epoch has a finite value; another mode, or "auto" where the name does not tell.
 
         >>> history = History({"loss": [0.7, 0.5, 0.4], "val_loss": [0.8, 0.6, 0.9], "val_f1": [0.5, 0.6, 0.7]})
-        >>> history.best(), history.best("val_f1", mode="max")
+        >>> history.best(), history.best("val_f1")
         ((2, 0.6), (3, 0.7))
         """
-        one_of(mode, "History.best: mode", ("min", "max"))
         if name is None:
             name = "val_loss" if "val_loss" in self else "loss"
         finite = [(epoch, value) for epoch, value in enumerate(self[name], start=1) if math.isfinite(value)]
+        best = min if direction(name, mode, "History.best") == "min" else max
         if not finite:
             raise ValueError(f"History.best: there is no epoch with a finite {name}")
-        return (min if mode == "min" else max)(finite, key=lambda pair: pair[1])
+        return best(finite, key=lambda pair: pair[1])
 
     def plot(self) -> "Figure":
         """Draw each quantity on axes of its own, training beside validation; returns the matplotlib figure.

@@ -48,6 +48,11 @@ class Measurements:
         self.over_all_rows = [name for name, metric in metrics.items() if sees_all_rows(metric)]
         self.clear()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the values."""
+        return ["loss", *(self.loss_names if self.several else ()), *self.metrics]
+
     def clear(self) -> None:
         """Start again, without batches."""
         self.rows = 0

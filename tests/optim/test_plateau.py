@@ -164,7 +164,7 @@ def test_it_monitors_val_loss_by_default():
 
 def test_a_number_that_is_not_there_is_an_error_that_lists_those_that_are():
     plateau = nn.ReduceLROnPlateau(sgd())
-    message = "ReduceLROnPlateau: monitor: expected one of 'loss', 'accuracy', got 'val_loss'"
+    message = "ReduceLROnPlateau: monitor: there is no 'val_loss' among ['loss', 'accuracy']"
     with pytest.raises(KeyError) as error:
         plateau.on_epoch_end(SimpleNamespace(values={"loss": 1.0, "accuracy": 0.5}))
     assert error.value.args == (message,)
@@ -185,7 +185,7 @@ def test_the_learning_rate_may_be_set_in_between():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"mode": "auto"}, ValueError, "mode: expected 'min' or 'max', got 'auto'"),
+        ({"mode": "best"}, ValueError, "mode: expected 'min' or 'max' or 'auto', got 'best'"),
         ({"threshold_mode": "relative"}, ValueError, "threshold_mode: expected 'rel' or 'abs', got 'relative'"),
         ({"factor": 1}, ValueError, "factor: expected a number below 1, got 1"),
         ({"factor": -0.1}, ValueError, "factor: expected a number >= 0, got -0.1"),

@@ -74,7 +74,7 @@ def test_early_stopping_counts_on_after_a_break(tmp_path):
 
     def run(epochs, path, **options):
         model = nn.Sequential(nn.Linear(4, 1, rng=0))
-        stopping = nn.EarlyStopping("fake", patience=3)
+        stopping = nn.EarlyStopping("fake", patience=3, mode="min")
         nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
                callbacks=[Fake(), stopping, nn.Checkpoint(path)], **options)  # fmt: skip
         return model.Phi.tobytes(), stopping.best, stopping.best_epoch
@@ -339,7 +339,7 @@ def patient(optimizer):
 
 
 def plateau(optimizer):
-    return nn.ReduceLROnPlateau(optimizer, monitor="score", patience=1)
+    return nn.ReduceLROnPlateau(optimizer, monitor="score", mode="min", patience=1)
 
 
 @pytest.mark.parametrize("make", [patient, plateau])

@@ -132,8 +132,8 @@ def test_the_best_epoch_has_the_lowest_validation_loss_or_else_the_lowest_loss()
 
 def test_the_best_epoch_of_any_series_lowest_or_highest():
     recorded = nn.History({"loss": [3.0, 2.0, 1.0], "f1": [0.25, 0.75, 0.5]})
-    assert recorded.best("f1", mode="max") == (2, 0.75)
-    assert recorded.best("f1") == (1, 0.25)
+    assert recorded.best("f1") == recorded.best("f1", mode="max") == (2, 0.75)
+    assert recorded.best("f1", mode="min") == (1, 0.25)
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
@@ -149,8 +149,8 @@ def test_where_no_epoch_is_the_best_that_is_an_error():
         nn.History({"f1": [0.5]}).best()
     with pytest.raises(KeyError, match=r"'loss'; the series are \[\]"):
         nn.History().best()
-    with pytest.raises(ValueError, match="mode: expected 'min' or 'max', got 'auto'"):
-        nn.History({"f1": [0.5]}).best("f1", mode="auto")
+    with pytest.raises(ValueError, match="mode: expected 'min' or 'max' or 'auto', got 'best'"):
+        nn.History({"f1": [0.5]}).best("f1", mode="best")
 
 
 # ---------------------------------------------------------------------------------------------------- plot

@@ -1,0 +1,59 @@
+"""Which of two values is better, by their name; one rule for everything that watches one."""
+
+import pytest
+
+import nnlite as nn
+from nnlite.optim.monitor import Monitor, direction
+
+KNOWN = {
+    "min": "loss val_loss loss_0 loss_accuracy val_loss_f1 mean_error rmse val_mae brier_score hinge_loss f1_loss MSE",
+    "max": "accuracy val_accuracy binary_accuracy acc val_acc precision recall f1 val_f1_score roc_auc AUC r2 val_r2 "
+    "val_auc_score accuracy_score balanced_accuracy mean_iou",
+}
+UNKNOWN = ["kappa", "val_kappa", "score", "fake", "norm", "accident_rate", "sauce", "error_recall", "distance", "lr"]
+
+
+@pytest.mark.parametrize("mode", KNOWN)
+def test_the_words_of_the_name_tell(mode):
+    for name in KNOWN[mode].split():
+        assert direction(name, "auto", "") == mode, name
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_where_the_name_does_not_tell_it_is_an_error_everywhere(name):
+    """keras issue 18798: kappa taken for a loss ends a training at once."""
+    history = nn.History({name: [0.5, 0.9, 0.8]})
+    for watch in (
+        lambda **mode: nn.EarlyStopping(name, **mode),
+        lambda **mode: nn.Checkpoint("c.npz", best_only=True, monitor=name, **mode),
+        lambda **mode: nn.ReduceLROnPlateau(nn.SGD(nn.Linear(1, 1), lr=0.1), monitor=name, **mode),
+        lambda **mode: history.best(name, **mode),
+    ):
+        with pytest.raises(ValueError, match=rf"the name '{name}' does not tell .* pass mode=\"min\" or mode=\"max\""):
+            watch()
+        watch(mode="min")
+        watch(mode="max")
+    assert history.best(name, mode="max") == (2, 0.9)
+
+
+def test_a_known_name_is_the_same_for_all():
+    assert nn.EarlyStopping("accuracy").watched.is_better(2, 1)
+    assert nn.Checkpoint("c.npz", best_only=True, monitor="accuracy").watched.is_better(2, 1)
+    assert nn.History({"val_accuracy": [0.5, 0.9, 0.8]}).best("val_accuracy") == (2, 0.9)
+    optimizer = nn.SGD(nn.Linear(1, 1), lr=0.1)
+    plateau = nn.ReduceLROnPlateau(optimizer, monitor="accuracy", patience=0)
+    for accuracy in 0.5, 0.6, 0.7:
+        plateau.step(accuracy)
+    assert optimizer.lr == 0.1
+
+
+@pytest.mark.parametrize(("mode", "new", "better"), [("min", 0.75, True), ("min", 0.85, False), ("max", 1.25, True)])
+def test_an_improvement_is_by_more_than_min_delta(mode, new, better):
+    assert Monitor("", "x", mode, min_delta=0.2).is_better(new, 1.0) is better
+
+
+def test_another_mode_is_an_error():
+    with pytest.raises(ValueError, match="EarlyStopping: mode: expected 'min' or 'max' or 'auto', got 'best'"):
+        nn.EarlyStopping(mode="best")
+    with pytest.raises(TypeError, match="EarlyStopping: monitor: expected a name such as 'val_loss', got 3"):
+        nn.EarlyStopping(3)
