@@ -131,9 +131,8 @@ def sanity(
     batch_size, rng = whole(batch_size, "batch_size", least=1), generator(rng, "sanity: rng")
     with np.errstate(all="ignore"):  # overflow is reported by the checks
         run = DryRun.of(model, loss, X, Y, rng)
-        rngs = [
-            np.random.default_rng(seed) for seed in rng.integers(2**63, size=4)
-        ]  # no check depends on another's draws
+        # One generator for each check, so that none depends on what another draws.
+        rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=4)]
         return Sanity(
             data=finite_data(run),
             scale=input_scale(run),

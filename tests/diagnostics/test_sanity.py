@@ -429,6 +429,38 @@ def test_gradients():
     assert report.overfitting.right is None
 
 
+class Penalized(nn.Loss):
+    """The squared error and reg / 2 times the sum of the squared weights of a model, as in cs231n, assignment 1."""
+
+    def __init__(self, model, reg):
+        super().__init__()
+        self.model, self.reg, self.error = model, reg, nn.MSELoss()
+
+    def forward(self, Y, target):
+        weights = [P for _, P in self.model.named_parameters() if P.ndim > 1]
+        return self.error.forward(Y, target) + self.reg / 2 * sum(float(np.sum(W * W)) for W in weights)
+
+    def backward(self, dJ=1.0):
+        return self.error.backward(dJ)
+
+
+class Decayed(nn.Linear):
+    """Adds the gradient of the penalty."""
+
+    def backward(self, dY):
+        dX = super().backward(dY)
+        self.dW += 0.1 * self.W
+        return dX
+
+
+def test_the_gradient_of_a_penalty_that_the_loss_computes_from_the_model():
+    for layer, right in (nn.Linear, False), (Decayed, True):
+        model = nn.Sequential(layer(4, 5, rng=0), nn.Tanh(), layer(5, 1, rng=1))
+        report = nn.sanity(model, Penalized(model, 0.1), X, X[:, :1])
+        assert report.gradients.right is right, report
+        assert report.overfitting.right, report
+
+
 def test_an_input_at_the_kink_of_a_relu_is_no_fault():
     model = network(hidden=nn.ReLU)
     assert nn.sanity(model, nn.BCELoss(), spoilt(X, slice(100), 0), Y).gradients.right
