@@ -2,8 +2,9 @@
 
 import weakref
 from collections.abc import Iterator, Mapping
+from copy import copy
 from inspect import Parameter, signature
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
 from numpy import ndarray  # a global name is found sooner than an attribute of np, and every layer needs it
@@ -15,6 +16,8 @@ from nnlite.errors import ShapeError, StateError
 from nnlite.layer.cache import cached_names, reads, refuse_undeclared
 from nnlite.layer.flat import Reference, adopt, flatten
 from nnlite.layer.state import declare, misfits, write
+
+T = TypeVar("T")
 
 
 class Symbol:
@@ -272,7 +275,7 @@ class Layer:
         """(name, layer) of each direct part, in order."""
         for name, value in vars(self).items():
             if type(value) not in _PLAIN:
-                yield from _parts_in(name, value)
+                yield from _held(name, value, Layer)
 
     def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
         """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
@@ -296,15 +299,18 @@ class Layer:
         return self.train(False)
 
     def evaluation_twin(self) -> Self:
-        """A layer in evaluation mode on the same parameters and buffers, with a cache of its own.
+        """A layer in evaluation mode on the same parameters, with a cache and copies of the buffers.
 
-        ``predict`` runs the twin and writes nothing on the model, so it is safe from several threads at once.
+        ``predict`` runs the twin and writes nothing on the model, so it is safe from several threads at once. A layer
+        that draws random numbers in evaluation mode draws from its own generator, as always.
         """
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
         for name, value in attributes.items():
             if type(value) not in _PLAIN:  # a glance that spares most of them the questions that follow
                 attributes[name] = _twin(value)
+        for name in self._buffers:  # copies: a layer may write into them, also in evaluation mode
+            attributes["_" + name] = copy(getattr(self, name))
         return twin
 
     def __repr__(self) -> str:
@@ -338,11 +344,11 @@ class Layer:
         return ((path, getattr(layer, name)) for path, layer, name in self._slots("_buffers"))
 
     def named_generators(self) -> Iterator[tuple[str, "np.random.Generator"]]:
-        """(name, generator) of each random generator that this layer and its parts hold as an attribute."""
+        """(name, generator) of each random generator that this layer and its parts hold, in attributes or lists."""
         for path, layer in self.named_layers():
             for name, value in vars(layer).items():
-                if isinstance(value, np.random.Generator):
-                    yield inside(path, name), value
+                if type(value) not in _PLAIN:
+                    yield from ((inside(path, key), found) for key, found in _held(name, value, np.random.Generator))
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter and buffer under its name."""
@@ -514,14 +520,14 @@ def inside(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _parts_in(name: str, value: Any) -> Iterator[tuple[str, Layer]]:
-    """(name, layer) of the layers in an attribute: itself, or those in a list, tuple or dict at any depth."""
-    if isinstance(value, Layer):
+def _held(name: str, value: Any, kind: type[T]) -> Iterator[tuple[str, T]]:
+    """(name, object) of what is of the kind in an attribute: itself, or in a list, tuple or dict at any depth."""
+    if isinstance(value, kind):
         yield name, value
     elif isinstance(value, list | tuple | dict):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             if type(part) not in _PLAIN:
-                yield from _parts_in(f"{name}.{key}", part)
+                yield from _held(f"{name}.{key}", part, kind)
 
 
 _PLAIN = frozenset({ndarray, int, float, bool, str, type(None), *map(type, FLOATING)})  # what holds no layers

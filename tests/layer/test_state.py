@@ -386,3 +386,23 @@ def test_a_twin_is_made_while_the_layer_gets_new_attributes():
     outer = Outer()
     assert_array_equal(outer.evaluation_twin().forward(np.zeros(2)), [0, 0])
     assert not hasattr(outer.inner, "Y")
+
+
+def test_a_twin_writes_into_no_buffer_of_the_model():
+    model = nn.Sequential(Count(), nn.Linear(2, 1, rng=0))
+    nn.predict(model, np.ones((3, 2)))
+    nn.evaluate(model, np.ones((3, 2)), np.ones((3, 1)), loss=nn.MSELoss())
+    assert model[0].forwards == 0
+    assert_array_equal(model[0].mean, [0, 0])
+
+
+def test_generators_in_lists_and_dicts_are_found():
+    class Several(nn.Layer):
+        def __init__(self):
+            self.rngs = [np.random.default_rng(0), {"b": np.random.default_rng(1)}]
+
+    layer = Several()
+    assert dict(nn.Sequential(layer).named_generators()) == {
+        "0.rngs.0": layer.rngs[0],
+        "0.rngs.1.b": layer.rngs[1]["b"],
+    }
