@@ -1,6 +1,8 @@
 """CSVLogger and LearningRateLogger."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -75,3 +77,131 @@ def test_csv_logger_goes_on_after_the_epochs_that_are_done(tmp_path):
         file.write("6,0.1")  # and a line that was cut off
     run(6, resume=path)
     assert [line.split(",")[0] for line in csv_path.read_text().splitlines()] == ["epoch", *"123456789"]
+
+
+# ------------------------------------------------------------------------------------------- logs are data
+
+
+def rows_of(path, separator=","):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.reader(file, delimiter=separator))
+
+
+def test_names_with_commas_quotes_and_line_ends_stay_one_column(tmp_path):
+    def odd(Y_pred, Y):
+        return 1.0
+
+    for name in "a,b", 'say "a"', "a\nb", "Größe":
+        odd.__name__ = name
+        train([nn.CSVLogger(tmp_path / "a.csv")], metrics=[odd])
+        rows = rows_of(tmp_path / "a.csv")
+        assert [len(row) for row in rows] == [3] * 4
+        assert rows[0] == ["epoch", "loss", name]
+        assert [row[2] for row in rows[1:]] == ["1.0"] * 3
+
+
+def test_a_training_that_fails_before_its_first_epoch_is_done_leaves_the_log_of_the_last_one(tmp_path):
+    path = tmp_path / "a.csv"
+    train([nn.CSVLogger(path)])
+    before = path.read_bytes()
+
+    class Fails(nn.Callback):
+        def on_train_begin(self, state):
+            raise RuntimeError
+
+    class FailsLater(nn.Callback):
+        def on_batch_end(self, state):
+            raise RuntimeError
+
+    for wrong in Fails(), FailsLater():
+        with pytest.raises(RuntimeError):
+            train([nn.CSVLogger(path), wrong])
+        with pytest.raises(RuntimeError):
+            train([wrong, nn.CSVLogger(path)])
+    with pytest.raises(TypeError):
+        train([nn.CSVLogger(path), 3])
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_what_callbacks_add_at_the_end_of_the_first_epoch_is_in_the_log_whatever_their_order(tmp_path):
+    class Norm(nn.Callback):
+        def on_epoch_end(self, state):
+            state.extra["norm"] = 2.0 * state.epoch
+
+    for number, callbacks in enumerate(([Norm()], [])):
+        path = tmp_path / f"{number}.csv"
+        _, history = train([*callbacks, nn.CSVLogger(path), *([] if callbacks else [Norm()])])
+        assert history["norm"] == [2.0, 4.0, 6.0]
+        assert [row[2] for row in rows_of(path)] == ["norm", "2.0", "4.0", "6.0"]
+
+
+def test_a_value_that_begins_later_is_a_new_column(tmp_path):
+    class Late(nn.Callback):
+        def on_epoch_end(self, state):
+            if state.epoch == 2:
+                state.extra["late"] = 7.0
+
+    _, history = train([nn.CSVLogger(tmp_path / "a.csv"), Late()])
+    assert str(history["late"]) == "[nan, 7.0, 7.0]"
+    assert [row[2] for row in rows_of(tmp_path / "a.csv")] == ["late", "", "7.0", "7.0"]
+
+
+def test_appending_keeps_what_is_there_also_with_other_columns_and_a_cut_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("epoch,loss,größe\n1,0.5,3\n2,0.2".encode())  # the last line was cut by a full disk
+    train([nn.CSVLogger(path, append=True)], epochs=1, metrics=[nn.r2])
+    rows = rows_of(path)
+    assert rows[:3] == [["epoch", "loss", "größe", "r2"], ["1", "0.5", "3", ""], ["2", "0.2", "", ""]]
+    assert rows[3][0] == "1"
+    assert rows[3][2] == ""
+    path.write_bytes(b"epoch,gr\xf6\xdfe\n1,3\n")  # in another encoding
+    train([nn.CSVLogger(path, append=True)], epochs=2)
+    assert path.read_bytes().startswith(b"epoch,gr\xf6\xdfe,loss\n1,3,\n1,,")
+
+
+def test_a_resumed_training_repairs_its_log(tmp_path):
+    """Whatever was lost or cut of it: the checkpoint has the rows of the epochs that are done."""
+    log, path = tmp_path / "a.csv", tmp_path / "c.npz"
+    callbacks = [nn.CSVLogger(log), nn.Checkpoint(path)]
+    train(callbacks, epochs=5)
+    whole = log.read_bytes()
+    train(callbacks, epochs=3)
+    for damaged in whole, whole[:-60], b"", b"epoch,loss\n1,0.", None:
+        log.unlink(missing_ok=True)
+        if damaged is not None:
+            log.write_bytes(damaged)
+        train([nn.CSVLogger(log)], epochs=2, resume=path)
+        assert log.read_bytes() == whole
+
+
+@pytest.mark.parametrize("separator", [", ", "", None, 3])
+def test_a_separator_is_one_character(separator):
+    with pytest.raises(TypeError, match="CSVLogger: separator: expected one character, got"):
+        nn.CSVLogger("a.csv", separator=separator)
+
+
+FULL_DISK = """
+import os, resource, signal, sys
+import nnlite as nn
+
+class Full(nn.Callback):
+    def on_epoch_begin(self, state):
+        if state.epoch == 3:  # room for a part of a line
+            size = os.path.getsize(path) + 5
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+model, path = nn.Linear(1, 1, rng=0), sys.argv[1]
+nn.fit(model, [[1.0]], [[2.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), epochs=5, verbose=0,
+       callbacks=[nn.CSVLogger(path), Full()])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
+def test_a_full_disk_leaves_whole_lines(tmp_path):
+    path = tmp_path / "a.csv"
+    program = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=False)
+    assert "OSError: [Errno 28] No space left on device" in program.stderr
+    assert path.read_bytes().endswith(b"\n")
+    assert [row[0] for row in rows_of(path)] == ["epoch", "1", "2"]
