@@ -155,14 +155,19 @@ def _fill(model: Layer, arrays: dict[str, Array], names: list[str]) -> None:
 
 
 def _hold(model: Layer, generator: Any, names: list[str]) -> None:
-    """Have each of these attributes hold the generator."""
+    """Have each of these attributes hold the generator; one in a list or dict is set to its state."""
     places = {inside(path, name): (layer, name) for path, layer in model.named_layers() for name in vars(layer)}
     own = dict(model.named_generators())
     for name in names:
         if name not in own:
             raise CheckpointError(f"{name}: {model.one_line()} has no random generator there")
-        layer, attribute = places[name]
-        vars(layer)[attribute] = generator
+        if name in places:
+            layer, attribute = places[name]
+            vars(layer)[attribute] = generator
+        elif type(own[name].bit_generator) is type(generator.bit_generator):
+            own[name].bit_generator.state = generator.bit_generator.state
+        else:
+            raise CheckpointError(f"{name}: {model.one_line()} has a generator of another kind there")
 
 
 def _release(layer: Layer, new: list[Layer]) -> None:

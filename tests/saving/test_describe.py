@@ -508,3 +508,20 @@ def test_layers_that_nest_deeply_and_are_many():
         entries.append({"class": "Sequential", "arguments": {"layers": [{"layer": len(entries) - 1}]}})
     with pytest.raises(ValueError, match="its layers nest too deeply, or are tied"):
         check_size(entries)
+
+
+def test_generators_in_a_list_come_back_with_their_states(path):
+    @nn.register
+    class Several(nn.Layer):
+        def __init__(self):
+            self.rngs = [np.random.default_rng(0), {"b": np.random.Generator(np.random.Philox(1))}]
+
+    layer = Several()
+    expected = [layer.rngs[0].random(3), layer.rngs[1]["b"].random(3)]
+    other = Several()
+    other.rngs[0].random(1)  # so that its state is not that of a new one
+    other.rngs[1]["b"].random(2)
+    nn.save(other, path)
+    loaded = nn.load(path)
+    assert loaded.rngs[0].random() == expected[0][1]
+    assert loaded.rngs[1]["b"].random() == expected[1][2]
