@@ -724,3 +724,10 @@ def test_fewer_than_two_classes_are_an_error(shape, axis):
     )
     with pytest.raises(nn.ShapeError, match=message):
         nn.CrossEntropyLoss().forward(np.zeros(shape), np.zeros(shape[:axis] + shape[axis + 1 :], int))
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_a_loss_is_a_number_unless_nothing_is_reduced(kind):
+    for reduction in "mean", "sum":
+        assert kind(reduction=reduction).output_shape((None, 3), (..., 3)) == ()
+    assert kind(reduction="none").output_shape((None, 3), (None, 3)) == (...,)

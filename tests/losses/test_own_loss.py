@@ -85,8 +85,11 @@ def test_in_a_graph_it_is_a_layer_of_two_inputs():
     linear = nn.Linear(2, 2, rng=0).astype(np.float64)
     graph = nn.Graph([x, t], LogCoshLoss()(linear(x), t))
     assert graph.forward(Y, TARGET) == pytest.approx(np.log(np.cosh(Y @ linear.W - TARGET)).mean())
-    graph.backward()
+    (dX,) = graph.backward()  # none for the target
+    np.testing.assert_allclose(dX, np.tanh(Y @ linear.W - TARGET) @ linear.W.T / 6, rtol=1e-12)
     np.testing.assert_allclose(linear.dW, Y.T @ np.tanh(Y @ linear.W - TARGET) / 6, rtol=1e-12)
+    assert nn.check_gradients(graph, (Y, TARGET))
+    assert (nn.MSELoss()(x, t) + 1).shape == ()
 
 
 def test_a_model_that_contains_it_is_saved_and_loaded(tmp_path):
