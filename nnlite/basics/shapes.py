@@ -3,6 +3,7 @@
 A shape is a tuple of sizes, with None for unknown sizes. A leading ``...`` is any number of further axes.
 """
 
+from collections.abc import Sequence
 from types import EllipsisType
 from typing import Any
 
@@ -78,11 +79,45 @@ def broadcast_shapes(layer: Any, *shapes: Shape) -> Shape:
     for axis in range(-1, -max(map(len, rows), default=0) - 1, -1):
         known = {row[axis] for row in rows if len(row) >= -axis} - {1}
         if len(known - {None}) > 1:
-            raise ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not match")
+            raise mismatch(layer, shapes)
         absent = any(is_open(shape) and len(row) < -axis for shape, row in zip(shapes, rows, strict=True))
         size = next(iter(known - {None}), None) if known else None if absent else 1
         result.insert(0, size)
     return (..., *result) if any(map(is_open, shapes)) else tuple(result)
+
+
+def common_shape(layer: Any, shapes: Sequence[Shape], joined: int | None = None) -> Shape:
+    """Return the shape that all have in common, except for the axis ``joined``, counted from the end.
+
+    Raises:
+        ShapeError: the shapes differ elsewhere, or there is no such axis; the message names ``layer``.
+
+    >>> common_shape("Stack()", [(None, 3), (..., 3)]), common_shape("Concat()", [(4, 3), (4, 2)], joined=-1)
+    ((None, 3), (4, None))
+    """
+    axes = {len(shape) for shape in shapes if not is_open(shape)}
+    rows = [sizes(shape) for shape in shapes]
+    count = max(map(len, rows))
+    if joined is not None:
+        count = max(count, -joined)
+    if (axes and axes != {count}) or (joined is not None and joined >= 0):
+        raise mismatch(layer, shapes)
+    common: list[int | None] = []
+    for axis in range(-count, 0):
+        known = {row[axis] for row in rows if len(row) >= -axis} - {None}
+        if len(known) > 1 and axis != joined:
+            raise mismatch(layer, shapes)
+        common.append(known.pop() if known and axis != joined else None)
+    return tuple(common) if axes else (..., *common)
+
+
+def mismatch(layer: Any, shapes: Sequence[Shape]) -> ShapeError:
+    """Return the error that inputs of these shapes do not match.
+
+    >>> mismatch("Add()", [(..., 3), (4,)])
+    ShapeError('Add(): inputs of shapes (..., 3) and (4,) do not match')
+    """
+    return ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not match")
 
 
 def text(shape: Shape) -> str:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
-from nnlite.basics.shapes import Shape, broadcast_shapes
+from nnlite.basics.shapes import Shape, broadcast_shapes, mismatch
 from nnlite.compute import kernels
 from nnlite.compute.sums import sum_to
-from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
 Arrays = tuple[Array, ...]
@@ -50,8 +49,7 @@ class Gate(Layer):
         try:
             return self.record_Y(np.asarray(function(*Xs)))
         except ValueError:
-            shapes = " and ".join(str(X.shape) for X in Xs)
-            raise ShapeError(f"{self}: inputs of shapes {shapes} do not match") from None
+            raise mismatch(self, [X.shape for X in Xs]) from None
 
 
 class Broadcasting(Gate):

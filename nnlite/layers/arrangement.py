@@ -10,7 +10,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.basics.shapes import UNKNOWN, Shape, is_open, no_such_axis, sizes, text, with_axes
+from nnlite.basics.shapes import UNKNOWN, Shape, common_shape, is_open, no_such_axis, sizes, text, with_axes
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.layers.arithmetic import Arrays, Gate
@@ -50,11 +50,13 @@ class Concat(Gate):
         return tuple([part.copy() for part in np.split(self.check_dY(dY), self.ends[:-1], self.dim)])
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        if (dim := _from_the_end(self.dim, shapes)) is None:
+        axes = next((len(shape) for shape in shapes if not is_open(shape)), None)
+        if axes is None and self.dim >= 0:
             return UNKNOWN
-        common = list(_common_shape(self, shapes, joined=dim))
-        widths = [sizes(shape)[dim] if len(sizes(shape)) >= -dim else None for shape in shapes]
-        common[dim] = None if None in widths else sum(n for n in widths if n)
+        dim = self.dim - (axes or 0) if self.dim >= 0 else self.dim
+        common = list(common_shape(self, shapes, joined=dim))
+        joined = [sizes(shape)[dim] if len(sizes(shape)) >= -dim else None for shape in shapes]
+        common[dim] = None if None in joined else sum(size for size in joined if size)
         return tuple(common)
 
     def extra_repr(self) -> str:
@@ -93,16 +95,11 @@ class Stack(Gate):
         return tuple([np.array(part) for part in np.moveaxis(self.check_dY(dY), self.dim, 0)])
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        common = _common_shape(self, shapes)
-        if (dim := _from_the_end(self.dim, [(*shape, None) for shape in shapes])) is None:
+        if (known := with_axes(self, (*common_shape(self, shapes), None), self.dim)) is None:
             return UNKNOWN
-        before = len(sizes(common)) + 1 + dim
-        if before < 0 and is_open(common):
-            common, before = (..., *[None] * -before, *sizes(common)), 0
-        if not 0 <= before <= len(sizes(common)):
-            raise _misfit(self, shapes)
-        before += is_open(common)
-        return (*common[:before], len(shapes), *common[before:])
+        (*shape, _), (dim,) = known
+        shape.insert(len(shape) + 1 + dim, len(shapes))
+        return tuple(shape)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -308,9 +305,6 @@ class Flatten(Layer):
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
         if (known := with_axes(self, X, self.start_dim, self.end_dim)) is None:
-            if self.start_dim >= 0 > self.end_dim:  # the number of Y's axes is known
-                after, _ = with_axes(self, X, self.end_dim) or (UNKNOWN, ())
-                return *[None] * (self.start_dim + 1), *after[self.end_dim :][1:]
             return UNKNOWN
         shape, (start, end) = known
         if start > end:
@@ -323,35 +317,3 @@ class Flatten(Layer):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
-
-
-def _from_the_end(dim: int, shapes: Sequence[Shape]) -> int | None:
-    """Return ``dim`` counted from the end; None if it is counted from the front and the number of axes is unknown."""
-    axes = [len(shape) for shape in shapes if not is_open(shape)]
-    return dim if dim < 0 else dim - axes[0] if axes else None
-
-
-def _common_shape(layer: Layer, shapes: Sequence[Shape], joined: int | None = None) -> Shape:
-    """Return the shape that all have in common, except for the axis ``joined``, counted from the end.
-
-    Raises:
-        ShapeError: the shapes differ elsewhere, or there is no such axis.
-    """
-    axes = {len(shape) for shape in shapes if not is_open(shape)}
-    rows = [sizes(shape) for shape in shapes]
-    count = max(map(len, rows))
-    if joined is not None:
-        count = max(count, -joined)
-    if (axes and axes != {count}) or (joined is not None and joined >= 0):
-        raise _misfit(layer, shapes)
-    common: list[int | None] = []
-    for axis in range(-count, 0):
-        known = {row[axis] for row in rows if len(row) >= -axis} - {None}
-        if len(known) > 1 and axis != joined:
-            raise _misfit(layer, shapes)
-        common.append(known.pop() if known else None)
-    return tuple(common) if axes else (..., *common)
-
-
-def _misfit(layer: Layer, shapes: Sequence[Shape]) -> ShapeError:
-    return ShapeError(f"{layer}: inputs of shapes {' and '.join(map(text, shapes))} do not match")

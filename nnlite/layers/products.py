@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, sizes, text, width
+from nnlite.basics.shapes import UNKNOWN, Shape, broadcast_shapes, is_open, mismatch, sizes, text, width
 from nnlite.compute import blas
 from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
@@ -115,7 +115,7 @@ class MatMul(Gate):
         self.X = X[None, :] if X.ndim == 1 else X  # a row
         self.Y = Y[:, None] if Y.ndim == 1 else Y  # a column
         if not X.ndim or not Y.ndim or self.X.shape[-1] != self.Y.shape[-2]:
-            raise ShapeError(f"{self}: inputs of shapes {X.shape} and {Y.shape} do not match")
+            raise mismatch(self, [X.shape, Y.shape])
         Z = self.computed(blas.stacked_matmul, self.X, self.Y)
         self.Z_shape = Z.shape
         vectors = tuple([axis for axis, A in ((-2, X), (-1, Y)) if A.ndim == 1])
@@ -149,4 +149,4 @@ def _leading(shape: Shape) -> Shape:
 
 def _same_size(gate: Gate, shapes: tuple[Shape, ...], one: int | None, other: int | None) -> None:
     if None not in (one, other) and one != other:
-        raise ShapeError(f"{gate}: inputs of shapes {text(shapes[0])} and {text(shapes[1])} do not match")
+        raise mismatch(gate, shapes)
