@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,8 +16,12 @@ import nnlite as nn
 
 PACKAGE = Path(str(files("nnlite")))
 TESTS = Path(__file__).parent
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
-TEST_TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(TESTS.rglob("*.py"))}
+
+
+@cache
+def trees(folder):
+    """The syntax tree of each Python file in the folder and below."""
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.rglob("*.py"))}
 
 
 # ------------------------------------------------------------------------------------------------ what it exports
@@ -42,7 +47,7 @@ def test_every_public_name_has_a_docstring_of_its_own_with_an_example():
     }
     assert len(public) > 100
     assert [name for name, value in public.items() if ">>> " not in (value.__doc__ or "")] == []
-    assert all(ast.get_docstring(tree) for tree in TREES.values())
+    assert all(ast.get_docstring(tree) for tree in trees(PACKAGE).values())
 
 
 def test_the_docstring_of_the_package_lists_every_public_name_once():
@@ -66,7 +71,7 @@ def test_every_public_name_is_tested():
     tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     used = set(re.findall(r"\bnn\.(\w+)", tests)) | {
         name.name
-        for tree in TEST_TREES.values()
+        for tree in trees(TESTS).values()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for name in node.names
@@ -96,7 +101,7 @@ def test_importing_loads_nothing_slow():
 
 
 def test_names_that_are_imported_when_first_used_are_those_that_the_type_checker_sees():
-    (block,) = (node for node in TREES[PACKAGE / "__init__.py"].body if isinstance(node, ast.If))
+    (block,) = (node for node in trees(PACKAGE)[PACKAGE / "__init__.py"].body if isinstance(node, ast.If))
     seen = {name.name: node.module for node in block.body for name in node.names}
     assert {name: f"nnlite.{room}" for name, room in nn._ROOM_OF.items()} == seen
     assert all(getattr(nn, name).__module__ == room for name, room in seen.items())
@@ -115,6 +120,6 @@ def test_the_folders_of_the_tests_are_those_of_the_package():
 
 
 def test_no_test_is_defined_twice():
-    for path, tree in TEST_TREES.items():
+    for path, tree in trees(TESTS).items():
         names = Counter(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
         assert [name for name, count in names.items() if count > 1] == [], path.name
