@@ -24,6 +24,7 @@ from support.faulty_layers import (
     times,
 )
 from support.gradient_faults import FAULTS, SQUARE, T
+from support.sweeps import seeds
 
 import nnlite as nn
 
@@ -87,7 +88,7 @@ def test_a_fault_is_named_in_front_of_a_loss(fault):
 # ------------------------------------------------------------------------------------ silent on what is right
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", seeds(30))
 def test_no_false_alarm_over_random_networks(seed):
     """For a longer sweep run python tests/support/random_networks.py 1000."""
     assert random_networks.checked(seed) in ("right", "no gradient")
@@ -103,13 +104,13 @@ def test_no_false_alarm_where_rounding_and_curves_are_at_their_worst(seed):
 
 
 def test_a_wrong_sign_is_named_in_random_networks():
-    said = [random_networks.spoiled(seed) for seed in range(40)]
+    said = [random_networks.spoiled(seed) for seed in range(20)]
     assert set(said) <= {"named", "nothing to see"}
-    assert said.count("named") >= 25
+    assert said.count("named") >= 12
 
 
 def test_most_of_the_random_networks_have_a_gradient_to_check():
-    assert sum(random_networks.checked(seed) == "right" for seed in range(20)) >= 18
+    assert sum(random_networks.checked(seed) == "right" for seed in range(10)) >= 9
 
 
 def test_the_report_of_a_right_layer_says_so():

@@ -124,19 +124,15 @@ def ones_like_Y(row: Row):
 
 
 @over_rows
-def test_the_gradients_are_those_of_the_layers(row: Row):
+def test_gradients_are_those_of_the_layers_and_formulas_come_to_the_numbers_beside_them(row: Row):
     """Without a loss L is the sum of the outputs, so dY is 1."""
     _, expected = run_with(row, ones_like_Y(row))
-    explanation = nn.explain(row.make(), row.X, row.target)
+    explanation = nn.explain(row.make(), row.X, row.target, values=True)
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
     found = {line.note: line.value for line in explanation.backward if line.note in expected}
     assert found.keys() == expected.keys()
     for name, dP in expected.items():
         np.testing.assert_allclose(found[name], dP, rtol=1e-12, atol=1e-14, err_msg=name)
-
-
-@over_rows
-def test_every_formula_comes_to_the_number_beside_it(row: Row):
-    explanation = nn.explain(row.make(), row.X, row.target, values=True)
     for line in (*explanation.forward, *explanation.backward):
         try:
             value = computed(line.reading)
@@ -637,13 +633,6 @@ def test_a_loss_of_ones_own(cls, Xs):
 
 
 # ------------------------------------------------------------------------------------------ formulas that are wrong
-
-
-@over_rows
-def test_no_layer_contradicts_its_formulas(row: Row):
-    assert not [
-        remark for remark in nn.explain(row.make(), row.X, row.target).remarks if "but the layer computes" in remark
-    ]
 
 
 def test_formulas_that_contradict_the_layer():
