@@ -173,6 +173,23 @@ def test_the_model_is_left_as_it_is():
     assert not model.dPhi.any()
 
 
+def test_arrays_of_the_caller_are_left_as_they_are():
+    class InPlace(nn.Identity):
+        def forward(self, X):
+            X *= 2
+            return super().forward(X)
+
+    class Careless(nn.MSELoss):
+        def forward(self, Y, target):
+            target += 1
+            return super().forward(Y, target)
+
+    X, target = numbers(5, 4), numbers(5, 4)
+    nn.explain(InPlace(), X, target, Careless())
+    np.testing.assert_array_equal(X, numbers(5, 4))
+    np.testing.assert_array_equal(target, numbers(5, 4))
+
+
 def test_one_entry_of_a_weight_is_a_sum_of_products():
     """dW_ij = x_i dy_j for one row; for several rows their sum."""
     model, X, dY = linear(2, 3), np.array([[3.0, -2.0]]), np.ones((1, 3))

@@ -11,6 +11,7 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.shapes import Shape, is_open, sizes
 from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.flow import Flow, flow, known_shapes
+from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer.layer import Layer
 
@@ -55,8 +56,8 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     if X is None:
         laid = flow(model, loss, inputs=count)
         return Recorded(laid, known_shapes(laid))
-    X = each_of(partial(as_array, name="X"), X)
-    target = None if target is None else each_of(partial(as_array, name="target"), target)
+    X = copies(each_of(partial(as_array, name="X"), X))
+    target = None if target is None else copies(each_of(partial(as_array, name="target"), target))
     model, loss = copy.deepcopy((model, loss))
     model.needs_dX = True
     found = Recorded(flow(model, loss, inputs=count), {}, ran=True)
