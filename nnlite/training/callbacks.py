@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from inspect import signature
 from typing import Any
 
 from nnlite.training.training_state import Training
@@ -11,9 +12,9 @@ class Callback:
     """Base class of callbacks: ``fit`` calls its methods; a subclass overrides those that it needs.
 
     Any object with some of the methods is a callback. Each method gets the :class:`Training`, whose attributes it may
-    change, and ends the training if it returns True. An error in a callback names it. A callback with
-    ``state_dict()`` and ``load_state_dict(state)``, for a dict of plain values and arrays, is saved in checkpoints; a
-    resumed training must have it as well.
+    change. It ends the training if it returns True, or a string that says why. An error in a callback names it. A
+    callback with ``state_dict()`` and ``load_state_dict(state)``, for a dict of plain values and arrays, is saved in
+    checkpoints; a resumed training must have it as well.
 
     A callback may change the gradients between backward and the optimizers, for a penalty or for noise:
 
@@ -77,12 +78,14 @@ class Events:
             self.begins_and_ends.append((calls.get("on_train_begin"), calls.get("on_train_end")))
 
     def _call(self, callback: Any, method: Callable[[Training], Any], event: str) -> Call:
-        """Call the method with the state: True ends the training, and an error names the callback."""
+        """Call the method with the state: a true result ends the training, and an error names the callback."""
 
         def call() -> None:
             try:
-                if method(self.state):
+                if result := method(self.state):
                     self.state.stop = True
+                    if isinstance(result, str):
+                        self.state.remarks.append(f"stopped {self.state.done()}: {result}")
             except Exception as error:
                 error.add_note(f"in the callback {getattr(callback, '__name__', repr(callback))}, {event}")
                 raise
@@ -108,13 +111,46 @@ class Events:
 
 
 def _methods(callback: Any) -> dict[str, Callable[[Training], Any]]:
-    """The methods of a callback by their events, but for those that do nothing; a function is one for on_epoch_end."""
+    """The methods of a callback by their events, without those that do nothing; a function is one for on_epoch_end."""
+    if not isinstance(callback, type):
+        for name in dir(callback):
+            if name.startswith("on_") and name not in EVENTS and callable(getattr(callback, name)):
+                raise TypeError(f"callbacks: {callback!r} has a method {name}, which is never called{_meant(name)}")
     methods = {event: getattr(callback, event) for event in EVENTS if hasattr(callback, event)}
     if isinstance(callback, type) or not (methods or callable(callback)):
         raise TypeError(f"callbacks: expected callbacks or functions of the state, got {callback!r}")
     methods = methods or {"on_epoch_end": callback}
+    for event, method in methods.items():
+        _check_signature(callback, event, method)
     return {
         event: method
         for event, method in methods.items()
         if getattr(method, "__func__", None) is not getattr(Callback, event)
     }
+
+
+def _meant(name: str) -> str:
+    """The event of a similar name, or all of them."""
+    from difflib import get_close_matches  # here, since it is read only in an error
+
+    similar = get_close_matches(name, EVENTS, n=1)
+    return f"; did you mean {similar[0]}?" if similar else f"; the events are {', '.join(EVENTS)}"
+
+
+def _check_signature(callback: Any, event: str, method: Any) -> None:
+    """Raise a TypeError unless the method can be called with the state, and does not expect what Keras passes."""
+    try:
+        expected = signature(method)
+    except (TypeError, ValueError):  # it is written in C
+        return
+    try:
+        expected.bind(None)
+    except TypeError:
+        fits = False
+    else:
+        fits = "logs" not in expected.parameters
+    if not fits:
+        raise TypeError(
+            f"callbacks: {callback!r}: expected {event}(self, state), got {event}{expected}; the state has .epoch, "
+            ".batch, .values and .model"
+        )

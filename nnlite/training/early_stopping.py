@@ -71,18 +71,21 @@ class EarlyStopping(Callback):
         self.best_Phi: Array | None = None
         self.best_buffers: dict[str, Array] = {}
 
-    def on_train_begin(self, state: Training) -> bool:
+    def on_train_begin(self, state: Training) -> str | None:
         """Start again; where a training is resumed that had been stopped, stop it again."""
         self.watched.check(state)
         if state.epoch == state.batch == 0:
             self._forget()
-        return self.waited >= max(self.patience, 1) and state.batch == 0
+        return self._reason() if self.waited >= max(self.patience, 1) and state.batch == 0 else None
 
-    def on_epoch_end(self, state: Training) -> bool:
+    def _reason(self) -> str:
+        return f"{self.monitor} has not improved for {self.waited} epoch{'s' * (self.waited != 1)}"
+
+    def on_epoch_end(self, state: Training) -> str | None:
         """Keep the weights if they are the best; stop after too many epochs that were not."""
         value = self.watched.value(state)
         if state.epoch <= self.start_from_epoch:
-            return False
+            return None
         self.waited += 1
         if math.isfinite(value) and (self.best is None or self.watched.is_better(value, self.best)):
             self.best, self.best_epoch = value, state.epoch
@@ -91,8 +94,8 @@ class EarlyStopping(Callback):
                 self.best_buffers = {name: buffer.copy() for name, buffer in state.model.named_buffers()}
             if self.baseline is None or self.watched.is_better(value, self.baseline):
                 self.waited = 0
-            return False
-        return self.waited >= self.patience
+            return None
+        return self._reason() if self.waited >= self.patience else None
 
     def on_train_end(self, state: Training) -> None:
         """Restore the best weights."""
@@ -101,6 +104,8 @@ class EarlyStopping(Callback):
             for name, buffer in state.model.named_buffers():
                 if name in self.best_buffers:  # a state from before buffers were kept has none
                     buffer[...] = self.best_buffers[name]
+            if state.batch or self.best_epoch != state.epoch:
+                state.remarks.append(f"restored epoch {self.best_epoch} ({self.monitor} {self.best:.4g})")
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs."""

@@ -201,7 +201,7 @@ def _train(
                 shown.batch(means.so_far)
                 if interrupts:
                     state.interrupted = state.stop = True
-                    shown.say(f"interrupted in epoch {state.epoch}, after batch {state.batch}")
+                    state.remarks.append(f"interrupted {state.done()}")
                 events.call("on_batch_end")
                 events.call("on_save")
                 if state.stop:
@@ -234,11 +234,20 @@ def _session(state: Training, events: Events, shown: Progress) -> Iterator[Inter
         stack.enter_context(_training_mode(state.model))
         # The bar: the callbacks may still print at their on_train_end.
         stack.enter_context(shown)
+        # The last words, on the bar and in the history: after all callbacks have had theirs.
+        stack.callback(_conclude, state, shown)
         # A loss that overflows is a DivergenceError, so NumPy need not warn of it.
         stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
         # First of all: on_train_end.
         stack.enter_context(events.begin(state))
         yield interrupts
+
+
+def _conclude(state: Training, shown: Progress) -> None:
+    """Say why the training ended and what was restored, in one line."""
+    state.history.remark = "; ".join(state.remarks)
+    if state.remarks:
+        shown.say(state.history.remark)
 
 
 @contextmanager

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 class History(Mapping[str, list[float]]):
     """A mapping from the name of a series ("loss", "val_loss", "accuracy", ...) to its values, one per epoch.
 
+    Attributes:
+        remark: why the training ended before its last epoch, and which weights were restored; "" otherwise.
+
     >>> history = History()
     >>> history.add({"loss": 0.7, "val_loss": 0.8})
     >>> history.add({"loss": 0.5, "val_loss": 0.6})
@@ -24,6 +27,7 @@ class History(Mapping[str, list[float]]):
     """
 
     def __init__(self, series: Mapping[str, list[float]] | None = None) -> None:
+        self.remark = ""
         self._series = {name: list(values) for name, values in (series or {}).items()}
         if len({len(values) for values in self._series.values()}) > 1:
             lengths = {name: len(values) for name, values in self._series.items()}

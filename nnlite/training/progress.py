@@ -1,4 +1,4 @@
-"""What the user sees while a model trains: a bar on a terminal or in a notebook, lines in a file."""
+"""Progress: what the user sees while a model trains, a bar on a terminal or in a notebook, lines in a file."""
 
 import math
 import os
@@ -8,63 +8,63 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
-LINES = 20  # how many lines a training writes into a file, the first one not counted
-SECONDS = 60.0  # after so long without a line there is one more
+LINES = 20  # that a training writes into a file, besides the first and the last
+SECONDS = 60.0  # without a line, after which there is one more
 FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-UNKNOWN_FORMAT = "{desc}, {n_fmt} batches in {elapsed}{postfix}"  # where nobody knows how many there will be
+UNKNOWN_FORMAT = "{desc}, {n_fmt} batches in {elapsed}{postfix}"  # where the number of batches is not known
 
 
 class Progress(Protocol):
-    """What ``fit`` tells: that a batch is done, and that an epoch is done."""
+    """What ``fit`` calls: for each batch and each epoch that is done, and for lines of text."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *error: object) -> None: ...
     def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
-        """One more batch; ``values`` gives the means of the epoch so far, if they are to be shown."""
+        """A batch is done; ``values()`` returns the values of the epoch so far, if they are to be shown."""
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Epoch ``number``, counted from 1, is done."""
+        """The epoch ``number``, from 1, is done."""
 
     def say(self, line: str) -> None:
-        """Something that the user must know."""
+        """Show a line of text."""
 
 
 def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, int] = (0, 0)) -> Progress:
-    """The progress that suits where stderr goes; ``verbose=0`` shows nothing.
+    """A bar, lines or nothing, depending on ``verbose`` and on what stderr is.
 
     Args:
-        epochs: the number of the last one.
-        batches: of an epoch; None where nobody knows.
+        epochs: the number of the last epoch.
+        batches: the number of batches of an epoch; None if it is not known.
         verbose: 0 or 1.
-        done: how many epochs, and batches of the next one, a resumed training has behind it.
+        done: the number of epochs, and of batches of the next one, that a resumed training has done already.
 
     >>> with progress(1, 1, verbose=0) as silent:
     ...     silent.epoch(1, {"loss": 0.5})
     """
     if verbose not in (0, 1):
         raise ValueError(f"verbose: expected 0 (silent) or 1 (a bar, or lines in a file), got {verbose!r}")
-    stderr: Any = sys.stderr  # or what a program has put in its place, with write and flush at least
+    stderr: Any = sys.stderr  # or what a program has replaced it by, with write and flush at least
     if not verbose or epochs == done[0] or stderr is None or getattr(stderr, "closed", False):
         return Silent()
     if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
-        sys.stdout.flush()  # what the program printed before belongs before, also where both go into one file
+        sys.stdout.flush()  # so that what was printed before comes before, where both go into one file
     if _is_terminal(stderr) or "ipykernel" in sys.modules:
         return Bar(epochs, batches, done)
     return Lines(epochs, done[0])
 
 
 def _is_terminal(stderr: Any) -> bool:
-    """Whether a bar can be drawn there: on a terminal of no size nothing would be seen."""
+    """Whether a bar can be drawn there; a terminal without a size shows nothing."""
     if not hasattr(stderr, "isatty") or not stderr.isatty():
         return False
     try:
         return os.get_terminal_size(stderr.fileno()).lines > 0
-    except (AttributeError, OSError, ValueError):  # it calls itself a terminal, but is no file
+    except (AttributeError, OSError, ValueError):  # it says that it is a terminal, but is not a file
         return True
 
 
 class Silent:
-    """Nothing.
+    """Show nothing.
 
     >>> Silent().epoch(1, {"loss": 0.5})
     """
@@ -76,13 +76,13 @@ class Silent:
         pass
 
     def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def say(self, line: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Bar(Silent):
@@ -98,6 +98,7 @@ class Bar(Silent):
         self.done = done
         self.options = options
         self.values: dict[str, float] = {}
+        self.last = 0  # the last epoch that is done
 
     def __enter__(self) -> Self:
         from tqdm.auto import tqdm
@@ -111,17 +112,19 @@ class Bar(Silent):
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self.last:  # it may have ended before its last epoch
+            self.bar.set_description_str(self._label(self.last), refresh=False)
         self.bar.close()
 
     def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
-        """Move the bar; when it is drawn the next time, it shows the means of the epoch so far."""
+        """Advance the bar; when it is drawn the next time, it shows the values of the epoch so far."""
         if self.bar.update():
             self.values |= values()
             self.bar.set_postfix_str(listing(self.values), refresh=False)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Show the epoch's values; those of the validation stand until the next epoch's are known."""
-        self.values = dict(values)
+        """Show the values of the epoch; those of the validation remain until the next ones are known."""
+        self.values, self.last = dict(values), number
         self.bar.set_postfix_str(listing(values), refresh=number == self.epochs)
         self.bar.set_description_str(self._label(min(number + 1, self.epochs)), refresh=False)
 
@@ -134,7 +137,7 @@ class Bar(Silent):
 
 
 class Lines(Silent):
-    """A plain line for the first and the last epoch, and in between at most 20 and at least one a minute.
+    """A line for the first and the last epoch, and in between at most 20, but at least one a minute.
 
     >>> lines = Lines(epochs=1000)
     >>> lines.every
@@ -146,22 +149,35 @@ class Lines(Silent):
         self.first = done + 1
         self.every = math.ceil((epochs - done) / LINES)
         self.last = time.monotonic()
+        self.waiting = ""  # the line of the last epoch that is done, if it has not been written
+
+    def __exit__(self, *error: object) -> None:
+        self._write_waiting()
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
-        """Write the epoch's line, if it is time for one."""
+        """Write the line of the epoch, if one is due."""
+        self.waiting = f"epoch {number}/{self.epochs}  {listing(values)}"
         due = number in (self.first, self.epochs) or number % self.every == 0
         if due or time.monotonic() - self.last >= SECONDS:
-            self.last = time.monotonic()
-            self.say(f"epoch {number}/{self.epochs}  {listing(values)}")
+            self._write_waiting()
 
     def say(self, line: str) -> None:
-        """Write the line."""
-        with suppress(OSError):  # nobody reads the pipe any more, or the disk is full: training goes on
+        """Write the line, after that of the last epoch."""
+        self._write_waiting()
+        self._write(line)
+
+    def _write_waiting(self) -> None:
+        if self.waiting:
+            line, self.waiting, self.last = self.waiting, "", time.monotonic()
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        with suppress(OSError):  # the pipe is closed or the disk is full: training continues
             print(line, file=sys.stderr, flush=True)
 
 
 def listing(values: Mapping[str, float]) -> str:
-    """Each value, with that of the validation behind it.
+    """Each value, followed by that of the validation.
 
     >>> listing({"loss": 0.69314718, "accuracy": 0.5, "val_loss": 0.7, "val_accuracy": 0.25})
     'loss=0.6931 (val 0.7), accuracy=0.5 (val 0.25)'

@@ -31,8 +31,9 @@ class Training:
         batch: how many batches of it are done.
         values: the values of the epoch that is done, by name: "loss", "val_loss" ...
         extra: values of callbacks, to be added to those of the epoch, and so to the history.
-        stop: set it to True, or return True, to end the training.
+        stop: True ends the training.
         interrupted: by Ctrl-C or SIGTERM; the training ends after this batch.
+        remarks: what to tell the user at the end: why the training stopped, which weights were restored.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
@@ -63,7 +64,12 @@ class Training:
     extra: dict[str, float] = field(default_factory=dict)
     stop: bool = False
     interrupted: bool = False
+    remarks: list[str] = field(default_factory=list)
 
     def where(self) -> str:
         """The current epoch and batch, for messages."""
         return f"epoch {self.epoch}, batch {self.batch + 1}"
+
+    def done(self) -> str:
+        """What is done, for messages: "after epoch 3", or "in epoch 3, after batch 5"."""
+        return f"in epoch {self.epoch}, after batch {self.batch}" if self.batch else f"after epoch {self.epoch}"

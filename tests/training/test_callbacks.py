@@ -197,3 +197,140 @@ def test_the_state_says_that_a_signal_has_come():
 def test_callbacks_come_in_a_list():
     with pytest.raises(TypeError, match=r"callbacks: expected a list, such as \[nnlite"):
         train(nn.EarlyStopping("loss"))
+
+
+# ------------------------------------------------------------------------------------ hooks that are never called
+
+
+class Misspelt(nn.Callback):
+    def on_epoch_ends(self, state):
+        pass
+
+
+class OfKeras:
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+class Hooks:
+    """A callback with one method of any signature."""
+
+    def __init__(self, event, method):
+        setattr(self, event, method)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (Misspelt(), "has a method on_epoch_ends, which is never called; did you mean on_epoch_end?"),
+        (OfKeras(), "has a method on_train_batch_end, which is never called"),
+        (Hooks("on_epoch_end", lambda epoch, logs=None: None), "expected on_epoch_end.self, state., got on_epoch_end"),
+        (Hooks("on_train_begin", lambda logs=None: None), "expected on_train_begin.self, state., got on_train_begin"),
+        (Hooks("on_batch_end", lambda: None), "expected on_batch_end.self, state., got on_batch_end"),
+        (Hooks("on_batch_end", lambda batch, state: None), "expected on_batch_end.self, state., got on_batch_end"),
+        (lambda: None, "expected on_epoch_end.self, state., got on_epoch_end"),
+    ],
+)
+def test_a_hook_that_would_never_be_called_or_with_the_wrong_thing_is_an_error_before_training(wrong, message):
+    model = nn.Sequential(nn.Linear(3, 1, rng=0))
+    Phi = model.Phi.copy()
+    with pytest.raises(TypeError, match=message):
+        train([wrong], model=model)
+    assert_array_equal(model.Phi, Phi)
+
+
+def test_hooks_of_any_signature_that_take_the_state_are_called():
+    seen = []
+    hooks = {
+        "on_train_begin": lambda *args: seen.append(len(args)),
+        "on_epoch_begin": lambda state, *, option=1: seen.append(option),
+        "on_batch_end": lambda state, stop=7: seen.append(stop),
+        "on_epoch_end": seen.append,  # written in C
+    }
+    train([Hooks(event, method) for event, method in hooks.items()], epochs=1, batch_size=10)
+    assert seen[:3] == [1, 1, 7]
+    assert seen[3].epoch == 1
+
+
+def test_hooks_set_on_an_instance_are_called():
+    seen = []
+    callback = nn.Callback()
+    callback.on_epoch_end = lambda state: seen.append(state.epoch)
+
+    class InConstructor(nn.Callback):
+        def __init__(self):
+            self.on_batch_end = lambda state: seen.append("batch")
+
+    train([callback, InConstructor()], epochs=2, batch_size=10)
+    assert seen == ["batch", 1, "batch", 2]
+
+
+def test_values_added_at_the_end_of_the_first_epoch_are_in_its_history():
+    class Norm(nn.Callback):
+        def on_epoch_end(self, state):
+            state.extra["norm"] = float(state.epoch)
+
+    seen = []
+    save = Hooks("on_save", lambda state: None if state.batch else seen.append(state.values["norm"]))
+    assert train([save, Norm()])[1]["norm"] == seen == [1.0, 2.0, 3.0]
+
+
+def test_on_train_end_is_for_callbacks_that_have_begun():
+    ends = []
+
+    class Named(nn.Callback):
+        def __init__(self, name, fails=False):
+            self.name, self.fails = name, fails
+
+        def on_train_begin(self, state):
+            if self.fails:
+                raise RuntimeError
+
+        def on_train_end(self, state):
+            ends.append(self.name)
+
+    with pytest.raises(RuntimeError):
+        train([Named("a"), Named("b"), Named("c", fails=True), Named("d")])
+    assert ends == ["b", "a"]
+    ends.clear()
+    with pytest.raises(ValueError, match="no 'val_loss'"):
+        train([Named("a"), nn.EarlyStopping(), Named("b")])
+    assert ends == ["a"]
+    ends.clear()
+    with pytest.raises(FileNotFoundError):
+        train([Named("a")], resume="nowhere.npz")
+    assert ends == []
+
+
+# ------------------------------------------------------------------------------------------- why it ended
+
+
+def test_a_reason_is_said_and_in_the_history(capsys):
+    reason = lambda state: state.epoch == 2 and "the moon is full"  # noqa: E731
+    _, history = train([reason], epochs=100, verbose=1)
+    assert history.remark == "stopped after epoch 2: the moon is full"
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        f"epoch 2/100  loss={history['loss'][1]:.4g}",
+        "stopped after epoch 2: the moon is full",
+    ]
+    inside = Hooks("on_batch_end", lambda state: (state.epoch, state.batch) == (2, 1) and "enough")
+    assert train([inside])[1].remark == "stopped in epoch 2, after batch 1: enough"
+    assert train([])[1].remark == ""
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_the_epochs_before_an_error_are_not_lost(error):
+    """keras issue 122"""
+
+    def fail(state):
+        if state.epoch == 3:
+            raise error
+
+    with pytest.raises(error) as caught:
+        train([fail], epochs=9)
+    assert caught.value.history.epochs == 3
+    rows, bad = X.copy(), nn.Sequential(nn.Linear(3, 1, rng=0))
+    spoil = lambda state: rows.fill(np.nan) if state.epoch == 2 else None  # noqa: E731
+    with pytest.raises(nn.DivergenceError) as caught:
+        nn.fit(bad, rows, Y, loss=nn.MSELoss(), optimizer=nn.SGD(bad, 0.1), epochs=9, verbose=0, callbacks=[spoil])
+    assert caught.value.history.epochs == 2

@@ -205,3 +205,22 @@ def test_callbacks_that_watch_a_value_can_be_copied_and_pickled(duplicate):
         assert repr(other) == repr(callback)
         assert (other.watched.name, other.watched.mode) == (callback.watched.name, callback.watched.mode)
     assert duplicate(nn.EarlyStopping("val_f1", min_delta=0.1)).watched.is_better(0.75, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "epochs", "remark"),
+    [
+        ({"patience": 2}, 5, "stopped after epoch 4: fake_loss has not improved for 2 epochs; restored epoch 2 "
+         "(fake_loss 3)"),
+        ({"patience": 1, "restore_best_weights": False}, 5, "stopped after epoch 3: fake_loss has not improved for 1 "
+         "epoch"),
+        ({"patience": 9}, 5, "restored epoch 2 (fake_loss 3)"),
+        ({"patience": 9}, 2, ""),
+    ],
+)  # fmt: skip
+def test_it_says_why_training_ended_and_which_epoch_was_restored(options, epochs, remark, capsys):
+    _, history = train([Fake(), nn.EarlyStopping("fake_loss", **options)], epochs=epochs, verbose=1)
+    assert history.remark == remark
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == remark or lines[-1].startswith("epoch 2/2")
+    assert lines[-1 - bool(remark)].startswith(f"epoch {history.epochs}/{epochs}")

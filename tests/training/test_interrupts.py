@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the batch in hand is finished, then the signal takes its course."""
 
+import gc
 import re
 import signal
 import subprocess
@@ -273,3 +274,101 @@ except {error}:
     print(len(Phi), stopping.best_epoch, model.Phi.tobytes() == Phi[1])
 """)
     assert (stdout, stderr) == ("4 2 True\n", "")
+
+
+def test_ctrl_c_while_a_source_hangs_is_answered_at_once():
+    code = """
+import time
+
+def source():
+    yield X[:8], Y[:8]
+    print("hangs", flush=True)
+    time.sleep(600)
+
+model = nn.Linear(3, 1)
+nn.fit(model, source, loss=nn.MSELoss(), optimizer=nn.SGD(model, 1e-3))
+"""
+    program = subprocess.Popen(
+        [sys.executable, "-c", TRAIN + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert program.stdout.readline() == "hangs\n"
+    program.send_signal(signal.SIGINT)
+    assert program.stderr.readline() == "stopping after this batch; press Ctrl-C again to stop now\n"
+    program.send_signal(signal.SIGINT)
+    program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGINT
+
+
+def interrupted():
+    """A fit that is interrupted; the interrupt is caught."""
+    model = nn.Linear(1, 1)
+    send = type("Send", (), {"on_batch_end": lambda self, state: signal.raise_signal(signal.SIGINT)})()
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(model, np.ones((4, 1)), np.ones((4, 1)), loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), epochs=9,
+               batch_size=2, callbacks=[send], verbose=0)  # fmt: skip
+
+
+def test_the_hook_of_uncaught_exceptions_is_put_back():
+    before = sys.excepthook
+    for _ in range(3):
+        interrupted()
+    gc.collect()  # of the interrupts, which the hook lasts as long as
+    assert sys.excepthook is before
+
+
+def test_a_handler_that_is_left_installed_passes_signals_on():
+    """An exception between any two bytecodes, as from a handler of SIGALRM, may leave it so."""
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda signum, frame: seen.append(signum))
+    own = signal.getsignal(signal.SIGTERM)
+    try:
+        interrupts = Interrupts()
+        with interrupts:
+            left = signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, left)
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGTERM) is own
+        signal.raise_signal(signal.SIGTERM)
+        assert seen == [signal.SIGTERM] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_signal_within_the_handler_of_the_first_is_not_swallowed():
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda signum, frame: seen.append("own"))
+    try:
+        with Interrupts(lambda line: signal.raise_signal(signal.SIGTERM) if not seen else None) as interrupts:
+            signal.raise_signal(signal.SIGTERM)
+            assert interrupts
+            assert seen == ["own"]  # the second one, at once
+        assert seen == ["own", "own"]  # the first one, at the end
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_fit_within_a_callback_of_another_fit_ends_both():
+    order = []
+
+    class Inner(nn.Callback):
+        def on_epoch_begin(self, state):
+            try:
+                interrupted()
+            finally:
+                order.append(signal.getsignal(signal.SIGINT))
+
+    model = nn.Linear(1, 1)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        nn.fit(model, [[1.0]], [[1.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), epochs=9, verbose=0,
+               callbacks=[Inner()])  # fmt: skip
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_line_that_cannot_be_written_is_no_reason_to_fail():
+    def broken(line):
+        raise RuntimeError("reentrant call")
+
+    with pytest.raises(KeyboardInterrupt), Interrupts(broken):
+        signal.raise_signal(signal.SIGINT)
