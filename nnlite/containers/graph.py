@@ -224,16 +224,7 @@ class Graph(Layer):
 
     @property
     def needs_dX(self) -> bool:
-        """False if nobody will read the gradients of the inputs: backward then runs only what leads to parameters.
-
-        >>> import nnlite as nn
-        >>> x = nn.Input()
-        >>> graph = Graph(x, nn.Linear(3, 2)(nn.Tanh()(x)))
-        >>> graph.needs_dX = False
-        >>> Y = graph.forward(np.ones((1, 3)))
-        >>> graph.backward(np.ones((1, 2))) is None
-        True
-        """
+        """False if nobody will read the gradients of the inputs: backward then runs only what leads to parameters."""
         return self._needs_dX
 
     @needs_dX.setter

@@ -259,11 +259,7 @@ class Parameter(Layer, Node, parameters=("value",)):
 
 
 def line_of_the_user() -> str:
-    """``file:line`` of the innermost call that is not nnlite's own.
-
-    >>> line_of_the_user()[:8]
-    '<doctest'
-    """
+    """``file:line`` of the innermost call that is not nnlite's own."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back

@@ -99,7 +99,9 @@ class Sequential(Layer):
             for layer in reversed(self.layers[self._first_of_backward :]):
                 dY = layer.backward(dY) if type(dY) is ndarray else spread(layer.backward, dY)
                 if dY is None and layer.needs_dX and layer.differentiable_inputs(1):
-                    raise TypeError("backward returned None; did it forget to return dX?")
+                    raise TypeError(
+                        "backward returned None; did it forget to return dX? (inputs without one: without_gradient)"
+                    )
         except Exception as error:
             self._note_place(error, layer)
             raise
@@ -137,15 +139,7 @@ class Sequential(Layer):
 
     @property
     def needs_dX(self) -> bool:
-        """False if nobody will read dX: backward then ends at the first layer with parameters.
-
-        >>> import numpy as np, nnlite as nn
-        >>> model = Sequential(nn.Linear(3, 2))
-        >>> model.needs_dX = False
-        >>> Y = model.forward(np.ones((1, 3)))
-        >>> model.backward(np.ones((1, 2))) is None
-        True
-        """
+        """False if nobody will read dX: backward then ends at the first layer with parameters."""
         return self._needs_dX
 
     @needs_dX.setter

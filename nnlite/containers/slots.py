@@ -31,10 +31,6 @@ def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
 
     Raises:
         TypeError: a gradient is missing.
-
-    >>> import nnlite as nn
-    >>> each_dX(nn.Add(), (4, 5), (1.0, 2.0))
-    [(4, 1.0), (5, 2.0)]
     """
     if dX is None and not layer.needs_dX:
         return []
@@ -42,7 +38,7 @@ def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
     dXs = [] if dX is None and not slots else listed(dX)
     if len(dXs) != len(slots) or any(part is None for part in dXs):
         raise TypeError(
-            f"expected backward to return the gradients of {len(slots)} inputs, got {_told(dXs)}; did it forget one?"
+            f"expected backward to return the gradients of {len(slots)} inputs, got {_told(dXs)}; did it forget one? (those without: without_gradient)"
         )
     return list(zip(slots, dXs, strict=True))
 

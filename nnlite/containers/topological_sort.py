@@ -11,11 +11,6 @@ def in_order(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node
 
     Raises:
         ValueError: as :class:`nnlite.Graph`.
-
-    >>> import nnlite as nn
-    >>> x = Input("x")
-    >>> in_order([x], [nn.Tanh()(nn.Square()(x))])[1]
-    [Square() (<doctest ...>:1), Tanh() (<doctest ...>:1)]
     """
     leaves, calls = _walk(outputs)
     _check_inputs(inputs, leaves)

@@ -63,13 +63,7 @@ class Wiring:
         return (name or str(index) for index, name in enumerate(self.names))
 
     def labels(self) -> dict[int, str]:
-        """The label of each slot: the name of an input, the value of a constant, the place of a layer.
-
-        >>> import nnlite as nn
-        >>> x = nn.Input("x")
-        >>> nn.Graph(x, 2 * nn.Tanh()(x)).wiring.labels()
-        {0: 'x', 1: '2', 2: '0', 3: '1'}
-        """
+        """The label of each slot: the name of an input, the value of a constant, the place of a layer."""
         labels = {slot: name or f"input {slot}" for slot, name in enumerate(self.input_names)}
         labels |= {slot: str(value) if value.size < 4 else f"array{value.shape}" for slot, value in self.constants}
         for place, (_, gives, _) in zip(self.places(), self.wires, strict=True):

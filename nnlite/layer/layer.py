@@ -123,13 +123,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """:meth:`forward` of arrays; of the nodes of a graph that is being built, a new node.
-
-        >>> import nnlite as nn
-        >>> x = nn.Input("x")
-        >>> nn.Graph(x, nn.Tanh()(x)).forward([0.0])
-        array([0.])
-        """
+        """:meth:`forward` of arrays; of the nodes of a graph that is being built, a new node."""
         for arg in (*args, *kwargs.values()):
             if isinstance(arg, Symbol):
                 return arg.applied(self, args, kwargs)
@@ -152,10 +146,6 @@ class Layer:
 
         Raises:
             TypeError: ``without_gradient`` names no argument of forward.
-
-        >>> import nnlite as nn
-        >>> nn.Add().differentiable_inputs(2), nn.MSELoss().differentiable_inputs(2)
-        ((0, 1), (0,))
         """
         if not self.without_gradient:
             return tuple(range(count))
@@ -167,7 +157,8 @@ class Layer:
         for name in self.without_gradient:
             if name not in names:
                 raise TypeError(
-                    f"{self.one_line()}: without_gradient: forward has no argument {name!r}, only {', '.join(names)}"
+                    f"{self.one_line()}: without_gradient: forward has no argument {name!r}, only {', '.join(names)}; "
+                    "rename the argument, or set without_gradient in the class"
                 )
         return tuple(n for n in range(count) if n >= len(names) or names[n] not in self.without_gradient)
 
@@ -253,17 +244,7 @@ class Layer:
         return array
 
     def clear_cache(self) -> None:
-        """Drop what the last forward and backward cached, in this layer and its parts; a new forward must come next.
-
-        >>> import nnlite as nn
-        >>> layer = nn.Tanh()
-        >>> Y = layer.forward(np.zeros(2))
-        >>> layer.clear_cache()
-        >>> layer.backward(np.ones(2))
-        Traceback (most recent call last):
-            ...
-        nnlite.errors.StateError: Tanh(): backward was called before forward; call forward(X) first
-        """
+        """Drop what the last forward and backward cached, in this layer and its parts; a new forward must come next."""
         for name in cached_names(type(self)):
             vars(self).pop(name, None)
         for _, child in self.named_children():
@@ -359,12 +340,6 @@ class Layer:
 
         Raises:
             ValueError: a name is missing or unknown, or a shape or dtype differs; the message lists every one.
-
-        >>> import nnlite as nn
-        >>> a, b = nn.Linear(2, 3, rng=0), nn.Linear(2, 3, rng=1)
-        >>> b.load_state_dict(a.state_dict())
-        >>> np.array_equal(a.W, b.W)
-        True
         """
         own = {path: getattr(layer, name) for path, layer, name in self._slots("_parameters", "_buffers")}
         new = {name: np.array(value) for name, value in state.items()}  # copies: it may hold our own arrays, swapped
