@@ -18,7 +18,7 @@ def array_text(values: Any, most: int = 12, precision: int = 4) -> str | None:
     if array.size > most:
         return None
     if array.ndim == 0:
-        return number_text(array.item(), precision)
+        return scalar_text(array.item(), precision)
     return np.array2string(array, precision=precision, suppress_small=_near_one(array), threshold=most)
 
 
@@ -33,14 +33,14 @@ def array_range(values: Any) -> str:
         return "empty"
     finite = array[np.isfinite(array)]
     odd = f", {array.size - finite.size} not finite" if finite.size < array.size else ""
-    low, high = (number_text(number.item()) for number in (finite.min(), finite.max())) if finite.size else ("", "")
+    low, high = (scalar_text(number.item()) for number in (finite.min(), finite.max())) if finite.size else ("", "")
     return f"from {low} to {high}{odd}" if finite.size else odd[2:]
 
 
-def number_text(number: float, precision: int = 4) -> str:
+def scalar_text(number: float, precision: int = 4) -> str:
     """A number in four digits; an integer, which may be an index, in all of its digits.
 
-    >>> number_text(1 / 3), number_text(123456), number_text(True)
+    >>> scalar_text(1 / 3), scalar_text(123456), scalar_text(True)
     ('0.3333', '123456', '1')
     """
     return f"{number:.{precision}g}" if isinstance(number, float) else str(int(number))

@@ -13,7 +13,7 @@ from nnlite.basics.trees import each_of, listed
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.argument_names import input_names_of, output_names_of
-from nnlite.diagnostics.array_text import number_text
+from nnlite.diagnostics.array_text import scalar_text
 from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
 from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
@@ -257,8 +257,8 @@ def short(values: Any, *, norm: bool = False) -> str:
     """
     A = np.asarray(values)
     if A.size and A.size <= FEW and (A.ndim < 2 or (A.ndim == 2 and len(A) <= 2)):
-        rows = [f"[{', '.join(map(number_text, row))}]" for row in np.atleast_2d(A).tolist()]
-        return "\n".join(rows) if A.ndim else number_text(A.item())
+        rows = [f"[{', '.join(map(scalar_text, row))}]" for row in np.atleast_2d(A).tolist()]
+        return "\n".join(rows) if A.ndim else scalar_text(A.item())
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
 
 
