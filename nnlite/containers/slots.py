@@ -38,7 +38,8 @@ def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
     dXs = [] if dX is None and not slots else listed(dX)
     if len(dXs) != len(slots) or any(part is None for part in dXs):
         raise TypeError(
-            f"expected backward to return the gradients of {len(slots)} inputs, got {_told(dXs)}; did it forget one? (those without: without_gradient)"
+            f"expected backward to return the gradients of {len(slots)} inputs, got {_told(dXs)}; did it forget one? "
+            "(inputs without one: without_gradient)"
         )
     return list(zip(slots, dXs, strict=True))
 
