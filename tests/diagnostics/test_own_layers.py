@@ -12,6 +12,7 @@ from support.own_layers import OwnBatchNorm, OwnDropout, OwnEmbedding, OwnLoss, 
 
 import nnlite as nn
 from nnlite.diagnostics.flow import flow
+from nnlite.diagnostics.recorded_calls import recording_calls
 
 X = numbers(6, 3)
 
@@ -59,6 +60,29 @@ def test_check_gradients_leaves_model_loss_and_data_as_they_are():
     assert_array_equal(target, given[1])
     assert vars(loss).keys() == vars(OwnLoss()).keys()
     assert_array_equal(default(4), expected)
+
+
+class Centred(nn.Layer, buffers=("mean",)):
+    """X less a running mean that each forward updates before it is used: ``mean <- 0.9 mean + 0.1 mean of X``."""
+
+    def __init__(self):
+        self.mean = np.ones(3)
+
+    def forward(self, X):
+        self.mean = 0.9 * self.mean + 0.1 * X.mean(axis=0)
+        return X - self.mean
+
+    def backward(self, dY):
+        return dY - 0.1 * dY.mean(axis=0)
+
+
+def test_a_forward_that_depends_on_the_buffers_that_it_updates_is_checked():
+    """The derivative of the mean by an entry of X is 0.1 / N."""
+    layer = Centred()
+    assert nn.check_gradients(layer, X).right
+    assert_array_equal(layer.mean, np.ones(3))
+    assert nn.check_gradients(nn.Sequential(nn.Tanh(), layer), X).right
+    assert_array_equal(layer.mean, np.ones(3))
 
 
 class NoMask(OwnDropout):
@@ -198,6 +222,17 @@ def test_a_loss_that_holds_the_model_differentiates_its_weights():
     found = {line.name: line.right for line in caught.value.report.comparisons}
     assert found == {"X": True, "W": False, "b": True}
     assert not wrong._adopted
+
+
+def test_a_model_that_its_loss_holds_is_recorded_once():
+    model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
+    loss = Penalized(model[0])
+    with recording_calls(model, loss) as recording:
+        loss.forward(model.forward(X), numbers(6, 2))
+        model.backward(loss.backward())
+    places = [call.place for call in recording.backwards]
+    assert places == ["Penalized.error MSELoss()", loss.one_line(), "Sequential[1] Tanh()",
+                      "Sequential[0] Linear(3 -> 2)", "Sequential(2 layers)"]  # fmt: skip
 
 
 def test_a_tied_layer_of_ones_own_is_checked():

@@ -34,7 +34,7 @@ def another_order(evidence: Evidence, name: str) -> str | None:
             return text + suffix
     if finding.analytic.size > 2 and np.isfinite(finding.numeric).all():
         ordered = np.sort(finding.analytic, axis=None), np.sort(finding.numeric, axis=None)
-        if np.ptp(ordered[1]) and evidence.equal(name, *ordered):
+        if np.ptp(ordered[1]) and evidence.equal(name, *ordered) and not evidence.fits(name, finding.numeric):
             return "the right numbers in the wrong order"
     return None
 
