@@ -42,7 +42,6 @@ SWEEPS = {
 TINY = {
     "batch": [((8, 8, 8), rows) for rows in (4, 8)],
     "width": [((width, width, width), 4) for width in (4, 8)],
-    "depth": [((8,) * (depth + 1), 4) for depth in (2, 4)],
 }
 
 

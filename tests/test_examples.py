@@ -1,12 +1,15 @@
-"""The examples run in a fresh interpreter and show what they say they show; the data are those of their sources.
+"""The examples run and show what they say they show; the data are those of their sources.
 
 Each runs with one seed; NNLITE_SWEEP=10 runs them with ten, see support/sweeps.py.
 """
 
 import ast
+import contextlib
 import gzip
+import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -21,15 +24,33 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 
 
-def run(folder, name, *arguments):
-    """The output of an example and its progress lines: a fresh interpreter in another folder, its output in pipes."""
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A function that runs an example in another folder and returns its output and its progress lines."""
+
+    def run(name, *arguments):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as progress:
+            runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return checked(tmp_path, out.getvalue(), progress.getvalue())
+
+    return run
+
+
+def run_alone(folder, name, *arguments):
+    """The same in a fresh interpreter, whose output goes into pipes."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120)
     out, progress = (text.decode().replace(os.linesep, "\n") for text in (done.stdout, done.stderr))
     assert done.returncode == 0, progress
+    return checked(folder, out, progress)
+
+
+def checked(folder, out, progress):
     assert all(character == "\n" or character.isprintable() for character in out + progress)
     assert all(re.fullmatch(r"epoch \d+/\d+  loss=.+", line) for line in progress.splitlines())
-    assert list(folder.iterdir()) == []  # and it leaves nothing behind
+    assert list(folder.iterdir()) == []  # it leaves no files
     return out, progress
 
 
@@ -64,17 +85,17 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
             assert imported - {"argparse", "pathlib"} == {"numpy", "nnlite"}
 
 
-def test_equal_seeds_print_the_same(tmp_path):
-    again = run(tmp_path, "xor.py", "--seed", "0")
-    assert run(tmp_path, "xor.py") == again != run(tmp_path, "xor.py", "--seed", "1")
+def test_equal_seeds_print_the_same_in_any_process(run, tmp_path):
+    alone = run_alone(tmp_path, "xor.py")
+    assert alone == run("xor.py") == run("xor.py", "--seed", "0") != run("xor.py", "--seed", "1")
 
 
 # --------------------------------------------------------------------------------------------------- each of them
 
 
 @pytest.mark.parametrize("seed", seeds(1))
-def test_breast_cancer_reaches_096_on_test_rows(seed, tmp_path):
-    out, progress = run(tmp_path, "breast_cancer.py", "--seed", str(seed))
+def test_breast_cancer_reaches_096_on_test_rows(seed, run):
+    out, progress = run("breast_cancer.py", "--seed", str(seed))
     assert number(r"loss .+, accuracy (\S+)", out) >= 0.96
     assert number(r"loss (\S+),", out) < 0.2
     assert "(0): Linear(30 -> 16)\n  (1): Tanh()" in out
@@ -83,15 +104,15 @@ def test_breast_cancer_reaches_096_on_test_rows(seed, tmp_path):
 
 
 @pytest.mark.parametrize("seed", seeds(1))
-def test_digits_reaches_097_on_test_rows(seed, tmp_path):
-    out, progress = run(tmp_path, "digits.py", "--seed", str(seed))
+def test_digits_reaches_097_on_test_rows(seed, run):
+    out, progress = run("digits.py", "--seed", str(seed))
     assert number(r"loss .+, accuracy (\S+)", out) >= 0.97
     assert all(line.count("val") == 2 for line in progress.splitlines())  # of the loss and of the accuracy
     assert "epoch 1/" in progress
 
 
-def test_d2_derives_the_network_and_computes_every_formula_by_hand(tmp_path):
-    derived, by_hand = run(tmp_path, "d2_by_hand.py")[0].split("The same by hand")
+def test_d2_derives_the_network_and_computes_every_formula_by_hand(run):
+    derived, by_hand = run("d2_by_hand.py")[0].split("The same by hand")
     lines = re.findall(r"^(\S+) = (.+?)  +(\S+)$", by_hand, re.MULTILINE)
     left = ["L", "dL/dy^", "dL/du3", "dL/dU", "dL/dc", "dL/dh2"]
     left += ["dL/du2", "dL/dW2", "dL/db2", "dL/dh1", "dL/du1", "dL/dW1", "dL/db1"]
@@ -103,8 +124,8 @@ def test_d2_derives_the_network_and_computes_every_formula_by_hand(tmp_path):
 
 
 @pytest.mark.parametrize("seed", seeds(1))
-def test_xor_is_learned(seed, tmp_path):
-    out, progress = run(tmp_path, "xor.py", "--seed", str(seed))
+def test_xor_is_learned(seed, run):
+    out, progress = run("xor.py", "--seed", str(seed))
     rows = np.array([line.split() for line in out.splitlines() if re.match(r" *\d +\d", line)], float)
     before, after = rows[:4], rows[4:]
     for table in before, after:
@@ -114,8 +135,8 @@ def test_xor_is_learned(seed, tmp_path):
     assert "epoch 1/" in progress
 
 
-def test_own_layer_has_right_gradients_and_learns(tmp_path):
-    out, progress = run(tmp_path, "own_layer.py")
+def test_own_layer_has_right_gradients_and_learns(run):
+    out, progress = run("own_layer.py")
     assert re.search(r"^right  dX +\(5, 3\)", out, re.MULTILINE)
     assert re.search(r"^right  dalpha +\(3,\)", out, re.MULTILINE)
     assert number(r"after (\S+)", out) < 0.01 < 0.2 < number(r"before (\S+),", out)
@@ -133,8 +154,8 @@ def test_own_layer_is_about_ten_lines():
 
 
 @pytest.mark.parametrize("seed", seeds(1))
-def test_d3_walks_back_and_its_autoencoder_beats_two_principal_components(seed, tmp_path):
-    out, progress = run(tmp_path, "d3_matrix_form.py", "--seed", str(seed))
+def test_d3_walks_back_and_its_autoencoder_beats_two_principal_components(seed, run):
+    out, progress = run("d3_matrix_form.py", "--seed", str(seed))
     walk = re.findall(r"^ +(\d\.\d) \S.*  \d\.\d{5}$", out, re.MULTILINE)
     assert walk == ["1.3", "1.2", "1.1", "1.0", "0.2", "0.1", "0.0"]
     assert re.findall(r"dL/dW\d", out.split("Backward")[1]) == ["dL/dW4", "dL/dW3", "dL/dW2", "dL/dW1"]
@@ -186,8 +207,8 @@ def test_the_digits_are_what_their_source_says():
     assert np.bincount(Y.astype(int)).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-def test_d0_has_the_linear_layer_entry_by_entry(tmp_path):
-    out, _ = run(tmp_path, "d0_linear.py")
+def test_d0_has_the_linear_layer_entry_by_entry(run):
+    out, _ = run("d0_linear.py")
     assert "dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13 = 10 * 1 + 20 * 2 + 30 * 3 = 140" in out
     assert "dx_12 = dy_11 w_21 + dy_12 w_22 + dy_13 w_23 = 10 * 4 + 20 * 5 + 30 * 6 = 320" in out
     products = re.findall(r"(-?\S+) \* (\S+) = (-?\S+)", out.split("outer product")[1].split("db_j")[0])
@@ -199,8 +220,8 @@ def test_d0_has_the_linear_layer_entry_by_entry(tmp_path):
     assert "68,719,476,736 entries: 256 GiB" in out
 
 
-def test_d1_shows_the_worked_numbers(tmp_path):
-    out, _ = run(tmp_path, "d1_graphs.py")
+def test_d1_shows_the_worked_numbers(run):
+    out, _ = run("d1_graphs.py")
     for x in 0, 1, 2:
         assert f"x = {x}: f(g(x)) = {(1 + 4 * x) ** 2}, derivative {8 + 32 * x}, by hand {8 + 32 * x}\n" in out
     assert "[16. 23. 30.], by hand [16. 23. 30.]" in out  # 4 (1, 2, 3) + 3 (4, 5, 6)
@@ -213,8 +234,8 @@ def test_d1_shows_the_worked_numbers(tmp_path):
     assert "= [0.4 1.2], and L = 25" in out  # 0.4 * 3 + 1.2 * 4 - 1 = 5
 
 
-def test_d4_has_the_gates_and_the_five_nodes(tmp_path):
-    out, _ = run(tmp_path, "d4_gates.py")
+def test_d4_has_the_gates_and_the_five_nodes(run):
+    out, _ = run("d4_gates.py")
     gates = dict(re.findall(r"^  (\w+)\(\) +Z = (.+?) +dX", out, re.MULTILINE))
     assert gates["Maximum"] == "[3.0, 2.0]"
     assert "dX = [0.0, 20.0]      dY = [10.0, 0.0]" in out  # to the larger input
@@ -230,15 +251,15 @@ def test_d4_has_the_gates_and_the_five_nodes(tmp_path):
     assert "y = 0.7311, dy/dtheta = 0.0983, dy/dx = 0.3932" in out
 
 
-def test_input_descent_goes_down(tmp_path):
-    out, _ = run(tmp_path, "input_descent.py")
+def test_input_descent_goes_down(run):
+    out, _ = run("input_descent.py")
     assert "step  0: predicted 8" in out
     assert re.search(r"predicted 3, probability of a 3: 0\.[5-9]", out)
     assert number(r"largest change of a pixel is (\S+),", out) < 0.5
 
 
-def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(tmp_path):
-    out, _ = run(tmp_path, "tied_autoencoder.py")
+def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(run):
+    out, _ = run("tied_autoencoder.py")
     assert "Tied: 1,104 parameters" in out  # 64 * 16 + 16 + 64
     assert "Two matrices: 2,128 parameters" in out  # 2 * 64 * 16 + 16 + 64
     tied, two = (float(error) for error in re.findall(r"test images: (\S+)", out))
@@ -248,8 +269,8 @@ def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(tmp_
 
 
 @pytest.mark.parametrize("seed", seeds(1))
-def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(seed, tmp_path):
-    out, progress = run(tmp_path, "feedback_alignment.py", "--seed", str(seed))
+def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(seed, run):
+    out, progress = run("feedback_alignment.py", "--seed", str(seed))
     in_one_line = " ".join(out.split())
     assert in_one_line.count("in Sequential[2] FeedbackLinear(128 -> 10): dX: it is dY times B^T; the layer after") == 2
     angles = {name: (float(one), float(other)) for name, one, other in re.findall(r"^d(\S+) +(\S+) +(\S+)$", out, re.M)}
@@ -263,8 +284,8 @@ def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(s
     assert "epoch 1/" in progress
 
 
-def test_residual_layers_learn_where_a_chain_does_not(tmp_path):
-    out, _ = run(tmp_path, "residual.py")
+def test_residual_layers_learn_where_a_chain_does_not(run):
+    out, _ = run("residual.py")
     chain, residual = (float(accuracy) for accuracy in re.findall(r"accuracy (\S+)", out))
     assert chain < 0.2 < 0.93 < residual
     (first, _), (through, _) = re.findall(r"first layer (\S+), of the last (\S+)", out)

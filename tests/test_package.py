@@ -69,14 +69,8 @@ def test_every_public_method_has_a_docstring():
 
 def test_every_public_name_is_tested():
     tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
-    used = set(re.findall(r"\bnn\.(\w+)", tests)) | {
-        name.name
-        for tree in trees(TESTS).values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for name in node.names
-    }
-    assert set(nn.__all__) - used == set()
+    imported = " ".join(re.findall(r"^from nnlite\S* import \(?([\w, \n]+)", tests, re.MULTILINE))
+    assert set(nn.__all__) - set(re.findall(r"\bnn\.(\w+)", tests)) - set(re.findall(r"\w+", imported)) == set()
 
 
 def test_types_are_shipped():
@@ -120,6 +114,6 @@ def test_the_folders_of_the_tests_are_those_of_the_package():
 
 
 def test_no_test_is_defined_twice():
-    for path, tree in trees(TESTS).items():
-        names = Counter(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+    for path in TESTS.rglob("test_*.py"):
+        names = Counter(re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
         assert [name for name, count in names.items() if count > 1] == [], path.name
