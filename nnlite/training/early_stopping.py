@@ -3,8 +3,11 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.arrays import Array
-from nnlite.basics.checks import finite, non_negative, whole
+from nnlite.basics.checks import finite, non_negative, number, whole
+from nnlite.errors import CheckpointError
 from nnlite.optim.monitor import Monitor
 from nnlite.training.callbacks import Callback
 from nnlite.training.training_state import Training
@@ -76,6 +79,11 @@ class EarlyStopping(Callback):
         self.watched.check(state)
         if state.epoch == state.batch == 0:
             self._forget()
+        elif self.best_Phi is not None:
+            own = {"Phi": state.model.Phi, **dict(state.model.named_buffers())}
+            for name, best in {"Phi": self.best_Phi, **self.best_buffers}.items():
+                if name not in own or best.shape != own[name].shape:
+                    raise CheckpointError(f"EarlyStopping: best weights: {name} does not fit {state.model.one_line()}")
         return self._reason() if self.waited >= max(self.patience, 1) and state.batch == 0 else None
 
     def _reason(self) -> str:
@@ -116,14 +124,19 @@ class EarlyStopping(Callback):
         """Restore what :meth:`state_dict` returned.
 
         Raises:
-            ValueError: a name is missing or unknown; nothing is loaded then.
+            TypeError, ValueError: a name is missing or unknown, or a value is not a number or array; nothing is loaded.
         """
         state = {"best_buffers": {}} | state
         own = self.state_dict()
         if own.keys() != state.keys():
             raise ValueError(f"EarlyStopping: expected a state with {', '.join(own)}, got {', '.join(state)}")
-        for name in own:
-            setattr(self, name, state[name])
+        arrays = [*([] if state["best_Phi"] is None else [state["best_Phi"]]), *state["best_buffers"].values()]
+        if not all(isinstance(array, np.ndarray) for array in arrays):
+            raise TypeError("EarlyStopping: best_Phi, best_buffers: expected arrays")
+        best = None if state["best"] is None else number(state["best"], "EarlyStopping: best")
+        whole(state["best_epoch"], "EarlyStopping: best_epoch", least=0)
+        whole(state["waited"], "EarlyStopping: waited", least=0)
+        vars(self).update(state, best=best)
 
     def __repr__(self) -> str:
         return f"EarlyStopping({self.monitor!r}, patience={self.patience})"

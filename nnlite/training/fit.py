@@ -16,13 +16,14 @@ from nnlite.layer.flat import check_ties, check_whole
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.callbacks import Events
-from nnlite.training.checkpoint import resume_from
 from nnlite.training.divergence import parameters_not_finite
 from nnlite.training.evaluate import as_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.progress import Progress, progress
+from nnlite.training.resume import resume_from
+from nnlite.training.settings import settings
 from nnlite.training.step import Step, as_optimizers
 from nnlite.training.streams import rows_or_stream
 from nnlite.training.training_state import Training
@@ -160,6 +161,7 @@ def fit(
     )
     validation = Validation(model, validation_rows, loss, metrics_by_name, batch_size)
     validation.try_out()
+    state.settings = settings(state, batch_size=batch_size, shuffle=shuffle)
     if resume is not None:
         resume_from(resume, state)
     state.epochs = state.epoch + epochs

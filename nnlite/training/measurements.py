@@ -6,6 +6,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
+from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses, by_key
@@ -111,9 +112,11 @@ class Measurements:
         then, now = {*state["means"], *state["over_all_rows"]}, set(self.metrics)
         if then != now or {*state["over_all_rows"]} != {*self.over_all_rows}:
             raise ValueError(f"metrics: expected those of the interrupted epoch, {sorted(then)}, got {sorted(now)}")
-        self.rows, self.kept = state["rows"], list(state["kept"])
-        self.loss_totals, self.loss_weights = list(state["loss_totals"]), list(state["loss_weights"])
-        self.totals = dict(zip(state["means"], state["totals"], strict=True))
+        self.rows, self.kept = whole(state["rows"], "rows", least=0), list(state["kept"])
+        totals, self.loss_totals, self.loss_weights = (
+            [float(each) for each in state[name]] for name in ("totals", "loss_totals", "loss_weights")
+        )
+        self.totals = dict(zip(state["means"], totals, strict=True))
 
 
 def named(metrics: Sequence[Metric]) -> dict[str, Metric]:

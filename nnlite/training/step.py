@@ -188,8 +188,16 @@ class Step:
         return {"total": self.total, "weight": self.weight, "count": self.count}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        self.total, self.weight, self.count = state["total"], state["weight"], state["count"]
+        """Restore what :meth:`state_dict` returned.
+
+        Raises:
+            TypeError, ValueError: it did not return that.
+        """
+        total, size = state["total"], sum(layer.dPhi.size for layer in self.trained)
+        if total is not None and np.shape(total) != (size,):
+            raise ValueError(f"expected the sum of {size} gradients, got an array of shape {np.shape(total)}")
+        weight, count = number(state["weight"], "weight"), whole(state["count"], "count", least=0)
+        self.total, self.weight, self.count = total, weight, count
 
 
 def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:

@@ -65,6 +65,7 @@ class Training:
     stop: bool = False
     interrupted: bool = False
     remarks: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)  # compared when the training is resumed
 
     def where(self) -> str:
         """The current epoch and batch, for messages."""

@@ -55,20 +55,11 @@ def train(path: Any, *callbacks: Any, epochs: int = 3, **options: Any) -> dict[s
     layer = nn.Linear(2, 1, dtype=np.float64, rng=0)
     layer.Phi = [0.5, -0.25, 0.0]
     network = nn.Sequential(layer)
-    history = nn.fit(
-        network,
-        rows,
-        rows @ [[2.0], [-1.0]] + 0.5,
-        loss=nn.MSELoss(),
-        optimizer=nn.SGD(network, lr=0.125, momentum=0.5),
-        epochs=epochs,
-        batch_size=2,
-        validation_split=0.5,
-        callbacks=[nn.EarlyStopping(patience=5), nn.Checkpoint(path), *callbacks],
-        rng=7,
-        verbose=0,
-        **options,
-    )
+    optimizer = nn.SGD(network, lr=0.125, momentum=0.5)
+    callbacks = (nn.EarlyStopping(patience=5), nn.Checkpoint(path), *callbacks)
+    options = {"batch_size": 2, "validation_split": 0.5, "callbacks": callbacks, "rng": 7, "verbose": 0} | options
+    Y = rows @ [[2.0], [-1.0]] + 0.5
+    history = nn.fit(network, rows, Y, loss=nn.MSELoss(), optimizer=optimizer, epochs=epochs, **options)
     return {"Phi": network.Phi.copy(), **{name: np.array(values) for name, values in history.items()}}
 
 

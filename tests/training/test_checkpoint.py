@@ -7,45 +7,19 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support import own_layers
 from support.resumed import finish, killed, start
+from support.trainings import BATCHES, EPOCHS, WEIGHT, StopAt, X, Y, train
 
 import nnlite as nn
-from nnlite.saving.archive import read_archive, write_archive
-from nnlite.saving.json_values import pack, unpack
-from nnlite.training.checkpoint import read
-
-SEED = np.random.default_rng(5)
-X = SEED.normal(size=(50, 4))
-Y = (X[:, :1] > 0) * 1.0
-EPOCHS, BATCHES = 3, 3  # 40 rows to train on, 16 a batch
-
-
-class StopAt(nn.Callback):
-    """Ends the training after so many batches."""
-
-    def __init__(self, batches):
-        self.batches = batches
-
-    def on_batch_end(self, state):
-        return (state.epoch - 1) * BATCHES + state.batch == self.batches
-
-
-def train(epochs, *callbacks, seed=1, **options):
-    """The bytes of the weights and the history of a training with all that keeps a state."""
-    rng = np.random.default_rng(seed)
-    model = nn.Sequential(nn.Linear(4, 5, rng=rng), nn.Tanh(), nn.Linear(5, 1, rng=rng), nn.Sigmoid())
-    optimizer = nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.9), momentum=0.9)
-    stopping = nn.EarlyStopping(patience=50, restore_best_weights=False)
-    options = {"batch_size": 16, "validation_split": 0.2, "metrics": [nn.binary_accuracy], "verbose": 0} | options
-    history = nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=optimizer, epochs=epochs, rng=rng,
-                     callbacks=[stopping, *callbacks], **options)  # fmt: skip
-    return model.Phi.tobytes(), history.to_dict()
+from nnlite.basics.generators import default_generator
+from nnlite.training.resume import read
 
 
 @pytest.mark.parametrize("stop", range(1, EPOCHS * BATCHES + 1))
 @pytest.mark.parametrize(
     "options",
-    [{}, {"accumulate_steps": 2}, {"sample_weight": SEED.random(50)}, {"class_weight": {0: 2.0}}, {"shuffle": False}],
+    [{}, {"accumulate_steps": 2}, {"sample_weight": WEIGHT}, {"class_weight": {0: 2.0}}, {"shuffle": False}],
     ids=["plain", "accumulate", "sample_weight", "class_weight", "in order"],
 )
 def test_stopped_after_any_batch_it_ends_in_the_same_bytes(tmp_path, stop, options):
@@ -136,6 +110,7 @@ def test_resume_goes_on_with_history_and_epoch_numbers(tmp_path, capsys):
     assert [line.split()[1] for line in lines] == ["3/4", "4/4"]
 
 
+@nn.register
 class Noise(nn.Layer):
     """Noise, in evaluation too."""
 
@@ -181,50 +156,6 @@ def test_streams_go_on_in_the_middle(tmp_path):
         assert run(2 - done, resume=tmp_path / "c.npz") == whole
 
 
-# ------------------------------------------------------------------------------------------- what does not fit
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        train(1, resume=tmp_path / "c.npz")
-
-
-def test_a_model_is_no_training(tmp_path):
-    nn.save(nn.Tanh(), tmp_path / "m.npz")
-    with pytest.raises(nn.CheckpointError, match="expected the checkpoint of a training"):
-        train(1, resume=tmp_path / "m.npz")
-
-
-def test_damage_is_a_checkpoint_error_and_changes_nothing(tmp_path):
-    path = tmp_path / "c.npz"
-    train(1, nn.Checkpoint(path))
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(nn.CheckpointError, match=r"c\.npz"):
-        train(1, nn.Checkpoint(path), resume=path)
-
-
-@pytest.mark.parametrize("wrong", ["model", "optimizers", "callbacks", "split", "rows"])
-def test_another_training_is_an_error_and_changes_nothing(tmp_path, wrong):
-    path = tmp_path / "c.npz"
-    train(2, nn.Checkpoint(path, unit="batch"), StopAt(4))
-    model = nn.Sequential(nn.Linear(4, 6 if wrong == "model" else 5, rng=0), nn.Tanh(), nn.Linear(
-        6 if wrong == "model" else 5, 1, rng=0), nn.Sigmoid())  # fmt: skip
-    Phi = model.Phi.copy()
-    optimizer = [nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.9), momentum=0.9)]
-    if wrong == "optimizers":
-        optimizer = [nn.SGD(model[0], lr=0.1), nn.SGD(model[2], lr=0.1)]
-    callbacks = [nn.EarlyStopping(patience=50, restore_best_weights=False), nn.Checkpoint(path)]
-    rows = slice(0, 45 if wrong == "rows" else 50)
-    with pytest.raises(ValueError, match=r"expected|does not fit") as caught:
-        nn.fit(model, X[rows], Y[rows], loss=nn.BCELoss(), optimizer=optimizer, batch_size=16, verbose=0, rng=0,
-               callbacks=callbacks[wrong == "callbacks" :], validation_split=0.0 if wrong == "split" else 0.2,
-               resume=path)  # fmt: skip
-    assert any("nothing was changed" in note for note in caught.value.__notes__)
-    assert_array_equal(model.Phi, Phi)
-
-
 @pytest.mark.parametrize("wrong", [{"every": 0}, {"unit": "hour"}, {"mode": "best"}, {"best_only": True, "every": 2}])
 def test_bad_options(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -262,50 +193,6 @@ def test_load_gives_the_model_of_a_checkpoint(tmp_path):
     path, model = tmp_path / "c.npz", nn.Sequential(nn.Linear(4, 1, rng=0), nn.Sigmoid())
     nn.fit(model, X, Y, loss=nn.BCELoss(), optimizer=nn.SGD(model, lr=0.1), callbacks=[nn.Checkpoint(path)], verbose=0)
     assert_array_equal(nn.predict(nn.load(path), X), nn.predict(model, X))
-
-
-def test_a_model_of_ones_own_layers_is_resumed_without_being_registered(tmp_path):
-    class Scale(nn.Layer, parameters=("gamma",)):
-        def __init__(self):
-            self.gamma = np.ones(4)
-
-        def forward(self, X):
-            self.X = self.check_X(X)
-            return self.record_Y(self.X * self.gamma)
-
-        def backward(self, dY):
-            dY = self.check_dY(dY)
-            self.dgamma = np.sum(dY * self.X, axis=0)
-            return dY * self.gamma
-
-    def run(epochs, **options):
-        model = nn.Sequential(Scale(), nn.Linear(4, 1, rng=0))
-        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
-               callbacks=[nn.Checkpoint(tmp_path / "c.npz")], **options)  # fmt: skip
-        return model.Phi.tobytes()
-
-    whole = run(4)
-    run(3)
-    assert run(1, resume=tmp_path / "c.npz") == whole
-    with pytest.raises(nn.CheckpointError, match=r"its model has unregistered layers; use nnlite\.fit"):
-        nn.load(tmp_path / "c.npz")
-
-
-@pytest.mark.parametrize("lost", ["epoch", "model", "optimizers", "history", "rows", "generators", "callbacks"])
-@pytest.mark.parametrize("value", [None, 3, "x", [1], {"a": 2}])
-def test_a_file_made_by_hand_is_a_checkpoint_error_or_does_not_fit(tmp_path, lost, value):
-    path = tmp_path / "c.npz"
-    train(1, nn.Checkpoint(path))
-    manifest, arrays = read_archive(path)
-    content = unpack(manifest["training"], arrays)
-    parameters = {name: arrays[name] for name in manifest["model"]["parameters"]}
-    content |= {"model": parameters, lost: value}
-    if lost == "epoch" and value == 3:  # which would do
-        del content["epoch"]
-    arrays = {}
-    write_archive(path, {"kind": "checkpoint", "model": None, "training": pack(content, arrays, "training")}, arrays)
-    with pytest.raises(ValueError, match=r"c\.npz|expected|does not fit"):  # a CheckpointError is one
-        train(1, nn.Checkpoint(path), resume=path)
 
 
 def test_metrics_over_all_rows_go_on_in_the_middle_of_an_epoch(tmp_path):
@@ -387,13 +274,6 @@ def test_whatever_ends_training_there_is_a_checkpoint(tmp_path, stop, done, batc
     assert (content["epoch"], content["batch"]) == (done, batch)
 
 
-def test_other_batches_in_the_middle_of_an_epoch_are_an_error(tmp_path):
-    path = tmp_path / "c.npz"
-    train(2, nn.Checkpoint(path, unit="batch"), StopAt(2))
-    with pytest.raises(ValueError, match="expected 3 batches in an epoch, as before, got 5"):
-        train(2, nn.Checkpoint(path, unit="batch"), resume=path, batch_size=8)
-
-
 def test_validation_is_tried_out_before_the_generators_are_taken_up(tmp_path):
     def run(epochs, **options):
         model = nn.Sequential(Noise(), nn.Linear(4, 1, rng=0))
@@ -406,31 +286,191 @@ def test_validation_is_tried_out_before_the_generators_are_taken_up(tmp_path):
     assert run(2, resume=tmp_path / "c.npz") == whole
 
 
-def test_a_folder_in_place_of_the_file_is_an_error_before_training(tmp_path):
-    with pytest.raises(IsADirectoryError):
-        train(1, nn.Checkpoint(tmp_path))
-
-
 def test_the_rows_keep_to_their_sides_of_the_split_also_with_another_seed(tmp_path):
     path = tmp_path / "c.npz"
     train(2, nn.Checkpoint(path), StopAt(4))
     assert train(2, nn.Checkpoint(path), StopAt(0), seed=99, resume=path) == train(3, nn.Checkpoint(path), StopAt(0))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [({"batch_size": 8}, "batches in an epoch"), ({"validation_split": 0.5}, "rows to be split as before")],
-)
-def test_a_training_of_other_batches_or_rows_is_not_taken_up(tmp_path, change, message):
+# ------------------------------------------------------------------------------------------- all state of all layers
+
+
+def own_training(path, epochs, *callbacks, rng=0, **options):
+    """Layers and a loss of a user's own: the state of the model, generators included, and the history."""
+    model, (inputs, targets) = own_layers.network(rng), own_layers.data()
+    optimizer = nn.SGD(model, lr=0.1, momentum=0.9)
+    stopping = nn.EarlyStopping("loss", patience=50, restore_best_weights=False)
+    history = nn.fit(model, inputs, targets, loss=own_layers.OwnLoss(), optimizer=optimizer, epochs=epochs, rng=rng,
+                     batch_size=9, callbacks=[stopping, nn.Checkpoint(path), *callbacks], verbose=0,
+                     **options)  # fmt: skip
+    state = {name: array.tobytes() for name, array in model.state_dict().items()}
+    return state, [each.bit_generator.state for _, each in model.named_generators()], history.to_dict()
+
+
+@pytest.mark.parametrize("stop", range(1, 7))
+def test_buffers_and_generators_of_a_users_layers_go_on_from_the_middle_of_an_epoch(tmp_path, stop):
     path = tmp_path / "c.npz"
-    train(1, nn.Checkpoint(path))
-    with pytest.raises(ValueError, match=message):
-        train(1, nn.Checkpoint(path), resume=path, **change)
+    whole = own_training(path, 2)
+    assert "3.running_mean" in whole[0]
+    own_training(path, 2, StopAt(stop))
+    rest = 2 - nn.Checkpoint(path).epochs_done
+    assert own_training(path, rest, StopAt(0), resume=path) == whole
+    assert_array_equal(nn.load(path)[3].running_mean, np.frombuffer(whole[0]["3.running_mean"], np.float32))
 
 
-def test_a_training_of_fewer_rows_is_not_taken_up(tmp_path):
-    model, path = nn.Linear(4, 1, rng=0), tmp_path / "c.npz"
-    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 0.1), "verbose": 0, "batch_size": 64}
-    nn.fit(model, X, Y, callbacks=[nn.Checkpoint(path)], **options)
-    with pytest.raises(ValueError, match="expected 50 training rows, as before, got 20"):
-        nn.fit(model, X[:20], Y[:20], resume=path, **options)
+class DefaultDropout(own_layers.OwnDropout):
+    """Draws from the default generator."""
+
+    def __init__(self):
+        self.p, self.rng = 0.5, default_generator()
+
+
+nn.register(DefaultDropout)
+
+
+@pytest.mark.parametrize("stop", [2, 3, 4])
+def test_the_default_generator_goes_on_too(tmp_path, stop):
+    def run(epochs, *callbacks, seed=1, **options):
+        nn.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(4, 6), DefaultDropout(), nn.Linear(6, 1))
+
+        class Draw(nn.Callback):
+            def on_batch_end(self, state):
+                state.model.Phi += 0.01 * default_generator().random()
+
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, batch_size=20, verbose=0,
+               callbacks=[Draw(), nn.Checkpoint(tmp_path / "c.npz"), *callbacks], **options)  # fmt: skip
+        return model.Phi.tobytes(), default_generator().random()
+
+    whole = run(3)
+    run(3, StopAt(stop))
+    assert run(3 - nn.Checkpoint(tmp_path / "c.npz").epochs_done, seed=2, resume=tmp_path / "c.npz") == whole
+
+
+# ------------------------------------------------------------------------------------------- found before training
+
+
+class Scale(nn.Layer, parameters=("gamma",), buffers=("largest",)):
+    """A layer that is not registered."""
+
+    def __init__(self):
+        self.gamma, self.largest = np.ones(4), 0.0
+
+    def forward(self, X):
+        self.X = self.check_X(X)
+        self.largest = max(float(self.largest), float(np.abs(self.X).max()))
+        return self.record_Y(self.X * self.gamma)
+
+    def backward(self, dY):
+        dY = self.check_dY(dY)
+        self.dgamma = np.sum(dY * self.X, axis=0)
+        return dY * self.gamma
+
+
+def test_a_model_with_an_unregistered_layer_is_saved_without_its_architecture_and_a_warning_says_so(tmp_path):
+    path = tmp_path / "c.npz"
+
+    def run(epochs, **options):
+        model = nn.Sequential(Scale(), nn.Linear(4, 1, rng=0))
+        with pytest.warns(UserWarning, match="Checkpoint: ") as caught:
+            nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs, verbose=0, rng=0,
+                   callbacks=[nn.Checkpoint(path)], **options)  # fmt: skip
+        (warning,) = caught
+        assert str(warning.message) == (
+            f"Checkpoint: {path} will not hold the architecture of the model, only its state: Scale(): the class Scale "
+            "is unregistered, so it cannot be saved; call nnlite.register(Scale) once, where it is defined"
+        )
+        assert warning.filename == __file__
+        return model.Phi.tobytes(), float(model[0].largest)
+
+    whole = run(4)
+    run(3)
+    assert run(1, resume=path) == whole
+    with pytest.raises(nn.CheckpointError, match=r"its model has unregistered layers; use nnlite\.fit"):
+        nn.load(path)
+
+
+class Batches(nn.Callback):
+    """Counts batches in whatever it is given."""
+
+    def __init__(self, count):
+        self.count = count
+        self.seen = 0
+
+    def on_batch_end(self, state):
+        self.seen += 1
+
+    def state_dict(self):
+        return {"count": self.count}
+
+    def load_state_dict(self, state):
+        self.count = state["count"]
+
+
+def test_the_state_of_a_callback_that_cannot_be_saved_is_found_before_the_first_batch(tmp_path):
+    callback = Batches({1, 2})
+    with pytest.raises(TypeError, match=r"training\.callbacks\.Batches\.count: expected .*, got set, which cannot be"):
+        train(1, callback, nn.Checkpoint(tmp_path / "c.npz"))
+    assert callback.seen == 0
+    assert os.listdir(tmp_path) == []
+
+
+def test_numpy_scalars_in_the_state_of_a_callback_come_back_as_such(tmp_path):
+    callback = Batches([np.float32(0.1), np.int8(3)])
+    train(1, callback, nn.Checkpoint(tmp_path / "c.npz"))
+    resumed = Batches(None)
+    train(1, resumed, nn.Checkpoint(tmp_path / "c.npz"), resume=tmp_path / "c.npz")
+    assert resumed.count == callback.count
+    assert [type(value) for value in resumed.count] == [np.float32, np.int8]
+
+
+def test_a_generator_that_cannot_be_saved_is_found_before_the_first_batch(tmp_path):
+    class Mine(np.random.PCG64):
+        pass
+
+    callback = Batches(0)
+    with pytest.raises(TypeError, match=r"the generator rng: expected a generator with .*got Mine, whose"):
+        train(1, callback, nn.Checkpoint(tmp_path / "c.npz"), rng=np.random.Generator(Mine(0)))
+    assert callback.seen == 0
+
+
+def test_a_path_that_cannot_be_written_is_found_before_the_first_batch(tmp_path):
+    callback = Batches(0)
+    wrong = {tmp_path: IsADirectoryError, tmp_path / "no" / "c.npz": FileNotFoundError, tmp_path / ("x" * 250): OSError}
+    for path, error in wrong.items():
+        with pytest.raises(error):
+            train(1, callback, nn.Checkpoint(path))
+    assert callback.seen == 0
+
+
+# ------------------------------------------------------------------------------------------- nothing good is replaced
+
+
+def test_an_infinite_gradient_leaves_the_last_good_parameters_in_model_and_file(tmp_path):
+    """|w x| has the derivative 0 / 0 at x = 0 after the root: the third row is as far as it gets."""
+    path = tmp_path / "c.npz"
+    model = nn.Sequential(nn.Linear(1, 1, bias=False, rng=0), nn.Abs(), nn.Sqrt())
+    model[0].W = [[0.5]]
+    with pytest.raises(nn.DivergenceError):
+        nn.fit(model, [[1.0], [2.0], [0.0], [3.0]], [[1.0]] * 4, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1),
+               batch_size=1, shuffle=False, callbacks=[nn.Checkpoint(path, unit="batch")], verbose=0)  # fmt: skip
+    w = 0.5
+    for x in 1.0, 2.0:  # dJ/dw = 2 (sqrt(w x) - 1) x / (2 sqrt(w x))
+        w -= 0.1 * (np.sqrt(w * x) - 1) * x / np.sqrt(w * x)
+    assert model[0].W.item() == pytest.approx(w, rel=1e-6)
+    assert nn.load(path)[0].W == model[0].W
+    assert read(path)["batch"] == 2
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_parameters_that_are_not_finite_do_not_replace_good_ones(tmp_path, bad):
+    path = tmp_path / "c.npz"
+
+    class Spoil(nn.Callback):
+        def on_batch_end(self, state):
+            state.model[0].W[0, 0] = bad if state.batch == 2 else 0.5
+            return state.batch == 2
+
+    train(1, nn.Checkpoint(path, unit="batch"), Spoil())
+    assert np.isfinite(nn.load(path).Phi).all()
+    assert read(path)["batch"] == 1

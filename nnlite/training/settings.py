@@ -1,0 +1,163 @@
+"""The settings of a training: what must be the same when it is resumed, as text to compare and to show."""
+
+import inspect
+import zlib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from nnlite.layer.layer import Layer
+from nnlite.training.rows import Rows
+from nnlite.training.streams import Stream
+from nnlite.training.training_state import Training
+
+
+def settings(state: Training, **options: Any) -> dict[str, str]:
+    """The settings by name: each layer and the loss with their constructor's arguments, optimizers, rows and so on.
+
+    Args:
+        state: of a training that has not begun.
+        options: arguments of ``fit`` that are not in the state.
+
+    >>> import nnlite as nn
+    >>> class Look(nn.Callback):
+    ...     def on_train_begin(self, state):
+    ...         print(state.settings["layer 0"], state.settings["optimizer"], sep=", ")
+    >>> model = nn.Sequential(nn.Linear(2, 1), nn.Tanh())
+    >>> history = nn.fit(model, [[1, 2]], [[1]], loss=nn.MSELoss(), optimizer=nn.SGD(model[0], lr=0.5), epochs=0,
+    ...                  callbacks=[Look()], verbose=0)
+    Linear(in_features=2, out_features=1, dtype=float32, bias=True), SGD(lr=0.5, ..., maximize=False) of layer 0
+    """
+    layers = {_place("layer", path): layer for path, layer in state.model.named_layers()}
+    layers |= {_place("loss", path): layer for path, layer in state.step.loss.named_layers()}
+    places = {id(layer): place for place, layer in layers.items()}
+    found = {place: _call(layer) for place, layer in layers.items()}
+    for number, each in enumerate(state.optimizers, start=1):
+        of = places.get(id(each.layer), each.layer.one_line())
+        found[f"optimizer {number}" if number > 1 else "optimizer"] = f"{_call(each)} of {of}"
+    found |= {
+        "metrics": ", ".join(state.means.metrics),
+        "callbacks": names_of_callbacks(callbacks_with_state(state)),
+        "random generators": ", ".join(sorted(place for place, _ in generators(state))),
+        "training rows": text_of_rows(_length(state.rows), _numbers(state.rows)),
+        "validation rows": text_of_rows(_length(state.validation), _numbers(state.validation)),
+        "row weights": repr(isinstance(state.rows, Rows) and state.rows.weight is not None),
+        "batches in an epoch": repr(state.batches),
+    }
+    step = {name: getattr(state.step, name) for name in ("accumulate_steps", "clip_norm", "clip_value")}
+    return found | {name: repr(value) for name, value in (step | options).items()}
+
+
+def differences(saved: dict[str, str], own: dict[str, str]) -> list[str]:
+    """A line for each setting that is not the same.
+
+    >>> differences({"layer 1": "Tanh()", "metrics": ""}, {"layer 1": "ReLU()", "metrics": ""})
+    ['layer 1: Tanh() in the file, ReLU() here']
+    """
+    pairs = {name: (saved.get(name) or "nothing", own.get(name) or "nothing") for name in saved | own}
+    return [f"{name}: {there} in the file, {here} here" for name, (there, here) in pairs.items() if there != here]
+
+
+# ------------------------------------------------------------------------------------------------ parts of a training
+
+
+def callbacks_with_state(state: Training) -> dict[str, Any]:
+    """The callbacks that have a state: the first of a class by its name, further ones with a number."""
+    found: dict[str, Any] = {}
+    for callback in state.callbacks:
+        if hasattr(callback, "state_dict"):
+            name = type(callback).__name__
+            number = sum(key.split()[0] == name for key in found)
+            found[f"{name} {number + 1}" if number else name] = callback
+    return found
+
+
+def names_of_callbacks(found: dict[str, Any]) -> str:
+    """The names without those of checkpoints, which may be others.
+
+    >>> names_of_callbacks({"EarlyStopping": None, "Checkpoint 2": None})
+    'EarlyStopping'
+    """
+    return ", ".join(sorted(name for name in found if not name.startswith("Checkpoint")))
+
+
+def generators(state: Training) -> Iterator[tuple[str, "np.random.Generator"]]:
+    """(place, generator) of ``fit`` and of those that layers and losses hold as attributes."""
+    if state.rng is not None:
+        yield "rng", state.rng
+    for name, generator in state.model.named_generators():
+        yield name if "." in name else f".{name}", generator
+    for name, generator in state.loss.named_generators():
+        yield f"loss: {name}", generator
+
+
+def text_of_rows(count: int | None, numbers: Any) -> str:
+    """What is known of rows: how many, and whether they are a part of those that were given.
+
+    >>> text_of_rows(10, None), text_of_rows(8, np.arange(8)), text_of_rows(None, None)
+    ('10', '8 of a split', '')
+    """
+    return "" if count is None else f"{count}{' of a split' * (numbers is not None)}"
+
+
+def _length(rows: Rows | Stream | None) -> int | None:
+    return len(rows) if isinstance(rows, Rows) else None
+
+
+def _numbers(rows: Rows | Stream | None) -> Any:
+    return rows.numbers if isinstance(rows, Rows) else None
+
+
+# ------------------------------------------------------------------------------------------------ objects as text
+
+
+def _place(what: str, path: str) -> str:
+    return f"{what} {path}" if path else "model" if what == "layer" else what
+
+
+@cache
+def _argument_names(cls: Any) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(cls).parameters)
+    except (TypeError, ValueError):  # a class written in C
+        return ()
+
+
+def _call(value: Any, depth: int = 0) -> str:
+    """The call that would make an object: its class, and the arguments that it holds in attributes of their names.
+
+    Without the state that the file holds: parameters, buffers, layers and random generators.
+    """
+    state = (*value._parameters, *value._buffers, "rng") if isinstance(value, Layer) else ("rng",)
+    names = _argument_names(type(value)) if depth < 3 else ()  # type: ignore[arg-type]  # a class is hashable
+    arguments = {name: getattr(value, name) for name in names if hasattr(value, name)}
+    if hasattr(value, "saved_arguments"):  # as of a graph, what is connected with what
+        arguments |= value.saved_arguments()
+    texts = [
+        f"{name}={_text(each, depth + 1)}"
+        for name, each in arguments.items()
+        if name not in state and not _is_state(each)
+    ]
+    return f"{type(value).__name__}({', '.join(texts)})"
+
+
+def _is_state(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict):
+        return any(map(_is_state, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, Layer | np.random.Generator)
+
+
+def _text(value: Any, depth: int) -> str:
+    if value is None or isinstance(value, bool | int | float | str | np.dtype):
+        return str(value) if isinstance(value, np.dtype) else repr(value)
+    if isinstance(value, np.ndarray | np.generic):
+        if value.size <= 8:
+            return repr(value.tolist())
+        return f"array of shape {value.shape}, CRC {zlib.crc32(np.ascontiguousarray(value).tobytes()):08x}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_text(each, depth) for each in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_text(each, depth)}' for key, each in value.items())}}}"
+    return getattr(value, "__qualname__", None) or _call(value, depth)
