@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError
-from nnlite.layer.layer import Layer, Symbol
+from nnlite.layer.layer import Layer, Placeholder
 from nnlite.layers.arithmetic import Add, Divide, Multiply, Power, Subtract
 from nnlite.layers.elementwise import Negative, Square
 from nnlite.layers.products import MatMul
@@ -44,7 +44,7 @@ class Call:
         return f"{self.layer.one_line()} ({self.line})"
 
 
-class Node(Symbol):
+class Node(Placeholder):
     """One array of a graph: an input, a parameter, a constant, or the output of a layer.
 
     Attributes:

@@ -20,7 +20,7 @@ from nnlite.layer.state import declare, misfits, write
 T = TypeVar("T")
 
 
-class Symbol:
+class Placeholder:
     """A placeholder for an array while a graph is built: calling a layer on one returns another."""
 
     @classmethod
@@ -125,7 +125,7 @@ class Layer:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """:meth:`forward` of arrays; of the nodes of a graph that is being built, a new node."""
         for arg in (*args, *kwargs.values()):
-            if isinstance(arg, Symbol):
+            if isinstance(arg, Placeholder):
                 return arg.applied(self, args, kwargs)
         return self.forward(*args, **kwargs)
 

@@ -15,8 +15,8 @@ from nnlite.diagnostics.mistakes.derivative import (
 from nnlite.diagnostics.mistakes.factor import any_factor, known_factor, single_precision
 from nnlite.diagnostics.mistakes.not_stored import not_finite, not_linear, not_stored, nothing
 from nnlite.diagnostics.mistakes.order import another_order, swapped
-from nnlite.diagnostics.mistakes.sums import other_axis, other_dY, part_missing, slices, term_missing
 from nnlite.diagnostics.mistakes.wrong_entries import wrong_entries
+from nnlite.diagnostics.mistakes.wrong_sums import other_axis, other_dY, part_missing, slices, term_missing
 
 TRIED = (
     not_stored,
