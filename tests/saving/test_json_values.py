@@ -54,7 +54,7 @@ def the_same(a, b):
     return a == b
 
 
-@examples(200)
+@examples(60)
 @given(plain_values)
 def test_what_is_packed_is_unpacked(value):
     arrays = {}

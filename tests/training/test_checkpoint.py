@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from support import own_layers
+from support.case import case
 from support.resumed import finish, killed, start
 from support.trainings import BATCHES, EPOCHS, WEIGHT, StopAt, X, Y, train
 
@@ -16,19 +17,21 @@ from nnlite.basics.generators import default_generator
 from nnlite.training.resume import read
 
 
-@pytest.mark.parametrize("stop", range(1, EPOCHS * BATCHES + 1))
 @pytest.mark.parametrize(
     "options",
     [{}, {"accumulate_steps": 2}, {"sample_weight": WEIGHT}, {"class_weight": {0: 2.0}}, {"shuffle": False}],
     ids=["plain", "accumulate", "sample_weight", "class_weight", "in order"],
 )
-def test_stopped_after_any_batch_it_ends_in_the_same_bytes(tmp_path, stop, options):
+def test_stopped_after_any_batch_it_ends_in_the_same_bytes(tmp_path, options):
     path = tmp_path / "c.npz"
-    train(EPOCHS, nn.Checkpoint(path, unit="batch"), StopAt(stop), **options)
-    rest = nn.Checkpoint(path, unit="batch")
-    assert rest.epochs_done == (stop - 1) // BATCHES
-    resumed = train(EPOCHS - rest.epochs_done, rest, StopAt(0), resume=path, **options)
-    assert resumed == train(EPOCHS, nn.Checkpoint(path, unit="batch"), StopAt(0), **options)
+    whole = train(EPOCHS, nn.Checkpoint(tmp_path / "whole.npz", unit="batch"), StopAt(0), **options)
+    for stop in range(1, EPOCHS * BATCHES + 1):
+        train(EPOCHS, nn.Checkpoint(path, unit="batch"), StopAt(stop), **options)
+        rest = nn.Checkpoint(path, unit="batch")
+        assert rest.epochs_done == (stop - 1) // BATCHES
+        resumed = train(EPOCHS - rest.epochs_done, rest, StopAt(0), resume=path, **options)
+        with case(f"stopped after batch {stop}"):
+            assert resumed == whole
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
@@ -231,13 +234,15 @@ def plateau(optimizer):
 
 @pytest.mark.parametrize("make", [patient, plateau])
 @pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("cut", range(1, 8))
-def test_the_order_of_the_callbacks_makes_no_difference(tmp_path, make, first, cut):
+def test_the_order_of_the_callbacks_makes_no_difference(tmp_path, make, first):
     scores = [5.0, 4.0, 4.5, 3.0, 3.5, 3.6, 3.7, 3.8]
     callbacks = ([make], []) if first else ([], [make])
     whole = scored(8, tmp_path / "whole.npz", *callbacks, scores)
-    scored(cut, tmp_path / "c.npz", *callbacks, scores)
-    assert scored(8 - cut, tmp_path / "c.npz", *callbacks, scores, resume=tmp_path / "c.npz") == whole
+    for cut in range(1, 8):
+        path = tmp_path / f"{cut}.npz"
+        scored(cut, path, *callbacks, scores)
+        with case(f"cut after epoch {cut}"):
+            assert scored(8 - cut, path, *callbacks, scores, resume=path) == whole
 
 
 def test_a_training_that_early_stopping_has_ended_is_not_taken_up_again(tmp_path):
