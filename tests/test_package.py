@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
 
@@ -101,7 +102,36 @@ def test_names_that_are_imported_when_first_used_are_those_that_the_type_checker
     assert all(getattr(nn, name).__module__ == room for name, room in seen.items())
 
 
+def imports_between_files():
+    """For each file of the package the files that it imports: anywhere in it, for type checking only or in a function."""
+    modules = {".".join(["nnlite", *path.relative_to(PACKAGE).with_suffix("").parts]): path for path in trees(PACKAGE)}
+    modules |= {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    found = {}
+    for path, tree in trees(PACKAGE).items():
+        names = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        # "from nnlite.layer.layer import Layer" imports the file nnlite/layer/layer.py.
+        found[path] = {modules.get(name) or modules.get(name.rpartition(".")[0]) for name in names} - {None}
+    return found
+
+
+def test_no_two_files_import_each_other_in_a_cycle():
+    try:
+        TopologicalSorter(imports_between_files()).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(str(path.relative_to(PACKAGE)) for path in reversed(error.args[1])))
+
+
 # ------------------------------------------------------------------------------------------------ its files
+
+
+def test_no_two_files_have_the_same_name():
+    names = Counter(path.name for path in trees(PACKAGE) if path.name != "__init__.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_the_folders_of_the_tests_are_those_of_the_package():
