@@ -15,7 +15,7 @@ from nnlite.training.training_state import Training
 
 
 def settings(state: Training, **options: Any) -> dict[str, str]:
-    """The settings by name: each layer and the loss with their constructor's arguments, optimizers, rows and so on.
+    """The settings by name: the class of each layer, loss and optimizer, the arguments of its constructor, and so on.
 
     Args:
         state: of a training that has not begun.
@@ -24,19 +24,21 @@ def settings(state: Training, **options: Any) -> dict[str, str]:
     >>> import nnlite as nn
     >>> class Look(nn.Callback):
     ...     def on_train_begin(self, state):
-    ...         print(state.settings["layer 0"], state.settings["optimizer"], sep=", ")
+    ...         print(*[state.settings[name] for name in ("layer 0", "layer 0: in_features", "optimizer: lr")])
     >>> model = nn.Sequential(nn.Linear(2, 1), nn.Tanh())
     >>> history = nn.fit(model, [[1, 2]], [[1]], loss=nn.MSELoss(), optimizer=nn.SGD(model[0], lr=0.5), epochs=0,
     ...                  callbacks=[Look()], verbose=0)
-    Linear(in_features=2, out_features=1, dtype=float32, bias=True), SGD(lr=0.5, ..., maximize=False) of layer 0
+    Linear 2 0.5
     """
     layers = {_place("layer", path): layer for path, layer in state.model.named_layers()}
     layers |= {_place("loss", path): layer for path, layer in state.step.loss.named_layers()}
     places = {id(layer): place for place, layer in layers.items()}
-    found = {place: _call(layer) for place, layer in layers.items()}
+    found: dict[str, str] = {}
+    for place, layer in layers.items():
+        found |= _described(place, layer)
     for number, each in enumerate(state.optimizers, start=1):
         of = places.get(id(each.layer), each.layer.one_line())
-        found[f"optimizer {number}" if number > 1 else "optimizer"] = f"{_call(each)} of {of}"
+        found |= _described(f"optimizer {number}" if number > 1 else "optimizer", each, of=f" of {of}")
     found |= {
         "metrics": ", ".join(state.means.metrics),
         "callbacks": names_of_callbacks(callbacks_with_state(state)),
@@ -51,13 +53,20 @@ def settings(state: Training, **options: Any) -> dict[str, str]:
 
 
 def differences(saved: dict[str, str], own: dict[str, str]) -> list[str]:
-    """A line for each setting that is not the same.
+    """A line for each setting that is not the same; what an older nnlite did not save is not compared.
 
-    >>> differences({"layer 1": "Tanh()", "metrics": ""}, {"layer 1": "ReLU()", "metrics": ""})
-    ['layer 1: Tanh() in the file, ReLU() here']
+    >>> differences({"layer 1": "Tanh", "metrics": ""}, {"layer 1": "ReLU", "metrics": "", "layer 1: new": "0"})
+    ['layer 1: Tanh in the file, ReLU here']
     """
-    pairs = {name: (saved.get(name) or "nothing", own.get(name) or "nothing") for name in saved | own}
-    return [f"{name}: {there} in the file, {here} here" for name, (there, here) in pairs.items() if there != here]
+    lines = []
+    for name in saved | own:
+        there, here = saved.get(name) or "nothing", own.get(name) or "nothing"
+        place = name.split(": ")[0]
+        another_class = name != place and saved.get(place) != own.get(place)
+        newer = name not in saved and (name != place or place.split()[0] not in ("layer", "loss", "optimizer"))
+        if there != here and not another_class and not newer:
+            lines.append(f"{name}: {there} in the file, {here} here")
+    return lines
 
 
 # ------------------------------------------------------------------------------------------------ parts of a training
@@ -125,8 +134,12 @@ def _argument_names(cls: Any) -> tuple[str, ...]:
         return ()
 
 
-def _call(value: Any, depth: int = 0) -> str:
-    """The call that would make an object: its class, and the arguments that it holds in attributes of their names.
+def _described(place: str, value: Any, of: str = "") -> dict[str, str]:
+    return {place: type(value).__name__ + of} | {f"{place}: {name}": text for name, text in _arguments(value).items()}
+
+
+def _arguments(value: Any, depth: int = 0) -> dict[str, str]:
+    """The arguments of an object's constructor that it holds in attributes of the same names.
 
     Without the state that the file holds: parameters, buffers, layers and random generators.
     """
@@ -135,12 +148,9 @@ def _call(value: Any, depth: int = 0) -> str:
     arguments = {name: getattr(value, name) for name in names if hasattr(value, name)}
     if hasattr(value, "saved_arguments"):  # as of a graph, what is connected with what
         arguments |= value.saved_arguments()
-    texts = [
-        f"{name}={_text(each, depth + 1)}"
-        for name, each in arguments.items()
-        if name not in state and not _is_state(each)
-    ]
-    return f"{type(value).__name__}({', '.join(texts)})"
+    return {
+        name: _text(each, depth + 1) for name, each in arguments.items() if name not in state and not _is_state(each)
+    }
 
 
 def _is_state(value: Any) -> bool:
@@ -160,4 +170,7 @@ def _text(value: Any, depth: int) -> str:
         return f"[{', '.join(_text(each, depth) for each in value)}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key!r}: {_text(each, depth)}' for key, each in value.items())}}}"
-    return getattr(value, "__qualname__", None) or _call(value, depth)
+    if hasattr(value, "__qualname__"):
+        return str(value.__qualname__)
+    arguments = ", ".join(f"{name}={text}" for name, text in _arguments(value, depth).items())
+    return f"{type(value).__name__}({arguments})"

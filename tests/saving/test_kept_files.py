@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal, assert_equal
-from support import kept_files
+from support import kept_files, own_layers  # noqa: F401 - registers the layers of a file
 from support.kept_files import FOLDER, X
 
 import nnlite as nn
+from nnlite.saving.archive import VERSION
 
 VERSIONS = sorted(path.stem.removeprefix("model-") for path in FOLDER.glob("model-*.npz"))
 
@@ -40,3 +41,22 @@ def test_a_training_stopped_in_the_middle_of_an_epoch_goes_on_to_the_same_end(ve
     found = kept_files.train(tmp_path / "next.npz", resume=FOLDER / f"training-{version}.npz", epochs=2)
     assert_equal(found, expected(version, *found))
     assert_array_equal(nn.load(FOLDER / f"training-{version}.npz").forward([[0.0, 0.0]]).shape, (1, 1))
+
+
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_layers_hold_the_buffers_and_generators_that_were_saved(version):
+    model = nn.load(FOLDER / f"layers-{version}.npz")
+    expected = kept_files.layers()
+    assert_equal(model.state_dict(), expected.state_dict())
+    assert model[0].rng is model[3].rng
+    for _ in range(2):
+        assert_array_equal(model.forward(X), expected.forward(X))
+
+
+def test_todays_files_are_those_that_are_kept_to_the_byte(tmp_path):
+    """Where this fails, read ``tests/support/kept_files.py``."""
+    kept_files.write(tmp_path, str(VERSION))
+    kinds = sorted(path.name for path in FOLDER.glob(f"*-{VERSION}.npz") if path.stem != f"expected-{VERSION}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == kinds
+    for name in kinds:
+        assert (tmp_path / name).read_bytes() == (FOLDER / name).read_bytes(), name

@@ -2,10 +2,14 @@
 
     PYTHONPATH=. python tests/support/kept_files.py 2
 
-writes ``tests/saving/files/{model,state-dict,training,expected}-2.npz`` with the nnlite that it imports. Those of a
-version are written once, by the nnlite whose version it is, and never again: ``expected`` holds what that nnlite
-computed from them, and ``tests/saving/test_kept_files.py`` asks the same of today's. Those of version 1 were written by
-the last commit that wrote it, 6accfba.
+writes ``tests/saving/files/{model,state-dict,training,layers,expected}-2.npz`` with the nnlite that it imports. Those
+of a version are written once, by the nnlite whose version it is: ``expected`` holds what that nnlite computed from
+them, and ``tests/saving/test_kept_files.py`` asks the same of today's. Those of version 1 were written by the last
+commit that wrote it, 6accfba, and have no ``layers``, with buffers and generators.
+
+Today's nnlite writes its own version to the byte. Where that test fails, either the change was not meant; or a layer or
+optimizer in here has a new option: write the files again, after a look at what differs; or the format has a new
+version: raise ``VERSION`` in ``nnlite/saving/archive.py``, write its files, and keep the old ones.
 
 Every number in here is a small multiple of a power of two, and so is every result: they are exact, whatever the
 machine, its BLAS and its number of threads.
@@ -36,6 +40,16 @@ def model() -> nn.Sequential:
     whole.Phi = (np.arange(whole.Phi.size) % 7 - 3) / 4
     whole[1].eval()
     return whole
+
+
+def layers() -> nn.Sequential:
+    """Layers of a user's own, with buffers and a generator."""
+    from support.own_layers import OwnBatchNorm, OwnDropout
+
+    rng = np.random.Generator(np.random.SFC64(3))
+    norm = OwnBatchNorm(3)
+    norm.running_mean, norm.running_var, norm.batches = [0.5, -0.25, 1.0], [1.0, 2.0, 0.5], 7
+    return nn.Sequential(OwnDropout(0.5, rng=rng), norm, nn.Tanh(), OwnDropout(0.25, rng=rng))
 
 
 def state_dict() -> dict[str, Any]:
@@ -73,7 +87,11 @@ class Stop(nn.Callback):
 def write(folder: Path, version: str) -> None:
     nn.save(model(), folder / f"model-{version}.npz")
     nn.save(state_dict(), folder / f"state-dict-{version}.npz")
+    if version != "1":
+        nn.manual_seed(0)  # whose generator is in the file
     train(folder / f"training-{version}.npz", Stop())
+    if version != "1":
+        nn.save(layers(), folder / f"layers-{version}.npz")
 
 
 def expected(folder: Path) -> dict[str, np.ndarray]:
@@ -86,6 +104,7 @@ def expected(folder: Path) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     import tempfile
 
+    sys.path.insert(0, str(FOLDER.parents[1]))
     write(FOLDER, sys.argv[1])
     with tempfile.TemporaryDirectory() as other:
         np.savez(FOLDER / f"expected-{sys.argv[1]}.npz", **expected(Path(other)))

@@ -66,45 +66,38 @@ class Counter(nn.Callback):
         pass
 
 
-FIRST = "Linear(in_features=4, out_features={}, dtype=float32, bias=True)"
-SGD = "SGD(lr={}, momentum={}, dampening=0.0, weight_decay={}, nesterov=False, maximize=False) of {}"
 SCHEDULE = "ExponentialLR(lr=0.3, gamma={})"
-SAVED = SGD.format(SCHEDULE.format(0.9), 0.9, 0.0, "model")
 
 
 @pytest.mark.parametrize(
     ("change", "lines"),
     [
-        ({"model": relu}, ["layer 1: Tanh() in the file, ReLU() here"]),
+        ({"model": relu}, ["layer 1: Tanh in the file, ReLU here"]),
         (
             {"model": wider},
             [
-                f"layer 0: {FIRST.format(5)} in the file, {FIRST.format(6)} here",
-                "layer 2: Linear(in_features=5, out_features=1, dtype=float32, bias=True) in the file, "
-                "Linear(in_features=6, out_features=1, dtype=float32, bias=True) here",
+                "layer 0: out_features: 5 in the file, 6 here",
+                "layer 2: in_features: 5 in the file, 6 here",
+            ],
+        ),
+        ({"loss": lambda: nn.BCELoss(reduction="sum")}, ["loss: reduction: 'mean' in the file, 'sum' here"]),
+        ({"loss": nn.MSELoss}, ["loss: BCELoss in the file, MSELoss here"]),
+        (
+            {"optimizer": lambda: lambda model: nn.SGD(model, lr=0.3, momentum=0.8)},
+            [
+                f"optimizer: lr: {SCHEDULE.format(0.9)} in the file, 0.3 here",
+                "optimizer: momentum: 0.9 in the file, 0.8 here",
             ],
         ),
         (
-            {"loss": lambda: nn.BCELoss(reduction="sum")},
-            ["loss: BCELoss(weight=None, reduction='mean') in the file, BCELoss(weight=None, reduction='sum') here"],
-        ),
-        (
-            {"loss": nn.MSELoss},
-            ["loss: BCELoss(weight=None, reduction='mean') in the file, MSELoss(reduction='mean') here"],
-        ),
-        (
-            {"optimizer": lambda: lambda model: nn.SGD(model, lr=0.3, momentum=0.9)},
-            [f"optimizer: {SAVED} in the file, {SGD.format(0.3, 0.9, 0.0, 'model')} here"],
-        ),
-        (
             {"optimizer": lambda: lambda model: nn.SGD(model, lr=nn.ExponentialLR(0.3, gamma=0.8), momentum=0.9)},
-            [f"optimizer: {SAVED} in the file, {SGD.format(SCHEDULE.format(0.8), 0.9, 0.0, 'model')} here"],
+            [f"optimizer: lr: {SCHEDULE.format(0.9)} in the file, {SCHEDULE.format(0.8)} here"],
         ),
         (
             {"optimizer": lambda: two},
             [
-                f"optimizer: {SAVED} in the file, {SGD.format(SCHEDULE.format(0.9), 0.9, 0.0, 'layer 0')} here",
-                f"optimizer 2: nothing in the file, {SGD.format(0.1, 0.0, 0.0, 'layer 2')} here",
+                "optimizer: SGD of model in the file, SGD of layer 0 here",
+                "optimizer 2: nothing in the file, SGD of layer 2 here",
             ],
         ),
         ({"metrics": lambda: [nn.f1]}, ["metrics: binary_accuracy in the file, f1 here"]),
@@ -138,22 +131,22 @@ SAVED = SGD.format(SCHEDULE.format(0.9), 0.9, 0.0, "model")
         (
             {"class_weight": lambda: {0: 2.0}},
             [
-                "loss: BCELoss(weight=None, reduction='mean') in the file, WeightedLoss(class_weight={0: 2.0}) here",
-                "loss loss: nothing in the file, BCELoss(weight=None, reduction='mean') here",
+                "loss: BCELoss in the file, WeightedLoss here",
+                "loss loss: nothing in the file, BCELoss here",
             ],
         ),
         (
             {"sample_weight": lambda: np.ones(50)},
             [
-                "loss: BCELoss(weight=None, reduction='mean') in the file, WeightedLoss(class_weight=None) here",
+                "loss: BCELoss in the file, WeightedLoss here",
                 "row weights: False in the file, True here",
-                "loss loss: nothing in the file, BCELoss(weight=None, reduction='mean') here",
+                "loss loss: nothing in the file, BCELoss here",
             ],
         ),
         (
             {"model": relu, "metrics": list, "batch_size": lambda: 8},
             [
-                "layer 1: Tanh() in the file, ReLU() here",
+                "layer 1: Tanh in the file, ReLU here",
                 "metrics: binary_accuracy in the file, nothing here",
                 "batches in an epoch: 3 in the file, 5 here",
                 "batch_size: 16 in the file, 8 here",
@@ -201,11 +194,11 @@ def test_options_of_a_layer_and_wires_of_a_graph_are_settings(tmp_path):
     with pytest.warns(UserWarning, match="the class Power is unregistered"):
         run(callbacks=[nn.Checkpoint(path)])
     run(resume=path)
-    with pytest.raises(nn.CheckpointError, match=r"layer 1: Power\(exponent=2.* in the file, Power\(exponent=3"):
+    with pytest.raises(nn.CheckpointError, match="layer 1: exponent: 2 in the file, 3 here"):
         run(exponent=3, resume=path)
-    with pytest.raises(nn.CheckpointError, match=r"table=\[1, 2\]\) in the file, .*table=\[1, 3\]\) here"):
+    with pytest.raises(nn.CheckpointError, match=r"layer 1: table: \[1, 2\] in the file, \[1, 3\] here"):
         run(table=(1, 3), resume=path)
-    with pytest.raises(nn.CheckpointError, match=r"model: Graph\(.*takes=.* in the file, Graph\(.*takes=.* here"):
+    with pytest.raises(nn.CheckpointError, match=r"model: takes: \[.* in the file, \[.* here"):
         run(turned=True, resume=path)
 
 
@@ -217,7 +210,7 @@ def test_long_arrays_among_the_options_are_compared_too(tmp_path):
 
     run(50, callbacks=[nn.Checkpoint(tmp_path / "c.npz")])
     run(50, resume=tmp_path / "c.npz")
-    with pytest.raises(nn.CheckpointError, match=r"weight=array of shape \(50,\), CRC \w{8}, .* in the file"):
+    with pytest.raises(nn.CheckpointError, match=r"loss: weight: array of shape \(50,\), CRC \w{8} in the file"):
         run(51, resume=tmp_path / "c.npz")
 
 
