@@ -313,7 +313,7 @@ def test_widths_behind_a_layer_that_does_not_know_its_own_are_not_checked():
         pass
 
     assert nn.Sequential(nn.Linear(3, 4), Unknown(), nn.Linear(5, 2)).output_shape((..., 3)) == (..., 2)
-    assert nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.Linear(5, 2)).output_shape((...,)) == (None, 2)
+    assert nn.Sequential(nn.Linear(3, 4), nn.Flatten(), nn.Linear(5, 2)).output_shape((...,)) == (..., 2)
 
 
 def test_output_shape_is_that_of_the_last():
