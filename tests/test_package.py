@@ -103,7 +103,7 @@ def test_names_that_are_imported_when_first_used_are_those_that_the_type_checker
 
 
 def imports_between_files():
-    """For each file of the package the files that it imports: anywhere in it, for type checking only or in a function."""
+    """The files that each file of the package imports: anywhere in it, for type checking or in a function as well."""
     modules = {".".join(["nnlite", *path.relative_to(PACKAGE).with_suffix("").parts]): path for path in trees(PACKAGE)}
     modules |= {name.removesuffix(".__init__"): path for name, path in modules.items()}
     found = {}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.case import case
 from support.contract import ROWS
 
 import nnlite as nn
@@ -205,28 +206,29 @@ def test_it_takes_a_layer():
         flow(nn.Tanh(), nn.MSELoss)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
-def test_every_layer_in_the_contract_table(row):
+def test_every_layer_in_the_contract_table():
     """Every edge has one source, which comes before its uses."""
-    model = row.make()
-    count = len(listed(row.X)) + (row.target is not None)
-    found = flow(model, inputs=count)
-    assert isinstance(found, Flow)
-    assert len(found.inputs) == count
-    assert len(found.outputs) == model.num_outputs
-    known = {*found.inputs, *found.constants}
-    assert len(known) == len(found.inputs) + len(found.constants)
-    for operation in found.operations:
-        assert known.issuperset(operation.takes)
-        assert known.isdisjoint(operation.gives)
-        known.update(operation.gives)
-        assert len(operation.gives) == operation.layer.num_outputs
-        assert dict(model.named_layers())[operation.path] is operation.layer
-    assert known == set(range(len(found.names)))
-    parts = {operation.path for operation in found.operations}
-    whole = {path for path, layer in model.named_layers() if not any(layer.named_children())}
-    assert whole - parts <= {path for path in whole if type(dict(model.named_layers())[path]) is nn.Sequential}
-    assert np.unique([o.path for o in found.operations]).size == len(found.operations)
+    for row in ROWS:
+        with case(row.id):
+            model = row.make()
+            count = len(listed(row.X)) + (row.target is not None)
+            found = flow(model, inputs=count)
+            assert isinstance(found, Flow)
+            assert len(found.inputs) == count
+            assert len(found.outputs) == model.num_outputs
+            known = {*found.inputs, *found.constants}
+            assert len(known) == len(found.inputs) + len(found.constants)
+            for operation in found.operations:
+                assert known.issuperset(operation.takes)
+                assert known.isdisjoint(operation.gives)
+                known.update(operation.gives)
+                assert len(operation.gives) == operation.layer.num_outputs
+                assert dict(model.named_layers())[operation.path] is operation.layer
+            assert known == set(range(len(found.names)))
+            parts = {operation.path for operation in found.operations}
+            whole = {path for path, layer in model.named_layers() if not any(layer.named_children())}
+            assert whole - parts <= {path for path in whole if type(dict(model.named_layers())[path]) is nn.Sequential}
+            assert np.unique([o.path for o in found.operations]).size == len(found.operations)
 
 
 def test_shapes_are_known_through_a_residual_and_a_layer_that_cannot_tell_its_own_is_no_obstacle():

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from support.case import case
 from support.contract import ROWS
 
 import nnlite as nn
@@ -42,15 +43,16 @@ def test_what_would_be_markup_is_written_by_its_number():
     assert line.strip() == 'n1["Odd(#34;a#124;b#34; #35;#95;#42;#60;i#62;)"]:::layer'
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
-def test_every_line_is_a_node_an_arc_or_a_style(row):
-    X = row.X if row.target is None else (row.X, row.target)
-    first, kind, *lines, last = nn.to_mermaid(row.make(), X).split("\n")
-    assert (first, kind, last) == ("```mermaid", "flowchart LR", "```")
-    quoted = r'"[^"|<>]*(<br/>[^"|<>]*)*"'
-    node, arc = rf"n\d+[(\[]+{quoted}[)\]]+:::\w+", rf"n\d+ -->(\|{quoted}\|)? n\d+"
-    for line in lines:
-        assert re.fullmatch(rf"    ({node}|{arc}|classDef \w+ [\w:#,]+)", line), line
+def test_every_line_is_a_node_an_arc_or_a_style():
+    for row in ROWS:
+        with case(row.id):
+            X = row.X if row.target is None else (row.X, row.target)
+            first, kind, *lines, last = nn.to_mermaid(row.make(), X).split("\n")
+            assert (first, kind, last) == ("```mermaid", "flowchart LR", "```")
+            quoted = r'"[^"|<>]*(<br/>[^"|<>]*)*"'
+            node, arc = rf"n\d+[(\[]+{quoted}[)\]]+:::\w+", rf"n\d+ -->(\|{quoted}\|)? n\d+"
+            for line in lines:
+                assert re.fullmatch(rf"    ({node}|{arc}|classDef \w+ [\w:#,]+)", line), line
 
 
 def test_it_takes_a_layer():

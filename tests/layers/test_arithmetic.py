@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays, mutually_broadcastable_shapes
 from numpy.testing import assert_allclose, assert_array_equal
+from support.case import case
 from support.contract import numbers, shares, some_dY
 
 import nnlite as nn
@@ -262,7 +263,6 @@ def test_poles_give_no_warning_by_default_either(kind):
 # --------------------------------------------------------------------------------------------- dtypes
 
 
-@pytest.mark.parametrize("kind", TWO)
 @pytest.mark.parametrize(
     ("one", "other", "result"),
     [
@@ -282,27 +282,32 @@ def test_poles_give_no_warning_by_default_either(kind):
         (">f4", ">i4", "f4"),
     ],
 )
-def test_the_widest_floating_dtype_decides(kind, one, other, result):
-    gate, X, Y = kind(), np.array([[1, 1], [0, 1]]).astype(one), np.array([1, 1]).astype(other)
-    Z = gate.forward(X, Y)
-    assert Z.dtype == np.dtype(result)
-    assert Z.dtype.isnative
-    assert all(each.dtype == np.dtype(result) and each.dtype.isnative for each in gate.backward(np.ones_like(Z)))
-    assert_array_equal(Z, kind().forward(X.astype("f8"), Y.astype("f8")))
+def test_the_widest_floating_dtype_decides(one, other, result):
+    for kind in TWO:
+        with case(kind.__name__):
+            gate, X, Y = kind(), np.array([[1, 1], [0, 1]]).astype(one), np.array([1, 1]).astype(other)
+            Z = gate.forward(X, Y)
+            assert Z.dtype == np.dtype(result)
+            assert Z.dtype.isnative
+            assert all(
+                each.dtype == np.dtype(result) and each.dtype.isnative for each in gate.backward(np.ones_like(Z))
+            )
+            assert_array_equal(Z, kind().forward(X.astype("f8"), Y.astype("f8")))
 
 
-@pytest.mark.parametrize("kind", ONE)
 @pytest.mark.parametrize(
     ("given", "result"),
     [("f4", "f4"), ("f8", "f8"), ("g", "g"), ("i8", "f4"), ("?", "f4"), ("f2", "f4"), (">f8", "f8")],
 )
-def test_floats_keep_their_dtype_and_the_rest_become_float32(kind, given, result):
-    gate, X = kind(), np.array([1, 1, 1]).astype(given)
-    Y = gate.forward(X)
-    dX = gate.backward(np.ones_like(Y))
-    assert Y.dtype == dX.dtype == np.dtype(result)
-    assert Y.dtype.isnative
-    assert_allclose(Y, kind().forward(np.ones(3)), rtol=1e-6)
+def test_floats_keep_their_dtype_and_the_rest_become_float32(given, result):
+    for kind in ONE:
+        with case(kind.__name__):
+            gate, X = kind(), np.array([1, 1, 1]).astype(given)
+            Y = gate.forward(X)
+            dX = gate.backward(np.ones_like(Y))
+            assert Y.dtype == dX.dtype == np.dtype(result)
+            assert Y.dtype.isnative
+            assert_allclose(Y, kind().forward(np.ones(3)), rtol=1e-6)
 
 
 def test_float16_is_worked_on_in_float32():
@@ -366,7 +371,6 @@ def test_one_input_is_too_few(kind):
 # --------------------------------------------------------------------------------------------- shapes
 
 
-@pytest.mark.parametrize("kind", TWO)
 @pytest.mark.parametrize(
     ("X", "Y", "Z"),
     [
@@ -384,9 +388,11 @@ def test_one_input_is_too_few(kind):
         (UNKNOWN, UNKNOWN, UNKNOWN),
     ],
 )
-def test_what_is_known_of_a_stretched_shape(kind, X, Y, Z):
-    assert kind().output_shape(X, Y) == Z
-    assert kind().output_shape(Y, X) == Z
+def test_what_is_known_of_a_stretched_shape(X, Y, Z):
+    for kind in TWO:
+        with case(kind.__name__):
+            assert kind().output_shape(X, Y) == Z
+            assert kind().output_shape(Y, X) == Z
 
 
 @pytest.mark.parametrize("kind", ONE)
