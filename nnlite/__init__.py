@@ -37,6 +37,7 @@ Losses, which are layers
 Initializers and random numbers
     initializers                         for ``weight_init=``; see ``help(nnlite.initializers)``
     manual_seed                          seed everything that is given no ``rng=``
+    generator                            the default generator, or one of a seed, for a layer of your own
 
 Optimizers
     SGD                                  with momentum, Nesterov momentum and weight decay
@@ -90,7 +91,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from nnlite import initializers
-from nnlite.basics.generators import manual_seed
+from nnlite.basics.generators import generator, manual_seed
 from nnlite.compute.blas import set_blas
 from nnlite.containers.branches import Parallel, Residual
 from nnlite.containers.graph import Graph
@@ -235,6 +236,7 @@ __all__ = [
     "f1",
     "fit",
     "forward_steps",
+    "generator",
     "initializers",
     "input_gradient",
     "jacobian",

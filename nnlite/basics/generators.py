@@ -66,7 +66,7 @@ def default_generator() -> "np.random.Generator":
     return generator
 
 
-def generator(rng: Any, name: str) -> "np.random.Generator":
+def generator(rng: Any = None, name: str = "rng") -> "np.random.Generator":
     """``rng`` as a generator: the default one for None, a new one for a seed, a generator as it is.
 
     Args:
@@ -76,6 +76,14 @@ def generator(rng: Any, name: str) -> "np.random.Generator":
     Raises:
         TypeError: something else.
         ValueError: a negative seed.
+
+    A layer of one's own that draws random numbers keeps it as an attribute, ``self.rng = nnlite.generator(rng)``.
+
+    >>> import nnlite as nn
+    >>> nn.generator(0).random() == np.random.default_rng(0).random()
+    True
+    >>> nn.generator() is nn.generator()  # the default generator
+    True
     """
     if rng is None:
         return default_generator()

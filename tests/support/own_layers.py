@@ -41,7 +41,7 @@ class OwnDropout(nn.Layer):
     """Dropout (Srivastava et al., 2014) with a generator of its own."""
 
     def __init__(self, p=0.5, rng=None):
-        self.p, self.rng = p, np.random.default_rng(rng)
+        self.p, self.rng = p, nn.generator(rng)
 
     def forward(self, X):
         X = self.check_X(X)
