@@ -61,7 +61,7 @@ Metrics
     accuracy, binary_accuracy            of classes; of two classes
     precision, recall, f1, roc_auc       of an imbalanced classification
     confusion_matrix, r2                 counts of classes; explained variance of a regression
-    over_all_rows                        mark a metric that is no mean over batches
+    mean_over_batches                    mark a metric that is a mean over batches
 
 Files
     save, load                           a model, or a state_dict, in one file
@@ -122,9 +122,9 @@ from nnlite.training.evaluate import evaluate
 from nnlite.training.fit import fit
 from nnlite.training.history import History
 from nnlite.training.loggers import CSVLogger, LearningRateLogger
+from nnlite.training.metrics.accuracy import accuracy, binary_accuracy
 from nnlite.training.metrics.classification import confusion_matrix, f1, precision, recall
-from nnlite.training.metrics.mean import accuracy, binary_accuracy
-from nnlite.training.metrics.over_all_rows import over_all_rows
+from nnlite.training.metrics.mean_over_batches import mean_over_batches
 from nnlite.training.metrics.ranking import roc_auc
 from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
@@ -242,7 +242,7 @@ __all__ = [
     "jacobian",
     "load",
     "manual_seed",
-    "over_all_rows",
+    "mean_over_batches",
     "per_sample_gradient_norms",
     "per_sample_gradients",
     "precision",

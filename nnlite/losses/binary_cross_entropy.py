@@ -43,6 +43,7 @@ class BCELoss(Loss):
            [ 0.73529412]])
     """
 
+    logits = False
     formulas = """
         J = -1 / N * sum(
             weight * (target * log(Y) + (1 - target) * log(1 - Y)), axis=() if reduction == "none" else None
@@ -98,6 +99,7 @@ class BCEWithLogitsLoss(Loss):
     array([-0.5 , -0.25])
     """
 
+    logits = True
     formulas = """
         J = 1 / N * sum(
             weight * (

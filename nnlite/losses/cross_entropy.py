@@ -46,6 +46,7 @@ class CrossEntropyLoss(Loss):
            [ 0.  ,  0.  ]])
     """
 
+    logits = True
     formulas = """
         P = exp(Y) / sum(exp(Y), axis=axis, keepdims=True)
         Q = one_hot(target, like=Y, axis=axis, ignored=ignore_index)

@@ -26,6 +26,7 @@ class Loss(Layer):
         reduction: "mean" over all elements, "sum" or "none".
 
     Attributes:
+        logits: whether Y holds logits, so that metrics such as :func:`nnlite.f1` know it; None if it is not known.
         count: what the last forward divided the sum of the elements' losses by; None before forward.
 
     Raises:
@@ -50,6 +51,7 @@ class Loss(Layer):
     without_gradient: tuple[str, ...] = ("target",)
 
     reduction: str = "mean"
+    logits: bool | None = None
     count: float | None = None
     counts: Array | None = None
     _J_shape: tuple[int, ...] = ()

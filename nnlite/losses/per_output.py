@@ -27,7 +27,7 @@ class Losses(Layer):
     (array([2.]), array([-4.]))
     """
 
-    count = None
+    count = logits = None
 
     def __init__(self, losses: Any) -> None:
         self.losses = losses

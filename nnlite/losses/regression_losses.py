@@ -26,6 +26,7 @@ class MSELoss(Loss):
     array([1., 2.])
     """
 
+    logits = False
     formulas = """
         J = 1 / N * sum((Y - target) ** 2, axis=() if reduction == "none" else None)
         dY = 2 * dJ / N * (Y - target)

@@ -33,9 +33,9 @@ def evaluate(
         X: the rows, or batches that are pairs (X, Y); see :func:`nnlite.fit`.
         Y: the targets of the rows.
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
-        metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. Those marked with
-            :func:`nnlite.over_all_rows`, such as :func:`nnlite.f1`, are called once, on the predictions of all rows,
-            which are kept in memory for them.
+        metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. They are called once, on the
+            predictions of all rows, which are kept in memory for them; those marked with
+            :func:`nnlite.mean_over_batches`, such as :func:`nnlite.accuracy`, on each batch.
         batch_size: how many rows to read at a time.
 
     Raises:

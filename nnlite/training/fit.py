@@ -76,9 +76,10 @@ def fit(
         validation_data: (X, Y) to evaluate after each epoch; or its batches, as a list of pairs (X, Y) or a function
             that returns an iterable of them.
         validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
-        metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. Those of the training rows are
-            means over the epoch, computed while the model learns, as the loss is; those marked with
-            :func:`nnlite.over_all_rows` are computed once, at the end of the epoch.
+        metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. On the training rows they get the
+            predictions from before each step, as the loss does. They are called once, at the end of the epoch, on all
+            rows; those marked with :func:`nnlite.mean_over_batches` on each batch. Those of nnlite with a parameter
+            ``logits`` know from the loss whether predictions are logits.
         callbacks: what else to do during training, such as :class:`nnlite.EarlyStopping`; see
             :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; training ends if it
             returns True.
@@ -104,8 +105,8 @@ def fit(
         several losses also each of them, as "loss_0" or "loss_" and its name.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then: the metrics and one
-            batch of the validation data are tried before the first step.
+        TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then: the metrics and the
+            validation data are tried before the first step.
         DivergenceError: the loss, the gradient or a parameter is NaN or infinite. The model and the optimizers are as
             they were before the step.
         KeyboardInterrupt: on Ctrl-C, after the current batch; SIGTERM likewise ends in SystemExit(143). If they are
@@ -136,7 +137,8 @@ def fit(
         objective = weighted(loss, class_weight)
     if sample_weight is not None:
         rows.set_weight(sample_weight)
-    means, events = Measurements(objective, metrics_by_name), Events(callbacks)
+    means = Measurements(objective, metrics_by_name, tried=validation_rows is not None)
+    events = Events(callbacks)
     step = Step(
         model,
         objective,

@@ -1,6 +1,7 @@
 """Measurements: the loss and the metrics over the batches of an epoch or of an evaluation."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, SupportsFloat
 
@@ -10,7 +11,8 @@ from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses, by_key
-from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
+from nnlite.training.metrics.threshold import for_loss
 from nnlite.training.rows import Batch, joined
 from nnlite.training.weighted_loss import weight_of
 
@@ -21,12 +23,13 @@ class Measurements:
     """The loss and the metrics over the batches seen so far, equal to those of all their rows in one batch.
 
     In the mean of the loss a batch weighs what the loss divided by (the number of elements, or the sum of the
-    weights); in the mean of a metric it weighs its number of rows. For metrics marked with
-    :func:`nnlite.over_all_rows` copies of all predictions and targets are kept.
+    weights); in the mean of a metric marked with :func:`nnlite.mean_over_batches` its number of rows. For other metrics
+    copies of all predictions and targets are kept.
 
     Args:
         loss: the loss, or the :class:`Losses` of several outputs, that computes the J of each batch.
         metrics: functions ``(Y_pred, Y) -> float`` by name.
+        tried: whether it is known that the metrics work; if not, they are tried on the first batch.
 
     >>> import nnlite as nn
     >>> measurements = Measurements(nn.MSELoss(), {})
@@ -36,9 +39,9 @@ class Measurements:
     {'loss': 2.0}
     """
 
-    def __init__(self, loss: Layer, metrics: dict[str, Metric]) -> None:
+    def __init__(self, loss: Layer, metrics: dict[str, Metric], *, tried: bool = True) -> None:
         self.loss: Any = loss
-        self.metrics = metrics
+        self.metrics = {name: for_loss(metric, loss) for name, metric in metrics.items()}
         self.several = isinstance(loss, Losses)
         losses = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
         self.losses = list(losses.values())
@@ -46,7 +49,8 @@ class Measurements:
         for name in self.loss_names:
             if name in metrics:
                 raise ValueError(f"metrics: there are two series called {name!r}; give the function another name")
-        self.over_all_rows = [name for name, metric in metrics.items() if sees_all_rows(metric)]
+        self.over_all_rows = [name for name, metric in metrics.items() if not is_mean_over_batches(metric)]
+        self.tried = tried
         self.clear()
 
     @property
@@ -71,8 +75,21 @@ class Measurements:
             self.loss_weights[number] += weight
         for name in self.totals:
             self.totals[name] += self._value(name, Y_pred, batch.Y) * batch.count
-        if self.over_all_rows:  # copies, since a model or a stream may reuse its arrays
+        if self.over_all_rows:
+            self._try_out(Y_pred, batch.Y)
+            # Copies, since a model or a stream may reuse its arrays.
             self.kept.append((each_of(np.array, Y_pred), each_of(np.array, batch.Y)))
+
+    def _try_out(self, Y_pred: Any, Y: Any) -> None:
+        """Call the metrics over all rows once, so that a wrong one is an error before the first step.
+
+        Errors that may come from having few rows, such as those of a single class, are not counted.
+        """
+        if not self.tried:
+            self.tried = True
+            for name in self.over_all_rows:
+                with suppress(ValueError, ArithmeticError, Warning):
+                    self._value(name, Y_pred, Y)
 
     def so_far(self) -> dict[str, float]:
         """The value of each by name, without the metrics over all rows; the loss is a sum if its reduction is."""

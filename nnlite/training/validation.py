@@ -11,7 +11,7 @@ from nnlite.layer.layer import Layer
 from nnlite.training.divergence import loss_not_finite
 from nnlite.training.evaluate import evaluate_rows
 from nnlite.training.measurements import Metric
-from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
 from nnlite.training.rows import Rows
 from nnlite.training.streams import Stream, is_stream, not_empty
 
@@ -93,8 +93,8 @@ class Validation:
         Metrics over all rows get all of them.
         """
         if self.rows is not None:
-            whole = any(map(sees_all_rows, self.metrics.values()))
-            rows = self.rows if whole else self.rows.head(self.batch_size)
+            means = all(map(is_mean_over_batches, self.metrics.values()))
+            rows = self.rows.head(self.batch_size) if means else self.rows
             with np.errstate(over="ignore", invalid="ignore"):
                 self._evaluated(rows, "tried before training")
 

@@ -44,6 +44,7 @@ class WeightedLoss(Loss):
             _check_class_weight(class_weight, loss)
         super().__init__(reduction=loss.reduction)
         self.loss = loss
+        self.logits = getattr(loss, "logits", None)
         self.class_weight = class_weight
 
     def forward(self, Y: Any, target: Any, weight: Any = None) -> float:

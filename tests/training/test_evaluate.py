@@ -13,6 +13,7 @@ X = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
 Y = (X[:, :1] > 0).astype(np.float32)
 
 
+@nn.mean_over_batches
 def row_count(Y_pred, Y):
     return len(Y)
 
@@ -113,14 +114,12 @@ MACRO = {
     "precision": partial(nn.precision, average="macro"),
     "recall": partial(nn.recall, average="weighted"),
     "f1": partial(nn.f1, average="macro"),
-    "roc_auc": partial(nn.roc_auc, softmax=True),
+    "roc_auc": partial(nn.roc_auc, logits=True),
 }
 
 
 class Calls:
-    """A metric over all rows that notes what it is given."""
-
-    over_all_rows = True
+    """A metric that notes what it is given."""
 
     def __init__(self):
         self.given = []
@@ -232,8 +231,8 @@ def test_rows_are_kept_only_where_a_metric_asks_for_them():
 
 
 @pytest.mark.parametrize("value", [None, "1", np.ones(1)])
-def test_over_all_rows_too_a_metric_returns_a_number(value):
-    @nn.over_all_rows
+def test_over_batches_too_a_metric_returns_a_number(value):
+    @nn.mean_over_batches
     def odd(Y_pred, Y):
         return value
 

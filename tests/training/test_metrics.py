@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.training.metrics.over_all_rows import sees_all_rows
+from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
 
 # The largest scores stand at 1, 0, 2, 0.
 SCORES = np.array([[0.1, 0.7, 0.2], [5.0, 1.0, 2.0], [-3.0, -2.0, -1.0], [0.4, 0.3, 0.3]])
@@ -78,7 +78,7 @@ def test_the_share_of_nothing_is_an_error(metric, Y_pred, Y):
 
 
 def test_one_output_has_no_classes():
-    with pytest.raises(nn.ShapeError, match="for one output take binary_accuracy"):
+    with pytest.raises(nn.ShapeError, match="for one output use binary_accuracy"):
         nn.accuracy([[0.1], [0.9]], [[1], [0]])
 
 
@@ -266,30 +266,29 @@ def test_roc_auc_takes_the_softmax_of_scores():
     # What is added to a row does not change its softmax. Class 0 wins both of its pairs, class 1 none, class 2 both.
     scores = np.log([[0.25, 0.35, 0.4], [0.3, 0.6, 0.1], [0.1, 0.4, 0.5]]) + np.array([[0.0], [500.0], [-3.0]])
     classes = np.array([1, 0, 2])
-    with pytest.raises(ValueError, match="sum to 1 over the classes; of scores: softmax=True"):
+    with pytest.raises(ValueError, match="sum to 1 over the classes; for logits pass logits=True"):
         nn.roc_auc(scores, classes)
-    assert nn.roc_auc(scores, classes, softmax=True) == (2 / 2 + 0 / 2 + 2 / 2) / 3
+    assert nn.roc_auc(scores, classes, logits=True) == (2 / 2 + 0 / 2 + 2 / 2) / 3
 
 
 def test_roc_auc_of_infinities_that_are_no_probabilities_is_an_error():
-    with pytest.raises(ValueError, match="sum to 1 over the classes; of scores: softmax=True"):
+    with pytest.raises(ValueError, match="sum to 1 over the classes; for logits pass logits=True"):
         nn.roc_auc([[np.inf, -np.inf], [0.5, 0.5]], [0, 1])
 
 
 def test_roc_auc_of_scores_far_apart_is_not_blurred_by_the_softmax():
     scores = np.array([[0.0, 20.0], [0.0, 25.0], [0.0, 30.0]], np.float32)  # the softmax is 1 in float32
-    assert nn.roc_auc(scores, [0, 1, 1], softmax=True) == 1.0
+    assert nn.roc_auc(scores, [0, 1, 1], logits=True) == 1.0
 
 
-def test_roc_auc_of_one_column_has_no_softmax():
-    with pytest.raises(ValueError, match="roc_auc: softmax is for scores of several classes"):
-        nn.roc_auc(TIED, TIED_CLASSES, softmax=True)
+def test_roc_auc_of_one_column_is_the_same_for_logits():
+    assert nn.roc_auc(TIED, TIED_CLASSES, logits=True) == nn.roc_auc(TIED, TIED_CLASSES)
 
 
 def test_roc_auc_of_nan_is_nan():
     assert np.isnan(nn.roc_auc([0.1, np.nan, 0.3], [0, 1, 1]))
-    for softmax in (False, True):
-        assert np.isnan(nn.roc_auc([[0.1, 0.9], [0.2, np.nan], [0.5, 0.5]], [0, 1, 1], softmax=softmax))
+    for logits in (False, True):
+        assert np.isnan(nn.roc_auc([[0.1, 0.9], [0.2, np.nan], [0.5, 0.5]], [0, 1, 1], logits=logits))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +301,7 @@ def test_roc_auc_of_nan_is_nan():
     ],
 )
 def test_roc_auc_of_a_class_that_nobody_or_everybody_is_of_is_an_error(Y_pred, Y, which):
-    with pytest.raises(ValueError, match=f"roc_auc: {which}; it needs some that are and some that are not"):
+    with pytest.raises(ValueError, match=f"roc_auc: {which}; expected at least one that is and one that is not"):
         nn.roc_auc(Y_pred, Y)
 
 
@@ -414,7 +413,7 @@ def test_a_target_that_is_no_class_index_is_an_error(metric, wrong):
 @pytest.mark.parametrize("metric", OF_CLASSES)
 @pytest.mark.parametrize("wrong", [2, -1, np.nan])
 def test_a_target_of_one_column_that_is_neither_0_nor_1_is_an_error(metric, wrong):
-    with pytest.raises(ValueError, match=f"{name_of(metric)}: expected targets 0 or 1 .*give scores of shape"):
+    with pytest.raises(ValueError, match=f"{name_of(metric)}: expected targets 0 or 1 .*pass predictions of shape"):
         metric(P[:, 0], [*T[:6, 0], wrong])
 
 
@@ -442,33 +441,122 @@ def test_what_a_metric_is_given_stays_as_it_was(metric):
     np.testing.assert_array_equal(Y, TIED_CLASSES)
 
 
-# ---------------------------------------------------------------------------------------------------- over_all_rows
+# ---------------------------------------------------------------------------------------------- mean_over_batches
 
 
-def test_over_all_rows_marks_the_function_itself():
-    def median(Y_pred, Y):
-        return float(np.median(Y_pred))
+def test_mean_over_batches_marks_the_function_itself():
+    def share(Y_pred, Y):
+        return float(np.mean(Y_pred > Y))
 
-    assert nn.over_all_rows(median) is median
-    assert sees_all_rows(median)
-    assert sees_all_rows(partial(median, Y=None))
+    assert not is_mean_over_batches(share)
+    assert nn.mean_over_batches(share) is share
+    assert is_mean_over_batches(share)
+    assert is_mean_over_batches(partial(share, Y=None))
 
 
 @pytest.mark.parametrize("metric", [*BY_CLASS, nn.roc_auc, nn.r2, partial(nn.f1, average="macro")])
-def test_what_is_no_mean_of_batches_is_marked(metric):
-    assert sees_all_rows(metric)
+def test_what_is_not_a_mean_of_batches_is_not_marked(metric):
+    assert not is_mean_over_batches(metric)
 
 
 @pytest.mark.parametrize("metric", [nn.accuracy, nn.binary_accuracy, partial(nn.binary_accuracy, threshold=0.0)])
-def test_shares_of_samples_are_not_marked(metric):
-    assert not sees_all_rows(metric)
+def test_shares_of_samples_are_marked(metric):
+    assert is_mean_over_batches(metric)
 
 
-def test_only_a_function_that_holds_attributes_can_be_marked():
-    with pytest.raises(TypeError, match=r"over_all_rows: expected a function \(Y_pred, Y\) -> float, got 3"):
-        nn.over_all_rows(3)
-    with pytest.raises(TypeError, match="over_all_rows: <built-in function max> cannot be marked; write a function"):
-        nn.over_all_rows(max)
+def test_only_a_function_that_can_have_attributes_can_be_marked():
+    with pytest.raises(TypeError, match=r"mean_over_batches: expected a function \(Y_pred, Y\) -> float, got 3"):
+        nn.mean_over_batches(3)
+    with pytest.raises(TypeError, match="mean_over_batches: <built-in function max> cannot be marked; write a"):
+        nn.mean_over_batches(max)
+
+
+@pytest.mark.parametrize("batch_size", [16, 32, 1003])
+def test_a_metric_of_ones_own_is_over_all_rows(batch_size):
+    """keras issue 11705: a root of a mean square is not the mean of those of the batches."""
+    rng = np.random.default_rng(0)
+    P, Y = rng.normal(size=(1003, 1)), rng.standard_cauchy(size=(1003, 1))
+
+    def rmse(Y_pred, Y):
+        return float(np.sqrt(np.mean((Y_pred - Y) ** 2)))
+
+    exact = np.sqrt(np.mean((P - Y) ** 2))
+    found = nn.evaluate(nn.Identity(), P, Y, loss=nn.MSELoss(), metrics=[rmse], batch_size=batch_size)
+    assert found["rmse"] == pytest.approx(exact, rel=1e-12)
+    model = nn.Sequential(nn.Linear(1, 1, dtype=np.float64), nn.Identity())
+    model.Phi = [1.0, 0.0]
+    history = nn.fit(model, P, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.0), metrics=[rmse], verbose=0,
+                     batch_size=batch_size, validation_data=(P, Y))  # fmt: skip
+    assert history["rmse"] == pytest.approx([exact], rel=1e-12)
+    assert history["val_rmse"] == pytest.approx([exact], rel=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------------- logits
+
+LOGITS, TRUE = np.array([[0.3], [0.4], [-0.3], [-2.0]]), np.array([[1], [1], [0], [0]])
+
+
+def by_logits():
+    """The model 0.1 X on rows whose logits are LOGITS (keras issue 13006)."""
+    model = nn.Linear(1, 1, dtype=np.float64)
+    model.Phi = [0.1, 0.0]
+    return model, 10 * LOGITS
+
+
+@pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.precision, nn.recall, nn.f1])
+def test_fit_and_evaluate_know_from_the_loss_that_predictions_are_logits(metric):
+    model, X = by_logits()
+    loss = nn.BCEWithLogitsLoss()
+    assert nn.evaluate(model, X, TRUE, loss=loss, metrics=[metric])[metric.__name__] == 1.0
+    history = nn.fit(model, X, TRUE, loss=loss, optimizer=nn.SGD(model, 0.0), metrics=[metric], verbose=0,
+                     validation_data=(X, TRUE), class_weight={1: 2.0})  # fmt: skip
+    assert history[metric.__name__] == history[f"val_{metric.__name__}"] == [1.0]
+    sigmoid = nn.Sequential(model, nn.Sigmoid())
+    assert nn.evaluate(sigmoid, X, TRUE, loss=nn.BCELoss(), metrics=[metric])[metric.__name__] == 1.0
+
+
+def test_a_threshold_or_logits_that_are_set_stay():
+    model, X = by_logits()
+    for metric, value in (partial(nn.binary_accuracy, threshold=0.35), 0.75), (
+        partial(nn.binary_accuracy, threshold=-1.0, logits=True), 0.75
+    ):  # fmt: skip
+        found = nn.evaluate(model, X, TRUE, loss=nn.BCEWithLogitsLoss(), metrics=[metric])
+        assert found["binary_accuracy"] == value
+
+
+def test_a_regression_on_0_and_1_is_compared_with_a_half():
+    model, X = by_logits()
+    found = nn.evaluate(model, 4 * X, TRUE, loss=nn.MSELoss(), metrics=[nn.binary_accuracy])  # 1.2, 1.6, -1.2, -8
+    assert found["binary_accuracy"] == 1.0
+
+
+def test_roc_auc_of_logits_in_evaluate():
+    scores = np.array([[3.0, 0.0, 1.0], [0.0, 2.0, 5.0], [1.0, 1.0, 1.5], [4.0, 1.0, 0.0]])
+    found = nn.evaluate(nn.Identity(), scores, np.array([0, 1, 2, 0]), loss=nn.CrossEntropyLoss(), metrics=[nn.roc_auc])
+    assert found["roc_auc"] == nn.roc_auc(scores, [0, 1, 2, 0], logits=True)
+
+
+@pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.confusion_matrix, *BY_CLASS])
+def test_by_hand_logits_are_an_error_that_says_what_to_write(metric):
+    with pytest.raises(ValueError, match=rf"{metric.__name__}: expected probabilities .* got -0\.3 at index \(2, 0\); "
+                       "for logits pass logits=True"):  # fmt: skip
+        metric(LOGITS, TRUE)
+    for options in {"logits": True}, {"threshold": 0.0}:
+        value = metric(LOGITS, TRUE, **options)
+        assert np.array_equal(value, np.diag([2, 2])) if metric is nn.confusion_matrix else value == 1.0
+
+
+def test_a_loss_of_ones_own_may_say_that_it_takes_logits():
+    class Hinge(nn.Loss):
+        def forward(self, Y, target):
+            Y, target = self.check_pair(Y, target)
+            return self.reduce(np.maximum(0, 1 - (2 * target - 1) * Y))
+
+    model, X = by_logits()
+    with pytest.raises(ValueError, match="for logits pass logits=True"):
+        nn.evaluate(model, X, TRUE, loss=Hinge(), metrics=[nn.f1])
+    Hinge.logits = True
+    assert nn.evaluate(model, X, TRUE, loss=Hinge(), metrics=[nn.f1])["f1"] == 1.0
 
 
 # ---------------------------------------------------------------------------------------------------- scikit-learn's
@@ -502,7 +590,7 @@ def test_the_values_are_those_of_scikit_learn(seed):
     assert nn.roc_auc(P, classes) == pytest.approx(area, rel=1e-14)
     Z = rng.normal(size=(N, C))
     area = sk.roc_auc_score(classes, np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True), multi_class="ovr")
-    assert nn.roc_auc(Z, classes, softmax=True) == pytest.approx(area, rel=1e-14)
+    assert nn.roc_auc(Z, classes, logits=True) == pytest.approx(area, rel=1e-14)
     Y, Y_pred = rng.normal(size=(2, N, 3)) + 5
     Y[:, 2] = 0.5
     assert nn.r2(Y_pred, Y) == pytest.approx(sk.r2_score(Y, Y_pred), rel=1e-12)

@@ -20,6 +20,7 @@ TRAIN = """
 import sys
 import nnlite as nn
 
+@nn.mean_over_batches
 def row_count(Y_pred, Y):
     return float(len(Y))
 
@@ -90,6 +91,7 @@ def test_a_signal_closes_the_bar_before_it_takes_its_course():
     written, code = on_terminal("""
 import os, signal
 
+@nn.mean_over_batches
 def stop(Y_pred, Y):
     os.kill(os.getpid(), signal.SIGTERM)
     return 0.0
@@ -171,9 +173,15 @@ def test_1000_epochs_are_at_most_25_lines_in_a_file_with_the_first_and_the_last(
 
 def test_every_line_is_in_the_file_at_once(tmp_path):
     # The process ends without cleaning up after its first epoch, so only what is written at once is there.
-    code = (
-        "import os\ndef leave(Y_pred, Y):\n    leave.calls += 1\n    leave.calls == 3 and os._exit(7)\n    return 0.0"
-    )
+    code = """
+import os
+
+@nn.mean_over_batches
+def leave(Y_pred, Y):
+    leave.calls += 1
+    leave.calls == 3 and os._exit(7)
+    return 0.0
+"""
     written, returncode = in_file(code + "\nleave.calls = 0\ntrain(3, [leave])", tmp_path / "log")
     assert (written.count("\n"), returncode) == (1, 7)
 

@@ -1,1 +1,1 @@
-"""Metrics: plain functions ``(Y_pred, Y) -> float``, which ``fit`` averages by rows or calls on all rows at once."""
+"""Metrics: functions ``(Y_pred, Y) -> float``, for ``fit``, ``evaluate`` and by hand."""

@@ -6,76 +6,84 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.errors import ShapeError
-from nnlite.training.metrics.over_all_rows import over_all_rows
+from nnlite.training.metrics.threshold import threshold_for
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 
 
-def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float = 0.5) -> Array:
-    """How often each class was taken for each: entry ``[i, j]`` counts the samples of class i predicted as class j.
+def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, logits: bool = False) -> Array:
+    """The number of samples of class i that are predicted as class j, at entry ``[i, j]``.
 
-    A matrix is no series, so this is not for ``fit``: ``confusion_matrix(predict(model, X), Y)``.
+    A matrix is not a metric for ``fit``, but for the predictions: ``confusion_matrix(predict(model, X), Y)``.
 
     Args:
-        Y_pred: scores or probabilities (N, C), or with more axes (N, C, d1, ...), of which the largest is predicted;
-            or probabilities of class 1 of shape (N,) or (N, 1), for two classes.
+        Y_pred: logits or probabilities (N, C), or with more axes (N, C, d1, ...), of which the largest is predicted;
+            or, for two classes, those of class 1 of shape (N,) or (N, 1).
         Y: class indices (N,) or (N, d1, ...), or one-hot of the shape of Y_pred; for two classes 0 or 1 of the shape
             of Y_pred.
-        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+        threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
+        logits: whether one column holds logits.
 
     Returns:
-        A matrix (C, C) of whole numbers, with rows and columns of zeros for classes that do not occur.
+        A matrix (C, C) of integers, with rows and columns of zeros for classes that do not occur.
 
     Raises:
-        ShapeError: the shapes do not fit.
-        ValueError: no sample; a value of Y that is no class; NaN in Y_pred, which is no class either.
+        ShapeError: the shapes do not match.
+        ValueError: there is no sample; a value of Y is not a class; a prediction is NaN; or, with the default
+            threshold, a probability is outside of [0, 1].
 
     >>> confusion_matrix(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [1]]))
     array([[0, 0],
            [1, 2]])
     """
-    predicted, true, classes = _classes(Y_pred, Y, threshold, "confusion_matrix")
+    predicted, true, classes = _classes(Y_pred, Y, threshold, logits, "confusion_matrix")
     if (predicted < 0).any():
-        raise ValueError("confusion_matrix: Y_pred holds NaN, which stands for no class")
+        raise ValueError("confusion_matrix: Y_pred holds NaN, which is not a class")
     counts: Array = np.bincount(true * classes + predicted, minlength=classes**2)
     return counts.reshape(classes, classes)
 
 
-@over_all_rows
-def precision(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) -> float:
-    """The share of the samples predicted as a class that are of that class: ``TP / (TP + FP)``.
+def precision(
+    Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None = None, logits: bool = False
+) -> float:
+    """The share of right ones among the samples predicted as a class: ``TP / (TP + FP)``.
 
-    It is 0 where nothing is predicted. A sample whose prediction is NaN is predicted as no class.
+    It is 0 for a class that is not predicted. A sample whose prediction is NaN is not predicted as any class.
 
     Args:
-        Y_pred: scores or probabilities; see :func:`nnlite.confusion_matrix`.
+        Y_pred: logits or probabilities; see :func:`nnlite.confusion_matrix`.
         Y: the classes, likewise.
         average: "binary", the value of class 1 of two; "macro", the mean over the classes that occur in Y or among the
-            predictions; "weighted", their mean by their number in Y; "micro", that of the sums over all classes.
-        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+            predictions; "weighted", their mean weighted by their number in Y; "micro", from the sums over all classes.
+            In ``fit`` and ``evaluate`` it is set with ``functools.partial(precision, average="macro")``.
+        threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
+        logits: whether one column holds logits; ``fit`` and ``evaluate`` know it from the loss.
 
     Raises:
-        ShapeError: the shapes do not fit.
-        ValueError: no sample; a value of Y that is no class; another average, or "binary" of more than two classes.
+        ShapeError: the shapes do not match.
+        ValueError: there is no sample; a value of Y is not a class; another average, or "binary" for more than two
+            classes; or, with the default threshold, a probability is outside of [0, 1].
 
     >>> precision(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [0]]))
     0.5
     """
-    right, predicted, true = _counts(Y_pred, Y, average, threshold, "precision")
+    right, predicted, true = _counts(Y_pred, Y, average, threshold, logits, "precision")
     return _averaged(average, right, predicted, predicted, true)
 
 
-@over_all_rows
-def recall(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) -> float:
+def recall(
+    Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None = None, logits: bool = False
+) -> float:
     """The share of the samples of a class that are predicted as that class: ``TP / (TP + FN)``.
 
-    It is 0 for a class that does not occur. A sample whose prediction is NaN is predicted as no class.
+    It is 0 for a class that does not occur. A sample whose prediction is NaN is not predicted as any class.
 
     Args:
-        Y_pred: scores or probabilities; see :func:`nnlite.confusion_matrix`.
+        Y_pred: logits or probabilities; see :func:`nnlite.confusion_matrix`.
         Y: the classes, likewise.
         average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`.
-        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+        threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
+        logits: whether one column holds logits; ``fit`` and ``evaluate`` know it from the loss.
 
     Raises:
         ShapeError, ValueError: as :func:`nnlite.precision`.
@@ -83,22 +91,22 @@ def recall(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0
     >>> recall(np.array([[0.9], [0.2], [0.3], [0.7]]), np.array([[1], [1], [1], [1]]))
     0.5
     """
-    right, predicted, true = _counts(Y_pred, Y, average, threshold, "recall")
+    right, predicted, true = _counts(Y_pred, Y, average, threshold, logits, "recall")
     return _averaged(average, right, true, predicted, true)
 
 
-@over_all_rows
-def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) -> float:
+def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None = None, logits: bool = False) -> float:
     """The harmonic mean of precision and recall: ``2 TP / (2 TP + FP + FN)``.
 
-    It is 0 where a class neither occurs nor is predicted. A sample whose prediction is NaN is predicted as no class.
+    It is 0 for a class that neither occurs nor is predicted. A sample whose prediction is NaN is not predicted as any
+    class.
 
     Args:
-        Y_pred: scores or probabilities; see :func:`nnlite.confusion_matrix`.
+        Y_pred: logits or probabilities; see :func:`nnlite.confusion_matrix`.
         Y: the classes, likewise.
-        average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`. In ``fit`` and ``evaluate``
-            it is set with ``functools.partial(f1, average="macro")``.
-        threshold: for two classes in one column, where Y_pred turns from class 0 to class 1.
+        average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`.
+        threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
+        logits: whether one column holds logits; ``fit`` and ``evaluate`` know it from the loss.
 
     Raises:
         ShapeError, ValueError: as :func:`nnlite.precision`.
@@ -106,12 +114,12 @@ def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float = 0.5) 
     >>> f1(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [0]]))
     0.5
     """
-    right, predicted, true = _counts(Y_pred, Y, average, threshold, "f1")
+    right, predicted, true = _counts(Y_pred, Y, average, threshold, logits, "f1")
     return _averaged(average, 2 * right, predicted + true, predicted, true)
 
 
 def in_one_column(Y_pred: Array) -> bool:
-    """Whether Y_pred holds one number a sample, for class 1 of two, and not one for each class.
+    """Whether Y_pred holds one number for each sample, that of class 1 of two, and not one for each class.
 
     >>> in_one_column(np.zeros((5, 1))), in_one_column(np.zeros((5, 3)))
     (True, False)
@@ -120,24 +128,24 @@ def in_one_column(Y_pred: Array) -> bool:
 
 
 def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
-    """The class index of each sample, flat.
+    """The class index of each sample, as a vector.
 
     Raises:
-        ShapeError: Y's shape does not fit Y_pred's.
-        ValueError: no sample, or a value that is no class.
+        ShapeError: the shape of Y does not match that of Y_pred.
+        ValueError: there is no sample, or a value is not a class.
 
     >>> true_classes(np.zeros((2, 3)), np.array([[0, 0, 1], [1, 0, 0]]), "accuracy")
     array([2, 0])
     """
     if not Y_pred.size:
-        raise ValueError(f"{name}: empty batch: there is nothing to count")
+        raise ValueError(f"{name}: empty batch: there is no sample to count")
     if in_one_column(Y_pred):
         if Y.shape != Y_pred.shape:
             raise ShapeError(f"{name}: expected targets of shape {Y_pred.shape}, got {Y.shape}")
         if not ((Y >= 0) & (Y <= 1)).all():
             raise ValueError(
-                f"{name}: expected targets 0 or 1 for one prediction a sample, got values outside of that; "
-                "for more classes give scores of shape (N, C)"
+                f"{name}: expected targets 0 or 1 where there is one prediction for each sample, got other values; "
+                "for more classes pass predictions of shape (N, C)"
             )
         return (Y.reshape(-1) > 0.5).astype(np.intp)
     shape = Y_pred.shape[:1] + Y_pred.shape[2:]
@@ -146,8 +154,8 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
             off = np.abs(Y.sum(axis=1, dtype=np.float64) - 1)
         if not (off < 1e-3).all():
             raise ValueError(
-                f"{name}: expected targets that sum to 1 over the classes; where a sample has several labels, "
-                "take one column at a time"
+                f"{name}: expected targets that sum to 1 over the classes; if a sample has several labels, "
+                "pass one column at a time"
             )
         Y = Y.argmax(axis=1)
         return Y.reshape(-1)
@@ -160,13 +168,13 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
     return numbers.astype(np.intp)
 
 
-def _classes(Y_pred: Any, Y: Any, threshold: float, name: str) -> tuple[Array, Array, int]:
-    """The predicted class of each sample, -1 for NaN; the true one; and how many classes there are."""
+def _classes(Y_pred: Any, Y: Any, threshold: float | None, logits: bool, name: str) -> tuple[Array, Array, int]:
+    """The predicted class of each sample, -1 for NaN; the true one; and the number of classes."""
     Y_pred = as_array(Y_pred, "Y_pred")
     true = true_classes(Y_pred, as_array(Y, "Y"), name)
     if in_one_column(Y_pred):
         column = Y_pred.reshape(-1)
-        predicted = (column > threshold).astype(np.intp)
+        predicted = (column > threshold_for(Y_pred, threshold, logits, name)).astype(np.intp)
         predicted[np.isnan(column)] = -1
         return predicted, true, 2
     predicted = Y_pred.argmax(axis=1)
@@ -174,11 +182,13 @@ def _classes(Y_pred: Any, Y: Any, threshold: float, name: str) -> tuple[Array, A
     return predicted.reshape(-1), true, Y_pred.shape[1]
 
 
-def _counts(Y_pred: Any, Y: Any, average: str, threshold: float, name: str) -> tuple[Array, Array, Array]:
-    """For each class how many samples are rightly predicted as it, predicted as it, and of it."""
+def _counts(
+    Y_pred: Any, Y: Any, average: str, threshold: float | None, logits: bool, name: str
+) -> tuple[Array, Array, Array]:
+    """For each class the number of samples that are rightly predicted as it, predicted as it, and of it."""
     if average not in AVERAGES:
         raise ValueError(f"{name}: average: expected one of {', '.join(map(repr, AVERAGES))}, got {average!r}")
-    predicted, true, classes = _classes(Y_pred, Y, threshold, name)
+    predicted, true, classes = _classes(Y_pred, Y, threshold, logits, name)
     if average == "binary" and classes > 2:
         raise ValueError(f"{name}: average='binary' is for two classes, got {classes}; choose 'macro', for example")
     each = true[predicted == true], predicted[predicted >= 0], true
@@ -187,7 +197,7 @@ def _counts(Y_pred: Any, Y: Any, average: str, threshold: float, name: str) -> t
 
 
 def _averaged(average: str, part: Array, whole: Array, predicted: Array, true: Array) -> float:
-    """The average of ``part / whole``, where 0 / 0 is 0."""
+    """The average of ``part / whole``, with 0 / 0 = 0."""
     if average == "binary":
         part, whole = part[1:], whole[1:]
     if average == "micro":

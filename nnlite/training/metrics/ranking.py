@@ -1,4 +1,4 @@
-"""roc_auc: how well scores put the right samples first."""
+"""roc_auc: how well predictions rank the samples of a class before the others."""
 
 from typing import Any
 
@@ -7,26 +7,25 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute import kernels
 from nnlite.training.metrics.classification import in_one_column, true_classes
-from nnlite.training.metrics.over_all_rows import over_all_rows
 
 
-@over_all_rows
-def roc_auc(Y_pred: Any, Y: Any, *, softmax: bool = False) -> float:
+def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
     """The area under the ROC curve: ``P(s1 > s0) + P(s1 = s0) / 2`` of a sample of class 1 and one of class 0.
 
-    Of more classes, each against the rest, and the mean of these. NaN where a score is NaN.
+    With s1 and s0 the predictions for them. For more classes it is the mean over the classes of each against the rest.
+    It is NaN if a prediction is NaN.
 
     Args:
-        Y_pred: scores or probabilities of class 1, (N,) or (N, 1); or probabilities (N, C), or with more axes
+        Y_pred: logits or probabilities of class 1, (N,) or (N, 1); or probabilities (N, C), or with more axes
             (N, C, d1, ...).
         Y: 0 or 1 of the shape of Y_pred; or class indices (N,) or (N, d1, ...), or one-hot of the shape of Y_pred.
-        softmax: take the softmax of Y_pred over the classes first, for scores (N, C) such as those that
-            CrossEntropyLoss takes (``functools.partial(roc_auc, softmax=True)``).
+        logits: whether Y_pred of shape (N, C) holds logits, whose softmax over the classes is then computed first;
+            ``fit`` and ``evaluate`` know it from the loss.
 
     Raises:
-        ShapeError: the shapes do not fit.
-        ValueError: no sample; a value of Y that is no class; (N, C) that does not sum to 1 over the classes. A class
-            that no sample has, or all have, since there are then no pairs to compare.
+        ShapeError: the shapes do not match.
+        ValueError: there is no sample; a value of Y is not a class; probabilities (N, C) do not sum to 1 over the
+            classes; or no sample, or every one, is of a class, so that there are no pairs to compare.
 
     Source: Hanley and McNeil, The meaning and use of the area under a ROC curve, 1982.
 
@@ -36,18 +35,18 @@ def roc_auc(Y_pred: Any, Y: Any, *, softmax: bool = False) -> float:
     Y_pred = as_array(Y_pred, "Y_pred")
     true = true_classes(Y_pred, as_array(Y, "Y"), "roc_auc")
     if in_one_column(Y_pred):
-        if softmax:
-            raise ValueError("roc_auc: softmax is for scores of several classes, of shape (N, C)")
         return _of_class(1, Y_pred.reshape(-1), true)
     classes = Y_pred.shape[1]
     P = np.moveaxis(Y_pred, 1, 0).reshape(classes, -1)
-    if softmax:  # the logarithm, which has the same order and does not underflow
+    if logits:  # the logarithm of the softmax, which has the same order and does not underflow
         P = kernels.log_softmax(P.astype(np.float64), axis=0)
     else:
         with np.errstate(invalid="ignore"):
             off = np.abs(P.sum(axis=0, dtype=np.float64) - 1)
         if not (off[~np.isnan(P).any(axis=0)] <= 1e-3).all():
-            raise ValueError("roc_auc: expected probabilities that sum to 1 over the classes; of scores: softmax=True")
+            raise ValueError(
+                "roc_auc: expected probabilities that sum to 1 over the classes; for logits pass logits=True"
+            )
     return float(np.mean([_of_class(number, scores, true) for number, scores in enumerate(P)]))
 
 
@@ -59,7 +58,7 @@ def _of_class(number: int, scores: Array, true: Array) -> float:
     if not positives or not negatives:
         raise ValueError(
             f"roc_auc: {'all' if positives else 'none'} of the {len(true)} samples are of class {number}; "
-            "it needs some that are and some that are not"
+            "expected at least one that is and one that is not"
         )
     if np.isnan(scores).any():
         return float("nan")
@@ -67,5 +66,5 @@ def _of_class(number: int, scores: Array, true: Array) -> float:
     above = np.bincount(place[is_it], minlength=len(values))
     beside = np.bincount(place[~is_it], minlength=len(values))
     below = np.cumsum(beside) - beside
-    pairs_twice = int(np.sum(above * (2 * below + beside)))  # whole numbers, so that ties are counted without rounding
+    pairs_twice = int(np.sum(above * (2 * below + beside)))  # integers, so that ties are counted exactly
     return pairs_twice / (2 * positives * negatives)

@@ -1,4 +1,4 @@
-"""Metrics whose mean over batches is right: shares of samples."""
+"""accuracy and binary_accuracy: the share of samples that are right."""
 
 from typing import Any
 
@@ -6,18 +6,21 @@ import numpy as np
 
 from nnlite.basics.arrays import as_array
 from nnlite.errors import ShapeError
+from nnlite.training.metrics.mean_over_batches import mean_over_batches
+from nnlite.training.metrics.threshold import threshold_for
 
 
+@mean_over_batches
 def accuracy(Y_pred: Any, Y: Any) -> float:
-    """The share of samples whose largest score is that of the right class.
+    """The share of samples whose largest prediction is that of the right class.
 
     Args:
-        Y_pred: scores or probabilities (N, C), or with more axes (N, C, d1, ...).
+        Y_pred: logits or probabilities (N, C), or with more axes (N, C, d1, ...).
         Y: class indices (N,) or (N, d1, ...), or probabilities (one-hot, say) of the shape of Y_pred.
 
     Raises:
-        ShapeError: the shapes do not fit.
-        ValueError: no sample.
+        ShapeError: the shapes do not match.
+        ValueError: there is no sample.
 
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
@@ -25,8 +28,8 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
     if Y_pred.ndim < 2 or Y_pred.shape[1] < 2:
         raise ShapeError(
-            f"accuracy: expected scores of two or more classes, of shape (N, C), got {Y_pred.shape}; "
-            "for one output take binary_accuracy"
+            f"accuracy: expected predictions for two or more classes, of shape (N, C), got {Y_pred.shape}; "
+            "for one output use binary_accuracy"
         )
     best = Y_pred.argmax(axis=1)
     best[np.isnan(Y_pred).any(axis=1)] = -1  # NaN is never right
@@ -35,23 +38,25 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     return _share(best, Y, "accuracy", "class indices")
 
 
-def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float = 0.5) -> float:
+@mean_over_batches
+def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logits: bool = False) -> float:
     """The share of elements on the right side of the threshold: ``(Y_pred > threshold) == (Y > 0.5)``.
 
     Args:
-        Y_pred: probabilities, any shape; for scores before a sigmoid set the threshold to 0
-            (``functools.partial(binary_accuracy, threshold=0.0)``).
+        Y_pred: probabilities or logits, of any shape.
         Y: 0 or 1, of the same shape.
-        threshold: where Y_pred turns from class 0 to class 1.
+        threshold: between class 0 and class 1; by default 0.5, for logits 0.
+        logits: whether Y_pred holds logits; ``fit`` and ``evaluate`` know it from the loss.
 
     Raises:
         ShapeError: the shapes differ.
-        ValueError: no element.
+        ValueError: there is no element; or, with the default threshold, a probability is outside of [0, 1].
 
     >>> binary_accuracy(np.array([[0.9], [0.2]]), np.array([[1], [1]]))
     0.5
     """
     Y_pred = as_array(Y_pred, "Y_pred")
+    threshold = threshold_for(Y_pred, threshold, logits, "binary_accuracy")
     predicted = np.where(np.isnan(Y_pred), -1, Y_pred > threshold)  # NaN is never right
     return _share(predicted, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets")
 
@@ -60,5 +65,5 @@ def _share(predicted: Any, true: Any, name: str, what: str) -> float:
     if predicted.shape != true.shape:
         raise ShapeError(f"{name}: expected {what} of shape {predicted.shape}, got {true.shape}")
     if not predicted.size:
-        raise ValueError(f"{name}: empty batch: the share of nothing is not defined")
+        raise ValueError(f"{name}: empty batch: the share of no element is undefined")
     return float(np.count_nonzero(predicted == true) / predicted.size)
