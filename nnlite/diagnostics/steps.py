@@ -180,7 +180,9 @@ def _back_through_chain(model: Any, path: str, dY: Any = None, *more: Any, **nam
         with _placed(model, layer):
             dY = yield from spread(partial(_backward, layer, inside(path, name)), dY)
             if dY is None and layer.needs_dX and layer.differentiable_inputs(1):
-                raise TypeError("backward returned None; did it forget to return dX?")
+                raise TypeError(
+                    "backward returned None; did it forget to return dX? (inputs without one: without_gradient)"
+                )
     yield from _sum_tied(model, path)
     return dY if model._needs_dX else None
 
