@@ -85,6 +85,8 @@ class Checkpoint(Callback):
             raise ValueError("Checkpoint: best_only looks at the end of each epoch; leave every and unit out")
         from pathlib import Path  # here, since it takes a tenth of the time that NumPy's import takes
 
+        if "{" in os.fsdecode(path):
+            raise ValueError(f"Checkpoint: path: one file is replaced each time, nothing is filled in, got {path!r}")
         self.path = Path(path)
         self.every = whole(every, "Checkpoint: every", least=1)
         self.unit = unit
@@ -106,6 +108,9 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, state: Training) -> None:
         check_writable(self.path)
+        for other in state.callbacks:
+            if other is not self and isinstance(other, Checkpoint) and other.path.resolve() == self.path.resolve():
+                raise ValueError(f"Checkpoint: two write to {self.path}; give each a path of its own")
         self.tried = False
         if self.watched is not None:
             self.watched.check(state)

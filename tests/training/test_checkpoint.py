@@ -479,3 +479,17 @@ def test_parameters_that_are_not_finite_do_not_replace_good_ones(tmp_path, bad):
     train(1, nn.Checkpoint(path, unit="batch"), Spoil())
     assert np.isfinite(nn.load(path).Phi).all()
     assert read(path)["batch"] == 1
+
+
+def test_a_path_with_braces_is_refused_since_nothing_fills_them_in():
+    with pytest.raises(ValueError, match=r"path: one file is replaced each time, nothing is filled in, got 'w-\{epoch"):
+        nn.Checkpoint("w-{epoch}.npz")
+
+
+def test_two_checkpoints_on_one_path_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = nn.Sequential(nn.Linear(1, 1, rng=0))
+    both = [nn.Checkpoint("a.npz"), nn.Checkpoint(tmp_path / "a.npz", best_only=True, monitor="loss")]
+    with pytest.raises(ValueError, match=r"Checkpoint: two write to .*a\.npz; give each a path of its own"):
+        nn.fit(model, [[1.0]], [[2.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), callbacks=both, verbose=0)
+    assert list(tmp_path.iterdir()) == []
