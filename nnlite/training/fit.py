@@ -23,12 +23,13 @@ from nnlite.training.interrupts import Interrupts
 from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.progress import Progress, progress
 from nnlite.training.resume import resume_from
+from nnlite.training.rows import Rows
 from nnlite.training.settings import settings
 from nnlite.training.step import Step, as_optimizers
 from nnlite.training.streams import rows_or_stream
 from nnlite.training.training_state import Training
 from nnlite.training.validation import Validation, split
-from nnlite.training.weighted_loss import weighted
+from nnlite.training.weighted_loss import balanced, weighted
 
 
 def fit(
@@ -46,7 +47,7 @@ def fit(
     metrics: Sequence[Metric] = (),
     callbacks: Sequence[Any] = (),
     sample_weight: Any = None,
-    class_weight: dict[int, float] | None = None,
+    class_weight: Any = None,
     accumulate_steps: int = 1,
     clip_norm: float | None = None,
     clip_value: float | None = None,
@@ -75,7 +76,10 @@ def fit(
         shuffle: put the rows in a new random order each epoch.
         validation_data: (X, Y) to evaluate after each epoch; or its batches, as a list of pairs (X, Y) or a function
             that returns an iterable of them.
-        validation_split: share of the rows, from 0 to 1, drawn at random, to hold back for validation instead.
+        validation_split: share of the rows, from 0 to 1, to hold back for validation instead; ``validation_rows`` of
+            the history has their indices. It is the same choice in every training on the same rows, at random, in
+            which each class has its share if the loss is one of classes; with ``shuffle=False``, as for a time series,
+            the last rows.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. On the training rows they get the
             predictions from before each step, as the loss does. They are called once, at the end of the epoch, on all
             rows; those marked with :func:`nnlite.mean_over_batches` on each batch. Those of nnlite with a parameter
@@ -86,8 +90,8 @@ def fit(
         sample_weight: a weight for each row in the training loss, which is then ``sum(w J_row) / sum(w)``: a weight of
             0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it.
             Validation and metrics count each row once.
-        class_weight: a weight for each class, for targets that are classes or probabilities of them; likewise. For
-            several outputs a tuple or dict of them.
+        class_weight: a weight for each class, for targets that are classes or probabilities of them; likewise. Or
+            "balanced", ``rows / (classes * rows of the class)``. For several outputs a tuple or dict of dicts.
         accumulate_steps: how many batches make one step, equal to a step on all their rows at once; for batches that
             do not fit in memory.
         clip_norm: the largest norm of the gradients that the optimizers apply; longer ones are scaled down.
@@ -132,7 +136,11 @@ def fit(
     rng = generator(rng, "fit: rng")
     loss = objective = as_loss(loss)
     optimizers, metrics_by_name = as_optimizers(optimizer, model, loss), named(metrics)
-    rows, validation_rows = split(rows_or_stream(X, Y, epochs), validation_data, validation_split, rng)
+    rows, validation_rows = split(
+        rows_or_stream(X, Y, epochs), validation_data, validation_split, shuffle=shuffle, loss=loss
+    )
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        class_weight = balanced(rows, loss)
     if sample_weight is not None or class_weight is not None:
         objective = weighted(loss, class_weight)
     if sample_weight is not None:
@@ -167,6 +175,8 @@ def fit(
     if resume is not None:
         resume_from(resume, state)
     state.epochs = state.epoch + epochs
+    if validation_data is None and isinstance(validation_rows, Rows):
+        state.history.validation_rows = validation_rows.numbers
     if state.batches is not None:
         per_epoch = math.ceil(state.batches / step.accumulate_steps)
         for each in optimizers:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from nnlite.basics.arrays import Array
 from nnlite.optim.monitor import direction
 from nnlite.training.history_plot import plot_history
 
@@ -15,6 +16,7 @@ class History(Mapping[str, list[float]]):
     """A mapping from the name of a series ("loss", "val_loss", "accuracy", ...) to its values, one per epoch.
 
     Attributes:
+        validation_rows: the indices of the rows that ``validation_split`` held back; None without it.
         remark: why the training ended before its last epoch, and which weights were restored; "" otherwise.
 
     >>> history = History()
@@ -28,6 +30,7 @@ class History(Mapping[str, list[float]]):
 
     def __init__(self, series: Mapping[str, list[float]] | None = None) -> None:
         self.remark = ""
+        self.validation_rows: Array | None = None
         self._series = {name: list(values) for name, values in (series or {}).items()}
         if len({len(values) for values in self._series.values()}) > 1:
             lengths = {name: len(values) for name, values in self._series.items()}

@@ -14,20 +14,25 @@ from nnlite.training.measurements import Metric
 from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
 from nnlite.training.rows import Rows
 from nnlite.training.streams import Stream, is_stream, not_empty
+from nnlite.training.weighted_loss import classes_of
 
 
 def split(
-    rows: Rows | Stream, data: Any, share: float, rng: "np.random.Generator"
+    rows: Rows | Stream, data: Any, share: float, *, shuffle: bool, loss: Any
 ) -> tuple[Rows | Stream, Rows | Stream | None]:
-    """The rows to train on, and those to validate on: ``data``, a random ``share`` of the rows, or None.
+    """The rows to train on, and those to validate on: ``data``, a ``share`` of the rows, or None.
+
+    Which rows are held back depends on the rows alone, so that another training of the same model holds back the same
+    ones: a fixed choice at random, in which the classes have their shares if the loss is one of classes; without
+    ``shuffle`` the last rows.
 
     Raises:
         TypeError: data is neither a pair nor a stream of batches.
         ValueError: share is not from 0 to below 1, or leaves no row on one side.
 
-    >>> training, validation = split(Rows(np.zeros((4, 1)), np.zeros(4)), None, 0.25, np.random.default_rng(0))
-    >>> len(training), len(validation)
-    (3, 1)
+    >>> training, validation = split(Rows(np.zeros((4, 1)), np.zeros(4)), None, 0.25, shuffle=False, loss=None)
+    >>> training.numbers, validation.numbers
+    (array([0, 1, 2]), array([3]))
     """
     if data is not None:
         if share:
@@ -39,14 +44,21 @@ def split(
         return rows, None
     if isinstance(rows, Stream):
         raise ValueError("validation_split: expected rows X and Y, got batches; pass validation_data")
-    held_back = round(len(rows) * float(share))
-    if not 0 < held_back < len(rows):
+    count = len(rows)
+    held_back = round(count * float(share))
+    if not 0 < held_back < count:
         raise ValueError(
-            f"validation_split: {share} of {len(rows)} rows leaves {held_back} to validate on and "
-            f"{len(rows) - held_back} to train on; expected at least one of each"
+            f"validation_split: {share} of {count} rows leaves {held_back} to validate on and {count - held_back} to "
+            "train on; expected at least one of each"
         )
-    order = rng.permutation(len(rows))
-    return rows.subset(order[:-held_back]), rows.subset(order[-held_back:])
+    order, chosen = np.arange(count), np.arange(count - held_back, count)
+    if shuffle:
+        order = np.random.default_rng(0).permutation(count)
+        classes = classes_of(rows.Y, loss)
+        if classes is not None:
+            order = order[np.argsort(classes[order], kind="stable")]
+        chosen = (2 * np.arange(held_back) + 1) * count // (2 * held_back)  # evenly spaced, through all classes
+    return rows.subset(np.sort(np.delete(order, chosen))), rows.subset(np.sort(order[chosen]))
 
 
 def _validation(data: Any) -> Rows | Stream:

@@ -103,13 +103,51 @@ def weighted(loss: Layer, class_weight: Any) -> Layer:
     return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()))
 
 
+def classes_of(Y: Any, loss: Any) -> Array | None:
+    """The class of each row, if the loss is one of classes and the targets are an array with one class for each row.
+
+    >>> import nnlite as nn
+    >>> classes_of(np.array([[0.0], [1.0]]), nn.BCELoss())
+    array([0, 1])
+    """
+    if not isinstance(Y, np.ndarray) or not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
+        return None
+    if Y.ndim == 2 and Y.shape[1] > 1 and isinstance(loss, CrossEntropyLoss):
+        labels: Array = Y.argmax(axis=1)  # one-hot, or probabilities
+        return labels
+    if Y.size != len(Y) or not np.array_equal(Y, np.rint(Y)):
+        return None
+    return Y.reshape(-1).astype(np.int64)
+
+
+def balanced(rows: Any, loss: Any) -> dict[int, float]:
+    """The weight of each class that makes all classes count the same: ``rows / (classes * rows of the class)``.
+
+    Raises:
+        ValueError: the targets are not one class for each row, in memory.
+
+    >>> import nnlite as nn
+    >>> from nnlite.training.rows import Rows
+    >>> balanced(Rows(np.zeros((4, 1)), np.array([0, 0, 0, 1])), nn.CrossEntropyLoss())
+    {0: 0.6666666666666666, 1: 2.0}
+    """
+    classes = classes_of(getattr(rows, "Y", None), loss)
+    if classes is None:
+        raise ValueError(
+            'class_weight="balanced": expected a loss of classes, such as CrossEntropyLoss, and a target Y with one '
+            "class for each row; pass a dict such as {0: 1.0, 1: 5.0}"
+        )
+    labels, counts = np.unique(classes if rows.numbers is None else classes[rows.numbers], return_counts=True)
+    return {int(label): len(rows) / (len(labels) * int(count)) for label, count in zip(labels, counts, strict=True)}
+
+
 def _check_class_weight(class_weight: Any, loss: Loss) -> None:
     """Raise unless it has a finite number >= 0 for each of some classes, and the loss is one of classes."""
     name = "class_weight"
     if not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
         raise TypeError(f"{name}: expected a loss of classes, such as CrossEntropyLoss, got {loss!r}")
     if not isinstance(class_weight, dict) or not all(isinstance(label, int | np.integer) for label in class_weight):
-        raise TypeError(f"{name}: expected a dict such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}")
+        raise TypeError(f'{name}: expected "balanced" or a dict such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}')
     values = np.array(list(class_weight.values()), np.float64)
     if not (np.isfinite(values) & (values >= 0)).all():
         raise ValueError(f"{name}: expected finite numbers >= 0, got {class_weight!r}")

@@ -263,22 +263,56 @@ def test_validation_split_holds_rows_back_that_are_never_trained_on():
         assert len(set(flat(training[epoch * 3 : epoch * 3 + 3]))) == 15
 
 
-@pytest.mark.parametrize("shuffle", [True, False])
-def test_validation_split_shuffles_first_so_that_sorted_classes_land_on_both_sides(shuffle):
+def test_validation_split_shuffles_first_so_that_sorted_rows_land_on_both_sides():
     model = nn.Sequential(Recording(), nn.Linear(1, 1))
-    trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=0.5, shuffle=shuffle)
+    trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=0.5)
     (held_back,) = model[0].batches(training=False)
     assert 0 < sum(row < 10 for row in held_back) < 10
 
 
-def test_validation_split_is_that_of_the_seed():
-    def held_back(rng):
-        model = nn.Sequential(Recording(), nn.Linear(1, 1))
-        trained(model, ROWS, np.zeros((20, 1)), validation_split=0.25, rng=rng)
-        return model[0].batches(training=False)
+def test_validation_split_without_shuffle_holds_back_the_last_rows():
+    """As for a time series (keras issue 6422): 45 ... 49 of 50."""
+    model, rows = nn.Sequential(Recording(), nn.Linear(1, 1)), np.arange(50.0)[:, None]
+    history = trained(model, rows, rows, lr=0.0, validation_split=0.1, shuffle=False)
+    assert flat(model[0].batches(training=False)) == [45, 46, 47, 48, 49]
+    assert flat(model[0].batches(training=True)) == list(range(45))
+    assert history.validation_rows.tolist() == [45, 46, 47, 48, 49]
 
-    assert held_back(1) == held_back(1)
-    assert held_back(1) != held_back(2)
+
+def test_validation_split_depends_on_the_rows_alone_and_the_history_says_which():
+    def held_back(rng, **options):
+        model = nn.Sequential(Recording(), nn.Linear(1, 1))
+        history = trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=0.25, rng=rng, **options)
+        assert set(flat(model[0].batches(training=False))) == set(history.validation_rows)
+        return history.validation_rows.tolist()
+
+    rng = np.random.default_rng(3)
+    assert held_back(1) == held_back(2) == held_back(rng) == held_back(rng) == held_back(None, epochs=3, batch_size=3)
+    assert trained(line(), [[1.0]], [[0.0]]).validation_rows is None
+
+
+def test_targets_of_noise_are_never_learnt_however_often_a_training_is_repeated():
+    """scikeras issue 289: no model predicts noise better than its mean does, so val_loss is about Var(Y) or above."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(40, 10)), rng.normal(size=(40, 1))
+    model = nn.Sequential(nn.Linear(10, 32, rng=rng), nn.Tanh(), nn.Linear(32, 1, rng=rng))
+    for _ in range(4):
+        history = trained(model, X, Y, lr=0.1, epochs=60, validation_split=0.25, rng=rng)
+    assert history["loss"][-1] < 0.1
+    assert history["val_loss"][-1] > 0.8 * np.var(Y[history.validation_rows])
+
+
+@pytest.mark.parametrize("form", ["indices", "one-hot", "column"])
+@pytest.mark.parametrize(("rare", "share", "least", "most"), [(5, 0.25, 1, 2), (20, 0.1, 2, 2), (40, 0.5, 20, 20)])
+def test_each_class_has_its_share_of_the_rows_held_back(form, rare, share, least, most):
+    """keras issue 796: 5 of 200 rows are of a class, and many random splits hold none of them back."""
+    labels = np.random.default_rng(0).permutation(np.arange(200) < rare).astype(int)
+    Y = {"indices": labels, "one-hot": np.eye(2)[labels], "column": labels[:, None]}[form]
+    loss, width = (nn.BCEWithLogitsLoss(), 1) if form == "column" else (nn.CrossEntropyLoss(), 2)
+    model = nn.Linear(1, width)
+    history = trained(model, np.zeros((200, 1)), Y, loss=loss, validation_split=share)
+    assert len(history.validation_rows) == 200 * share
+    assert least <= labels[history.validation_rows].sum() <= most
 
 
 @pytest.mark.parametrize(("share", "held_back"), [(0.05, 1), (0.13, 3), (np.float32(0.25), 5), (0.95, 19)])

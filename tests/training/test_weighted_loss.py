@@ -123,8 +123,9 @@ def test_class_weights_of_targets_with_more_axes_go_by_the_element():
     ("loss", "class_weight", "message"),
     [
         (nn.MSELoss(), {1: 2.0}, "class_weight: expected a loss of classes"),
-        (nn.CrossEntropyLoss(), "balanced", "class_weight: expected a dict"),
-        (nn.CrossEntropyLoss(), {"0": 2.0}, "class_weight: expected a dict"),
+        (nn.CrossEntropyLoss(), "balance", 'class_weight: expected "balanced" or a dict'),
+        (nn.CrossEntropyLoss(), {"0": 2.0}, 'class_weight: expected "balanced" or a dict'),
+        (nn.MSELoss(), "balanced", 'class_weight="balanced": expected a loss of classes'),
         (nn.CrossEntropyLoss(), {0: float("nan")}, "class_weight: expected finite numbers"),
         (nn.BCELoss(), {2: 3.0}, "class_weight: .* has the classes 0 and 1"),
         (nn.CrossEntropyLoss(), {1: 2.0, 2: 3.0}, "class_weight: the model has the classes 0 to 1, got a weight for 2"),
@@ -255,3 +256,31 @@ def test_a_loss_without_one_number_for_each_row_is_named():
         nn.ShapeError, match=r"sample_weight: expected Total\(\) to return the loss of each of the 12 rows"
     ):
         nn.fit(model, X, X[:, :1], loss=Total(), optimizer=nn.SGD(model, 0.1), sample_weight=np.ones(12), verbose=0)
+
+
+def test_balanced_class_weights_are_those_of_scikit_learn():
+    """rows / (classes * rows of the class), as sklearn.utils.class_weight.compute_class_weight("balanced")."""
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, 40, p=[0.7, 0.2, 0.1])
+    weight = dict(enumerate(40 / (3 * np.bincount(labels))))
+    rows = rng.normal(size=(40, 3))
+
+    def run(Y, **options):
+        model = nn.Linear(3, 3, dtype=np.float64, rng=0)
+        nn.fit(model, rows, Y, loss=nn.CrossEntropyLoss(), optimizer=nn.SGD(model, 0.1), verbose=0, rng=0, **options)
+        return model.Phi
+
+    assert_allclose(run(labels, class_weight="balanced"), run(labels, class_weight=weight), rtol=1e-12)
+    assert_allclose(run(np.eye(3)[labels], class_weight="balanced"), run(labels, class_weight=weight), rtol=1e-12)
+
+
+def test_balanced_weights_are_from_the_rows_that_are_trained_on():
+    labels = np.array([0] * 6 + [1] * 2 + [1] * 4)  # the last four are held back
+
+    def run(**options):
+        model = nn.Linear(3, 2, dtype=np.float64, rng=0)
+        nn.fit(model, X, labels, loss=nn.CrossEntropyLoss(), optimizer=nn.SGD(model, 0.1), verbose=0, shuffle=False,
+               validation_split=1 / 3, **options)  # fmt: skip
+        return model.Phi
+
+    assert_allclose(run(class_weight="balanced"), run(class_weight={0: 8 / 12, 1: 8 / 4}), rtol=1e-12)
