@@ -36,9 +36,6 @@ def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
     Args:
         X: a floating array.
         axes: in ascending order, none negative.
-
-    >>> sum_over(np.array([[1.0, 2.0], [3.0, 4.0]]), (0,))
-    array([[4., 6.]])
     """
     shape = [1 if axis in axes else size for axis, size in enumerate(X.shape)]
     if len(axes) == X.ndim:
@@ -50,11 +47,7 @@ def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
 
 
 def sum_to(dZ: Array, shape: tuple[int, ...]) -> Array:
-    """Sum dZ over the axes along which an array of ``shape`` was broadcast to dZ's shape: backward of broadcasting.
-
-    >>> sum_to(np.ones((5, 2)), (2,)), sum_to(np.ones((5, 2)), (5, 1)).shape
-    (array([5., 5.]), (5, 1))
-    """
+    """Sum dZ over the axes along which an array of ``shape`` was broadcast to dZ's shape: backward of broadcasting."""
     if dZ.shape == shape:
         return np.asarray(dZ)  # a ufunc returns a scalar for a 0-d array
     new = dZ.ndim - len(shape)

@@ -130,12 +130,7 @@ class Loss(Layer):
 
 
 def is_loss(layer: Layer) -> bool:
-    """Return whether the layer is a loss, or tied to one.
-
-    >>> import nnlite as nn
-    >>> is_loss(nn.MSELoss()), is_loss(nn.Add())
-    (True, False)
-    """
+    """Return whether the layer is a loss, or tied to one."""
     return isinstance(layer.original or layer, Loss)
 
 
@@ -144,9 +139,6 @@ def finite_weight(weight: Any, name: str) -> Array | None:
 
     Raises:
         ValueError: a weight is not finite.
-
-    >>> finite_weight([1, 2], "weight")
-    array([1., 2.])
     """
     if weight is None:
         return None
@@ -161,9 +153,6 @@ def times_weight(loss: Loss, weight: Array | None, J: Array) -> Array:
 
     Raises:
         ShapeError: the weight cannot be broadcast to J's shape.
-
-    >>> times_weight(Loss(), np.array([2.0]), np.array([1.0, 3.0], np.float32))
-    array([2., 6.], dtype=float32)
     """
     if weight is None:
         return J
@@ -176,11 +165,7 @@ def times_weight(loss: Loss, weight: Array | None, J: Array) -> Array:
 
 
 def any_nan(J: Any) -> bool:
-    """Return whether J, a float or an array, is or contains NaN.
-
-    >>> any_nan(float("nan")), any_nan(np.zeros(3))
-    (True, False)
-    """
+    """Return whether J, a float or an array, is or contains NaN."""
     return J != J if type(J) is float else bool(np.isnan(J).any())
 
 
@@ -189,8 +174,6 @@ def check_probabilities(loss: Loss, target: Array) -> None:
 
     Raises:
         ValueError: one is not; it is named with its index.
-
-    >>> check_probabilities(Loss(), np.array([0.0, 0.5, 1.0]))
     """
     variance = target * (kernels.ONE[target.dtype] - target)  # negative or NaN exactly where it is not a probability
     if np.count_nonzero(variance) and not variance.min() >= 0:
@@ -198,23 +181,13 @@ def check_probabilities(loss: Loss, target: Array) -> None:
 
 
 def not_a_probability(loss: Loss, name: str, values: Array, cure: str) -> NoReturn:
-    """Raise the ValueError that names the first of the values outside [0, 1], and the cure.
-
-    >>> not_a_probability(Loss(), "target", np.array([0.5, 2.0]), "scale it")
-    Traceback (most recent call last):
-        ...
-    ValueError: Loss(): expected each target from 0 to 1, got 2.0 at index (1,); scale it
-    """
+    """Raise the ValueError that names the first of the values outside [0, 1], and the cure."""
     index = tuple(map(int, np.argwhere(~((values >= 0) & (values <= 1)))[0]))
     raise ValueError(f"{loss}: expected each {name} from 0 to 1, got {values[index]} at index {index}; {cure}")
 
 
 def listing(*parts: str, **options: Any) -> str:
-    """Return the parts, and the options that are not None, as a repr shows them.
-
-    >>> listing("reduction='sum'", weight=np.array([1.0]), pos_weight=None)
-    "reduction='sum', weight=[1.0]"
-    """
+    """Return the parts, and the options that are not None, as a repr shows them."""
     given = {key: value for key, value in options.items() if value is not None}
     shown = [f"{key}={getattr(value, 'tolist', lambda value=value: value)()}" for key, value in given.items()]
     return ", ".join([part for part in parts if part] + shown)

@@ -56,10 +56,6 @@ def as_one_loss(loss: Any) -> Layer:
     Raises:
         TypeError: one is not a :class:`nnlite.Loss`; the message has the line to write.
         ValueError: the same loss object is used twice.
-
-    >>> import nnlite as nn
-    >>> as_one_loss(nn.MSELoss())
-    MSELoss()
     """
     losses = listed(loss)
     for number, each in enumerate(losses):
@@ -71,13 +67,7 @@ def as_one_loss(loss: Any) -> Layer:
 
 
 def check_loss(value: Any) -> None:
-    """Raise a TypeError unless ``value`` is a loss, or tied to one.
-
-    >>> check_loss("mse")
-    Traceback (most recent call last):
-        ...
-    TypeError: loss: expected a Loss, got 'mse'; write loss=nnlite.MSELoss()
-    """
+    """Raise a TypeError unless ``value`` is a loss, or tied to one."""
     if isinstance(getattr(value, "original", None) or value, Loss):
         return
     if isinstance(value, type) and issubclass(value, Loss):
@@ -93,11 +83,7 @@ def check_loss(value: Any) -> None:
 
 
 def by_key(values: Any) -> dict[Any, Any]:
-    """Return the entries of a tuple by position, or those of a dict by key.
-
-    >>> by_key(("a", "b"))
-    {0: 'a', 1: 'b'}
-    """
+    """Return the entries of a tuple by position, or those of a dict by key."""
     return dict(values) if isinstance(values, dict) else dict(enumerate(values))
 
 

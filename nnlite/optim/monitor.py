@@ -19,14 +19,6 @@ def direction(name: str, mode: str, owner: str) -> str:
 
     Raises:
         ValueError: another mode; or "auto" for a name that does not tell.
-
-    >>> direction("val_loss", "auto", "EarlyStopping"), direction("binary_accuracy", "auto", "EarlyStopping")
-    ('min', 'max')
-    >>> direction("kappa", "auto", "EarlyStopping")
-    Traceback (most recent call last):
-        ...
-    ValueError: EarlyStopping: the name 'kappa' does not tell whether lower or higher values are better; pass
-    mode="min" or mode="max"
     """
     if one_of(mode, f"{owner}: mode", ("min", "max", "auto")) != "auto":
         return mode

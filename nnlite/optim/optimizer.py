@@ -100,10 +100,6 @@ class Optimizer:
 
         Raises:
             ValueError: the schedule returns something else than a finite number >= 0.
-
-        >>> import nnlite as nn
-        >>> nn.SGD(nn.Linear(1, 1), lr=nn.StepLR(0.5, step_size=10)).current_lr
-        0.5
         """
         lr = self._lr
         return lr if type(lr) is float else self._scheduled()
@@ -125,12 +121,6 @@ class Optimizer:
 
         Raises:
             ValueError: it does.
-
-        >>> import nnlite as nn
-        >>> nn.SGD(nn.Linear(1, 1), lr=nn.OneCycleLR(0.1, total_steps=20)).check_steps(25)
-        Traceback (most recent call last):
-            ...
-        ValueError: SGD: lr: the schedule OneCycleLR ends after 20 steps, but training takes 25; make it 25 steps long
         """
         last: int | None = getattr(self._lr, "last_step", None)
         needed = self.steps + count
@@ -144,10 +134,6 @@ class Optimizer:
         """Return what the next steps depend on: numbers, and copies of arrays or None before the first step.
 
         A learning rate that is a number is included. A schedule and the other options are not: the program sets them.
-
-        >>> import nnlite as nn
-        >>> nn.SGD(nn.Linear(1, 1), lr=0.5, momentum=0.9).state_dict()
-        {'steps': 0, 'lr': 0.5, 'velocity': None}
         """
         state: dict[str, Any] = {"steps": self.steps}
         if not callable(self._lr):
@@ -163,12 +149,6 @@ class Optimizer:
         Raises:
             ValueError: a name is missing or unknown, a value is not a number, or an array has another shape or dtype
                 than Phi; the message lists all faults.
-
-        >>> import nnlite as nn
-        >>> a, b = nn.SGD(nn.Linear(1, 1), lr=0.5), nn.SGD(nn.Linear(1, 1), lr=1)
-        >>> b.load_state_dict(a.state_dict())
-        >>> b.lr
-        0.5
         """
         own = self.state_dict()
         wrong = [f"{name}: missing" for name in own if name not in state]

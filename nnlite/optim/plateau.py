@@ -135,12 +135,7 @@ class ReduceLROnPlateau:
         self.step(self.watched.value(state))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the next steps depend on. The learning rate is in the optimizer's state.
-
-        >>> import nnlite as nn
-        >>> ReduceLROnPlateau(nn.SGD(nn.Linear(1, 1), lr=1.0)).state_dict()
-        {'best': inf, 'bad_epochs': 0, 'cooldown_left': 0}
-        """
+        """Return what the next steps depend on. The learning rate is in the optimizer's state."""
         return {"best": self.best, "bad_epochs": self.bad_epochs, "cooldown_left": self.cooldown_left}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

@@ -253,9 +253,6 @@ def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
 
     Raises:
         TypeError, ValueError: one is not a whole number >= 0.
-
-    >>> whole_numbers([30, 80], "MultiStepLR: milestones")
-    (30, 80)
     """
     try:
         values = tuple(values)

@@ -91,11 +91,7 @@ def _problem(name: str) -> str | None:
 
 
 def dtype_code(dtype: np.dtype[Any]) -> str:
-    """NumPy's code of a dtype; that of a long double says which of its kinds it is, ``"<f16:63"`` on x86.
-
-    >>> dtype_code(np.dtype(np.float32))
-    '<f4'
-    """
+    """NumPy's code of a dtype; that of a long double says which of its kinds it is, ``"<f16:63"`` on x86."""
     code = dtype.newbyteorder("<").str
     return code if code in _CODES else f"{code}:{np.finfo(np.longdouble).nmant}"
 
@@ -161,14 +157,7 @@ def read_archive(path: Any) -> tuple[Any, dict[str, Array]]:
 
 @contextmanager
 def reading(path: Any) -> Iterator[None]:
-    """Put the path before the message of every CheckpointError that the block raises.
-
-    >>> with reading("some.npz"):
-    ...     raise CheckpointError("it is damaged")
-    Traceback (most recent call last):
-        ...
-    nnlite.errors.CheckpointError: some.npz: it is damaged
-    """
+    """Put the path before the message of every CheckpointError that the block raises."""
     try:
         yield
     except CheckpointError as error:

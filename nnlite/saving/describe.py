@@ -155,11 +155,6 @@ def check_size(entries: list[Any]) -> None:
 
     Raises:
         ValueError: it is more; or layers nest more than 100 deep; or an entry refers to a later one.
-
-    >>> check_size([{"class": "Sequential", "arguments": {"layers": [{"layer": 0}]}}])
-    Traceback (most recent call last):
-        ...
-    ValueError: it refers to layers that are not there
     """
     depths: list[int] = []
     sizes: list[int] = []

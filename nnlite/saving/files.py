@@ -79,10 +79,6 @@ def from_content(content: Any, arrays: dict[str, Array]) -> Any:
 
     Raises:
         CheckpointError: as :func:`load`.
-
-    >>> import numpy as np
-    >>> from_content({"kind": "state_dict"}, {"W": np.zeros(2)})
-    {'W': array([0., 0.])}
     """
     match content:
         case {"kind": "state_dict"} if len(content) == 1:

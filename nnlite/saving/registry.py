@@ -92,10 +92,6 @@ def kind_of(layer: Layer) -> Kind:
 
     Raises:
         TypeError: the class is unregistered.
-
-    >>> import nnlite as nn
-    >>> kind_of(nn.Tanh()).cls
-    <class 'nnlite.layers.activations.Tanh'>
     """
     cls = getattr(type(layer), "saved_as", type(layer))
     kind = _KINDS.get(cls.__name__)
@@ -108,11 +104,7 @@ def kind_of(layer: Layer) -> Kind:
 
 
 def kind_named(name: str) -> Kind | None:
-    """The class registered under the name, or None.
-
-    >>> print(kind_named("os.system"))
-    None
-    """
+    """The class registered under the name, or None."""
     return _KINDS.get(name)
 
 
@@ -124,10 +116,6 @@ def constructor_arguments(cls: type[Layer], layer: Layer) -> dict[str, Any]:
 
     Raises:
         TypeError: there is no such attribute.
-
-    >>> import nnlite as nn
-    >>> constructor_arguments(nn.Transpose, nn.Transpose(0, 2))
-    {'dim0': 0, 'dim1': 2}
     """
     arguments = {}
     for name, parameter in _signature(cls).parameters.items():
@@ -139,12 +127,7 @@ def constructor_arguments(cls: type[Layer], layer: Layer) -> dict[str, Any]:
 
 
 def how_to_register(layer: Layer, argument: str) -> str:
-    """The end of a message about an argument that cannot be saved.
-
-    >>> import nnlite as nn
-    >>> how_to_register(nn.Tanh(), "n")
-    "the argument 'n' cannot be saved; return it from nnlite.register(Tanh, arguments=lambda layer: {'n': ..., ...})"
-    """
+    """The end of a message about an argument that cannot be saved."""
     return (
         f"the argument {argument!r} cannot be saved; return it from "
         f"nnlite.register({type(layer).__name__}, arguments=lambda layer: {{{argument!r}: ..., ...}})"
