@@ -10,7 +10,7 @@ from nnlite.diagnostics.trace import all_finite
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import Losses, as_one_loss
 from nnlite.training.measurements import Measurements, Metric, named
-from nnlite.training.rows import Batch, Rows
+from nnlite.training.rows import Batch, Rows, noting_shapes
 from nnlite.training.streams import Stream, rows_or_stream
 
 
@@ -57,9 +57,10 @@ def evaluate_rows(
     """As :func:`evaluate`, with checked arguments."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
     measurements = Measurements(loss, metrics)
-    for batch in rows.batches(batch_size):
-        Y_pred = spread(model.forward, batch.X)
-        measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
+    with noting_shapes(getattr(rows, "X", None)):
+        for batch in rows.batches(batch_size):
+            Y_pred = spread(model.forward, batch.X)
+            measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
     return measurements.values()
 
 

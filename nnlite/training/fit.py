@@ -23,7 +23,7 @@ from nnlite.training.interrupts import Interrupts
 from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.progress import Progress, progress
 from nnlite.training.resume import resume_from
-from nnlite.training.rows import Rows
+from nnlite.training.rows import Rows, noting_shapes
 from nnlite.training.settings import settings
 from nnlite.training.step import Step, as_optimizers
 from nnlite.training.streams import rows_or_stream
@@ -183,7 +183,8 @@ def fit(
             each.check_steps(epochs * per_epoch - state.batch // step.accumulate_steps)
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     try:
-        _train(state, events, validation, shown, batch_size, shuffle)
+        with noting_shapes(getattr(rows, "X", None)):
+            _train(state, events, validation, shown, batch_size, shuffle)
     except BaseException as error:
         error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost
         if on_nan == "raise" or not isinstance(error, DivergenceError):

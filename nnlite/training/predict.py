@@ -1,4 +1,4 @@
-"""predict: what a model says of new rows."""
+"""predict: the output of a model for given rows."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.training.rows import Rows, joined, read_only
+from nnlite.training.rows import Rows, joined, noting_shapes, read_only
 
 
 def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     """The model's output for every row of X, in evaluation mode.
 
-    It works on a twin of the model and writes nothing on the model itself, so any number of threads may call it at
-    once. The result is the caller's own.
+    It runs on a twin of the model and writes nothing on the model itself, so any number of threads may call it at
+    once. The result belongs to the caller.
 
     Args:
-        model: any Layer whose output has a row for each row of X; of several outputs each.
+        model: any Layer whose output, or each of several, has a row for each row of X.
         X: the rows; see :func:`nnlite.fit`.
-        batch_size: how many rows to take at a time; it bounds the memory.
+        batch_size: how many rows to read at a time, which limits the memory.
 
     Raises:
         TypeError: ``batch_size`` is not a whole number, or X does not hold real numbers.
         ValueError: ``batch_size`` is below 1.
-        ShapeError: the output has not a row for each row of X.
+        ShapeError: the output does not have a row for each row of X.
 
     >>> import nnlite as nn
     >>> predict(nn.Tanh(), np.zeros((3, 2))).shape
@@ -35,24 +35,16 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     batch_size = whole(batch_size, "batch_size", least=1)
     rows = Rows(X)
     twin = model.evaluation_twin()
-    try:
+    with noting_shapes(rows.X):
         if len(rows) <= batch_size:
-            Y = _rows_kept(model, spread(twin.forward, each_of(_all_rows, rows.X)), len(rows))
-            return each_of(np.array, Y)
-        return joined(
-            [_rows_kept(model, spread(twin.forward, batch.X), batch.count) for batch in rows.batches(batch_size)]
-        )
-    except ShapeError as error:
-        if isinstance(rows.X, np.ndarray) and rows.X.ndim == 1:
-            error.add_note("X has one axis, so each number is a row of its own; a single sample is X[None, :]")
-        raise
+            everything = each_of(lambda values: read_only(values[:]), rows.X)
+            return each_of(np.array, _checked(model, spread(twin.forward, everything), len(rows)))
+        batches = rows.batches(batch_size)
+        return joined([_checked(model, spread(twin.forward, batch.X), batch.count) for batch in batches])
 
 
-def _all_rows(values: Any) -> Any:
-    return read_only(values[:])
-
-
-def _rows_kept(model: Layer, Ys: Any, count: int) -> Any:
+def _checked(model: Layer, Ys: Any, count: int) -> Any:
+    """The outputs, each of which must have a row for each row of X."""
     for Y in listed(Ys):
         if np.ndim(Y) == 0 or len(Y) != count:
             raise ShapeError(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.trees import each_of, listed
+from nnlite.errors import ShapeError
 
 
 @dataclass(slots=True)
@@ -61,8 +63,20 @@ class Rows:
                 f"{' and '.join(names)}: expected the same number of rows, "
                 f"got {' and '.join(map(str, in_X))} rows in {names[0]}"
                 + f" and {' and '.join(map(str, in_Y))} in {names[1]}" * bool(in_Y)
-                + "; a tuple of arrays means several inputs, so pass rows as a list" * (len(in_X) > 1)
+                + self._cure(names)
             )
+
+    def _cure(self, names: tuple[str, str]) -> str:
+        """What to write where X and Y differ in length."""
+        if isinstance(self.X, tuple):
+            return "; a tuple of arrays means several inputs, so pass rows as a list"
+        for name, own, other in (names[0], self.X, self.Y), (names[1], self.Y, self.X):
+            if isinstance(own, np.ndarray) and isinstance(other, np.ndarray):
+                if own.ndim == 2 and own.shape[1] == len(other):
+                    return f"; {name} of shape {own.shape} has a sample in each column: pass {name}.T"
+                if own.ndim == 1 and len(other) == 1:
+                    return f"; for a single sample pass {name}[None, :]"
+        return ""
 
     def __len__(self) -> int:
         return _lengths(self.X)[0] if self.numbers is None else len(self.numbers)
@@ -136,6 +150,31 @@ class Rows:
         3
         """
         return math.ceil(len(self) / batch_size)
+
+
+@contextmanager
+def noting_shapes(X: Any) -> Iterator[None]:
+    """Add to a ShapeError what is likely to be wrong with the shape of X as the user gave it.
+
+    >>> import nnlite as nn
+    >>> try:
+    ...     with noting_shapes(np.zeros(200)):
+    ...         nn.Linear(1, 1).forward(np.zeros(32))
+    ... except ShapeError as error:
+    ...     error.__notes__[-1]
+    'X has the shape (200,), so each number is a row: pass X[:, None] for a column, or X[None, :] for a single sample'
+    """
+    try:
+        yield
+    except ShapeError as error:
+        if isinstance(X, np.ndarray) and X.ndim == 1:
+            error.add_note(
+                f"X has the shape {X.shape}, so each number is a row: pass X[:, None] for a column, or X[None, :] for "
+                "a single sample"
+            )
+        elif isinstance(X, np.ndarray):
+            error.add_note(f"X has the shape {X.shape}: a row for each sample")
+        raise
 
 
 def joined(batches: Sequence[Any]) -> Any:

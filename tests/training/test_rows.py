@@ -202,3 +202,44 @@ def test_a_ragged_list_is_an_error_that_names_it():
 def test_a_matrix_is_an_error():
     with pytest.raises(TypeError, match=r"X: expected an ndarray, got np\.matrix"):
         Rows(np.asmatrix([[1.0]]))
+
+
+# ------------------------------------------------------------------------------------------- shapes, and what to write
+
+
+def fit(X, Y, model):
+    nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), batch_size=32, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [fit, lambda X, Y, model: nn.evaluate(model, X, Y, loss=nn.MSELoss()), lambda X, Y, model: nn.predict(model, X)],
+    ids=["fit", "evaluate", "predict"],
+)
+@pytest.mark.parametrize(("X", "features"), [(np.zeros(200), 1), ([0.5, -1.0], 2)], ids=["a column", "one sample"])
+def test_X_of_one_axis_is_named_by_its_own_shape_with_what_to_write(use, X, features):
+    with pytest.raises(nn.ShapeError) as caught:
+        use(X, np.zeros((len(X), 1)), nn.Linear(features, 1))
+    note = f"X has the shape ({len(X)},), so each number is a row: pass X[:, None] for a column, or X[None, :] for"
+    assert any(note in each for each in caught.value.__notes__)
+    shaped = np.asarray(X)[:, None] if features == 1 else np.asarray(X)[None, :]
+    use(shaped, np.zeros((len(shaped), 1)), nn.Linear(features, 1))
+
+
+@pytest.mark.parametrize(
+    ("X", "Y", "cure"),
+    [
+        (np.zeros((3, 200)), np.zeros((200, 1)), "X of shape (3, 200) has a sample in each column: pass X.T"),
+        (np.zeros((200, 3)), np.zeros((1, 200)), "Y of shape (1, 200) has a sample in each column: pass Y.T"),
+        (np.zeros(3), np.zeros((1, 1)), "for a single sample pass X[None, :]"),
+        (
+            (np.zeros(3), np.zeros(4)),
+            np.zeros((3, 1)),
+            "a tuple of arrays means several inputs, so pass rows as a list",
+        ),
+    ],
+)
+def test_rows_that_do_not_match_come_with_what_to_write(X, Y, cure):
+    with pytest.raises(ValueError, match="expected the same number of rows") as caught:
+        fit(X, Y, nn.Linear(3, 1))
+    assert str(caught.value).endswith("; " + cure)
