@@ -175,7 +175,7 @@ def test_a_tied_layer_uses_the_buffers_of_the_layer_it_is_tied_to(path):
 
 def test_a_generator_under_any_name_comes_back(path, own_classes):
     @nn.register
-    class Noise(nn.Layer):
+    class SourceNoise(nn.Layer):
         def __init__(self, std, seed=None):
             self.std, self.seed = std, seed
             self.source = np.random.default_rng(seed)
@@ -183,7 +183,7 @@ def test_a_generator_under_any_name_comes_back(path, own_classes):
         def forward(self, X):
             return X + self.std * self.source.normal(size=np.shape(X))
 
-    model = Noise(0.1, seed=5)
+    model = SourceNoise(0.1, seed=5)
     model.forward(np.zeros(3))
     loaded = there_and_back(model, path)
     assert_array_equal(loaded.forward(np.zeros(3)), model.forward(np.zeros(3)))
