@@ -1,5 +1,6 @@
 """Fixtures that several test files use, and how hypothesis draws its examples."""
 
+import gc
 import sys
 
 import pytest
@@ -13,6 +14,12 @@ collect_ignore = ["support"]
 
 settings.register_profile("nnlite", examples(40))
 settings.load_profile("nnlite")
+
+
+def pytest_collection_finish():
+    """Leave the ten thousand tests out of every garbage collection from now on."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

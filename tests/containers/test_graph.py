@@ -1173,7 +1173,6 @@ def events(function, *args):
         nonlocal count
         count += event in ("call", "c_call")
 
-    gc.collect()
     gc.disable()  # collections would call back from weak references
     sys.setprofile(profiler)
     try:
