@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_equal
 from support import archives, kept_files
+from support.sweeps import SWEEP
 from support.trainings import EPOCHS, StopAt, X, Y, network, train
 
 import nnlite as nn
@@ -382,8 +383,9 @@ def test_wrong_values_in_a_checkpoint_are_a_checkpoint_error(path, name):
 @pytest.mark.parametrize("name", ["optimizers", "callbacks", "generators", "rows", "means", "update", "history"])
 def test_wrong_values_deep_in_a_checkpoint_are_a_checkpoint_error(path, name):
     content = content_of(path)
-    for place in archives.places(content[name]):
-        for value in VALUES if place else ():
+    for number, place in enumerate(archives.places(content[name])):
+        values = VALUES if SWEEP > 1 else VALUES[number % 3 :: 3]  # each place with a third of them
+        for value in values if place else ():
             changed = copy.deepcopy(content)
             holder = changed[name]
             for key in place[:-1]:
