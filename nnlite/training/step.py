@@ -1,6 +1,7 @@
 """Step: forward, loss, backward, and what then moves the parameters."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
@@ -19,6 +20,7 @@ from nnlite.training.evaluate import loss_of
 from nnlite.training.rows import Batch
 from nnlite.training.weighted_loss import weight_of
 
+UNWRITTEN = 1.2345e-30  # in dPhi, until the first backward writes there
 LARGE_STEP = 1e10  # a longer one is taken back if a parameter overflows
 
 
@@ -79,6 +81,7 @@ class Step:
         self.clip_value = clip_value
         self.on_backward_end = on_backward_end
         self.where = where
+        self.begun = False  # the first backward has been looked at
         self.batch: Batch | None = None
         self.total: Array | None = None  # of the gradients since the last step, each times its weight
         self.weight = 0.0
@@ -103,7 +106,10 @@ class Step:
         Raises:
             DivergenceError: a sum of gradients is not finite.
         """
-        spread(self.model.backward, self.loss.backward())
+        if self.begun:
+            spread(self.model.backward, self.loss.backward())
+        else:
+            self._first_backward()
         self.count += 1
         if self.accumulate_steps > 1 and self.batch is not None:
             weight = weight_of(self.loss, self.batch.count)
@@ -113,6 +119,23 @@ class Step:
             if not np.isfinite(self.total).all():
                 self.total, self.weight, self.count = None, 0.0, 0
                 raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
+
+    def _first_backward(self) -> None:
+        """Backward, and a warning if it stores no gradient for a parameter, as under a misspelt name."""
+        for layer in self.trained:
+            layer.dPhi = np.full_like(layer.dPhi, UNWRITTEN)
+        spread(self.model.backward, self.loss.backward())
+        self.begun = True
+        names = []
+        for layer in self.trained:
+            unwritten = layer.dPhi.dtype.type(UNWRITTEN)
+            for name, dP in layer.named_gradients():
+                if dP.size and (dP == unwritten).all():
+                    dP[...] = 0
+                    names.append(name)
+        if names:
+            text = f"backward stores no gradient for {', '.join(names)}, so it is not trained; assign self.dW for W"
+            warnings.warn(f"{self.model.one_line()}: {text}", UserWarning, stacklevel=5)  # at the line that calls fit
 
     def update(self) -> None:
         """Move the parameters, if enough batches have been accumulated."""

@@ -309,3 +309,35 @@ def test_on_nan_stop_also_for_a_gradient():
                          on_nan="stop")  # fmt: skip
     assert history.epochs == 0
     assert model.Phi.tobytes() == before.tobytes()
+
+
+def test_a_gradient_that_backward_never_stores_is_a_warning_at_the_first_step():
+    class Misspelt(nn.Layer, parameters=("W",)):
+        def __init__(self):
+            self.W = np.ones((2, 1))
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.W
+
+        def backward(self, dY):
+            self.dw = self.X.T @ dY  # dW is meant
+            return dY @ self.W.T
+
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), Misspelt())
+    X, Y = np.ones((4, 2), np.float32), np.zeros((4, 1))
+    with pytest.warns(
+        UserWarning, match=r"Sequential\(2 layers\): backward stores no gradient for 1\.W, so it"
+    ) as told:
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=3, verbose=0)
+    assert len(told) == 1
+    assert told[0].filename == __file__
+    np.testing.assert_array_equal(model[1].W, np.ones((2, 1)))
+
+
+def test_a_gradient_of_zeros_is_no_gradient_that_is_missing():
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.ReLU(), nn.Linear(2, 1, rng=0))
+    model[0].b = [-100.0, -100.0]  # dead units
+    X, Y = np.ones((4, 2), np.float32), np.zeros((4, 1))
+    nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), verbose=0)
+    assert not model[0].dW.any()
