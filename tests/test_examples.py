@@ -284,6 +284,17 @@ def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(s
     assert "epoch 1/" in progress
 
 
+@pytest.mark.parametrize("seed", seeds(1))
+def test_dataframe_classifies_three_species(seed, run):
+    pytest.importorskip("pandas")
+    out, progress = run("dataframe.py", "--seed", str(seed))
+    names = ["daisy", "poppy", "rose"]
+    matrix = np.array([re.search(rf"^{name} +(\d+) +(\d+) +(\d+)$", out, re.MULTILINE).groups() for name in names], int)
+    assert matrix.sum() == 150
+    assert number(r"accuracy: (\S+)", out) == round(np.trace(matrix) / 150, 3) > 0.85
+    assert "epoch 1/" in progress
+
+
 def test_residual_layers_learn_where_a_chain_does_not(run):
     out, _ = run("residual.py")
     chain, residual = (float(accuracy) for accuracy in re.findall(r"accuracy (\S+)", out))

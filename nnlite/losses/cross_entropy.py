@@ -6,11 +6,10 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
+from nnlite.basics.frames import numbered
 from nnlite.compute import kernels
 from nnlite.errors import ShapeError
-from nnlite.losses.loss import Loss, any_nan, check_probabilities, finite_weight, listing
-
-_NUMBERED = "number the classes from 0: classes, target = np.unique(target, return_inverse=True)"
+from nnlite.losses.loss import Loss, TargetError, any_nan, check_probabilities, finite_weight, listing
 
 
 class CrossEntropyLoss(Loss):
@@ -84,7 +83,7 @@ class CrossEntropyLoss(Loss):
             )
         # Inside, the classes are the first axis: NumPy reduces along it much faster than along many short rows.
         Z = np.ascontiguousarray(Z.swapaxes(0, self.axis))
-        self.Q, counts = self._distribution(Z, self._as_target(target))
+        self.Q, counts = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
         if counts is not None and Z.size and self.reduction == "mean" and not counts.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; use larger batches")
         self.log_P = kernels.log_softmax(Z, axis=0)
@@ -109,14 +108,6 @@ class CrossEntropyLoss(Loss):
         ignore_index = None if self.ignore_index == -100 else self.ignore_index
         smoothing = self.label_smoothing or None
         return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
-
-    def _as_target(self, target: Any) -> Array:
-        try:
-            return as_array(target, "CrossEntropyLoss: target")
-        except TypeError as error:
-            if np.asarray(target).dtype.kind in "OUST":  # labels that are text
-                raise TypeError(f"{error}; {_NUMBERED}") from None
-            raise
 
     def _distribution(self, Z: Array, target: Array) -> tuple[Array, Array | None]:
         """Return Q, and how much each sample counts in the mean, or None if each counts 1.
@@ -185,9 +176,10 @@ class CrossEntropyLoss(Loss):
             wrong = outside & counted
             if wrong.any():
                 index = tuple(map(int, np.argwhere(wrong)[0]))
-                raise ValueError(
+                raise TargetError(
                     f"{self}: expected class indices from 0 to {classes - 1}, got {target[index]} at {index}; "
-                    f"{_NUMBERED}"
+                    f"{numbered('target')}",
+                    index,
                 )
             return counted.astype(dtype)
         return True

@@ -129,6 +129,18 @@ class Loss(Layer):
         return dJ / self.count
 
 
+class TargetError(ValueError):
+    """An entry of the target is wrong.
+
+    Attributes:
+        index: its index in the target of this batch, from which :func:`nnlite.fit` finds the row.
+    """
+
+    def __init__(self, message: str, index: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.index = index
+
+
 def is_loss(layer: Layer) -> bool:
     """Return whether the layer is a loss, or tied to one."""
     return isinstance(layer.original or layer, Loss)
@@ -183,7 +195,8 @@ def check_probabilities(loss: Loss, target: Array) -> None:
 def not_a_probability(loss: Loss, name: str, values: Array, cure: str) -> NoReturn:
     """Raise the ValueError that names the first of the values outside [0, 1], and the cure."""
     index = tuple(map(int, np.argwhere(~((values >= 0) & (values <= 1)))[0]))
-    raise ValueError(f"{loss}: expected each {name} from 0 to 1, got {values[index]} at index {index}; {cure}")
+    message = f"{loss}: expected each {name} from 0 to 1, got {values[index]} at index {index}; {cure}"
+    raise TargetError(message, index) if name == "target" else ValueError(message)
 
 
 def listing(*parts: str, **options: Any) -> str:

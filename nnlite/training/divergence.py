@@ -123,11 +123,7 @@ def _entry_not_finite(batch: Batch) -> str | None:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row, *rest = map(int, np.argwhere(~np.isfinite(array))[0])
             value = array[(row, *rest)]
-            if isinstance(batch.rows, slice):
-                row += batch.rows.start
-            elif batch.rows is not None:
-                row = int(batch.rows[row])
-            return f"{name}[{', '.join(map(str, [row, *rest]))}] is {value}"
+            return f"{name}[{', '.join(map(str, [batch.row(row), *rest]))}] is {value}"
     return None
 
 

@@ -4,13 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.checks import whole
 from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.trace import all_finite
+from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.loss import TargetError
 from nnlite.losses.per_output import Losses, as_one_loss
 from nnlite.training.measurements import Measurements, Metric, named
-from nnlite.training.rows import Batch, Rows, noting_shapes
+from nnlite.training.rows import Batch, Rows, indexed, noting_shapes
 from nnlite.training.streams import Stream, rows_or_stream
 
 
@@ -30,7 +34,7 @@ def evaluate(
 
     Args:
         model: any Layer.
-        X: the rows, or batches that are pairs (X, Y); see :func:`nnlite.fit`.
+        X: the rows, or a dataset or batches of pairs (X, Y); see :func:`nnlite.fit`.
         Y: the targets of the rows.
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
         metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. They are called once, on the
@@ -57,7 +61,7 @@ def evaluate_rows(
     """As :func:`evaluate`, with checked arguments."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
     measurements = Measurements(loss, metrics)
-    with noting_shapes(getattr(rows, "X", None)):
+    with noting_shapes(rows):
         for batch in rows.batches(batch_size):
             Y_pred = spread(model.forward, batch.X)
             measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
@@ -74,6 +78,7 @@ def loss_of(loss: Layer, Y_pred: Any, batch: Batch) -> float:
     try:
         J: float = loss.forward(Y_pred, batch.Y, *(() if batch.weight is None else (batch.weight,)))
     except (TypeError, ValueError) as error:
+        _note_target(error, loss, Y_pred, batch)
         if isinstance(Y_pred, tuple | dict) and not isinstance(loss, Losses):
             error.add_note("the model has several outputs: pass a tuple or dict of losses, one for each")
             raise
@@ -81,6 +86,32 @@ def loss_of(loss: Layer, Y_pred: Any, batch: Batch) -> float:
             raise
         return math.nan
     return J
+
+
+def _note_target(error: Exception, loss: Layer, Y_pred: Any, batch: Batch) -> None:
+    """Add to an error about the target the row of the user's own Y, or the line that gives Y the right shape."""
+    rows = batch.source
+    if rows is None:
+        return
+    name = rows.names[1]
+    if isinstance(error, TargetError) and error.index:
+        error.add_note(f"this is row {batch.row(error.index[0])} of {name}")
+    if isinstance(error, ShapeError) and isinstance(rows.Y, np.ndarray):
+        given, target = rows.given[1], batch.Y
+        cure, twin = "", loss.evaluation_twin()
+        line = indexed(name.split()[-1] if name.startswith("validation") else name.split()[0], given)
+        for other, index in (target[..., None], "[..., None]"), (target[..., :1].reshape(-1), "[:, 0]"):
+            if other.size == target.size and _accepts(twin, Y_pred, other):
+                cure = f"; pass {line}{index}"
+        error.add_note(f"{name}, of type {type(given).__name__}, has the shape {rows.Y.shape}{cure}")
+
+
+def _accepts(loss: Layer, Y_pred: Any, target: Any) -> bool:
+    try:
+        loss.forward(Y_pred, target)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def as_loss(loss: Any) -> Layer:

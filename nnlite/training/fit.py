@@ -63,9 +63,13 @@ def fit(
 
     Args:
         model: any Layer. It trains in training mode; its mode is restored at the end.
-        X: the rows: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap``, which
-            is read a batch at a time. Never written. For a model of several inputs a tuple or dict of them.
-            Or, without Y, batches: an iterable of pairs (X, Y), or a function that returns a new one for each epoch.
+        X: the rows: an array, a nested list, or a pandas frame whose columns are numbers or booleans, read by position;
+            or what is read a batch at a time: a sparse matrix of SciPy, ``np.memmap``, or any object with ``len`` that
+            can be indexed by several row numbers, as of h5py, or by one. Never written. For a model of several inputs
+            a tuple or dict of them.
+            Or, without Y, a dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
+            of pairs (X, Y), such as a DataLoader, a Keras Sequence, or a function that returns a new iterable for each
+            epoch.
         Y: the targets of the rows, likewise, in the form that the loss expects.
         loss: a :class:`nnlite.Loss` such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several
             outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. Y and what
@@ -183,7 +187,7 @@ def fit(
             each.check_steps(epochs * per_epoch - state.batch // step.accumulate_steps)
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     try:
-        with noting_shapes(getattr(rows, "X", None)):
+        with noting_shapes(rows):
             _train(state, events, validation, shown, batch_size, shuffle)
     except BaseException as error:
         error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost

@@ -35,7 +35,7 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     batch_size = whole(batch_size, "batch_size", least=1)
     rows = Rows(X)
     twin = model.evaluation_twin()
-    with noting_shapes(rows.X):
+    with noting_shapes(rows):
         if len(rows) <= batch_size:
             everything = each_of(lambda values: read_only(values[:]), rows.X)
             return each_of(np.array, _checked(model, spread(twin.forward, everything), len(rows)))

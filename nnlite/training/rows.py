@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from numbers import Number
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.frames import is_frame
 from nnlite.basics.trees import each_of, listed
 from nnlite.errors import ShapeError
+from nnlite.training.sources import SourceRows, SparseRows, is_sparse
 
 
 @dataclass(slots=True)
@@ -27,18 +30,28 @@ class Batch:
     count: int  # of rows
     weight: Array | None = None  # of each row in the loss
     rows: Any = None  # the indices of the rows, an array or a slice; None in a stream
+    source: Any = None  # the Rows that it is part of
+
+    def row(self, index: int) -> int:
+        """The index, among all rows, of a row of the batch; in a stream its index in the batch."""
+        if self.rows is None:
+            return index
+        return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
 
 
 class Rows:
     """The rows to train, validate or predict on.
 
     Args:
-        X: an array, a nested list, or any object with ``len`` and row indexing, such as ``np.memmap`` (which is read
-            a batch at a time and never copied whole). For a model of several inputs a tuple or dict of them.
+        X: an array, a nested list, a pandas frame or series of numbers; or what is read a batch at a time: a sparse
+            matrix, ``np.memmap``, any object with ``len`` and indexing by row numbers or by the number of one sample.
+            For a model of several inputs a tuple or dict of them.
         Y: the targets, likewise, or None.
         names: what to call X and Y in an error.
 
     Attributes:
+        names: what X and Y are called in an error.
+        given: X and Y as they were passed.
         numbers: indices of the rows to use, in this order; None for all of them.
         weight: the weight of each row of X in the loss, or None.
 
@@ -54,6 +67,7 @@ class Rows:
     """
 
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
+        self.names, self.given = names, (X, Y)
         self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
         self.numbers: Array | None = None
         self.weight: Array | None = None
@@ -74,8 +88,10 @@ class Rows:
             if isinstance(own, np.ndarray) and isinstance(other, np.ndarray):
                 if own.ndim == 2 and own.shape[1] == len(other):
                     return f"; {name} of shape {own.shape} has a sample in each column: pass {name}.T"
-                if own.ndim == 1 and len(other) == 1:
-                    return f"; for a single sample pass {name}[None, :]"
+                if own.ndim == other.ndim == 2 and own.shape[1] == other.shape[1] > 1:
+                    return f"; they have a sample in each column: pass {names[0]}.T and {names[1]}.T"
+                if own.ndim in (1, 3) and len(other) == 1:
+                    return f"; for a single sample pass {name}[None{', :' * (own.ndim == 1)}]"
         return ""
 
     def __len__(self) -> int:
@@ -87,8 +103,8 @@ class Rows:
         >>> len(Rows(np.zeros((5, 1))).subset(np.array([4, 0])))
         2
         """
-        part = Rows(self.X, self.Y)
-        part.numbers, part.weight = numbers, self.weight
+        part = copy(self)
+        part.numbers = numbers
         return part
 
     def head(self, batch_size: int) -> "Rows":
@@ -122,7 +138,7 @@ class Rows:
             stop = min(start + batch_size, length)
             rows = slice(start, stop) if order is None else order[start:stop]
             weight = None if self.weight is None else self.weight[rows]
-            yield Batch(read_X(rows), read_Y(rows), stop - start, weight, rows)
+            yield Batch(read_X(rows), read_Y(rows), stop - start, weight, rows, self)
 
     def set_weight(self, weight: Any) -> None:
         """Give each row of X a weight in the loss.
@@ -153,12 +169,12 @@ class Rows:
 
 
 @contextmanager
-def noting_shapes(X: Any) -> Iterator[None]:
+def noting_shapes(rows: Any) -> Iterator[None]:
     """Add to a ShapeError what is likely to be wrong with the shape of X as the user gave it.
 
     >>> import nnlite as nn
     >>> try:
-    ...     with noting_shapes(np.zeros(200)):
+    ...     with noting_shapes(Rows(np.zeros(200))):
     ...         nn.Linear(1, 1).forward(np.zeros(32))
     ... except ShapeError as error:
     ...     error.__notes__[-1]
@@ -167,14 +183,27 @@ def noting_shapes(X: Any) -> Iterator[None]:
     try:
         yield
     except ShapeError as error:
+        X = rows.X if isinstance(rows, Rows) else None
         if isinstance(X, np.ndarray) and X.ndim == 1:
+            line = indexed("X", rows.given[0])
             error.add_note(
-                f"X has the shape {X.shape}, so each number is a row: pass X[:, None] for a column, or X[None, :] for "
-                "a single sample"
+                f"X has the shape {X.shape}, so each number is a row: pass {line}[:, None] for a column, or "
+                f"{line}[None, :] for a single sample"
             )
-        elif isinstance(X, np.ndarray):
+        elif isinstance(X, np.ndarray | SparseRows):
             error.add_note(f"X has the shape {X.shape}: a row for each sample")
         raise
+
+
+def indexed(name: str, given: Any) -> str:
+    """How to write the argument where NumPy's indexing follows.
+
+    >>> indexed("Y", np.zeros(3)), indexed("Y", [0, 0, 0])
+    ('Y', 'np.asarray(Y)')
+    """
+    if is_frame(given):
+        return f"{name}.to_numpy()"
+    return name if isinstance(given, np.ndarray) else f"np.asarray({name})"
 
 
 def joined(batches: Sequence[Any]) -> Any:
@@ -193,15 +222,25 @@ def joined(batches: Sequence[Any]) -> Any:
 
 def _as_rows(values: Any, name: str) -> Any:
     """An object with ``len`` and row indexing, or a tuple or dict of such. A tuple of lists is a nested sequence."""
+    if is_sparse(values):  # before dict: SciPy's dok format is one
+        return SparseRows(values, name)
     if isinstance(values, tuple) and not all(isinstance(value, list | tuple | Number) for value in values):
         return tuple([_as_rows(value, f"{name}[{index}]") for index, value in enumerate(values)])
     if isinstance(values, dict):
         return {key: _as_rows(value, f"{name}[{key!r}]") for key, value in values.items()}
     has_rows = hasattr(values, "__getitem__") and hasattr(values, "__len__")
-    if isinstance(values, np.ndarray | list | tuple) or hasattr(values, "iloc") or not has_rows:  # iloc: pandas
-        values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
-        if values.ndim == 0:
-            raise TypeError(f"{name}: expected one row per sample, got a single number")
+    if has_rows and not isinstance(values, np.ndarray | list | tuple) and not is_frame(values):
+        return values if isinstance(values, SourceRows | SparseRows) else SourceRows(values, name)
+    if not has_rows and hasattr(values, "__iter__"):
+        raise TypeError(
+            f"{name}: expected rows, such as an array or an object with len and indexing, got "
+            f"{type(values).__name__}; read its batches one after the other"
+        )
+    values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
+    if values.ndim == 0:
+        raise TypeError(
+            f"{name}: expected one row per sample, got a single number; one sample is one row, [[{values}]]"
+        )
     return values
 
 

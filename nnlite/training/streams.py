@@ -6,7 +6,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from nnlite.basics.frames import is_frame
 from nnlite.training.rows import Batch, Rows
+from nnlite.training.sources import KerasBatches, SamplePairs, is_dataset, is_keras_sequence, is_sparse
 
 
 class Stream:
@@ -68,8 +70,34 @@ class Stream:
         return None if callable(self.source) or not hasattr(self.source, "__len__") else len(self.source)
 
 
+class Samples(Rows):
+    """The rows of a dataset whose item i is the pair (x, y) of one sample.
+
+    Args:
+        dataset: an object with ``len`` and ``dataset[i]``.
+        name: what to call it in an error.
+
+    >>> class Squares:
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, i):
+    ...         return [i], [i * i]
+    >>> [batch.Y.tolist() for batch in Samples(Squares()).batches(2)]
+    [[[0], [1]], [[4]]]
+    """
+
+    def __init__(self, dataset: Any, name: str = "X") -> None:
+        super().__init__(SamplePairs(dataset, name), names=(name, f"y of {name}"))
+
+    def batches(self, batch_size: int, order: Any = None, first: int = 0) -> Iterator[Batch]:
+        """The batches, as of all rows."""
+        for batch in super().batches(batch_size, order, first):
+            batch.X, batch.Y = batch.X
+            yield batch
+
+
 def rows_or_stream(X: Any, Y: Any, epochs: int = 1) -> Rows | Stream:
-    """The rows X and Y; or, without Y, the stream of batches X.
+    """The rows X and Y; or, without Y, the samples of the dataset X, or the stream of batches X.
 
     Raises:
         TypeError: there is no Y, and X is no iterable of batches; or there is Y, and X is a function.
@@ -84,11 +112,26 @@ def rows_or_stream(X: Any, Y: Any, epochs: int = 1) -> Rows | Stream:
         rows = Rows(X, Y)
         not_empty(rows, "X")
         return rows
-    if isinstance(X, np.ndarray) or not is_stream(X):
+    if is_dataset(X) or is_keras_sequence(X):
+        return of_dataset(X, "X")
+    if isinstance(X, np.ndarray) or is_frame(X) or is_sparse(X) or not is_stream(X):
         raise TypeError("Y: expected the targets, got None; only batches that are pairs (X, Y) need no Y")
     if isinstance(X, Iterator) and epochs > 1:
         raise ValueError("X: a generator can be read only once, so pass the function that makes it")
     return Stream(X)
+
+
+def of_dataset(dataset: Any, name: str) -> Rows | Stream:
+    """The samples of a dataset, or the batches of a Keras Sequence.
+
+    Raises:
+        ValueError: it is empty.
+    """
+    if is_keras_sequence(dataset):
+        return Stream(KerasBatches(dataset), name)
+    rows = Samples(dataset, name)
+    not_empty(rows, name)
+    return rows
 
 
 def is_stream(source: Any) -> bool:

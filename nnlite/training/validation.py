@@ -13,7 +13,8 @@ from nnlite.training.evaluate import evaluate_rows
 from nnlite.training.measurements import Metric
 from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
 from nnlite.training.rows import Rows
-from nnlite.training.streams import Stream, is_stream, not_empty
+from nnlite.training.sources import is_dataset, is_keras_sequence
+from nnlite.training.streams import Stream, is_stream, not_empty, of_dataset
 from nnlite.training.weighted_loss import classes_of
 
 
@@ -62,6 +63,8 @@ def split(
 
 
 def _validation(data: Any) -> Rows | Stream:
+    if is_dataset(data) or is_keras_sequence(data):
+        return of_dataset(data, "validation_data")
     batches = isinstance(data, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in data)
     if isinstance(data, tuple | list) and len(data) == 2 and not batches:
         X, Y = data

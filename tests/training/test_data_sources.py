@@ -1,0 +1,439 @@
+"""Where rows come from: pandas, sparse matrices, files, datasets of samples, loaders; and mistakes in them.
+
+The right values are those of the same rows as a plain array, or of pandas or SciPy themselves.
+"""
+
+import re
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import nnlite as nn
+
+pd = pytest.importorskip("pandas")
+
+rng = np.random.default_rng(0)
+X = rng.integers(0, 3, (40, 3)).astype(np.float64)
+Y = X @ [[1.0], [-2.0], [0.5]]
+LABELS = np.arange(40) % 3
+
+
+def trained(X, Y=None, *, loss=None, width=1, **options):
+    """Phi and the losses of a training with whatever holds the rows."""
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, width, rng=1)).astype(np.float64)
+    options = {"epochs": 2, "batch_size": 8, "verbose": 0, "rng": 5} | options
+    loss = nn.MSELoss() if loss is None else loss
+    history = nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.05), **options)
+    return np.concatenate([model.Phi, *history.to_dict().values()])
+
+
+def same(one, other):
+    np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+def message_of(use):
+    """The message of the error of use(), with its notes."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        use()
+    return "\n".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
+
+
+def classify(X, Y, classes=3, **options):
+    return trained(X, Y, loss=nn.CrossEntropyLoss(), width=classes, **options)
+
+
+# ------------------------------------------------------------------------------------------------ 18: pandas
+
+
+def frame():
+    """Columns of numbers of each kind, under labels in no order; right values: those of ``to_numpy``."""
+    return pd.DataFrame(
+        {
+            "float": X[:, 0],
+            "nullable": pd.array(X[:, 1].astype(int), dtype="Int64"),
+            "small": X[:, 2].astype(np.int8),
+        },
+        index=np.random.default_rng(1).permutation(40),
+    )
+
+
+def test_frames_train_predict_and_evaluate_by_position():
+    df, model = frame(), nn.Linear(3, 1, dtype=np.float64, rng=0)
+    target = pd.DataFrame({"y": Y[:, 0]}, index=df.index[::-1])  # read by label, the rows would be reversed
+    same(trained(df, target), trained(X, Y))
+    same(trained(df, target, validation_data=(df, target)), trained(X, Y, validation_data=(X, Y)))
+    same(nn.predict(model, df, batch_size=7), model.forward(X))
+    one, other = (nn.evaluate(model, *rows, loss=nn.MSELoss()) for rows in [(df, target), (X, Y)])
+    assert one == other
+    same(model.forward(df), model.forward(X))
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "right"),
+    [
+        (["float64", "bool"], np.float64),
+        (["Float64", "boolean"], np.float64),
+        (["Int64", "boolean"], np.int64),
+        (["float32", "bool"], np.float32),
+        (["Float32", "Int8"], np.float32),
+        (["bool", "bool"], np.bool_),
+        (["boolean", "boolean"], np.bool_),
+        (["UInt8", "uint8"], np.uint8),
+        (["Sparse[float]", "int16"], np.float64),
+    ],
+)
+def test_columns_of_numbers_become_an_array_of_their_common_dtype(dtypes, right):
+    values = np.array([[1, 0], [0, 1], [1, 1]])
+    df = pd.DataFrame({name: pd.Series(values[:, i]).astype(dtypes[i]) for i, name in enumerate("ab")})
+    array = nn.basics.arrays.as_array(df, "X")
+    assert array.dtype == right  # NumPy's result_type of the columns' own dtypes
+    np.testing.assert_array_equal(array, values)
+    series = nn.basics.arrays.as_array(df["b"], "X")
+    np.testing.assert_array_equal(series, values[:, 1])
+
+
+def test_dummies_beside_floats_train():
+    df = pd.get_dummies(pd.DataFrame({"x": X[:, 0], "word": np.where(X[:, 1] > 1, "a", "b")}))
+    assert [dtype.kind for dtype in df.dtypes] == ["f", "b", "b"]  # an array of objects, if NumPy is asked
+    same(trained(df, Y), trained(np.column_stack([X[:, 0], X[:, 1] > 1, X[:, 1] <= 1]), Y))
+
+
+def test_a_series_of_class_numbers_and_one_of_weights_train():
+    labels = pd.Series(LABELS, index=np.arange(40)[::-1])
+    weight = pd.Series(np.linspace(0, 1, 40), index=labels.index)
+    same(classify(frame(), labels, sample_weight=weight), classify(X, LABELS, sample_weight=weight.to_numpy()))
+
+
+def test_the_line_to_write_for_a_series_or_frame_of_another_shape_is_right():
+    """The line is evaluated, and trains."""
+    df = pd.DataFrame({"y": Y[:, 0], "label": LABELS})
+    for y, train in [(df.y, trained), (df[["label"]], classify), (Y[:, 0], trained), (Y[:, 0].tolist(), trained)]:
+        message = message_of(lambda train=train, y=y: train(X, y))
+        assert re.search(rf"Y, of type {type(y).__name__}, has the shape \(40,", message)
+        line = re.search("Y, of type .*; pass (.*)", message)[1]
+        assert np.isfinite(train(X, eval(line, {"Y": y, "np": np}))).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "named", "line"),
+    [
+        (["u", "v"] * 20, "'word' of dtype", "X = pd.get_dummies(X)"),
+        (pd.Categorical(["u", "v"] * 20), "'word' of dtype category", "X['word'].cat.codes"),
+        (pd.to_datetime(["2020-01-01", "2021-01-01"] * 20), "'word' of dtype datetime64", ".dt.total_seconds()"),
+        (pd.to_timedelta([1, 2] * 20), "'word' of dtype timedelta64", "X['word'].dt.total_seconds()"),
+        (np.array([1, 2.5] * 20, object), "'word' of dtype object", "X['word'].astype(float)"),
+        (np.array([1j, 2] * 20), "'word' of dtype complex128", ""),
+    ],
+)
+def test_a_column_that_holds_no_numbers_is_named_with_its_cure(column, named, line):
+    df = frame().assign(word=column)
+    for use in (lambda: trained(df, Y), lambda: nn.predict(nn.Linear(4, 1), df)):
+        message = message_of(use)
+        assert message.startswith("X: expected columns of real numbers, got ")
+        assert named in message
+        assert line in message
+
+
+@pytest.mark.parametrize("column", ["float", "nullable"])
+def test_a_missing_value_is_named_by_column_and_row(column):
+    df = frame()
+    df.iloc[17, list(df.columns).index(column)] = pd.NA if column == "nullable" else np.nan
+    message = message_of(lambda: trained(df, Y))
+    assert f"a missing value in column '{column}' in row 17, X.iloc[17]" in message
+    assert "X.fillna(...)" in message
+    assert "row 2" in message_of(lambda: trained(X, pd.Series([1.0, 2.0, np.nan] + [0.0] * 37)))
+
+
+def test_a_series_of_text_or_category_labels_has_its_cure():
+    words = pd.Series(np.array(["a", "b", "c"])[LABELS])
+    message = message_of(lambda: classify(X, words))
+    line = re.search("classes, Y = (np.unique.*)", message)[1]
+    _, numbers = eval(line, {"Y": words, "np": np})
+    np.testing.assert_array_equal(numbers, LABELS)
+    line = message_of(lambda: classify(X, words.astype("category"))).split("number the classes: ")[1]
+    np.testing.assert_array_equal(eval(line, {"Y": words.astype("category")}), LABELS)
+
+
+def test_the_frame_is_not_written_and_pandas_and_scipy_are_not_imported():
+    df = frame()
+    before = df.copy()
+    trained(df, df[["float"]])
+    pd.testing.assert_frame_equal(df, before)
+    code = "import sys, nnlite; assert not {'pandas', 'scipy', 'torch', 'h5py'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ------------------------------------------------------------------------------------------------ 19: sparse
+
+
+@pytest.mark.parametrize("kind", ["csr_matrix", "csr_array", "csc_array", "coo_matrix", "lil_array", "dok_array"])
+def test_a_sparse_matrix_trains_validates_evaluates_and_predicts_as_its_dense_one(kind):
+    S, model = getattr(scipy.sparse, kind)(X), nn.Linear(3, 1, dtype=np.float64, rng=0)
+    same(trained(S, Y, validation_data=(S, Y)), trained(X, Y, validation_data=(X, Y)))
+    same(trained(S, Y, shuffle=False), trained(X, Y, shuffle=False))
+    same(nn.predict(model, S, batch_size=7), model.forward(X))
+    same(nn.predict(model, S), model.forward(X))
+    assert nn.evaluate(model, S, Y, loss=nn.MSELoss()) == nn.evaluate(model, X, Y, loss=nn.MSELoss())
+    same(trained([(S, Y)]), trained(X, Y, batch_size=40, shuffle=False))  # a batch of a stream
+
+
+def test_sparse_targets_train():
+    T = (X > 1).astype(float)
+    loss = nn.BCEWithLogitsLoss()
+    same(trained(X, scipy.sparse.csr_array(T), loss=loss, width=3), trained(X, T, loss=loss, width=3))
+
+
+def test_a_sparse_matrix_is_never_dense_as_a_whole():
+    S = scipy.sparse.random_array((20_000, 500), density=0.001, format="csr", rng=0, dtype=np.float64)
+    targets = np.zeros((20_000, 1))
+    model = nn.Linear(500, 1, rng=0)
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, lr=0.1), "batch_size": 50, "verbose": 0}
+    tracemalloc.start()
+    try:
+        nn.fit(model, S, targets, validation_split=0.5, rng=0, **options)
+        nn.evaluate(model, S, targets, loss=nn.MSELoss(), batch_size=50)
+        nn.predict(model, S, batch_size=50)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A dense batch is 0.2 MB, the order of the rows 0.2 MB; the whole would be 80 MB.
+    assert peak < 5e6 < 20_000 * 500 * 8
+
+
+def test_a_sparse_matrix_for_a_layer_has_its_cure():
+    assert "pass X.toarray()" in message_of(lambda: nn.Linear(3, 1).forward(scipy.sparse.csr_array(X)))
+
+
+# ------------------------------------------------------------------------------------------------ 20: sources
+
+
+class Ascending:
+    """As h5py: row numbers only in strictly ascending order."""
+
+    def __init__(self, values):
+        self.values, self.shape, self.reads = values, values.shape, []
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, rows):
+        if not isinstance(rows, slice) and not np.all(np.diff(rows) > 0):
+            raise TypeError("Indexing elements must be in increasing order")
+        self.reads.append(rows)
+        return self.values[rows]
+
+
+class Dataset:
+    """As PyTorch's: one sample at a time; a pair if there are targets."""
+
+    def __init__(self, X, Y=None, convert=lambda value: value):
+        self.X, self.Y, self.convert, self.reads = X, Y, convert, []
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        if not isinstance(i, int):
+            raise TypeError(f"list indices must be integers, not {type(i).__name__}")
+        self.reads.append(i)
+        x = self.convert(self.X[i])
+        return x if self.Y is None else (x, self.convert(self.Y[i]))
+
+
+class Tensor:
+    """What only NumPy can read, as a tensor of another library."""
+
+    def __init__(self, values):
+        self.values = np.asarray(values)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, rows):
+        return Tensor(self.values[rows])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+class Loader:
+    """As PyTorch's DataLoader: an iterable of lists of tensors, of known length."""
+
+    def __len__(self):
+        return 5
+
+    def __iter__(self):
+        return iter([[Tensor(X[i : i + 8]), Tensor(Y[i : i + 8])] for i in range(0, 40, 8)])
+
+
+class Sequence:
+    """As Keras's: item i is a batch; it never raises IndexError."""
+
+    def __init__(self):
+        self.epochs = 0
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        return X[8 * i : 8 * i + 8], Y[8 * i : 8 * i + 8]
+
+    def on_epoch_end(self):
+        self.epochs += 1
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("kind", [Ascending, Dataset, Tensor])
+def test_a_source_trains_predicts_and_evaluates_as_its_array(kind, shuffle):
+    model = nn.Linear(3, 1, dtype=np.float64, rng=0)
+    same(trained(kind(X), kind(Y), shuffle=shuffle), trained(X, Y, shuffle=shuffle))
+    same(trained(kind(X), Y, validation_split=0.25), trained(X, Y, validation_split=0.25))
+    same(nn.predict(model, kind(X), batch_size=7), model.forward(X))
+    assert nn.evaluate(model, kind(X), kind(Y), loss=nn.MSELoss()) == nn.evaluate(model, X, Y, loss=nn.MSELoss())
+
+
+@pytest.mark.parametrize("convert", [np.asarray, Tensor, list], ids=["array", "tensor", "list"])
+def test_a_dataset_of_pairs_trains_validates_and_evaluates(convert):
+    pairs = Dataset(X, Y, convert)
+    same(trained(pairs, validation_data=pairs), trained(X, Y, validation_data=(X, Y)))
+    pairs.reads.clear()
+    model = nn.Linear(3, 1, dtype=np.float64, rng=0)
+    assert nn.evaluate(model, pairs, loss=nn.MSELoss()) == nn.evaluate(model, X, Y, loss=nn.MSELoss())
+    assert sorted(pairs.reads) == list(range(40))  # each sample once, since it may be drawn anew at each reading
+
+
+def test_a_dataset_of_pairs_with_a_class_number_trains():
+    same(classify(Dataset(X, LABELS.tolist()), None), classify(X, LABELS))
+
+
+@pytest.mark.parametrize("kind", [Loader, Sequence])
+def test_a_loader_and_a_sequence_are_streams_of_batches(kind):
+    same(trained(kind()), trained(X, Y, shuffle=False))
+    same(trained(kind(), validation_data=kind()), trained(X, Y, shuffle=False, validation_data=(X, Y)))
+
+
+def test_a_sequence_is_told_of_the_end_of_each_epoch():
+    sequence = Sequence()
+    trained(sequence, epochs=3)
+    assert sequence.epochs == 3
+
+
+@pytest.mark.parametrize("more", [1, -1])
+def test_a_source_that_returns_another_number_of_rows_is_noticed(more):
+    class Wrong(Ascending):
+        def __getitem__(self, rows):
+            found = super().__getitem__(rows)
+            return found[:more] if more < 0 else np.concatenate([found, found[:more]])
+
+    for shuffle in True, False:
+        message = message_of(lambda shuffle=shuffle: trained(Wrong(X), Y, shuffle=shuffle))
+        assert f"X: expected 8 rows for 8 row numbers, got shape ({8 + more}, 3) from Wrong.__getitem__" in message
+    assert "got shape" in message_of(lambda: nn.predict(nn.Linear(3, 1), Wrong(X)))
+
+
+def test_the_error_of_a_source_that_cannot_be_read_is_its_own():
+    class Broken(Ascending):
+        def __getitem__(self, rows):
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        trained(Broken(X), Y)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (Dataset(X), "X: expected samples that are pairs (x, y), got ndarray as sample"),
+        (Dataset([X[0], X[1, :2]], [0.0, 1.0]), "X[0]: expected samples of one shape, got (3,) and (2,)"),
+        (Dataset([]), "X: expected at least one row, got none"),
+        ([(X[:0], Y[:0])], "X of batch 0: expected at least one row, got none"),
+        ([([], [])], "X of batch 0: expected at least one row, got none"),
+        ([()], "X: expected batches that are pairs (X, Y), got tuple as batch 0"),
+        ([(X[0], Y[0, 0])], "Y of batch 0: expected one row per sample, got a single number"),
+    ],
+)
+def test_a_mistake_in_a_dataset_or_stream_is_named(source, message):
+    assert message in message_of(lambda: trained(source, shuffle=False))
+
+
+def test_frames_and_sparse_matrices_without_targets_are_no_streams():
+    for rows in frame(), scipy.sparse.csr_array(X):
+        assert "Y: expected the targets, got None" in message_of(lambda rows=rows: trained(rows))
+
+
+def test_a_loader_for_predict_has_its_cure():
+    message = message_of(lambda: nn.predict(nn.Linear(3, 1), iter([X])))
+    assert "X: expected rows, such as an array" in message
+    assert "read its batches one after the other" in message
+
+
+@pytest.mark.parametrize("nest", [lambda rows: rows, lambda rows: [rows], lambda rows: [[0.0, *rows]]])
+def test_a_list_of_masked_arrays_is_refused(nest):
+    hidden = [np.ma.masked_array([1.0, 999.0], [False, True])] * 2
+    message = message_of(lambda: nn.predict(nn.Identity(), nest(hidden)))
+    assert "got a list of masked arrays; fill them first: [each.filled(...) for each in X]" in message
+    assert "masked" in message_of(lambda: nn.predict(nn.Identity(), [1.0, np.ma.masked]))
+
+
+# ------------------------------------------------------------------------------------------------ 21: labels
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("row", "loss", "width"), [(33, nn.CrossEntropyLoss(), 3), (21, nn.BCEWithLogitsLoss(), 1)])
+def test_a_wrong_label_is_named_by_its_row_in_the_users_own_array(row, loss, width, shuffle):
+    labels = LABELS.copy() if width == 3 else (LABELS > 0).astype(float)[:, None]
+    labels[row] = 3
+    for use in (
+        lambda: trained(X, labels, loss=loss, width=width, shuffle=shuffle),
+        lambda: nn.evaluate(nn.Linear(3, width), X, labels, loss=loss, batch_size=8),
+    ):
+        assert f"this is row {row} of Y" in message_of(use)
+    use = lambda: trained(X, labels * 0, loss=loss, width=width, validation_data=(X, labels))  # noqa: E731
+    assert f"this is row {row} of validation Y" in message_of(use)
+
+
+def test_the_line_for_labels_from_1_is_right():
+    labels = LABELS + 1
+    message = message_of(lambda: classify(X, labels))
+    line = re.search("classes, target = (np.unique.*)", message)[1]
+    same(classify(X, eval(line, {"target": labels, "np": np})[1]), classify(X, LABELS))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, lambda words: words.astype(object), list])
+def test_text_labels_have_their_line_before_the_training(kind):
+    words = kind(np.array(["ant", "bee", "cat"])[LABELS])
+    message = message_of(lambda: classify(X, words))
+    line = re.search("classes, Y = (np.unique.*)", message)[1]
+    np.testing.assert_array_equal(eval(line, {"Y": words, "np": np})[1], LABELS)
+
+
+def test_an_object_that_is_no_number_is_named_by_its_place():
+    assert "with None at index (1, 0)" in message_of(lambda: nn.predict(nn.Linear(1, 1), [[1.0], [None]]))
+    assert "pass X.astype(float)" in message_of(lambda: nn.predict(nn.Linear(1, 1), np.array([[1], [2]], object)))
+
+
+# ------------------------------------------------------------------------------------------------ 22: shapes
+
+
+def test_a_sample_in_each_column_is_named_with_the_line():
+    message = message_of(lambda: trained(X.T, Y))
+    assert "X of shape (3, 40) has a sample in each column: pass X.T" in message
+    message = message_of(lambda: trained(X.T, Y.T))
+    assert "they have a sample in each column: pass X.T and Y.T" in message
+    message = message_of(lambda: nn.predict(nn.Linear(3, 1), X.T))
+    assert "(X has shape (3, 40); rows are samples, so X looks transposed: pass X.T)" in message
+
+
+def test_a_single_sample_is_named_with_the_line():
+    assert "for a single sample pass X[None, :]" in message_of(lambda: trained(X[0], Y[:1]))
+    assert "for a single sample pass X[None]" in message_of(lambda: trained(np.zeros((2, 8, 8)), [1]))
+    assert "one sample is one row, [[1.0]]" in message_of(lambda: trained(X[:1], 1.0))
+
+
+def test_a_series_as_X_has_a_line_that_pandas_accepts():
+    message = message_of(lambda: trained(pd.Series(X[:, 0]), Y))
+    assert "X has the shape (40,), so each number is a row: pass X.to_numpy()[:, None] for a column" in message
