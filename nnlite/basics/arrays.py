@@ -70,7 +70,7 @@ def _cure(array: Array, argument: str) -> str:
             if not isinstance(value, Real):
                 return f", with {value!r} at index {index}"
         else:
-            return f"; pass {argument}.astype(float)" * bool(array.size)
+            return f"; pass np.asarray({argument}, dtype=float)" * bool(array.size)
     elif array.dtype.kind not in "UT":
         return ""
     if argument[:1] == "X":

@@ -27,14 +27,15 @@ def array_of_frame(frame: Any, name: str, argument: str) -> NDArray[Any]:
     """
     is_table = hasattr(frame, "columns")
     dtypes = list(frame.dtypes) if is_table else [frame.dtype]
-    missing = frame.isna().to_numpy().reshape(len(frame), -1)
+    missing = frame.isna().to_numpy()
+    missing = missing if is_table else missing[:, None]
     wrong = [column for column, dtype in enumerate(dtypes) if getattr(dtype, "kind", "O") not in NUMBERS]
     if wrong and is_table:
         listed = ", ".join(f"{frame.columns[column]!r} of dtype {dtypes[column]}" for column in wrong[:5])
         more = f" and {len(wrong) - 5} more" * (len(wrong) > 5)
         series, label = frame.iloc[:, wrong[0]], frame.columns[wrong[0]]
         cure = _cure(series, f"{argument}[{label!r}]", f"{argument} = pd.get_dummies({argument}), or ")
-        raise TypeError(f"{name}: expected columns of real numbers, got {listed}{more}; {cure}")
+        raise TypeError(f"{name}: expected columns of real numbers, got column {listed}{more}; {cure}")
     if missing.any():
         row, column = (int(index) for index in np.argwhere(missing)[0])
         place = f" in column {frame.columns[column]!r}" if is_table else ""
@@ -64,4 +65,4 @@ def _cure(series: Any, column: str, encode: str = "") -> str:
         return f"use a number such as {since}.dt.total_seconds()"
     if any(isinstance(value, str) for value in series.head(1000)):
         return f'{encode}{column}.astype("category").cat.codes' if encode else numbered(column)
-    return f"if it holds numbers, {column}.astype(float)"
+    return f"if it holds numbers, {column}.astype(float)" if series.dtype == object else "convert it to numbers"

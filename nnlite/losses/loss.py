@@ -136,7 +136,7 @@ class TargetError(ValueError):
         index: its index in the target of this batch, from which :func:`nnlite.fit` finds the row.
     """
 
-    def __init__(self, message: str, index: tuple[int, ...]) -> None:
+    def __init__(self, message: str, index: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.index = index
 

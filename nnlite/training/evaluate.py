@@ -100,7 +100,8 @@ def _note_target(error: Exception, loss: Layer, Y_pred: Any, batch: Batch) -> No
         given, target = rows.given[1], batch.Y
         cure, twin = "", loss.evaluation_twin()
         line = indexed(name.split()[-1] if name.startswith("validation") else name.split()[0], given)
-        for other, index in (target[..., None], "[..., None]"), (target[..., :1].reshape(-1), "[:, 0]"):
+        column = "[:, None]" if target.ndim == 1 else "[..., None]"
+        for other, index in (target[..., None], column), (target[..., :1].reshape(-1), "[:, 0]"):
             if other.size == target.size and _accepts(twin, Y_pred, other):
                 cure = f"; pass {line}{index}"
         error.add_note(f"{name}, of type {type(given).__name__}, has the shape {rows.Y.shape}{cure}")

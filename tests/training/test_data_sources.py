@@ -3,6 +3,7 @@
 The right values are those of the same rows as a plain array, or of pandas or SciPy themselves.
 """
 
+import pickle
 import re
 import subprocess
 import sys
@@ -126,7 +127,8 @@ def test_the_line_to_write_for_a_series_or_frame_of_another_shape_is_right():
         (pd.to_datetime(["2020-01-01", "2021-01-01"] * 20), "'word' of dtype datetime64", ".dt.total_seconds()"),
         (pd.to_timedelta([1, 2] * 20), "'word' of dtype timedelta64", "X['word'].dt.total_seconds()"),
         (np.array([1, 2.5] * 20, object), "'word' of dtype object", "X['word'].astype(float)"),
-        (np.array([1j, 2] * 20), "'word' of dtype complex128", ""),
+        (np.array([1j, 2] * 20), "'word' of dtype complex128", "convert it to numbers"),
+        (pd.period_range("2020", periods=40), "'word' of dtype period[D]", "convert it to numbers"),
     ],
 )
 def test_a_column_that_holds_no_numbers_is_named_with_its_cure(column, named, line):
@@ -156,6 +158,13 @@ def test_a_series_of_text_or_category_labels_has_its_cure():
     np.testing.assert_array_equal(numbers, LABELS)
     line = message_of(lambda: classify(X, words.astype("category"))).split("number the classes: ")[1]
     np.testing.assert_array_equal(eval(line, {"Y": words.astype("category")}), LABELS)
+
+
+def test_an_empty_frame_or_series_is_as_an_empty_array():
+    assert nn.predict(nn.Linear(3, 1), frame()[:0]).shape == (0, 1)
+    assert "X: expected at least one row, got none" in message_of(
+        lambda: trained(frame()[:0], pd.Series([], dtype=float))
+    )
 
 
 def test_the_frame_is_not_written_and_pandas_and_scipy_are_not_imported():
@@ -396,6 +405,11 @@ def test_a_wrong_label_is_named_by_its_row_in_the_users_own_array(row, loss, wid
     assert f"this is row {row} of validation Y" in message_of(use)
 
 
+def test_the_error_of_a_wrong_label_can_be_pickled():
+    error = pickle.loads(pickle.dumps(nn.losses.loss.TargetError("wrong", (3,))))
+    assert (str(error), error.index) == ("wrong", (3,))
+
+
 def test_the_line_for_labels_from_1_is_right():
     labels = LABELS + 1
     message = message_of(lambda: classify(X, labels))
@@ -413,7 +427,9 @@ def test_text_labels_have_their_line_before_the_training(kind):
 
 def test_an_object_that_is_no_number_is_named_by_its_place():
     assert "with None at index (1, 0)" in message_of(lambda: nn.predict(nn.Linear(1, 1), [[1.0], [None]]))
-    assert "pass X.astype(float)" in message_of(lambda: nn.predict(nn.Linear(1, 1), np.array([[1], [2]], object)))
+    assert "pass np.asarray(X, dtype=float)" in message_of(
+        lambda: nn.predict(nn.Linear(1, 1), np.array([[1], [2]], object))
+    )
 
 
 # ------------------------------------------------------------------------------------------------ 22: shapes
