@@ -1,4 +1,4 @@
-"""Diagnostics: what goes on in each layer while a model trains."""
+"""Diagnostics: gradients, updates and activations of each layer while a model trains."""
 
 import math
 from collections.abc import Mapping
@@ -17,32 +17,29 @@ from nnlite.training.training_state import Training
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = 256  # of the training rows, on which the activations are looked at
+ROWS = 256  # training rows on which the activations are measured
 
 Series = dict[str, list[float]]
 
 
 class Diagnostics(Callback):
-    """Per layer and epoch: the gradient's and the update's size, and how much of an activation lets no gradient pass.
+    """Record for each layer and epoch the norms of gradient and update, and the share of dead and saturated units.
 
-    Each is a dict from a layer's path, as ``named_layers`` has it, to a list of numbers, one an epoch. For layers with
-    parameters:
-
-    - ``gradients``: the norm of their gradient, as it is when the step is done, so after clipping; the mean over the
-      epoch's batches;
-    - ``updates``: how far a step moves them, ``|step| / |weights|``, likewise; about 1e-3 is right.
-
-    For activations, which are the layers of one input that treat each entry by itself, on 256 of the training rows at
-    the epoch's end, in evaluation mode:
-
-    - ``dead``: the share of units that let no gradient pass for any of the rows;
-    - ``saturated``: the share of entries at which the slope is below 1e-2.
+    Each attribute is a dict from the path of a layer, as in ``named_layers``, to a list with a number for each epoch.
 
     ``print`` shows the last epoch as a table, and :meth:`plot` draws all of them. It costs a few passes over the
-    parameters per batch, and nothing is written on the model. In a checkpoint all is kept.
+    parameters for each batch, and changes nothing in the model. Checkpoints hold all of it.
 
     Args:
-        X: rows to look at the activations on; needed where ``fit`` gets its batches ready-made.
+        X: rows on which to measure the activations; by default 256 of the training rows. Required if ``fit`` gets
+            batches.
+
+    Attributes:
+        gradients: the norm of the gradient of a layer with parameters, after clipping; the mean over the batches.
+        updates: the relative update ``|step| / |weights|`` of a layer with parameters, likewise; about 1e-3 is right.
+        dead: the share of units of an activation whose slope is 0 for all of the rows, at the end of the epoch in
+            evaluation mode. Activations are the layers with one input that are elementwise.
+        saturated: the share of entries of an activation whose slope is below 1e-2, likewise.
 
     >>> import nnlite as nn
     >>> rng = np.random.default_rng(0)
@@ -66,7 +63,7 @@ class Diagnostics(Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self.layers: dict[str, str] = {}  # the repr of each, by its path, in the order of the model
+        self.layers: dict[str, str] = {}  # the repr of each by its path, in the order of the model
         self.gradients: Series = {}
         self.updates: Series = {}
         self.dead: Series = {}
@@ -77,24 +74,26 @@ class Diagnostics(Callback):
 
     @property
     def epochs(self) -> int:
-        """How many have been seen."""
+        """The number of epochs that have been recorded."""
         return max(map(len, [*self.gradients.values(), *self.dead.values()]), default=0)
 
     def on_train_begin(self, state: Training) -> None:
-        """Find out which layers there are, and start anew unless a training is resumed."""
+        """Find the layers, and start again unless a training is resumed."""
         if state.epoch == state.batch == 0:
             self._forget()
         self.layers = {path: layer.one_line() for path, layer in state.model.named_layers()}
         self._places = own_slices(state.model)
         self._before = state.model.Phi.copy()
         if self.X is None and not isinstance(state.rows, Rows):
-            raise ValueError("Diagnostics: batches that come ready-made cannot be looked into; pass Diagnostics(X)")
+            raise ValueError(
+                "Diagnostics: fit gets batches, and not rows to measure activations on; pass Diagnostics(X)"
+            )
 
     def on_batch_end(self, state: Training) -> None:
         """Add the norms of this batch."""
         Phi, dPhi = state.model.Phi, state.model.dPhi
         step = Phi - self._before
-        stepped = bool(step.any())  # not each batch ends with a step where gradients are accumulated
+        stepped = bool(step.any())  # where gradients are accumulated, not every batch has a step
         for path, place in self._places.items():
             gradient = float(np.linalg.norm(dPhi[place]))
             self._gradients[path] = self._gradients.get(path, 0.0) + gradient
@@ -108,7 +107,7 @@ class Diagnostics(Callback):
             self._before[...] = Phi
 
     def on_epoch_end(self, state: Training) -> None:
-        """Take the means, and look at the activations."""
+        """Record the means of the epoch, and measure the activations."""
         for path in self._places:
             _put(self.gradients, path, state.epoch, self._gradients.get(path, 0.0) / max(self._batches, 1))
             _put(self.updates, path, state.epoch, self._updates.get(path, 0.0) / max(self._steps, 1))
@@ -119,26 +118,26 @@ class Diagnostics(Callback):
             _put(self.saturated, each.path, state.epoch, each.saturated)
 
     def _rows(self, state: Training) -> Any:
-        """Always the same ones."""
+        """The rows on which the activations are measured, the same in every epoch."""
         if self.X is not None:
             return self.X
         return next(state.rows.batches(ROWS)).X
 
     def plot(self) -> "Figure":
-        """Draw gradients, updates, dead units and saturation, a line for each layer; returns the matplotlib figure.
+        """Draw gradients, updates, dead and saturated units, with a line for each layer; return the matplotlib figure.
 
         Raises:
-            ValueError: there is no epoch to draw.
-            ImportError: matplotlib, the extra ``plot``, is not installed.
+            ValueError: no epoch has been recorded.
+            ImportError: matplotlib is not installed; it is the extra ``plot``.
 
         >>> diagnostics = Diagnostics()
         >>> diagnostics.layers = {"0": "Linear(2 -> 1)"}
         >>> diagnostics.gradients, diagnostics.updates = {"0": [0.5, 0.2]}, {"0": [0.002, 0.001]}
         >>> [axes.get_title() for axes in diagnostics.plot().axes]
-        ['norm of the gradient', 'step, in parts of the weights']
+        ['norm of the gradient', 'relative update']
         """
         if not self.epochs:
-            raise ValueError("Diagnostics.plot: there is no epoch to draw")
+            raise ValueError("Diagnostics.plot: no epoch has been recorded")
         try:
             return plot_diagnostics(self.layers, self.gradients, self.updates, self.dead, self.saturated)
         except ImportError as error:
@@ -146,11 +145,11 @@ class Diagnostics(Callback):
             raise
 
     def state_dict(self) -> dict[str, Any]:
-        """All that has been seen, also of an epoch that is not over."""
+        """All that has been recorded, also of an unfinished epoch."""
         return {name: vars(self)[name] for name in _KEPT}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what :meth:`state_dict` gave."""
+        """Restore what :meth:`state_dict` returned."""
         vars(self).update({name: state[name] for name in _KEPT})
 
     def __str__(self) -> str:
@@ -176,7 +175,7 @@ _KEPT = ("gradients", "updates", "dead", "saturated", "_gradients", "_updates", 
 
 
 def _put(series: Series, path: str, epoch: int, value: float) -> None:
-    """Add the value; NaN for epochs in which the layer was not run."""
+    """Append the value, after NaN for epochs in which the layer was not run."""
     values = series.setdefault(path, [])
     values += [math.nan] * (epoch - 1 - len(values))
     values.append(value)

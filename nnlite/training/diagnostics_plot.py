@@ -1,4 +1,4 @@
-"""The picture of Diagnostics: four panels over the epochs, with a line for each layer."""
+"""plot_diagnostics: the figure of Diagnostics, four axes over the epochs with a line for each layer."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 Series = Mapping[str, Sequence[float]]
 
-RIGHT = 1e-3  # the size of a step, in parts of the weights, that is about right
-NAMES = 12  # about so many lines have one in the legend
+RIGHT = 1e-3  # a relative update that is about right
+NAMES = 12  # about so many lines are in the legend
 
 
 def plot_diagnostics(
     layers: Mapping[str, str], gradients: Series, updates: Series, dead: Series, saturated: Series
 ) -> "Figure":
-    """A panel for each kind of number that there is; ``layers`` has the repr of each path.
+    """Draw axes for each quantity that has values; ``layers`` has the repr of each path.
 
     >>> figure = plot_diagnostics({"1": "Tanh()"}, {}, {}, {"1": [0.0, 0.5]}, {"1": [0.1, 0.7]})
     >>> [axes.get_title() for axes in figure.axes]
@@ -27,7 +27,7 @@ def plot_diagnostics(
 
     panels = [
         ("norm of the gradient", gradients, "log"),
-        ("step, in parts of the weights", updates, "log"),
+        ("relative update", updates, "log"),
         ("dead units", dead, "share"),
         ("saturated entries", saturated, "share"),
     ]
@@ -47,13 +47,13 @@ def plot_diagnostics(
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
-        if number % 2 == 0:  # the two in a row have the same lines
+        if number % 2 == 0:  # both axes of a row have the same lines
             axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize="small", frameon=False)
     return figure
 
 
 def _draw_lines(axes: Any, layers: Mapping[str, str], series: Series) -> None:
-    """From the first layer, dark, to the last, light; a single epoch is a point. Of many lines some have a name."""
+    """Lines from dark, the first layer, to light, the last; a single epoch is a point. Of many lines some are named."""
     import matplotlib.pyplot as plt
 
     colours = plt.get_cmap("viridis")

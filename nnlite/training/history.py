@@ -1,4 +1,4 @@
-"""History: what training measured, epoch by epoch."""
+"""History: the values of each epoch of a training."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ class History(Mapping[str, list[float]]):
 
     @property
     def epochs(self) -> int:
-        """How many epochs are recorded."""
+        """The number of epochs."""
         return len(next(iter(self._series.values()), []))
 
     def __getitem__(self, name: str) -> list[float]:
@@ -86,7 +86,7 @@ class History(Mapping[str, list[float]]):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """A plain dict with a copy of every series.
+        """A dict with a copy of every series.
 
         >>> History({"loss": [0.7]}).to_dict()
         {'loss': [0.7]}
@@ -94,7 +94,7 @@ class History(Mapping[str, list[float]]):
         return {name: list(values) for name, values in self._series.items()}
 
     def to_json(self) -> str:
-        """The series as JSON; ``History(json.loads(text))`` gives them back. NaN is written as NaN.
+        """The series as JSON; ``History(json.loads(text))`` reads them. NaN is written as NaN.
 
         >>> History({"loss": [0.7]}).to_json()
         '{"loss": [0.7]}'
@@ -128,25 +128,25 @@ class History(Mapping[str, list[float]]):
         return best(finite, key=lambda pair: pair[1])
 
     def plot(self) -> "Figure":
-        """Draw each quantity on axes of its own, training beside validation; returns the matplotlib figure.
+        """Draw each quantity on axes of its own, training and validation; return the matplotlib figure.
 
-        The losses of several outputs ("loss_0", "loss_u") stand on the axes of the loss. A dotted line and a ring mark
-        the best epoch, that of :meth:`best`; the legend says the value there, of the validation if there is one.
+        The losses of several outputs ("loss_0", "loss_u") are on the axes of the loss. A dotted line and a ring mark
+        the best epoch, that of :meth:`best`; the legend has the value there, of the validation if there is one.
         ``figure.savefig("history.png")`` writes it; ``matplotlib.pyplot.show()`` opens a window.
 
         Raises:
-            ValueError: there is no epoch to draw.
-            ImportError: matplotlib, the extra ``plot``, is not installed.
+            ValueError: there is no epoch.
+            ImportError: matplotlib is not installed; it is the extra ``plot``.
 
         >>> figure = History({"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}).plot()
         >>> [axes.get_ylabel() for axes in figure.axes]
         ['loss']
         """
         if not self.epochs:
-            raise ValueError("History.plot: there is no epoch to draw")
+            raise ValueError("History.plot: there is no epoch")
         try:
             best = self.best()[0]
-        except (KeyError, ValueError):  # nothing to tell the best epoch by
+        except (KeyError, ValueError):  # there is no finite loss
             best = None
         try:
             return plot_history(self, best)

@@ -1,4 +1,4 @@
-"""The picture of a History: a panel for the losses and one for each metric."""
+"""plot_history: the figure of a History, with axes for the losses and for each metric."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ Series = Mapping[str, Sequence[float]]
 
 
 def plot_history(series: Series, best: int | None) -> "Figure":
-    """Draw the series on panels, with a mark at the epoch ``best``, counted from 1, if there is one.
+    """Draw the series, with a mark at the epoch ``best``, counted from 1, if there is one.
 
     >>> figure = plot_history({"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}, best=2)
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -23,7 +23,7 @@ def plot_history(series: Series, best: int | None) -> "Figure":
 
     grouped = panels(series)
     epochs = len(next(iter(series.values())))
-    margin = max(0.4, 0.02 * epochs)  # all panels have the same epochs, also where values at the ends are NaN
+    margin = max(0.4, 0.02 * epochs)  # all axes show the same epochs, also where values at the ends are NaN
     columns = min(len(grouped), COLUMNS)
     rows = math.ceil(len(grouped) / columns)
     figure = plt.figure(figsize=(5 * columns, 3.5 * rows), layout="constrained")
@@ -43,7 +43,7 @@ def plot_history(series: Series, best: int | None) -> "Figure":
 
 
 def panels(series: Series) -> dict[str, list[str]]:
-    """The quantities on each panel, without the "val_" of their validation: the losses of several outputs share one.
+    """The quantities on each axes, without those of the validation; the losses of several outputs share one.
 
     >>> panels({"loss": [], "loss_u": [], "f1": [], "val_loss": [], "val_loss_u": [], "val_f1": []})
     {'loss': ['loss', 'loss_u'], 'f1': ['f1']}
@@ -58,7 +58,7 @@ def panels(series: Series) -> dict[str, list[str]]:
 
 
 def _draw_pair(axes: Any, series: Series, name: str, part: str, index: int, *, dashed: bool) -> None:
-    """Training, and validation if there is one: in two colours, or in one and dashed where there are several pairs."""
+    """Draw training and validation: in two colours, or in one and dashed where there are several pairs."""
     first, second = (f"C{index}", f"C{index}") if dashed else ("C0", "C1")
     kind = "validation" if name.startswith("val_") else "training"
     _draw_line(axes, series[name], label=part + kind, color=first)
@@ -68,14 +68,14 @@ def _draw_pair(axes: Any, series: Series, name: str, part: str, index: int, *, d
 
 
 def _draw_line(axes: Any, values: Sequence[float], **style: Any) -> None:
-    """A line, with a point where a value stands between two that are not finite and would not be seen."""
+    """Draw a line, with points at values between two that are not finite, which a line would not show."""
     finite = [False, *map(math.isfinite, values), False]
     alone = [i for i in range(len(values)) if finite[i + 1] and not finite[i] and not finite[i + 2]]
     axes.plot(range(1, len(values) + 1), values, marker="o" if alone else "", markevery=alone, **style)
 
 
 def _mark(axes: Any, series: Series, name: str, best: int) -> None:
-    """A line at the best epoch, and a ring about the validation's value there, else the training's."""
+    """Draw a line at the best epoch, and a ring around the value of the validation there, or of the training."""
     value = series["val_" + name if "val_" + name in series else name][best - 1]
     word = "best, " if name.removeprefix("val_") == "loss" else ""
     axes.axvline(best, color="0.5", linestyle=":", zorder=1)

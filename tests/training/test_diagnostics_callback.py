@@ -95,7 +95,9 @@ def test_it_looks_at_the_first_rows_only_or_at_those_that_it_is_given(monkeypatc
 
 def test_batches_that_come_ready_made_need_rows():
     batches = [(X[:5], Y[:5]), (X[5:], Y[5:])]
-    with pytest.raises(ValueError, match=r"batches that come ready-made cannot be looked into; pass Diagnostics\(X\)"):
+    with pytest.raises(
+        ValueError, match=r"fit gets batches, and not rows to measure activations on; pass Diagnostics\(X\)"
+    ):
         train([nn.Diagnostics()], X=batches, Y=None)
     diagnostics = nn.Diagnostics(X)
     train([diagnostics], X=batches, Y=None)
@@ -184,12 +186,12 @@ def test_the_picture_has_a_panel_for_each_kind_with_a_line_for_each_layer():
     import matplotlib.pyplot as plt
 
     diagnostics = nn.Diagnostics()
-    with pytest.raises(ValueError, match="there is no epoch to draw"):
+    with pytest.raises(ValueError, match="no epoch has been recorded"):
         diagnostics.plot()
     train([diagnostics])
     figure = diagnostics.plot()
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["norm of the gradient", "step, in parts of the weights", "dead units", "saturated entries"]
+    assert titles == ["norm of the gradient", "relative update", "dead units", "saturated entries"]
     for axes, series in zip(figure.axes, (diagnostics.gradients, diagnostics.updates, diagnostics.dead,
                                           diagnostics.saturated), strict=True):  # fmt: skip
         lines = {line.get_label(): line for line in axes.get_lines() if line.get_label() != "about right"}

@@ -304,7 +304,7 @@ def test_plot_saves_a_picture(tmp_path):
 
 
 def test_plot_of_nothing_is_an_error():
-    with pytest.raises(ValueError, match="there is no epoch to draw"):
+    with pytest.raises(ValueError, match="there is no epoch"):
         nn.History().plot()
 
 
