@@ -29,7 +29,7 @@ from nnlite.training.step import Step, as_optimizers
 from nnlite.training.streams import rows_or_stream
 from nnlite.training.training_state import Training
 from nnlite.training.validation import Validation, split
-from nnlite.training.weighted_loss import balanced, weighted
+from nnlite.training.weighted_loss import weighted
 
 
 def fit(
@@ -143,10 +143,8 @@ def fit(
     rows, validation_rows = split(
         rows_or_stream(X, Y, epochs), validation_data, validation_split, shuffle=shuffle, loss=loss
     )
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        class_weight = balanced(rows, loss)
     if sample_weight is not None or class_weight is not None:
-        objective = weighted(loss, class_weight)
+        objective = weighted(loss, class_weight, rows)
     if sample_weight is not None:
         rows.set_weight(sample_weight)
     means = Measurements(objective, metrics_by_name, tried=validation_rows is not None)

@@ -74,33 +74,41 @@ class WeightedLoss(Loss):
         return self.loss.backward(self.W * (dJ / (self.count or 1.0)))
 
 
-def weighted(loss: Layer, class_weight: Any) -> Layer:
+def weighted(loss: Layer, class_weight: Any, rows: Any) -> Layer:
     """``loss`` with a weight for each sample; each loss of several outputs.
 
     Args:
         loss: a Loss, or the Losses of several outputs.
-        class_weight: the weight of each class; for several outputs a tuple or dict of them, as the losses are.
+        class_weight: the weight of each class, "balanced" or None; for several outputs a tuple or dict of them, as the
+            losses are.
+        rows: the rows to train on, which balanced weights are computed from.
 
     >>> import nnlite as nn
-    >>> weighted(nn.MSELoss(), None)
+    >>> weighted(nn.MSELoss(), None, None)
     WeightedLoss(
       (loss): MSELoss()
     )
     """
+    Y, numbers = getattr(rows, "Y", None), getattr(rows, "numbers", None)
     if not isinstance(loss, Losses):
-        return WeightedLoss(loss, class_weight)  # type: ignore[arg-type]
+        return _weighted(loss, class_weight, Y, numbers)
     losses = by_key(loss.losses)
-    if class_weight is None:
-        by_output = dict.fromkeys(losses)
-    elif type(class_weight) is type(loss.losses) and by_key(class_weight).keys() <= losses.keys():
-        by_output = dict.fromkeys(losses) | by_key(class_weight)
-    else:
-        raise TypeError(
-            f"class_weight: expected a {type(loss.losses).__name__} of the class weights of each output "
-            f"{', '.join(map(str, losses))}, got {class_weight!r}"
-        )
-    parts = {key: WeightedLoss(part, by_output[key]) for key, part in losses.items()}
+    weights: dict[Any, Any] = dict.fromkeys(losses)
+    if class_weight is not None:
+        if type(class_weight) is not type(loss.losses) or not by_key(class_weight).keys() <= losses.keys():
+            raise TypeError(
+                f"class_weight: expected a {type(loss.losses).__name__} of the class weights of each output "
+                f"{', '.join(map(str, losses))}, got {class_weight!r}"
+            )
+        weights |= by_key(class_weight)
+    targets = by_key(Y) if isinstance(Y, tuple | dict) else {}
+    parts = {key: _weighted(part, weights[key], targets.get(key), numbers) for key, part in losses.items()}
     return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()))
+
+
+def _weighted(loss: Any, class_weight: Any, Y: Any, numbers: Array | None) -> WeightedLoss:
+    balance = isinstance(class_weight, str) and class_weight == "balanced"
+    return WeightedLoss(loss, balanced(Y, numbers, loss) if balance else class_weight)
 
 
 def classes_of(Y: Any, loss: Any) -> Array | None:
@@ -120,25 +128,30 @@ def classes_of(Y: Any, loss: Any) -> Array | None:
     return Y.reshape(-1).astype(np.int64)
 
 
-def balanced(rows: Any, loss: Any) -> dict[int, float]:
+def balanced(Y: Any, numbers: Array | None, loss: Any) -> dict[int, float]:
     """The weight of each class that makes all classes count the same: ``rows / (classes * rows of the class)``.
 
+    Args:
+        Y: the targets.
+        numbers: the indices of the rows to train on; None for all of them.
+        loss: a loss of classes.
+
     Raises:
-        ValueError: the targets are not one class for each row, in memory.
+        ValueError: the targets are not an array with one class for each row.
 
     >>> import nnlite as nn
-    >>> from nnlite.training.rows import Rows
-    >>> balanced(Rows(np.zeros((4, 1)), np.array([0, 0, 0, 1])), nn.CrossEntropyLoss())
+    >>> balanced(np.array([0, 0, 0, 1]), None, nn.CrossEntropyLoss())
     {0: 0.6666666666666666, 1: 2.0}
     """
-    classes = classes_of(getattr(rows, "Y", None), loss)
+    classes = classes_of(Y, loss)
     if classes is None:
         raise ValueError(
             'class_weight="balanced": expected a loss of classes, such as CrossEntropyLoss, and a target Y with one '
             "class for each row; pass a dict such as {0: 1.0, 1: 5.0}"
         )
-    labels, counts = np.unique(classes if rows.numbers is None else classes[rows.numbers], return_counts=True)
-    return {int(label): len(rows) / (len(labels) * int(count)) for label, count in zip(labels, counts, strict=True)}
+    classes = classes if numbers is None else classes[numbers]
+    labels, counts = np.unique(classes, return_counts=True)
+    return {int(label): len(classes) / (len(labels) * int(n)) for label, n in zip(labels, counts, strict=True)}
 
 
 def _check_class_weight(class_weight: Any, loss: Loss) -> None:

@@ -273,6 +273,15 @@ def test_balanced_class_weights_are_those_of_scikit_learn():
     assert_allclose(run(labels, class_weight="balanced"), run(labels, class_weight=weight), rtol=1e-12)
     assert_allclose(run(np.eye(3)[labels], class_weight="balanced"), run(labels, class_weight=weight), rtol=1e-12)
 
+    def both(class_weight):
+        model = nn.Sequential(nn.Linear(3, 4, dtype=np.float64, rng=0), nn.Split([3, 1]))
+        losses = nn.CrossEntropyLoss(), nn.MSELoss()
+        nn.fit(model, rows, (labels, rows[:, :1]), loss=losses, optimizer=nn.SGD(model, 0.1), verbose=0, rng=0,
+               class_weight=(class_weight, None))  # fmt: skip
+        return model.Phi
+
+    assert_allclose(both("balanced"), both(weight), rtol=1e-12)
+
 
 def test_balanced_weights_are_from_the_rows_that_are_trained_on():
     labels = np.array([0] * 6 + [1] * 2 + [1] * 4)  # the last four are held back
