@@ -25,16 +25,16 @@ def of_three_layers():
     return nn.Sequential(linear(4, 3), nn.Tanh(), linear(3, 2), nn.Sigmoid(), linear(2, 1), nn.Sigmoid())
 
 
-D2_NAMES = {"4.W": "U", "4.b": "c"}
+LETTERS = {"4.W": "U", "4.b": "c"}
 TARGET = np.array([[1.0], [0], [1], [0], [1]])
 
 
-# ------------------------------------------------------------------------------------------ the network of D2
+# ------------------------------------------------------------------------------------------ a network of three layers
 
 
-def test_the_boxed_formulas_of_the_network_of_three_layers_line_by_line():
+def test_the_formulas_of_a_network_of_three_layers_line_by_line():
     """Derived by hand, as in ``support.formulas.three_layers``, whose docstring has the reasons."""
-    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=D2_NAMES)
+    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=LETTERS)
     assert text_of(explanation.forward) == [
         "u1 = X W1 + b1",
         "h1 = tanh(u1)",
@@ -44,7 +44,7 @@ def test_the_boxed_formulas_of_the_network_of_three_layers_line_by_line():
         "y^ = sigmoid(u3)",
         "L = -1/N sum(y * log(y^) + (1 - y) * log(1 - y^))",
     ]
-    box = [
+    by_hand = [
         "dL/dy^ = 1/N ((1 - y) / (1 - y^) - y / y^)",
         "dL/du3 = 1/N (y^ - y)",
         "dL/dU = h2^T dL/du3",
@@ -58,13 +58,13 @@ def test_the_boxed_formulas_of_the_network_of_three_layers_line_by_line():
         "dL/dW1 = X^T dL/du1",
         "dL/db1 = sum_1(dL/du1)",
     ]
-    one_by_one = "dL/du3 = dL/dy^ * y^ * (1 - y^)"  # the sigmoid alone, which the document leaves out
-    assert text_of(explanation.backward) == [box[0], one_by_one, *box[1:]]
+    one_by_one = "dL/du3 = dL/dy^ * y^ * (1 - y^)"  # by the sigmoid alone, a line of explain only
+    assert text_of(explanation.backward) == [by_hand[0], one_by_one, *by_hand[1:]]
     assert explanation.backward[2].note == "Sigmoid with BCELoss"
 
 
 def test_the_boxed_formulas_in_latex():
-    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=D2_NAMES)
+    explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=LETTERS)
     found = {line.symbol.latex: latex(line.reading) for line in explanation.backward}
     assert found[r"\frac{\partial L}{\partial W_1}"] == r"X^\top \frac{\partial L}{\partial u_1}"
     assert found[r"\frac{\partial L}{\partial u_3}"] == r"\frac{1}{N} \left(\hat{y} - y\right)"
@@ -78,7 +78,7 @@ def test_the_boxed_formulas_in_latex():
 
 
 def test_shapes_stand_under_every_factor():
-    explanation = nn.explain(of_three_layers(), numbers(5, 4), TARGET, nn.BCELoss(), names=D2_NAMES)
+    explanation = nn.explain(of_three_layers(), numbers(5, 4), TARGET, nn.BCELoss(), names=LETTERS)
     lines = str(explanation).split("\n")
     at = lines.index(next(line for line in lines if "dL/dU = " in line))
     assert [line[:26].rstrip() for line in lines[at : at + 2]] == [

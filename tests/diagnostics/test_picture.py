@@ -20,7 +20,7 @@ def written(shown):
 
 
 def test_a_product_of_a_sum():
-    """D1: J = (a + 2b) c at 3, 1, -2: J = -10 and the gradients -2, -4, 5."""
+    """J = (a + 2b) c at 3, 1, -2: J = -10 and the gradients -2, -4, 5."""
     a, b, c = nn.Input("a"), nn.Input("b"), nn.Input("c")
     shown = picture(nn.Graph([a, b, c], (a + 2 * b) * c), (3.0, 1.0, -2.0))
     times = "\N{MULTIPLICATION SIGN}"
@@ -37,7 +37,7 @@ def test_a_product_of_a_sum():
 
 
 def test_a_fork_shows_the_sum_below_its_node():
-    """D1: J = (a + b)(b + 1) at 2, 1: dJ/db = 2 + 3."""
+    """J = (a + b)(b + 1) at 2, 1: dJ/db = 2 + 3."""
     a, b = nn.Input("a"), nn.Input("b")
     shown = picture(nn.Graph([a, b], (a + b) * (b + 1)), (2.0, 1.0))
     assert [(name, node.below) for name, node in zip(names(shown), shown.nodes, strict=True) if node.below] == [
@@ -47,7 +47,7 @@ def test_a_fork_shows_the_sum_below_its_node():
 
 
 def test_a_parameter_and_the_names_of_what_a_difference_takes():
-    """D1: L = (phi^T x - y)^2 at phi = (1, 2), x = (3, 4), y = 1: g = 10, dL/dphi = 2 g x."""
+    """L = (phi^T x - y)^2 at phi = (1, 2), x = (3, 4), y = 1: g = 10, dL/dphi = 2 g x."""
     x, y = nn.Input("x"), nn.Input("y")
     phi = nn.Parameter([1.0, 2.0], name="phi", dtype=np.float64)
     shown = picture(nn.Graph([x, y], nn.Square()(nn.Dot()(phi, x) - y)), ([3.0, 4.0], 1.0))
@@ -60,7 +60,7 @@ def test_a_parameter_and_the_names_of_what_a_difference_takes():
 
 
 def test_five_nodes():
-    """D4: the backward of 1 / (1 + exp(-theta x)) at theta = 2, x = 0.5, digit by digit."""
+    """The backward of 1 / (1 + exp(-theta x)) at theta = 2, x = 0.5, digit by digit."""
     x, theta = nn.Input("x"), nn.Parameter(2.0, name="theta", dtype=np.float64)
     shown = picture(nn.Graph(x, nn.Reciprocal()(1 + nn.Exp()(-(theta * x)))), 0.5)
     assert [(value, gradient) for _, _, value, gradient in written(shown)] == [
