@@ -287,7 +287,6 @@ def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(s
 
 @pytest.mark.parametrize("seed", seeds(1))
 def test_dataframe_classifies_three_species(seed, run):
-    pytest.importorskip("pandas")
     out, progress = run("dataframe.py", "--seed", str(seed))
     names = ["daisy", "poppy", "rose"]
     matrix = np.array([re.search(rf"^{name} +(\d+) +(\d+) +(\d+)$", out, re.MULTILINE).groups() for name in names], int)
