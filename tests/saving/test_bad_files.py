@@ -282,7 +282,7 @@ def whole(folder):
     return archives.manifest_and_arrays(folder / "everything.npz")
 
 
-@examples(60)
+@examples(40)
 @given(data=st.data())
 def test_manifests_changed_at_random_give_no_other_error(data, whole, folder):
     manifest, arrays = whole
@@ -295,7 +295,7 @@ def test_manifests_changed_at_random_give_no_other_error(data, whole, folder):
     assert peak <= 4 * path.stat().st_size + 500_000
 
 
-@examples(100)
+@examples(60)
 @given(data=st.data())
 def test_bytes_changed_at_random_give_no_other_error(data, small, folder):
     path = folder / "bytes.npz"

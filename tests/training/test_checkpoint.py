@@ -25,7 +25,7 @@ from nnlite.training.resume import read
 def test_stopped_after_any_batch_it_ends_in_the_same_bytes(tmp_path, options):
     path = tmp_path / "c.npz"
     whole = train(EPOCHS, nn.Checkpoint(tmp_path / "whole.npz", unit="batch"), StopAt(0), **options)
-    for stop in range(1, EPOCHS * BATCHES + 1):
+    for stop in range(1, EPOCHS * BATCHES + 1) if not options else (1, 5, 9):
         train(EPOCHS, nn.Checkpoint(path, unit="batch"), StopAt(stop), **options)
         rest = nn.Checkpoint(path, unit="batch")
         assert rest.epochs_done == (stop - 1) // BATCHES
