@@ -141,9 +141,14 @@ class Checkpoint(Callback):
         in_epoch = state.batch > 0
         wanted = (self.due or not self.best_only) and not (self.best_only and in_epoch)
         if (self.due or state.stop) and wanted and np.isfinite(state.model.Phi).all():
-            self.since, self.due = 0, False
-            content, arrays, _ = contents(state)
-            write_archive(self.path, content, arrays)
+            before = self.since, self.due
+            self.since, self.due = 0, False  # also in the file
+            try:
+                content, arrays, _ = contents(state)
+                write_archive(self.path, content, arrays)
+            except BaseException:
+                self.since, self.due = before
+                raise
 
     def state_dict(self) -> dict[str, Any]:
         """The best value, and the number of batches since the last checkpoint."""

@@ -115,8 +115,9 @@ def fit(
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then: the metrics and the
             validation data are tried before the first step.
-        DivergenceError: the loss, the gradient or a parameter is NaN or infinite. The model and the optimizers are as
-            they were before the step.
+        DivergenceError: the loss, the gradient or a parameter is NaN or infinite. The model, its buffers and random
+            generators and the optimizers are as they were before the step; if :class:`nnlite.EarlyStopping` has then
+            restored its best weights, a note says so.
         KeyboardInterrupt: on Ctrl-C, after the current batch; SIGTERM likewise ends in SystemExit(143). If they are
             not caught, they end the program without a traceback.
         FileNotFoundError, CheckpointError: there is no file to resume from, or it is damaged.
@@ -189,9 +190,12 @@ def fit(
             _train(state, events, validation, shown, batch_size, shuffle)
     except BaseException as error:
         error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost
+        afterwards = f"afterwards: {state.history.remark}" if state.history.remark else ""
         if on_nan == "raise" or not isinstance(error, DivergenceError):
+            if afterwards and isinstance(error, Exception):
+                error.add_note(afterwards)
             raise
-        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        warnings.warn("\n".join(filter(None, [str(error), afterwards])), RuntimeWarning, stacklevel=2)
     return state.history
 
 
@@ -210,10 +214,14 @@ def _train(
             if state.stop:
                 return
             for batch in rows.batches(batch_size, state.order, first=state.batch):
-                Y_pred, J = step.forward(batch)
-                means.add(batch, J, Y_pred)
-                step.backward()
-                step.update()
+                try:
+                    Y_pred, J = step.forward(batch)
+                    means.add(batch, J, Y_pred)
+                    step.backward()
+                    step.update()
+                except BaseException:
+                    step.undo()
+                    raise
                 state.batch += 1
                 shown.batch(means.so_far)
                 if interrupts:

@@ -32,7 +32,8 @@ class Step:
     3. ``update``: ``on_backward_end``, where callbacks may change dPhi; a check that dPhi is finite; clipping; the
        optimizers.
 
-    A step that diverges is not made: model and optimizers are as they were after the last one.
+    A step that diverges is not made: parameters and optimizers are as they were after the last one. ``undo`` puts back
+    what forward has changed: buffers and random generators.
 
     Args:
         model: the model.
@@ -82,7 +83,11 @@ class Step:
         self.on_backward_end = on_backward_end
         self.where = where
         self.begun = False  # the first backward has been looked at
-        self.batch: Batch | None = None
+        self.batch: Batch | None = None  # until the step is made, or has been put off
+        self.buffers = [buffer for layer in (model, loss) for _, buffer in layer.named_buffers()]
+        held = [generator for layer in (model, loss) for _, generator in layer.named_generators()]
+        self.generators = list({id(generator): generator for generator in held}.values())
+        self.before: tuple[list[Array], list[Any]] | None = None  # of the buffers and generators
         self.total: Array | None = None  # of the gradients since the last step, each times its weight
         self.weight = 0.0
         self.count = 0
@@ -94,9 +99,13 @@ class Step:
             DivergenceError: the loss is not finite.
         """
         self.batch = batch
+        if self.buffers or self.generators:
+            states = [generator.bit_generator.state for generator in self.generators]
+            self.before = [buffer.copy() for buffer in self.buffers], states
         Y_pred = spread(self.model.forward, batch.X)
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):
+            self.undo()  # at once, so that a buffer of this batch is not named as the cause
             raise loss_not_finite(self.model, J, self.where(), [batch])
         return Y_pred, J
 
@@ -141,6 +150,16 @@ class Step:
         """Move the parameters, if enough batches have been accumulated."""
         if self.count >= self.accumulate_steps:
             self.finish()
+        self.batch = None
+
+    def undo(self) -> None:
+        """Put buffers and generators back to what they were before the forward of a step that is not made."""
+        if self.before is not None:
+            buffers, states = self.before
+            for buffer, old in zip(self.buffers, buffers, strict=True):
+                buffer[...] = old
+            for generator, state in zip(self.generators, states, strict=True):
+                generator.bit_generator.state = state
 
     def finish(self) -> None:
         """Move the parameters; at the end of an epoch there may be fewer batches than make a step.

@@ -69,7 +69,7 @@ class Training:
 
     def where(self) -> str:
         """The current epoch and batch, for messages."""
-        return f"epoch {self.epoch}, batch {self.batch + 1}"
+        return f"epoch {self.epoch}, batch {self.batch + (self.step.batch is not None)}"
 
     def done(self) -> str:
         """What is done, for messages: "after epoch 3", or "in epoch 3, after batch 5"."""

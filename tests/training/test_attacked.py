@@ -1,0 +1,15 @@
+"""A sample of the attacks of tests/support/attacked.py, which makes all of them."""
+
+import os
+
+import pytest
+from support.attacked import Attacked
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_training_that_fails_anywhere_loses_nothing_and_says_what_is_true(tmp_path, streamed, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # nothing here cuts the power
+    attacked = Attacked(tmp_path, streamed)
+    attacks = attacked.attacks()[3 * streamed :: 59]
+    assert len(attacks) > 10
+    assert {str(attack): wrong for attack in attacks if (wrong := attacked.run(attack))} == {}
