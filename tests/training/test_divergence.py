@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from support.own_layers import OwnBatchNorm, OwnDropout
 
 import nnlite as nn
 
@@ -110,3 +111,42 @@ def test_early_stopping_gives_the_best_weights_back_also_then():
     with pytest.raises(nn.DivergenceError, match="epoch 4, batch 1"):
         train(net, rows, Y, epochs=9, callbacks=[spoil, nn.EarlyStopping("loss", patience=5)])
     assert_array_equal(net.Phi, kept[3])
+
+
+def test_a_step_that_is_not_made_leaves_buffers_and_generators_as_they_were():
+    net = nn.Sequential(nn.Linear(3, 4, rng=0), OwnBatchNorm(4), OwnDropout(0.5, rng=1))
+    bad = np.concatenate([X, [[np.nan] * 3]])
+
+    def states():
+        return [array.tolist() for _, array in net.named_buffers()], net[2].rng.bit_generator.state
+
+    seen = []
+    callback = type("", (), {"on_batch_end": lambda self, state: seen.append(states())})()
+    with pytest.raises(nn.DivergenceError, match=r"epoch 1, batch 2: X\[6, 0\] is nan"):
+        train(net, bad, np.ones((7, 4)), batch_size=4, callbacks=[callback])
+    assert [states()] == seen
+
+
+def test_a_buffer_that_the_failed_batch_spoiled_is_not_named_as_the_cause():
+    net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Exp(), OwnBatchNorm(4), nn.Linear(4, 1, rng=0))
+    with pytest.raises(nn.DivergenceError, match=r"Sequential\[1\] Exp\(\) is the first layer whose output is not"):
+        train(net, 1e9 * X, Y)
+
+
+def test_the_error_says_which_weights_early_stopping_has_restored():
+    batches = [(X, Y)], [(X, Y)], [(X * np.nan, Y)]
+    epochs = iter(batches)
+    stopping = nn.EarlyStopping("loss", patience=9)
+    with pytest.raises(nn.DivergenceError, match="epoch 3, batch 1") as caught:
+        train(model(), lambda: next(epochs), None, epochs=3, callbacks=[stopping])
+    assert caught.value.__notes__ == [f"afterwards: restored epoch 2 (loss {stopping.best:.4g})"]
+
+
+def test_the_step_of_the_batches_that_are_left_is_in_the_last_batch():
+    def spoil(state):
+        if state.batch == 3:
+            state.model.dPhi *= np.nan
+
+    callback = type("", (), {"on_backward_end": lambda self, state: spoil(state)})()
+    with pytest.raises(nn.DivergenceError, match="the gradient is not finite in epoch 1, batch 3:"):
+        train(model(), X, Y, accumulate_steps=2, callbacks=[callback])
