@@ -251,19 +251,19 @@ def _end_epoch(state: Training, events: Events, validation: Validation, shown: P
 
 @contextmanager
 def _session(state: Training, events: Events, shown: Progress) -> Iterator[Interrupts]:
-    """What surrounds the epochs. It is put back in the reverse order, whatever ends them."""
+    """The context of the epochs, which is left in the reverse order, whatever ends them."""
     with ExitStack() as stack:
-        # Last of all: a signal takes effect when everything else is put back.
+        # 1. Signals: one that has come takes effect when everything below has been left.
         interrupts = stack.enter_context(Interrupts(shown.say))
-        # The modes of the layers: the callbacks still find the model in training mode at their on_train_end.
+        # 2. Training mode: the callbacks still find it in on_train_end.
         stack.enter_context(_training_mode(state.model))
-        # The bar: the callbacks may still print at their on_train_end.
+        # 3. The bar: the callbacks may still print in on_train_end.
         stack.enter_context(shown)
-        # The last words, on the bar and in the history: after all callbacks have had theirs.
+        # 4. The remarks, into the bar and the history: after on_train_end, which may add one.
         stack.callback(_conclude, state, shown)
-        # A loss that overflows is a DivergenceError, so NumPy need not warn of it.
+        # 5. Overflow is a DivergenceError, so NumPy need not warn of it as well.
         stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
-        # First of all: on_train_end.
+        # 6. on_train_begin and on_train_end.
         stack.enter_context(events.begin(state))
         yield interrupts
 
