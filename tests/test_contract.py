@@ -207,6 +207,8 @@ def test_dtype_is_kept_and_float32_gives_the_same_numbers(row: Row):
             assert all(type(each) is np.ndarray and each.dtype == dtype for each in gradients(dX))
             assert dPhi.dtype == layer.Phi.dtype == dtype
             assert all(P.dtype == dtype for _, P in [*layer.named_parameters(), *layer.named_gradients()])
+            for (_, buffer), (_, before) in zip(layer.named_buffers(), row.make().named_buffers(), strict=True):
+                assert buffer.dtype == (dtype if before.dtype.kind == "f" else before.dtype)
     for a, b in zip(results, exact, strict=True):
         assert_close(a, b, rtol=1e-4 if row.id == "Linear-of-1100-rows" else 1.3e-6, atol=1e-5)
     if layer.Phi.size:
@@ -478,16 +480,17 @@ def test_copies_are_equal_share_nothing_and_have_no_cache_and_clear_cache_drops_
         with case(f"{name} of a {'used' if layer is used else 'new'} layer"):
             state = layer.state_dict()
             other = COPIES[name](layer)
+            assert not any(np.shares_memory(a, b) for a in arrays_in(layer) for b in arrays_in(other))
             with pytest.raises(nn.StateError):
                 backward(other, some_dY(Y))
-            assert_views(other)
-            assert not any(np.shares_memory(a, b) for a in arrays_in(layer) for b in arrays_in(other))
             assert repr(other) == repr(layer)
             assert_equal(other.state_dict(), state)
-            for a, b in zip(run(other, row.X, row.target), (Y, dX, dPhi), strict=True):
+            for a, b in zip(run(other, row.X, row.target), (Y, dX, dPhi), strict=True):  # before anybody asks for Phi
                 assert_equal(a, b)
+            assert_views(other)
             other.Phi += 1
             assert_equal(layer.state_dict(), state)
+            assert not any(part.training for _, part in COPIES[name](row.make().eval()).named_layers())
             if layer is used:
                 assert_equal(backward(layer, some_dY(Y)), dX)
                 assert_views(layer)
@@ -566,7 +569,10 @@ def test_repr(row: Row):
         assert "\n" not in text
         assert layer.one_line() == text
     if not list(layer.named_parameters()) and not list(layer.named_children()):
-        assert repr(eval(text, {**vars(nn), type(layer).__name__: type(layer)})) == text
+        rebuilt = eval(text, {**vars(nn), type(layer).__name__: type(layer)})
+        assert repr(rebuilt) == text
+        if row not in OWN:  # the repr has every option
+            assert_equal(forward(rebuilt, row.X, row.target), forward(layer, row.X, row.target))
 
 
 @over(ROWS)
@@ -583,6 +589,8 @@ def test_a_twin_writes_nothing_on_the_layer(row: Row):
     assert_same(before, snapshot(layer))
     assert_equal(backward(twin, some_dY(Y)), dX)
     assert [P.ctypes.data for _, P in twin.named_parameters()] == [P.ctypes.data for _, P in layer.named_parameters()]
+    buffers = itertools.product(dict(twin.named_buffers()).values(), dict(layer.named_buffers()).values())
+    assert not any(np.shares_memory(*two) for two in buffers)
 
 
 @over([row for row in ROWS if row.id in FEW or isinstance(row.make(), nn.Graph)])
