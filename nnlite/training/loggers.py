@@ -1,6 +1,5 @@
 """Loggers: callbacks that record values, in a CSV file or in the history."""
 
-import csv
 import errno
 import io
 import os
@@ -27,7 +26,7 @@ class CSVLogger(Callback):
         FileNotFoundError, OSError: no file can be written there; raised before training.
         TypeError: the separator is not one character.
 
-    >>> import nnlite as nn, tempfile
+    >>> import csv, nnlite as nn, tempfile
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
     >>> path = os.path.join(tempfile.mkdtemp(), "training.csv")
     >>> history = nn.fit(model, [[1.0]], [[2.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=2,
@@ -71,7 +70,9 @@ class CSVLogger(Callback):
             if not os.path.exists(self.path):
                 return []
             with open(self.path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-                return list(csv.DictReader(file, delimiter=self.separator, restkey="", restval=""))
+                from csv import DictReader
+
+                return list(DictReader(file, delimiter=self.separator, restkey="", restval=""))
         epochs = zip(*state.history.values(), strict=True)
         rows = [dict(zip(state.history, values, strict=True)) for values in epochs]
         return [{"epoch": epoch, **row} for epoch, row in enumerate(rows[: state.epoch - 1], start=1)]
@@ -83,7 +84,9 @@ class CSVLogger(Callback):
 
     def _lines(self, rows: list[dict[str, Any]]) -> bytes:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.names, restval="", delimiter=self.separator, lineterminator="\n")
+        from csv import DictWriter
+
+        writer = DictWriter(text, self.names, restval="", delimiter=self.separator, lineterminator="\n")
         writer.writerows(rows)
         return text.getvalue().encode(errors="surrogateescape")
 
