@@ -157,7 +157,7 @@ random_graphs = given(program=programs, number_of_inputs=st.integers(1, 3))
 
 
 @random_graphs
-@examples(60)
+@examples(40)
 def test_gradients_are_the_differences(program, number_of_inputs):
     graph, _, _ = build(program, number_of_inputs)
     report = nn.check_gradients(graph, tuple(VALUES[:number_of_inputs]), max_entries=4)
@@ -165,7 +165,7 @@ def test_gradients_are_the_differences(program, number_of_inputs):
 
 
 @random_graphs
-@examples(60)
+@examples(40)
 def test_a_walk_by_steps_is_forward_and_backward_in_every_byte(program, number_of_inputs):
     graph, outputs, _ = build(program, number_of_inputs)
     stepped, _, _ = build(program, number_of_inputs)
@@ -241,7 +241,7 @@ def test_values_gradients_and_parameters_are_those_of_torch():
         twist = staticmethod(lambda X, Y: (X + torch.tanh(Y), X - Y))
 
     @random_graphs
-    @examples(60)
+    @examples(40)
     def compare(program, number_of_inputs):
         graph, outputs, F = build(program, number_of_inputs)
         Xs = VALUES[:number_of_inputs]

@@ -107,7 +107,7 @@ def test_latex(formula, text):
 def test_the_latex_of_every_layer_can_be_typeset():
     mathtext = pytest.importorskip("matplotlib.mathtext")
     parser = mathtext.MathTextParser("path")
-    one_of_each_class = {type(row.make()): row for row in ROWS}.values()
+    one_of_each_class = {type(row.make()): row for row in ROWS if not list(row.make().named_children())}.values()
     explanations = [nn.explain(row.make(), row.X, row.target) for row in one_of_each_class]
     for line in {
         f"${line.symbol.latex} = {latex(line.reading)}$"
