@@ -252,6 +252,7 @@ class Sequential(Layer):
         for layer in before:
             if id(layer) not in kept:
                 release(layer)
+        self._tied = tied_in(self)
         self.needs_dX = self._needs_dX
         return self
 

@@ -147,3 +147,15 @@ def test_a_slice_of_indices_ends_its_backward_where_there_is_no_gradient():
     part.forward(np.array([1, 4]))
     assert part.backward(np.ones((2, 2), np.float32)) is None
     assert_array_equal(whole[1].dW.sum(axis=1), [0, 2, 0, 0, 2])
+
+
+def test_a_tied_layer_that_is_taken_out_adds_no_gradients_any_more():
+    layer = nn.Linear(3, 3, rng=0)
+    whole = nn.Sequential(layer, nn.Tanh(), nn.tied(layer))
+    X, dY = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
+    whole.forward(X)
+    whole.backward(dY)
+    del whole[1:]
+    whole.forward(X)
+    whole.backward(dY)
+    assert_array_equal(layer.dW, X.T @ dY)
