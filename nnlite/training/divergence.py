@@ -7,9 +7,12 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed, spread
+from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
 from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_not_finite, place, watching
+from nnlite.diagnostics.unscaled import LARGE, Scales, unscaled_target
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer
+from nnlite.losses.per_output import Losses, by_key
 from nnlite.training.rows import Batch
 
 COLUMNS = 3  # at most so many columns are named as a likely cause
@@ -18,13 +21,14 @@ NOT_MADE = "The step was not made: the parameters are those from before it"
 
 
 def loss_not_finite(
-    model: Layer, J: float, where: str, batches: Iterable[Batch], state: str = NOT_MADE
+    model: Layer, loss: Any, J: float, where: str, batches: Iterable[Batch], state: str = NOT_MADE
 ) -> DivergenceError:
     """The error for a loss J that is not finite.
 
     Args:
         model: the model, with the parameters that gave J.
-        J: the loss.
+        loss: the loss.
+        J: its value.
         where: the epoch and the batch.
         batches: the batches in which the first number that is not finite may be.
         state: which parameters the model has.
@@ -32,7 +36,7 @@ def loss_not_finite(
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
     >>> batch = Batch([[0.5], [np.nan]], [[0.0], [0.0]], count=2, rows=slice(4, 6))
-    >>> raise loss_not_finite(model, np.nan, "epoch 1, batch 3", [batch])
+    >>> raise loss_not_finite(model, nn.MSELoss(), np.nan, "epoch 1, batch 3", [batch])
     Traceback (most recent call last):
         ...
     nnlite.errors.DivergenceError: the loss is nan in epoch 1, batch 3: X[5, 0] is nan. ...
@@ -45,7 +49,7 @@ def loss_not_finite(
             break
     else:
         found = "all outputs of the model are finite, so the loss itself overflows or computes the logarithm of zero"
-    return _error(f"{what}: {found}", state, _cures(batch))
+    return _error(f"{what}: {found}", state, _cures(model, loss, batch))
 
 
 def gradient_not_finite(model: Layer, loss: Layer, where: str, batch: Batch | None) -> DivergenceError:
@@ -80,16 +84,17 @@ def gradient_not_finite(model: Layer, loss: Layer, where: str, batch: Batch | No
         with watching(model, look):
             spread(model.backward, dY)
     cause = found[0] if found else "backward is finite, so on_backward_end of a callback has changed it"
-    return _error(f"{what}: {cause}", NOT_MADE, _cures(batch))
+    return _error(f"{what}: {cause}", NOT_MADE, _cures(model, loss, batch))
 
 
-def step_not_finite(model: Layer, where: str, lr: float, batch: Batch | None) -> DivergenceError:
+def step_not_finite(model: Layer, loss: Any, where: str, lr: float, batch: Batch | None) -> DivergenceError:
     """The error for a step on finite gradients after which a parameter of ``model`` is not finite.
 
     >>> import nnlite as nn
     >>> layer = nn.Linear(1, 1)
     >>> layer.b = [np.inf]
-    >>> raise step_not_finite(layer, "epoch 1, batch 3", 1e39, Batch(np.zeros((1, 1)), np.zeros((1, 1)), 1))
+    >>> batch = Batch(np.zeros((1, 1)), np.zeros((1, 1)), 1)
+    >>> raise step_not_finite(layer, nn.MSELoss(), "epoch 1, batch 3", 1e39, batch)
     Traceback (most recent call last):
         ...
     nnlite.errors.DivergenceError: the step overflows in epoch 1, batch 3, with the learning rate 1e+39: after it b of
@@ -97,7 +102,7 @@ def step_not_finite(model: Layer, where: str, lr: float, batch: Batch | None) ->
     """
     found = parameter_not_finite(model) or "a parameter of the loss is not finite"
     what = f"the step overflows in {where}, with the learning rate {lr:g}: after it {found}"
-    return _error(what, NOT_MADE, _cures(batch))
+    return _error(what, NOT_MADE, _cures(model, loss, batch))
 
 
 def parameters_not_finite(model: Layer, where: str) -> DivergenceError:
@@ -119,7 +124,7 @@ def _error(what: str, state: str, cures: list[str]) -> DivergenceError:
 
 def _entry_not_finite(batch: Batch) -> str | None:
     """The first entry of X or Y that is not finite, by its index in the user's own array."""
-    for name, array in _named(batch):
+    for name, _, array in _named(batch):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             row, *rest = map(int, np.argwhere(~np.isfinite(array))[0])
             value = array[(row, *rest)]
@@ -127,28 +132,36 @@ def _entry_not_finite(batch: Batch) -> str | None:
     return None
 
 
-def _cures(batch: Batch | None) -> list[str]:
-    """What may help: standardized columns where those of the batch are large, and a smaller learning rate."""
-    from nnlite.diagnostics.sanity_checks.data import LARGE  # here, since it is read only in an error
-
+def _cures(model: Layer, loss: Any, batch: Batch | None) -> list[str]:
+    """What may help: standardized inputs and targets where sanity would find them unscaled, and smaller steps."""
     cures = ["a smaller learning rate", "clip_norm=1.0"]
-    for name, array in _named(batch) if batch else ():
-        if array.dtype.kind == "f" and array.size:
-            with np.errstate(over="ignore", invalid="ignore"):
-                rms = np.sqrt(np.mean(np.square(array.reshape(len(array), -1), dtype=np.float64), axis=0))
-            large = [column for column in np.argsort(-rms) if rms[column] > LARGE][:COLUMNS]
-            if large:
-                which = ", ".join(f"column {column} has RMS {rms[column]:.3g}" for column in large)
-                cures.insert(0, f"standardize {name}: {which}")
+    if batch is None:
+        return cures
+    X = batch.X
+    keys = {key: key for key in X} if isinstance(X, dict) else tuple(range(len(X))) if isinstance(X, tuple) else 0
+    inputs = differentiable(model, inputs_by_name(model, keys))
+    losses = by_key(loss.losses) if isinstance(loss, Losses) else {0: loss}
+    for name, key, array in _named(batch):
+        if not array.size or not np.isfinite(array).all():
+            continue
+        scales = Scales.of(array)
+        if name[0] == "X":
+            unscaled = scales.unscaled if key in inputs.values() else []
+        else:
+            each = losses.get(key)
+            target_rms = unscaled_target(getattr(each, "loss", each), array)  # of a WeightedLoss that in it
+            unscaled = [column for column in np.argsort(-scales.rms).tolist() if target_rms and scales.rms[column] > LARGE]
+        if unscaled:
+            cures.insert(0, f"standardize {name}: {', '.join(map(scales.describe, unscaled[:COLUMNS]))}")
     return cures
 
 
-def _named(batch: Batch) -> Iterator[tuple[str, Array]]:
-    """(name, array) of X and Y, or of each array in them."""
+def _named(batch: Batch) -> Iterator[tuple[str, Any, Array]]:
+    """(name, key, array) of X and Y, or of each array in them."""
     for name, values in ("X", batch.X), ("Y", batch.Y):
         if isinstance(values, dict):
-            yield from ((f"{name}[{key!r}]", np.asarray(each)) for key, each in values.items())
+            yield from ((f"{name}[{key!r}]", key, np.asarray(each)) for key, each in values.items())
         elif isinstance(values, tuple):
-            yield from ((f"{name}[{number}]", np.asarray(each)) for number, each in enumerate(values))
+            yield from ((f"{name}[{number}]", number, np.asarray(each)) for number, each in enumerate(values))
         else:
-            yield name, np.asarray(values)
+            yield name, 0, np.asarray(values)

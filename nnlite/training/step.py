@@ -106,7 +106,7 @@ class Step:
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):
             self.undo()  # at once, so that a buffer of this batch is not named as the cause
-            raise loss_not_finite(self.model, J, self.where(), [batch])
+            raise loss_not_finite(self.model, self.loss, J, self.where(), [batch])
         return Y_pred, J
 
     def backward(self) -> None:
@@ -209,7 +209,7 @@ class Step:
         for optimizer in self.optimizers:
             optimizer.step()
         if not all(np.isfinite(layer.Phi).all() for layer in self.moved):
-            error = step_not_finite(self.model, self.where(), lr, self.batch)
+            error = step_not_finite(self.model, self.loss, self.where(), lr, self.batch)
             for optimizer, Phi, state in before:
                 optimizer.layer.Phi = Phi
                 optimizer.load_state_dict(state)

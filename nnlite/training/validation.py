@@ -125,7 +125,7 @@ class Validation:
         if not math.isfinite(values["loss"]):
             state = "The parameters are those from the end of this epoch"
             batches = self.rows.batches(self.batch_size)
-            raise loss_not_finite(self.model, values["loss"], f"epoch {epoch}, validation", batches, state)
+            raise loss_not_finite(self.model, self.loss, values["loss"], f"epoch {epoch}, validation", batches, state)
         return {f"val_{name}": value for name, value in values.items()}
 
     def _evaluated(self, rows: Rows | Stream, when: str) -> dict[str, float]:

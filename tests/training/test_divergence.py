@@ -76,6 +76,38 @@ def test_standardized_data_are_not_named():
     assert str(caught.value).endswith("What may help: a smaller learning rate; clip_norm=1.0")
 
 
+def far(column):
+    rows = X.copy()
+    rows[:, column] = 5 + 0.001 * rows[:, column]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "targets", "named"),
+    [
+        (X, Y, []),
+        (X * [1, 30, 1], Y, ["standardize X: column 1 has RMS"]),
+        (np.rint(X * [1, 3000, 1]).astype(int), Y, ["standardize X: column 1 has RMS"]),
+        (far(2), Y, ["standardize X: column 2 has mean 5, standard deviation 0.000"]),
+        (X, 40 * Y, []),
+        (X, np.rint(1e5 * Y).astype(int), ["standardize Y: column 0 has RMS"]),
+        (X * 50, 1e4 * Y, ["standardize X: column", "standardize Y: column"]),
+    ],
+)
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.MSELoss(reduction="sum")])
+def test_the_error_and_sanity_find_the_same_cause(rows, targets, named, loss):
+    # neuralforecast#186: what is large there are targets; whole numbers, as prices are; a column with a mean far from 0
+    net = nn.Sequential(nn.Linear(3, 1, rng=0))
+    found = nn.sanity(net, loss, rows, targets)
+    with pytest.raises(nn.DivergenceError) as caught:
+        train(net, rows, targets, lr=1e6, epochs=99, batch_size=6, loss=loss)
+    causes = [cure for cure in str(caught.value).split("What may help: ")[1].split("; ") if "standardize" in cure]
+    assert len(causes) == len(named)
+    assert all(cause.startswith(start) for cause, start in zip(sorted(causes), named, strict=True))
+    assert (found.scale.right is False) == any("X" in start for start in named)
+    assert (found.targets.right is False) == any("Y" in start for start in named)
+
+
 def test_indices_of_classes_and_words_are_not_to_be_standardized():
     net = nn.Sequential(nn.Linear(3, 200, rng=0))
     classes = np.array([199, 150, 120, 111, 180, 100])

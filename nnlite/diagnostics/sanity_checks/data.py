@@ -7,16 +7,13 @@ from nnlite.basics.trees import listed
 from nnlite.diagnostics.last_layer import last_layer
 from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.check import Check, first_few, standardize
-from nnlite.diagnostics.sanity_checks.dry_run import DryRun, columns, row_bytes
+from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
+from nnlite.diagnostics.unscaled import SMALL, Scales, columns, unscaled_target
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
 from nnlite.losses.binary_cross_entropy import BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.regression_losses import MSELoss
 
-LARGE, SMALL = 10.0, 0.01  # a column with an RMS outside these bounds is unscaled
-FAR = 100.0  # so is a column whose mean is this many standard deviations from 0
-MUCH = 100.0  # targets are unscaled if their RMS is this many times that of the outputs
 MATCH = "make the last layer, the loss and the targets match"
 RANGES = {Sigmoid: (0.0, 1.0), Softmax: (0.0, 1.0), Tanh: (-1.0, 1.0), ReLU: (0.0, np.inf)}
 
@@ -86,20 +83,16 @@ def input_scale(run: DryRun) -> Check:
     for name, array in run.differentiable_inputs.items():
         if not np.isfinite(array).all():
             continue
-        flat = columns(array).astype(np.float64)
-        mean, deviation, rms = flat.mean(axis=0), flat.std(axis=0), np.sqrt(np.mean(flat**2, axis=0))
-        varying = ~_constant(array)
-        off = (rms > LARGE) | (varying & (np.abs(mean) > FAR * deviation))
-        if off.any():
-            how_far = np.maximum(rms / LARGE, np.abs(mean) / (deviation + 1e-300) / FAR)
-            worst = int(np.argmax(np.where(off, how_far, 0)))
-            more = int(off.sum()) - 1
+        scales = Scales.of(array)
+        rms, varying = scales.rms, scales.varying
+        if scales.unscaled:
+            worst, more = scales.unscaled[0], len(scales.unscaled) - 1
             others = f" (and {more} other column{'s' * (more > 1)})" * bool(more)
             return Check(
                 title,
                 False,
-                f"column {worst} of {name}{others} has RMS {rms[worst]:.3g}, mean {mean[worst]:.3g}, "
-                f"standard deviation {deviation[worst]:.3g}",
+                f"column {worst} of {name}{others} has RMS {rms[worst]:.3g}, mean {scales.mean[worst]:.3g}, "
+                f"standard deviation {scales.deviation[worst]:.3g}",
                 f"standardize: {standardize(name)} (training rows)"
                 + "; first remove the constant columns" * (not varying.all()),
             )
@@ -152,8 +145,9 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
             return f"{cls.__name__} expects logits, but the last layer is {last}", f"remove {last}"
     if isinstance(last, Softmax) and Y.shape[last.dim] == 1:
         return f"{last} of a single output is always 1", "use Sigmoid() for two classes, or one output per class"
-    target_rms, output_rms = (float(np.sqrt(np.mean(np.square(A, dtype=np.float64)))) for A in (target, Y))
-    if isinstance(loss, MSELoss) and type(last) not in RANGES and target_rms > MUCH * max(output_rms, 1.0):
+    output_rms = float(np.sqrt(np.mean(np.square(Y, dtype=np.float64))))
+    target_rms = unscaled_target(loss, target, output_rms)
+    if type(last) not in RANGES and target_rms:
         found = f"{name} has RMS {target_rms:.3g}, the initial outputs of the model {output_rms:.2g}"
         return found, f"standardize: {standardize(name)} (training rows)"
     if type(last) not in RANGES or isinstance(loss, CrossEntropyLoss | BCEWithLogitsLoss) or not target.size:

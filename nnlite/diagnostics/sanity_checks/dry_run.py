@@ -134,15 +134,6 @@ class DryRun:
         return Check(title, None, "the model has no parameters" if no_parameters else "skipped: no loss to minimize")
 
 
-def columns(array: Array) -> Array:
-    """The array as rows of features: its last axis stays.
-
-    >>> columns(np.zeros((5, 2, 3))).shape, columns(np.zeros(5)).shape
-    ((10, 3), (5, 1))
-    """
-    return array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
-
-
 def row_bytes(values: Any, row: int) -> bytes:
     """The bytes of one sample of an array, or of all arrays in a tuple or dict, for comparison with other samples.
 

@@ -1,0 +1,86 @@
+"""Unscaled inputs and targets: the one definition that sanity and DivergenceError go by."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.regression_losses import MSELoss
+
+LARGE, SMALL = 10.0, 0.01  # a column with an RMS outside these bounds is unscaled
+FAR = 100.0  # so is a column whose mean is this many standard deviations from 0
+MUCH = 100.0  # targets are unscaled if their RMS is this many times that of the outputs, or 1 if that is less
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The scale of each column of an array of finite numbers.
+
+    Attributes:
+        mean: of each column.
+        deviation: the standard deviation of each column.
+        rms: ``sqrt(mean(x^2))`` of each column.
+        varying: whether the numbers of a column differ.
+        unscaled: the columns with an RMS above 10 or a mean far from 0, the worst first.
+
+    >>> Scales.of(np.array([[1.0, 500.0, 5.0], [-1.0, 700.0, 5.001]])).unscaled
+    [2, 1]
+    """
+
+    mean: Array
+    deviation: Array
+    rms: Array
+    varying: Array
+    unscaled: list[int]
+
+    @classmethod
+    def of(cls, array: Array) -> "Scales":
+        """The scales of the columns, which are along the last axis."""
+        flat = columns(array).astype(np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, deviation, rms = flat.mean(axis=0), flat.std(axis=0), np.sqrt(np.mean(flat**2, axis=0))
+            varying = flat.min(axis=0) != flat.max(axis=0)
+            off = (rms > LARGE) | (varying & (np.abs(mean) > FAR * deviation))
+            how_far = np.maximum(rms / LARGE, np.abs(mean) / (deviation + 1e-300) / FAR)
+        worst = np.argsort(np.where(off, -how_far, np.inf), kind="stable")[: int(off.sum())]
+        return cls(mean, deviation, rms, varying, worst.tolist())
+
+    def describe(self, column: int) -> str:
+        """Why the column is unscaled: its RMS, or its mean and standard deviation."""
+        if self.rms[column] > LARGE:
+            return f"column {column} has RMS {self.rms[column]:.3g}"
+        return f"column {column} has mean {self.mean[column]:.3g}, standard deviation {self.deviation[column]:.3g}"
+
+
+def unscaled_target(loss: Any, target: Array, output_rms: float = 0.0) -> float | None:
+    """The RMS of the targets if they are unscaled, else None.
+
+    Args:
+        loss: the loss of the output; whole numbers are classes, except for MSELoss.
+        target: the targets.
+        output_rms: the RMS of the outputs of the untrained model; 0 if it is not known.
+
+    >>> import nnlite as nn
+    >>> unscaled_target(nn.MSELoss(), np.array([[150_000], [210_000]])) > 1e5
+    True
+    >>> unscaled_target(nn.CrossEntropyLoss(), np.array([150, 210]))
+    """
+    if isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
+        return None
+    if not target.size or (target.dtype.kind != "f" and not isinstance(loss, MSELoss)):
+        return None
+    with np.errstate(over="ignore"):
+        rms = float(np.sqrt(np.mean(np.square(target, dtype=np.float64))))
+    return rms if rms > MUCH * max(output_rms, 1.0) else None
+
+
+def columns(array: Array) -> Array:
+    """The array as rows of features: its last axis stays.
+
+    >>> columns(np.zeros((5, 2, 3))).shape, columns(np.zeros(5)).shape
+    ((10, 3), (5, 1))
+    """
+    return array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
