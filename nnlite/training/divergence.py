@@ -150,7 +150,8 @@ def _cures(model: Layer, loss: Any, batch: Batch | None) -> list[str]:
         else:
             each = losses.get(key)
             target_rms = unscaled_target(getattr(each, "loss", each), array)  # of a WeightedLoss that in it
-            unscaled = [column for column in np.argsort(-scales.rms).tolist() if target_rms and scales.rms[column] > LARGE]
+            order = np.argsort(-scales.rms).tolist() if target_rms else []
+            unscaled = [column for column in order if scales.rms[column] > LARGE]
         if unscaled:
             cures.insert(0, f"standardize {name}: {', '.join(map(scales.describe, unscaled[:COLUMNS]))}")
     return cures
