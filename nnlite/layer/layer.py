@@ -256,7 +256,7 @@ class Layer:
         """(name, layer) of each direct part, in order."""
         for name, value in vars(self).items():
             if type(value) not in _PLAIN:
-                yield from _held(name, value, Layer)
+                yield from held(name, value, Layer)
 
     def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
         """(path, layer) of this layer, whose path is "", and of everything in it, depth first.
@@ -329,7 +329,7 @@ class Layer:
         for path, layer in self.named_layers():
             for name, value in vars(layer).items():
                 if type(value) not in _PLAIN:
-                    yield from ((inside(path, key), found) for key, found in _held(name, value, np.random.Generator))
+                    yield from ((inside(path, key), found) for key, found in held(name, value, np.random.Generator))
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter and buffer under its name."""
@@ -495,14 +495,14 @@ def inside(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _held(name: str, value: Any, kind: type[T]) -> Iterator[tuple[str, T]]:
+def held(name: str, value: Any, kind: type[T]) -> Iterator[tuple[str, T]]:
     """(name, object) of what is of the kind in an attribute: itself, or in a list, tuple or dict at any depth."""
     if isinstance(value, kind):
         yield name, value
     elif isinstance(value, list | tuple | dict):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             if type(part) not in _PLAIN:
-                yield from _held(f"{name}.{key}", part, kind)
+                yield from held(f"{name}.{key}", part, kind)
 
 
 _PLAIN = frozenset({ndarray, int, float, bool, str, type(None), *map(type, FLOATING)})  # what holds no layers

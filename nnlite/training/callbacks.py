@@ -14,7 +14,11 @@ class Callback:
     Any object with some of the methods is a callback. Each method gets the :class:`Training`, whose attributes it may
     change. It ends the training if it returns True, or a string that says why. An error in a callback names it. A
     callback with ``state_dict()`` and ``load_state_dict(state)``, for a dict of plain values and arrays, is saved in
-    checkpoints; a resumed training must have it as well.
+    checkpoints; a resumed training must have it as well, with the same arguments of the constructor, as far as they are
+    attributes of the same names, and not in ``may_differ``.
+
+    Attributes:
+        may_differ: names of the arguments that may be others when a training is resumed.
 
     A callback may change the gradients between backward and the optimizers, for a penalty or for noise:
 
@@ -29,6 +33,8 @@ class Callback:
     >>> model.W
     array([[0.95]], dtype=float32)
     """
+
+    may_differ: tuple[str, ...] = ()
 
     def on_train_begin(self, state: Training) -> Any:
         """Called before the first step; after an error here nothing has been trained."""

@@ -33,10 +33,7 @@ class Checkpoint(Callback):
     The parameters are those of the last step, also where :class:`nnlite.EarlyStopping` restores the best ones in the
     model when training ends.
 
-    What must be the same when training is resumed is compared before the first step: the layers, the loss and the
-    optimizers with their options, metrics, callbacks with a state, the number of rows, ``batch_size``, ``shuffle``,
-    ``accumulate_steps`` and clipping. Data, initial weights and the options of callbacks are not compared. ``epochs``,
-    ``verbose``, ``on_nan``, ``rng``, checkpoints and callbacks without a state may differ.
+    What must be the same when training is resumed, and what may differ, is listed at ``resume`` of :func:`nnlite.fit`.
 
     Args:
         path: of the file.

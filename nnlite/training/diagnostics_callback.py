@@ -58,6 +58,8 @@ class Diagnostics(Callback):
     3
     """
 
+    may_differ = ("X",)  # it may be large, and training does not depend on it
+
     def __init__(self, X: Any = None) -> None:
         self.X = X
         self._forget()

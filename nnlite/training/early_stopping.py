@@ -48,6 +48,8 @@ class EarlyStopping(Callback):
     True
     """
 
+    may_differ = ("patience",)  # as epochs may: it says how long to train, and the best value so far stays what it is
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -62,6 +64,7 @@ class EarlyStopping(Callback):
         self.min_delta = non_negative(min_delta, "EarlyStopping: min_delta")
         self.monitor = monitor
         self.watched = Monitor("EarlyStopping", monitor, mode, self.min_delta)
+        self.mode = self.watched.mode
         self.patience = whole(patience, "EarlyStopping: patience", least=0)
         self.baseline = None if baseline is None else finite(baseline, "EarlyStopping: baseline")
         self.restore_best_weights = restore_best_weights

@@ -101,8 +101,14 @@ def fit(
         clip_norm: the largest norm of the gradients that the optimizers apply; longer ones are scaled down.
         clip_value: the largest absolute value of each entry of them.
         resume: a file that :class:`nnlite.Checkpoint` wrote: training continues from there, also in the middle of an
-            epoch, and ends, after ``epochs`` more, bit-identical to a training without the break. The other arguments
-            must be the same, batches included; so must the machine, the versions and the number of BLAS threads.
+            epoch, and ends, after ``epochs`` more, bit-identical to a training without the break, on the same machine,
+            with the same versions and number of BLAS threads. What else must be the same is compared before the first
+            step, and all differences are in one error: the layers, the loss and the optimizers with their options;
+            metrics; callbacks with a state and their options; ``batch_size``, ``shuffle``, ``accumulate_steps``,
+            clipping and weights; and the values of X, Y and the validation data (of large arrays those of 64 rows;
+            those of streams and of datasets that are no arrays are not compared). What may differ: ``epochs``,
+            ``verbose``, ``on_nan``, ``rng``, initial weights, :class:`nnlite.Checkpoint`, the patience of
+            :class:`nnlite.EarlyStopping`, callbacks without a state, and what the ``may_differ`` of a callback names.
         verbose: 0 is silent; 1 shows a bar on a terminal or in a notebook, and lines where stderr is a file.
         on_nan: "raise" a DivergenceError when the loss, the gradient or a parameter is NaN or infinite, or "stop" with
             a warning and return.

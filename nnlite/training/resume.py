@@ -12,7 +12,14 @@ from nnlite.saving.archive import read_archive, reading
 from nnlite.saving.json_values import generator_from, generator_state, unpack
 from nnlite.training.history import History
 from nnlite.training.rows import Rows
-from nnlite.training.settings import callbacks_with_state, differences, generators, names_of_callbacks, text_of_rows
+from nnlite.training.settings import (
+    callbacks_with_state,
+    differences,
+    generators,
+    is_checkpoint,
+    names_of_callbacks,
+    text_of_rows,
+)
 from nnlite.training.training_state import Training
 
 
@@ -70,6 +77,9 @@ def resume_from(path: Any, state: Training) -> None:
     with reading(path):
         saved = content["settings"]
         own = state.settings if content["version"] > 1 else {name: state.settings.get(name, "") for name in saved}
+        saved, own = (
+            {name: text for name, text in each.items() if name not in content["kept"]} for each in (saved, own)
+        )
         if wrong := differences(saved, own):
             raise CheckpointError(
                 "the settings of this training differ from those in the file, nothing was changed:\n  "
@@ -80,7 +90,7 @@ def resume_from(path: Any, state: Training) -> None:
         try:
             restore(state, content)
             for name, callback in callbacks_with_state(state).items():
-                if name in content["callbacks"] or not name.startswith("Checkpoint"):
+                if name in content["callbacks"] or not is_checkpoint(name):
                     callback.load_state_dict(content["callbacks"][name])
         except Exception as error:
             undo()
@@ -128,6 +138,8 @@ def read(path: Any) -> dict[str, Any]:
             content["version"] = 2 if "settings" in content else 1
             saved = content["settings"] if content["version"] > 1 else _settings_of_version_1(content)
             content["settings"] = {str(name): str(value) for name, value in saved.items()}
+            # An attribute of a callback that is state is no option, whatever the constructor's arguments are called.
+            content["kept"] = {f"{name}: {key}" for name, state in content["callbacks"].items() for key in state}
             for name in "epoch", "batch":
                 if type(content[name]) is not int or content[name] < 0:
                     raise ValueError(f"{name}: expected a number >= 0, got {content[name]!r}")

@@ -8,18 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.layer.layer import Layer
+from nnlite.layer.layer import Layer, held
+from nnlite.optim.optimizer import Optimizer
+from nnlite.training.fingerprint import fingerprint
 from nnlite.training.rows import Rows
 from nnlite.training.streams import Stream
 from nnlite.training.training_state import Training
 
 
-def settings(state: Training, **options: Any) -> dict[str, str]:
+def settings(state: Training, **arguments: Any) -> dict[str, str]:
     """The settings by name: the class of each layer, loss and optimizer, the arguments of its constructor, and so on.
 
     Args:
         state: of a training that has not begun.
-        options: arguments of ``fit`` that are not in the state.
+        arguments: those of ``fit`` that are not in the state.
 
     >>> import nnlite as nn
     >>> class Look(nn.Callback):
@@ -38,33 +40,46 @@ def settings(state: Training, **options: Any) -> dict[str, str]:
         found |= _described(place, layer)
     for number, each in enumerate(state.optimizers, start=1):
         of = places.get(id(each.layer), each.layer.one_line())
-        found |= _described(f"optimizer {number}" if number > 1 else "optimizer", each, of=f" of {of}")
+        found |= _described(_optimizer_place(number), each, of=f" of {of}")
+    callbacks = callbacks_with_state(state)
     found |= {
         "metrics": ", ".join(state.means.metrics),
-        "callbacks": names_of_callbacks(callbacks_with_state(state)),
+        "callbacks": names_of_callbacks(callbacks),
         "random generators": ", ".join(sorted(place for place, _ in generators(state))),
         "training rows": text_of_rows(_length(state.rows), _numbers(state.rows)),
         "validation rows": text_of_rows(_length(state.validation), _numbers(state.validation)),
         "row weights": repr(isinstance(state.rows, Rows) and state.rows.weight is not None),
         "batches in an epoch": repr(state.batches),
     }
+    values = fingerprint(state.rows) | fingerprint(state.validation)
+    found |= {f"values of {name}": text for name, text in values.items()}
+    for name, callback in callbacks.items():
+        if not is_checkpoint(name):
+            options, free = _arguments(callback), getattr(callback, "may_differ", ())
+            found |= {f"{name}: {key}": text for key, text in options.items() if key not in free}
     step = {name: getattr(state.step, name) for name in ("accumulate_steps", "clip_norm", "clip_value")}
-    return found | {name: repr(value) for name, value in (step | options).items()}
+    return found | {name: repr(value) for name, value in (step | arguments).items()}
 
 
 def differences(saved: dict[str, str], own: dict[str, str]) -> list[str]:
-    """A line for each setting that is not the same; what an older nnlite did not save is not compared.
+    """A line for each setting that is not the same.
+
+    Not compared is what an older nnlite did not save, nor the values of rows that one side has as samples or a stream.
 
     >>> differences({"layer 1": "Tanh", "metrics": ""}, {"layer 1": "ReLU", "metrics": "", "layer 1: new": "0"})
     ['layer 1: Tanh in the file, ReLU here']
     """
     lines = []
+    places_there, places_here = ({name.split(": ")[0] for name in settings} for settings in (saved, own))
     for name in saved | own:
         there, here = saved.get(name) or "nothing", own.get(name) or "nothing"
         place = name.split(": ")[0]
-        another_class = name != place and saved.get(place) != own.get(place)
+        another_class = name != place and (
+            saved.get(place) != own.get(place) or place not in places_there & places_here  # as of a callback
+        )
         newer = name not in saved and (name != place or place.split()[0] not in ("layer", "loss", "optimizer"))
-        if there != here and not another_class and not newer:
+        one_sided = place.startswith("values of") and not (name in saved and name in own)
+        if there != here and not another_class and not newer and not one_sided:
             lines.append(f"{name}: {there} in the file, {here} here")
     return lines
 
@@ -89,17 +104,30 @@ def names_of_callbacks(found: dict[str, Any]) -> str:
     >>> names_of_callbacks({"EarlyStopping": None, "Checkpoint 2": None})
     'EarlyStopping'
     """
-    return ", ".join(sorted(name for name in found if not name.startswith("Checkpoint")))
+    return ", ".join(sorted(name for name in found if not is_checkpoint(name)))
+
+
+def is_checkpoint(name: str) -> bool:
+    """Whether it is the name of a checkpoint in :func:`callbacks_with_state`.
+
+    >>> is_checkpoint("Checkpoint 2"), is_checkpoint("CheckpointCounter")
+    (True, False)
+    """
+    return name.split()[0] == "Checkpoint"
 
 
 def generators(state: Training) -> Iterator[tuple[str, "np.random.Generator"]]:
-    """(place, generator) of ``fit`` and of those that layers and losses hold as attributes."""
+    """(place, generator) of ``fit`` and of those that layers, losses and optimizers hold as attributes."""
     if state.rng is not None:
         yield "rng", state.rng
     for name, generator in state.model.named_generators():
         yield name if "." in name else f".{name}", generator
     for name, generator in state.loss.named_generators():
         yield f"loss: {name}", generator
+    for number, optimizer in enumerate(state.optimizers, start=1):
+        for attribute, value in vars(optimizer).items():
+            for name, generator in held(attribute, value, np.random.Generator):
+                yield f"{_optimizer_place(number)}: {name}", generator
 
 
 def text_of_rows(count: int | None, numbers: Any) -> str:
@@ -120,6 +148,10 @@ def _numbers(rows: Rows | Stream | None) -> Any:
 
 
 # ------------------------------------------------------------------------------------------------ objects as text
+
+
+def _optimizer_place(number: int) -> str:
+    return f"optimizer {number}" if number > 1 else "optimizer"
 
 
 def _place(what: str, path: str) -> str:
@@ -156,7 +188,7 @@ def _arguments(value: Any, depth: int = 0) -> dict[str, str]:
 def _is_state(value: Any) -> bool:
     if isinstance(value, list | tuple | dict):
         return any(map(_is_state, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, Layer | np.random.Generator)
+    return isinstance(value, Layer | Optimizer | np.random.Generator)
 
 
 def _text(value: Any, depth: int) -> str:

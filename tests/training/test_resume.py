@@ -105,7 +105,7 @@ SCHEDULE = "ExponentialLR(lr=0.3, gamma={})"
         ({"metrics": list}, ["metrics: binary_accuracy in the file, nothing here"]),
         ({"callbacks": lambda: [nn.Checkpoint("x.npz")]}, ["callbacks: EarlyStopping in the file, nothing here"]),
         (
-            {"callbacks": lambda: [nn.EarlyStopping(), Counter()]},
+            {"callbacks": lambda: [nn.EarlyStopping(restore_best_weights=False), Counter()]},
             ["callbacks: EarlyStopping in the file, Counter, EarlyStopping here"],
         ),
         (
@@ -159,7 +159,7 @@ SCHEDULE = "ExponentialLR(lr=0.3, gamma={})"
 def test_other_settings_are_listed_all_at_once_and_nothing_is_changed(path, change, lines):
     options = {name: make() for name, make in change.items()}
     model = options.pop("model", None) or network(2)
-    Phi, stopping = model.Phi.copy(), nn.EarlyStopping(patience=50)
+    Phi, stopping = model.Phi.copy(), nn.EarlyStopping(patience=50, restore_best_weights=False)
     before = copy.deepcopy(stopping.state_dict())
     with pytest.raises(nn.CheckpointError) as caught:
         train(1, model=model, **{"callbacks": [stopping]} | options, resume=path)
@@ -216,7 +216,7 @@ def test_long_arrays_among_the_options_are_compared_too(tmp_path):
 
 
 def test_what_may_differ(path, tmp_path, capsys):
-    """epochs, verbose, on_nan, the seed, initial weights, checkpoints, stateless callbacks and options of callbacks."""
+    """epochs, verbose, on_nan, the seed, initial weights, checkpoints, stateless callbacks and the patience."""
     rest = 3 - nn.Checkpoint(path).epochs_done
     seen = []
     callbacks = [
