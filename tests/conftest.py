@@ -43,6 +43,7 @@ def small(folder):
 @pytest.fixture
 def without_matplotlib(monkeypatch):
     """Importing matplotlib fails, as where it is not installed."""
+    monkeypatch.delitem(sys.modules, "nnlite.basics.figures", raising=False)
     for name in [*sys.modules, "matplotlib"]:
         if name.split(".")[0] == "matplotlib":
             monkeypatch.setitem(sys.modules, name, None)

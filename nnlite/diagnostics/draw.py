@@ -49,13 +49,13 @@ def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gr
     """
     shown = picture(model, X, dY, values=values, gradients=gradients)
     try:
-        import matplotlib.pyplot as plt
+        from nnlite.basics.figures import new_figure
     except ImportError as error:
         error.add_note("draw needs matplotlib: install nnlite's extra 'plot'")
         raise
     placed = arranged(shown, text_size)
     width, height = (length + 2 * MARGIN for length in placed.size)
-    figure = plt.figure(figsize=(width / 72, height / 72))
+    figure = new_figure(figsize=(width / 72, height / 72))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
     axes.set_axis_off()
     for edge, route, centre in zip(shown.edges, placed.routes, placed.labels, strict=True):

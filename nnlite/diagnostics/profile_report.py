@@ -158,11 +158,12 @@ class Profile:
         'us'
         """
         try:
-            import matplotlib.pyplot as plt
+            from nnlite.basics.figures import new_figure
         except ImportError as error:
             error.add_note("Profile.plot needs matplotlib: install nnlite's extra 'plot'")
             raise
-        figure, axes = plt.subplots(figsize=(8, 1.2 + 0.5 * len(self.rows)), layout="constrained")
+        figure = new_figure(figsize=(8, 1.2 + 0.5 * len(self.rows)), layout="constrained")
+        axes = figure.add_subplot()
         for name, color, shift in ("forward", "C0", -0.2), ("backward", "C1", 0.2):
             costs = [(place + shift, cost) for place, row in enumerate(self.rows) if (cost := getattr(row, name))]
             places = [place for place, _ in costs]

@@ -60,7 +60,8 @@ def check_path(path: Any) -> str:
     name = os.fsdecode(path)
     real = os.path.realpath(name)
     if not os.path.isdir(os.path.dirname(real)):
-        raise FileNotFoundError(errno.ENOENT, "the folder does not exist; create it first", os.path.dirname(name))
+        cure = "use os.path.expanduser(path)" if name.startswith("~") else "create it first"
+        raise FileNotFoundError(errno.ENOENT, f"the folder does not exist; {cure}", os.path.dirname(name))
     if os.path.isdir(real) or not os.path.basename(name):
         raise IsADirectoryError(errno.EISDIR, "expected the path of a file, got a folder", name)
     if os.path.exists(real) and not os.path.isfile(real):

@@ -1,5 +1,6 @@
 """Checkpoint: a training that is interrupted goes on as if it had not been."""
 
+import math
 import os
 import warnings
 from typing import Any
@@ -129,7 +130,8 @@ class Checkpoint(Callback):
     def on_epoch_end(self, state: Training) -> None:
         if self.watched is not None:
             value = self.watched.value(state)
-            self.due = self.best is None or self.watched.is_better(value, self.best)
+            best = self.best is None or self.watched.is_better(value, self.best)
+            self.due = best and math.isfinite(value)  # after NaN nothing would be better
             self.best = value if self.due else self.best
         else:
             self.due = state.epoch == state.epochs or (self.unit == "epoch" and state.epoch % self.every == 0)

@@ -22,8 +22,9 @@ def plot_diagnostics(
     >>> [axes.get_title() for axes in figure.axes]
     ['dead units', 'saturated entries']
     """
-    import matplotlib.pyplot as plt
     from matplotlib.ticker import MaxNLocator
+
+    from nnlite.basics.figures import new_figure
 
     panels = [
         ("norm of the gradient", gradients, "log"),
@@ -33,7 +34,7 @@ def plot_diagnostics(
     ]
     panels = [panel for panel in panels if panel[1]]
     rows = (len(panels) + 1) // 2
-    figure = plt.figure(figsize=(11, 3.4 * rows), layout="constrained")
+    figure = new_figure(figsize=(11, 3.4 * rows), layout="constrained")
     for number, (title, series, kind) in enumerate(panels, start=1):
         axes = figure.add_subplot(rows, 2, number)
         _draw_lines(axes, layers, series)

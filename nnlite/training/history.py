@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnlite.basics.arrays import Array
 from nnlite.optim.monitor import direction
-from nnlite.training.history_plot import plot_history
+from nnlite.training.history_plot import plot_history, plot_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ class History(Mapping[str, list[float]]):
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """A dict with a copy of every series.
+        """A dict with a copy of every series, as ``pandas.DataFrame(history.to_dict())`` wants it.
 
         >>> History({"loss": [0.7]}).to_dict()
         {'loss': [0.7]}
@@ -127,15 +127,24 @@ class History(Mapping[str, list[float]]):
             raise ValueError(f"History.best: there is no epoch with a finite {name}")
         return best(finite, key=lambda pair: pair[1])
 
-    def plot(self) -> "Figure":
+    def plot(self, name: str = "loss", *, ax: Any = None, label: str = "") -> "Figure":
         """Draw each quantity on axes of its own, training and validation; return the matplotlib figure.
 
         The losses of several outputs ("loss_0", "loss_u") are on the axes of the loss. A dotted line and a ring mark
         the best epoch, that of :meth:`best`; the legend has the value there, of the validation if there is one.
         ``figure.savefig("history.png")`` writes it; ``matplotlib.pyplot.show()`` opens a window.
 
+        With ``ax`` one quantity is drawn on these axes, validation dashed. So several histories can be compared:
+        ``for lr, history in histories.items(): history.plot(ax=ax, label=f"lr {lr}")``.
+
+        Args:
+            name: the quantity, if ``ax`` is given.
+            ax: axes of matplotlib, as ``fig, ax = plt.subplots()`` makes them.
+            label: what the legend calls the history, if ``ax`` is given.
+
         Raises:
             ValueError: there is no epoch.
+            KeyError: there is no such series.
             ImportError: matplotlib is not installed; it is the extra ``plot``.
 
         >>> figure = History({"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}).plot()
@@ -144,6 +153,9 @@ class History(Mapping[str, list[float]]):
         """
         if not self.epochs:
             raise ValueError("History.plot: there is no epoch")
+        if ax is not None:
+            plot_on(ax, self, name, f"{label}, " if label else "")
+            return ax.figure  # type: ignore[no-any-return]
         try:
             best = self.best()[0]
         except (KeyError, ValueError):  # there is no finite loss

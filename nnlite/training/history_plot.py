@@ -12,21 +12,18 @@ Series = Mapping[str, Sequence[float]]
 
 
 def plot_history(series: Series, best: int | None) -> "Figure":
-    """Draw the series, with a mark at the epoch ``best``, counted from 1, if there is one.
+    """Draw the series on a new figure, with a mark at the epoch ``best``, counted from 1, if there is one.
 
     >>> figure = plot_history({"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}, best=2)
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['training', 'validation', 'best, epoch 2: 0.6']
     """
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import MaxNLocator
+    from nnlite.basics.figures import new_figure
 
     grouped = panels(series)
-    epochs = len(next(iter(series.values())))
-    margin = max(0.4, 0.02 * epochs)  # all axes show the same epochs, also where values at the ends are NaN
     columns = min(len(grouped), COLUMNS)
     rows = math.ceil(len(grouped) / columns)
-    figure = plt.figure(figsize=(5 * columns, 3.5 * rows), layout="constrained")
+    figure = new_figure(figsize=(5 * columns, 3.5 * rows), layout="constrained")
     for number, (title, names) in enumerate(grouped.items(), start=1):
         axes = figure.add_subplot(rows, columns, number)
         for index, name in enumerate(names):
@@ -34,12 +31,38 @@ def plot_history(series: Series, best: int | None) -> "Figure":
             _draw_pair(axes, series, name, part, index, dashed=len(names) > 1)
         if best is not None:
             _mark(axes, series, title, best)
-        if len(axes.get_legend_handles_labels()[1]) > 1:
-            axes.legend()
-        axes.set(xlabel="epoch", ylabel=title, xlim=(1 - margin, epochs + margin))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.grid(alpha=0.3)
+        _finish(axes, title, len(series[names[0]]))
     return figure
+
+
+def plot_on(axes: Any, series: Series, name: str, label: str) -> None:
+    """Draw one quantity on axes that others may share: training, and validation in the same colour and dashed.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> plot_on(axes, {"loss": [0.7, 0.5], "val_loss": [0.8, 0.6]}, "loss", "lr 0.1, ")
+    >>> axes.get_legend_handles_labels()[1]
+    ['lr 0.1, training', 'lr 0.1, validation']
+    """
+    last = max(len(series[name]), int(axes.dataLim.x1) if axes.has_data() else 1)
+    kind = "validation" if name.startswith("val_") else "training"
+    line = _draw_line(axes, series[name], label=label + kind)
+    if "val_" + name in series:
+        style = {"color": line.get_color(), "linestyle": "--"}
+        _draw_line(axes, series["val_" + name], label=label + "validation", **style)
+    _finish(axes, axes.get_ylabel() or name, last)
+
+
+def _finish(axes: Any, title: str, last: int) -> None:
+    """Legend, labels and ticks; the axes show the same epochs also where values at the ends are NaN."""
+    from matplotlib.ticker import MaxNLocator
+
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        axes.legend()
+    margin = max(0.4, 0.02 * last)
+    axes.set(xlabel="epoch", ylabel=title, xlim=(1 - margin, last + margin))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(visible=True, alpha=0.3)
 
 
 def panels(series: Series) -> dict[str, list[str]]:
@@ -67,11 +90,12 @@ def _draw_pair(axes: Any, series: Series, name: str, part: str, index: int, *, d
         _draw_line(axes, series["val_" + name], label=part + "validation", color=second, linestyle=style)
 
 
-def _draw_line(axes: Any, values: Sequence[float], **style: Any) -> None:
+def _draw_line(axes: Any, values: Sequence[float], **style: Any) -> Any:
     """Draw a line, with points at values between two that are not finite, which a line would not show."""
     finite = [False, *map(math.isfinite, values), False]
     alone = [i for i in range(len(values)) if finite[i + 1] and not finite[i] and not finite[i + 2]]
-    axes.plot(range(1, len(values) + 1), values, marker="o" if alone else "", markevery=alone, **style)
+    (line,) = axes.plot(range(1, len(values) + 1), values, marker="o" if alone else "", markevery=alone, **style)
+    return line
 
 
 def _mark(axes: Any, series: Series, name: str, best: int) -> None:

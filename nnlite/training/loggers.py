@@ -69,7 +69,7 @@ class CSVLogger(Callback):
         if self.names or self.append:
             if not os.path.exists(self.path):
                 return []
-            with open(self.path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            with open(self.path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
                 from csv import DictReader
 
                 return list(DictReader(file, delimiter=self.separator, restkey="", restval=""))

@@ -99,22 +99,32 @@ class Bar(Silent):
         self.options = options
         self.values: dict[str, float] = {}
         self.last = 0  # the last epoch that is done
+        self.above: dict[str, AboveBar] = {}  # what stands for sys.stdout and sys.stderr where they are terminals
 
     def __enter__(self) -> Self:
-        from tqdm.auto import tqdm
+        from tqdm import tqdm  # and not tqdm.auto, whose widget a saved notebook shows as it was at first
 
+        self.file = self.options.pop("file", None) or getattr(sys.stderr, "terminal", sys.stderr)
         epochs, batches = self.done
         known = {"bar_format": UNKNOWN_FORMAT, "initial": batches}
         if self.batches is not None:
             total = self.epochs * self.batches
             known = {"total": total, "initial": epochs * self.batches + batches, "bar_format": FORMAT}
-        self.bar = tqdm(desc=self._label(epochs + 1), dynamic_ncols=True, **known, **self.options)
+        self.bar = tqdm(desc=self._label(epochs + 1), dynamic_ncols=True, file=self.file, **known, **self.options)
+        for name in "stdout", "stderr":
+            stream = getattr(sys, name)
+            if hasattr(stream, "isatty") and stream.isatty() and "ipykernel" not in sys.modules:
+                self.above[name] = AboveBar(stream, self.bar)
+                setattr(sys, name, self.above[name])
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.last:  # it may have ended before its last epoch
             self.bar.set_description_str(self._label(self.last), refresh=False)
         self.bar.close()
+        for name, stream in self.above.items():
+            if getattr(sys, name) is stream:
+                setattr(sys, name, stream.below)
 
     def batch(self, values: Callable[[], Mapping[str, float]]) -> None:
         """Advance the bar; when it is drawn the next time, it shows the values of the epoch so far."""
@@ -130,10 +140,36 @@ class Bar(Silent):
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""
-        self.bar.write(line, file=self.options.get("file", sys.stderr))
+        self.bar.write(line, file=self.file)
 
     def _label(self, number: int) -> str:
         return f"epoch {number}/{self.epochs}"
+
+
+class AboveBar:
+    """A terminal on which others print while a bar is shown: the bar is cleared first, and drawn again afterwards.
+
+    >>> import io
+    >>> with Bar(2, 10, file=io.StringIO()) as bar:
+    ...     print("text", file=AboveBar(sys.stdout, bar.bar))
+    text
+    """
+
+    def __init__(self, stream: Any, bar: Any) -> None:
+        self.below = stream
+        self.terminal = getattr(stream, "terminal", stream)  # also where a fit within another one shows its bar
+        self.bar = bar
+        self.line_begins = True
+
+    def write(self, text: str) -> Any:
+        """Write the text; the bar is cleared where a line begins."""
+        if self.line_begins:
+            self.bar.clear()
+        self.line_begins = text.endswith("\n")
+        return self.below.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.below, name)
 
 
 class Lines(Silent):

@@ -168,6 +168,12 @@ def test_paths_where_no_file_can_be(path):
             check_path(folder)
 
 
+def test_a_path_with_a_tilde_names_the_cure():
+    """As of lightning#19059: Python does not expand it, and nobody wants a folder of that name."""
+    with pytest.raises(FileNotFoundError, match=r"the folder does not exist; use os.path.expanduser\(path\): '~'"):
+        check_path("~/some.npz")
+
+
 @pytest.mark.parametrize("check", [check_writable, lambda path: write(path, b"")])
 def test_a_path_that_cannot_be_written_is_found_before_there_is_anything_to_write(path, check):
     with pytest.raises(OSError, match="File name too long"):

@@ -104,6 +104,18 @@ def test_best_only_keeps_the_best_epoch(tmp_path):
     assert done_before_each(path, 1, Fake(), checkpoint) == [0, 1]  # it starts anew with each training
 
 
+def test_a_value_that_is_nan_is_never_the_best(tmp_path):
+    """As of lightning#2636: a metric that is NaN in the first epoch, after which no number compares as better."""
+
+    class Fake(nn.Callback):
+        def on_epoch_begin(self, state):
+            state.extra["fake"] = [np.nan, 0.5, np.nan, 0.7, np.inf, 0.6][state.epoch - 1]
+
+    checkpoint = nn.Checkpoint(tmp_path / "c.npz", best_only=True, monitor="fake", mode="max")
+    assert done_before_each(checkpoint.path, 6, Fake(), checkpoint) == [0, 0, 2, 2, 4, 4, 4]
+    assert checkpoint.best == 0.7
+
+
 def test_resume_goes_on_with_history_and_epoch_numbers(tmp_path, capsys):
     path = tmp_path / "c.npz"
     train(2, nn.Checkpoint(path))

@@ -240,6 +240,13 @@ def test_plot_marks_the_lowest_loss_where_there_is_no_validation():
     assert drawn(figure)[1][2] == ["training", "epoch 2: 0.2"]
 
 
+def test_a_value_that_is_nan_first_is_no_extreme():
+    """As of livelossplot#26: after a NaN no comparison is true."""
+    recorded = nn.History({"loss": [math.nan, 0.5, 0.4, math.nan], "f1": [math.nan, 0.5, 0.75, 0.5]})
+    assert (recorded.best(), recorded.best("f1")) == ((3, 0.4), (3, 0.75))
+    assert marks(recorded.plot()) == [(3, 3.0, 0.4), (3, 3.0, 0.75)]
+
+
 @pytest.mark.parametrize("series", [{"accuracy": [0.5, 0.6]}, {"loss": [math.nan, math.inf]}])
 def test_plot_marks_nothing_where_no_epoch_is_the_best(series):
     figure = nn.History(series).plot()
@@ -296,6 +303,37 @@ def test_plot_ticks_whole_epochs_only(epochs):
     figure = history(epochs, "loss").plot()
     figure.canvas.draw()
     assert all(tick == int(tick) for tick in figure.axes[0].get_xticks())
+
+
+def test_plot_of_several_histories_on_the_same_axes():
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots()
+    assert history(3, "loss", "val_loss", "f1").plot(ax=axes, label="a") is figure
+    history(5, "loss").plot(ax=axes, label="b")
+    lines = [
+        ("a, training", [1, 2, 3]),
+        ("a, validation", [10, 20, 30]),
+        ("b, training", [1, 2, 3, 4, 5]),
+    ]
+    assert drawn(figure) == [("loss", lines, [label for label, _ in lines])]
+    colours, styles = zip(*[(line.get_color(), line.get_linestyle()) for line in axes.lines], strict=True)
+    assert (colours[0] == colours[1] != colours[2], styles) == (True, ("-", "--", "-"))
+    assert axes.get_xlim() == (0.6, 5.4)
+
+
+def test_plot_of_another_quantity_on_axes():
+    import matplotlib.pyplot as plt
+
+    _, (one, two) = plt.subplots(1, 2)
+    figure = history(2, *LOSS_AND_ACCURACY).plot("accuracy", ax=one)
+    history(2, *LOSS_AND_ACCURACY).plot("val_loss", ax=two)
+    assert drawn(figure) == [
+        ("accuracy", [("training", [10, 20]), ("validation", [1000, 2000])], ["training", "validation"]),
+        ("val_loss", [("validation", [100, 200])], []),
+    ]
+    with pytest.raises(KeyError, match="'f1'; the series are"):
+        history(2, "loss").plot("f1", ax=one)
 
 
 def test_plot_saves_a_picture(tmp_path):

@@ -160,6 +160,24 @@ def test_appending_keeps_what_is_there_also_with_other_columns_and_a_cut_line(tm
     assert path.read_bytes().startswith(b"epoch,gr\xf6\xdfe,loss\n1,3,\n1,,")
 
 
+def test_appending_to_a_file_that_a_spreadsheet_saved_keeps_its_columns(tmp_path):
+    """As of pandas#4793: it begins with a byte order mark, which is no part of the first column's name."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"\xef\xbb\xbfepoch,loss\r\n1,0.5\r\n")
+    train([nn.CSVLogger(path, append=True)], epochs=2)
+    assert [row[:1] for row in rows_of(path)] == [["epoch"], ["1"], ["1"], ["2"]]
+    assert rows_of(path)[:2] == [["epoch", "loss"], ["1", "0.5"]]
+
+
+def test_appending_to_an_empty_file_writes_the_names_once(tmp_path):
+    """As of ray#15106, rows without names, and fastai#2443, names again in the middle."""
+    path = tmp_path / "a.csv"
+    path.touch()  # of a training that was ended before its first epoch was done
+    for _ in range(2):
+        train([nn.CSVLogger(path, append=True)], epochs=2)
+    assert [row[0] for row in rows_of(path)] == ["epoch", "1", "2", "1", "2"]
+
+
 def test_a_resumed_training_repairs_its_log(tmp_path):
     """Whatever was lost or cut of it: the checkpoint has the rows of the epochs that are done."""
     log, path = tmp_path / "a.csv", tmp_path / "c.npz"

@@ -106,6 +106,34 @@ train(3, [stop])
     assert written.endswith("\r\nhandler\r\n")
 
 
+PRINTING = """
+class Print(nn.Callback):
+    def on_batch_end(self, state):
+        print("batch", state.batch, file=sys.stderr)
+
+    def on_epoch_end(self, state):
+        print("epoch", state.epoch, "is done", file=sys.stderr)
+        if state.epoch == 2 and len(state.callbacks) == 1:
+            train(1, callbacks=[Print(), lambda state: None])
+
+before = sys.stdout, sys.stderr
+train(2, callbacks=[Print()])
+assert (sys.stdout, sys.stderr) == before
+"""
+
+
+def test_what_callbacks_print_stands_on_lines_of_its_own():
+    """As of keras#9366: a bar and the lines that a callback prints, here also from a fit within another one."""
+    written, code = on_terminal(PRINTING)
+    assert code == 0
+    lines = [re.sub(r"\x1b\[A", "", line).rstrip("\r").split("\r")[-1].rstrip() for line in written.split("\n")]
+    epoch = ["batch 1", "batch 2", "epoch 1 is done"]
+    assert [line for line in lines if re.fullmatch(r"(batch|epoch) \d( is done)?", line)] == [
+        *epoch, *epoch[:2], "epoch 2 is done", *epoch
+    ]  # fmt: skip
+    assert lines[-2].startswith("epoch 2/2 100%")
+
+
 def test_no_epochs_show_no_nonsense_on_a_terminal():
     written, code = on_terminal("train(0)")
     assert code == 0
@@ -245,8 +273,16 @@ def test_a_notebook_gets_a_bar(monkeypatch):
     assert type(progress.progress(2, 3, verbose=1)) is Bar
 
 
-def test_a_notebook_can_put_its_own_bar_where_ours_stands():
-    assert "{bar}" in progress.FORMAT  # tqdm.notebook looks for these very characters
+def test_a_saved_notebook_shows_the_end_of_the_bar(monkeypatch):
+    """A notebook keeps the text of a stream; of a widget only the text that it had at first."""
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setitem(sys.modules, "ipykernel", io)
+    model = nn.Linear(1, 1, bias=False)
+    model.W = [[1.0]]
+    nn.fit(model, [[1.0]], [[3.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.0), epochs=3)
+    assert sys.stderr is stderr
+    assert re.fullmatch(r"epoch 3/3 100%\|[█#]+\| 00:00<00:00, loss=4\s*", stderr.getvalue().split("\r")[-1])
 
 
 @pytest.mark.parametrize("verbose", [5, 2, -1, "1", None])
@@ -293,7 +329,14 @@ def test_a_stderr_that_only_writes_gets_lines(monkeypatch):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.69314718, "0.6931"), (0.5, "0.5"), (12345.678, "1.235e+04"), (1e-9, "1e-09"), (float("nan"), "nan")],
+    [
+        (0.69314718, "0.6931"),
+        (0.5, "0.5"),
+        (12345.678, "1.235e+04"),
+        (0.000234567, "0.0002346"),  # as of keras#1203, which shows four places: 0.0002
+        (1e-9, "1e-09"),
+        (float("nan"), "nan"),
+    ],
 )
 def test_values_have_four_digits(value, text):
     assert listing({"loss": value, "val_loss": value}) == f"loss={text} (val {text})"
