@@ -245,7 +245,7 @@ def test_inputs_are_not_written_and_results_are_not_shared(row: Row):
 
 def test_writing_to_a_cached_output_is_an_error():
     for row in LAYERS:
-        if row.id in {"Tanh", "Sigmoid", "ReLU", "Softmax", "LogSoftmax"}:
+        if row.id in {"Tanh", "Sigmoid", "ReLU", "Softmax"}:
             Y = row.make().forward(row.X)
             with case(row.id), pytest.raises(ValueError, match="read-only"):
                 Y[...] = 0

@@ -1,72 +1,69 @@
-"""Elementwise formulas on large arrays: block by block, in several threads.
+"""Large arrays: block by block, in several threads.
 
 NumPy makes a pass over memory for each operation, and for arrays larger than the cache these passes take most of the
 time. So a formula of several operations is computed on one block after another, each small enough to stay in the cache.
-Large arrays are divided among threads: NumPy releases the GIL while it computes. With fewer than 2^20 elements threads
-are not worth it beside those of the matrix products, and with blocks smaller than 2^16 they compete for the GIL.
+Large arrays are divided among threads, each of which gets one contiguous share: NumPy and Numba release the GIL while
+they compute. With fewer than 2^18 elements threads are not worth it beside those of the matrix products.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
-
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-BLOCK = 2**16  # elements
-LARGE = 2**20  # elements; larger arrays are computed in several threads
+BLOCK = 2**15  # elements; a few arrays of them stay in the L2 cache of a core
+LARGE = 2**18  # elements; larger arrays are computed in several threads
 
 
-def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
-    """Return ``formula(*arrays)``, an array of the shape and dtype of the first.
+def in_blocks(function: Callable[..., Any], arguments: Sequence[Any], scratch: int = 0) -> list[Any]:
+    """Call ``function(*blocks, *scratch)`` for one block of rows after another; return its results in order.
 
     Args:
-        formula: a ufunc, or a function of ufuncs with the signature ``formula(*arrays, out=None)``, which writes its
-            result into ``out``, or into a new array if that is None, and returns it.
-        arrays: arrays of the same shape.
-
-    >>> elementwise(np.add, np.array([1.0, 2.0]), np.array([10.0, 20.0]))
-    array([11., 22.])
-    """
-    if 1 < arrays[0].size <= BLOCK:  # of a 0-d array a ufunc returns a scalar, which cannot be an ``out``
-        return formula(*arrays)
-    out = np.empty_like(arrays[0])
-    in_blocks(formula, *arrays, out)
-    return out
-
-
-def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
-    """Call the elementwise ``function``, which writes its result into one of the arrays, with one block after another.
+        function: computes each row by itself, and writes its results into some of the blocks.
+        arguments: contiguous arrays of one length, and arrays without axes and numbers, which every call gets whole.
+        scratch: number of arrays like the first for intermediate results.
 
     >>> A, B = np.zeros(3), np.ones(3)
-    >>> in_blocks(lambda A, B: np.add(A, B, out=A), A, B)
-    >>> A
-    array([1., 1., 1.])
+    >>> in_blocks(lambda A, B: np.add(A, B, out=A), [A, B])
+    [array([1., 1., 1.])]
     """
-    size = arrays[0].size
-    if size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
-        function(*arrays)
-        return
-    flat = [array.reshape(-1) for array in arrays]
-    threads = _threads() if size >= LARGE else 1
+    first = arguments[0]
+    if first.size <= BLOCK:
+        return [function(*arguments, *[np.empty_like(first) for _ in range(scratch)])]
+    whole = [np.ndim(each) == 0 for each in arguments]
+    rows = len(first)
+    block = max(1, BLOCK * rows // first.size)
+    threads = _threads() if first.size >= LARGE else 1
+    share = -(-rows // (threads * 64)) * 64  # a multiple, so that threads do not write into one line of the cache
 
-    def share(first: int) -> None:
-        for start in range(first * BLOCK, size, threads * BLOCK):
-            function(*[array[start : start + BLOCK] for array in flat])
+    def compute(start: int, end: int) -> list[Any]:
+        own = [np.empty((min(block, end - start), *first.shape[1:]), first.dtype) for _ in range(scratch)]
+        results = []
+        for low in range(start, end, block):
+            high = min(low + block, end)
+            blocks = [each if same else each[low:high] for each, same in zip(arguments, whole, strict=True)]
+            results.append(function(*blocks, *[each[: high - low] for each in own]))
+        return results
 
     # Each thread gets a copy of the context, which holds the setting of np.errstate.
-    others = [_pool().submit(copy_context().run, share, first) for first in range(1, threads)]
+    others = [
+        _pool().submit(copy_context().run, compute, start, min(start + share, rows))
+        for start in range(share, rows, share)
+    ]
     try:
-        share(0)
+        results = compute(0, min(share, rows))
     finally:
         for other in others:
-            other.result()
+            other.exception()  # waits for it
+    for other in others:
+        results += other.result()
+    return results
 
 
 @cache

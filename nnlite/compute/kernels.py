@@ -1,180 +1,176 @@
-"""Elementwise formulas of layers and losses, each in a form that neither overflows nor cancels.
-
-They have the signature ``formula(*arrays, out=None)`` that :func:`nnlite.compute.blocks.elementwise` expects: they
-compute in ``out``, or in a new array where that is None, and return it. Softmax and log-softmax, which reduce along an
-axis, return a new array.
-"""
-
-from typing import Any
+"""Elementwise formulas of layers and losses, each in a form that neither overflows nor cancels."""
 
 import numpy as np
 
-from nnlite.basics.arrays import FLOATING, Array
-
-
-def constants(value: float) -> dict[np.dtype[Any], Array]:
-    """``value`` as a 0-d array of each dtype: twice as fast as an operand of a ufunc as a Python number."""
-    return {dtype: np.array(value, dtype) for dtype in FLOATING}
-
-
-ZERO = constants(0)
-ONE = constants(1)
-_LOG_FLOOR = constants(-100)
-_VARIANCE_FLOOR = constants(1e-12)
-
+from nnlite.basics.arrays import Array
+from nnlite.compute.kernel import kernel
 
 # --- activations
 
 
-def tanh_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    """``dX = dY (1 - Y^2)``."""
-    out = np.multiply(Y, Y, out)
-    np.subtract(ONE[Y.dtype], out, out)
-    return np.multiply(dY, out, out)
+@kernel
+def tanh(X: Array) -> Array:
+    return np.tanh(X)
 
 
-@np.errstate(over="ignore", under="ignore")
-def sigmoid(X: Array, out: Array | None = None) -> Array:
+@kernel
+def tanh_backward(dY: Array, Y: Array) -> Array:
+    return dY * (1 - Y * Y)
+
+
+@kernel(over="ignore", under="ignore")
+def sigmoid(X: Array) -> Array:
     """``1 / (1 + exp(-X))``, within 4 ulp wherever that is a normal number; 0 below.
 
-    exp may overflow: 1 / inf is the right 0. ``0.5 (1 + tanh(X / 2))`` is as fast, but has no correct digit left below
-    X = -20.
+    exp may overflow: 1 / inf is the right 0. ``0.5 (1 + tanh(X / 2))`` has no correct digit left below X = -20.
     """
-    one = ONE[X.dtype]
-    out = np.negative(X, out)
-    np.exp(out, out)
-    np.add(one, out, out)
-    return np.divide(one, out, out)
+    return 1 / (1 + np.exp(-X))
 
 
-def sigmoid_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    """``dX = dY Y (1 - Y)``."""
-    out = np.subtract(ONE[Y.dtype], Y, out)
-    np.multiply(Y, out, out)
-    return np.multiply(dY, out, out)
+@kernel
+def sigmoid_backward(dY: Array, Y: Array) -> Array:
+    return dY * (Y * (1 - Y))
 
 
-def relu(X: Array, out: Array | None = None) -> Array:
-    """``max(X, 0)``."""
-    return np.maximum(X, ZERO[X.dtype], out=out)
+@kernel
+def relu(X: Array) -> Array:
+    return np.maximum(X, 0.0)
 
 
-def relu_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    """``dX = dY`` where Y > 0, else 0."""
-    # np.where takes ten times as long, and dY * (Y > 0) is nan where dY is infinite. The product of integers is not:
-    # the bits of dY times 0 or 1.
-    if Y.itemsize > 8:  # long double
-        return np.positive(np.where(Y == 0, ZERO[Y.dtype], dY), out)
-    bits = f"i{Y.itemsize}"
-    out = np.empty_like(Y) if out is None else out
-    passes = np.not_equal(Y, ZERO[Y.dtype], out=out.view(bits))
-    np.multiply(dY.view(bits), passes, out=passes)
-    return out
-
-
-def softplus(X: Array, out: Array | None = None) -> Array:
-    """``log(1 + exp(X))``, computed as ``max(X, 0) + log1p(exp(-|X|))``."""
-    positive = np.maximum(X, ZERO[X.dtype])
-    out = np.abs(X, out)
-    np.negative(out, out)
-    np.exp(out, out)
-    np.log1p(out, out)
-    return np.add(positive, out, out)
+@kernel
+def relu_backward(dY: Array, Y: Array) -> Array:
+    """The product ``dY * (Y != 0)`` would be NaN where dY is infinite."""
+    return np.where(Y != 0, dY, 0.0)
 
 
 # --- powers and the like
 
 
-def square_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
-    """``dX = 2 dY X``."""
-    out = np.multiply(dY, X, out)
-    return np.add(out, out, out)
+@kernel
+def negative(X: Array) -> Array:
+    return -X
 
 
-def sqrt_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    """``dX = dY / (2 Y)``."""
-    out = np.add(Y, Y, out)
-    return np.divide(dY, out, out)
+@kernel(all="ignore")
+def exp(X: Array) -> Array:
+    return np.exp(X)
 
 
-def reciprocal(X: Array, out: Array | None = None) -> Array:
-    """``1 / X``; np.reciprocal takes almost three times as long."""
-    return np.divide(ONE[X.dtype], X, out)
+@kernel(all="ignore")
+def exp_backward(dY: Array, Y: Array) -> Array:
+    return dY * Y
 
 
-def reciprocal_backward(dY: Array, Y: Array, out: Array | None = None) -> Array:
-    """``dX = -dY Y^2``."""
-    out = np.multiply(Y, Y, out)
-    np.multiply(dY, out, out)
-    return np.negative(out, out)
+@kernel(divide="ignore", invalid="ignore")
+def log(X: Array) -> Array:
+    return np.log(X)
 
 
-def abs_backward(dY: Array, X: Array, out: Array | None = None) -> Array:
-    """``dX = dY sign(X)``."""
-    out = np.sign(X, out)
-    return np.multiply(dY, out, out)
+@kernel(all="ignore")
+def log_backward(dY: Array, X: Array) -> Array:
+    return dY / X
 
 
-# --- binary cross-entropy
+@kernel
+def square(X: Array) -> Array:
+    return X * X
 
 
-@np.errstate(divide="ignore", invalid="ignore")  # log 0 is -inf, of a negative number nan
-def binary_cross_entropy(Y: Array, t: Array, out: Array | None = None) -> Array:
-    """``-(t log Y + (1 - t) log(1 - Y))`` of probabilities Y, with logarithms of at least -100."""
-    floor = _LOG_FLOOR[Y.dtype]
-    log_Y, log_not_Y = np.maximum(np.log(Y), floor), np.maximum(np.log1p(-Y), floor)
-    J: Array = np.subtract((t - ONE[t.dtype]) * log_not_Y, t * log_Y, out)
-    return J
+@kernel
+def square_backward(dY: Array, X: Array) -> Array:
+    return 2 * (dY * X)
 
 
-def binary_cross_entropy_backward(Y: Array, t: Array, out: Array | None = None) -> Array:
-    """``(Y - t) / (Y (1 - Y))``, with a denominator of at least 1e-12."""
-    variance = Y * (ONE[Y.dtype] - Y)
-    dY: Array = np.divide(Y - t, np.maximum(variance, _VARIANCE_FLOOR[Y.dtype]), out)
-    return dY
+@kernel(invalid="ignore")
+def sqrt(X: Array) -> Array:
+    return np.sqrt(X)
 
 
-@np.errstate(invalid="ignore", under="ignore")
-def binary_cross_entropy_with_logits(Z: Array, t: Array, pt: Array, out: Array | None = None) -> Array:
-    """``(1 - t) softplus(Z) + p t softplus(-Z)`` of logits Z: a sum without negative terms, so that none cancel.
+@kernel(divide="ignore", invalid="ignore")
+def sqrt_backward(dY: Array, Y: Array) -> Array:
+    return dY / (Y + Y)
 
-    Here softplus(Z) is ``max(Z, 0) + softplus(-|Z|)`` and softplus(-Z) is ``-min(Z, 0) + softplus(-|Z|)``. Where Z is
-    infinite, a factor of 0 gives nan, and the limit is 0.
+
+@kernel(all="ignore")
+def reciprocal(X: Array) -> Array:
+    """np.reciprocal takes almost three times as long."""
+    return 1 / X
+
+
+@kernel(all="ignore")
+def reciprocal_backward(dY: Array, Y: Array) -> Array:
+    return -(dY * (Y * Y))
+
+
+@kernel
+def absolute(X: Array) -> Array:
+    return np.abs(X)
+
+
+@kernel
+def absolute_backward(dY: Array, X: Array) -> Array:
+    return dY * np.sign(X)
+
+
+# --- logarithms of one plus
+
+
+def log1p(X: Array) -> Array:
+    """``log(1 + X)`` for X from -1 to 1, accurate for small X too; np.log1p takes three to five times as long.
+
+    U is 1 + X, rounded. Its rounding error is (U - 1) - X, without an error of its own, and is corrected to first order.
     """
-    zero, negative = ZERO[Z.dtype], ONE[t.dtype] - t
-    out = softplus(-np.abs(Z), out)
-    np.multiply(out, negative + pt, out)
-    np.add(out, negative * np.maximum(Z, zero), out)
-    J: Array = np.subtract(out, pt * np.minimum(Z, zero), out)
-    return J
+    U = 1 + X
+    return np.log(U) - ((U - 1) - X) / np.maximum(U, 1e-37)  # no division by 0, where the logarithm is -inf
 
 
-# --- softmax
+def log1p_exp_minus_abs(X: Array) -> Array:
+    """``log(1 + exp(-|X|))``: with max(X, 0) it is log(1 + exp(X)), and with max(-X, 0) it is log(1 + exp(-X))."""
+    return log1p(np.exp(-np.abs(X)))
 
 
-def softmax(X: Array, axis: int) -> Array:
-    """``exp(X - m) / sum(exp(X - m))`` along ``axis``, with ``m = max(X)``, so that nothing overflows."""
-    if not X.size:
-        return X.copy()
-    with np.errstate(invalid="ignore", under="ignore"):  # inf - inf is nan, as it should be
-        E: Array = np.exp(X - _maximum(X, axis))
-        E /= E.sum(axis=axis, keepdims=True)
-        return E
+@kernel(under="ignore")
+def softplus(X: Array) -> Array:
+    """``log(1 + exp(X))``."""
+    return np.maximum(X, 0.0) + log1p_exp_minus_abs(X)
 
 
-def log_softmax(X: Array, axis: int) -> Array:
-    """``X - m - log(sum(exp(X - m)))`` along ``axis``, with ``m = max(X)``; never ``log(softmax(X))``."""
-    if not X.size:
-        return X.copy()
-    with np.errstate(invalid="ignore", under="ignore"):
-        Y: Array = X - _maximum(X, axis)
-        Y -= np.log(np.exp(Y).sum(axis=axis, keepdims=True))
-        return Y
+# --- losses
 
 
-def _maximum(X: Array, axis: int) -> Array:
-    """``max(X)`` along ``axis``, which remains with size 1. NumPy is slow along short rows: they become columns."""
-    if X.ndim > 1 and X.shape[axis] < 64:
-        columns = np.ascontiguousarray(X.swapaxes(0, axis))
-        return np.maximum.reduce(columns, axis=0, keepdims=True).swapaxes(0, axis)
-    return np.maximum.reduce(X, axis=axis, keepdims=True)
+@kernel
+def squared_error(Y: Array, t: Array) -> Array:
+    return (Y - t) ** 2
+
+
+@kernel
+def squared_error_backward(Y: Array, t: Array, dJ: float) -> Array:
+    return 2 * dJ * (Y - t)
+
+
+@kernel(divide="ignore", invalid="ignore")  # log 0 is -inf, of a negative number NaN
+def binary_cross_entropy(Y: Array, t: Array) -> Array:
+    """``-(t log Y + (1 - t) log(1 - Y))`` of probabilities Y, with logarithms of at least -100."""
+    return (t - 1) * np.maximum(log1p(-Y), -100.0) - t * np.maximum(np.log(Y), -100.0)
+
+
+@kernel
+def binary_cross_entropy_backward(Y: Array, t: Array, dJ: float) -> Array:
+    """``dJ (Y - t) / (Y (1 - Y))``, with a denominator of at least 1e-12."""
+    return (Y - t) / np.maximum(Y * (1 - Y), 1e-12) * dJ
+
+
+@kernel(invalid="ignore", under="ignore")
+def binary_cross_entropy_with_logits(Z: Array, t: Array, pt: Array) -> Array:
+    """``(1 - t) log(1 + exp(Z)) + p t log(1 + exp(-Z))`` of logits Z: a sum without negative terms, so none cancel.
+
+    Where Z is infinite, a factor of 0 gives NaN, and the limit is 0.
+    """
+    softplus = log1p_exp_minus_abs(Z)
+    return (1 - t + pt) * softplus + (1 - t) * np.maximum(Z, 0.0) - pt * np.minimum(Z, 0.0)
+
+
+@kernel(over="ignore", under="ignore")
+def binary_cross_entropy_with_logits_backward(Z: Array, t: Array, pt: Array, dJ: float) -> Array:
+    """``dJ ((1 - t + p t) sigmoid(Z) - p t)``."""
+    return ((1 - t + pt) / (1 + np.exp(-Z)) - pt) * dJ

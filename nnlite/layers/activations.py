@@ -1,14 +1,12 @@
-"""Activations: tanh, sigmoid, ReLU, softmax. Their Y has the shape of X, and their backward uses the cached Y."""
+"""Activations: tanh, sigmoid, ReLU, softmax. Their Y has the shape of X, and most of their backwards use the cached Y."""
 
 from typing import Any
-
-import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
 from nnlite.basics.shapes import Shape, no_such_axis
 from nnlite.compute import kernels
-from nnlite.compute.blocks import elementwise
+from nnlite.compute.softmax import along, from_rows, log_softmax, log_softmax_backward, rows, softmax, softmax_backward
 from nnlite.layer.layer import Layer
 
 
@@ -42,11 +40,11 @@ class Tanh(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        self.Y = self.keep_Y(elementwise(np.tanh, self.check_X(X)))
+        self.Y = self.keep_Y(kernels.tanh(self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(kernels.tanh_backward, self.check_dY(dY), self.Y)
+        return kernels.tanh_backward(self.check_dY(dY), self.Y)
 
 
 class Sigmoid(Activation):
@@ -70,11 +68,11 @@ class Sigmoid(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        self.Y = self.keep_Y(elementwise(kernels.sigmoid, self.check_X(X)))
+        self.Y = self.keep_Y(kernels.sigmoid(self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(kernels.sigmoid_backward, self.check_dY(dY), self.Y)
+        return kernels.sigmoid_backward(self.check_dY(dY), self.Y)
 
 
 class ReLU(Activation):
@@ -97,11 +95,11 @@ class ReLU(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        self.Y = self.keep_Y(elementwise(kernels.relu, self.check_X(X)))
+        self.Y = self.keep_Y(kernels.relu(self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(kernels.relu_backward, self.check_dY(dY), self.Y)
+        return kernels.relu_backward(self.check_dY(dY), self.Y)
 
 
 class Identity(Activation):
@@ -157,13 +155,11 @@ class Softmax(Activation):
 
     def forward(self, X: Any) -> Array:
         X = _with_axis(self, self.check_X(X), self.dim)
-        self.Y = self.keep_Y(kernels.softmax(X, self.dim))
+        self.Y = self.keep_Y(along(self.dim, softmax, X))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        dY = self.check_dY(dY)
-        dX: Array = self.Y * (dY - np.sum(dY * self.Y, axis=self.dim, keepdims=True))
-        return dX
+        return along(self.dim, softmax_backward, self.check_dY(dY), self.Y)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -175,7 +171,7 @@ class LogSoftmax(Activation):
     Args:
         dim: the axis along which exp(Y) sums to 1.
 
-    X and Y have the same shape. Y is read-only, because backward uses it.
+    X and Y have the same shape.
 
     Raises:
         ShapeError: X has no such axis.
@@ -197,14 +193,13 @@ class LogSoftmax(Activation):
 
     def forward(self, X: Any) -> Array:
         X = _with_axis(self, self.check_X(X), self.dim)
-        self.Y = self.keep_Y(kernels.log_softmax(X, self.dim))
-        return self.Y
+        Y, self.E, self.s = log_softmax(rows(X, self.dim))
+        return self.record_Y(from_rows(Y, X.shape, self.dim))
 
     def backward(self, dY: Any) -> Array:
         dY = self.check_dY(dY)
-        with np.errstate(under="ignore"):
-            dX: Array = dY - np.exp(self.Y) * np.sum(dY, axis=self.dim, keepdims=True)
-        return dX
+        dX = log_softmax_backward(rows(dY, self.dim), self.E, self.s)
+        return from_rows(dX, dY.shape, self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

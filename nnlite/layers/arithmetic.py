@@ -11,7 +11,6 @@ import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
 from nnlite.basics.shapes import Shape, broadcast_shapes, mismatch
-from nnlite.compute import kernels
 from nnlite.compute.sums import sum_to
 from nnlite.layer.layer import Layer
 
@@ -206,7 +205,7 @@ class Power(Broadcasting):
         return self.Z
 
     def backward(self, dZ: Any) -> Arrays:
-        dZ, one = self.check_dY(dZ), kernels.ONE[self.P.dtype]
+        dZ, one = self.check_dY(dZ), self.P.dtype.type(1)
         with np.errstate(all="ignore"):
             slope = np.where(self.P == 0, 0 * one, self.P * self.X ** (self.P - one))  # the derivative of X^0 is 0
             flat = (self.Z == 0) | (self.X == 0) & (self.P == 0)
@@ -270,5 +269,6 @@ class Minimum(Broadcasting):
 
 def _routed(dZ: Array, X: Array, Y: Array, to_X: Array, to_Y: Array) -> Arrays:
     """Return (dX, dY): dZ where ``to_X`` and ``to_Y`` are true, and half of it in both where X equals Y."""
-    zero, half = kernels.ZERO[dZ.dtype], np.where(X == Y, dZ / 2, kernels.ZERO[dZ.dtype])
+    zero = dZ.dtype.type(0)
+    half = np.where(X == Y, dZ / 2, zero)
     return sum_to(half + np.where(to_X, dZ, zero), X.shape), sum_to(half + np.where(to_Y, dZ, zero), Y.shape)

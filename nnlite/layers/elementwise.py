@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
-from nnlite.compute.blocks import elementwise
 from nnlite.layers.activations import Activation
 
 
@@ -26,10 +23,10 @@ class Negative(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        return self.record_Y(elementwise(np.negative, self.check_X(X)))
+        return self.record_Y(kernels.negative(self.check_X(X)))
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(np.negative, self.check_dY(dY))
+        return kernels.negative(self.check_dY(dY))
 
 
 class Exp(Activation):
@@ -48,13 +45,11 @@ class Exp(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        with np.errstate(all="ignore"):
-            self.Y = self.keep_Y(elementwise(np.exp, self.check_X(X)))
+        self.Y = self.keep_Y(kernels.exp(self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        with np.errstate(all="ignore"):
-            return elementwise(np.multiply, self.check_dY(dY), self.Y)
+        return kernels.exp_backward(self.check_dY(dY), self.Y)
 
 
 class Log(Activation):
@@ -74,12 +69,10 @@ class Log(Activation):
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.record_Y(elementwise(np.log, self.X))
+        return self.record_Y(kernels.log(self.X))
 
     def backward(self, dY: Any) -> Array:
-        with np.errstate(all="ignore"):
-            return elementwise(np.divide, self.check_dY(dY), self.X)
+        return kernels.log_backward(self.check_dY(dY), self.X)
 
 
 class Square(Activation):
@@ -99,10 +92,10 @@ class Square(Activation):
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
-        return self.record_Y(elementwise(np.square, self.X))
+        return self.record_Y(kernels.square(self.X))
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(kernels.square_backward, self.check_dY(dY), self.X)
+        return kernels.square_backward(self.check_dY(dY), self.X)
 
 
 class Sqrt(Activation):
@@ -121,13 +114,11 @@ class Sqrt(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        with np.errstate(invalid="ignore"):
-            self.Y = self.keep_Y(elementwise(np.sqrt, self.check_X(X)))
+        self.Y = self.keep_Y(kernels.sqrt(self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return elementwise(kernels.sqrt_backward, self.check_dY(dY), self.Y)
+        return kernels.sqrt_backward(self.check_dY(dY), self.Y)
 
 
 class Reciprocal(Activation):
@@ -146,13 +137,11 @@ class Reciprocal(Activation):
     """
 
     def forward(self, X: Any) -> Array:
-        with np.errstate(all="ignore"):
-            self.Y = self.keep_Y(elementwise(kernels.reciprocal, self.check_X(X)))
+        self.Y = self.keep_Y(kernels.reciprocal(self.check_X(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        with np.errstate(all="ignore"):
-            return elementwise(kernels.reciprocal_backward, self.check_dY(dY), self.Y)
+        return kernels.reciprocal_backward(self.check_dY(dY), self.Y)
 
 
 class Abs(Activation):
@@ -172,7 +161,7 @@ class Abs(Activation):
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
-        return self.record_Y(elementwise(np.abs, self.X))
+        return self.record_Y(kernels.absolute(self.X))
 
     def backward(self, dY: Any) -> Array:
-        return elementwise(kernels.abs_backward, self.check_dY(dY), self.X)
+        return kernels.absolute_backward(self.check_dY(dY), self.X)

@@ -6,7 +6,6 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
-from nnlite.compute.blocks import elementwise
 from nnlite.losses.loss import (
     Loss,
     any_nan,
@@ -58,16 +57,14 @@ class BCELoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         self.Y, self.target = Y, t = self.check_pair(Y, target)
         check_probabilities(self, t)
-        J = elementwise(kernels.binary_cross_entropy, Y, t)
-        J = self.reduce(times_weight(self, self.weight, J))
+        J = self.reduce_kernel(kernels.binary_cross_entropy, Y, t, weight=self.weight)
         if any_nan(J):  # the logarithm of a negative number, or Y was NaN
             not_a_probability(self, "prediction", Y, "put a Sigmoid before it, or use BCEWithLogitsLoss")
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
-        dY = elementwise(kernels.binary_cross_entropy_backward, self.Y, self.target)
-        dY *= scale
+        dY = kernels.binary_cross_entropy_backward(self.Y, self.target, scale)
         return times_weight(self, self.weight, dY)
 
     def extra_repr(self) -> str:
@@ -122,20 +119,16 @@ class BCEWithLogitsLoss(Loss):
         self.Z, self.target = Z, t = self.check_pair(Y, target)
         self.pt = t if self.pos_weight is None else times_weight(self, self.pos_weight, t)
         check_probabilities(self, t)
-        elements = elementwise(kernels.binary_cross_entropy_with_logits, Z, t, self.pt)
-        J = self.reduce(times_weight(self, self.weight, elements))
+        J = self.reduce_kernel(kernels.binary_cross_entropy_with_logits, Z, t, self.pt, weight=self.weight)
         if any_nan(J):  # perhaps of 0 * inf, whose limit is 0
+            elements = kernels.binary_cross_entropy_with_logits(Z, t, self.pt)
             elements[np.isinf(Z) & np.isnan(elements)] = 0
             J = self.reduce(times_weight(self, self.weight, elements))
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
-        dZ = elementwise(kernels.sigmoid, self.Z)
-        if self.pos_weight is not None:
-            dZ *= 1 - self.target + self.pt
-        dZ -= self.pt
-        dZ *= scale
+        dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, self.pt, scale)
         return times_weight(self, self.weight, dZ)
 
     def extra_repr(self) -> str:

@@ -7,9 +7,9 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
 from nnlite.basics.frames import numbered
-from nnlite.compute import kernels
+from nnlite.compute.softmax import exponentials, from_rows, rows
 from nnlite.errors import ShapeError
-from nnlite.losses.loss import Loss, TargetError, any_nan, check_probabilities, finite_weight, listing
+from nnlite.losses.loss import Loss, TargetError, check_probabilities, finite_weight, listing
 
 
 class CrossEntropyLoss(Loss):
@@ -81,70 +81,89 @@ class CrossEntropyLoss(Loss):
                 f"{self}: expected logits of at least 2 classes along axis {self.axis}, got shape {Z.shape}; "
                 "for two classes with one output use BCEWithLogitsLoss"
             )
-        # Inside, the classes are the first axis: NumPy reduces along it much faster than along many short rows.
-        Z = np.ascontiguousarray(Z.swapaxes(0, self.axis))
-        self.Q, counts = self._distribution(Z, as_array(target, "CrossEntropyLoss: target"))
-        if counts is not None and Z.size and self.reduction == "mean" and not counts.any():
+        self.shape = Z.shape
+        target = as_array(target, "CrossEntropyLoss: target")
+        self.index, self.weights, self.Q = self._distribution(Z, target)
+        if self.weights is not None and Z.size and self.reduction == "mean" and not self.weights.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; use larger batches")
-        self.log_P = kernels.log_softmax(Z, axis=0)
-        with np.errstate(invalid="ignore"):
-            terms = self.Q * self.log_P
-        J = self.reduce(-np.add.reduce(terms, axis=0), counts)
-        if any_nan(J):  # perhaps of 0 log 0, which is 0
-            terms[self.Q == 0] = 0
-            J = self.reduce(-np.add.reduce(terms, axis=0), counts)
-        return J
+        Z = rows(Z, self.axis)
+        m, self.E, self.s = exponentials(Z)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if self.Q is None:
+                J = m - Z.reshape(-1)[self.index] + np.log(self.s)
+                if self.weights is not None:
+                    J = np.where(self.weights != 0, self.weights * J, J.dtype.type(0))  # also where J is not finite
+            else:
+                terms = self.Q * (Z - m[:, None] - np.log(self.s)[:, None])
+                terms[self.Q == 0] = 0  # also of 0 log 0
+                J = -np.add.reduce(terms, axis=1)
+        samples = self.shape[: self.axis] + self.shape[self.axis + 1 :]
+        counts = None if self.weights is None else self.weights.reshape(samples)
+        return self.reduce(J.reshape(samples), counts)
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        scale = self.scale(dJ)
-        with np.errstate(under="ignore"):
-            dZ: Array = np.exp(self.log_P)
-        dZ *= np.add.reduce(self.Q, axis=0)
-        dZ -= self.Q
-        dZ *= scale
-        return np.ascontiguousarray(dZ.swapaxes(0, self.axis))
+        scale = np.asarray(self.scale(dJ), self.E.dtype).reshape(-1)  # one for all samples, or one for each
+        with np.errstate(under="ignore", invalid="ignore"):
+            if self.Q is None:
+                share = scale if self.weights is None else scale * self.weights
+                dZ: Array = self.E * (share / self.s)[:, None]
+                dZ.reshape(-1)[self.index] -= share
+            else:
+                dZ = self.E * (np.add.reduce(self.Q, axis=1) / self.s)[:, None]
+                dZ -= self.Q
+                dZ *= scale[:, None]
+        return from_rows(dZ, self.shape, self.axis)
 
     def extra_repr(self) -> str:
         ignore_index = None if self.ignore_index == -100 else self.ignore_index
         smoothing = self.label_smoothing or None
         return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
 
-    def _distribution(self, Z: Array, target: Array) -> tuple[Array, Array | None]:
-        """Return Q, and how much each sample counts in the mean, or None if each counts 1.
+    def _distribution(self, Z: Array, target: Array) -> tuple[Array | None, Array | None, Array | None]:
+        """Return what the loss needs of the target; the samples are in one row, the classes of Q in columns.
 
-        The classes are the first axis of Z and Q.
+        Returns:
+            The index of each sample's class in the flat logits, for class indices; how much each sample counts in the
+            mean, or None if each counts 1; and Q, or None if that is 1 at the class index times how much it counts.
         """
-        classes, *samples = Z.shape
-        shape = (*samples[: self.axis], classes, *samples[self.axis :])  # of the logits as they were given
-        along = (classes, *[1] * len(samples))
-        weight: Any = 1.0
+        classes = Z.shape[self.axis]
+        samples = Z.shape[: self.axis] + Z.shape[self.axis + 1 :]
+        weight = None
         if self.weight is not None:
             if self.weight.shape != (classes,):
                 raise ShapeError(f"{self}: weight: expected shape ({classes},), one per class, got {self.weight.shape}")
-            weight = self.weight.astype(Z.dtype).reshape(along)
+            weight = self.weight.astype(Z.dtype)
 
-        counted: Any = True
-        counts = None
-        if target.shape == shape:
+        if target.shape == Z.shape:
             if self.ignore_index != -100:
                 raise ValueError(
-                    f"{self}: ignore_index is for class indices, got probabilities of shape {shape}; pass "
+                    f"{self}: ignore_index is for class indices, got probabilities of shape {Z.shape}; pass "
                     f"target.argmax({self.axis}), or leave ignore_index out"
                 )
             target = target.astype(Z.dtype, copy=False)
             check_probabilities(self, target)
-            Q = target.swapaxes(0, self.axis) * weight
-        elif target.shape == tuple(samples):
+            Q = rows(target, self.axis)
+            if weight is not None:
+                Q = Q * weight
+            index, counts, counted = None, None, None
+        elif target.shape == samples:
             counted = self._counted(target, classes, Z.dtype)
-            Q = (target == np.arange(classes).reshape(along)).astype(Z.dtype)
-            if counted is not True or self.weight is not None:
-                Q *= weight * counted
-                counts = np.add.reduce(Q, axis=0)
+            labels = target.reshape(-1).astype(np.intp)
+            if counted is not None:
+                labels[counted == 0] = 0
+            index = np.arange(0, labels.size * classes, classes) + labels
+            counts = counted if weight is None else weight[labels] if counted is None else weight[labels] * counted
+            if not self.label_smoothing:
+                return index, counts, None
+            Q = np.zeros((labels.size, classes), Z.dtype)
+            Q.reshape(-1)[index] = 1 if counts is None else counts
         else:
-            raise self._target_error(target.shape, tuple(samples), shape)
+            raise self._target_error(target.shape, samples, Z.shape)
         if self.label_smoothing:
-            Q = (1 - self.label_smoothing) * Q + (self.label_smoothing / classes) * weight * counted
-        return Q, counts
+            spread: Any = self.label_smoothing / classes
+            spread = spread if weight is None else spread * weight
+            Q = (1 - self.label_smoothing) * Q + (spread if counted is None else spread * counted[:, None])
+        return index, counts, Q
 
     def _target_error(self, target: tuple[int, ...], indices: tuple[int, ...], logits: tuple[int, ...]) -> ShapeError:
         cure = ""
@@ -159,8 +178,8 @@ class CrossEntropyLoss(Loss):
             f"got a target of shape {target}{cure}"
         )
 
-    def _counted(self, target: Array, classes: int, dtype: Any) -> Any:
-        """Return 1 for each sample that counts and 0 for those that are ignored; True if all count.
+    def _counted(self, target: Array, classes: int, dtype: Any) -> Array | None:
+        """Return 1 for each sample that counts and 0 for those that are ignored, in one row; None if all count.
 
         Raises:
             TypeError, ValueError: the target is not a class index.
@@ -181,5 +200,5 @@ class CrossEntropyLoss(Loss):
                     f"{numbered('target')}",
                     index,
                 )
-            return counted.astype(dtype)
-        return True
+            return counted.reshape(-1).astype(dtype)  # type: ignore[no-any-return]
+        return None

@@ -1,5 +1,6 @@
 """Loss: the base class of all losses, and the checks that they share."""
 
+import math
 from typing import Any, NoReturn
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy import ndarray
 
 from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
-from nnlite.compute import kernels
+from nnlite.compute.kernel import Kernel
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.layer import Layer
 
@@ -100,17 +101,33 @@ class Loss(Layer):
         Raises:
             ValueError: the mean of no elements.
         """
+        self._record(J.shape, J.dtype, counts)
+        return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / self.count  # type: ignore[operator]
+
+    def reduce_kernel(self, elements: Kernel, *arrays: Array, weight: Array | None = None) -> Any:
+        """Return :meth:`reduce` of ``weight * elements(*arrays)``, without an array of all elements if it is large.
+
+        Raises:
+            ShapeError: the weight cannot be broadcast.
+            ValueError: the mean of no elements.
+        """
+        if weight is not None or self.reduction == "none":
+            return self.reduce(times_weight(self, weight, elements(*arrays)))
+        self._record(arrays[0].shape, arrays[0].dtype, None)
+        return elements.sum(*arrays) / self.count  # type: ignore[operator]
+
+    def _record(self, shape: tuple[int, ...], dtype: np.dtype[Any], counts: Array | None) -> None:
+        """Set what the sum of the elements is divided by, and what backward must know of J."""
         self.counts = counts
         if self.reduction != "mean":
             count = 1.0
         else:
-            count = J.size if counts is None else float(np.add.reduce(counts, axis=None))
+            count = math.prod(shape) if counts is None else float(np.add.reduce(counts, axis=None))
         if not count:
             raise ValueError(f"{self}: empty batch: the mean over no elements is undefined")
         self.count = count
-        self._J_shape = J.shape if self.reduction == "none" else ()
-        self._J_dtype = J.dtype
-        return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / count
+        self._J_shape = shape if self.reduction == "none" else ()
+        self._J_dtype = dtype
 
     def scale(self, dJ: Any) -> Any:
         """Return the factor of the elements' derivatives: dJ divided by :attr:`count`.
@@ -187,8 +204,7 @@ def check_probabilities(loss: Loss, target: Array) -> None:
     Raises:
         ValueError: one is not; it is named with its index.
     """
-    variance = target * (kernels.ONE[target.dtype] - target)  # negative or NaN exactly where it is not a probability
-    if np.count_nonzero(variance) and not variance.min() >= 0:
+    if target.size and not (np.minimum.reduce(target, axis=None) >= 0 and np.maximum.reduce(target, axis=None) <= 1):
         not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from nnlite.basics.arrays import Array
+from nnlite.compute import kernels
 from nnlite.losses.loss import Loss
 
 
@@ -33,10 +34,9 @@ class MSELoss(Loss):
     """
 
     def forward(self, Y: Any, target: Any) -> Any:
-        Y, target = self.check_pair(Y, target)
-        self.error = Y - target
-        return self.reduce(self.error * self.error)
+        self.Y, self.target = Y, target = self.check_pair(Y, target)
+        return self.reduce_kernel(kernels.squared_error, Y, target)
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        dY: Array = 2 * self.scale(dJ) * self.error
-        return dY
+        scale = self.scale(dJ)
+        return kernels.squared_error_backward(self.Y, self.target, scale)

@@ -81,7 +81,7 @@ class SGD(Optimizer):
         self._rate = lr  # for _move: as an argument of a partial it would cost 0.2 us
         Phi, dPhi = self.layer.Phi, self.layer.dPhi
         if not self.momentum:
-            in_blocks(self._move, Phi, dPhi)
+            in_blocks(self._move, [Phi, dPhi])
             return
         if starts := self.velocity is None:
             self.velocity = np.zeros_like(dPhi)
@@ -91,7 +91,7 @@ class SGD(Optimizer):
             )
         elif self.velocity.dtype != Phi.dtype:  # astype was called
             self.velocity = self.velocity.astype(Phi.dtype)
-        in_blocks(partial(self._move, starts=starts), Phi, dPhi, self.velocity)
+        in_blocks(partial(self._move, starts=starts), [Phi, dPhi, self.velocity])
 
     def _move(self, Phi: Array, g: Array, v: Array | None = None, starts: bool = False) -> None:
         """Update these parameters with these gradients and velocities."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.compute import kernels
+from nnlite.compute.softmax import log_softmax
 from nnlite.training.metrics.classification import in_one_column, true_classes
 
 
@@ -39,7 +39,7 @@ def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
     classes = Y_pred.shape[1]
     P = np.moveaxis(Y_pred, 1, 0).reshape(classes, -1)
     if logits:  # the logarithm of the softmax, which has the same order and does not underflow
-        P = kernels.log_softmax(P.astype(np.float64), axis=0)
+        P = log_softmax(np.ascontiguousarray(P.T, np.float64))[0].T
     else:
         with np.errstate(invalid="ignore"):
             off = np.abs(P.sum(axis=0, dtype=np.float64) - 1)

@@ -1,0 +1,169 @@
+"""Kernels: elementwise formulas, written once as ordinary NumPy, and computed in the fastest way there is.
+
+A kernel is a function of ufuncs. It is called once with symbols, which record its operations (trace.py). From these
+comes the source of a function that calls the same ufuncs without a new array for each result (numpy_source.py), on
+large arrays block by block in several threads (blocks.py); or, after ``nn.set_kernels("numba")``, of one loop that
+Numba compiles (numba_source.py). Both do the same operations in the same order.
+"""
+
+import functools
+import linecache
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.compute.blocks import BLOCK, in_blocks
+from nnlite.compute.numpy_source import constants, numpy_source, scratch_arrays
+from nnlite.compute.trace import Trace, trace
+
+_MANY = 4096  # elements from which an array of one number is faster than the number
+
+
+def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] = (), **errstate: Any) -> Any:
+    """Make an elementwise formula fast: decorator of a function of ufuncs.
+
+    Args:
+        formula: a function of arrays of one shape and dtype, float32 or float64, that calls ufuncs and operators, and
+            ``np.where(comparison, value, value)``. Arguments annotated with ``float`` are numbers; they come last.
+        into: names of arguments, one for each result, that the results are written into.
+        errstate: how floating-point errors in it are treated, as in ``np.errstate``.
+
+    Returns:
+        The :class:`Kernel`, which is called as the function is. It returns new arrays, or None if it writes ``into``
+        its arguments.
+
+    Raises:
+        TypeError: in the first call, the formula does something else.
+
+    >>> @kernel
+    ... def tanh_backward(dY, Y):
+    ...     return dY * (1 - Y * Y)
+    >>> tanh_backward(np.array([1.0, 2.0]), np.array([0.0, 0.5]))
+    array([1. , 1.5])
+
+    >>> @kernel(into=("Phi",))
+    ... def descend(Phi, dPhi, lr: float):
+    ...     return Phi - lr * dPhi
+    >>> Phi = np.array([1.0, 2.0])
+    >>> descend(Phi, np.array([10.0, 20.0]), 0.1)
+    >>> Phi
+    array([0., 0.])
+    """
+    if formula is None:
+        return lambda formula: Kernel(formula, into, errstate)
+    return Kernel(formula, into, errstate)
+
+
+class Kernel:
+    """An elementwise formula, see :func:`kernel`; ``print`` shows the source of its NumPy function.
+
+    >>> print(kernel(lambda X: X * X + 1))
+    def kernel(X, out=None):
+        if X.size > BLOCK:
+            return in_blocks(X)
+        out = np.empty_like(X) if out is None else out
+        np.multiply(X, X, out)
+        np.add(out, ONE, out)
+        return out
+    <BLANKLINE>
+    """
+
+    def __init__(self, formula: Callable[..., Any], into: tuple[str, ...], errstate: dict[str, Any]) -> None:
+        functools.update_wrapper(self, formula)
+        self.formula = formula
+        self.name = formula.__name__ if formula.__name__.isidentifier() else "kernel"
+        self.into = into
+        self.errstate = errstate
+        self._functions: dict[Any, Callable[..., Any]] = {}  # by dtype
+        _kernels.add(self)
+
+    def __call__(self, *arguments: Any) -> Any:
+        dtype = arguments[0].dtype
+        return (self._functions.get(dtype) or self._function(dtype))(*arguments)
+
+    def sum(self, *arguments: Any) -> float:
+        """The sum of the elements of the result; no array of the result is made if it would be large."""
+        if arguments[0].size <= BLOCK:
+            return float(np.add.reduce(self(*arguments), axis=None))
+        return sum(in_blocks(lambda *block: float(np.add.reduce(self(*block))), flat(arguments)))
+
+    @functools.cached_property
+    def trace(self) -> Trace:
+        """The operations of the formula."""
+        return trace(self.formula)
+
+    def __str__(self) -> str:
+        return numpy_source(self.name, self.trace, self.into)
+
+    def _function(self, dtype: "np.dtype[Any]") -> Callable[..., Any]:
+        """The function for a dtype, made when it is first needed."""
+        function = _make(self, dtype)
+        self._functions[dtype] = np.errstate(**self.errstate)(function) if self.errstate else function
+        return self._functions[dtype]
+
+
+def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
+    """The function that computes a kernel with ufuncs."""
+    if dtype.itemsize > 8:  # no integers have the size of a long double, which selecting by bits needs
+        return functools.partial(_plainly, kernel)
+    trace, into = kernel.trace, kernel.into
+    source = numpy_source(kernel.name, trace, into)
+    scope: dict[str, Any] = {
+        "np": np,
+        "BLOCK": BLOCK,
+        "dtype": dtype,
+        "bits": np.dtype(f"i{dtype.itemsize}"),
+        "many": _many,
+    }
+    scope |= {text: np.array(value, dtype) for value, text in constants(trace).items()}
+    results, scratch = 0 if into else len(trace.results), scratch_arrays(trace, into)
+
+    def large(*arguments: Any) -> Any:
+        outs = [np.empty(arguments[0].shape, dtype) for _ in range(results)]
+        inputs = flat(arguments)
+        in_blocks(scope[kernel.name], [*inputs, *[out.reshape(-1) for out in outs]], scratch)
+        for name, given, own in zip(trace.arguments, arguments, inputs, strict=True):
+            if name in into and not given.flags.c_contiguous:
+                given[...] = own.reshape(given.shape)
+        return (outs[0] if results == 1 else tuple(outs)) if outs else None
+
+    scope["in_blocks"] = large
+    file = f"<nnlite kernel {kernel.name} {dtype}>"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # for debuggers
+    exec(compile(source, file, "exec"), scope)
+    return scope[kernel.name]  # type: ignore[no-any-return]
+
+
+def flat(arguments: tuple[Any, ...]) -> list[Any]:
+    """The arguments with one axis: views of contiguous arrays, and copies of others; numbers as they are."""
+    return [each if np.ndim(each) == 0 else each.reshape(-1) for each in arguments]
+
+
+def _plainly(kernel: Kernel, *arguments: Any) -> Any:
+    """Call the formula as it is written."""
+    returned = kernel.formula(*arguments)
+    results = [np.asarray(each) for each in (returned if isinstance(returned, tuple) else (returned,))]
+    if not kernel.into:
+        return tuple(results) if len(results) > 1 else results[0]
+    for name, result in zip(kernel.into, results, strict=True):
+        arguments[kernel.trace.arguments.index(name)][...] = result
+    return None
+
+
+def _many(number: Array, like: Array) -> Array:
+    """The number, or for many elements an array that is full of it, which ``maximum`` is faster with."""
+    if like.size < _MANY:
+        return number
+    return _full(number.dtype, float(number))[: like.size].reshape(like.shape)
+
+
+@functools.cache
+def _full(dtype: "np.dtype[Any]", number: float) -> Array:
+    return np.full(BLOCK, number, dtype)
+
+
+_kernels: "weakref.WeakSet[Kernel]" = weakref.WeakSet()
+_make: Callable[[Kernel, "np.dtype[Any]"], Callable[..., Any]] = numpy_function
