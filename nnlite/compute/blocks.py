@@ -21,32 +21,35 @@ BLOCK = 2**15  # elements; a few arrays of them stay in the L2 cache of a core
 LARGE = 2**18  # elements; larger arrays are computed in several threads
 
 
-def in_blocks(function: Callable[..., Any], arguments: Sequence[Any], scratch: int = 0) -> list[Any]:
+def in_blocks(
+    function: Callable[..., Any], arguments: Sequence[Any], scratch: int = 0, block: int = BLOCK
+) -> list[Any]:
     """Call ``function(*blocks, *scratch)`` for one block of rows after another; return its results in order.
 
     Args:
         function: computes each row by itself, and writes its results into some of the blocks.
         arguments: contiguous arrays of one length, and arrays without axes and numbers, which every call gets whole.
         scratch: number of arrays like the first for intermediate results.
+        block: number of elements of the first array in a block.
 
     >>> A, B = np.zeros(3), np.ones(3)
     >>> in_blocks(lambda A, B: np.add(A, B, out=A), [A, B])
     [array([1., 1., 1.])]
     """
     first = arguments[0]
-    if first.size <= BLOCK:
+    if first.size <= block:
         return [function(*arguments, *[np.empty_like(first) for _ in range(scratch)])]
     whole = [np.ndim(each) == 0 for each in arguments]
     rows = len(first)
-    block = max(1, BLOCK * rows // first.size)
+    step = max(1, block * rows // first.size)
     threads = _threads() if first.size >= LARGE else 1
     share = -(-rows // (threads * 64)) * 64  # a multiple, so that threads do not write into one line of the cache
 
     def compute(start: int, end: int) -> list[Any]:
-        own = [np.empty((min(block, end - start), *first.shape[1:]), first.dtype) for _ in range(scratch)]
+        own = [np.empty((min(step, end - start), *first.shape[1:]), first.dtype) for _ in range(scratch)]
         results = []
-        for low in range(start, end, block):
-            high = min(low + block, end)
+        for low in range(start, end, step):
+            high = min(low + step, end)
             blocks = [each if same else each[low:high] for each, same in zip(arguments, whole, strict=True)]
             results.append(function(*blocks, *[each[: high - low] for each in own]))
         return results

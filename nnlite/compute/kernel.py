@@ -8,6 +8,7 @@ Numba compiles (numba_source.py). Both do the same operations in the same order.
 
 import functools
 import linecache
+import os
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -98,6 +99,10 @@ class Kernel:
     def __str__(self) -> str:
         return numpy_source(self.name, self.trace, self.into)
 
+    def forget(self) -> None:
+        """Make the functions anew when they are next needed."""
+        self._functions = {}
+
     def _function(self, dtype: "np.dtype[Any]") -> Callable[..., Any]:
         """The function for a dtype, made when it is first needed."""
         function = _make(self, dtype)
@@ -167,3 +172,40 @@ def _full(dtype: "np.dtype[Any]", number: float) -> Array:
 
 _kernels: "weakref.WeakSet[Kernel]" = weakref.WeakSet()
 _make: Callable[[Kernel, "np.dtype[Any]"], Callable[..., Any]] = numpy_function
+
+
+def set_kernels(name: str) -> None:
+    """Choose how elementwise formulas are computed.
+
+    Args:
+        name: "numpy", the default, or "numba", which needs the extra ``fast``: each formula is then one loop, which
+            Numba compiles when it is first used (about 0.1 s) and keeps for later processes in the user's cache folder,
+            ``~/.cache/nnlite``. The number of threads is set by the environment variable OMP_NUM_THREADS.
+
+    Their results may differ in the last bit. The environment variable ``NNLITE_KERNELS=numba`` does the same.
+
+    Raises:
+        ValueError: another name.
+        ImportError: the package numba is not installed.
+
+    >>> set_kernels("numpy")
+    """
+    global _make
+    if name == "numpy":
+        _make = numpy_function
+    elif name == "numba":
+        try:
+            from nnlite.compute.numba_function import numba_function
+        except ImportError as error:
+            raise ImportError(
+                f"nnlite: the package numba cannot be imported: {error}; install nnlite's extra 'fast', or do not use "
+                "NNLITE_KERNELS and set_kernels"
+            ) from None
+        _make = numba_function
+    else:
+        raise ValueError(f"set_kernels: expected 'numpy' or 'numba', got {name!r}")
+    for each in tuple(_kernels):
+        each.forget()
+
+
+set_kernels(os.environ.get("NNLITE_KERNELS") or "numpy")
