@@ -28,7 +28,7 @@ def in_blocks(
 
     Args:
         function: computes each row by itself, and writes its results into some of the blocks.
-        arguments: contiguous arrays of one length, and arrays without axes and numbers, which every call gets whole.
+        arguments: contiguous arrays of one length; those of fewer axes than the first, and numbers, are not divided.
         scratch: number of arrays like the first for intermediate results.
         block: number of elements of the first array in a block.
 
@@ -39,7 +39,7 @@ def in_blocks(
     first = arguments[0]
     if first.size <= block:
         return [function(*arguments, *[np.empty_like(first) for _ in range(scratch)])]
-    whole = [np.ndim(each) == 0 for each in arguments]
+    whole = [np.ndim(each) < first.ndim for each in arguments]
     rows = len(first)
     step = max(1, block * rows // first.size)
     threads = _threads() if first.size >= LARGE else 1

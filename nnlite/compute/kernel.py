@@ -10,7 +10,7 @@ import functools
 import linecache
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.numpy_source import constants, numpy_source, scratch_arrays
+from nnlite.compute.reductions import REDUCTIONS
 from nnlite.compute.trace import Trace, trace
+from nnlite.errors import ShapeError
 
 _MANY = 4096  # elements from which an array of one number is faster than the number
 
@@ -89,7 +91,7 @@ class Kernel:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
         if arguments[0].size <= BLOCK:
             return float(np.add.reduce(self(*arguments), axis=None))
-        return sum(in_blocks(lambda *block: float(np.add.reduce(self(*block))), flat(arguments)))
+        return sum(in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), divisible(self, arguments)))
 
     @functools.cached_property
     def trace(self) -> Trace:
@@ -116,24 +118,13 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
         return functools.partial(_plainly, kernel)
     trace, into = kernel.trace, kernel.into
     source = numpy_source(kernel.name, trace, into)
-    scope: dict[str, Any] = {
-        "np": np,
-        "BLOCK": BLOCK,
-        "dtype": dtype,
-        "bits": np.dtype(f"i{dtype.itemsize}"),
-        "many": _many,
-    }
-    scope |= {text: np.array(value, dtype) for value, text in constants(trace).items()}
-    results, scratch = 0 if into else len(trace.results), scratch_arrays(trace, into)
+    scope: dict[str, Any] = {text: np.array(value, dtype) for value, text in constants(trace).items()}
+    scope |= {"np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many}
+    scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
+    scratch = scratch_arrays(trace, into)
 
     def large(*arguments: Any) -> Any:
-        outs = [np.empty(arguments[0].shape, dtype) for _ in range(results)]
-        inputs = flat(arguments)
-        in_blocks(scope[kernel.name], [*inputs, *[out.reshape(-1) for out in outs]], scratch)
-        for name, given, own in zip(trace.arguments, arguments, inputs, strict=True):
-            if name in into and not given.flags.c_contiguous:
-                given[...] = own.reshape(given.shape)
-        return (outs[0] if results == 1 else tuple(outs)) if outs else None
+        return blockwise(kernel, scope[kernel.name], arguments, scratch)
 
     scope["in_blocks"] = large
     file = f"<nnlite kernel {kernel.name} {dtype}>"
@@ -142,9 +133,33 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     return scope[kernel.name]  # type: ignore[no-any-return]
 
 
-def flat(arguments: tuple[Any, ...]) -> list[Any]:
-    """The arguments with one axis: views of contiguous arrays, and copies of others; numbers as they are."""
-    return [each if np.ndim(each) == 0 else each.reshape(-1) for each in arguments]
+def blockwise(
+    kernel: Kernel, function: Callable[..., Any], arguments: Any, scratch: int = 0, block: int = BLOCK
+) -> Any:
+    """What the function computes with one block of the arrays after another.
+
+    Raises:
+        ShapeError: an array has another shape than the first.
+    """
+    trace, first = kernel.trace, arguments[0]
+    for name, each in zip(trace.arguments, arguments, strict=True):
+        if np.ndim(each) and trace.kinds[name] in ("full", "scalar") and each.shape != first.shape:
+            raise ShapeError(f"{kernel.name}: expected {name} of shape {first.shape}, got {each.shape}")
+    shapes = {"full": first.shape, "row": (*first.shape[:-1], 1)}
+    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], first.dtype) for each in trace.results]
+    inputs = divisible(kernel, arguments)
+    in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
+    for name, given, own in zip(trace.arguments, arguments, inputs, strict=True):
+        if name in kernel.into and not given.flags.c_contiguous:
+            given[...] = own.reshape(given.shape)
+    return (outs[0] if len(outs) == 1 else tuple(outs)) if outs else None
+
+
+def divisible(kernel: Kernel, arguments: Sequence[Any]) -> list[Any]:
+    """The arrays in a form that can be divided: contiguous, and with one axis unless the formula has rows."""
+    if kernel.trace.by_rows:
+        return [np.ascontiguousarray(each) if np.ndim(each) else each for each in arguments]
+    return [each.reshape(-1) if np.ndim(each) else each for each in arguments]
 
 
 def _plainly(kernel: Kernel, *arguments: Any) -> Any:

@@ -15,10 +15,9 @@ import numba
 import numpy as np
 
 from nnlite.compute import numba_math
-from nnlite.compute.blocks import LARGE, in_blocks
-from nnlite.compute.kernel import Kernel, flat, numpy_function
+from nnlite.compute.blocks import LARGE
+from nnlite.compute.kernel import Kernel, blockwise, numpy_function
 from nnlite.compute.numba_source import can_compile, numba_source, wrapper_source
-from nnlite.compute.trace import Trace
 
 
 def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
@@ -27,23 +26,20 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     trace, into = kernel.trace, kernel.into
     if not can_compile(trace, dtype):
         return with_ufuncs
-    loops, results = Loops(kernel.name, trace, into, dtype), 0 if into else len(trace.results)
+    loops = Loops(kernel, dtype)
 
     def general(*arguments: Any) -> Any:
         given = dict(zip(trace.arguments, arguments, strict=True))
-        arrays = {name: each for name, each in given.items() if np.ndim(each)}
-        shape = arguments[0].shape
-        alike = all(each.shape == shape and each.dtype == dtype for each in arrays.values())
-        if not shape or not alike or not all(given[name].flags.c_contiguous for name in into):
-            return with_ufuncs(*arguments)
-        outs = [np.empty(shape, dtype) for _ in range(results)]
-        values = [each if name in arrays else dtype.type(each) for name, each in given.items()]
-        in_blocks(loops[frozenset(arrays)], flat((*values, *outs)), block=LARGE)
-        return (outs[0] if results == 1 else tuple(outs)) if outs else None
+        for name, each in given.items():
+            unlike = (np.ndim(each) and each.dtype != dtype) or (name in into and not each.flags.c_contiguous)
+            if unlike or not np.ndim(arguments[0]):
+                return with_ufuncs(*arguments)
+        elements = frozenset(name for name in trace.of_kind("scalar") if np.ndim(given[name]))
+        numbers = {name: dtype.type(given[name]) for name in trace.of_kind("scalar") if name not in elements}
+        return blockwise(kernel, loops[elements], tuple((given | numbers).values()), block=LARGE)
 
     scope = {
-        "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general,
-        "loop": loops[frozenset(trace.arguments) - trace.scalars],
+        "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[frozenset()],
     }  # fmt: skip
     exec(wrapper_source(kernel.name, trace, into), scope)
     fast = scope[kernel.name]
@@ -58,18 +54,21 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
 
 
 class Loops(dict[frozenset[str], Callable[..., None]]):
-    """The compiled loops of a kernel for a dtype, by the arguments that are arrays, made when they are first needed."""
+    """The compiled loops of a kernel for a dtype, by the scalars for which there are arrays; made when first needed."""
 
-    def __init__(self, name: str, trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") -> None:
-        self.name, self.trace, self.into, self.dtype = name, trace, into, dtype
+    def __init__(self, kernel: Kernel, dtype: "np.dtype[Any]") -> None:
+        self.kernel, self.dtype = kernel, dtype
 
-    def __missing__(self, arrays: frozenset[str]) -> Callable[..., None]:
-        source = numba_source(self.trace, self.into, self.dtype, arrays)
-        outs = 0 if self.into else len(self.trace.results)
+    def __missing__(self, elements: frozenset[str]) -> Callable[..., None]:
+        trace, into = self.kernel.trace, self.kernel.into
+        source = numba_source(trace, into, self.dtype, elements)
         real = numba.from_dtype(self.dtype)
-        kinds = [real[::1] if each in arrays else real for each in self.trace.arguments] + [real[::1]] * outs
-        self[arrays] = compiled(self.name, source, numba.void(*kinds))
-        return self[arrays]
+        matrix, vector = real[:, ::1], real[::1]
+        kinds = {"full": matrix if trace.by_rows else vector, "row": matrix, "column": vector, "scalar": real}
+        of = [kinds["full" if each in elements else trace.kinds[each]] for each in trace.arguments]
+        of += [] if into else [kinds[trace.kinds[each]] for each in trace.results]
+        self[elements] = compiled(self.kernel.name, source, numba.void(*of))
+        return self[elements]
 
 
 def compiled(name: str, source: str, signature: Any) -> Callable[..., None]:

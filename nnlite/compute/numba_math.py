@@ -59,3 +59,59 @@ def log(x):  # type: ignore[no-untyped-def] # compiled by Numba
     y = x if x == _INF else y
     y = -_INF if x == _ZERO else y
     return y if x >= _ZERO else _NAN
+
+
+# Reductions of a row. LLVM may change the order of the sums, or it could not vectorize them.
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "nsz"})
+def row_sum(x):  # type: ignore[no-untyped-def]
+    """The sum of the numbers."""
+    total = x.dtype.type(0)
+    for k in range(x.size):
+        total += x[k]
+    return total
+
+
+@njit(error_model="numpy", fastmath={"reassoc", "nsz"})
+def row_dot(x, y):  # type: ignore[no-untyped-def]
+    """The sum of the products."""
+    total = x.dtype.type(0)
+    for k in range(x.size):
+        total += x[k] * y[k]
+    return total
+
+
+@njit(error_model="numpy")
+def row_mean(x):  # type: ignore[no-untyped-def]
+    """The mean of the numbers."""
+    return row_sum(x) / x.dtype.type(x.size)
+
+
+def _row_max(real, integer, infinity):  # type: ignore[no-untyped-def]
+    """The function of the largest number, or NaN if there is one, of the dtype ``real`` and integers of its size.
+
+    LLVM vectorizes the maximum of integers. The bits of floating numbers are in their order, but for those of negative
+    numbers, in the opposite one.
+    """
+    most, shift = integer(np.iinfo(integer).max), integer(np.iinfo(integer).bits - 1)
+    least, infinity = integer(np.iinfo(integer).min), integer(infinity)
+
+    @njit(error_model="numpy")
+    def row_max(x):  # type: ignore[no-untyped-def]
+        bits = x.view(integer)
+        largest = least
+        for k in range(bits.size):
+            magnitude = integer(bits[k] & most)
+            key = integer(bits[k] ^ ((bits[k] >> shift) & most))
+            key = most if magnitude > infinity else key  # NaN
+            largest = key if key > largest else largest
+        if largest == most:
+            return real(np.nan)
+        return integer(largest ^ ((largest >> shift) & most)).view(real)
+
+    return row_max
+
+
+row_max_float32 = _row_max(np.float32, np.int32, 0x7F800000)
+row_max_float64 = _row_max(np.float64, np.int64, 0x7FF0000000000000)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.compute.numpy_source import constants
-from nnlite.compute.trace import Trace
+from nnlite.compute.trace import REDUCTIONS, Operand, Operation, Trace
 
 _EXPRESSIONS = {
     "add": "{0} + {1}",
@@ -42,53 +42,117 @@ def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
     """Whether a formula has only operations that LLVM vectorizes."""
     if dtype.itemsize > 8:
         return False
-    known = _EXPRESSIONS.keys() | (_FLOAT32 if dtype == np.float32 else {}).keys()
+    known = _EXPRESSIONS.keys() | REDUCTIONS | (_FLOAT32 if dtype == np.float32 else {}).keys()
     return known.issuperset(operation.function for operation in trace.operations)
 
 
 def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]", arrays: frozenset[str]) -> str:
-    """The source of the loop; ``arrays`` are the arguments that are arrays.
+    """The source of the loop; ``arrays`` are the scalar arguments for which there are arrays, a number an element.
+
+    A formula with reductions takes several passes over each row: a reduction ends a pass, and what later passes need of
+    earlier ones is stored in the row of a result, or in an array for one row.
 
     >>> from nnlite.compute.trace import trace
-    >>> formula = trace(lambda dY, Y: dY * (1 - Y * Y))
-    >>> print(numba_source(formula, (), np.dtype(np.float32), frozenset(("dY", "Y"))))
+    >>> formula = trace(lambda Y, dY: Y * (dY - np.sum(dY * Y, axis=-1, keepdims=True)))
+    >>> print(numba_source(formula, (), np.dtype(np.float32), frozenset()))
     import numpy as np
-    from nnlite.compute.numba_math import exp, log
+    from nnlite.compute.numba_math import exp, log, row_max_float32 as row_max
+    from nnlite.compute.numba_math import row_dot, row_mean, row_sum
     <BLANKLINE>
     ONE = np.float32(1.0)
     ZERO = np.float32(0.0)
     <BLANKLINE>
     <BLANKLINE>
-    def loop(dY, Y, out1):
-        for i in range(dY.size):
-            dY_ = dY[i]
-            Y_ = Y[i]
-            t0 = Y_ * Y_
-            t1 = ONE - t0
-            t2 = dY_ * t1
-            out1[i] = t2
+    def loop(Y, dY, out1):
+        for i in range(Y.shape[0]):
+            t1 = row_dot(dY[i], Y[i])
+            for j in range(Y.shape[1]):
+                t2 = dY[i, j] - t1
+                t3 = Y[i, j] * t2
+                out1[i, j] = t3
     <BLANKLINE>
     """
-    names = constants(trace)
-    outs = into or [f"out{number}" for number in range(1, len(trace.results) + 1)]
-
-    def text(operand: Any) -> str:
-        if not isinstance(operand, str):
-            return names[operand]
-        return f"{operand}_" if operand in arrays else operand
-
-    expressions = _EXPRESSIONS | _FLOAT32
-    lines = [f"{each}_ = {each}[i]" for each in trace.arguments if each in arrays]
-    for result, function, operands in trace.operations:
-        lines.append(f"{result} = {expressions[function].format(*map(text, operands))}")
-    lines += [f"{out}[i] = {result}" for out, result in zip(outs, trace.results, strict=True)]
+    outs = into or tuple(f"out{number}" for number in range(1, len(trace.results) + 1))
+    names = {1.0: "ONE", 0.0: "ZERO"} | constants(trace)
+    head = ["import numpy as np", f"from nnlite.compute.numba_math import exp, log, row_max_{dtype} as row_max"]
+    head += ["from nnlite.compute.numba_math import row_dot, row_mean, row_sum", ""]
+    head += [f"{name} = np.{dtype.name}({value!r})" for value, name in names.items()]
     parameters = [*trace.arguments, *(() if into else outs)]
-    real = f"np.{dtype.name}"
-    numbers = {1.0: "ONE", 0.0: "ZERO"} | names
-    head = ["import numpy as np", "from nnlite.compute.numba_math import exp, log", ""]
-    head += [f"{name} = {real}({value!r})" for value, name in numbers.items()]
-    body = "\n        ".join(lines)
-    return "\n".join(head) + f"\n\n\ndef loop({', '.join(parameters)}):\n    for i in range({trace.arguments[0]}.size):\n        {body}\n"
+    body = _Body(trace, dict(zip(trace.results, outs, strict=True)), names, arrays).lines()
+    return "\n".join(head) + f"\n\n\ndef loop({', '.join(parameters)}):\n    " + "\n    ".join(body) + "\n"
+
+
+class _Body:
+    """The lines of the loops: in which pass each value is computed, and how it is read in later ones."""
+
+    def __init__(self, trace: Trace, outs: dict[str, str], names: dict[float, str], arrays: frozenset[str]) -> None:
+        self.trace, self.outs, self.names, self.arrays = trace, outs, names, arrays
+        self.element = "[i, j]" if trace.by_rows else "[i]"
+        self.passes: dict[Operand, int] = {}  # of each value that is computed
+        for result, function, operands in trace.operations:
+            done = max((self.passes.get(each, 0) for each in operands), default=0)
+            of_computed = function in REDUCTIONS and any(self._full(each) and each in self.passes for each in operands)
+            self.passes[result] = done + of_computed
+        self.stored = {
+            each: f"{each}_row"
+            for operation in trace.operations
+            for each in operation.operands
+            if each in self.passes and self._full(each) and (
+                operation.function in REDUCTIONS or self.passes[operation.result] > self.passes[each]
+            ) and each not in outs
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        """The body of the function."""
+        first, by_rows = self.trace.arguments[0], self.trace.by_rows
+        before = [f"{row} = np.empty({first}.shape[1], {first}.dtype)" for row in self.stored.values()]
+        before += [self._line(each) for each in self.trace.operations if self.trace.kinds[each.result] == "scalar"]
+        inner: list[str] = []
+        for number in range(max(self.passes.values()) + 1):
+            own = [each for each in self.trace.operations if self.passes[each.result] == number]
+            of_rows = [each for each in own if self.trace.kinds[each.result] == "row"]
+            elements = [each for each in own if self.trace.kinds[each.result] in ("full", "column")]
+            for operation in of_rows:
+                inner.append(self._line(operation))
+                if operation.result in self.outs:
+                    inner.append(f"{self.outs[operation.result]}[i, 0] = {operation.result}")
+            lines = [self._line(each) for each in elements]
+            written = {each.result: self.outs.get(each.result) or self.stored.get(each.result) for each in elements}
+            lines += [f"{place}{self._at(each)} = {each}" for each, place in written.items() if place]
+            inner += (
+                [f"for j in range({first}.shape[1]):", *(f"    {line}" for line in lines)]
+                if by_rows and lines
+                else lines
+            )
+        size = f"{first}.shape[0]" if by_rows else f"{first}.size"
+        return [*before, f"for i in range({size}):", *(f"    {line}" for line in inner)]
+
+    def _line(self, operation: Operation) -> str:
+        result, function, operands = operation
+        if function in REDUCTIONS:
+            return f"{result} = row_{function}({', '.join(self._row(each) for each in operands)})"
+        texts = [self._text(each, self.passes[result]) for each in operands]
+        return f"{result} = {(_EXPRESSIONS | _FLOAT32)[function].format(*texts)}"
+
+    def _text(self, operand: Operand, number: int) -> str:
+        """How a value is read in a pass."""
+        if not isinstance(operand, str):
+            return self.names[operand]
+        if operand in self.passes:
+            later = self._full(operand) and self.passes[operand] < number
+            return (self.outs.get(operand) or self.stored[operand]) + self._at(operand) if later else operand
+        kind = "full" if operand in self.arrays else self.trace.kinds[operand]
+        return operand + {"full": self.element, "row": "[i, 0]", "column": "[j]", "scalar": ""}[kind]
+
+    def _row(self, operand: Operand) -> str:
+        """How the row of a value is read that has been computed, or was given."""
+        return self.stored.get(operand) or f"{self.outs.get(str(operand), operand)}[i]"
+
+    def _at(self, value: str) -> str:
+        return "[j]" if value in self.stored else self.element
+
+    def _full(self, value: Operand) -> bool:
+        return self.trace.kinds.get(value) in ("full", "column")
 
 
 def wrapper_source(name: str, trace: Trace, into: tuple[str, ...]) -> str:
@@ -105,14 +169,21 @@ def wrapper_source(name: str, trace: Trace, into: tuple[str, ...]) -> str:
     <BLANKLINE>
     """
     first, *others = trace.arguments
-    outs = [] if into else [f"out{number}" for number in range(1, len(trace.results) + 1)]
+    outs = {} if into else {f"out{number}": result for number, result in enumerate(trace.results, start=1)}
+    scalars, by_rows = trace.of_kind("scalar"), trace.by_rows
     unlike = [f"{first}.size >= LARGE"]
-    unlike += [f"{each}.shape != {first}.shape" for each in others if each not in trace.scalars]
-    unlike += [f"type({each}) is np.ndarray" for each in others if each in trace.scalars]
-    unlike += [f"not {each}.flags.c_contiguous" for each in into]
-    values = [f"real({each})" if each in trace.scalars else f"{each}.ravel()" for each in trace.arguments]
+    unlike += [f"{each}.shape != {first}.shape" for each in trace.of_kind("full") if each != first]
+    unlike += [f"{each}.shape != ({first}.shape[0], 1)" for each in trace.of_kind("row")]
+    unlike += [f"{each}.shape != {first}.shape[1:]" for each in trace.of_kind("column")]
+    unlike += [f"type({each}) is np.ndarray" for each in scalars]
+    contiguous = [each for each in trace.arguments if each not in scalars] if by_rows else into
+    unlike += [f"not {each}.flags.c_contiguous" for each in contiguous]
+    flat = "" if by_rows else ".ravel()"
+    values = [f"real({each})" if each in scalars else f"{each}{flat}" for each in trace.arguments]
     lines = [f"if {' or '.join(unlike)}:", f"    return general({', '.join(trace.arguments)})"]
-    lines += [f"{out} = np.empty({first}.shape, dtype)" for out in outs]
-    lines += [f"loop({', '.join([*values, *(f'{out}.ravel()' for out in outs)])})"]
+    for out, result in outs.items():
+        shape = f"({first}.shape[0], 1)" if trace.kinds[result] == "row" else f"{first}.shape"
+        lines.append(f"{out} = np.empty({shape}, dtype)")
+    lines += [f"loop({', '.join([*values, *(f'{out}{flat}' for out in outs)])})"]
     lines += [f"return {', '.join(outs)}"] if outs else []
     return f"def {name}({', '.join(trace.arguments)}):\n    " + "\n    ".join(lines) + "\n"

@@ -10,7 +10,7 @@ Three ufuncs are slow, and are written in another way (microseconds for 16,384 n
 
 from collections.abc import Collection, Iterator
 
-from nnlite.compute.trace import COMPARISONS, MASKS, Operand, Operation, Trace
+from nnlite.compute.trace import COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
 
 _WORDS = {0.0: "ZERO", 0.5: "HALF", 1.0: "ONE", 2.0: "TWO"}
 
@@ -51,15 +51,24 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     statements = []
     for number, operation in enumerate(trace.operations):
         operands = [places.of[each] if isinstance(each, str) else names[each] for each in operation.operands]
-        selects = operation.function == "where" and operation.operands[2] != 0.0
-        out = places.place(number, operation.result, apart_from=(operands[0], operands[2]) if selects else ())
-        statements += _statements(operation, operands, out, selects)
+        if trace.kinds[operation.result] == "full":
+            selects = operation.function == "where" and operation.operands[2] != 0.0
+            out = places.place(number, operation.result, apart_from=(operands[0], operands[2]) if selects else ())
+            statements += _statements(operation, operands, out, selects)
+        else:  # a few numbers
+            out = places.of[operation.result] = places.targets.get(operation.result, operation.result)
+            called = f"row_{operation.function}" if operation.function in REDUCTIONS else f"np.{operation.function}"
+            call = f"{called}({', '.join(operands)})"
+            statements.append(f"{out}[...] = {call}" if operation.result in places.targets else f"{out} = {call}")
     statements += places.copies()
 
     like, own = trace.arguments[0], [*([] if into else places.targets.values()), *places.scratch]
+    rows = {out for result, out in places.targets.items() if trace.kinds[result] == "row"}
     head = [f"if {like}.size > BLOCK:", f"    return in_blocks({', '.join(trace.arguments)})"]
-    head += [f"{each} = np.asarray({each}, dtype)" for each in trace.arguments if each in trace.scalars]
-    head += [f"{each} = np.empty_like({like}) if {each} is None else {each}" for each in own]
+    head += [f"{each} = np.asarray({each}, dtype)" for each in trace.of_kind("scalar")]
+    for each in own:
+        new = f"np.empty(({like}.shape[0], 1), dtype)" if each in rows else f"np.empty_like({like})"
+        head.append(f"{each} = {new} if {each} is None else {each}")
     tail = [] if into else [f"return {', '.join(places.targets.values())}"]
     parameters = ", ".join([*trace.arguments, *(f"{each}=None" for each in own)])
     return f"def {name}({parameters}):\n    " + "\n    ".join([*head, *statements, *tail]) + "\n"
@@ -82,6 +91,7 @@ class _Places:
         self.last |= dict.fromkeys(trace.results, len(trace.operations))
         self.made = {operation.result: number for number, operation in enumerate(trace.operations)}
         self.targets = dict(zip(trace.results, outs, strict=True))
+        self.full = [out for result, out in self.targets.items() if trace.kinds[result] == "full"]
         self.of: dict[Operand, str] = {name: name for name in trace.arguments}
         self.scratch: list[str] = []
 
@@ -91,9 +101,7 @@ class _Places:
         reserved = {
             out for result, out in self.targets.items() if result != value and self.made[result] < self.last[value]
         }
-        free = [
-            each for each in [*self.targets.values(), *self.scratch] if each not in occupied | reserved | {*apart_from}
-        ]
+        free = [each for each in [*self.full, *self.scratch] if each not in occupied | reserved | {*apart_from}]
         if value in self.targets:
             free = [each for each in free if each == self.targets[value] or each in self.scratch]
             free.sort(key=lambda each: each != self.targets[value])

@@ -7,7 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
 from nnlite.basics.frames import numbered
-from nnlite.compute.softmax import exponentials, from_rows, rows
+from nnlite.compute.softmax import expected_minus_given, exponentials, from_rows, rows, times_row
 from nnlite.errors import ShapeError
 from nnlite.losses.loss import Loss, TargetError, check_probabilities, finite_weight, listing
 
@@ -87,14 +87,15 @@ class CrossEntropyLoss(Loss):
         if self.weights is not None and Z.size and self.reduction == "mean" and not self.weights.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; use larger batches")
         Z = rows(Z, self.axis)
-        m, self.E, self.s = exponentials(Z)
+        self.E, m, self.s = exponentials(Z)
         with np.errstate(invalid="ignore", divide="ignore"):
+            log_s = np.log(self.s)
             if self.Q is None:
-                J = m - Z.reshape(-1)[self.index] + np.log(self.s)
+                J = m[:, 0] - Z.reshape(-1)[self.index] + log_s[:, 0]
                 if self.weights is not None:
                     J = np.where(self.weights != 0, self.weights * J, J.dtype.type(0))  # also where J is not finite
             else:
-                terms = self.Q * (Z - m[:, None] - np.log(self.s)[:, None])
+                terms = self.Q * (Z - m - log_s)
                 terms[self.Q == 0] = 0  # also of 0 log 0
                 J = -np.add.reduce(terms, axis=1)
         samples = self.shape[: self.axis] + self.shape[self.axis + 1 :]
@@ -102,16 +103,13 @@ class CrossEntropyLoss(Loss):
         return self.reduce(J.reshape(samples), counts)
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        scale = np.asarray(self.scale(dJ), self.E.dtype).reshape(-1)  # one for all samples, or one for each
-        with np.errstate(under="ignore", invalid="ignore"):
-            if self.Q is None:
-                share = scale if self.weights is None else scale * self.weights
-                dZ: Array = self.E * (share / self.s)[:, None]
-                dZ.reshape(-1)[self.index] -= share
-            else:
-                dZ = self.E * (np.add.reduce(self.Q, axis=1) / self.s)[:, None]
-                dZ -= self.Q
-                dZ *= scale[:, None]
+        share = np.asarray(self.scale(dJ), self.E.dtype).reshape(-1, 1)  # of all samples, or of each
+        if self.Q is not None:
+            dZ: Array = expected_minus_given(self.E, self.s, self.Q, share + np.zeros_like(self.s))
+        else:
+            share = share * (1 if self.weights is None else self.weights[:, None])
+            dZ = times_row(self.E, share / self.s)
+            dZ.reshape(-1)[self.index] -= share[:, 0]
         return from_rows(dZ, self.shape, self.axis)
 
     def extra_repr(self) -> str:
