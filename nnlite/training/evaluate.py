@@ -1,13 +1,12 @@
 """evaluate: the loss and the metrics of a model on given rows."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.checks import whole
-from nnlite.basics.trees import listed, spread
+from nnlite.basics.trees import spread
 from nnlite.diagnostics.trace import all_finite
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
@@ -24,7 +23,7 @@ def evaluate(
     Y: Any = None,
     *,
     loss: Any,
-    metrics: Sequence[Metric] = (),
+    metrics: Any = (),
     batch_size: int = 1024,
 ) -> dict[str, float]:
     """The loss and the metrics on the rows X, Y, in evaluation mode: ``{"loss": ..., "accuracy": ...}``.
@@ -39,7 +38,8 @@ def evaluate(
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
         metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. They are called once, on the
             predictions of all rows, which are kept in memory for them; those marked with
-            :func:`nnlite.mean_over_batches`, such as :func:`nnlite.accuracy`, on each batch.
+            :func:`nnlite.mean_over_batches`, such as :func:`nnlite.accuracy`, on each batch. For a model of several
+            outputs also a tuple or dict of lists; see :func:`nnlite.fit`.
         batch_size: how many rows to read at a time.
 
     Raises:
@@ -127,6 +127,7 @@ def as_loss(loss: Any) -> Layer:
     MSELoss()
     """
     joint = as_one_loss(loss)
-    if any(getattr(each.original or each, "reduction", "mean") == "none" for each in listed(loss)):
+    losses = joint.by_output.values() if isinstance(joint, Losses) else [joint]
+    if any(getattr(each.original or each, "reduction", "mean") == "none" for each in losses):
         raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
     return joint

@@ -20,7 +20,7 @@ from nnlite.training.divergence import parameters_not_finite
 from nnlite.training.evaluate import as_loss
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
-from nnlite.training.measurements import Measurements, Metric, named
+from nnlite.training.measurements import Measurements, named
 from nnlite.training.progress import Progress, progress
 from nnlite.training.resume import resume_from
 from nnlite.training.rows import Rows, noting_shapes
@@ -44,7 +44,7 @@ def fit(
     shuffle: bool = True,
     validation_data: Any = None,
     validation_split: float = 0.0,
-    metrics: Sequence[Metric] = (),
+    metrics: Any = (),
     callbacks: Sequence[Any] = (),
     sample_weight: Any = None,
     class_weight: Any = None,
@@ -72,8 +72,9 @@ def fit(
             epoch.
         Y: the targets of the rows, likewise, in the form that the loss expects.
         loss: a :class:`nnlite.Loss` such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several
-            outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. Y and what
-            metrics get are then tuples or dicts as well.
+            outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. A pair
+            ``(weight, loss)`` multiplies one in it, and None is an output without a loss. Y, and what metrics get, are
+            then tuples or dicts as well.
         optimizer: one, or a list of several on different parts of the model.
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch may be shorter.
@@ -87,7 +88,8 @@ def fit(
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. On the training rows they get the
             predictions from before each step, as the loss does. They are called once, at the end of the epoch, on all
             rows; those marked with :func:`nnlite.mean_over_batches` on each batch. Those of nnlite with a parameter
-            ``logits`` know from the loss whether predictions are logits.
+            ``logits`` know from the loss whether predictions are logits. For several outputs a tuple or dict of lists
+            gives each output its own, ``{"scores": [nnlite.accuracy]}``, as the series "accuracy_scores".
         callbacks: what else to do during training, such as :class:`nnlite.EarlyStopping`; see
             :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; training ends if it
             returns True.

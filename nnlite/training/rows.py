@@ -68,7 +68,7 @@ class Rows:
 
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.names, self.given = names, (X, Y)
-        self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
+        self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1], optional=True)
         self.numbers: Array | None = None
         self.weight: Array | None = None
         in_X, in_Y = _lengths(self.X), _lengths(self.Y)
@@ -213,6 +213,8 @@ def joined(batches: Sequence[Any]) -> Any:
     (array([0., 0., 0., 0.]), array([1., 1., 1., 1., 1., 1.]))
     """
     first = batches[0]
+    if first is None:
+        return None
     if isinstance(first, dict):
         return {key: joined([batch[key] for batch in batches]) for key in first}
     if isinstance(first, tuple):
@@ -220,14 +222,20 @@ def joined(batches: Sequence[Any]) -> Any:
     return np.concatenate(batches)
 
 
-def _as_rows(values: Any, name: str) -> Any:
-    """An object with ``len`` and row indexing, or a tuple or dict of such. A tuple of lists is a nested sequence."""
+def _as_rows(values: Any, name: str, *, optional: bool = False) -> Any:
+    """An object with ``len`` and row indexing, or a tuple or dict of such. A tuple of lists is a nested sequence.
+
+    None is the target of an output without a loss, in a tuple or dict where it is ``optional``.
+    """
+    if values is None and optional:
+        return None
     if is_sparse(values):  # before dict: SciPy's dok format is one
         return SparseRows(values, name)
     if isinstance(values, tuple) and not all(isinstance(value, list | tuple | Number) for value in values):
-        return tuple([_as_rows(value, f"{name}[{index}]") for index, value in enumerate(values)])
+        parts = enumerate(values)
+        return tuple([_as_rows(value, f"{name}[{number}]", optional=optional) for number, value in parts])
     if isinstance(values, dict):
-        return {key: _as_rows(value, f"{name}[{key!r}]") for key, value in values.items()}
+        return {key: _as_rows(value, f"{name}[{key!r}]", optional=optional) for key, value in values.items()}
     has_rows = hasattr(values, "__getitem__") and hasattr(values, "__len__")
     if has_rows and not isinstance(values, np.ndarray | list | tuple) and not is_frame(values):
         return values if isinstance(values, SourceRows | SparseRows) else SourceRows(values, name)
@@ -245,7 +253,7 @@ def _as_rows(values: Any, name: str) -> Any:
 
 
 def _lengths(values: Any) -> list[int]:
-    return [] if values is None else [len(rows) for rows in listed(values)]
+    return [len(rows) for rows in listed(values) if rows is not None]
 
 
 def _reader(values: Any, order: Array | None) -> Callable[[Any], Any]:

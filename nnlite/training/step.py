@@ -10,7 +10,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
-from nnlite.basics.trees import listed, spread
+from nnlite.basics.trees import spread
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
@@ -260,7 +260,7 @@ def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-        trained = [model, *(listed(loss.losses) if isinstance(loss, Losses) else [loss])]
+        trained = [model, *(loss.by_output.values() if isinstance(loss, Losses) else [loss])]
         if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in trained):
             raise ValueError(
                 f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"

@@ -102,8 +102,11 @@ def weighted(loss: Layer, class_weight: Any, rows: Any) -> Layer:
             )
         weights |= by_key(class_weight)
     targets = by_key(Y) if isinstance(Y, tuple | dict) else {}
-    parts = {key: _weighted(part, weights[key], targets.get(key), numbers) for key, part in losses.items()}
-    return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()))
+    parts = {
+        key: None if part is None else _weighted(part, weights[key], targets.get(key), numbers)
+        for key, part in losses.items()
+    }
+    return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()), loss.weights)
 
 
 def _weighted(loss: Any, class_weight: Any, Y: Any, numbers: Array | None) -> WeightedLoss:

@@ -51,8 +51,7 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
         model, loss = run.float64_copies()
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
-            losses = loss.losses if isinstance(loss, Losses) else loss
-            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), losses, max_entries=10, rng=rng)
+            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), loss, max_entries=10, rng=rng)
         except GradientError as error:
             verdict = error.report.verdict if error.report else str(error)
             return Check(title, False, verdict.removeprefix(f"{model.one_line()}: "), cure)
@@ -274,8 +273,8 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
     """The minimum of the loss over all predictions (not 0 for soft targets), or over all constant ones."""
     if isinstance(loss, Losses):
         predictions, targets = by_key(Y_pred), by_key(Y)
-        pairs = [(each, predictions[key], targets[key]) for key, each in by_key(loss.losses).items()]
-        return sum(_floor(*pair, single=single) for pair in pairs)
+        pairs = [(each, predictions[key], targets[key]) for key, each in loss.by_output.items()]
+        return loss.weighted_sum(_floor(*pair, single=single) for pair in pairs)
     if isinstance(loss, BCELoss):
         best = np.asarray(Y, np.float64)
         return float(loss.forward(np.broadcast_to(best.mean(axis=0), best.shape) if single else best, Y))

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.errors import ShapeError
+from nnlite.training.metrics.one_output import predictions
 from nnlite.training.metrics.threshold import threshold_for
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
@@ -170,7 +171,7 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
 
 def _classes(Y_pred: Any, Y: Any, threshold: float | None, logits: bool, name: str) -> tuple[Array, Array, int]:
     """The predicted class of each sample, -1 for NaN; the true one; and the number of classes."""
-    Y_pred = as_array(Y_pred, "Y_pred")
+    Y_pred = predictions(Y_pred, name)
     true = true_classes(Y_pred, as_array(Y, "Y"), name)
     if in_one_column(Y_pred):
         column = Y_pred.reshape(-1)

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite.basics.arrays import as_array
 from nnlite.errors import ShapeError
+from nnlite.training.metrics.one_output import predictions
 
 
 def r2(Y_pred: Any, Y: Any) -> float:
@@ -25,7 +26,7 @@ def r2(Y_pred: Any, Y: Any) -> float:
     >>> r2(np.array([[2.5], [0.0], [2.0], [8.0]]), np.array([[3.0], [-0.5], [2.0], [7.0]]))
     0.9486...
     """
-    Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
+    Y_pred, Y = predictions(Y_pred, "r2"), as_array(Y, "Y")
     if Y_pred.shape != Y.shape or not Y.ndim:
         raise ShapeError(f"r2: expected targets of the shape of the predictions, {Y_pred.shape}, got {Y.shape}")
     if len(Y) < 2 or not Y.size:
