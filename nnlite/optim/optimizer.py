@@ -10,6 +10,7 @@ import numpy as np
 from nnlite.basics.checks import non_negative, whole
 from nnlite.layer.flat import check_whole
 from nnlite.layer.layer import Layer
+from nnlite.optim.optimizer_state import check_declared, kept, kind_of
 
 Schedule = Callable[[int], float]
 
@@ -19,7 +20,7 @@ class Optimizer:
 
     Two optimizers on two parts of a model have separate learning rates; a part without an optimizer is frozen. A
     subclass defines ``move(lr)``. If that needs arrays of earlier steps, the class lists their names in ``arrays``,
-    and they are saved and loaded.
+    and they are saved and loaded. Random generators held as attributes are part of checkpoints, too.
 
     Args:
         layer: a Layer with parameters.
@@ -28,7 +29,8 @@ class Optimizer:
 
     Attributes:
         steps: number of steps done.
-        arrays: names of the attributes that later steps use, each None or an array of Phi's shape and dtype.
+        arrays: names of the attributes that later steps use: arrays of a fixed shape and dtype, or None until the first
+            step, or numbers.
 
     Raises:
         TypeError: ``layer`` is not a Layer, or ``lr`` is neither a number nor a function.
@@ -134,13 +136,18 @@ class Optimizer:
         """Return what the next steps depend on: numbers, and copies of arrays or None before the first step.
 
         A learning rate that is a number is included. A schedule and the other options are not: the program sets them.
+
+        Raises:
+            TypeError: ``arrays`` does not name all that later steps depend on, or names what is no array or number.
         """
+        if type(self).state_dict is Optimizer.state_dict:  # else the class sees to it
+            check_declared(self)
         state: dict[str, Any] = {"steps": self.steps}
         if not callable(self._lr):
             state["lr"] = self._lr
-        for name in self.arrays:
-            array = getattr(self, name)
-            state[name] = None if array is None else array.copy()
+        state |= {name: kept(getattr(self, name), f"{type(self).__name__}: {name}") for name in self.arrays}
+        if any(state[name] is not None and kind_of(state[name]) != kind_of(self.layer.Phi) for name in self.arrays):
+            state["Phi"] = kind_of(self.layer.Phi)  # tells whether they fit where a new optimizer has none yet
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -148,30 +155,34 @@ class Optimizer:
 
         Raises:
             ValueError: a name is missing or unknown, a value is not a number, or an array has another shape or dtype
-                than Phi; the message lists all faults.
+                than that in this optimizer, or than Phi; the message lists all faults.
         """
-        own = self.state_dict()
-        wrong = [f"{name}: missing" for name in own if name not in state]
+        own, Phi = self.state_dict(), kind_of(self.layer.Phi)
+        wrong = [f"{name}: missing" for name in own if name not in state and name != "Phi"]
         for name, value in state.items():
-            if name not in own:
+            if name == "Phi":
+                wrong += [] if value == Phi else [f"Phi: expected {Phi}, got {value}"]
+            elif name not in own:
                 scheduled = ", since the learning rate is a schedule" if name == "lr" else ""
                 wrong.append(f"{name}: unknown{scheduled}")
+            elif name in self.arrays and own[name] is None and "Phi" in state and kind_of(value):
+                pass  # it will be made in the first step, from the same Phi
             elif problem := self._misfit(name, value):
                 wrong.append(problem)
         if wrong:
             raise ValueError(
                 f"{type(self).__name__}: the state does not fit, nothing was loaded:\n  " + "\n  ".join(wrong)
             )
-        new = {name: state[name] if state[name] is None else state[name].copy() for name in self.arrays}
+        new = {name: kept(state[name], name) for name in self.arrays}
         self.steps = int(state["steps"])
         if "lr" in own:
             self.lr = state["lr"]
-        for name, array in new.items():
+        for name, value in new.items():
             stored = getattr(self, name)
-            if stored is None or array is None or stored.shape != array.shape or stored.dtype != array.dtype:
-                setattr(self, name, array)
+            if isinstance(value, np.ndarray) and kind_of(stored) == kind_of(value):
+                stored[...] = value
             else:
-                stored[...] = array
+                setattr(self, name, value)
 
     def _misfit(self, name: str, value: Any) -> str | None:
         """Return what is wrong with a value of a state; None if nothing is."""
@@ -181,8 +192,10 @@ class Optimizer:
             except (TypeError, ValueError) as error:
                 return str(error)
             return None
-        Phi = self.layer.Phi
-        if value is None or (isinstance(value, np.ndarray) and (value.shape, value.dtype) == (Phi.shape, Phi.dtype)):
+        own, Phi = getattr(self, name), self.layer.Phi
+        fitting = [kind_of(own)]
+        if own is None or np.shape(own) == Phi.shape:
+            fitting = [kind_of(Phi), None, *fitting]
+        if kind_of(value) in fitting and (value is None or kind_of(value)):
             return None
-        got = f"{value.shape} {value.dtype}" if isinstance(value, np.ndarray) else repr(value)
-        return f"{name}: expected {Phi.shape} {Phi.dtype}, got {got}"
+        return f"{name}: expected {fitting[0]}, got {kind_of(value) if isinstance(value, np.ndarray) else repr(value)}"
