@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
-from nnlite.layer.cache import cached_names, reads, refuse_undeclared
+from nnlite.layer.cache import cached_names, reads, refuse_hidden, refuse_undeclared
 from nnlite.layer.flat import Reference, adopt, flatten
 from nnlite.layer.state import declare, misfits, write
 
@@ -434,8 +434,10 @@ class Layer:
 
         Raises:
             ValueError: as :attr:`Phi`.
+            TypeError: backward goes through layers that are held by an object which is no layer.
         """
         if self._Phi is None:
+            refuse_hidden(self)
             adopt(self, [layer for _, layer in self.named_children()])
 
     # ----------------------------------------------------------------------------------------- ties

@@ -31,10 +31,10 @@ def declare(cls: type, parameters: tuple[str, ...], buffers: tuple[str, ...]) ->
                 raise TypeError(f"{cls.__name__}: {kind}: expected names such as 'W', got {name!r}")
             _check_free(cls, kind, name)
             if kind == "parameters":
-                _declare(cls, name, _set_parameter)
-                _declare(cls, "d" + name, _set_gradient)
+                _declare(cls, name, _set_parameter, f"The parameter {name}, an array; assignment writes into it.")
+                _declare(cls, "d" + name, _set_gradient, f"The gradient of {name}, which backward stores.")
             else:
-                _declare(cls, name, _set_buffer)
+                _declare(cls, name, _set_buffer, f"The buffer {name}, an array; assignment writes into it.")
 
 
 def _check_free(cls: type, kind: str, name: str) -> None:
@@ -43,10 +43,10 @@ def _check_free(cls: type, kind: str, name: str) -> None:
             raise ValueError(f"{cls.__name__}: {kind}: {attribute!r} is an attribute already; rename {name!r}")
 
 
-def _declare(cls: type, name: str, assign: Any) -> None:
+def _declare(cls: type, name: str, assign: Any, doc: str) -> None:
     # attrgetter makes reading as cheap as a plain attribute: it runs in C.
     setattr(cls, "_" + name, None)
-    setattr(cls, name, property(attrgetter("_" + name), lambda layer, value: assign(layer, name, value)))
+    setattr(cls, name, property(attrgetter("_" + name), lambda layer, value: assign(layer, name, value), doc=doc))
 
 
 def _set_parameter(layer: Layer, name: str, value: Any) -> None:

@@ -167,6 +167,77 @@ def test_undeclared_parameters_are_an_error():
             nn.check_gradients(model, X)
 
 
+@pytest.mark.parametrize("keys", [["q", "k"], [0, 1]], ids=["dict", "list"])
+def test_undeclared_parameters_in_a_dict_or_list_are_an_error(keys):
+    """As of pytorch#10817 and #4631, where such parameters are not trained, without a word."""
+
+    class Heads(nn.Layer):
+        def __init__(self):
+            self.W = {key: np.ones((3, 2)) for key in keys} if keys[0] else [np.ones((3, 2)) for _ in keys]
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.W[keys[0]] + X @ self.W[keys[1]]
+
+        def backward(self, dY):
+            dW = self.X.T @ dY
+            self.dW = dict.fromkeys(keys, dW) if keys[0] else [dW, dW]
+            return dY @ (self.W[keys[0]] + self.W[keys[1]]).T
+
+    says = rf'W is not declared.*parameters=\("W_{keys[0]}", "W_{keys[1]}",\)\), with an attribute for each array'
+    with pytest.raises(TypeError, match=says):
+        nn.check_gradients(Heads(), X)
+    model = nn.Sequential(linear(3, 3), Heads())
+    with pytest.raises(TypeError, match=says):
+        nn.fit(model, X, X[:, :2], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), verbose=0)
+
+
+class Bundle:
+    def __init__(self, layer):
+        self.layer = layer
+
+
+class Through(nn.Layer):
+    """It keeps its layer in an object of the user's own."""
+
+    def __init__(self):
+        self.bundle = Bundle(linear(3, 2))
+
+    def forward(self, X):
+        return self.bundle.layer.forward(X)
+
+    def backward(self, dY):
+        return self.bundle.layer.backward(dY)
+
+
+def test_layers_in_an_object_that_is_no_layer_are_an_error():
+    """As of pytorch#59925, where layers that are not found are not trained, without a word."""
+    says = (
+        r"Through\(\): bundle holds layers, but Bundle is no Layer, .* write class Bundle\(nnlite.Layer\), or hold them"
+    )
+    with pytest.raises(TypeError, match=says):
+        nn.check_gradients(Through(), X)
+    with pytest.raises(TypeError, match=says):
+        nn.Sequential(linear(3, 3), Through())
+
+
+def test_an_object_may_hold_layers_through_which_no_gradient_goes_and_layers_of_the_model():
+    class Distilled(nn.Linear):
+        def __init__(self):
+            super().__init__(3, 2, rng=0)
+            self.teacher, self.own = Bundle(linear(3, 2)), Bundle(self)
+
+        def forward(self, X):
+            self.aim = self.teacher.layer.forward(X)
+            return super().forward(X)
+
+        def backward(self, dY):
+            assert self.own.layer is self
+            return super().backward(dY)
+
+    assert nn.check_gradients(Distilled(), X).right
+
+
 def test_layers_in_lists_of_lists_are_checked():
     class Grid(nn.Layer):
         def __init__(self):
