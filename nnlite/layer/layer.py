@@ -15,7 +15,7 @@ from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.cache import cached_names, reads, refuse_hidden, refuse_undeclared
 from nnlite.layer.flat import Reference, adopt, flatten
-from nnlite.layer.state import declare, misfits, write
+from nnlite.layer.state import declare, misfits, own_arrays, write
 
 T = TypeVar("T")
 
@@ -386,6 +386,7 @@ class Layer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        own_arrays(self)
         if any(self.named_children()):
             self.own_parts()
 

@@ -81,6 +81,15 @@ def _check_early(layer: Layer, name: str) -> None:
         raise StateError(f"{layer.one_line()}: {name} gets its first value after Phi was made; assign it in __init__")
 
 
+def own_arrays(layer: Layer) -> None:
+    """Copy the layer's parameters, gradients and buffers that are read-only or in a file, as joblib passes them on."""
+    names = [prefix + name for name in layer._parameters for prefix in ("_", "_d")]
+    for name in (*names, *("_" + name for name in layer._buffers)):
+        array = getattr(layer, name)
+        if array is not None and (type(array) is not np.ndarray or not array.flags.writeable):
+            layer.__dict__[name] = np.array(array)
+
+
 def write(layer: Layer, name: str, stored: Array, value: Any) -> None:
     """``stored[...] = value``, after a check of the shape.
 

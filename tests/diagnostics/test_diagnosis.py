@@ -348,6 +348,7 @@ def test_an_error_in_backward_that_has_another_reason_is_left_alone():
 
 
 def test_a_backward_that_writes_into_its_dY_is_named():
+    # as of pytorch#81417, where it makes gradients wrong that were right
     says = "WritesdY(): backward modifies dY in place; compute a new array instead"
     assert verdict_on(WritesdY(), X) == says
     assert verdict_on(nn.Sequential(nn.Linear(D, D, rng=0), WritesdY(), nn.Tanh()), X) == f"Sequential[1] {says}"
