@@ -258,14 +258,18 @@ def test_the_order_of_the_callbacks_makes_no_difference(tmp_path, make, first):
             assert scored(8 - cut, path, *callbacks, scores, resume=path) == whole
 
 
-def test_a_training_that_early_stopping_has_ended_is_not_taken_up_again(tmp_path):
+@pytest.mark.parametrize(("patience", "epochs"), [(0, 3), (1, 3), (2, 4)])
+def test_a_training_that_early_stopping_has_ended_is_not_taken_up_again(tmp_path, patience, epochs):
+    def stopping(optimizer):
+        return nn.EarlyStopping("score", mode="min", patience=patience)
+
     scores = [5.0, 4.0, 4.5, 4.6, 1.0, 1.0]
     path = tmp_path / "c.npz"
-    ended = scored(6, path, [patient], [], scores)
-    assert len(ended[1]["loss"]) == 4
+    ended = scored(6, path, [stopping], [], scores)
+    assert len(ended[1]["loss"]) == epochs
     for _ in range(2):
         rest = 6 - nn.Checkpoint(path).epochs_done
-        assert scored(rest, path, [patient], [], scores, resume=path) == ended
+        assert scored(rest, path, [stopping], [], scores, resume=path) == ended
 
 
 def test_the_best_file_survives_a_break_beside_the_last(tmp_path):

@@ -60,6 +60,14 @@ def test_columns_of_X_that_are_not_standardized_are_named_the_largest_first():
     assert cure in str(caught.value)
 
 
+def test_three_columns_are_named_at_most():
+    large = X[:, :1] * [1e4, 5e4, 2e4, 4e4, 3e4]
+    with pytest.raises(nn.DivergenceError) as caught:
+        train(nn.Sequential(nn.Linear(5, 1, rng=0)), large, Y, lr=1e6, epochs=50, batch_size=6)
+    rms = [f"column {column} has RMS {value:.3g}" for column, value in enumerate(np.sqrt(np.mean(large**2, axis=0)))]
+    assert f"standardize X: {rms[1]}, {rms[3]}, {rms[4]}; a smaller" in str(caught.value)
+
+
 def test_targets_that_are_not_standardized_are_the_cause_where_X_is_standardized():
     # as in a regression of house prices (dl-keras-tf issue 9): X has mean 0 and deviation 1, Y is 150,000 +- 60,000
     prices = 150_000 + 60_000 * X[:, :1]

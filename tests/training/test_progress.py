@@ -214,6 +214,16 @@ def leave(Y_pred, Y):
     assert (written.count("\n"), returncode) == (1, 7)
 
 
+def test_what_was_printed_before_comes_before_where_both_go_into_one_file(monkeypatch):
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(file))
+    print("before")
+    with progress.progress(1, 1, verbose=1) as lines:
+        lines.epoch(1, {"loss": 0.5})
+    assert file.getvalue() == b"before\nepoch 1/1  loss=0.5\n"
+
+
 def test_verbose_0_writes_nothing_in_a_file(tmp_path):
     assert in_file("train(3, verbose=0)", tmp_path / "log") == ("", 0)
 
