@@ -18,6 +18,7 @@ class Use(NamedTuple):
     early: frozenset[str] = frozenset()  # read, on some path, before they are assigned
     assigned: frozenset[str] = frozenset()  # on some path, or written into in place
     always: frozenset[str] = frozenset()  # assigned on every path
+    itself: frozenset[str] = frozenset()  # assigned in a statement that reads them, or written into in part
 
 
 class _Place(NamedTuple):
@@ -44,6 +45,31 @@ def carried_names(cls: type, method: str) -> frozenset[str]:
     """
     use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
     return use.early & use.assigned
+
+
+@cache
+def temporary_names(cls: type, method: str) -> frozenset[str]:
+    """The names that the method assigns, and does not carry: what one call leaves there, the next one does not read."""
+    use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
+    return use.assigned - use.early
+
+
+@cache
+def accumulated_names(cls: type, method: str) -> frozenset[str]:
+    """The carried names whose new value comes from the old one, as in ``self.mean = 0.9 * self.mean + X.mean()``.
+
+    What a method only makes again where it does not fit, as a mask of the length of the input, is not among them.
+
+    >>> class Average:
+    ...     def forward(self, X):
+    ...         if self.mask is None:
+    ...             self.mask = X > 0
+    ...         self.mean = 0.9 * self.mean + 0.1 * X
+    >>> sorted(carried_names(Average, "forward")), sorted(accumulated_names(Average, "forward"))
+    (['mask', 'mean'], ['mean'])
+    """
+    use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
+    return use.early & use.itself
 
 
 def _of_method(place: _Place, name: str, bases: tuple[type, ...]) -> Use:
@@ -82,6 +108,7 @@ def _of_code(place: _Place, code: CodeType) -> Use:
         early=frozenset().union(*(uses[index].early - known for index, known in before.items())),
         assigned=frozenset().union(*(use.assigned for use in uses)),
         always=frozenset.intersection(*ends) if ends else frozenset(),
+        itself=frozenset().union(*(use.itself for use in uses)),
     )
 
 
@@ -100,7 +127,7 @@ def _of_step(place: _Place, code: CodeType, steps: list[dis.Instruction], index:
     step, name = steps[index], frozenset({steps[index].argval} if isinstance(steps[index].argval, str) else ())
     match step.opname:
         case "LOAD_ATTR" | "LOAD_METHOD" if _is_self(place, steps, index - 1):
-            if _is_out(code, steps, index + 1):
+            if _is_out(code, steps, index + 1) or _is_overwritten(steps, index + 1):
                 return Use(assigned=name, always=name)
             is_code = isinstance(getattr(place.cls, step.argval, None), FunctionType | property)
             return _of_method(place, step.argval, place.cls.__mro__) if is_code else Use(early=name)
@@ -109,9 +136,9 @@ def _of_step(place: _Place, code: CodeType, steps: list[dis.Instruction], index:
         case "LOAD_SUPER_ATTR":
             return _of_method(place, step.argval, place.bases)
         case "STORE_ATTR" if _stores_in_self(place, steps, index):
-            return Use(assigned=name, always=name)
-        case "STORE_SUBSCR" if (container := _container(place, steps, index)) is not None:
-            return Use(assigned=frozenset({container}))
+            return Use(assigned=name, always=name, itself=name if _reads_it(steps, index) else frozenset())
+        case "STORE_SUBSCR" | "STORE_SLICE" if (container := _container(place, steps, index)) is not None:
+            return Use(assigned=frozenset({container}), itself=frozenset({container}))
         case "LOAD_CONST" if isinstance(step.argval, CodeType) and place.own in step.argval.co_freevars:
             return _of_code(place, step.argval)._replace(always=frozenset())  # a comprehension or lambda
         case "LOAD_CONST" if name and {"hasattr", "getattr"} & {*code.co_names}:  # of (self, "x")
@@ -135,6 +162,26 @@ def _is_out(code: CodeType, steps: list[dis.Instruction], index: int) -> bool:
     return isinstance(names, tuple) and names[-1:] == ("out",)
 
 
+def _is_overwritten(steps: list[dis.Instruction], index: int) -> bool:
+    """Whether what was loaded is written into as a whole: ``self.x[...] = value``."""
+    return steps[index].argval is ... and steps[index + 1].opname == "STORE_SUBSCR"
+
+
+def _reads_it(steps: list[dis.Instruction], index: int) -> bool:
+    """Whether the statement that assigns the attribute reads it: its instructions come first, from the right of it."""
+    stored, before = steps[index], index - 1
+    while before >= 0 and _position(steps[before]) >= _position(stored):
+        if steps[before].opname == "LOAD_ATTR" and steps[before].argval == stored.argval:
+            return True
+        before -= 1
+    return False
+
+
+def _position(step: dis.Instruction) -> tuple[int, int]:
+    found = step.positions
+    return (found.lineno or 0, found.col_offset or 0) if found else (0, 0)
+
+
 def _stores_in_self(place: _Place, steps: list[dis.Instruction], index: int) -> bool:
     if steps[index - 1].opname != "SWAP":
         return _is_self(place, steps, index - 1)
@@ -153,8 +200,8 @@ def _container(place: _Place, steps: list[dis.Instruction], index: int) -> str |
             before -= 1
         while steps[before].opname == "COPY":
             before -= 1
-    size = 0  # of what the instructions in between leave on the stack
-    while size < 1 and before > 0:
+    size, bounds = 0, 2 if steps[index].opname == "STORE_SLICE" else 1  # what is on the stack after it
+    while size < bounds and before > 0:
         size += dis.stack_effect(steps[before].opcode, steps[before].arg, jump=False)
         before -= 1
     if steps[before].opname == "LOAD_ATTR" and _is_self(place, steps, before - 1):

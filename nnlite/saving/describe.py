@@ -20,6 +20,7 @@ from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.saving.archive import dtype_code
 from nnlite.saving.json_values import DEPTH, generator_state, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
+from nnlite.saving.unsaved import check_accumulated, check_made_again
 
 # ------------------------------------------------------------------------------------------------ describe
 
@@ -32,7 +33,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
         arrays: gets the parameters and buffers under their names, and the other arrays.
 
     Raises:
-        TypeError: a class is unregistered, or an argument of a constructor cannot be saved.
+        TypeError: a class is unregistered, an argument of a constructor cannot be saved, or an array would be lost.
         ValueError: a layer is tied to one outside of the model, or the name of a parameter is in ``arrays`` already.
 
     >>> import nnlite as nn
@@ -54,6 +55,9 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     paths = {id(layer): path for path, layer in model.named_layers()}
     found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
     _find(model, paths, found)
+    check_accumulated(model)
+    for layer, kind, values in found.values():
+        check_made_again(layer, f"{paths[id(layer)]} {layer.one_line()}".strip(), kind, values)
 
     numbers: dict[int, int | None] = {}  # of the layers; None while one is being added
     entries: list[dict[str, Any]] = []

@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from itertools import combinations
 from typing import Any
 
@@ -205,14 +206,18 @@ class Step:
 
     def _large_step(self, lr: float) -> None:
         """Let the optimizers step, and take the step back if a parameter overflows."""
-        before = [(optimizer, optimizer.layer.Phi.copy(), optimizer.state_dict()) for optimizer in self.optimizers]
+        before = [
+            (optimizer, optimizer.layer.Phi.copy(), {name: _copied(value) for name, value in vars(optimizer).items()})
+            for optimizer in self.optimizers
+        ]
         for optimizer in self.optimizers:
             optimizer.step()
         if not all(np.isfinite(layer.Phi).all() for layer in self.moved):
             error = step_not_finite(self.model, self.loss, self.where(), lr, self.batch)
-            for optimizer, Phi, state in before:
+            for optimizer, Phi, attributes in before:
                 optimizer.layer.Phi = Phi
-                optimizer.load_state_dict(state)
+                vars(optimizer).clear()
+                vars(optimizer).update(attributes)
             raise error
 
     def _store_total(self) -> None:
@@ -240,6 +245,10 @@ class Step:
             raise ValueError(f"expected the sum of {size} gradients, got an array of shape {np.shape(total)}")
         weight, count = number(state["weight"], "weight"), whole(state["count"], "count", least=0)
         self.total, self.weight, self.count = total, weight, count
+
+
+def _copied(value: Any) -> Any:
+    return copy(value) if isinstance(value, np.ndarray | list | dict) else value
 
 
 def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:

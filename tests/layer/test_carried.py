@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.layer.carried import carried_names
+from nnlite.layer.carried import accumulated_names, carried_names
 
 
 class Base:
@@ -50,7 +50,10 @@ class Methods(Base):
         self.scale = 1 if self.scale is None else self.scale + 1
 
     def entries(self):  # v
-        self.v[...] = 1
+        self.v[0] = 1
+
+    def all_entries_from_themselves(self):  # v
+        self.v[...] = 2 * self.v
 
     def a_slice(self, i):  # v
         self.v[i:4] += self.f(i)
@@ -134,6 +137,10 @@ class Methods(Base):
         np.multiply(X, 2, out=self._work)
         return self._work
 
+    def temporary_of_which_all_entries_are_written(self, X):
+        self._work[...] = X
+        return self._work
+
     def read_only(self):
         return self.option, self.table[3]
 
@@ -156,6 +163,7 @@ EXPECTED = {
     "assigned_on_one_path": "v",
     "a_class_attribute": "scale",
     "entries": "v",
+    "all_entries_from_themselves": "v",
     "a_slice": "v",
     "out": "m",
     "in_a_loop": "last",
@@ -173,6 +181,44 @@ EXPECTED = {
 )
 def test_what_a_method_carries(method):
     assert " ".join(sorted(carried_names(Methods, method))) == EXPECTED.get(method, "")
+
+
+class Accumulated:
+    """What accumulates, and below what is only made again."""
+
+    def in_one_line(self, X):
+        self.x = 0.9 * self.x + X
+
+    def in_several_lines(self, X):
+        self.x = np.where(
+            X,
+            1,
+            0 if self.x is None else self.x,
+        )
+
+    def in_another_method(self):
+        self.in_one_line(3)
+
+    def augmented(self):
+        self.x -= 1
+
+    def one_entry(self, i, X):
+        self.x[i] = X
+
+    def made_again(self, X):
+        if self.x is None or self.x.shape != X.shape:
+            self.x = np.tril(X)
+        return self.x
+
+    def made_again_in_one_line(self, X):
+        if self.x is None: self.x = np.tril(X)  # fmt: skip  # noqa: E701
+        return self.x
+
+
+@pytest.mark.parametrize("method", [name for name in vars(Accumulated) if name[0] != "_"])
+def test_what_a_method_accumulates(method):
+    assert accumulated_names(Accumulated, method) == (frozenset() if "made" in method else {"x"})
+    assert carried_names(Accumulated, method) == {"x"}
 
 
 def test_methods_that_are_not_there_or_not_in_python_carry_nothing():

@@ -207,6 +207,18 @@ def test_state_that_is_not_declared_is_an_error_before_the_first_step(cls, name,
     assert train(Declared, 1, resume=tmp_path / "c.npz") == train(Declared, 2)
 
 
+def test_a_step_that_overflows_is_taken_back_also_where_state_is_not_declared():
+    """The first step makes W 1e38; the second one, by 1e38 times its gradient of 2e38, overflows."""
+    layer = nn.Linear(1, 1, bias=False)
+    layer.W = [[0.0]]
+    optimizer = Undeclared(layer, lr=1e38)
+    with pytest.raises(nn.DivergenceError):
+        nn.fit(layer, [[1.0]], [[0.5]], loss=nn.MSELoss(reduction="sum"), optimizer=optimizer, epochs=3, verbose=0)
+    assert np.isfinite(layer.Phi).all()
+    assert optimizer.steps == 1
+    np.testing.assert_array_equal(optimizer.m, [-1.0])  # 2 (0 - 0.5)
+
+
 def test_arguments_of_the_constructor_and_states_of_a_class_of_its_own_need_no_declaration():
     class Masked(InPlace):
         arrays = ("m", "v")
