@@ -13,6 +13,18 @@ def is_frame(values: Any) -> bool:
     return hasattr(values, "iloc") and hasattr(values, "isna")
 
 
+def column_names(values: Any) -> tuple[str, ...] | None:
+    """Return the names of the columns of a DataFrame; None without one, or if they are not all strings.
+
+    >>> column_names(np.zeros((2, 3))) is None
+    True
+    """
+    if not is_frame(values) or not hasattr(values, "columns"):
+        return None
+    names = tuple(values.columns)
+    return names if all(isinstance(name, str) for name in names) else None
+
+
 def array_of_frame(frame: Any, name: str, argument: str) -> NDArray[Any]:
     """Convert a frame or series of numeric, bool and nullable columns to an array; rows are read by position.
 
@@ -37,12 +49,7 @@ def array_of_frame(frame: Any, name: str, argument: str) -> NDArray[Any]:
         cure = _cure(series, f"{argument}[{label!r}]", f"{argument} = pd.get_dummies({argument}), or ")
         raise TypeError(f"{name}: expected columns of real numbers, got column {listed}{more}; {cure}")
     if missing.any():
-        row, column = (int(index) for index in np.argwhere(missing)[0])
-        place = f" in column {frame.columns[column]!r}" if is_table else ""
-        raise ValueError(
-            f"{name}: expected a number in each row, got a missing value{place} in row {row}, {argument}.iloc[{row}]; "
-            f"fill it in, such as {argument}.fillna(...), or leave out the row"
-        )
+        raise ValueError(f"{name}: expected a number in each row, got {_missing(frame, missing, argument)}")
     if wrong:
         raise TypeError(f"{name}: expected real numbers, got a Series of dtype {dtypes[0]}; {_cure(frame, argument)}")
     plain = [getattr(dtype, "numpy_dtype", getattr(dtype, "subtype", dtype)) for dtype in dtypes]
@@ -52,14 +59,36 @@ def array_of_frame(frame: Any, name: str, argument: str) -> NDArray[Any]:
 
 def numbered(argument: str) -> str:
     """Return what to write where labels are not the numbers 0, 1, ..."""
-    return f"number the classes from 0: classes, {argument} = np.unique({argument}, return_inverse=True)"
+    line = f"number the classes from 0: classes, {argument} = np.unique({argument}, return_inverse=True)"
+    return f"{line}; for other rows {argument} = np.searchsorted(classes, {argument})"
+
+
+def _missing(frame: Any, missing: NDArray[np.bool_], argument: str) -> str:
+    """Return where the first missing value is, and what to write."""
+    row, column = (int(index) for index in np.argwhere(missing)[0])
+    what = "a missing value"
+    cure = f"leave out the row: X, Y = X[{argument}.notna()], Y[{argument}.notna()]"
+    if hasattr(frame, "columns"):
+        label = frame.columns[column]
+        what += f" in column {label!r}"
+        cure = (
+            f"fill it in, such as {argument} = {argument}.astype(float).fillna({argument}.mean()), or leave out the row"
+        )
+        if missing[:, column].all():
+            what += ", as in all of its rows,"
+            cure = (
+                f"leave out the column: {argument} = {argument}.drop(columns={label!r}) (a constant divided by its "
+                "standard deviation, 0, is a missing value, too)"
+            )
+    return f"{what} in row {row}, {argument}.iloc[{row}]; {cure}"
 
 
 def _cure(series: Any, column: str, encode: str = "") -> str:
     """Return what to write for a column or series that does not hold numbers."""
     kind = getattr(series.dtype, "kind", "O")
     if hasattr(series, "cat"):
-        return f"{encode or 'number the classes: '}{column}.cat.codes"
+        classes = f"number the classes: classes, {column} = {column}.cat.categories, "
+        return f"{encode or classes}{column}.cat.codes"
     if kind in "mM":
         since = f"({column} - {column}.min())" if kind == "M" else column
         return f"use a number such as {since}.dt.total_seconds()"

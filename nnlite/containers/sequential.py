@@ -19,6 +19,7 @@ class Sequential(Layer):
     """A chain of layers: forward runs them from the first to the last, backward from the last to the first.
 
     ``model[i]`` is a layer, ``model[i:j]`` a Sequential of the same layers whose Phi is a slice of the whole's.
+    ``model[i] = layer``, ``del model[i]``, ``append``, ``insert`` and ``extend`` change the model; see :meth:`append`.
     A Sequential is itself a layer, so it nests.
 
     Args:

@@ -59,6 +59,7 @@ class Layer:
         needs_dX: False if nobody will read dX: ``backward`` may skip that work and return None.
         num_outputs: the number of arrays that forward returns; several are a tuple, and backward takes as many.
         dtype: of the parameters and floating buffers; integer input is converted to it.
+        feature_names: names of the columns of the frame that :func:`nnlite.fit` trained it on; None without a frame.
         formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
             one a line, such as ``Y = X * gamma`` and ``dX = dY * gamma``. Optional.
 
@@ -86,6 +87,7 @@ class Layer:
     needs_dX: bool = True
     num_outputs: int = 1
     dtype: np.dtype[Any] = np.dtype(np.float32)
+    feature_names: tuple[str, ...] | None = None
     formulas: str = ""
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied

@@ -103,7 +103,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     add(model)
     check_size(entries)
     modes = [layer.training for _, layer in model.named_layers()]
-    return {
+    description = {
         "layers": entries,
         "parameters": list(parameters),
         "buffers": list(buffers),
@@ -111,6 +111,9 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
         "dtype": dtype_code(model.dtype),
         "training": modes[0] if len(set(modes)) == 1 else modes,
     }
+    if model.feature_names is not None:
+        description["feature_names"] = list(model.feature_names)
+    return description
 
 
 def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any]) -> None:

@@ -55,6 +55,7 @@ def _rebuilt(
     training: Any,
     buffers: Any = (),  # version 1 had neither these
     generators: Any = (),  # nor these
+    feature_names: Any = None,  # of the columns of a frame, where it was trained on one
 ) -> Layer:
     check_size(layers)
     dtype, once = _floating(dtype), _Once(arrays)
@@ -70,6 +71,10 @@ def _rebuilt(
         _convert(layer, new, dtype)
         _release(layer, new)
     model = built[-1]
+    if feature_names is not None:
+        if not all(isinstance(name, str) for name in feature_names):
+            raise CheckpointError(f"feature_names: expected strings, got {feature_names!r}")
+        model.feature_names = tuple(feature_names)
     parts = [part for _, part in model.named_layers()]
     if not set(map(id, built)) <= set(map(id, parts)):
         raise CheckpointError("it has layers that are not in the model")

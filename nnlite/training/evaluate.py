@@ -12,6 +12,7 @@ from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import TargetError
 from nnlite.losses.per_output import Losses, as_one_loss
+from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.rows import Batch, Rows, indexed, noting_shapes
 from nnlite.training.streams import Stream, rows_or_stream
@@ -51,6 +52,7 @@ def evaluate(
     """
     check_layer(model, "model")
     loss, rows = as_loss(loss), rows_or_stream(X, Y)
+    check_feature_names(model, rows)
     batch_size = whole(batch_size, "batch_size", least=1)
     return evaluate_rows(model, rows, loss, named(metrics), batch_size)
 

@@ -18,6 +18,7 @@ from nnlite.optim.optimizer import Optimizer
 from nnlite.training.callbacks import Events
 from nnlite.training.divergence import parameters_not_finite
 from nnlite.training.evaluate import as_loss
+from nnlite.training.feature_names import check_feature_names
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.measurements import Measurements, named
@@ -63,10 +64,11 @@ def fit(
 
     Args:
         model: any Layer. It trains in training mode; its mode is restored at the end.
-        X: the rows: an array, a nested list, or a pandas frame whose columns are numbers or booleans, read by position;
-            or what is read a batch at a time: a sparse matrix of SciPy, ``np.memmap``, or any object with ``len`` that
-            can be indexed by several row numbers, as of h5py, or by one. Never written. For a model of several inputs
-            a tuple or dict of them.
+        X: the rows: an array, a nested list, or a pandas frame whose columns are numbers or booleans, with rows read by
+            position; or what is read a batch at a time: a sparse matrix of SciPy, ``np.memmap``, or any object with
+            ``len`` that can be indexed by several row numbers, as of h5py, or by one. Never written. For a model of
+            several inputs a tuple or dict of them. The columns of a frame, if they are strings, become
+            ``model.feature_names``; a frame with others, or in another order, is then an error.
             Or, without Y, a dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
             of pairs (X, Y), such as a DataLoader, a Keras Sequence, or a function that returns a new iterable for each
             epoch.
@@ -75,7 +77,8 @@ def fit(
             outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. A pair
             ``(weight, loss)`` multiplies one in it, and None is an output without a loss. Y, and what metrics get, are
             then tuples or dicts as well.
-        optimizer: one, or a list of several on different parts of the model.
+        optimizer: one, or a list of several on different parts of the model. What is in none of them is frozen:
+            ``nn.SGD(model[-1], lr=0.1)`` trains the last layer alone.
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch may be shorter.
         shuffle: put the rows in a new random order each epoch.
@@ -84,7 +87,7 @@ def fit(
         validation_split: share of the rows, from 0 to 1, to hold back for validation instead; ``validation_rows`` of
             the history has their indices. It is the same choice in every training on the same rows, at random, in
             which each class has its share if the loss is one of classes; with ``shuffle=False``, as for a time series,
-            the last rows.
+            the last rows. To shuffle the others, pass the last rows as ``validation_data`` instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. On the training rows they get the
             predictions from before each step, as the loss does. They are called once, at the end of the epoch, on all
             rows; those marked with :func:`nnlite.mean_over_batches` on each batch. Those of nnlite with a parameter
@@ -152,6 +155,8 @@ def fit(
     rows, validation_rows = split(
         rows_or_stream(X, Y, epochs), validation_data, validation_split, shuffle=shuffle, loss=loss
     )
+    feature_names = check_feature_names(model, rows)
+    check_feature_names(model, validation_rows, feature_names)
     if sample_weight is not None or class_weight is not None:
         objective = weighted(loss, class_weight, rows)
     if sample_weight is not None:
@@ -193,6 +198,8 @@ def fit(
         for each in optimizers:
             each.check_steps(epochs * per_epoch - state.batch // step.accumulate_steps)
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
+    if feature_names is not None:
+        model.feature_names = feature_names
     try:
         with noting_shapes(rows):
             _train(state, events, validation, shown, batch_size, shuffle)

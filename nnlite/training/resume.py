@@ -1,6 +1,7 @@
 """The state of a training as plain values: collected for a checkpoint, and restored from one."""
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,8 @@ def resume_from(path: Any, state: Training) -> None:
         CheckpointError: it is damaged, is no checkpoint, or is that of another training; the message lists all
             settings that differ. Nothing was changed.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"resume: expected the path of a checkpoint, such as checkpoint.path, got {path!r}")
     content = read(path)
     with reading(path):
         saved = content["settings"]

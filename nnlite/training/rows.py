@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.basics.frames import is_frame
+from nnlite.basics.frames import column_names, is_frame
 from nnlite.basics.trees import each_of, listed
 from nnlite.errors import ShapeError
 from nnlite.training.sources import SourceRows, SparseRows, is_sparse
@@ -54,6 +54,7 @@ class Rows:
         given: X and Y as they were passed.
         numbers: indices of the rows to use, in this order; None for all of them.
         weight: the weight of each row of X in the loss, or None.
+        feature_names: the names of the columns, where X is a frame; or None.
 
     Raises:
         ValueError: X and Y differ in length.
@@ -68,6 +69,7 @@ class Rows:
 
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.names, self.given = names, (X, Y)
+        self.feature_names = column_names(X)
         self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1], optional=True)
         self.numbers: Array | None = None
         self.weight: Array | None = None

@@ -256,7 +256,8 @@ def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
 
     Raises:
         TypeError: something else than an optimizer.
-        ValueError: there is none, it moves parameters of another model, or two move the same ones.
+        ValueError: there is none, it moves parameters of another model, or two move the same ones; or a layer is marked
+            as frozen in the way of another library.
 
     >>> import nnlite as nn
     >>> model = nn.Linear(1, 1)
@@ -274,6 +275,15 @@ def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
             raise ValueError(
                 f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
             )
+    for path, layer in model.named_layers():
+        for name in "requires_grad", "trainable":  # what freezes a layer in PyTorch and in Keras
+            foreign = vars(layer).get(name) is False and type(layer).__module__.startswith("nnlite.")
+            if foreign and any(np.may_share_memory(layer.Phi, each.layer.Phi) for each in optimizers):
+                place = f"{path or 'model'}.{name}"
+                raise ValueError(
+                    f"optimizer: {place} = False has no effect, and {layer.one_line()} is trained; to freeze it, leave "
+                    f"{place} out and make an optimizer of the other layers, such as SGD(model[-1], lr=0.1)"
+                )
     for one, other in combinations(optimizers, 2):
         if np.may_share_memory(one.layer.Phi, other.layer.Phi):
             raise ValueError(f"optimizer: {one!r} and {other!r} move the same parameters")

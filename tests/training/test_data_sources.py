@@ -145,18 +145,35 @@ def test_a_missing_value_is_named_by_column_and_row(column):
     df.iloc[17, list(df.columns).index(column)] = pd.NA if column == "nullable" else np.nan
     message = message_of(lambda: trained(df, Y))
     assert f"a missing value in column '{column}' in row 17, X.iloc[17]" in message
-    assert "X.fillna(...)" in message
-    assert "row 2" in message_of(lambda: trained(X, pd.Series([1.0, 2.0, np.nan] + [0.0] * 37)))
+    line = re.search("such as X = (.*), or leave out the row", message)[1]  # also where a mean is no whole number
+    assert np.isfinite(trained(eval(line, {"X": df}), Y)).all()
+    target = pd.Series([1.0, 2.0, np.nan] + [0.0] * 37)
+    line = re.search("in row 2, .*; leave out the row: X, Y = (.*)", message_of(lambda: trained(X, target)))[1]
+    for rows in X, frame().reset_index(drop=True):
+        kept, labels = eval(line, {"X": rows, "Y": target})
+        same(np.asarray(kept, dtype=float), np.delete(X, 2, axis=0))
+        assert np.isfinite(trained(kept, labels.to_frame())).all()
+
+
+def test_a_constant_column_that_was_standardized_names_the_column_to_leave_out():
+    df = frame().astype(float).assign(constant=1.0)
+    df = (df - df.mean()) / df.std()  # 0 / 0
+    line = re.search("column 'constant', as in all .*: X = (.*?) [(]", message_of(lambda: trained(df, Y)))[1]
+    assert list(eval(line, {"X": df}).columns) == ["float", "nullable", "small"]
 
 
 def test_a_series_of_text_or_category_labels_has_its_cure():
     words = pd.Series(np.array(["a", "b", "c"])[LABELS])
     message = message_of(lambda: classify(X, words))
-    line = re.search("classes, Y = (np.unique.*)", message)[1]
-    _, numbers = eval(line, {"Y": words, "np": np})
+    line, further = re.search("classes, Y = (np.unique.*); for other rows Y = (.*)", message).groups()
+    classes, numbers = eval(line, {"Y": words, "np": np})
     np.testing.assert_array_equal(numbers, LABELS)
-    line = message_of(lambda: classify(X, words.astype("category"))).split("number the classes: ")[1]
-    np.testing.assert_array_equal(eval(line, {"Y": words.astype("category")}), LABELS)
+    others = pd.Series(["c", "b", "c"])  # numbered by themselves they would be 1, 0, 1
+    np.testing.assert_array_equal(eval(further, {"classes": classes, "Y": others, "np": np}), [2, 1, 2])
+    category = words.astype("category")
+    line = message_of(lambda: classify(X, category)).split("number the classes: classes, Y = ")[1]
+    classes, numbers = eval(line, {"Y": category})
+    np.testing.assert_array_equal(classes[numbers], words)
 
 
 def test_an_empty_frame_or_series_is_as_an_empty_array():
@@ -415,7 +432,7 @@ def test_the_error_of_a_wrong_label_can_be_pickled():
 def test_the_line_for_labels_from_1_is_right():
     labels = LABELS + 1
     message = message_of(lambda: classify(X, labels))
-    line = re.search("classes, target = (np.unique.*)", message)[1]
+    line = re.search("classes, target = (np.unique[^;]*)", message)[1]
     same(classify(X, eval(line, {"target": labels, "np": np})[1]), classify(X, LABELS))
 
 
@@ -423,7 +440,7 @@ def test_the_line_for_labels_from_1_is_right():
 def test_text_labels_have_their_line_before_the_training(kind):
     words = kind(np.array(["ant", "bee", "cat"])[LABELS])
     message = message_of(lambda: classify(X, words))
-    line = re.search("classes, Y = (np.unique.*)", message)[1]
+    line = re.search("classes, Y = (np.unique[^;]*)", message)[1]
     np.testing.assert_array_equal(eval(line, {"Y": words, "np": np})[1], LABELS)
 
 

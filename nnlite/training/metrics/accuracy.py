@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import as_array
+from nnlite.basics.shapes import reshaped
 from nnlite.errors import ShapeError
 from nnlite.training.metrics.mean_over_batches import mean_over_batches
 from nnlite.training.metrics.one_output import predictions
@@ -64,7 +65,8 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logi
 
 def _share(predicted: Any, true: Any, name: str, what: str) -> float:
     if predicted.shape != true.shape:
-        raise ShapeError(f"{name}: expected {what} of shape {predicted.shape}, got {true.shape}")
+        cure = reshaped("Y", true.shape, predicted.shape)
+        raise ShapeError(f"{name}: expected {what} of shape {predicted.shape}, got {true.shape}{cure}")
     if not predicted.size:
         raise ValueError(f"{name}: empty batch: the share of no element is undefined")
     return float(np.count_nonzero(predicted == true) / predicted.size)
