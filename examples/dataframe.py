@@ -18,17 +18,16 @@ rng = np.random.default_rng(parser.parse_args().seed)
 # 344 penguins: text, bool, numbers, and some values that are missing.
 dtypes = {"island": "category", "flipper_length": "Int64", "body_mass": "Int64"}
 penguins = pd.read_csv(Path(__file__).parent / "data" / "penguins.csv.gz", dtype=dtypes)
-species = penguins.pop("species")  # the labels, a Series of text
-classes, Y = np.unique(species, return_inverse=True)  # classes[i] is the name of class i
+
+# The labels, a Series of text, become numbers: classes[i] is the name of class i.
+classes, Y = np.unique(penguins.pop("species"), return_inverse=True)
 
 # A column of 0 and 1 for each category or text; a missing text has 0 in all of its columns.
 X = pd.get_dummies(penguins).astype(float)
 
 # Mean 0 and standard deviation 1 from the training rows alone; then the mean, 0, for what is missing.
-order = rng.permutation(len(X))
-test, training = order[:86], order[86:]
-X = (X - X.iloc[training].mean()) / X.iloc[training].std()
-X = X.fillna(0)
+test, training = np.split(rng.permutation(len(X)), [86])
+X = ((X - X.iloc[training].mean()) / X.iloc[training].std()).fillna(0)
 
 model = nn.Sequential(nn.Linear(X.shape[1], 8, rng=rng), nn.Tanh(), nn.Linear(8, len(classes), rng=rng))
 loss, optimizer = nn.CrossEntropyLoss(), nn.SGD(model, lr=0.05, momentum=0.9)

@@ -5,7 +5,9 @@ Run it with:  python examples/imbalanced.py [--seed N]
 
 import argparse
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+from signal import SIGINT, raise_signal
 
 import numpy as np
 
@@ -14,35 +16,26 @@ import nnlite as nn
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the rows")
 seed = parser.parse_args().seed
-
 table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
 X, Y = table[:, :-1] / 16, table[:, -1:] == 8
 
 
-def train(epochs, weights=None, **options):
-    """Train a new model on the first 1,200 digits."""
-    model = nn.Sequential(nn.Linear(64, 4, rng=seed), nn.Tanh(), nn.Linear(4, 1, rng=seed + 1))  # logits
-    nn.fit(model, X[:1200], Y[:1200], loss=nn.BCEWithLogitsLoss(), optimizer=nn.SGD(model, lr=0.1), epochs=epochs,
-           class_weight=weights, metrics=[nn.f1], rng=seed, verbose=0, **options)  # fmt: skip
+def train(epochs=10, class_weight=None, **options):
+    nn.manual_seed(seed)  # of all random numbers here, so the same model begins with the same weights
+    model, loss = nn.Sequential(nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 1)), nn.BCEWithLogitsLoss()
+    options |= {"optimizer": nn.SGD(model, lr=0.1, momentum=0.9), "class_weight": class_weight, "epochs": epochs}
+    nn.fit(model, X[:1200], Y[:1200], loss=loss, **options)
+    values = nn.evaluate(model, X[1200:], Y[1200:], loss=loss, metrics=[nn.precision, nn.recall, nn.f1])
+    print(f"class_weight={class_weight}: " + ", ".join(f"{name} {value:.3f}" for name, value in values.items()))
     return model
 
 
-for weights in None, "balanced":
-    logits = nn.predict(train(20, weights), X[1200:])
-    print(f"class_weight={weights}: recall {nn.recall(logits, Y[1200:], logits=True):.3f},", end=" ")
-    print(f"F1 {nn.f1(logits, Y[1200:], logits=True):.3f}\n{nn.confusion_matrix(logits, Y[1200:], logits=True)}")
-
-
-def interrupt(state):  # as Ctrl-C would, in the middle of the training
-    if state.epoch == 10:
-        raise KeyboardInterrupt
-
-
+plain, weighted = train(), train(10, "balanced")
 with tempfile.TemporaryDirectory() as folder:
-    checkpoint = nn.Checkpoint(f"{folder}/training.npz")
-    try:
-        train(20, "balanced", callbacks=[checkpoint, interrupt])
-    except KeyboardInterrupt:
-        print(f"interrupted: {checkpoint.epochs_done} epochs are in the checkpoint")
-    resumed = train(20 - checkpoint.epochs_done, "balanced", resume=checkpoint.path)
-print("resumed, and bit-identical:", np.array_equal(resumed.Phi, train(20, "balanced").Phi))
+    checkpoint = nn.Checkpoint(Path(folder) / "training.npz")
+    with suppress(KeyboardInterrupt):  # from a callback that does what Ctrl-C does, after 5 epochs
+        train(10, "balanced", callbacks=[checkpoint, lambda state: state.epoch == 5 and raise_signal(SIGINT)])
+    resumed = train(10 - checkpoint.epochs_done, "balanced", resume=checkpoint.path)
+    print(
+        f"interrupted after epoch {checkpoint.epochs_done}, resumed, bit-identical: {np.array_equal(resumed.Phi, weighted.Phi)}"
+    )

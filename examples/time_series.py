@@ -28,10 +28,9 @@ X, Y = (X - mean) / std, (Y - mean) / std
 
 # shuffle=False: the rows stay in their order, and those that are held back for validation are the last ones.
 model = nn.Sequential(nn.Linear(20, 32, rng=rng), nn.Tanh(), nn.Linear(32, 1, rng=rng))
-loss, optimizer, stopping = nn.MSELoss(), nn.SGD(model, lr=0.05), nn.EarlyStopping(patience=10)
-history = nn.fit(model, X[:1200], Y[:1200], loss=loss, optimizer=optimizer, epochs=200, shuffle=False,
-                 validation_split=0.2, callbacks=[stopping])  # fmt: skip
-
-print(f"{history}\n{history.remark}\nheld back: rows {history.validation_rows[0]} to {history.validation_rows[-1]}")
+options = {"shuffle": False, "validation_split": 0.2, "callbacks": [nn.EarlyStopping(patience=10, min_delta=1e-4)]}
+optimizer = nn.SGD(model, lr=0.01, momentum=0.9)
+history = nn.fit(model, X[:1200], Y[:1200], loss=nn.MSELoss(), optimizer=optimizer, epochs=300, **options)
+print(f"{history}\nheld back: rows {history.validation_rows[0]} to {history.validation_rows[-1]}")
 print(f"R^2 on the end of the series: {nn.r2(nn.predict(model, X[test]), Y[test]):.3f}")
 print(f"R^2 if the last value of each window is the prediction: {nn.r2(X[test][:, -1:], Y[test]):.3f}")
