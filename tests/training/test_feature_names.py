@@ -109,6 +109,10 @@ def test_a_training_is_resumed_with_the_same_columns_only(tmp_path):
     model, checkpoint = untrained(), nn.Checkpoint(tmp_path / "training.npz")
     fit(model, frame, callbacks=[checkpoint])
     other = untrained()
+    with pytest.raises(
+        TypeError, match=r"resume: expected the path of a checkpoint, such as checkpoint\.path, got Che"
+    ):
+        fit(other, frame, resume=checkpoint)
     line = "columns of X: height, width, red in the file, width, height, red here"
     with pytest.raises(nn.CheckpointError, match=line):
         fit(other, OTHERS["order"], resume=checkpoint.path)

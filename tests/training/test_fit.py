@@ -656,6 +656,19 @@ def test_an_optimizer_of_a_larger_model_is_an_error():
     np.testing.assert_array_equal(model.Phi, before)
 
 
+@pytest.mark.parametrize("name", ["requires_grad", "trainable"])
+def test_a_layer_frozen_in_the_way_of_another_library_is_an_error_and_one_in_no_optimizer_is_frozen(name):
+    model = network()
+    setattr(model[0], name, False)
+    untouched(model, rf"optimizer: 0.{name} = False has no effect, and Linear.* is trained; ", *data())
+    before = model[0].Phi.copy(), model[2].Phi.copy()
+    nn.fit(model, *data(), loss=nn.MSELoss(), optimizer=nn.SGD(model[2], lr=0.1), verbose=0)
+    np.testing.assert_array_equal(model[0].Phi, before[0])
+    assert (model[2].Phi != before[1]).any()
+    setattr(model[0], name, True)
+    trained(model, *data())
+
+
 def test_two_optimizers_on_one_part_are_an_error():
     model = network()
     optimizers = [nn.SGD(model, lr=0.1), nn.SGD(model[0], lr=0.2)]

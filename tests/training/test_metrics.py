@@ -1,8 +1,11 @@
 """Metrics: shares, counts, areas and variances worked by hand, and compared with scikit-learn's."""
 
+import functools
+import re
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import nnlite as nn
@@ -378,6 +381,36 @@ def test_r2_needs_two_samples_and_an_output(shape):
 
 
 # ---------------------------------------------------------------------------------------------------- what all refuse
+
+
+def test_targets_without_the_last_axis_or_with_one_too_many_have_their_line():
+    """The line is evaluated, of an array and of a Series, and gives a number."""
+    numbers, classes = np.arange(4.0)[:, None], np.eye(2)[[0, 1, 1, 0]]
+    for metric, Y_pred, target in [
+        (nn.r2, numbers, numbers[:, 0]),
+        (nn.binary_accuracy, classes[:, :1], classes[:, 0]),
+        (nn.f1, classes[:, :1], classes[:, 0]),
+        (nn.f1, classes[:, 0], classes[:, :1]),
+        (nn.accuracy, classes, classes[:, :1]),
+        (nn.f1, classes, classes[:, :1]),
+        (nn.confusion_matrix, classes, classes[:, :1]),
+    ]:
+        for Y in target, pd.Series(target) if target.ndim == 1 else pd.DataFrame(target):
+            with pytest.raises(nn.ShapeError, match=r"; pass np\.asarray\(Y\)\[\.\.\., (None|0)\]$") as caught:
+                metric(Y_pred, Y)
+            line = str(caught.value).split("; pass ")[1]
+            assert np.isfinite(metric(Y_pred, eval(line, {"np": np, "Y": Y}))).all()
+
+
+def test_a_binary_metric_of_more_classes_has_the_line_for_fit():
+    model, data = nn.Linear(3, 3, rng=0), (np.eye(3), np.arange(3))
+    for metric in nn.f1, nn.precision, nn.recall:
+        with pytest.raises(ValueError, match="average='binary' is for two classes, got 3") as caught:
+            nn.evaluate(model, *data, loss=nn.CrossEntropyLoss(), metrics=[metric])
+        line = re.search(r"functools\.partial\(.*?\)", str(caught.value))[0]
+        macro = eval(line, {"functools": functools, "nn": nn})
+        assert 0 <= nn.evaluate(model, *data, loss=nn.CrossEntropyLoss(), metrics=[macro])[metric.__name__] <= 1
+
 
 OF_CLASSES = [
     nn.confusion_matrix,
