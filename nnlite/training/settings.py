@@ -57,8 +57,6 @@ def settings(state: Training, **arguments: Any) -> dict[str, str]:
         if not is_checkpoint(name):
             options, free = _arguments(callback), getattr(callback, "may_differ", ())
             found |= {f"{name}: {key}": text for key, text in options.items() if key not in free}
-    if names := getattr(state.rows, "feature_names", None):
-        found["columns of X"] = ", ".join(names)
     step = {name: getattr(state.step, name) for name in ("accumulate_steps", "clip_norm", "clip_value")}
     return found | {name: repr(value) for name, value in (step | arguments).items()}
 

@@ -18,7 +18,8 @@ def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, log
 
     A matrix is not a metric for ``fit``, but for the predictions: ``confusion_matrix(predict(model, X), Y)``. For text
     labels, numbered by ``classes, Y = np.unique(labels, return_inverse=True)``, row i and column i are those of
-    ``classes[i]``: ``pd.DataFrame(matrix, index=classes, columns=classes)``.
+    ``classes[i]``: ``pd.DataFrame(matrix, index=classes, columns=classes)``. As in all metrics here the predictions are
+    the first argument; in scikit-learn they are the second.
 
     Args:
         Y_pred: logits or probabilities (N, C), or with more axes (N, C, d1, ...), of which the largest is predicted;
@@ -154,7 +155,7 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
         if not ((Y >= 0) & (Y <= 1)).all():
             raise ValueError(
                 f"{name}: expected targets 0 or 1 where there is one prediction for each sample, got other values; "
-                "for more classes pass predictions of shape (N, C)"
+                "for more classes pass predictions of shape (N, C), without argmax"
             )
         return (Y.reshape(-1) > 0.5).astype(np.intp)
     shape = Y_pred.shape[:1] + Y_pred.shape[2:]
