@@ -68,7 +68,8 @@ def fit(
             position; or what is read a batch at a time: a sparse matrix of SciPy, ``np.memmap``, or any object with
             ``len`` that can be indexed by several row numbers, as of h5py, or by one. Never written. For a model of
             several inputs a tuple or dict of them. The columns of a frame, if they are strings, become
-            ``model.feature_names``; a frame with others, or in another order, is then an error.
+            ``model.feature_names``; a frame with others, or in another order, is then an error. Those of several
+            inputs and of batches are not compared.
             Or, without Y, a dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
             of pairs (X, Y), such as a DataLoader, a Keras Sequence, or a function that returns a new iterable for each
             epoch.

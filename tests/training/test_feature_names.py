@@ -113,7 +113,7 @@ def test_a_training_is_resumed_with_the_same_columns_only(tmp_path):
         TypeError, match=r"resume: expected the path of a checkpoint, such as checkpoint\.path, got Che"
     ):
         fit(other, frame, resume=checkpoint)
-    with pytest.raises(nn.CheckpointError, match="values of X: .* in the file, .* here"):
+    with pytest.raises(nn.CheckpointError, match=r"values of X: .* in the file, .* here"):
         fit(other, OTHERS["order"], resume=checkpoint.path)
     assert other.feature_names is None
     fit(other, frame, resume=checkpoint.path)
