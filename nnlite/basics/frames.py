@@ -57,6 +57,22 @@ def array_of_frame(frame: Any, name: str, argument: str) -> NDArray[Any]:
     return array
 
 
+def check_same_index(one: Any, other: Any, name: str, other_name: str) -> None:
+    """Raise a ValueError if two frames or series have the same index labels in another order.
+
+    Rows are read by position, so that each row of one would be beside another one's row of the other.
+    """
+    if not (is_frame(one) and is_frame(other)) or len(one) != len(other) or one.index.equals(other.index):
+        return
+    if one.index.is_unique and other.index.is_unique and other.index.isin(one.index).all():
+        first = int(np.flatnonzero(np.asarray(one.index != other.index))[0])
+        raise ValueError(
+            f"{name} and {other_name}: expected the index labels in the same order, got {one.index[first]} and "
+            f"{other.index[first]} in row {first}; pass {other_name}.loc[{name}.index], or if the rows match by "
+            f"position {other_name}.to_numpy()"
+        )
+
+
 def numbered(argument: str) -> str:
     """Return what to write where labels are not the numbers 0, 1, ..."""
     line = f"number the classes from 0: classes, {argument} = np.unique({argument}, return_inverse=True)"
@@ -86,12 +102,37 @@ def _missing(frame: Any, missing: NDArray[np.bool_], argument: str) -> str:
 def _cure(series: Any, column: str, encode: str = "") -> str:
     """Return what to write for a column or series that does not hold numbers."""
     kind = getattr(series.dtype, "kind", "O")
+    missing = series.isna().to_numpy()
+    fill = f"; first fill in the missing value in row {int(missing.argmax())}, whose code is -1" * bool(missing.any())
     if hasattr(series, "cat"):
         classes = f"number the classes: classes, {column} = {column}.cat.categories, "
-        return f"{encode or classes}{column}.cat.codes"
+        return f"{encode or classes}{column}.cat.codes{fill}"
     if kind in "mM":
         since = f"({column} - {column}.min())" if kind == "M" else column
         return f"use a number such as {since}.dt.total_seconds()"
-    if any(isinstance(value, str) for value in series.head(1000)):
-        return f'{encode}{column}.astype("category").cat.codes' if encode else numbered(column)
+    texts = [value for value in series.head(1000) if isinstance(value, str)]
+    if texts and encode and (line := _text_as_numbers(texts, column)):
+        return f"if it holds numbers, {line}"
+    if texts:
+        return f'{encode}{column}.astype("category").cat.codes{fill}' if encode else numbered(column)
     return f"if it holds numbers, {column}.astype(float)" if series.dtype == object else "convert it to numbers"
+
+
+def _text_as_numbers(texts: list[str], column: str) -> str:
+    """Return what to write for a column of text that is numbers, all or most of it; "" for other text."""
+    other = [text for text in texts if not _is_number(text)]
+    if not other:
+        return f"pd.to_numeric({column})"
+    if all(_is_number(text.replace(",", ".")) for text in texts):
+        return f'{column}.str.replace(",", ".").astype(float)'
+    if 2 * len(other) < len(texts):
+        return f'pd.to_numeric({column}, errors="coerce"), which makes {other[0]!r} a missing value'
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.checks import whole
+from nnlite.basics.frames import is_frame
 from nnlite.basics.trees import spread
 from nnlite.diagnostics.trace import all_finite
 from nnlite.errors import ShapeError
@@ -63,7 +64,7 @@ def evaluate_rows(
     """As :func:`evaluate`, with checked arguments."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
     measurements = Measurements(loss, metrics)
-    with noting_shapes(rows):
+    with noting_shapes(rows, model):
         for batch in rows.batches(batch_size):
             Y_pred = spread(model.forward, batch.X)
             measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
@@ -97,14 +98,21 @@ def _note_target(error: Exception, loss: Layer, Y_pred: Any, batch: Batch) -> No
         return
     name = rows.names[1]
     if isinstance(error, TargetError) and error.index:
-        error.add_note(f"this is row {batch.row(error.index[0])} of {name}")
+        row = batch.row(error.index[0])
+        code = ""
+        if is_frame(rows.given[1]) and isinstance(rows.Y, np.ndarray) and rows.Y[row].item(0) == -1:
+            code = "; -1 is the code of a missing value in pandas: leave out the row"
+        error.add_note(f"this is row {row} of {name}{code}")
     if isinstance(error, ShapeError) and isinstance(rows.Y, np.ndarray):
         given, target = rows.given[1], batch.Y
         cure, twin = "", loss.evaluation_twin()
         line = indexed(name.split()[-1] if name.startswith("validation") else name.split()[0], given)
         column = "[:, None]" if target.ndim == 1 else "[..., None]"
-        for other, index in (target[..., None], column), (target[..., :1].reshape(-1), "[:, 0]"):
-            if other.size == target.size and _accepts(twin, Y_pred, other):
+        candidates = [(target[..., None], column), (target[..., :1].reshape(-1), "[:, 0]")]
+        if isinstance(Y_pred, np.ndarray) and np.squeeze(target).shape == np.squeeze(Y_pred).shape:
+            candidates.append((target.reshape(Y_pred.shape), f".reshape{(-1, *Y_pred.shape[1:])}".replace(",)", ")")))
+        for other, index in candidates:
+            if not cure and other.size == target.size and _accepts(twin, Y_pred, other):
                 cure = f"; pass {line}{index}"
         error.add_note(f"{name}, of type {type(given).__name__}, has the shape {rows.Y.shape}{cure}")
 

@@ -30,7 +30,7 @@ from nnlite.training.step import Step, as_optimizers
 from nnlite.training.streams import rows_or_stream
 from nnlite.training.training_state import Training
 from nnlite.training.validation import Validation, split
-from nnlite.training.weighted_loss import weighted
+from nnlite.training.weighted_loss import check_weights_act, weighted
 
 
 def fit(
@@ -98,7 +98,8 @@ def fit(
             :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; training ends if it
             returns True.
         sample_weight: a weight for each row in the training loss, which is then ``sum(w J_row) / sum(w)``: a weight of
-            0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it.
+            0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it. In a
+            step on a single row weights cancel, which is an error.
             Validation and metrics count each row once.
         class_weight: a weight for each class, for targets that are classes or probabilities of them; likewise. Or
             "balanced", ``rows / (classes * rows of the class)``. For several outputs a tuple or dict of dicts.
@@ -162,6 +163,7 @@ def fit(
         objective = weighted(loss, class_weight, rows)
     if sample_weight is not None:
         rows.set_weight(sample_weight)
+    check_weights_act(objective, rows, batch_size * whole(accumulate_steps, "accumulate_steps", least=1))
     means = Measurements(objective, metrics_by_name, tried=validation_rows is not None)
     events = Events(callbacks)
     step = Step(
@@ -202,7 +204,7 @@ def fit(
     if feature_names is not None:
         model.feature_names = feature_names
     try:
-        with noting_shapes(rows):
+        with noting_shapes(rows, model):
             _train(state, events, validation, shown, batch_size, shuffle)
     except BaseException as error:
         error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost

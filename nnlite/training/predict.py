@@ -38,7 +38,7 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     rows = Rows(X)
     check_feature_names(model, rows)
     twin = model.evaluation_twin()
-    with noting_shapes(rows):
+    with noting_shapes(rows, model):
         if len(rows) <= batch_size:
             everything = each_of(lambda values: read_only(values[:]), rows.X)
             return each_of(np.array, _checked(model, spread(twin.forward, everything), len(rows)))

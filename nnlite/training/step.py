@@ -12,6 +12,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
 from nnlite.basics.trees import spread
+from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
@@ -98,12 +99,15 @@ class Step:
 
         Raises:
             DivergenceError: the loss is not finite.
+            ValueError: at the first batch, the model ends with a softmax over a single class.
         """
         self.batch = batch
         if self.buffers or self.generators:
             states = [generator.bit_generator.state for generator in self.generators]
             self.before = [buffer.copy() for buffer in self.buffers], states
         Y_pred = spread(self.model.forward, batch.X)
+        if not self.begun and (constant := constant_softmax(self.model, Y_pred)):
+            raise ValueError(f"model: {constant}, so nothing is learnt; {ONE_OUTPUT}")
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):
             self.undo()  # at once, so that a buffer of this batch is not named as the cause
