@@ -67,10 +67,16 @@ class SourceRows:
                 order = np.argsort(numbers)
                 back = np.argsort(order)
                 batch = self.source[numbers[order]]
-        except Exception:
+        except Exception as error:
             if self.by_sample is None and (samples := self._samples_or_none(numbers)) is not None:
                 self.by_sample = True
                 return samples
+            if self.by_sample is None:
+                pandas = f", such as {self.name}.to_pandas()" * hasattr(self.source, "to_pandas")
+                error.add_note(
+                    f"{self.name}: neither an array of row numbers nor the number of one sample can index "
+                    f"{type(self.source).__name__}; pass an array or a frame{pandas}"
+                )
             raise
         self.by_sample = False
         batch = each_of(lambda values: self._checked(as_array(values, self.name), len(numbers)), batch)

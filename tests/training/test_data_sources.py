@@ -505,6 +505,27 @@ def test_a_list_of_samples_has_its_lines(y):
     same(trained(lines[0], lines[1].reshape(40, 1)), trained(X, Y))
 
 
+def test_a_source_that_cannot_be_indexed_by_rows_has_its_line():
+    """As a table of pyarrow, which is indexed by the names of its columns."""
+
+    class Table:
+        def __init__(self, **columns):
+            self.columns_by_name = columns
+
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, name):
+            return self.columns_by_name[name]
+
+        def to_pandas(self):
+            return pd.DataFrame(self.columns_by_name)
+
+    table = Table(a=X[:, 0], b=X[:, 1], c=X[:, 2])
+    line = re.search("pass an array or a frame, such as (.*)", message_of(lambda: trained(table, Y)))[1]
+    same(trained(eval(line, {"X": table}), Y), trained(X, Y))
+
+
 def test_a_sparse_array_of_one_axis_has_its_line():
     labels = scipy.sparse.coo_array(LABELS)
     line = re.search("expected a sparse matrix of two axes, .*; pass (Y.*)", message_of(lambda: classify(X, labels)))[1]
