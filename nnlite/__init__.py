@@ -45,7 +45,7 @@ Optimizers
     ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
     StepLR, MultiStepLR, ExponentialLR   likewise
     CosineAnnealingLR, OneCycleLR        likewise
-    SequentialLR                         one schedule after another
+    SequentialLR, PerEpoch               one schedule after another; a schedule that counts epochs
     ReduceLROnPlateau                    a callback that lowers lr when a value stops improving
     clip_grad_norm, clip_grad_value      clip dPhi
 
@@ -140,6 +140,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.optim.per_epoch import PerEpoch
     from nnlite.optim.phased_schedules import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
     from nnlite.optim.schedules import (
@@ -201,6 +202,7 @@ __all__ = [
     "Outer",
     "Parallel",
     "Parameter",
+    "PerEpoch",
     "PolynomialLR",
     "Power",
     "ReLU",
@@ -272,6 +274,7 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "optim.per_epoch": "PerEpoch",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
     "optim.phased_schedules": "OneCycleLR SequentialLR",

@@ -41,8 +41,10 @@ def elementwise(formula: Callable[..., Array], *arrays: Array) -> Array:
     return out
 
 
-def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
+def in_blocks(function: Callable[..., Any], *arrays: Any) -> None:
     """Call the elementwise ``function``, which writes its result into one of the arrays, with one block after another.
+
+    The first argument is an array, the others are arrays of its shape, or other values, which every call gets.
 
     >>> A, B = np.zeros(3), np.ones(3)
     >>> in_blocks(lambda A, B: np.add(A, B, out=A), A, B)
@@ -50,15 +52,16 @@ def in_blocks(function: Callable[..., Any], *arrays: Array) -> None:
     array([1., 1., 1.])
     """
     size = arrays[0].size
-    if size <= BLOCK or not all(array.flags.c_contiguous for array in arrays):
+    if size <= BLOCK or not all(array.flags.c_contiguous for array in arrays if isinstance(array, np.ndarray)):
         function(*arrays)
         return
-    flat = [array.reshape(-1) for array in arrays]
+    flat = [array.reshape(-1) if isinstance(array, np.ndarray) else array for array in arrays]
     threads = _threads() if size >= LARGE else 1
 
     def share(first: int) -> None:
         for start in range(first * BLOCK, size, threads * BLOCK):
-            function(*[array[start : start + BLOCK] for array in flat])
+            stop = start + BLOCK
+            function(*[array[start:stop] if isinstance(array, np.ndarray) else array for array in flat])
 
     # Each thread gets a copy of the context, which holds the setting of np.errstate.
     others = [_pool().submit(copy_context().run, share, first) for first in range(1, threads)]

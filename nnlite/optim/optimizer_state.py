@@ -9,7 +9,7 @@ from nnlite.layer.carried import carried_names
 
 Optimizer = Any  # the class in optimizer.py, which is built on this file
 
-_OF_THE_BASE = {"steps", "_lr", "_scheduled_step", "_scheduled_lr"}  # saved, or derived from what is
+_OF_THE_BASE = {"steps", "_lr", "_scheduled_at", "_scheduled_lr"}  # saved, or derived from what is
 
 
 def check_declared(optimizer: Optimizer) -> None:

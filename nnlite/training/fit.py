@@ -79,7 +79,8 @@ def fit(
             ``(weight, loss)`` multiplies one in it, and None is an output without a loss. Y, and what metrics get, are
             then tuples or dicts as well.
         optimizer: one, or a list of several on different parts of the model. What is in none of them is frozen:
-            ``nn.SGD(model[-1], lr=0.1)`` trains the last layer alone.
+            ``nn.SGD(model[-1], lr=0.1)`` trains the last layer alone. Options of one may name parameters, see
+            :class:`nnlite.Optimizer`.
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch may be shorter.
         shuffle: put the rows in a new random order each epoch.
@@ -123,7 +124,8 @@ def fit(
 
     Returns:
         The history: the series "loss", "val_loss" and one or two for each metric, with a value for each epoch; for
-        several losses also each of them, as "loss_0" or "loss_" and its name.
+        several losses also each of them, as "loss_0" or "loss_" and its name; with a weight decay also "penalty",
+            that of the parameters at the end of the epoch, which "loss" does not include.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then: the metrics and the
@@ -196,10 +198,13 @@ def fit(
     state.epochs = state.epoch + epochs
     if validation_data is None and isinstance(validation_rows, Rows):
         state.history.validation_rows = validation_rows.numbers
+    steps = None
     if state.batches is not None:
-        per_epoch = math.ceil(state.batches / step.accumulate_steps)
-        for each in optimizers:
-            each.check_steps(epochs * per_epoch - state.batch // step.accumulate_steps)
+        steps = epochs * math.ceil(state.batches / step.accumulate_steps) - state.batch // step.accumulate_steps
+    for each in optimizers:
+        each.check_steps(steps, epochs)
+    for each in optimizers:
+        each.epochs_done = each.epochs_done or 0  # counted from here on
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
     if feature_names is not None:
         model.feature_names = feature_names
@@ -257,8 +262,13 @@ def _end_epoch(state: Training, events: Events, validation: Validation, shown: P
     """Put the values of the epoch into the history, and call the callbacks."""
     if not np.isfinite(state.model.Phi).all():
         raise parameters_not_finite(state.model, f"at the end of epoch {state.epoch}")
-    state.values = state.means.values() | validation.values(state.epoch) | state.extra
+    values = state.means.values()
+    if penalty := sum(type(each).penalty(each) for each in state.optimizers):  # an attribute may be called so
+        values.setdefault("penalty", penalty)  # unless a metric is called so
+    state.values = values | validation.values(state.epoch) | state.extra
     state.history.add(state.values)
+    for optimizer in state.optimizers:
+        optimizer.epochs_done = (optimizer.epochs_done or 0) + 1
     state.batch = 0
     shown.epoch(state.epoch, state.values)
     events.call("on_epoch_end")

@@ -15,7 +15,7 @@ from nnlite.basics.trees import spread
 from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
-from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
+from nnlite.optim.clipping import clip_to, scale_to_norm
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.divergence import gradient_not_finite, loss_not_finite, step_not_finite
 from nnlite.training.evaluate import loss_of
@@ -181,14 +181,18 @@ class Step:
             call()
         norm, lr = self._norm_and_lr()
         if self.clip_norm is not None:
-            clip_grad_norm(self.moved, self.clip_norm)
+            scale_to_norm(self._gradients(), self.clip_norm)
         if self.clip_value is not None:
-            clip_grad_value(self.moved, self.clip_value)
+            clip_to(self._gradients(), self.clip_value)
         if lr < LARGE_STEP and lr * norm < LARGE_STEP:
             for optimizer in self.optimizers:
                 optimizer.step()
         else:
             self._large_step(lr)
+
+    def _gradients(self) -> list[Array]:
+        """The parts of dPhi that the optimizers apply."""
+        return [part for optimizer in self.optimizers for part in optimizer.moved_gradients()]
 
     def _norm_and_lr(self) -> tuple[float, float]:
         """The norm of the gradients that the optimizers apply, inf where its square overflows; the largest rate.
@@ -199,12 +203,16 @@ class Step:
         """
         squares = lr = 0.0
         for optimizer in self.optimizers:
-            dPhi = optimizer.layer.dPhi
-            squares += float(dPhi.dot(dPhi))  # the cheapest reduction that shows NaN and infinity
             rate = optimizer.current_lr
+            if optimizer.lr_factor is None:
+                dPhi = optimizer.layer.dPhi
+                squares += float(dPhi.dot(dPhi))  # the cheapest reduction that shows NaN and infinity
+            else:
+                squares += sum(float(dPhi.dot(dPhi)) for dPhi in optimizer.moved_gradients())
+                rate *= max([1.0, *optimizer.lr_factor.values()])
             if rate > lr:
                 lr = rate
-        if not squares < math.inf and not all(np.isfinite(layer.dPhi).all() for layer in self.moved):
+        if not squares < math.inf and not all(np.isfinite(part).all() for part in self._gradients()):
             raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
         return math.sqrt(squares), lr
 

@@ -121,11 +121,13 @@ def relative_updates(
     loss.forward(spread(model.forward, pick(run.X, rows)), pick(run.Y, rows))
     spread(model.backward, loss.backward())
     before = model.Phi.copy()
-    for optimizer in optimizers:
-        _on_copy(optimizer, original, model).step()
+    twins = [_on_copy(optimizer, original, model) for optimizer in optimizers]
+    rates = [twin.current_lr for twin in twins]
+    for twin in twins:
+        twin.step()
     ratios = _by_layer(model, before, model.Phi - before if optimizers else model.dPhi)
     if not ratios:
-        if optimizers and not any(optimizer.current_lr for optimizer in optimizers):
+        if optimizers and not any(rates):
             return Check(title, None, "skipped: the learning rate is 0 at the first step")
         return Check(title, None, "skipped: all weights are 0, or no optimizer updates them")
     return _verdict(title, ratios, optimizers)
@@ -187,7 +189,8 @@ def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
     if not np.may_share_memory(whole, part) or start < 0 or start + part.size > whole.size:
         raise ValueError(f"optimizer: {optimizer!r} updates parameters that are not in {original.one_line()}")
     twin = copy.copy(optimizer)
-    twin.layer = Layer()
+    twin.epochs_done = optimizer.epochs_done or 0
+    twin.layer = copy.deepcopy(optimizer.layer)  # for the names of the parameters
     twin.layer._Phi, twin.layer._dPhi = model.Phi[start : start + part.size], model.dPhi[start : start + part.size]
     for name in optimizer.arrays:
         setattr(twin, name, copy.copy(getattr(optimizer, name)))
