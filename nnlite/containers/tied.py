@@ -12,7 +12,7 @@ from nnlite.compute.sums import column_sum
 from nnlite.containers.nodes import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros
-from nnlite.layer.flat import Reference
+from nnlite.layer.hidden import Reference
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer
 from nnlite.layers.linear import Linear
 

@@ -10,27 +10,15 @@ Three rules hold at all times:
 
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.errors import StateError
+from nnlite.layer.hidden import Reference, check_hidden
 
 Layer = Any  # the class in layer.py, which is built on this file
-
-
-@dataclass(eq=False)
-class Reference:
-    """A reference to a layer that is not a part of the one that holds it.
-
-    >>> import nnlite as nn
-    >>> Reference(nn.Tanh()).layer
-    Tanh()
-    """
-
-    layer: Layer
 
 
 def adopt(model: Layer, new: Iterable[Layer]) -> None:
@@ -114,8 +102,10 @@ def check_whole(model: Layer) -> None:
     """Raise unless every parameter below ``model`` lives in its Phi.
 
     Raises:
+        TypeError: an object holds a layer, where it is not found.
         StateError: a part was added or replaced after Phi was made.
     """
+    check_hidden(model)
     Phi = model.Phi
     for name, P in model.named_parameters():
         if not np.may_share_memory(P, Phi):

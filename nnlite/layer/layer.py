@@ -14,7 +14,8 @@ from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floatin
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.cache import cached_names, reads, refuse_hidden, refuse_undeclared
-from nnlite.layer.flat import Reference, adopt, flatten
+from nnlite.layer.flat import adopt, flatten
+from nnlite.layer.hidden import Reference, check_hidden
 from nnlite.layer.state import declare, misfits, own_arrays, write
 
 T = TypeVar("T")
@@ -408,6 +409,7 @@ class Layer:
         """
         if self._Phi is None:
             self.own_parts()
+            check_hidden(self)
         return self._Phi  # type: ignore[return-value]
 
     @Phi.setter

@@ -20,7 +20,7 @@ from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.saving.archive import dtype_code
 from nnlite.saving.json_values import DEPTH, generator_state, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
-from nnlite.saving.unsaved import check_accumulated, check_made_again
+from nnlite.saving.unsaved import check_kept, check_made_again
 
 # ------------------------------------------------------------------------------------------------ describe
 
@@ -55,7 +55,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     paths = {id(layer): path for path, layer in model.named_layers()}
     found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
     _find(model, paths, found)
-    check_accumulated(model)
+    check_kept(model)
     for layer, kind, values in found.values():
         check_made_again(layer, f"{paths[id(layer)]} {layer.one_line()}".strip(), kind, values)
 

@@ -10,13 +10,16 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.generators import default_generator
 from nnlite.layer.cache import cached_names
 from nnlite.layer.carried import accumulated_names, carried_names, temporary_names
+from nnlite.layer.hidden import check_hidden, check_hidden_generators
 from nnlite.layer.layer import Layer, held
 
 METHODS = ("forward", "backward")
 
 
-def check_accumulated(model: Layer) -> None:
-    """Raise if forward or backward of a layer goes on from an array or number that it has not declared.
+def check_kept(model: Layer) -> None:
+    """Raise if what training changes in a layer is not found: hidden layers and generators, undeclared arrays.
+
+    An array or number is state, and must be declared, where forward or backward goes on from it.
 
     >>> import nnlite as nn
     >>> class Count(nn.Layer):
@@ -24,14 +27,16 @@ def check_accumulated(model: Layer) -> None:
     ...     def forward(self, X):
     ...         self.calls += 1
     ...         return X
-    >>> check_accumulated(nn.Sequential(Count()))
+    >>> check_kept(nn.Sequential(Count()))
     Traceback (most recent call last):
         ...
     TypeError: 0 Count(): forward changes calls and goes on from it the next time, but calls is not declared, ...
 
     Raises:
-        TypeError: it does, and what it has come to would not be saved.
+        TypeError: there is some, which would not be saved.
     """
+    check_hidden(model)
+    check_hidden_generators(model)
     for path, layer in model.named_layers():
         cls: Any = type(layer)
         for method in METHODS:

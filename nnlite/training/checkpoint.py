@@ -14,7 +14,7 @@ from nnlite.saving.archive import write_archive
 from nnlite.saving.atomic_write import check_writable
 from nnlite.saving.describe import describe
 from nnlite.saving.json_values import pack
-from nnlite.saving.unsaved import check_accumulated
+from nnlite.saving.unsaved import check_kept
 from nnlite.training.callbacks import Callback
 from nnlite.training.resume import collect, read
 from nnlite.training.settings import callbacks_with_state
@@ -176,7 +176,7 @@ def contents(state: Training) -> tuple[dict[str, Any], dict[str, Array], str]:
     """
     arrays: dict[str, Array] = {}
     for layer in state.model, state.loss:
-        check_accumulated(layer)
+        check_kept(layer)
     try:
         description, missing = describe(state.model, arrays), ""
     except (TypeError, ValueError) as error:  # as for an unregistered layer, whose state can be saved all the same

@@ -47,7 +47,7 @@ class FixedMask(Own):
         return self.record_Y(self.check_X(X) * self.mask)
 
 
-class RunningMean(Own):
+class PlainMean(Own):
     """A running mean, as a plain attribute."""
 
     def __init__(self, features):
@@ -60,7 +60,7 @@ class RunningMean(Own):
         return self.record_Y(X - self.mean)
 
 
-class InPlace(RunningMean):
+class PlainMeanInPlace(PlainMean):
     def forward(self, X):
         X = self.check_X(X)
         self.mean[0] += X.mean()
@@ -115,7 +115,7 @@ class Holder(Own):
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
-    for cls in Own.__subclasses__() + RunningMean.__subclasses__():
+    for cls in Own.__subclasses__() + PlainMean.__subclasses__():
         nn.register(cls)
 
 
@@ -155,7 +155,7 @@ def test_an_array_that_was_set_from_outside_is_an_error(tmp_path):
         nn.save(positions, tmp_path / "m.npz")
 
 
-@pytest.mark.parametrize("make", [lambda: RunningMean(2), lambda: InPlace(2), Annealed])
+@pytest.mark.parametrize("make", [lambda: PlainMean(2), lambda: PlainMeanInPlace(2), Annealed])
 def test_state_that_is_not_declared_is_an_error_in_files_and_checkpoints(make, tmp_path):
     name = "step" if make is Annealed else "mean"
     text = rf'1 \w+\(\): forward changes {name} and goes on from it .*\n?.*buffers=\("{name}",\)\)'
