@@ -191,6 +191,7 @@ def test_a_model_that_another_process_gets_read_only_learns(make):
 @pytest.mark.parametrize("kind", range(5))
 @pytest.mark.parametrize("done", ["deepcopy", "pickle", "clear_cache"])
 def test_a_cache_is_in_no_copy_and_can_be_dropped(kind, done):
+    """torch7#411: a model of 77 kB took 25.8 MB after a forward, with rows of the training in it."""
     model, wider = all_kinds()[kind]
     X, dY = np.ones((1000, 3), np.float32), np.ones((1000, 3 * wider), np.float32)
     small = len(pickle.dumps(model))

@@ -29,6 +29,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("mode", KNOWN)
 def test_the_words_of_the_name_tell(mode):
+    """keras#18798, keras#21118: one rule for EarlyStopping, Checkpoint, ReduceLROnPlateau and History.best."""
     for name in KNOWN[mode].split():
         assert direction(name, "auto", "") == mode, name
 

@@ -233,6 +233,7 @@ class Hooks:
     ],
 )
 def test_a_hook_that_would_never_be_called_or_with_the_wrong_thing_is_an_error_before_training(wrong, message):
+    """Hooks that are misspelt, or of Keras or Lightning: a hook that is not called is a penalty that is not there."""
     model = nn.Sequential(nn.Linear(3, 1, rng=0))
     Phi = model.Phi.copy()
     with pytest.raises(TypeError, match=message):

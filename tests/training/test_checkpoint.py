@@ -499,6 +499,7 @@ def test_parameters_that_are_not_finite_do_not_replace_good_ones(tmp_path, bad):
 
 
 def test_a_path_with_braces_is_refused_since_nothing_fills_them_in():
+    """Keras fills in ModelCheckpoint's path; here the braces would be part of the file's name."""
     with pytest.raises(ValueError, match=r"path: one file is replaced each time, nothing is filled in, got 'w-\{epoch"):
         nn.Checkpoint("w-{epoch}.npz")
 

@@ -97,6 +97,7 @@ def test_columns_of_numbers_become_an_array_of_their_common_dtype(dtypes, right)
 
 
 def test_dummies_beside_floats_train():
+    """pandas#3966: NumPy makes objects of bool beside float."""
     df = pd.get_dummies(pd.DataFrame({"x": X[:, 0], "word": np.where(X[:, 1] > 1, "a", "b")}))
     assert [dtype.kind for dtype in df.dtypes] == ["f", "b", "b"]  # an array of objects, if NumPy is asked
     same(trained(df, Y), trained(np.column_stack([X[:, 0], X[:, 1] > 1, X[:, 1] <= 1]), Y))
@@ -109,7 +110,7 @@ def test_a_series_of_class_numbers_and_one_of_weights_train():
 
 
 def test_the_line_to_write_for_a_series_or_frame_of_another_shape_is_right():
-    """The line is evaluated, and trains."""
+    """pytorch#16045: (N,) beside (N, 1) trained on all pairs of rows. The line is evaluated, and trains."""
     df = pd.DataFrame({"y": Y[:, 0], "label": LABELS})
     for y, train in [(df.y, trained), (df[["label"]], classify), (Y[:, 0], trained), (Y[:, 0].tolist(), trained)]:
         message = message_of(lambda train=train, y=y: train(X, y))
@@ -268,6 +269,7 @@ def test_the_frame_is_not_written_and_pandas_and_scipy_are_not_imported():
 
 @pytest.mark.parametrize("kind", ["csr_matrix", "csr_array", "csc_array", "coo_matrix", "lil_array", "dok_array"])
 def test_a_sparse_matrix_trains_validates_evaluates_and_predicts_as_its_dense_one(kind):
+    """skorch#131: the length of a sparse matrix is ambiguous for SciPy; right are the values of its dense one."""
     S, model = getattr(scipy.sparse, kind)(X), nn.Linear(3, 1, dtype=np.float64, rng=0)
     same(trained(S, Y, validation_data=(S, Y)), trained(X, Y, validation_data=(X, Y)))
     same(trained(S, Y, shuffle=False), trained(X, Y, shuffle=False))
@@ -385,6 +387,7 @@ class Sequence:
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("kind", [Ascending, Dataset, Tensor])
 def test_a_source_trains_predicts_and_evaluates_as_its_array(kind, shuffle):
+    """h5py takes ascending row numbers only (keras#390, fuel#91); others one sample at a time."""
     model = nn.Linear(3, 1, dtype=np.float64, rng=0)
     same(trained(kind(X), kind(Y), shuffle=shuffle), trained(X, Y, shuffle=shuffle))
     same(trained(kind(X), Y, validation_split=0.25), trained(X, Y, validation_split=0.25))
@@ -538,6 +541,7 @@ def test_a_sparse_array_of_one_axis_has_its_line():
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize(("row", "loss", "width"), [(33, nn.CrossEntropyLoss(), 3), (21, nn.BCEWithLogitsLoss(), 1)])
 def test_a_wrong_label_is_named_by_its_row_in_the_users_own_array(row, loss, width, shuffle):
+    """Paddle#27095: an index in the shuffled batch says nothing; the right row is where the label was put."""
     labels = LABELS.copy() if width == 3 else (LABELS > 0).astype(float)[:, None]
     labels[row] = 3
     for use in (
@@ -618,6 +622,7 @@ def test_whole_labels_in_floats_have_their_line():
 
 
 def test_a_sample_in_each_column_is_named_with_the_line():
+    """Features in rows and samples in columns, as MATLAB and courses have them."""
     message = message_of(lambda: trained(X.T, Y))
     assert "X of shape (3, 40) has a sample in each column: pass X.T" in message
     message = message_of(lambda: trained(X.T, Y.T))
@@ -684,6 +689,14 @@ def test_a_softmax_of_one_output_is_an_error_before_the_first_step(kind, value, 
         nn.fit(model, X, (Y > 0) * 1.0, loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), verbose=0)
     np.testing.assert_array_equal(model.Phi, before)
     assert (nn.predict(model, X) == value).all()  # it may be used, as in attention to a single key
+
+
+@pytest.mark.parametrize("labels", [LABELS * 0, (LABELS > 0) * 1], ids=["zeros", "0 and 1"])
+def test_cross_entropy_of_one_output_is_an_error_before_the_first_step(labels):
+    """keras#500: -log(exp(z) / exp(z)) = 0 whatever the model gives."""
+    message = message_of(lambda: classify(X, labels, classes=1))
+    assert message.startswith("CrossEntropyLoss(): expected logits of at least 2 classes along axis 1")
+    assert "for two classes with one output use BCEWithLogitsLoss" in message
 
 
 def test_a_softmax_over_the_rows_of_a_column_trains():

@@ -36,6 +36,7 @@ def test_a_bad_number_in_X_is_found_at_its_batch():
 
 @pytest.mark.parametrize("row", range(6))
 def test_a_bad_number_is_named_by_its_row_in_the_users_own_array(row):
+    """neuralforecast#186: one bad number in thousands of rows; the right place is where it was put."""
     bad = Y.copy()
     bad[row, 0] = -np.inf
     for options in {"shuffle": True}, {"validation_split": 0.4, "shuffle": True}, {"batch_size": 4}:

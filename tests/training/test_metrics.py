@@ -524,6 +524,22 @@ def test_a_metric_of_ones_own_is_over_all_rows(batch_size):
     assert history["val_rmse"] == pytest.approx([exact], rel=1e-12)
 
 
+def test_a_metric_over_all_rows_needs_no_class_in_each_batch():
+    """pytorch-lightning#2210: the area under the ROC curve has no value for a batch of one class, but one for all rows.
+
+    The right value is the share of pairs in their order, counted one by one.
+    """
+    scores = np.arange(16.0)
+    scores[[3, 12]] = 12.0, 3.0
+    Y = (np.arange(16) >= 12).astype(int)[:, None]
+    pairs = [(one > zero) + 0.5 * (one == zero) for one in scores[12:] for zero in scores[:12]]
+    model = nn.Linear(1, 1, dtype=np.float64)
+    model.Phi = [1.0, 0.0]
+    history = nn.fit(model, scores[:, None], Y, loss=nn.BCEWithLogitsLoss(), optimizer=nn.SGD(model, 0.0), verbose=0,
+                     metrics=[nn.roc_auc], batch_size=4, shuffle=False)  # fmt: skip
+    assert history["roc_auc"] == [pytest.approx(np.mean(pairs), rel=1e-12)]
+
+
 # ---------------------------------------------------------------------------------------------------- logits
 
 LOGITS, TRUE = np.array([[0.3], [0.4], [-0.3], [-2.0]]), np.array([[1], [1], [0], [0]])
@@ -538,6 +554,7 @@ def by_logits():
 
 @pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.precision, nn.recall, nn.f1])
 def test_fit_and_evaluate_know_from_the_loss_that_predictions_are_logits(metric):
+    """keras#13006, tensorflow#41413: sigmoid(z) > 1/2 where z > 0, so that all rows are right: 1, 1, 1."""
     model, X = by_logits()
     loss = nn.BCEWithLogitsLoss()
     assert nn.evaluate(model, X, TRUE, loss=loss, metrics=[metric])[metric.__name__] == 1.0
@@ -549,6 +566,7 @@ def test_fit_and_evaluate_know_from_the_loss_that_predictions_are_logits(metric)
 
 
 def test_a_threshold_or_logits_that_are_set_stay():
+    """torchmetrics#391: a threshold of one's own for logits, 0 or any other; 3 of 4 rows are right, counted by hand."""
     model, X = by_logits()
     for metric, value in (partial(nn.binary_accuracy, threshold=0.35), 0.75), (
         partial(nn.binary_accuracy, threshold=-1.0, logits=True), 0.75
@@ -571,6 +589,7 @@ def test_roc_auc_of_logits_in_evaluate():
 
 @pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.confusion_matrix, *BY_CLASS])
 def test_by_hand_logits_are_an_error_that_says_what_to_write(metric):
+    """tensorflow#41413: by hand nothing tells that they are logits."""
     with pytest.raises(ValueError, match=rf"{metric.__name__}: expected probabilities .* got -0\.3 at index \(2, 0\); "
                        "for logits pass logits=True"):  # fmt: skip
         metric(LOGITS, TRUE)

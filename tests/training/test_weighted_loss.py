@@ -130,6 +130,7 @@ def test_bad_class_weights(loss, class_weight, message):
 @pytest.mark.parametrize("make_loss", [nn.CrossEntropyLoss, lambda: nn.CrossEntropyLoss(weight=[1.0, 5.0])])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_weight_0_is_a_row_left_out_and_weight_2_a_row_twice(make_loss, reduction):
+    """xgboost#3787; as scikit-learn's check_sample_weight_equivalence: the right values are those of the copies."""
     weight = np.random.default_rng(2).integers(0, 4, 12)
 
     def run(X, Y, **options):
