@@ -465,6 +465,40 @@ def test_with_large_inputs_a_small_mistake_is_still_found(size):
     assert "db: 1.0001 times" in verdict_on(layer, size * rng.normal(size=(20, D)))
 
 
+def test_a_gradient_of_1e_6_is_compared_to_1_percent():
+    wrong = Function(lambda X: 1e-6 * np.tanh(X), lambda dY, X, Y: 1.05e-6 * dY * (1 - np.tanh(X) ** 2))
+    assert "dX: 21/20 times the true gradient" in verdict_on(wrong, X)
+
+
+def squares(backward):
+    return Function(lambda X: X**2, lambda dY, X, Y: backward(2 * dY * X))
+
+
+def test_a_factor_is_recognized_in_a_gradient_rounded_to_float32():
+    assert reason(verdict_on(squares(lambda dX: 3 * dX.astype(np.float32)), X)).startswith("dX: 3 times the true")
+
+
+def test_a_gradient_in_float32_that_is_off_by_a_thousandth_is_not_only_rounded():
+    off = 1 + 1e-3 * np.random.default_rng(0).normal(size=X.shape)
+    assert "rounding" not in verdict_on(squares(lambda dX: (off * dX).astype(np.float32)), X)
+
+
+def test_entries_that_are_off_by_2e_6_in_both_directions_are_no_factor():
+    off = 1 + 3e-6 * np.random.default_rng(0).choice([-1, 1], size=X.shape)
+    assert "the true gradient" not in verdict_on(squares(lambda dX: off * dX), X)
+
+
+def test_a_running_mean_of_gradients_is_not_taken_for_a_sum():
+    class Averaged(nn.Linear):
+        def backward(self, dY):
+            before = self.dW.copy()
+            dX = super().backward(dY)
+            self.dW += 0.995 * before
+            return dX
+
+    assert "adds to the stored gradient" not in verdict_on(Averaged(D, M, rng=0), X)
+
+
 @pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-8, 1e-12])
 def test_small_gradients_are_not_hidden_by_the_tolerance(size):
     """J and its gradients are all of this size, below 1e-7."""
