@@ -171,6 +171,19 @@ def test_the_bar_counts_every_batch_and_shows_the_running_epochs_means():
     assert bar.bar.disable  # closed
 
 
+def test_only_a_terminal_gets_what_is_printed_above_the_bar(monkeypatch):
+    stdout, stderr = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with Bar(1, 1):
+        assert sys.stdout is stdout
+        assert sys.stderr is not stderr
+    assert sys.stderr is stderr
+    monkeypatch.setitem(sys.modules, "ipykernel", io)
+    with Bar(1, 1):
+        assert sys.stderr is stderr
+
+
 def test_means_are_not_computed_for_a_batch_that_is_not_drawn():
     calls = []
     with Bar(1, 1000, file=Terminal(), mininterval=1e9) as bar:
