@@ -14,7 +14,7 @@ from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floatin
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.cache import cached_names, reads, refuse_hidden, refuse_undeclared
-from nnlite.layer.flat import adopt, flatten
+from nnlite.layer.flat import adopt, check_depth, flatten
 from nnlite.layer.hidden import Reference, check_hidden
 from nnlite.layer.state import declare, misfits, own_arrays, write
 
@@ -268,9 +268,16 @@ class Layer:
         >>> [path for path, layer in nn.Sequential(nn.Sequential(nn.Tanh())).named_layers()]
         ['', '0', '0.0']
         """
+        if not path:
+            self._check_depth()
         yield path, self
         for name, child in self.named_children():
             yield from child.named_layers(inside(path, name))
+
+    def _check_depth(self) -> None:
+        """Raise if layers nest too deeply, unless that was asked when Phi was made."""
+        if vars(self).get("_Phi") is None:
+            check_depth(self)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode for this layer and everything in it; return the layer."""
@@ -288,6 +295,7 @@ class Layer:
         ``predict`` runs the twin and writes nothing on the model, so it is safe from several threads at once. A layer
         that draws random numbers in evaluation mode draws from its own generator, as always.
         """
+        self._check_depth()
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
         for name, value in attributes.items():
@@ -298,6 +306,7 @@ class Layer:
         return twin
 
     def __repr__(self) -> str:
+        self._check_depth()
         children = [f"({name}): {child!r}" for name, child in self.named_children()]
         if not children:
             return f"{type(self).__name__}({self.extra_repr()})"
@@ -384,6 +393,7 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the cache, and what ties the layer to its model: copies of views are no views of a copy."""
+        self._check_depth()
         left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_owner", "_room", "_tied"}
         return {key: value for key, value in vars(self).items() if key not in left_out}
 

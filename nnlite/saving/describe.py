@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
+from nnlite.layer.flat import MAX_DEPTH
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.saving.archive import dtype_code
-from nnlite.saving.json_values import DEPTH, generator_state, pack
+from nnlite.saving.json_values import generator_state, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
 from nnlite.saving.unsaved import check_kept, check_made_again
 
@@ -172,8 +173,8 @@ def check_size(entries: list[Any]) -> None:
             raise ValueError("it refers to layers that are not there")
         depths.append(1 + max((depths[part] for part in parts), default=0))
         sizes.append(1 + sum(sizes[part] for part in parts))
-        if depths[-1] > DEPTH:
-            raise ValueError(f"layers nest more than {DEPTH} deep")
+        if depths[-1] > MAX_DEPTH:
+            raise ValueError(f"layers nest more than {MAX_DEPTH} deep")
         work += sizes[-1] * depths[-1]
         if work > 400_000 + 20 * len(entries):
             raise ValueError("its layers nest too deeply, or are tied to one another too often, for so many")
