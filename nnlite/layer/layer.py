@@ -412,7 +412,8 @@ class Layer:
     def Phi(self) -> Array:
         """Every parameter in one contiguous 1-D array, of which each is a view; assigning writes into it.
 
-        The Phi of a part is a slice of the whole's.
+        The Phi of a part is a slice of the whole's. It is the same array each time: copy it, ``model.Phi.copy()``, to
+        keep its values, as for the path of a descent or for an optimizer of SciPy.
 
         Raises:
             ValueError: the parts differ in dtype, or one of them belongs to another model.
@@ -428,7 +429,7 @@ class Layer:
 
     @property
     def dPhi(self) -> Array:
-        """The gradient of every parameter, in the order of Phi."""
+        """The gradient of every parameter, in the order of Phi; the same array each time, so copy it to keep it."""
         if self._dPhi is None:
             self.own_parts()
         return self._dPhi  # type: ignore[return-value]

@@ -79,6 +79,28 @@ def test_the_bar_fits_a_narrow_terminal(columns):
     assert "loss=" in written
 
 
+@pytest.mark.parametrize("columns", [30, 40, 59, 60, 70, 80, 100, 150])
+def test_values_are_whole_or_not_on_the_bar(columns):
+    code = """
+@nn.mean_over_batches
+def binary_accuracy(Y_pred, Y):
+    return 0.9931
+
+train(12, [binary_accuracy, row_count], validation_data=([[1.0]], [[2.0]]))
+"""
+    written, _ = on_terminal(code, columns)
+    lines = [line.rstrip() for line in re.split("[\r\n]", written)]
+    number = r"\d(\.\d{1,3})?"
+    whole = [f"loss={number}", rf"loss={number} \(val {number}\)", r"binary_accuracy=0.9931( \(val 0.9931\))?",
+             r"row_count=5( \(val 1\))?"]  # fmt: skip
+    for line in lines:
+        values = line.split(", ")[1:]
+        assert len(line) <= columns
+        assert all(any(re.fullmatch(form, value) for form in whole) for value in values), line
+    last = [line for line in lines if line.startswith("epoch 12/12")][-1]
+    assert last.count("=") == {30: 0, 40: 1, 59: 1, 60: 1, 70: 1, 80: 1, 100: 2, 150: 3}[columns], last
+
+
 def test_an_error_closes_the_bar_before_its_traceback():
     written, code = on_terminal("train(3, [wrong])")
     bar, traceback = written.split("\r\nTraceback ")
