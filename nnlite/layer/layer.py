@@ -60,7 +60,8 @@ class Layer:
         needs_dX: False if nobody will read dX: ``backward`` may skip that work and return None.
         num_outputs: the number of arrays that forward returns; several are a tuple, and backward takes as many.
         dtype: of the parameters and floating buffers; integer input is converted to it.
-        feature_names: names of the columns of the frame that :func:`nnlite.fit` trained it on; None without a frame.
+        feature_names: names of the columns of the frame that :func:`nnlite.fit` trained it on, which others must have;
+            None without a frame, or to train it on other columns.
         formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
             one a line, such as ``Y = X * gamma`` and ``dX = dY * gamma``. Optional.
 

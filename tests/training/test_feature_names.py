@@ -95,6 +95,12 @@ def test_columns_without_names_are_read_by_position(model):
         nn.predict(other, frame)
 
 
+def test_without_its_names_a_model_is_trained_on_other_columns(model):
+    model.feature_names = None
+    fit(model, OTHERS["renamed"])
+    assert model.feature_names == ("height", "width", "blue")
+
+
 def test_copies_and_files_remember_the_columns(tmp_path):
     model, checkpoint = untrained(), nn.Checkpoint(tmp_path / "training.npz")
     fit(model, frame, callbacks=[checkpoint])
