@@ -73,7 +73,8 @@ def fit(
             Or, without Y, a dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
             of pairs (X, Y), such as a DataLoader, a Keras Sequence, or a function that returns a new iterable for each
             epoch.
-        Y: the targets of the rows, likewise, in the form that the loss expects.
+        Y: the targets of the rows, likewise, in the form that the loss expects. Rows are read by position,
+            so that frames X and Y with the same index labels in another order are an error.
         loss: a :class:`nnlite.Loss` such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several
             outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. A pair
             ``(weight, loss)`` multiplies one in it, and None is an output without a loss. Y, and what metrics get, are
