@@ -109,6 +109,7 @@ class NotScaled(OwnDropout):
     ],
 )
 def test_a_wrong_dropout_is_found_in_training_mode(wrong, says):
+    """As of torch/tutorials#25: dX = dY * mask / (1 - p), with the mask of the forward."""
     with pytest.raises(nn.GradientError) as caught:
         nn.check_gradients(nn.Sequential(nn.Tanh(), wrong(0.4, rng=0), linear(3, 2)), X)
     assert re.search(r"Sequential\[1\] " + says, caught.value.report.verdict)
@@ -129,6 +130,8 @@ def test_a_wrong_batch_norm_is_found_in_training_mode():
 
 
 def test_a_wrong_embedding_is_found():
+    """As in makemore: dW of a row is the sum of the dY at which its index occurs."""
+
     class Overwrites(OwnEmbedding):
         def backward(self, dY):
             self.dW = np.zeros_like(self.W)
@@ -150,6 +153,8 @@ def test_an_embedding_whose_indices_are_not_declared_is_told_so():
 
 
 def test_undeclared_parameters_are_an_error():
+    """As of lightning#2282, where such a layer is not trained, without a word."""
+
     class Undeclared(nn.Layer):
         def __init__(self):
             self.W = np.ones((3, 2))
@@ -237,6 +242,8 @@ def test_an_object_may_hold_layers_through_which_no_gradient_goes_and_layers_of_
 
 
 def test_layers_in_lists_of_lists_are_checked():
+    """As of pytorch#715: all 24 parameters are checked, beside the entries of X."""
+
     class Grid(nn.Layer):
         def __init__(self):
             self.rows = [[linear(3, 3), nn.Tanh()], [linear(3, 3), nn.Tanh()]]

@@ -457,6 +457,7 @@ def test_a_generator_that_cannot_be_saved_is_found_before_the_first_batch(tmp_pa
 
 
 def test_a_path_that_cannot_be_written_is_found_before_the_first_batch(tmp_path):
+    """Not after the first batch or epoch."""
     callback = Batches(0)
     wrong = {tmp_path: IsADirectoryError, tmp_path / "no" / "c.npz": FileNotFoundError, tmp_path / ("x" * 250): OSError}
     for path, error in wrong.items():

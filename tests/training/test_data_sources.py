@@ -475,6 +475,7 @@ def test_a_loader_for_predict_has_its_cure():
 
 @pytest.mark.parametrize("nest", [lambda rows: rows, lambda rows: [rows], lambda rows: [[0.0, *rows]]])
 def test_a_list_of_masked_arrays_is_refused(nest):
+    """np.asarray of it would show the hidden values."""
     hidden = [np.ma.masked_array([1.0, 999.0], [False, True])] * 2
     message = message_of(lambda: nn.predict(nn.Identity(), nest(hidden)))
     assert "got a list of masked arrays; fill them first: [each.filled(...) for each in X]" in message

@@ -223,6 +223,7 @@ def test_callbacks_that_watch_a_value_can_be_copied_and_pickled(duplicate):
     ],
 )  # fmt: skip
 def test_it_says_why_training_ended_and_which_epoch_was_restored(options, epochs, remark, capsys):
+    """The numbers are those that the callback gives."""
     _, history = train([Fake(), nn.EarlyStopping("fake_loss", **options)], epochs=epochs, verbose=1)
     assert history.remark == remark
     lines = capsys.readouterr().err.splitlines()

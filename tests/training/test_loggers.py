@@ -88,6 +88,8 @@ def rows_of(path, separator=","):
 
 
 def test_names_with_commas_quotes_and_line_ends_stay_one_column(tmp_path):
+    """As RFC 4180 quotes them."""
+
     def odd(Y_pred, Y):
         return 1.0
 
