@@ -161,8 +161,10 @@ class Checkpoint(Callback):
         return {"best": self.best, "since": self.since}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        self.best, self.since = state["best"], state["since"]
+        """Restore what :meth:`state_dict` returned; with an empty state begin afresh."""
+        self._forget()
+        if state:
+            self.best, self.since = state["best"], state["since"]
 
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.path)!r})"

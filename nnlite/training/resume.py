@@ -93,8 +93,8 @@ def resume_from(path: Any, state: Training) -> None:
         try:
             restore(state, content)
             for name, callback in callbacks_with_state(state).items():
-                if name in content["callbacks"] or not is_checkpoint(name):
-                    callback.load_state_dict(content["callbacks"][name])
+                saved = content["callbacks"]
+                callback.load_state_dict(saved.get(name, {}) if is_checkpoint(name) else saved[name])
         except Exception as error:
             undo()
             raise CheckpointError(f"its state does not fit this training, nothing was changed: {error}") from error
