@@ -118,15 +118,15 @@ class Checkpoint(Callback):
 
     def on_epoch_begin(self, state: Training) -> None:
         if not self.tried:  # to find now, and not after hours, what cannot be saved
-            self._contents(state, stacklevel=7)
+            self._contents(state)
             self.tried = True
 
-    def _contents(self, state: Training, stacklevel: int) -> tuple[dict[str, Any], dict[str, Array]]:
+    def _contents(self, state: Training) -> tuple[dict[str, Any], dict[str, Array]]:
         """What to write, and a warning, at the line that calls fit, if it lacks the architecture."""
         content, arrays, missing = contents(state)
         if missing and not self.warned:
             text = f"Checkpoint: {self.path} will not hold the architecture of the model, only its state: {missing}"
-            warnings.warn(text, UserWarning, stacklevel=stacklevel)
+            warnings.warn(text, UserWarning, stacklevel=7)
             self.warned = True
         return content, arrays
 
@@ -150,7 +150,7 @@ class Checkpoint(Callback):
             before = self.since, self.due
             self.since, self.due = 0, False  # also in the file
             try:
-                content, arrays = self._contents(state, stacklevel=7)
+                content, arrays = self._contents(state)
                 write_archive(self.path, content, arrays)
             except BaseException:
                 self.since, self.due = before
