@@ -1,9 +1,10 @@
-"""Classify flowers from a pandas frame with bool, nullable, category and text columns. It needs pandas.
+"""Classify penguins from a CSV file with bool, nullable, category and text columns. It needs pandas.
 
 Run it with:  python examples/dataframe.py [--seed N]
 """
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,28 +12,28 @@ import pandas as pd
 import nnlite as nn
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--seed", type=int, default=0, help="of the flowers, the initial weights and the order of the rows")
+parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-# A flower of each species has its own size; colour and place are only a hint. Some heights were not measured.
-species = pd.Series(rng.choice(["daisy", "poppy", "rose"], 600), name="species")
-number = species.map({"daisy": 0, "poppy": 1, "rose": 2}).to_numpy()
-flowers = pd.DataFrame({"petals": pd.array(rng.poisson(5 + 6 * number), dtype="Int64")})
-flowers["height"] = pd.Series(rng.normal(20 + 15 * number, 6)).mask(rng.random(600) < 0.1)
-flowers["thorns"] = (species == "rose") & (rng.random(600) < 0.9)
-flowers["colour"] = pd.Categorical(np.where(rng.random(600) < 0.7, "red", "white"))
-flowers["place"] = np.where(rng.random(600) < 0.3 + 0.2 * number, "garden", "meadow")
+# 344 penguins: text, bool, numbers, and some values that are missing.
+dtypes = {"island": "category", "flipper_length": "Int64", "body_mass": "Int64"}
+penguins = pd.read_csv(Path(__file__).parent / "data" / "penguins.csv.gz", dtype=dtypes)
 
-# Numbers for text and categories, a mean for what is missing; standardized by the first 450 rows, which are trained on.
-X = pd.get_dummies(flowers.fillna({"height": flowers["height"][:450].mean()})).astype(float)
-X = (X - X[:450].mean()) / X[:450].std()
-classes, Y = np.unique(species, return_inverse=True)
+# The labels, a Series of text, become numbers: classes[i] is the name of class i.
+classes, Y = np.unique(penguins.pop("species"), return_inverse=True)
 
-model = nn.Sequential(nn.Linear(X.shape[1], 16, rng=rng), nn.Tanh(), nn.Linear(16, 3, rng=rng))
+# A column of 0 and 1 for each category or text; a missing text has 0 in all of its columns.
+X = pd.get_dummies(penguins).astype(float)
+
+# Mean 0 and standard deviation 1 from the training rows alone; then the mean, 0, for what is missing.
+test, training = np.split(rng.permutation(len(X)), [86])
+X = ((X - X.iloc[training].mean()) / X.iloc[training].std()).fillna(0)
+
+model = nn.Sequential(nn.Linear(X.shape[1], 8, rng=rng), nn.Tanh(), nn.Linear(8, len(classes), rng=rng))
 loss, optimizer = nn.CrossEntropyLoss(), nn.SGD(model, lr=0.05, momentum=0.9)
-nn.fit(model, X[:450], Y[:450], loss=loss, optimizer=optimizer, epochs=20, metrics=[nn.accuracy], rng=rng)
+nn.fit(model, X.iloc[training], Y[training], loss=loss, optimizer=optimizer, epochs=10, metrics=[nn.accuracy], rng=rng)
 
-print("\nThe 150 other flowers, a row for each true species, a column for each predicted one:")
-confusion = nn.confusion_matrix(nn.predict(model, X[450:]), Y[450:])
-print(pd.DataFrame(confusion, index=classes, columns=classes))
-print(f"accuracy: {nn.accuracy(nn.predict(model, X[450:]), Y[450:]):.3f}")
+logits = nn.predict(model, X.iloc[test])  # an error if X has other columns than in training
+print(f"\n{len(test)} other penguins, a row for each true species and a column for each predicted one:")
+print(pd.DataFrame(nn.confusion_matrix(logits, Y[test]), index=classes, columns=classes))
+print(f"accuracy: {nn.accuracy(logits, Y[test]):.3f}; the first is predicted as {classes[logits[0].argmax()]}")

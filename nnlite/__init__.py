@@ -45,7 +45,7 @@ Optimizers
     ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
     StepLR, MultiStepLR, ExponentialLR   likewise
     CosineAnnealingLR, OneCycleLR        likewise
-    SequentialLR                         one schedule after another
+    SequentialLR, PerEpoch               one schedule after another; a schedule that counts epochs
     ReduceLROnPlateau                    a callback that lowers lr when a value stops improving
     clip_grad_norm, clip_grad_value      clip dPhi
 
@@ -81,6 +81,8 @@ Diagnostics
 
 The rest
     set_blas                             choose the library that multiplies matrices
+    set_kernels                          choose how elementwise formulas are computed: NumPy, or loops by Numba
+    kernel                               make an elementwise formula of your own fast
     ShapeError, StateError               an array of the wrong shape; backward before forward
     CheckpointError                      a file is damaged or does not fit
     DivergenceError                      the loss became NaN or infinite
@@ -93,6 +95,8 @@ from typing import TYPE_CHECKING, Any
 from nnlite import initializers
 from nnlite.basics.generators import generator, manual_seed
 from nnlite.compute.blas import set_blas
+from nnlite.compute.kernel import kernel
+from nnlite.compute.set_kernels import set_kernels
 from nnlite.containers.branches import Parallel, Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.nodes import Input, Parameter
@@ -140,6 +144,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.optim.per_epoch import PerEpoch
     from nnlite.optim.phased_schedules import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
     from nnlite.optim.schedules import (
@@ -201,6 +206,7 @@ __all__ = [
     "Outer",
     "Parallel",
     "Parameter",
+    "PerEpoch",
     "PolynomialLR",
     "Power",
     "ReLU",
@@ -240,6 +246,7 @@ __all__ = [
     "initializers",
     "input_gradient",
     "jacobian",
+    "kernel",
     "load",
     "manual_seed",
     "mean_over_batches",
@@ -255,6 +262,7 @@ __all__ = [
     "sanity",
     "save",
     "set_blas",
+    "set_kernels",
     "summary",
     "tied",
     "to_mermaid",
@@ -272,6 +280,7 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "optim.per_epoch": "PerEpoch",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
     "optim.phased_schedules": "OneCycleLR SequentialLR",
@@ -294,4 +303,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])

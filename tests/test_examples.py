@@ -49,7 +49,8 @@ def run_alone(folder, name, *arguments):
 
 def checked(folder, out, progress):
     assert all(character == "\n" or character.isprintable() for character in out + progress)
-    assert all(re.fullmatch(r"epoch \d+/\d+  loss=.+", line) for line in progress.splitlines())
+    expected = r"epoch \d+/\d+  loss=.+|stopped after epoch .+|stopping after this batch;.+|interrupted in epoch .+"
+    assert all(re.fullmatch(expected, line) for line in progress.splitlines())
     assert list(folder.iterdir()) == []  # it leaves no files
     return out, progress
 
@@ -66,7 +67,8 @@ def number(pattern, text):
 def test_the_examples_are_these():
     names = [
         *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
-        *("digits", "feedback_alignment", "input_descent", "own_layer", "residual", "tied_autoencoder", "xor"),
+        *("digits", "feedback_alignment", "imbalanced", "input_descent", "new_head", "own_layer", "residual"),
+        *("tied_autoencoder", "time_series", "xor"),
     ]
     assert [file.stem for file in FILES] == names
 
@@ -83,7 +85,8 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
         with case(file.name):
             assert len(text.splitlines()) < 60
             needed = {"pandas"} if file.name == "dataframe.py" else set()
-            assert imported - {"argparse", "pathlib"} == {"numpy", "nnlite"} | needed
+            standard = {"argparse", "contextlib", "pathlib", "signal", "tempfile"}
+            assert imported - standard == {"numpy", "nnlite"} | needed
 
 
 def test_equal_seeds_print_the_same_in_any_process(run, tmp_path):
@@ -200,6 +203,21 @@ def test_malignant_nuclei_are_larger():
     assert X[Y == 0, 0].mean() > 1.3 * X[Y == 1, 0].mean()  # so that 0 is malignant indeed
 
 
+def test_the_penguins_are_what_their_source_says():
+    packed = (EXAMPLES / "data" / "penguins.csv.gz").read_bytes()
+    assert packed[4:8] == bytes(4)
+    header, *lines = gzip.decompress(packed).decode("ascii").splitlines()
+    table = [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+    # Of palmerpenguins: 344 penguins; the means without missing values as its own introduction gives them.
+    species = [row["species"] for row in table]
+    assert [species.count(name) for name in ("Adelie", "Chinstrap", "Gentoo")] == [152, 68, 124]
+    assert [[row["sex"] for row in table].count(sex) for sex in ("male", "female", "")] == [168, 165, 11]
+    assert {row["two_eggs"] for row in table} == {"True", "False"}
+    numbers = [[float(row[name]) for row in table if row[name]] for name in header.split(",")[3:7]]
+    np.testing.assert_allclose([np.mean(each) for each in numbers], [43.92, 17.15, 200.9, 4202], rtol=2.5e-4)
+    assert [len(each) for each in numbers] == [342] * 4
+
+
 def test_the_digits_are_what_their_source_says():
     X, Y = read("digits.csv.gz")
     assert X.shape == (1797, 64)
@@ -288,11 +306,40 @@ def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(s
 @pytest.mark.parametrize("seed", seeds(1))
 def test_dataframe_classifies_three_species(seed, run):
     out, progress = run("dataframe.py", "--seed", str(seed))
-    names = ["daisy", "poppy", "rose"]
+    names = ["Adelie", "Chinstrap", "Gentoo"]
     matrix = np.array([re.search(rf"^{name} +(\d+) +(\d+) +(\d+)$", out, re.MULTILINE).groups() for name in names], int)
-    assert matrix.sum() == 150
-    assert number(r"accuracy: (\S+)", out) == round(np.trace(matrix) / 150, 3) > 0.85
+    assert matrix.sum() == 86
+    assert number(r"accuracy: (\S+);", out) == round(np.trace(matrix) / 86, 3) > 0.95
+    assert re.search(rf"the first is predicted as ({'|'.join(names)})$", out, re.MULTILINE)
     assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_time_series_stops_early_and_beats_the_last_value(seed, run):
+    out, progress = run("time_series.py", "--seed", str(seed))
+    best, last = (number(rf"R\^2 {which}.+: (\S+)", out) for which in ("on the end", "if the last"))
+    assert 0.99 < best < 1
+    assert last < 0.6
+    assert "held back: rows 960 to 1199" in out  # the last fifth of 1200
+    assert re.search(r"^stopped after epoch \d+: val_loss has not improved for 10 epochs; restored", progress, re.M)
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_imbalanced_weights_raise_the_recall_and_the_interrupted_training_is_the_same(seed, run):
+    out, progress = run("imbalanced.py", "--seed", str(seed))
+    plain, weighted, resumed = re.findall(r"^class_weight=\S+: .+, recall (\S+), f1 (\S+)$", out, re.MULTILINE)
+    assert float(weighted[1]) > 0.65
+    assert float(plain[0]) < float(weighted[0])
+    assert weighted == resumed
+    assert "resumed after an interrupt, and bit-identical: True" in out
+    assert "interrupted in epoch 6, after batch 1" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_new_head_is_trained_alone(seed, run):
+    out, _ = run("new_head.py", "--seed", str(seed))
+    assert "the body has not changed: True" in out
+    assert number(r"accuracy with a new head: (\S+)", out) > 0.75
 
 
 def test_residual_layers_learn_where_a_chain_does_not(run):

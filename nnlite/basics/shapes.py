@@ -124,3 +124,14 @@ def text(shape: Shape) -> str:
     """Return the shape as messages show it, with ? for unknown sizes."""
     parts = ["..." if isinstance(size, EllipsisType) else "?" if size is None else str(size) for size in shape]
     return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+
+
+def reshaped(name: str, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """Return what to write where an array has an axis of size 1 at the end too few or too many; else nothing.
+
+    >>> reshaped("Y", (5,), (5, 1)), reshaped("Y", (5, 1), (5,)), reshaped("Y", (5,), (5, 3))
+    ('; pass np.asarray(Y)[..., None]', '; pass np.asarray(Y)[..., 0]', '')
+    """
+    if (*shape, 1) == expected:
+        return f"; pass np.asarray({name})[..., None]"
+    return f"; pass np.asarray({name})[..., 0]" if shape == (*expected, 1) else ""

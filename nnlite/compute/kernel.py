@@ -1,6 +1,6 @@
 """Kernels: elementwise formulas, written once as ordinary NumPy, and computed in the fastest way there is.
 
-A kernel is a function of ufuncs. It is called once with symbols, which record its operations (trace.py). From these
+A kernel is a function of ufuncs. It is called once with symbols, which record its operations (symbols.py). From these
 comes the source of a function that calls the same ufuncs without a new array for each result (numpy_source.py), on
 large arrays block by block in several threads (blocks.py); or, after ``nn.set_kernels("numba")``, of one loop that
 Numba compiles (numba_source.py). Both do the same operations in the same order.
@@ -8,23 +8,27 @@ Numba compiles (numba_source.py). Both do the same operations in the same order.
 
 import functools
 import linecache
-import os
+import math
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.numpy_source import constants, numpy_source, scratch_arrays
-from nnlite.compute.reductions import REDUCTIONS
-from nnlite.compute.trace import Trace, trace
+from nnlite.compute.row_reductions import REDUCTIONS
+from nnlite.compute.symbols import Trace, trace
 from nnlite.errors import ShapeError
 
 _MANY = 4096  # elements from which an array of one number is faster than the number
 
 
+@overload
+def kernel(formula: Callable[..., Any]) -> "Kernel": ...
+@overload
+def kernel(*, into: tuple[str, ...] = (), **errstate: Any) -> "Callable[[Callable[..., Any]], Kernel]": ...
 def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] = (), **errstate: Any) -> Any:
     """Make an elementwise formula fast: decorator of a function of ufuncs.
 
@@ -74,6 +78,9 @@ class Kernel:
     <BLANKLINE>
     """
 
+    everyone: "ClassVar[weakref.WeakSet[Kernel]]" = weakref.WeakSet()  # noqa: RUF012
+    make: "ClassVar[Callable[[Kernel, np.dtype[Any]], Callable[..., Any]]]"  # the function that computes a kernel
+
     def __init__(self, formula: Callable[..., Any], into: tuple[str, ...], errstate: dict[str, Any]) -> None:
         functools.update_wrapper(self, formula)
         self.formula = formula
@@ -81,17 +88,19 @@ class Kernel:
         self.into = into
         self.errstate = errstate
         self._functions: dict[Any, Callable[..., Any]] = {}  # by dtype
-        _kernels.add(self)
+        Kernel.everyone.add(self)
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any) -> Array:  # or a tuple of them, or None
         dtype = arguments[0].dtype
-        return (self._functions.get(dtype) or self._function(dtype))(*arguments)
+        return (self._functions.get(dtype) or self._function(dtype))(*arguments)  # type: ignore[no-any-return]
 
     def sum(self, *arguments: Any) -> float:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
         if arguments[0].size <= BLOCK:
             return float(np.add.reduce(self(*arguments), axis=None))
-        return sum(in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), divisible(self, arguments)))
+        return math.fsum(
+            in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), divisible(self, arguments))
+        )
 
     @functools.cached_property
     def trace(self) -> Trace:
@@ -107,7 +116,7 @@ class Kernel:
 
     def _function(self, dtype: "np.dtype[Any]") -> Callable[..., Any]:
         """The function for a dtype, made when it is first needed."""
-        function = _make(self, dtype)
+        function = Kernel.make(self, dtype)
         self._functions[dtype] = np.errstate(**self.errstate)(function) if self.errstate else function
         return self._functions[dtype]
 
@@ -185,42 +194,4 @@ def _full(dtype: "np.dtype[Any]", number: float) -> Array:
     return np.full(BLOCK, number, dtype)
 
 
-_kernels: "weakref.WeakSet[Kernel]" = weakref.WeakSet()
-_make: Callable[[Kernel, "np.dtype[Any]"], Callable[..., Any]] = numpy_function
-
-
-def set_kernels(name: str) -> None:
-    """Choose how elementwise formulas are computed.
-
-    Args:
-        name: "numpy", the default, or "numba", which needs the extra ``fast``: each formula is then one loop, which
-            Numba compiles when it is first used (about 0.1 s) and keeps for later processes in the user's cache folder,
-            ``~/.cache/nnlite``. The number of threads is set by the environment variable OMP_NUM_THREADS.
-
-    Their results may differ in the last bit. The environment variable ``NNLITE_KERNELS=numba`` does the same.
-
-    Raises:
-        ValueError: another name.
-        ImportError: the package numba is not installed.
-
-    >>> set_kernels("numpy")
-    """
-    global _make
-    if name == "numpy":
-        _make = numpy_function
-    elif name == "numba":
-        try:
-            from nnlite.compute.numba_function import numba_function
-        except ImportError as error:
-            raise ImportError(
-                f"nnlite: the package numba cannot be imported: {error}; install nnlite's extra 'fast', or do not use "
-                "NNLITE_KERNELS and set_kernels"
-            ) from None
-        _make = numba_function
-    else:
-        raise ValueError(f"set_kernels: expected 'numpy' or 'numba', got {name!r}")
-    for each in tuple(_kernels):
-        each.forget()
-
-
-set_kernels(os.environ.get("NNLITE_KERNELS") or "numpy")
+Kernel.make = numpy_function  # set_kernels changes it

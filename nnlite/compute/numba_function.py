@@ -1,6 +1,7 @@
 """Kernels compiled by Numba (extra ``fast``).
 
-The source of a loop is a file in the user's cache folder, beside which Numba keeps the compiled code for later processes.
+The source of a loop is a file in the user's cache folder, beside which Numba keeps the compiled code for later
+processes.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
         numbers = {name: dtype.type(given[name]) for name in trace.of_kind("scalar") if name not in elements}
         return blockwise(kernel, loops[elements], tuple((given | numbers).values()), block=LARGE)
 
-    scope = {
+    scope: dict[str, Any] = {
         "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[frozenset()],
     }  # fmt: skip
     exec(wrapper_source(kernel.name, trace, into), scope)

@@ -19,7 +19,7 @@ _E0, _E1, _E2, _E3, _E4, _E5 = _E
 
 @njit(inline="always", error_model="numpy")
 def exp(x):  # type: ignore[no-untyped-def] # compiled by Numba
-    """``2^n exp(r)`` with x = n log 2 + r."""
+    """The exponential: ``2^n e^r`` with x = n log 2 + r."""
     x = _LARGEST if x > _LARGEST else (_SMALLEST if x < _SMALLEST else x)
     shifted = x * _LOG2_E + _ROUND
     n = shifted - _ROUND
@@ -42,7 +42,7 @@ _TINY, _SQRT_HALF, _INF, _NAN, _ZERO = _f(1.17549435e-38), _f(0.70710678), _f(np
 
 @njit(inline="always", error_model="numpy")
 def log(x):  # type: ignore[no-untyped-def] # compiled by Numba
-    """``n log 2 + log(1 + m)`` with x = 2^n (1 + m)."""
+    """The natural logarithm: that of 2^n and of the rest, 1 + m, from sqrt(1/2) to sqrt(2)."""
     denormal = x < _TINY
     scaled = x * _TWO_23 if denormal else x
     bits = _f(scaled).view(np.int32)

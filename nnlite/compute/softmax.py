@@ -6,14 +6,19 @@ backward needs of them, E and s, is not computed again.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.kernel import kernel
-from nnlite.compute.trace import Rows
+from nnlite.compute.symbols import Rows
 
-SILENT = {"invalid": "ignore", "under": "ignore", "divide": "ignore"}  # inf - inf is NaN, as it should be
+SILENT: dict[str, Any] = {
+    "invalid": "ignore",
+    "under": "ignore",
+    "divide": "ignore",
+}  # inf - inf is NaN
 
 
 @kernel(**SILENT)

@@ -19,7 +19,8 @@ class Sequential(Layer):
     """A chain of layers: forward runs them from the first to the last, backward from the last to the first.
 
     ``model[i]`` is a layer, ``model[i:j]`` a Sequential of the same layers whose Phi is a slice of the whole's.
-    A Sequential is itself a layer, so it nests.
+    ``model[i] = layer``, ``del model[i]``, ``append``, ``insert`` and ``extend`` change the model; see :meth:`append`.
+    A Sequential is itself a layer, so it nests, as all layers up to 100 deep.
 
     Args:
         layers: any number of them. Each belongs to this model from now on.
@@ -27,8 +28,8 @@ class Sequential(Layer):
     Raises:
         TypeError: an argument is not a Layer.
         ShapeError: a layer does not accept the output of the one before it, as far as shapes are known.
-        ValueError: the same layer is used twice or belongs to another model; the layers differ in dtype; or a layer
-            with parameters would get no gradient, since a later one has none for its input.
+        ValueError: the same layer is used twice or belongs to another model; the layers differ in dtype, or nest more
+            than 100 deep; or a layer with parameters would get no gradient, since a later one has none for its input.
 
     >>> import numpy as np, nnlite as nn
     >>> model = Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())

@@ -12,7 +12,7 @@ from nnlite.compute.sums import column_sum
 from nnlite.containers.nodes import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros
-from nnlite.layer.flat import Reference
+from nnlite.layer.hidden import Reference
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer
 from nnlite.layers.linear import Linear
 
@@ -90,7 +90,7 @@ class Tied(Layer):
             for name in theirs._parameters:
                 P, dP = getattr(theirs, name), getattr(own, "d" + name)
                 vars(own)["_" + name] = P
-                if P is not None and (dP.dtype != P.dtype or dP is getattr(theirs, "d" + name)):
+                if P is not None and (dP.dtype != P.dtype or not dP.flags.writeable):
                     vars(own)["_d" + name] = np.zeros_like(P)
             for name in theirs._buffers:
                 vars(own)["_" + name] = getattr(theirs, name)
@@ -140,17 +140,28 @@ class Tied(Layer):
 
 
 def _with_its_own_ties(layer: Layer) -> Layer:
-    """A twin of the layer in which a layer tied to another part of it is tied to that part's twin."""
+    """A twin of the layer in which a layer tied to another part of it is tied to that part's twin.
+
+    Its gradients are placeholders: whatever is tied makes its own in :meth:`Tied._share`.
+    """
     twin = layer.evaluation_twin()
     parts = [part for _, part in layer.named_layers()]
     twins = dict(zip(map(id, parts), [part for _, part in twin.named_layers()], strict=True))
     for part, own in zip(parts, twins.values(), strict=True):
+        for name in part._parameters:
+            if (dP := getattr(part, "d" + name)) is not None:
+                vars(own)["_d" + name] = placeholder(dP)
         if isinstance(own, Tied):
             own._twin = Reference(_with_its_own_ties(own.original))
         if isinstance(own, Tied | TiedTranspose) and id(own.original) in twins:
             own._original = Reference(twins[id(own.original)])
         own._tied = tuple([Reference(twins[id(tied.layer)]) for tied in part._tied])
     return twin
+
+
+def placeholder(array: Array) -> Array:
+    """A read-only array of the same shape and dtype that takes no memory."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
 
 
 def _ties_out_of(twin: Layer) -> list[Layer]:

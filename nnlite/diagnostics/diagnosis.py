@@ -89,6 +89,9 @@ def diagnosis(
     found, right = _first_wrong(recording, findings, tolerance, step, max_entries) if wrong else (None, [])
     write = next(iter(recording.writes), None)
     sentences = [str(write)] if write else []
+    repeated = _run_repeatedly(recording)
+    if wrong and repeated and write is None and (found is None or any(found.call.layer.named_children())):
+        return Diagnosis(f"{model.one_line()}: {WRONG}: {repeated}", unexplained=found is None)
     if found is not None and (write is None or write.place == found.call.place):
         what = found.fault or _reasons(found, recording)
         sentences.append(f"{_heading(model, found, right)}: {what}{_others(found, right, recording)}")
@@ -96,6 +99,16 @@ def diagnosis(
         where = "; ".join(f"d{finding.comparison.name}: {_where(finding)}" for finding in wrong[:3])
         return Diagnosis(f"{model.one_line()}: {WRONG}, although each layer in it is right: {where}", unexplained=True)
     return Diagnosis("; ".join(sentences))
+
+
+def _run_repeatedly(recording: Recording) -> str:
+    """Return which layer is run several times in one forward, although a layer has one cache."""
+    for call in recording.backwards:
+        count = sum(other.layer is call.layer for other in recording.forwards)
+        if count > 1:
+            what = f"{call.place} is run {count} times in one forward, and a layer caches its last run only"
+            return f"{what}; use nnlite.tied(layer) for each further one"
+    return ""
 
 
 def _first_wrong(

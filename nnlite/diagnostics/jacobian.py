@@ -93,7 +93,7 @@ def input_gradient(model: Layer, X: Any, output: int | None = None) -> Any:
     Raises:
         TypeError: X does not hold real numbers, no input has a gradient, or ``output`` is given for a model with
             several output arrays.
-        ValueError: the model ends in a Softmax and ``output`` is None; the probabilities sum to 1, with gradient 0.
+        ValueError: the outputs are probabilities and ``output`` is None; their sum is 1, with gradient 0.
         IndexError: there is no such output.
 
     Source: Simonyan, Vedaldi and Zisserman, Deep inside convolutional networks, 2014.
@@ -122,7 +122,7 @@ def _ones(model: Layer, Y: Any, output: int | None) -> Any:
     """dY: 1 at the output, or everywhere."""
     place = f"input_gradient: {model.one_line()}"
     if output is None:
-        if isinstance(last_layer(model), Softmax):
+        if isinstance(last_layer(model), Softmax) or _are_probabilities(Y):
             raise ValueError(f"{place}: its probabilities sum to 1, which has gradient 0; pass output=, a class index")
         return each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
     if isinstance(Y, tuple | dict):
@@ -133,6 +133,13 @@ def _ones(model: Layer, Y: Any, output: int | None) -> Any:
     dY = np.zeros(np.shape(Y), np.result_type(Y))
     dY[..., output] = 1
     return dY
+
+
+def _are_probabilities(Y: Any) -> bool:
+    """Whether the entries along the last axis are shares of 1, whatever computed them."""
+    if isinstance(Y, tuple | dict) or np.ndim(Y) == 0 or np.size(Y) == 0 or np.shape(Y)[-1] == 1:
+        return False
+    return bool(np.min(Y) >= 0 and np.allclose(np.sum(Y, axis=-1), 1, rtol=0, atol=8 * np.finfo(np.result_type(Y)).eps))
 
 
 def _amount(size: int) -> str:

@@ -91,14 +91,54 @@ def refuse_undeclared(cls: type) -> None:
         result = backward(self, *args, **kwargs)
         for name in suspects:
             P, dP = vars(self).get(name), vars(self).get("d" + name)
-            if isinstance(P, ndarray) and isinstance(dP, ndarray) and P.shape == dP.shape:
+            names = _alike(name, P, dP)
+            if names:
+                listing = " ".join(f'"{each}",' for each in names)
+                several = "" if names == [name] else ", with an attribute for each array"
                 raise TypeError(
-                    f"{self.one_line()}: backward stores d{name}, but {name} is not declared, so it would "
-                    f'not be trained; write class {cls.__name__}(nnlite.Layer, parameters=("{name}",))'
+                    f"{self.one_line()}: backward stores d{name}, but {name} is not declared, so it would not be "
+                    f"trained; write class {cls.__name__}(nnlite.Layer, parameters=({listing})){several}"
                 )
         return result
 
     cls.backward = checked  # type: ignore[attr-defined]
+
+
+def _alike(name: str, P: Any, dP: Any) -> list[str]:
+    """A name for each array in ``P``, which may be a list, tuple or dict; none unless ``dP`` has the same shapes."""
+    if isinstance(P, ndarray):
+        return [name] if isinstance(dP, ndarray) and P.shape == dP.shape else []
+    if not (isinstance(P, list | tuple | dict) and isinstance(dP, list | tuple | dict) and len(P) == len(dP)):
+        return []
+    own, given = (dict(values if isinstance(values, dict) else enumerate(values)) for values in (P, dP))
+    parts = [_alike(f"{name}_{key}", value, given.get(key)) for key, value in own.items()]
+    return [each for part in parts for each in part] if all(parts) else []
+
+
+def refuse_hidden(layer: Layer) -> None:
+    """Raise if a backward of the user's own goes through layers that are held by an object which is no layer.
+
+    Raises:
+        TypeError: they would not be trained.
+    """
+    cls: Any = type(layer)
+    contract = next(base for base in reversed(cls.__mro__) if "clear_cache" in vars(base))
+    if _is_ours(cls):
+        return
+    parts = {id(part) for _, part in layer.named_layers()}
+    for name, value in vars(layer).items():
+        kind = type(value)
+        held = vars(value).values() if hasattr(value, "__dict__") and not isinstance(value, contract | type) else ()
+        hidden = any(isinstance(part, contract) and id(part) not in parts for part in held)
+        if hidden and not _is_ours(kind) and reads(cls.backward, name):
+            raise TypeError(
+                f"{layer.one_line()}: {name} holds layers, but {kind.__name__} is no Layer, so they would not be "
+                f"trained; write class {kind.__name__}(nnlite.Layer), or hold them in a list or dict"
+            )
+
+
+def _is_ours(cls: type) -> bool:
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _names(method: Any) -> tuple[str, ...]:

@@ -10,27 +10,17 @@ Three rules hold at all times:
 
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.errors import StateError
+from nnlite.layer.hidden import Reference, check_hidden
 
 Layer = Any  # the class in layer.py, which is built on this file
 
-
-@dataclass(eq=False)
-class Reference:
-    """A reference to a layer that is not a part of the one that holds it.
-
-    >>> import nnlite as nn
-    >>> Reference(nn.Tanh()).layer
-    Tanh()
-    """
-
-    layer: Layer
+MAX_DEPTH = 100  # of layers in layers: Python's stack, from which copies, files and predict call, ends not far beyond
 
 
 def adopt(model: Layer, new: Iterable[Layer]) -> None:
@@ -39,9 +29,11 @@ def adopt(model: Layer, new: Iterable[Layer]) -> None:
     All parameters of ``model`` move into one new Phi, and their gradients into one new dPhi.
 
     Raises:
-        ValueError: the same layer object is used twice in the model, or belongs to another model, or dtypes differ.
+        ValueError: the same layer object is used twice in the model, or belongs to another model, or dtypes differ, or
+            layers nest too deeply.
     """
     new = list(new)
+    check_depth(model)
     _check_free(model, new)
     flatten(model)
     _own(model, new)
@@ -52,6 +44,7 @@ def extend(model: Layer, layer: Layer) -> None:
 
     Like a list, Phi is allocated with room for as much again, so that appending n layers takes time linear in n.
     """
+    check_depth(layer, MAX_DEPTH - 1)
     _check_free(model, [layer])
     size, more = model.Phi.size, layer.Phi.size
     if layer.Phi.dtype != model.Phi.dtype or model._room is None or model._room[0].size < size + more:
@@ -61,6 +54,26 @@ def extend(model: Layer, layer: Layer) -> None:
         _move(layer, Phi, dPhi, start=size)
         model._Phi, model._dPhi = Phi[: size + more], dPhi[: size + more]
     _own(model, [layer])
+
+
+def check_depth(model: Layer, most: int = MAX_DEPTH) -> None:
+    """Raise if layers in it nest more than ``most`` deep; a layer without others is 1 deep.
+
+    Raises:
+        ValueError: they do, or one contains itself.
+
+    >>> import nnlite as nn
+    >>> check_depth(nn.Sequential(nn.Tanh()), 2)
+    """
+    level = [model]
+    for _ in range(most):
+        level = list({id(child): child for layer in level for _, child in layer.named_children()}.values())
+        if not level:
+            return
+    raise ValueError(
+        f"{model.one_line()}: layers nest more than {MAX_DEPTH} deep, or one contains itself; put the layers of a "
+        "chain into one container, Sequential(*layers)"
+    )
 
 
 def _check_free(model: Layer, new: list[Layer]) -> None:
@@ -114,8 +127,10 @@ def check_whole(model: Layer) -> None:
     """Raise unless every parameter below ``model`` lives in its Phi.
 
     Raises:
+        TypeError: an object holds a layer, where it is not found.
         StateError: a part was added or replaced after Phi was made.
     """
+    check_hidden(model)
     Phi = model.Phi
     for name, P in model.named_parameters():
         if not np.may_share_memory(P, Phi):

@@ -13,9 +13,10 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
-from nnlite.layer.cache import cached_names, reads, refuse_undeclared
-from nnlite.layer.flat import Reference, adopt, flatten
-from nnlite.layer.state import declare, misfits, write
+from nnlite.layer.cache import cached_names, reads, refuse_hidden, refuse_undeclared
+from nnlite.layer.flat import adopt, check_depth, flatten
+from nnlite.layer.hidden import Reference, check_hidden
+from nnlite.layer.state import declare, misfits, own_arrays, write
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ class Layer:
         needs_dX: False if nobody will read dX: ``backward`` may skip that work and return None.
         num_outputs: the number of arrays that forward returns; several are a tuple, and backward takes as many.
         dtype: of the parameters and floating buffers; integer input is converted to it.
+        feature_names: names of the columns of the frame that :func:`nnlite.fit` trained it on, which others must have;
+            None without a frame, or to train it on other columns.
         formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
             one a line, such as ``Y = X * gamma`` and ``dX = dY * gamma``. Optional.
 
@@ -86,6 +89,7 @@ class Layer:
     needs_dX: bool = True
     num_outputs: int = 1
     dtype: np.dtype[Any] = np.dtype(np.float32)
+    feature_names: tuple[str, ...] | None = None
     formulas: str = ""
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
@@ -265,9 +269,16 @@ class Layer:
         >>> [path for path, layer in nn.Sequential(nn.Sequential(nn.Tanh())).named_layers()]
         ['', '0', '0.0']
         """
+        if not path:
+            self._check_depth()
         yield path, self
         for name, child in self.named_children():
             yield from child.named_layers(inside(path, name))
+
+    def _check_depth(self) -> None:
+        """Raise if layers nest too deeply, unless that was asked when Phi was made."""
+        if vars(self).get("_Phi") is None:
+            check_depth(self)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode for this layer and everything in it; return the layer."""
@@ -285,6 +296,7 @@ class Layer:
         ``predict`` runs the twin and writes nothing on the model, so it is safe from several threads at once. A layer
         that draws random numbers in evaluation mode draws from its own generator, as always.
         """
+        self._check_depth()
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
         for name, value in attributes.items():
@@ -295,6 +307,7 @@ class Layer:
         return twin
 
     def __repr__(self) -> str:
+        self._check_depth()
         children = [f"({name}): {child!r}" for name, child in self.named_children()]
         if not children:
             return f"{type(self).__name__}({self.extra_repr()})"
@@ -381,11 +394,13 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the cache, and what ties the layer to its model: copies of views are no views of a copy."""
+        self._check_depth()
         left_out = cached_names(type(self)) | {"_Phi", "_dPhi", "_owner", "_room", "_tied"}
         return {key: value for key, value in vars(self).items() if key not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        own_arrays(self)
         if any(self.named_children()):
             self.own_parts()
 
@@ -398,13 +413,15 @@ class Layer:
     def Phi(self) -> Array:
         """Every parameter in one contiguous 1-D array, of which each is a view; assigning writes into it.
 
-        The Phi of a part is a slice of the whole's.
+        The Phi of a part is a slice of the whole's. It is the same array each time: copy it, ``model.Phi.copy()``, to
+        keep its values, as for the path of a descent or for an optimizer of SciPy.
 
         Raises:
             ValueError: the parts differ in dtype, or one of them belongs to another model.
         """
         if self._Phi is None:
             self.own_parts()
+            check_hidden(self)
         return self._Phi  # type: ignore[return-value]
 
     @Phi.setter
@@ -413,7 +430,7 @@ class Layer:
 
     @property
     def dPhi(self) -> Array:
-        """The gradient of every parameter, in the order of Phi."""
+        """The gradient of every parameter, in the order of Phi; the same array each time, so copy it to keep it."""
         if self._dPhi is None:
             self.own_parts()
         return self._dPhi  # type: ignore[return-value]
@@ -434,8 +451,10 @@ class Layer:
 
         Raises:
             ValueError: as :attr:`Phi`.
+            TypeError: backward goes through layers that are held by an object which is no layer.
         """
         if self._Phi is None:
+            refuse_hidden(self)
             adopt(self, [layer for _, layer in self.named_children()])
 
     # ----------------------------------------------------------------------------------------- ties

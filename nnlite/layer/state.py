@@ -31,10 +31,10 @@ def declare(cls: type, parameters: tuple[str, ...], buffers: tuple[str, ...]) ->
                 raise TypeError(f"{cls.__name__}: {kind}: expected names such as 'W', got {name!r}")
             _check_free(cls, kind, name)
             if kind == "parameters":
-                _declare(cls, name, _set_parameter)
-                _declare(cls, "d" + name, _set_gradient)
+                _declare(cls, name, _set_parameter, f"The parameter {name}, an array; assignment writes into it.")
+                _declare(cls, "d" + name, _set_gradient, f"The gradient of {name}, which backward stores.")
             else:
-                _declare(cls, name, _set_buffer)
+                _declare(cls, name, _set_buffer, f"The buffer {name}, an array; assignment writes into it.")
 
 
 def _check_free(cls: type, kind: str, name: str) -> None:
@@ -43,10 +43,10 @@ def _check_free(cls: type, kind: str, name: str) -> None:
             raise ValueError(f"{cls.__name__}: {kind}: {attribute!r} is an attribute already; rename {name!r}")
 
 
-def _declare(cls: type, name: str, assign: Any) -> None:
+def _declare(cls: type, name: str, assign: Any, doc: str) -> None:
     # attrgetter makes reading as cheap as a plain attribute: it runs in C.
     setattr(cls, "_" + name, None)
-    setattr(cls, name, property(attrgetter("_" + name), lambda layer, value: assign(layer, name, value)))
+    setattr(cls, name, property(attrgetter("_" + name), lambda layer, value: assign(layer, name, value), doc=doc))
 
 
 def _set_parameter(layer: Layer, name: str, value: Any) -> None:
@@ -79,6 +79,15 @@ def _set_buffer(layer: Layer, name: str, value: Any) -> None:
 def _check_early(layer: Layer, name: str) -> None:
     if layer._Phi is not None:
         raise StateError(f"{layer.one_line()}: {name} gets its first value after Phi was made; assign it in __init__")
+
+
+def own_arrays(layer: Layer) -> None:
+    """Copy the layer's parameters, gradients and buffers that are read-only or in a file, as joblib passes them on."""
+    names = [prefix + name for name in layer._parameters for prefix in ("_", "_d")]
+    for name in (*names, *("_" + name for name in layer._buffers)):
+        array = getattr(layer, name)
+        if array is not None and (type(array) is not np.ndarray or not array.flags.writeable):
+            layer.__dict__[name] = np.array(array)
 
 
 def write(layer: Layer, name: str, stored: Array, value: Any) -> None:

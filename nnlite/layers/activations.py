@@ -1,4 +1,4 @@
-"""Activations: tanh, sigmoid, ReLU, softmax. Their Y has the shape of X, and most of their backwards use the cached Y."""
+"""Activations: tanh, sigmoid, ReLU, softmax. Their Y has the shape of X, and most backwards use the cached Y."""
 
 from typing import Any
 
@@ -27,6 +27,7 @@ class Tanh(Activation):
 
     X and Y have the same shape, any. Y is read-only, because backward uses it.
 
+    >>> import numpy as np
     >>> layer = Tanh()
     >>> layer.forward(np.array([0.0, 1.0]))
     array([0.        , 0.76159416])
@@ -55,6 +56,7 @@ class Sigmoid(Activation):
     It saturates: above X = 17 in float32, 37 in float64, Y is exactly 1 and dX is 0. For training a classifier, leave
     it out of the model and use :class:`nnlite.BCEWithLogitsLoss`.
 
+    >>> import numpy as np
     >>> layer = Sigmoid()
     >>> layer.forward(np.array([0.0, 1.0]))
     array([0.5       , 0.73105858])
@@ -82,6 +84,7 @@ class ReLU(Activation):
 
     Source: Nair and Hinton, Rectified linear units improve restricted Boltzmann machines, 2010.
 
+    >>> import numpy as np
     >>> layer = ReLU()
     >>> layer.forward(np.array([-1.0, 0.0, 2.0]))
     array([0., 0., 2.])
@@ -107,6 +110,7 @@ class Identity(Activation):
 
     X and Y have the same shape, any.
 
+    >>> import numpy as np
     >>> Identity().forward(np.array([1.0, 2.0]))
     array([1., 2.])
     """
@@ -136,6 +140,7 @@ class Softmax(Activation):
     Raises:
         ShapeError: X has no such axis.
 
+    >>> import numpy as np
     >>> layer = Softmax()
     >>> layer.forward(np.array([[0.0, 0.0], [0.0, -np.inf]]))
     array([[0.5, 0.5],
@@ -176,6 +181,7 @@ class LogSoftmax(Activation):
     Raises:
         ShapeError: X has no such axis.
 
+    >>> import numpy as np
     >>> layer = LogSoftmax()
     >>> layer.forward(np.array([[0.0, 0.0]]))
     array([[-0.69314718, -0.69314718]])

@@ -10,6 +10,7 @@ from nnlite.layers.activations import Activation
 class Negative(Activation):
     """``Y = -X``; ``dX = -dY``.
 
+    >>> import numpy as np
     >>> layer = Negative()
     >>> layer.forward(np.array([1.0, -2.0]))
     array([-1.,  2.])
@@ -32,6 +33,7 @@ class Negative(Activation):
 class Exp(Activation):
     """``Y = exp(X)``; ``dX = dY Y``. Y is read-only, because backward uses it.
 
+    >>> import numpy as np
     >>> layer = Exp()
     >>> layer.forward(np.array([0.0, 1.0]))
     array([1.        , 2.71828183])
@@ -55,6 +57,7 @@ class Exp(Activation):
 class Log(Activation):
     """``Y = log(X)``, the natural logarithm; ``dX = dY / X``. log(0) is -inf, and NaN below 0.
 
+    >>> import numpy as np
     >>> layer = Log()
     >>> layer.forward(np.array([1.0, 2.0]))
     array([0.        , 0.69314718])
@@ -78,6 +81,7 @@ class Log(Activation):
 class Square(Activation):
     """``Y = X^2``; ``dX = 2 dY X``.
 
+    >>> import numpy as np
     >>> layer = Square()
     >>> layer.forward(np.array([1.0, -3.0]))
     array([1., 9.])
@@ -101,6 +105,7 @@ class Square(Activation):
 class Sqrt(Activation):
     """``Y = sqrt(X)``, NaN below 0; ``dX = dY / (2 Y)``, infinite at 0. Y is read-only, because backward uses it.
 
+    >>> import numpy as np
     >>> layer = Sqrt()
     >>> layer.forward(np.array([1.0, 9.0]))
     array([1., 3.])
@@ -124,6 +129,7 @@ class Sqrt(Activation):
 class Reciprocal(Activation):
     """``Y = 1 / X``, infinite at 0; ``dX = -dY Y^2``. Y is read-only, because backward uses it.
 
+    >>> import numpy as np
     >>> layer = Reciprocal()
     >>> layer.forward(np.array([1.0, -4.0]))
     array([ 1.  , -0.25])
@@ -147,6 +153,7 @@ class Reciprocal(Activation):
 class Abs(Activation):
     """``Y = |X|``; ``dX = dY sign(X)``. The derivative at 0 is 0.
 
+    >>> import numpy as np
     >>> layer = Abs()
     >>> layer.forward(np.array([1.0, 0.0, -3.0]))
     array([1., 0., 3.])

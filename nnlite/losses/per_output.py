@@ -2,19 +2,23 @@
 
 from typing import Any
 
-from nnlite.basics.trees import each_of, listed
+import numpy as np
+
+from nnlite.basics.checks import non_negative
 from nnlite.layer.layer import Layer
 from nnlite.losses.loss import Loss
 
 
 class Losses(Layer):
-    """Sum of losses, one per output: ``J = J1 + J2 + ...``.
+    """Sum of losses, one per output: ``J = w1 J1 + w2 J2 + ...``.
 
     Args:
-        losses: a tuple of losses, or a dict of them by the names of the outputs.
+        losses: a tuple of losses, or a dict of them by the names of the outputs; None for an output without a loss.
+        weights: the weights by output; 1 for those that are not in it.
 
     Attributes:
-        Js: the loss of each output, of the last forward.
+        by_output: the losses by output, without those that are None.
+        Js: the loss of each of these outputs, of the last forward, not multiplied by its weight.
 
     Raises:
         TypeError: in forward, the outputs or the targets do not have the form of the losses.
@@ -25,29 +29,57 @@ class Losses(Layer):
     5.0
     >>> losses.backward()
     (array([2.]), array([-4.]))
+    >>> losses = Losses((nn.MSELoss(), None), weights={0: 0.5})
+    >>> losses.forward((np.ones(1), np.zeros(1)), (np.zeros(1), None)), losses.backward()
+    (0.5, (array([1.]), array([0.])))
     """
 
     count = logits = None
 
-    def __init__(self, losses: Any) -> None:
+    def __init__(self, losses: Any, weights: dict[Any, float] | None = None) -> None:
         self.losses = losses
+        self.weights = weights or {}
         self.Js: list[float] = []
-        sums = [getattr(loss, "reduction", "mean") == "sum" for loss in listed(losses)]
+        sums = [getattr(loss, "reduction", "mean") == "sum" for loss in self.by_output.values()]
         self.reduction = "sum" if all(sums) else "mean"
 
+    @property
+    def by_output(self) -> dict[Any, Any]:
+        return {key: loss for key, loss in by_key(self.losses).items() if loss is not None}
+
+    def weighted_sum(self, Js: Any) -> float:
+        """Return ``w1 J1 + w2 J2 + ...`` of the losses of the outputs that have one."""
+        return float(sum(J * self.weights.get(key, 1.0) for key, J in zip(self.by_output, Js, strict=True)))
+
     def forward(self, Ys: Any, targets: Any, *weight: Any) -> float:
-        losses = by_key(self.losses)
+        all_keys, losses = by_key(self.losses).keys(), self.by_output
         for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
-            if type(given) is not type(self.losses) or by_key(given).keys() != losses.keys():
+            keys = by_key(given).keys() if type(given) is type(self.losses) else None
+            # An output without a loss may have a target, for metrics.
+            if keys is None or (keys != all_keys and not (given is targets and losses.keys() <= keys <= all_keys)):
                 raise TypeError(
                     f"loss: expected a loss for each output, got {_form(self.losses)}; {name} {_form(given)}"
                 )
         Ys, targets = by_key(Ys), by_key(targets)
-        self.Js = [loss.forward(Ys[key], targets[key], *weight) for key, loss in losses.items()]
-        return sum(self.Js)
+        self.without_loss = {key: np.zeros_like(Y) for key, Y in Ys.items() if key not in losses}
+        self.Js = [self._of_output(key, loss, Ys[key], targets[key], weight) for key, loss in losses.items()]
+        return self.weighted_sum(self.Js)
+
+    def _of_output(self, key: Any, loss: Any, Y: Any, target: Any, weight: tuple[Any, ...]) -> float:
+        try:
+            J: float = loss.forward(Y, target, *weight)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"in the loss of output {key!r}")
+            raise
+        return J
 
     def backward(self, dJ: Any = 1.0) -> Any:
-        return each_of(lambda loss: loss.backward(dJ), self.losses)
+        losses = self.by_output
+        dYs = {
+            key: losses[key].backward(dJ * self.weights.get(key, 1.0)) if key in losses else self.without_loss[key]
+            for key in by_key(self.losses)
+        }
+        return dYs if isinstance(self.losses, dict) else tuple(dYs.values())
 
 
 def as_one_loss(loss: Any) -> Layer:
@@ -55,15 +87,30 @@ def as_one_loss(loss: Any) -> Layer:
 
     Raises:
         TypeError: one is not a :class:`nnlite.Loss`; the message has the line to write.
-        ValueError: the same loss object is used twice.
+        ValueError: the same loss object is used twice, no output has one, or a weight is negative or not finite.
     """
-    losses = listed(loss)
+    if isinstance(loss, Losses):
+        return loss
+    if not isinstance(loss, tuple | dict):
+        if isinstance(loss, list) and all(isinstance(each, Loss) for each in loss):
+            raise TypeError(
+                f"loss: expected a tuple or dict of losses, one for each output, got a list; pass {tuple(loss)!r}"
+            )
+        check_loss(loss)
+        joint: Layer = loss
+        return joint
+    entries, weights = by_key(loss), {}
+    for key, each in entries.items():
+        if isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], int | float | np.number):
+            weights[key], entries[key] = non_negative(float(each[0]), f"loss: weight of output {key!r}"), each[1]
+    losses = [each for each in entries.values() if each is not None]
+    if not losses:
+        raise ValueError(f"loss: expected a loss for at least one output, got {loss!r}")
     for number, each in enumerate(losses):
         check_loss(each)
         if any(each is other for other in losses[:number]):
             raise ValueError(f"loss: the same loss object is used twice, {each!r}; write a second one for its output")
-    joint: Layer = Losses(loss) if isinstance(loss, tuple | dict) else loss
-    return joint
+    return Losses(entries if isinstance(loss, dict) else tuple(entries.values()), weights)
 
 
 def check_loss(value: Any) -> None:

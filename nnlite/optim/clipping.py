@@ -52,6 +52,11 @@ def clip_grad_norm(layer: Layer | Sequence[Layer], max_norm: float, norm_type: f
         raise ValueError(f"clip_grad_norm: max_norm: expected a number >= 0, got {max_norm}")
     if not p > 0:
         raise ValueError(f"clip_grad_norm: norm_type: expected a number above 0, or inf, got {p}")
+    return scale_to_norm(gradients, max_norm, p)
+
+
+def scale_to_norm(gradients: list[Array], max_norm: float, p: float = 2.0) -> float:
+    """:func:`clip_grad_norm` of these arrays; return their norm before."""
     norm = _norm(gradients, p)
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # it may be NaN
@@ -84,6 +89,11 @@ def clip_grad_value(layer: Layer | Sequence[Layer], clip_value: float) -> None:
     bound = number(clip_value, "clip_grad_value: clip_value")
     if not bound >= 0:
         raise ValueError(f"clip_grad_value: clip_value: expected a number >= 0, got {bound}")
+    clip_to(gradients, bound)
+
+
+def clip_to(gradients: list[Array], bound: float) -> None:
+    """:func:`clip_grad_value` of these arrays."""
     for dPhi in gradients:
         with np.errstate(over="ignore", under="ignore"):  # a bound beyond float32 is inf, or 0
             limit: Any = dPhi.dtype.type(bound)
@@ -101,7 +111,7 @@ def _gradients(layer: Layer | Sequence[Layer], name: str) -> list[Array]:
 @np.errstate(over="ignore", under="ignore")
 def _norm(gradients: list[Array], p: float) -> float:
     """The p-norm: from the squares, or, where they may be out of range, relative to the largest element."""
-    if p == 2 and 1e-20 < (total := sum(map(_sum_of_squares, gradients))) < math.inf:
+    if p == 2 and 1e-20 < (total := sum(map(sum_of_squares, gradients))) < math.inf:
         return math.sqrt(total)
     blocks = [g[start : start + BLOCK] for g in gradients for start in range(0, g.size, BLOCK)]
     largest = float(np.max([np.abs(block).max() for block in blocks], initial=0))
@@ -111,7 +121,7 @@ def _norm(gradients: list[Array], p: float) -> float:
     return float(largest * np.float64(total) ** (1 / p))
 
 
-def _sum_of_squares(g: Array) -> float:
+def sum_of_squares(g: Array) -> float:
     """Short rows in the vector's own dtype, then their sums in float64: all in float32 would lose half the digits."""
     rest = g.size % ROW
     rows, tail = g[: g.size - rest].reshape(-1, ROW), g[g.size - rest :]

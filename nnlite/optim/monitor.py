@@ -23,10 +23,11 @@ def direction(name: str, mode: str, owner: str) -> str:
     if one_of(mode, f"{owner}: mode", ("min", "max", "auto")) != "auto":
         return mode
     words = set(re.findall("[a-z]+[0-9]*", name.lower()))
-    if "loss" in words:  # also one of an output called "accuracy"
+    negated = words & {"neg", "negative"}  # as in scikit-learn's "neg_log_loss", of which higher is better
+    if "loss" in words and not negated:  # also one of an output called "accuracy"
         return "min"
     lower, higher = words & LOWER, words & HIGHER
-    if bool(lower) == bool(higher):
+    if bool(lower) == bool(higher) or negated:
         raise ValueError(
             f"{owner}: the name {name!r} does not tell whether lower or higher values are better; "
             'pass mode="min" or mode="max"'

@@ -104,7 +104,8 @@ class SequentialLR:
     """Several schedules one after another; each starts with its own step 0.
 
     Args:
-        schedulers: the schedules: functions of the step, each with a learning rate of its own.
+        schedulers: the schedules: functions of the step, each with a learning rate of its own, or of the epoch; see
+            :class:`nnlite.PerEpoch`.
         milestones: the step at which each schedule but the first starts: whole numbers >= 0 in ascending order.
 
     Raises:
@@ -146,6 +147,25 @@ class SequentialLR:
         """The last step with a learning rate; None if the last schedule has no end."""
         last: int | None = getattr(self.schedulers[-1], "last_step", None)
         return None if last is None else last + sum(self.milestones[-1:])
+
+    @property
+    def last_epoch(self) -> int | None:
+        """The last epoch with a learning rate, if the last schedule counts epochs; None if it has no end."""
+        last: int | None = getattr(self.schedulers[-1], "last_epoch", None)
+        return last
+
+    @property
+    def counts_epochs(self) -> bool:
+        """Whether one of the schedules counts epochs."""
+        return any(getattr(scheduler, "counts_epochs", False) for scheduler in self.schedulers)
+
+    def at(self, step: int, epoch: int | None) -> float:
+        """Return the learning rate of a step in an epoch."""
+        index = bisect_right(self.milestones, step)
+        scheduler: Any = self.schedulers[index]
+        step -= self.milestones[index - 1] if index else 0
+        rate: float = scheduler.at(step, epoch) if getattr(scheduler, "counts_epochs", False) else scheduler(step)
+        return rate
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""

@@ -2,7 +2,7 @@
 
 ``schedule(t)`` is the learning rate that PyTorch's scheduler of the same name has after t calls of its ``step()``. A
 schedule of your own is any function of the step, which counts from 0. OneCycleLR and SequentialLR are in
-phased_schedules.py.
+phased_schedules.py; PerEpoch, for schedules that count epochs, is in per_epoch.py.
 """
 
 import math
@@ -89,7 +89,7 @@ class StepLR:
 
     Args:
         lr: initial learning rate, >= 0.
-        step_size: number of steps (batches, not epochs) between two decays, at least 1.
+        step_size: number of steps (batches, not epochs; see :class:`nnlite.PerEpoch`) between two decays, at least 1.
         gamma: factor of each decay, >= 0.
 
     Raises:

@@ -1,13 +1,14 @@
 """SGD: stochastic gradient descent, Phi <- Phi - lr * dPhi."""
 
-from functools import partial
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import finite, non_negative
-from nnlite.compute.blocks import in_blocks
+from nnlite.compute.kernel import Kernel, kernel
 from nnlite.errors import StateError
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer, Schedule
@@ -26,17 +27,20 @@ class SGD(Optimizer):
     Args:
         layer: the model, or a part of it.
         lr: learning rate, a number >= 0, or a schedule such as :class:`nnlite.StepLR`: a function of the step, which
-            counts from 0. ``optimizer.lr`` can be changed at any time.
+            counts from 0; or of the epoch, see :class:`nnlite.PerEpoch`. ``optimizer.lr`` can be changed at any time.
         momentum: factor of the previous velocity v.
         dampening: share of the gradient that is not added to v.
-        weight_decay: factor of the L2 penalty ``weight_decay / 2 |Phi|^2``.
+        weight_decay: factor of the L2 penalty ``weight_decay / 2 |Phi|^2``, see :meth:`penalty`; or a dict of factors
+            by names of parameters, such as ``{"W": 1e-4}`` to leave biases out, see :class:`nnlite.Optimizer`.
         nesterov: use Nesterov momentum; needs momentum > 0 and dampening 0.
         maximize: maximize the loss.
+        lr_factor: factors of the learning rate by names of parameters, such as ``{"0": 0.1, "1": 0}``, which moves part
+            0 slowly and freezes part 1; see :class:`nnlite.Optimizer`.
 
     Raises:
         TypeError: ``layer`` is not a Layer, or an option is not a number.
-        ValueError: an option is out of range, or the layer has no parameters; in a step, the schedule returned
-            something else than a finite number >= 0.
+        ValueError: an option is out of range, a name names no parameter, or the layer has no parameters; in a step, the
+            schedule returned something else than a finite number >= 0.
 
     Sources: Robbins and Monro, A stochastic approximation method, 1951; Polyak, Some methods of speeding up the
     convergence of iteration methods, 1964; Sutskever, Martens, Dahl and Hinton, On the importance of initialization
@@ -60,14 +64,15 @@ class SGD(Optimizer):
         *,
         momentum: float = 0.0,
         dampening: float = 0.0,
-        weight_decay: float = 0.0,
+        weight_decay: float | Mapping[str, float] = 0.0,
         nesterov: bool = False,
         maximize: bool = False,
+        lr_factor: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(layer, lr)
+        super().__init__(layer, lr, lr_factor=lr_factor)
         self.momentum = non_negative(momentum, "SGD: momentum")
         self.dampening = finite(dampening, "SGD: dampening")
-        self.weight_decay = non_negative(weight_decay, "SGD: weight_decay")
+        self.weight_decay = self.check_option("weight_decay", weight_decay)
         if nesterov and not (self.momentum > 0 and self.dampening == 0):
             raise ValueError(
                 "SGD: nesterov: expected momentum above 0 and no dampening, "
@@ -77,11 +82,14 @@ class SGD(Optimizer):
         self.maximize = maximize
         self.velocity: Array | None = None
 
-    def move(self, lr: float) -> None:
-        self._rate = lr  # for _move: as an argument of a partial it would cost 0.2 us
+    def move(self, lr: Any) -> None:
         Phi, dPhi = self.layer.Phi, self.layer.dPhi
+        weight_decay: Any = self.weight_decay
+        if type(weight_decay) is dict:
+            weight_decay = self.over_Phi("weight_decay")
+        decays = type(weight_decay) is not float or weight_decay != 0
         if not self.momentum:
-            in_blocks(self._move, [Phi, dPhi])
+            _descent(decays, self.maximize)(Phi, dPhi, lr, weight_decay)
             return
         if starts := self.velocity is None:
             self.velocity = np.zeros_like(dPhi)
@@ -91,19 +99,12 @@ class SGD(Optimizer):
             )
         elif self.velocity.dtype != Phi.dtype:  # astype was called
             self.velocity = self.velocity.astype(Phi.dtype)
-        in_blocks(partial(self._move, starts=starts), [Phi, dPhi, self.velocity])
+        update = _momentum(decays, self.maximize, self.nesterov, self.dampening != 0 and not starts)
+        update(Phi, dPhi, self.velocity, lr, weight_decay, self.momentum, self.dampening)
 
-    def _move(self, Phi: Array, g: Array, v: Array | None = None, starts: bool = False) -> None:
-        """Update these parameters with these gradients and velocities."""
-        if self.weight_decay:
-            g = (-g if self.maximize else g) + self.weight_decay * Phi
-        elif self.maximize:
-            g = -g
-        if v is not None:
-            v *= self.momentum
-            v += g if starts else (1 - self.dampening) * g
-            g = g + self.momentum * v if self.nesterov else v
-        Phi -= self._rate * g
+    def penalty(self) -> float:
+        """The L2 penalty at Phi, ``sum(weight_decay / 2 Phi^2)``, of the parameters that are not frozen."""
+        return self.l2_penalty("weight_decay")
 
     def _misfit(self, name: str, value: Any) -> str | None:
         if name == "velocity" and value is not None and not self.momentum and self.velocity is None:
@@ -111,6 +112,35 @@ class SGD(Optimizer):
         return super()._misfit(name, value)
 
     def __repr__(self) -> str:
-        options = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
+        options = ("momentum", "dampening", "weight_decay", "nesterov", "maximize", "lr_factor")
         shown = "".join(f", {name}={getattr(self, name)}" for name in options if getattr(self, name))
         return f"SGD({self.layer.one_line()}, lr={self.lr}{shown})"
+
+
+@cache
+def _descent(decays: bool, maximize: bool) -> Kernel:
+    """The update without momentum."""
+
+    @kernel(into=("Phi",))
+    def sgd(Phi: Array, g: Array, lr: float, weight_decay: float) -> Array:
+        g = -g if maximize else g
+        g = g + weight_decay * Phi if decays else g
+        return Phi - lr * g
+
+    return sgd
+
+
+@cache
+def _momentum(decays: bool, maximize: bool, nesterov: bool, dampens: bool) -> Kernel:
+    """The update with momentum."""
+
+    @kernel(into=("Phi", "v"))
+    def sgd_momentum(
+        Phi: Array, g: Array, v: Array, lr: float, weight_decay: float, momentum: float, dampening: float
+    ) -> tuple[Array, Array]:
+        g = -g if maximize else g
+        g = g + weight_decay * Phi if decays else g
+        v = momentum * v + ((1 - dampening) * g if dampens else g)
+        return Phi - lr * (g + momentum * v if nesterov else v), v
+
+    return sgd_momentum

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
+from nnlite.layer.flat import MAX_DEPTH
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.saving.archive import dtype_code
-from nnlite.saving.json_values import DEPTH, generator_state, pack
+from nnlite.saving.json_values import generator_state, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of
+from nnlite.saving.unsaved import check_kept, check_made_again
 
 # ------------------------------------------------------------------------------------------------ describe
 
@@ -32,7 +34,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
         arrays: gets the parameters and buffers under their names, and the other arrays.
 
     Raises:
-        TypeError: a class is unregistered, or an argument of a constructor cannot be saved.
+        TypeError: a class is unregistered, an argument of a constructor cannot be saved, or an array would be lost.
         ValueError: a layer is tied to one outside of the model, or the name of a parameter is in ``arrays`` already.
 
     >>> import nnlite as nn
@@ -54,6 +56,9 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     paths = {id(layer): path for path, layer in model.named_layers()}
     found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
     _find(model, paths, found)
+    check_kept(model)
+    for layer, kind, values in found.values():
+        check_made_again(layer, f"{paths[id(layer)]} {layer.one_line()}".strip(), kind, values)
 
     numbers: dict[int, int | None] = {}  # of the layers; None while one is being added
     entries: list[dict[str, Any]] = []
@@ -99,7 +104,7 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     add(model)
     check_size(entries)
     modes = [layer.training for _, layer in model.named_layers()]
-    return {
+    description = {
         "layers": entries,
         "parameters": list(parameters),
         "buffers": list(buffers),
@@ -107,6 +112,9 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
         "dtype": dtype_code(model.dtype),
         "training": modes[0] if len(set(modes)) == 1 else modes,
     }
+    if model.feature_names is not None:
+        description["feature_names"] = list(model.feature_names)
+    return description
 
 
 def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any]) -> None:
@@ -165,8 +173,8 @@ def check_size(entries: list[Any]) -> None:
             raise ValueError("it refers to layers that are not there")
         depths.append(1 + max((depths[part] for part in parts), default=0))
         sizes.append(1 + sum(sizes[part] for part in parts))
-        if depths[-1] > DEPTH:
-            raise ValueError(f"layers nest more than {DEPTH} deep")
+        if depths[-1] > MAX_DEPTH:
+            raise ValueError(f"layers nest more than {MAX_DEPTH} deep")
         work += sizes[-1] * depths[-1]
         if work > 400_000 + 20 * len(entries):
             raise ValueError("its layers nest too deeply, or are tied to one another too often, for so many")

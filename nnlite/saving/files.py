@@ -15,9 +15,9 @@ from nnlite.saving.rebuild import rebuild
 def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
     """Write a model, or the arrays that ``state_dict`` returns, into one ``.npz`` file that NumPy can read.
 
-    Saved are the architecture, parameters, buffers, states of random generators, dtype and modes; gradients and caches
-    are not. A slice of a model is saved as a Sequential. The file is replaced as a whole: after a crash or on a full
-    disk, the old one is complete.
+    Saved are the architecture, parameters, buffers, states of random generators, dtype, modes and ``feature_names``;
+    gradients and caches are not. A slice of a model is saved as a Sequential. The file is replaced as a whole: after a
+    crash or on a full disk, the old one is complete.
 
     Args:
         model: a layer whose classes are nnlite's or registered; or a dict of arrays.

@@ -6,7 +6,7 @@ import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.basics.generators import default_generator
-from nnlite.containers.tied import Tied
+from nnlite.containers.tied import Tied, placeholder
 from nnlite.errors import CheckpointError
 from nnlite.layer.flat import flatten
 from nnlite.layer.layer import Layer, inside
@@ -55,6 +55,7 @@ def _rebuilt(
     training: Any,
     buffers: Any = (),  # version 1 had neither these
     generators: Any = (),  # nor these
+    feature_names: Any = None,  # of the columns of a frame, where it was trained on one
 ) -> Layer:
     check_size(layers)
     dtype, once = _floating(dtype), _Once(arrays)
@@ -70,6 +71,10 @@ def _rebuilt(
         _convert(layer, new, dtype)
         _release(layer, new)
     model = built[-1]
+    if feature_names is not None:
+        if not all(isinstance(name, str) for name in feature_names):
+            raise CheckpointError(f"feature_names: expected strings, got {feature_names!r}")
+        model.feature_names = tuple(feature_names)
     parts = [part for _, part in model.named_layers()]
     if not set(map(id, built)) <= set(map(id, parts)):
         raise CheckpointError("it has layers that are not in the model")
@@ -180,9 +185,9 @@ def _release(layer: Layer, new: list[Layer]) -> None:
             own = vars(part)
             for name in part._parameters:
                 if (P := getattr(part, name)) is not None:
-                    own["_" + name] = own["_d" + name] = _placeholder(P)
+                    own["_" + name] = own["_d" + name] = placeholder(P)
             if part._Phi is not None:
-                part._Phi = part._dPhi = _placeholder(part._Phi)
+                part._Phi = part._dPhi = placeholder(part._Phi)
                 part._room = None
         layer.own_parts()
     for part in new:
@@ -190,14 +195,9 @@ def _release(layer: Layer, new: list[Layer]) -> None:
             _share(part)
 
 
-def _placeholder(array: Array) -> Array:
-    """An array of the same shape and dtype that takes no memory."""
-    return np.broadcast_to(np.zeros((), array.dtype), array.shape)
-
-
 def _share(tied: Tied) -> None:
-    """Let it use the gradients of what it is tied to; it makes its own in its first forward."""
+    """Let it use the parameters of what it is tied to; it makes its own gradients in its first forward."""
     for (_, own), (_, theirs) in zip(tied._twin.layer.named_layers(), tied.original.named_layers(), strict=True):
         for name in theirs._parameters:
-            vars(own)["_" + name] = getattr(theirs, name)
-            vars(own)["_d" + name] = getattr(theirs, "d" + name)
+            if (P := getattr(theirs, name)) is not None:
+                vars(own)["_" + name], vars(own)["_d" + name] = P, placeholder(P)

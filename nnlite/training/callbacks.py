@@ -118,12 +118,13 @@ class Events:
 
 def _methods(callback: Any) -> dict[str, Callable[[Training], Any]]:
     """The methods of a callback by their events, without those that do nothing; a function is one for on_epoch_end."""
-    if not isinstance(callback, type):
-        for name in dir(callback):
-            if name.startswith("on_") and name not in EVENTS and callable(getattr(callback, name)):
-                raise TypeError(f"callbacks: {callback!r} has a method {name}, which is never called{_meant(name)}")
+    if isinstance(callback, type):
+        raise TypeError(f"callbacks: expected callbacks, got the class itself; write {callback.__name__}(...)")
+    for name in dir(callback):
+        if name.startswith("on_") and name not in EVENTS and callable(getattr(callback, name)):
+            raise TypeError(f"callbacks: {callback!r} has a method {name}, which is never called{_meant(name)}")
     methods = {event: getattr(callback, event) for event in EVENTS if hasattr(callback, event)}
-    if isinstance(callback, type) or not (methods or callable(callback)):
+    if not (methods or callable(callback)):
         raise TypeError(f"callbacks: expected callbacks or functions of the state, got {callback!r}")
     methods = methods or {"on_epoch_end": callback}
     for event, method in methods.items():

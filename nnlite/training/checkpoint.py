@@ -14,6 +14,7 @@ from nnlite.saving.archive import write_archive
 from nnlite.saving.atomic_write import check_writable
 from nnlite.saving.describe import describe
 from nnlite.saving.json_values import pack
+from nnlite.saving.unsaved import check_kept
 from nnlite.training.callbacks import Callback
 from nnlite.training.resume import collect, read
 from nnlite.training.settings import callbacks_with_state
@@ -50,7 +51,7 @@ class Checkpoint(Callback):
 
     Raises:
         FileNotFoundError, IsADirectoryError, OSError: no file can be written there; raised before training starts.
-        TypeError: the state of a callback cannot be saved; likewise, if it has that kind of state by then.
+        TypeError: the state of a layer, optimizer or callback cannot be saved; likewise, if it is there by then.
         ValueError: an argument is out of its range.
 
     >>> import nnlite as nn, tempfile
@@ -109,7 +110,7 @@ class Checkpoint(Callback):
         for other in state.callbacks:
             if other is not self and isinstance(other, Checkpoint) and other.path.resolve() == self.path.resolve():
                 raise ValueError(f"Checkpoint: two write to {self.path}; give each a path of its own")
-        self.tried = False
+        self.tried = self.warned = False
         if self.watched is not None:
             self.watched.check(state)
         if state.epoch == state.batch == 0:
@@ -117,11 +118,17 @@ class Checkpoint(Callback):
 
     def on_epoch_begin(self, state: Training) -> None:
         if not self.tried:  # to find now, and not after hours, what cannot be saved
-            _, _, missing = contents(state)
-            if missing:
-                text = f"Checkpoint: {self.path} will not hold the architecture of the model, only its state: {missing}"
-                warnings.warn(text, UserWarning, stacklevel=6)  # at the line that calls fit
+            self._contents(state)
             self.tried = True
+
+    def _contents(self, state: Training) -> tuple[dict[str, Any], dict[str, Array]]:
+        """What to write, and a warning, at the line that calls fit, if it lacks the architecture."""
+        content, arrays, missing = contents(state)
+        if missing and not self.warned:
+            text = f"Checkpoint: {self.path} will not hold the architecture of the model, only its state: {missing}"
+            warnings.warn(text, UserWarning, stacklevel=7)
+            self.warned = True
+        return content, arrays
 
     def on_batch_end(self, state: Training) -> None:
         self.since += 1
@@ -143,7 +150,7 @@ class Checkpoint(Callback):
             before = self.since, self.due
             self.since, self.due = 0, False  # also in the file
             try:
-                content, arrays, _ = contents(state)
+                content, arrays = self._contents(state)
                 write_archive(self.path, content, arrays)
             except BaseException:
                 self.since, self.due = before
@@ -154,8 +161,10 @@ class Checkpoint(Callback):
         return {"best": self.best, "since": self.since}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned."""
-        self.best, self.since = state["best"], state["since"]
+        """Restore what :meth:`state_dict` returned; with an empty state begin afresh."""
+        self._forget()
+        if state:
+            self.best, self.since = state["best"], state["since"]
 
     def __repr__(self) -> str:
         return f"Checkpoint({str(self.path)!r})"
@@ -168,6 +177,8 @@ def contents(state: Training) -> tuple[dict[str, Any], dict[str, Array], str]:
         TypeError: a state cannot be saved.
     """
     arrays: dict[str, Array] = {}
+    for layer in state.model, state.loss:
+        check_kept(layer)
     try:
         description, missing = describe(state.model, arrays), ""
     except (TypeError, ValueError) as error:  # as for an unregistered layer, whose state can be saved all the same

@@ -12,7 +12,7 @@ from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_no
 from nnlite.diagnostics.unscaled import LARGE, Scales, unscaled_target
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer
-from nnlite.losses.per_output import Losses, by_key
+from nnlite.losses.per_output import Losses
 from nnlite.training.rows import Batch
 
 COLUMNS = 3  # at most so many columns are named as a likely cause
@@ -140,7 +140,7 @@ def _cures(model: Layer, loss: Any, batch: Batch | None) -> list[str]:
     X = batch.X
     keys = {key: key for key in X} if isinstance(X, dict) else tuple(range(len(X))) if isinstance(X, tuple) else 0
     inputs = differentiable(model, inputs_by_name(model, keys))
-    losses = by_key(loss.losses) if isinstance(loss, Losses) else {0: loss}
+    losses = loss.by_output if isinstance(loss, Losses) else {0: loss}
     for name, key, array in _named(batch):
         if not array.size or not np.isfinite(array).all():
             continue
@@ -150,7 +150,7 @@ def _cures(model: Layer, loss: Any, batch: Batch | None) -> list[str]:
         else:
             each = losses.get(key)
             target_rms = unscaled_target(getattr(each, "loss", each), array)  # of a WeightedLoss that in it
-            order = np.argsort(-scales.rms).tolist() if target_rms else []
+            order = np.argsort(-scales.rms).tolist() if each is not None and target_rms else []
             unscaled = [column for column in order if scales.rms[column] > LARGE]
         if unscaled:
             cures.insert(0, f"standardize {name}: {', '.join(map(scales.describe, unscaled[:COLUMNS]))}")
@@ -162,7 +162,8 @@ def _named(batch: Batch) -> Iterator[tuple[str, Any, Array]]:
     for name, values in ("X", batch.X), ("Y", batch.Y):
         if isinstance(values, dict):
             yield from ((f"{name}[{key!r}]", key, np.asarray(each)) for key, each in values.items())
-        elif isinstance(values, tuple):
-            yield from ((f"{name}[{number}]", number, np.asarray(each)) for number, each in enumerate(values))
+        elif isinstance(values, tuple):  # None: the target of an output without a loss
+            pairs = enumerate(values)
+            yield from ((f"{name}[{number}]", number, np.asarray(each)) for number, each in pairs if each is not None)
         else:
             yield name, 0, np.asarray(values)

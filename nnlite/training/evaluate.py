@@ -1,18 +1,19 @@
 """evaluate: the loss and the metrics of a model on given rows."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.checks import whole
-from nnlite.basics.trees import listed, spread
+from nnlite.basics.frames import is_frame
+from nnlite.basics.trees import spread
 from nnlite.diagnostics.trace import all_finite
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import TargetError
 from nnlite.losses.per_output import Losses, as_one_loss
+from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.rows import Batch, Rows, indexed, noting_shapes
 from nnlite.training.streams import Stream, rows_or_stream
@@ -24,7 +25,7 @@ def evaluate(
     Y: Any = None,
     *,
     loss: Any,
-    metrics: Sequence[Metric] = (),
+    metrics: Any = (),
     batch_size: int = 1024,
 ) -> dict[str, float]:
     """The loss and the metrics on the rows X, Y, in evaluation mode: ``{"loss": ..., "accuracy": ...}``.
@@ -39,7 +40,8 @@ def evaluate(
         loss: a loss such as ``BCELoss()``, whose reduction is "mean" or "sum"; see :func:`nnlite.fit`.
         metrics: functions ``(Y_pred, Y) -> float``; their names become the keys. They are called once, on the
             predictions of all rows, which are kept in memory for them; those marked with
-            :func:`nnlite.mean_over_batches`, such as :func:`nnlite.accuracy`, on each batch.
+            :func:`nnlite.mean_over_batches`, such as :func:`nnlite.accuracy`, on each batch. For a model of several
+            outputs also a tuple or dict of lists; see :func:`nnlite.fit`.
         batch_size: how many rows to read at a time.
 
     Raises:
@@ -51,6 +53,7 @@ def evaluate(
     """
     check_layer(model, "model")
     loss, rows = as_loss(loss), rows_or_stream(X, Y)
+    check_feature_names(model, rows)
     batch_size = whole(batch_size, "batch_size", least=1)
     return evaluate_rows(model, rows, loss, named(metrics), batch_size)
 
@@ -61,7 +64,7 @@ def evaluate_rows(
     """As :func:`evaluate`, with checked arguments."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
     measurements = Measurements(loss, metrics)
-    with noting_shapes(rows):
+    with noting_shapes(rows, model):
         for batch in rows.batches(batch_size):
             Y_pred = spread(model.forward, batch.X)
             measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
@@ -95,14 +98,21 @@ def _note_target(error: Exception, loss: Layer, Y_pred: Any, batch: Batch) -> No
         return
     name = rows.names[1]
     if isinstance(error, TargetError) and error.index:
-        error.add_note(f"this is row {batch.row(error.index[0])} of {name}")
+        row = batch.row(error.index[0])
+        code = ""
+        if is_frame(rows.given[1]) and isinstance(rows.Y, np.ndarray) and rows.Y[row].item(0) == -1:
+            code = "; -1 is the code of a missing value in pandas: leave out the row"
+        error.add_note(f"this is row {row} of {name}{code}")
     if isinstance(error, ShapeError) and isinstance(rows.Y, np.ndarray):
         given, target = rows.given[1], batch.Y
         cure, twin = "", loss.evaluation_twin()
         line = indexed(name.split()[-1] if name.startswith("validation") else name.split()[0], given)
         column = "[:, None]" if target.ndim == 1 else "[..., None]"
-        for other, index in (target[..., None], column), (target[..., :1].reshape(-1), "[:, 0]"):
-            if other.size == target.size and _accepts(twin, Y_pred, other):
+        candidates = [(target[..., None], column), (target[..., :1].reshape(-1), "[:, 0]")]
+        if isinstance(Y_pred, np.ndarray) and np.squeeze(target).shape == np.squeeze(Y_pred).shape:
+            candidates.append((target.reshape(Y_pred.shape), f".reshape{(-1, *Y_pred.shape[1:])}".replace(",)", ")")))
+        for other, index in candidates:
+            if not cure and other.size == target.size and _accepts(twin, Y_pred, other):
                 cure = f"; pass {line}{index}"
         error.add_note(f"{name}, of type {type(given).__name__}, has the shape {rows.Y.shape}{cure}")
 
@@ -127,6 +137,7 @@ def as_loss(loss: Any) -> Layer:
     MSELoss()
     """
     joint = as_one_loss(loss)
-    if any(getattr(each.original or each, "reduction", "mean") == "none" for each in listed(loss)):
+    losses = joint.by_output.values() if isinstance(joint, Losses) else [joint]
+    if any(getattr(each.original or each, "reduction", "mean") == "none" for each in losses):
         raise ValueError('loss: expected one number per batch, so reduction="mean" or "sum", got "none"')
     return joint

@@ -18,9 +18,10 @@ from nnlite.optim.optimizer import Optimizer
 from nnlite.training.callbacks import Events
 from nnlite.training.divergence import parameters_not_finite
 from nnlite.training.evaluate import as_loss
+from nnlite.training.feature_names import check_feature_names
 from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
-from nnlite.training.measurements import Measurements, Metric, named
+from nnlite.training.measurements import Measurements, named
 from nnlite.training.progress import Progress, progress
 from nnlite.training.resume import resume_from
 from nnlite.training.rows import Rows, noting_shapes
@@ -29,7 +30,7 @@ from nnlite.training.step import Step, as_optimizers
 from nnlite.training.streams import rows_or_stream
 from nnlite.training.training_state import Training
 from nnlite.training.validation import Validation, split
-from nnlite.training.weighted_loss import weighted
+from nnlite.training.weighted_loss import check_weights_act, weighted
 
 
 def fit(
@@ -44,7 +45,7 @@ def fit(
     shuffle: bool = True,
     validation_data: Any = None,
     validation_split: float = 0.0,
-    metrics: Sequence[Metric] = (),
+    metrics: Any = (),
     callbacks: Sequence[Any] = (),
     sample_weight: Any = None,
     class_weight: Any = None,
@@ -63,18 +64,24 @@ def fit(
 
     Args:
         model: any Layer. It trains in training mode; its mode is restored at the end.
-        X: the rows: an array, a nested list, or a pandas frame whose columns are numbers or booleans, read by position;
-            or what is read a batch at a time: a sparse matrix of SciPy, ``np.memmap``, or any object with ``len`` that
-            can be indexed by several row numbers, as of h5py, or by one. Never written. For a model of several inputs
-            a tuple or dict of them.
+        X: the rows: an array, a nested list, or a pandas frame whose columns are numbers or booleans, with rows read by
+            position; or what is read a batch at a time: a sparse matrix of SciPy, ``np.memmap``, or any object with
+            ``len`` that can be indexed by several row numbers, as of h5py, or by one. Never written. For a model of
+            several inputs a tuple or dict of them. The columns of a frame, if they are strings, become
+            ``model.feature_names``; a frame with others, or in another order, is then an error. Those of several
+            inputs and of batches are not compared.
             Or, without Y, a dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
             of pairs (X, Y), such as a DataLoader, a Keras Sequence, or a function that returns a new iterable for each
             epoch.
-        Y: the targets of the rows, likewise, in the form that the loss expects.
+        Y: the targets of the rows, likewise, in the form that the loss expects. Rows are read by position,
+            so that frames X and Y with the same index labels in another order are an error.
         loss: a :class:`nnlite.Loss` such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several
-            outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. Y and what
-            metrics get are then tuples or dicts as well.
-        optimizer: one, or a list of several on different parts of the model.
+            outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. A pair
+            ``(weight, loss)`` multiplies one in it, and None is an output without a loss. Y, and what metrics get, are
+            then tuples or dicts as well.
+        optimizer: one, or a list of several on different parts of the model. What is in none of them is frozen:
+            ``nn.SGD(model[-1], lr=0.1)`` trains the last layer alone. Options of one may name parameters, see
+            :class:`nnlite.Optimizer`.
         epochs: how many times to go through the rows.
         batch_size: rows per step; the last batch of an epoch may be shorter.
         shuffle: put the rows in a new random order each epoch.
@@ -83,16 +90,18 @@ def fit(
         validation_split: share of the rows, from 0 to 1, to hold back for validation instead; ``validation_rows`` of
             the history has their indices. It is the same choice in every training on the same rows, at random, in
             which each class has its share if the loss is one of classes; with ``shuffle=False``, as for a time series,
-            the last rows.
+            the last rows. To shuffle the others, pass the last rows as ``validation_data`` instead.
         metrics: functions ``(Y_pred, Y) -> float``, such as :func:`nnlite.accuracy`. On the training rows they get the
             predictions from before each step, as the loss does. They are called once, at the end of the epoch, on all
             rows; those marked with :func:`nnlite.mean_over_batches` on each batch. Those of nnlite with a parameter
-            ``logits`` know from the loss whether predictions are logits.
+            ``logits`` know from the loss whether predictions are logits. For several outputs a tuple or dict of lists
+            gives each output its own, ``{"scores": [nnlite.accuracy]}``, as the series "accuracy_scores".
         callbacks: what else to do during training, such as :class:`nnlite.EarlyStopping`; see
             :class:`nnlite.Callback`. A function of the state is called at the end of each epoch; training ends if it
             returns True.
         sample_weight: a weight for each row in the training loss, which is then ``sum(w J_row) / sum(w)``: a weight of
-            0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it.
+            0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it. In a
+            step on a single row weights cancel, which is an error.
             Validation and metrics count each row once.
         class_weight: a weight for each class, for targets that are classes or probabilities of them; likewise. Or
             "balanced", ``rows / (classes * rows of the class)``. For several outputs a tuple or dict of dicts.
@@ -116,7 +125,8 @@ def fit(
 
     Returns:
         The history: the series "loss", "val_loss" and one or two for each metric, with a value for each epoch; for
-        several losses also each of them, as "loss_0" or "loss_" and its name.
+        several losses also each of them, as "loss_0" or "loss_" and its name; with a weight decay also "penalty",
+            that of the parameters at the end of the epoch, which "loss" does not include.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then: the metrics and the
@@ -150,10 +160,13 @@ def fit(
     rows, validation_rows = split(
         rows_or_stream(X, Y, epochs), validation_data, validation_split, shuffle=shuffle, loss=loss
     )
+    feature_names = check_feature_names(model, rows)
+    check_feature_names(model, validation_rows, feature_names)
     if sample_weight is not None or class_weight is not None:
         objective = weighted(loss, class_weight, rows)
     if sample_weight is not None:
         rows.set_weight(sample_weight)
+    check_weights_act(objective, rows, batch_size * whole(accumulate_steps, "accumulate_steps", least=1))
     means = Measurements(objective, metrics_by_name, tried=validation_rows is not None)
     events = Events(callbacks)
     step = Step(
@@ -186,13 +199,18 @@ def fit(
     state.epochs = state.epoch + epochs
     if validation_data is None and isinstance(validation_rows, Rows):
         state.history.validation_rows = validation_rows.numbers
+    steps = None
     if state.batches is not None:
-        per_epoch = math.ceil(state.batches / step.accumulate_steps)
-        for each in optimizers:
-            each.check_steps(epochs * per_epoch - state.batch // step.accumulate_steps)
+        steps = epochs * math.ceil(state.batches / step.accumulate_steps) - state.batch // step.accumulate_steps
+    for each in optimizers:
+        each.check_steps(steps, epochs)
+    for each in optimizers:
+        each.epochs_done = each.epochs_done or 0  # counted from here on
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
+    if feature_names is not None:
+        model.feature_names = feature_names
     try:
-        with noting_shapes(rows):
+        with noting_shapes(rows, model):
             _train(state, events, validation, shown, batch_size, shuffle)
     except BaseException as error:
         error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost
@@ -245,8 +263,13 @@ def _end_epoch(state: Training, events: Events, validation: Validation, shown: P
     """Put the values of the epoch into the history, and call the callbacks."""
     if not np.isfinite(state.model.Phi).all():
         raise parameters_not_finite(state.model, f"at the end of epoch {state.epoch}")
-    state.values = state.means.values() | validation.values(state.epoch) | state.extra
+    values = state.means.values()
+    if penalty := sum(type(each).penalty(each) for each in state.optimizers):  # an attribute may be called so
+        values.setdefault("penalty", penalty)  # unless a metric is called so
+    state.values = values | validation.values(state.epoch) | state.extra
     state.history.add(state.values)
+    for optimizer in state.optimizers:
+        optimizer.epochs_done = (optimizer.epochs_done or 0) + 1
     state.batch = 0
     shown.epoch(state.epoch, state.values)
     events.call("on_epoch_end")

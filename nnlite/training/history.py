@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class History(Mapping[str, list[float]]):
     """A mapping from the name of a series ("loss", "val_loss", "accuracy", ...) to its values, one per epoch.
 
+    "penalty" is the penalty of the optimizers' weight decay at the end of the epoch, where there is one. "loss" does
+    not include it: ``np.add(history["loss"], history["penalty"])`` is the penalized loss.
+
     Attributes:
         validation_rows: the indices of the rows that ``validation_split`` held back; None without it.
         remark: why the training ended before its last epoch, and which weights were restored; "" otherwise.

@@ -1,6 +1,6 @@
 """Measurements: the loss and the metrics over the batches of an epoch or of an evaluation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, SupportsFloat
@@ -12,6 +12,7 @@ from nnlite.basics.trees import each_of
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses, by_key
 from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
+from nnlite.training.metrics.one_output import OutputMetric
 from nnlite.training.metrics.threshold import for_loss
 from nnlite.training.rows import Batch, joined
 from nnlite.training.weighted_loss import weight_of
@@ -41,10 +42,10 @@ class Measurements:
 
     def __init__(self, loss: Layer, metrics: dict[str, Metric], *, tried: bool = True) -> None:
         self.loss: Any = loss
-        self.metrics = {name: for_loss(metric, loss) for name, metric in metrics.items()}
         self.several = isinstance(loss, Losses)
-        losses = by_key(loss.losses) if isinstance(loss, Losses) else {"": loss}
+        losses = loss.by_output if isinstance(loss, Losses) else {"": loss}
         self.losses = list(losses.values())
+        self.metrics = {name: _for_output(metric, loss) for name, metric in metrics.items()}
         self.loss_names = [f"loss_{key}" for key in losses]
         for name in self.loss_names:
             if name in metrics:
@@ -78,7 +79,7 @@ class Measurements:
         if self.over_all_rows:
             self._try_out(Y_pred, batch.Y)
             # Copies, since a model or a stream may reuse its arrays.
-            self.kept.append((each_of(np.array, Y_pred), each_of(np.array, batch.Y)))
+            self.kept.append((each_of(_copied, Y_pred), each_of(_copied, batch.Y)))
 
     def _try_out(self, Y_pred: Any, Y: Any) -> None:
         """Call the metrics over all rows once, so that a wrong one is an error before the first step.
@@ -96,7 +97,8 @@ class Measurements:
         losses = [total / (weight or 1) for total, weight in zip(self.loss_totals, self.loss_weights, strict=True)]
         each = dict(zip(self.loss_names, losses, strict=True)) if len(losses) > 1 else {}
         means = {name: total / self.rows for name, total in self.totals.items()}
-        return {"loss": sum(losses), **each, **means}
+        total = self.loss.weighted_sum(losses) if self.several else losses[0]
+        return {"loss": total, **each, **means}
 
     def values(self) -> dict[str, float]:
         """The value of each by name; the metrics over all rows are computed at each call."""
@@ -136,8 +138,24 @@ class Measurements:
         self.totals = dict(zip(state["means"], totals, strict=True))
 
 
-def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
-    """The metrics by the names of their functions.
+def _copied(values: Any) -> Any:
+    return None if values is None else np.array(values)  # None: the target of an output without a loss
+
+
+def _for_output(metric: Metric, loss: Any) -> Metric:
+    """The metric for what the loss is given, of its own output if it is of one."""
+    if not isinstance(metric, OutputMetric):
+        return for_loss(metric, loss)
+    outputs = by_key(loss.losses) if isinstance(loss, Losses) else {}
+    if metric.key not in outputs:
+        listing = ", ".join(map(str, outputs))
+        which = f"the losses are of {listing}" if outputs else "there is one loss, so pass a list"
+        raise TypeError(f"metrics: expected those of the outputs as the losses name them, got {metric.key!r}; {which}")
+    return OutputMetric(for_loss(metric.metric, outputs[metric.key]), metric.key)
+
+
+def named(metrics: Any) -> dict[str, Metric]:
+    """The metrics by the names of their functions, those of one output of several followed by its name or number.
 
     Raises:
         TypeError: a metric is not a function.
@@ -146,7 +164,15 @@ def named(metrics: Sequence[Metric]) -> dict[str, Metric]:
     >>> import nnlite as nn
     >>> list(named([nn.accuracy]))
     ['accuracy']
+    >>> list(named({"a": [nn.accuracy, nn.f1], "b": nn.r2})), list(named(([nn.accuracy], [nn.r2])))
+    (['accuracy_a', 'f1_a', 'r2_b'], ['accuracy_0', 'r2_1'])
     """
+    if isinstance(metrics, dict) or (isinstance(metrics, tuple) and any(isinstance(each, list) for each in metrics)):
+        found: dict[str, Metric] = {}
+        for key, each in by_key(metrics).items():
+            own = named(each if isinstance(each, list | tuple) else [] if each is None else [each])
+            found |= {f"{name}_{key}": OutputMetric(metric, key) for name, metric in own.items()}
+        return found
     if not isinstance(metrics, list | tuple):
         raise TypeError(f"metrics: expected a list of functions such as [nnlite.accuracy], got {metrics!r}")
     result: dict[str, Metric] = {}

@@ -8,6 +8,7 @@ from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.training.feature_names import check_feature_names
 from nnlite.training.rows import Rows, joined, noting_shapes, read_only
 
 
@@ -15,16 +16,17 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     """The model's output for every row of X, in evaluation mode.
 
     It runs on a twin of the model and writes nothing on the model itself, so any number of threads may call it at
-    once. The result belongs to the caller.
+    once. The result belongs to the caller. Of logits or probabilities (N, C), ``predict(model, X).argmax(axis=1)`` are
+    the classes.
 
     Args:
         model: any Layer whose output, or each of several, has a row for each row of X.
-        X: the rows; see :func:`nnlite.fit`.
+        X: the rows; see :func:`nnlite.fit`. A frame must have the columns ``model.feature_names``.
         batch_size: how many rows to read at a time, which limits the memory.
 
     Raises:
         TypeError: ``batch_size`` is not a whole number, or X does not hold real numbers.
-        ValueError: ``batch_size`` is below 1.
+        ValueError: ``batch_size`` is below 1, or the columns of a frame are others than those of the training.
         ShapeError: the output does not have a row for each row of X.
 
     >>> import nnlite as nn
@@ -34,8 +36,9 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     check_layer(model, "model")
     batch_size = whole(batch_size, "batch_size", least=1)
     rows = Rows(X)
+    check_feature_names(model, rows)
     twin = model.evaluation_twin()
-    with noting_shapes(rows):
+    with noting_shapes(rows, model):
         if len(rows) <= batch_size:
             everything = each_of(lambda values: read_only(values[:]), rows.X)
             return each_of(np.array, _checked(model, spread(twin.forward, everything), len(rows)))

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 LINES = 20  # that a training writes into a file, besides the first and the last
 SECONDS = 60.0  # without a line, after which there is one more
 FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+NARROW, NARROW_FORMAT = 60, "{desc} {percentage:3.0f}% {elapsed}{postfix}"  # below so many columns, without a bar
 UNKNOWN_FORMAT = "{desc}, {n_fmt} batches in {elapsed}{postfix}"  # where the number of batches is not known
 
 
@@ -109,7 +110,8 @@ class Bar(Silent):
         known = {"bar_format": UNKNOWN_FORMAT, "initial": batches}
         if self.batches is not None:
             total = self.epochs * self.batches
-            known = {"total": total, "initial": epochs * self.batches + batches, "bar_format": FORMAT}
+            form = FORMAT if _columns(self.file) >= NARROW else NARROW_FORMAT
+            known = {"total": total, "initial": epochs * self.batches + batches, "bar_format": form}
         self.bar = tqdm(desc=self._label(epochs + 1), dynamic_ncols=True, file=self.file, **known, **self.options)
         for name in "stdout", "stderr":
             stream = getattr(sys, name)
@@ -130,17 +132,26 @@ class Bar(Silent):
         """Advance the bar; when it is drawn the next time, it shows the values of the epoch so far."""
         if self.bar.update():
             self.values |= values()
-            self.bar.set_postfix_str(listing(self.values), refresh=False)
+            self.bar.set_postfix_str(self._fitting(self.values), refresh=False)
 
     def epoch(self, number: int, values: Mapping[str, float]) -> None:
         """Show the values of the epoch; those of the validation remain until the next ones are known."""
         self.values, self.last = dict(values), number
-        self.bar.set_postfix_str(listing(values), refresh=number == self.epochs)
+        self.bar.set_postfix_str(self._fitting(values), refresh=number == self.epochs)
         self.bar.set_description_str(self._label(min(number + 1, self.epochs)), refresh=False)
 
     def say(self, line: str) -> None:
         """Write the line above the bar."""
         self.bar.write(line, file=self.file)
+
+    def _fitting(self, values: Mapping[str, float]) -> str:
+        """As many values as fit whole on the line, since a number that is cut reads as another one."""
+        beside = 26 if self.bar.bar_format == FORMAT else 15 if self.bar.bar_format == NARROW_FORMAT else 30
+        room = _columns(self.file) - len(self.bar.desc) - beside
+        own = {name: value for name, value in values.items() if not name.startswith("val_")}
+        parts = _parts(values)
+        shown = [", ".join(parts[:count]) for count in range(len(parts), 0, -1)] + _parts(own)[:1]
+        return next((text for text in shown if len(text) <= room), "")
 
     def _label(self, number: int) -> str:
         return f"epoch {number}/{self.epochs}"
@@ -218,9 +229,21 @@ def listing(values: Mapping[str, float]) -> str:
     >>> listing({"loss": 0.69314718, "accuracy": 0.5, "val_loss": 0.7, "val_accuracy": 0.25})
     'loss=0.6931 (val 0.7), accuracy=0.5 (val 0.25)'
     """
+    return ", ".join(_parts(values))
+
+
+def _parts(values: Mapping[str, float]) -> list[str]:
     parts = []
     for name, value in values.items():
         if name.removeprefix("val_") not in values or not name.startswith("val_"):
             validated = f" (val {values['val_' + name]:.4g})" if "val_" + name in values else ""
             parts.append(f"{name}={value:.4g}{validated}")
-    return ", ".join(parts)
+    return parts
+
+
+def _columns(stream: Any) -> int:
+    """The width of a terminal; a large number where it is not known, as in a notebook."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 10_000
+    except (AttributeError, OSError, ValueError):
+        return 10_000

@@ -1,6 +1,7 @@
 """The state of a training as plain values: collected for a checkpoint, and restored from one."""
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -73,6 +74,8 @@ def resume_from(path: Any, state: Training) -> None:
         CheckpointError: it is damaged, is no checkpoint, or is that of another training; the message lists all
             settings that differ. Nothing was changed.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"resume: expected the path of a checkpoint, such as checkpoint.path, got {path!r}")
     content = read(path)
     with reading(path):
         saved = content["settings"]
@@ -90,8 +93,8 @@ def resume_from(path: Any, state: Training) -> None:
         try:
             restore(state, content)
             for name, callback in callbacks_with_state(state).items():
-                if name in content["callbacks"] or not is_checkpoint(name):
-                    callback.load_state_dict(content["callbacks"][name])
+                saved = content["callbacks"]
+                callback.load_state_dict(saved.get(name, {}) if is_checkpoint(name) else saved[name])
         except Exception as error:
             undo()
             raise CheckpointError(f"its state does not fit this training, nothing was changed: {error}") from error

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.basics.frames import is_frame
+from nnlite.basics.frames import check_same_index, column_names, is_frame
 from nnlite.basics.trees import each_of, listed
 from nnlite.errors import ShapeError
+from nnlite.losses.per_output import by_key
 from nnlite.training.sources import SourceRows, SparseRows, is_sparse
+
+COLUMNS = 10  # of a frame, that an error lists
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class Rows:
         given: X and Y as they were passed.
         numbers: indices of the rows to use, in this order; None for all of them.
         weight: the weight of each row of X in the loss, or None.
+        feature_names: the names of the columns, where X is a frame; or None.
 
     Raises:
         ValueError: X and Y differ in length.
@@ -68,7 +72,8 @@ class Rows:
 
     def __init__(self, X: Any, Y: Any = None, names: tuple[str, str] = ("X", "Y")) -> None:
         self.names, self.given = names, (X, Y)
-        self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1])
+        self.feature_names = column_names(X)
+        self.X, self.Y = _as_rows(X, names[0]), None if Y is None else _as_rows(Y, names[1], optional=True)
         self.numbers: Array | None = None
         self.weight: Array | None = None
         in_X, in_Y = _lengths(self.X), _lengths(self.Y)
@@ -79,6 +84,9 @@ class Rows:
                 + f" and {' and '.join(map(str, in_Y))} in {names[1]}" * bool(in_Y)
                 + self._cure(names)
             )
+        frames = [part for part in (*_parts(X, names[0]), *_parts(Y, names[1])) if is_frame(part[1])]
+        for name, other in frames[1:]:
+            check_same_index(frames[0][1], other, frames[0][0], name)
 
     def _cure(self, names: tuple[str, str]) -> str:
         """What to write where X and Y differ in length."""
@@ -151,12 +159,17 @@ class Rows:
         >>> [batch.weight.tolist() for batch in rows.batches(2)]
         [[0.5, 1.0]]
         """
-        weight = as_array(weight, "sample_weight").astype(np.float64)
+        given, weight = weight, as_array(weight, "sample_weight").astype(np.float64)
+        check_same_index(self.given[0], given, self.names[0], "sample_weight")
         rows = _lengths(self.X)[0]
-        if weight.shape != (rows,) or not ((weight >= 0) & np.isfinite(weight)).all():
-            raise ValueError(
-                f"sample_weight: expected {rows} finite numbers >= 0, one for each row, got shape {weight.shape}"
-            )
+        expected = f"sample_weight: expected {rows} finite numbers >= 0, one for each row"
+        if weight.shape != (rows,):
+            cure = f"; pass {indexed('sample_weight', given)}[:, 0]" * (weight.shape == (rows, 1))
+            raise ValueError(f"{expected}, got shape {weight.shape}{cure}")
+        wrong = ~((weight >= 0) & np.isfinite(weight))
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(f"{expected}, got {weight[row]} for row {row}")
         self.weight = weight
 
     def count(self, batch_size: int) -> int | None:
@@ -169,7 +182,7 @@ class Rows:
 
 
 @contextmanager
-def noting_shapes(rows: Any) -> Iterator[None]:
+def noting_shapes(rows: Any, model: Any = None) -> Iterator[None]:
     """Add to a ShapeError what is likely to be wrong with the shape of X as the user gave it.
 
     >>> import nnlite as nn
@@ -191,8 +204,22 @@ def noting_shapes(rows: Any) -> Iterator[None]:
                 f"{line}[None, :] for a single sample"
             )
         elif isinstance(X, np.ndarray | SparseRows):
-            error.add_note(f"X has the shape {X.shape}: a row for each sample")
+            columns = list(getattr(rows.given[0], "columns", []))
+            which = f", the columns {columns[:COLUMNS]}{' ...' * (len(columns) > COLUMNS)}" * bool(columns)
+            flat = f"; for a row of numbers pass {indexed('X', rows.given[0])}.reshape(len(X), -1)"
+            error.add_note(f"X has the shape {X.shape}: a row for each sample{which}{flat * _fits_flat(model, X)}")
         raise
+
+
+def _fits_flat(model: Any, X: Any) -> bool:
+    """Whether the model accepts samples of several axes if they are made rows of numbers."""
+    if model is None or X.ndim < 3 or not len(X):
+        return False
+    try:
+        model.evaluation_twin().forward(X[:1].reshape(1, -1))
+    except Exception:
+        return False
+    return True
 
 
 def indexed(name: str, given: Any) -> str:
@@ -213,6 +240,8 @@ def joined(batches: Sequence[Any]) -> Any:
     (array([0., 0., 0., 0.]), array([1., 1., 1., 1., 1., 1.]))
     """
     first = batches[0]
+    if first is None:
+        return None
     if isinstance(first, dict):
         return {key: joined([batch[key] for batch in batches]) for key in first}
     if isinstance(first, tuple):
@@ -220,14 +249,20 @@ def joined(batches: Sequence[Any]) -> Any:
     return np.concatenate(batches)
 
 
-def _as_rows(values: Any, name: str) -> Any:
-    """An object with ``len`` and row indexing, or a tuple or dict of such. A tuple of lists is a nested sequence."""
+def _as_rows(values: Any, name: str, *, optional: bool = False) -> Any:
+    """An object with ``len`` and row indexing, or a tuple or dict of such. A tuple of lists is a nested sequence.
+
+    None is the target of an output without a loss, in a tuple or dict where it is ``optional``.
+    """
+    if values is None and optional:
+        return None
     if is_sparse(values):  # before dict: SciPy's dok format is one
         return SparseRows(values, name)
     if isinstance(values, tuple) and not all(isinstance(value, list | tuple | Number) for value in values):
-        return tuple([_as_rows(value, f"{name}[{index}]") for index, value in enumerate(values)])
+        parts = enumerate(values)
+        return tuple([_as_rows(value, f"{name}[{number}]", optional=optional) for number, value in parts])
     if isinstance(values, dict):
-        return {key: _as_rows(value, f"{name}[{key!r}]") for key, value in values.items()}
+        return {key: _as_rows(value, f"{name}[{key!r}]", optional=optional) for key, value in values.items()}
     has_rows = hasattr(values, "__getitem__") and hasattr(values, "__len__")
     if has_rows and not isinstance(values, np.ndarray | list | tuple) and not is_frame(values):
         return values if isinstance(values, SourceRows | SparseRows) else SourceRows(values, name)
@@ -244,8 +279,15 @@ def _as_rows(values: Any, name: str) -> Any:
     return values
 
 
+def _parts(values: Any, name: str) -> list[tuple[str, Any]]:
+    """(name, values), or the name and the values of each part of a tuple or dict."""
+    if isinstance(values, tuple | dict):
+        return [(f"{name}[{key!r}]", each) for key, each in by_key(values).items()]
+    return [(name, values)]
+
+
 def _lengths(values: Any) -> list[int]:
-    return [] if values is None else [len(rows) for rows in listed(values)]
+    return [len(rows) for rows in listed(values) if rows is not None]
 
 
 def _reader(values: Any, order: Array | None) -> Callable[[Any], Any]:

@@ -20,7 +20,8 @@ class SparseRows:
 
     def __init__(self, matrix: Any, name: str) -> None:
         if len(matrix.shape) != 2:
-            raise ShapeError(f"{name}: expected a sparse matrix of two axes, got shape {matrix.shape}")
+            cure = f"; pass {name}.toarray()" * name.isidentifier()
+            raise ShapeError(f"{name}: expected a sparse matrix of two axes, got shape {matrix.shape}{cure}")
         if matrix.dtype.kind not in "fiub":
             raise TypeError(f"{name}: expected real numbers, got a sparse matrix of dtype {matrix.dtype}")
         self.matrix = matrix.tocsr()  # the format whose rows can be read; no copy if it has it already
@@ -66,10 +67,16 @@ class SourceRows:
                 order = np.argsort(numbers)
                 back = np.argsort(order)
                 batch = self.source[numbers[order]]
-        except Exception:
+        except Exception as error:
             if self.by_sample is None and (samples := self._samples_or_none(numbers)) is not None:
                 self.by_sample = True
                 return samples
+            if self.by_sample is None:
+                pandas = f", such as {self.name}.to_pandas()" * hasattr(self.source, "to_pandas")
+                error.add_note(
+                    f"{self.name}: neither an array of row numbers nor the number of one sample can index "
+                    f"{type(self.source).__name__}; pass an array or a frame{pandas}"
+                )
             raise
         self.by_sample = False
         batch = each_of(lambda values: self._checked(as_array(values, self.name), len(numbers)), batch)
@@ -110,10 +117,27 @@ class SamplePairs(SourceRows):
     def _sample(self, number: int) -> tuple[Any, Any]:
         pair = self.source[number]
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            got = f"{type(pair).__name__}" + f" of {len(pair)}" * isinstance(pair, tuple | list)
-            raise TypeError(f"{self.name}: expected samples that are pairs (x, y), got {got} as sample {number}")
+            raise TypeError(
+                f"{self.name}: expected samples that are pairs (x, y), got as sample {number} {not_a_pair(pair)}"
+            )
         x, y = pair
         return x, y
+
+
+def not_a_pair(item: Any) -> str:
+    """What came instead of a pair, and the cure for what users of Keras and Hugging Face pass.
+
+    >>> not_a_pair({"image": 0, "label": 1})
+    "a dict of 'image', 'label'; make a pair of two of its entries"
+    >>> not_a_pair((0, 1, 2))
+    'a tuple of 3; weights come beside arrays X and Y, as sample_weight'
+    """
+    if isinstance(item, dict):
+        return f"a dict of {', '.join(map(repr, item))}; make a pair of two of its entries"
+    if isinstance(item, tuple | list):
+        weights = "; weights come beside arrays X and Y, as sample_weight"
+        return f"a {type(item).__name__} of {len(item)}{weights * (len(item) == 3)}"
+    return type(item).__name__
 
 
 class KerasBatches:

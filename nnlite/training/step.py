@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from copy import copy
 from itertools import combinations
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
-from nnlite.basics.trees import listed, spread
+from nnlite.basics.trees import spread
+from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
-from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
+from nnlite.optim.clipping import clip_to, scale_to_norm
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.divergence import gradient_not_finite, loss_not_finite, step_not_finite
 from nnlite.training.evaluate import loss_of
@@ -97,12 +99,15 @@ class Step:
 
         Raises:
             DivergenceError: the loss is not finite.
+            ValueError: at the first batch, the model ends with a softmax over a single class.
         """
         self.batch = batch
         if self.buffers or self.generators:
             states = [generator.bit_generator.state for generator in self.generators]
             self.before = [buffer.copy() for buffer in self.buffers], states
         Y_pred = spread(self.model.forward, batch.X)
+        if not self.begun and (constant := constant_softmax(self.model, Y_pred)):
+            raise ValueError(f"model: {constant}, so nothing is learnt; {ONE_OUTPUT}")
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):
             self.undo()  # at once, so that a buffer of this batch is not named as the cause
@@ -176,14 +181,18 @@ class Step:
             call()
         norm, lr = self._norm_and_lr()
         if self.clip_norm is not None:
-            clip_grad_norm(self.moved, self.clip_norm)
+            scale_to_norm(self._gradients(), self.clip_norm)
         if self.clip_value is not None:
-            clip_grad_value(self.moved, self.clip_value)
+            clip_to(self._gradients(), self.clip_value)
         if lr < LARGE_STEP and lr * norm < LARGE_STEP:
             for optimizer in self.optimizers:
                 optimizer.step()
         else:
             self._large_step(lr)
+
+    def _gradients(self) -> list[Array]:
+        """The parts of dPhi that the optimizers apply."""
+        return [part for optimizer in self.optimizers for part in optimizer.moved_gradients()]
 
     def _norm_and_lr(self) -> tuple[float, float]:
         """The norm of the gradients that the optimizers apply, inf where its square overflows; the largest rate.
@@ -194,25 +203,33 @@ class Step:
         """
         squares = lr = 0.0
         for optimizer in self.optimizers:
-            dPhi = optimizer.layer.dPhi
-            squares += float(dPhi.dot(dPhi))  # the cheapest reduction that shows NaN and infinity
             rate = optimizer.current_lr
+            if optimizer.lr_factor is None:
+                dPhi = optimizer.layer.dPhi
+                squares += float(dPhi.dot(dPhi))  # the cheapest reduction that shows NaN and infinity
+            else:
+                squares += sum(float(dPhi.dot(dPhi)) for dPhi in optimizer.moved_gradients())
+                rate *= max([1.0, *optimizer.lr_factor.values()])
             if rate > lr:
                 lr = rate
-        if not squares < math.inf and not all(np.isfinite(layer.dPhi).all() for layer in self.moved):
+        if not squares < math.inf and not all(np.isfinite(part).all() for part in self._gradients()):
             raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
         return math.sqrt(squares), lr
 
     def _large_step(self, lr: float) -> None:
         """Let the optimizers step, and take the step back if a parameter overflows."""
-        before = [(optimizer, optimizer.layer.Phi.copy(), optimizer.state_dict()) for optimizer in self.optimizers]
+        before = [
+            (optimizer, optimizer.layer.Phi.copy(), {name: _copied(value) for name, value in vars(optimizer).items()})
+            for optimizer in self.optimizers
+        ]
         for optimizer in self.optimizers:
             optimizer.step()
         if not all(np.isfinite(layer.Phi).all() for layer in self.moved):
             error = step_not_finite(self.model, self.loss, self.where(), lr, self.batch)
-            for optimizer, Phi, state in before:
+            for optimizer, Phi, attributes in before:
                 optimizer.layer.Phi = Phi
-                optimizer.load_state_dict(state)
+                vars(optimizer).clear()
+                vars(optimizer).update(attributes)
             raise error
 
     def _store_total(self) -> None:
@@ -242,12 +259,17 @@ class Step:
         self.total, self.weight, self.count = total, weight, count
 
 
+def _copied(value: Any) -> Any:
+    return copy(value) if isinstance(value, np.ndarray | list | dict) else value
+
+
 def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
     """The optimizers as a list, each of which moves parameters of the model or of the loss.
 
     Raises:
         TypeError: something else than an optimizer.
-        ValueError: there is none, it moves parameters of another model, or two move the same ones.
+        ValueError: there is none, it moves parameters of another model, or two move the same ones; or a layer is marked
+            as frozen in the way of another library.
 
     >>> import nnlite as nn
     >>> model = nn.Linear(1, 1)
@@ -260,11 +282,20 @@ def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
-        trained = [model, *(listed(loss.losses) if isinstance(loss, Losses) else [loss])]
+        trained = [model, *(loss.by_output.values() if isinstance(loss, Losses) else [loss])]
         if not any(_lies_in(each.layer.Phi, layer.Phi) for layer in trained):
             raise ValueError(
                 f"optimizer: {each!r} moves parameters that are not in {model.one_line()}; make it from this model"
             )
+    for path, layer in model.named_layers():
+        for name in "requires_grad", "trainable":  # what freezes a layer in PyTorch and in Keras
+            foreign = vars(layer).get(name) is False and type(layer).__module__.startswith("nnlite.")
+            if foreign and any(np.may_share_memory(layer.Phi, each.layer.Phi) for each in optimizers):
+                place = f"{path or 'model'}.{name}"
+                raise ValueError(
+                    f"optimizer: {place} = False has no effect, and {layer.one_line()} is trained; to freeze it, leave "
+                    f"{place} out and make an optimizer of the other layers, such as SGD(model[-1], lr=0.1)"
+                )
     for one, other in combinations(optimizers, 2):
         if np.may_share_memory(one.layer.Phi, other.layer.Phi):
             raise ValueError(f"optimizer: {one!r} and {other!r} move the same parameters")

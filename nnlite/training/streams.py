@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.frames import is_frame
 from nnlite.training.rows import Batch, Rows
-from nnlite.training.sources import KerasBatches, SamplePairs, is_dataset, is_keras_sequence, is_sparse
+from nnlite.training.sources import KerasBatches, SamplePairs, is_dataset, is_keras_sequence, is_sparse, not_a_pair
 
 
 class Stream:
@@ -47,10 +47,10 @@ class Stream:
         for number, pair in enumerate(source):
             if not isinstance(pair, tuple | list) or len(pair) != 2:
                 raise TypeError(
-                    f"{self.name}: expected batches that are pairs (X, Y), got {type(pair).__name__} as batch {number}"
+                    f"{self.name}: expected batches that are pairs (X, Y), got as batch {number} {not_a_pair(pair)}"
                 )
             if number >= first:
-                rows = Rows(pair[0], pair[1], (f"X of batch {number}", f"Y of batch {number}"))
+                rows = self._rows(pair, number)
                 not_empty(rows, f"X of batch {number}")
                 batch = next(rows.batches(len(rows)))
                 batch.rows = None
@@ -60,6 +60,17 @@ class Stream:
                 f"{self.name}: the source yielded no batch; a generator can be read only once, so pass the function "
                 "that makes it"
             )
+
+    def _rows(self, pair: Any, number: int) -> Rows:
+        try:
+            return Rows(pair[0], pair[1], (f"X of batch {number}", f"Y of batch {number}"))
+        except (TypeError, ValueError) as error:
+            if np.ndim(pair[0]) == 1 or np.ndim(pair[1]) == 0:
+                error.add_note(
+                    "each pair is a batch, with a row for each sample; for a list of samples pass "
+                    f"np.stack([x for x, y in {self.name}]) and np.stack([y for x, y in {self.name}])"
+                )
+            raise
 
     def set_weight(self, weight: Any) -> NoReturn:
         """Raise: the rows of a stream have no indices."""

@@ -65,6 +65,11 @@ def split(
 def _validation(data: Any) -> Rows | Stream:
     if is_dataset(data) or is_keras_sequence(data):
         return of_dataset(data, "validation_data")
+    if isinstance(data, tuple) and len(data) == 3:
+        raise TypeError(
+            "validation_data: expected a pair (X, Y), got 3 entries; in validation each row counts once, so pass no "
+            "weights"
+        )
     batches = isinstance(data, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in data)
     if isinstance(data, tuple | list) and len(data) == 2 and not batches:
         X, Y = data

@@ -102,13 +102,54 @@ def weighted(loss: Layer, class_weight: Any, rows: Any) -> Layer:
             )
         weights |= by_key(class_weight)
     targets = by_key(Y) if isinstance(Y, tuple | dict) else {}
-    parts = {key: _weighted(part, weights[key], targets.get(key), numbers) for key, part in losses.items()}
-    return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()))
+    parts = {
+        key: None if part is None else _weighted(part, weights[key], targets.get(key), numbers)
+        for key, part in losses.items()
+    }
+    return Losses(parts if isinstance(loss.losses, dict) else tuple(parts.values()), loss.weights)
 
 
 def _weighted(loss: Any, class_weight: Any, Y: Any, numbers: Array | None) -> WeightedLoss:
     balance = isinstance(class_weight, str) and class_weight == "balanced"
     return WeightedLoss(loss, balanced(Y, numbers, loss) if balance else class_weight)
+
+
+def check_weights_act(loss: Layer, rows: Any, rows_per_step: int) -> None:
+    """Raise a ValueError if each step is on one row, in whose loss ``w J / w`` its weight cancels.
+
+    Args:
+        loss: the loss, weighted or not.
+        rows: the rows to train on.
+        rows_per_step: the number of rows of a step.
+
+    >>> import nnlite as nn
+    >>> check_weights_act(nn.CrossEntropyLoss(weight=[1.0, 5.0]), None, 1)
+    """
+    Y = getattr(rows, "Y", None)
+    if rows_per_step > 1 or Y is None:
+        return
+    targets = by_key(Y) if isinstance(loss, Losses) else {0: Y}
+    for key, each in (loss.by_output if isinstance(loss, Losses) else {0: loss}).items():
+        plain = each.loss if isinstance(each, WeightedLoss) else each
+        classes = classes_of(targets.get(key), plain)
+        found = {}
+        if isinstance(each, WeightedLoss):
+            found["sample_weight"] = rows.weight
+        if classes is not None and isinstance(each, WeightedLoss) and each.class_weight:
+            found["class_weight"] = [each.class_weight.get(label, 1.0) for label in np.unique(classes).tolist()]
+        if classes is not None and isinstance(plain, CrossEntropyLoss):
+            found[f"{plain.one_line()}: weight"] = plain.weight
+        for name, weight in found.items():
+            if weight is not None and getattr(plain, "reduction", "mean") == "mean" and _differ(weight):
+                raise ValueError(
+                    f"{name}: with one row in a step the loss w J / w does not depend on its weight w; use a larger "
+                    f'batch_size or accumulate_steps, or {type(plain).__name__}(reduction="sum")'
+                )
+
+
+def _differ(weight: Any) -> bool:
+    positive = np.asarray(weight)[np.asarray(weight) > 0]
+    return positive.size > 0 and bool(positive.min() != positive.max())
 
 
 def classes_of(Y: Any, loss: Any) -> Array | None:
@@ -160,7 +201,12 @@ def _check_class_weight(class_weight: Any, loss: Loss) -> None:
     if not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
         raise TypeError(f"{name}: expected a loss of classes, such as CrossEntropyLoss, got {loss!r}")
     if not isinstance(class_weight, dict) or not all(isinstance(label, int | np.integer) for label in class_weight):
-        raise TypeError(f'{name}: expected "balanced" or a dict such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}')
+        cure = ""
+        if isinstance(class_weight, list | tuple | np.ndarray):
+            cure = f"; pass dict(enumerate({name}))"
+        elif isinstance(class_weight, dict):
+            cure = "; its keys are the class indices in Y, those of np.unique(labels, return_inverse=True)[1]"
+        raise TypeError(f'{name}: expected "balanced" or a dict such as {{0: 1.0, 1: 5.0}}, got {class_weight!r}{cure}')
     values = np.array(list(class_weight.values()), np.float64)
     if not (np.isfinite(values) & (values >= 0)).all():
         raise ValueError(f"{name}: expected finite numbers >= 0, got {class_weight!r}")

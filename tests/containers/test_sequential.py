@@ -540,3 +540,8 @@ def test_append_takes_the_layer_back_after_any_error():
     with pytest.raises(TypeError):
         whole.append(Halves())
     assert len(whole) == 1
+
+
+def test_outputs_that_lead_to_an_input_without_gradient_need_a_graph():
+    with pytest.raises(ValueError, match=r"Sequential\[1\] MSELoss.* has no gradient for some of its 2 inputs"):
+        nn.Sequential(nn.Split([3, 3]), nn.MSELoss())

@@ -55,6 +55,13 @@ def nested_in_one_part():
     return nn.Sequential(nn.Sequential(layer, nn.tied(layer)), nn.Tanh(), nn.tied(layer), square(1))
 
 
+def ties_of_ties_of_ties():
+    layer = square()
+    for _ in range(3):
+        layer = nn.Sequential(layer, nn.Tanh(), nn.tied(layer))
+    return layer
+
+
 def in_a_graph():
     x, layer = nn.Input("x"), square()
     h = nn.Tanh()(layer(x))
@@ -152,6 +159,7 @@ MODELS = [
     lambda: nested(1),
     lambda: nested(-1),
     nested_in_one_part,
+    ties_of_ties_of_ties,
     in_a_graph,
     tied_before_its_original_in_a_graph,
     of_a_tied_one,
@@ -174,6 +182,7 @@ IDS = [
     "nested",
     "nested-before",
     "nested-in-one-part",
+    "ties-of-ties-of-ties",
     "in-a-graph",
     "in-a-graph-before",
     "tied-tied",
@@ -226,6 +235,13 @@ def test_a_copy_keeps_its_ties_to_itself(make, copied):
     twin.Phi -= 0.1
     assert nn.check_gradients(twin, X).right
     for one, other in zip(before, run(model), strict=True):
+        assert_array_equal(one, other)
+
+
+def test_ties_of_ties_have_gradients_of_their_own_also_when_they_are_loaded(tmp_path):
+    model = ties_of_ties_of_ties()
+    nn.save(model, tmp_path / "model.npz")
+    for one, other in zip(run(model), run(nn.load(tmp_path / "model.npz")), strict=True):
         assert_array_equal(one, other)
 
 

@@ -380,6 +380,20 @@ def test_whole_numbers_for_X_are_taken_as_floats():
         assert [line.shape for line in report.comparisons] == [(1, 3), (3, 2), (2,)]
 
 
+@pytest.mark.parametrize("kind", ["broadcast", "windows"])
+def test_entries_of_X_that_share_memory_are_moved_one_by_one(kind):
+    """As of pytorch#38586, where moving one entry moves all of the same memory: right gradients were found wrong."""
+    values = np.random.default_rng(0).normal(size=6)
+    X = (
+        np.broadcast_to(values[:3], (4, 3))
+        if kind == "broadcast"
+        else np.lib.stride_tricks.sliding_window_view(values, 3)
+    )
+    report = nn.check_gradients(nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh()), X)
+    assert [line.checked for line in report.comparisons] == [12, 6, 2]
+    assert report.right
+
+
 def test_empty_arrays_are_left_out():
     assert [line.name for line in nn.check_gradients(nn.Linear(3, 2), np.zeros((0, 3))).comparisons] == ["W", "b"]
 

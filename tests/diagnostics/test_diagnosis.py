@@ -180,6 +180,30 @@ def test_a_tied_layer_whose_gradients_nobody_adds_is_found_in_the_container():
     assert verdict.startswith(f"Chain(3 layers): {WRONG}, although each layer in it is right: d0.W")
 
 
+def test_a_layer_that_is_run_twice_in_one_forward_is_named():
+    """As of karpathy/char-rnn#159: one layer for two inputs needs a cache for each."""
+
+    class Twice(nn.Layer):
+        def __init__(self):
+            self.A = nn.Linear(3, 2, rng=0)
+
+        def forward(self, first, second):
+            return self.A.forward(first) - self.A.forward(second)
+
+        def backward(self, dY):
+            return self.A.backward(dY), self.A.backward(-dY)
+
+    first, second = np.random.default_rng(0).normal(size=(2, 4, 3))
+    with pytest.raises(nn.GradientError) as caught:
+        nn.check_gradients(Twice(), (first, second))
+    assert "Twice.A Linear(3 -> 2) is run 2 times in one forward" in caught.value.report.verdict
+    assert "use nnlite.tied(layer)" in caught.value.report.verdict
+    layer = nn.Linear(3, 2, rng=0)
+    a, b = nn.Input("a"), nn.Input("b")
+    graph = nn.Graph([a, b], nn.Subtract()(layer(a), nn.tied(layer)(b)))
+    assert nn.check_gradients(graph, (first, second)).right
+
+
 def test_entries_that_are_drawn_find_the_layer_as_well():
     model = nn.Sequential(linear(put(W=lambda L, dY, dW: dW.T), D, D), nn.Tanh(), nn.Linear(D, 2, rng=0))
     for seed in range(10):
@@ -324,6 +348,7 @@ def test_an_error_in_backward_that_has_another_reason_is_left_alone():
 
 
 def test_a_backward_that_writes_into_its_dY_is_named():
+    # as of pytorch#81417, where it makes gradients wrong that were right
     says = "WritesdY(): backward modifies dY in place; compute a new array instead"
     assert verdict_on(WritesdY(), X) == says
     assert verdict_on(nn.Sequential(nn.Linear(D, D, rng=0), WritesdY(), nn.Tanh()), X) == f"Sequential[1] {says}"
@@ -438,6 +463,40 @@ def test_with_large_inputs_a_small_mistake_is_still_found(size):
     rng = np.random.default_rng(0)
     layer = linear(times("b", 1 + 1e-4))
     assert "db: 1.0001 times" in verdict_on(layer, size * rng.normal(size=(20, D)))
+
+
+def test_a_gradient_of_1e_6_is_compared_to_1_percent():
+    wrong = Function(lambda X: 1e-6 * np.tanh(X), lambda dY, X, Y: 1.05e-6 * dY * (1 - np.tanh(X) ** 2))
+    assert "dX: 21/20 times the true gradient" in verdict_on(wrong, X)
+
+
+def squares(backward):
+    return Function(lambda X: X**2, lambda dY, X, Y: backward(2 * dY * X))
+
+
+def test_a_factor_is_recognized_in_a_gradient_rounded_to_float32():
+    assert reason(verdict_on(squares(lambda dX: 3 * dX.astype(np.float32)), X)).startswith("dX: 3 times the true")
+
+
+def test_a_gradient_in_float32_that_is_off_by_a_thousandth_is_not_only_rounded():
+    off = 1 + 1e-3 * np.random.default_rng(0).normal(size=X.shape)
+    assert "rounding" not in verdict_on(squares(lambda dX: (off * dX).astype(np.float32)), X)
+
+
+def test_entries_that_are_off_by_2e_6_in_both_directions_are_no_factor():
+    off = 1 + 3e-6 * np.random.default_rng(0).choice([-1, 1], size=X.shape)
+    assert "the true gradient" not in verdict_on(squares(lambda dX: off * dX), X)
+
+
+def test_a_running_mean_of_gradients_is_not_taken_for_a_sum():
+    class Averaged(nn.Linear):
+        def backward(self, dY):
+            before = self.dW.copy()
+            dX = super().backward(dY)
+            self.dW += 0.995 * before
+            return dX
+
+    assert "adds to the stored gradient" not in verdict_on(Averaged(D, M, rng=0), X)
 
 
 @pytest.mark.parametrize("size", [1e-3, 1e-6, 1e-8, 1e-12])

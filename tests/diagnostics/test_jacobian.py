@@ -251,9 +251,18 @@ def test_the_input_gradient_of_one_class():
 
 def test_the_sum_of_probabilities_has_no_input_gradient():
     x = nn.Input("x")
-    for model in nn.Sequential(nn.Linear(3, 4), nn.Softmax()), nn.Graph(x, nn.Softmax()(nn.Linear(3, 4)(x))):
+    softmax = nn.Sequential(nn.Linear(3, 4), nn.Softmax())
+    for model in softmax, nn.Sequential(softmax, nn.Identity()), nn.Graph(x, nn.Softmax()(nn.Linear(3, 4)(x))):
         with pytest.raises(ValueError, match="its probabilities sum to 1, which has gradient 0; pass output="):
             nn.input_gradient(model, np.ones((5, 3)))
+
+
+def test_saturated_probabilities_of_a_class_have_a_small_input_gradient_and_its_logit_has_not():
+    """As of keras#5881: behind a saturated softmax the gradient of a class is 0; that of its logit is a row of W."""
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Softmax()).astype(np.float64)
+    model[0].b = [0, 60, 0, 0]
+    assert abs(nn.input_gradient(model, X, output=1)).max() < 1e-20
+    assert_array_equal(nn.input_gradient(model[:1], X, output=1), np.tile(model[0].W[:, 1], (4, 1)))
 
 
 def test_bad_outputs():

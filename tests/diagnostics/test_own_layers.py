@@ -109,6 +109,7 @@ class NotScaled(OwnDropout):
     ],
 )
 def test_a_wrong_dropout_is_found_in_training_mode(wrong, says):
+    """As of torch/tutorials#25: dX = dY * mask / (1 - p), with the mask of the forward."""
     with pytest.raises(nn.GradientError) as caught:
         nn.check_gradients(nn.Sequential(nn.Tanh(), wrong(0.4, rng=0), linear(3, 2)), X)
     assert re.search(r"Sequential\[1\] " + says, caught.value.report.verdict)
@@ -129,6 +130,8 @@ def test_a_wrong_batch_norm_is_found_in_training_mode():
 
 
 def test_a_wrong_embedding_is_found():
+    """As in makemore: dW of a row is the sum of the dY at which its index occurs."""
+
     class Overwrites(OwnEmbedding):
         def backward(self, dY):
             self.dW = np.zeros_like(self.W)
@@ -150,6 +153,8 @@ def test_an_embedding_whose_indices_are_not_declared_is_told_so():
 
 
 def test_undeclared_parameters_are_an_error():
+    """As of lightning#2282, where such a layer is not trained, without a word."""
+
     class Undeclared(nn.Layer):
         def __init__(self):
             self.W = np.ones((3, 2))
@@ -167,7 +172,78 @@ def test_undeclared_parameters_are_an_error():
             nn.check_gradients(model, X)
 
 
+@pytest.mark.parametrize("keys", [["q", "k"], [0, 1]], ids=["dict", "list"])
+def test_undeclared_parameters_in_a_dict_or_list_are_an_error(keys):
+    """As of pytorch#10817 and #4631, where such parameters are not trained, without a word."""
+
+    class Heads(nn.Layer):
+        def __init__(self):
+            self.W = {key: np.ones((3, 2)) for key in keys} if keys[0] else [np.ones((3, 2)) for _ in keys]
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.W[keys[0]] + X @ self.W[keys[1]]
+
+        def backward(self, dY):
+            dW = self.X.T @ dY
+            self.dW = dict.fromkeys(keys, dW) if keys[0] else [dW, dW]
+            return dY @ (self.W[keys[0]] + self.W[keys[1]]).T
+
+    says = rf'W is not declared.*parameters=\("W_{keys[0]}", "W_{keys[1]}",\)\), with an attribute for each array'
+    with pytest.raises(TypeError, match=says):
+        nn.check_gradients(Heads(), X)
+    model = nn.Sequential(linear(3, 3), Heads())
+    with pytest.raises(TypeError, match=says):
+        nn.fit(model, X, X[:, :2], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), verbose=0)
+
+
+class Bundle:
+    def __init__(self, layer):
+        self.layer = layer
+
+
+class Through(nn.Layer):
+    """It keeps its layer in an object of the user's own."""
+
+    def __init__(self):
+        self.bundle = Bundle(linear(3, 2))
+
+    def forward(self, X):
+        return self.bundle.layer.forward(X)
+
+    def backward(self, dY):
+        return self.bundle.layer.backward(dY)
+
+
+def test_layers_in_an_object_that_is_no_layer_are_an_error():
+    """As of pytorch#59925, where layers that are not found are not trained, without a word."""
+    says = r"Through\(\): bundle holds layers, but Bundle is no Layer, .* write class Bundle\(nnlite.Layer\), or hold"
+    with pytest.raises(TypeError, match=says):
+        nn.check_gradients(Through(), X)
+    with pytest.raises(TypeError, match=says):
+        nn.Sequential(linear(3, 3), Through())
+
+
+def test_an_object_may_hold_layers_through_which_no_gradient_goes_and_layers_of_the_model():
+    class Distilled(nn.Linear):
+        def __init__(self):
+            super().__init__(3, 2, rng=0)
+            self.teacher, self.own = Bundle(linear(3, 2)), Bundle(self)
+
+        def forward(self, X):
+            self.aim = self.teacher.layer.forward(X)
+            return super().forward(X)
+
+        def backward(self, dY):
+            assert self.own.layer is self
+            return super().backward(dY)
+
+    assert nn.check_gradients(Distilled(), X).right
+
+
 def test_layers_in_lists_of_lists_are_checked():
+    """As of pytorch#715: all 24 parameters are checked, beside the entries of X."""
+
     class Grid(nn.Layer):
         def __init__(self):
             self.rows = [[linear(3, 3), nn.Tanh()], [linear(3, 3), nn.Tanh()]]

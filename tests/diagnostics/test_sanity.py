@@ -201,14 +201,18 @@ def test_units_are_not_looked_at_where_X_is_not_finite():
 
 
 def test_one_row_is_neither_constant_nor_equal_to_others():
-    check = nn.sanity(network(), nn.BCELoss(), X[:1], Y[:1]).data
-    assert (check.right, check.found) == (True, "1 row, all finite")
+    report = nn.sanity(network(), nn.BCELoss(), X[:1], Y[:1])
+    assert (report.data.right, report.data.found) == (True, "1 row, all finite")
+    assert report.targets.right, report
 
 
 def test_constant_columns_are_a_remark():
     report = nn.sanity(network(), nn.BCELoss(), spoilt(X, (slice(None), 1), 0.5), Y)
     assert report.data.right
     assert report.data.found.endswith("; column 1 of X is constant")
+    little = spoilt(X, (slice(None), 1), 0.5)
+    little[7, 1] = np.nextafter(0.5, 1)
+    assert nn.sanity(network(), nn.BCELoss(), little, Y).data.found == "200 rows, all finite"
 
 
 @pytest.mark.parametrize(("factor", "shift", "found"), [
@@ -216,6 +220,7 @@ def test_constant_columns_are_a_remark():
     ([100, 100, 50, 100], 0, " (and 3 other columns) has RMS "),
     ([1, 1, 1, 1], [0, 2000, 0, 0], "column 1 of X has RMS 2e+03, mean 2e+03, standard deviation 0.9"),
     ([1, 0.01, 1, 1], [0, 5, 0, 0], "column 1 of X has RMS 5, mean 5, standard deviation 0.009"),
+    ([1, 1e-9, 1, 1], [0, 5, 0, 0], "column 1 of X has RMS 5, mean 5, standard deviation 9"),
     ([0.001, 0.002, 0.0003, 0.001], 0, "no column of X has an RMS above 0.0019"),
 ])  # fmt: skip
 def test_input_scale(factor, shift, found):
@@ -532,8 +537,9 @@ def test_saturated_units(hidden):
 
 
 def test_a_model_without_activations():
-    check = nn.sanity(nn.Linear(4, 1, rng=0), nn.MSELoss(), X, Y).units
-    assert (check.right, check.found) == (None, "the model has no activation")
+    report = nn.sanity(nn.Linear(4, 1, rng=0), nn.MSELoss(), X, Y)
+    assert (report.units.right, report.units.found) == (None, "the model has no activation")
+    assert report.symmetry.found == "no layer has several units"
 
 
 @pytest.mark.parametrize("init", [zeros, lambda shape, dtype, rng: np.full(shape, 0.1, dtype)])
@@ -552,11 +558,42 @@ def test_symmetry_of_two_units():
     assert check.found == "0.W: 2 of 8 units are equal to another and will stay equal"
 
 
+def test_gradients_that_differ_by_rounding_keep_units_equal():
+    class Rounded(nn.Linear):
+        def backward(self, dY):
+            dX = super().backward(dY)
+            self.dW[:, 6] *= 1 + 1e-6
+            return dX
+
+    model = nn.Sequential(Rounded(4, 8, rng=0), *network()[1:])
+    model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
+    check = nn.sanity(model, nn.BCELoss(), X, Y).symmetry
+    assert check.found == "0.W: 2 of 8 units are equal to another and will stay equal"
+
+
 def test_units_that_differ_in_the_last_digit_are_not_equal():
     model = network()
     model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
     model[0].W[0, 6] = np.nextafter(model[0].W[0, 6], np.float32(np.inf))
     assert nn.sanity(model, nn.BCELoss(), X, Y).symmetry.right
+
+
+def test_a_vector_is_no_row_of_units():
+    class Scale(nn.Layer, parameters=("gamma",)):
+        def __init__(self):
+            self.gamma = np.ones(4)
+
+        def forward(self, X):
+            self.X = X
+            return self.record_Y(X * self.gamma)
+
+        def backward(self, dY):
+            self.dgamma = (self.check_dY(dY) * self.X).sum(axis=0)
+            return dY * self.gamma
+
+    same = np.repeat(X[:, :1], 4, axis=1)  # the gradients are equal as well
+    check = nn.sanity(Scale(), nn.MSELoss(), same, 2 * same).symmetry
+    assert (check.right, check.found) == (True, "no layer has several units")
 
 
 def test_equal_weights_that_will_not_stay_so_are_no_fault():

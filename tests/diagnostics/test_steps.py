@@ -12,7 +12,7 @@ from nnlite.basics.trees import listed
 from nnlite.containers.tied import Tied
 from nnlite.diagnostics.flow import flow
 from nnlite.diagnostics.layer_step import Step
-from nnlite.layer.flat import Reference
+from nnlite.layer.hidden import Reference
 
 over_all_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 

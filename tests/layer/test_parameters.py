@@ -1,6 +1,7 @@
 """Declared parameters, and Phi and dPhi, of which each is a view."""
 
 import copy
+import inspect
 import pickle
 
 import numpy as np
@@ -260,6 +261,31 @@ def test_asking_twice_gives_the_same_arrays():
     for (Phi, dPhi), (_, layer) in zip(held, whole.named_layers(), strict=True):
         assert layer.Phi is Phi
         assert layer.dPhi is dPhi
+
+
+@pytest.mark.parametrize("method", ["BFGS", "CG", "Newton-CG", "L-BFGS-B"])
+def test_an_optimizer_of_scipy_gets_copies_of_Phi_and_dPhi(method):
+    """Some keep the gradient and compare it with the next one, which must be another array; see the docstring of Phi.
+
+    The right value is the solution of the normal equations.
+    """
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+    model, loss = nn.Linear(3, 2, rng=0, dtype=np.float64), nn.MSELoss()
+
+    def J_and_gradient(Phi):
+        model.Phi = Phi
+        J = loss.forward(model.forward(X), Y)
+        model.backward(loss.backward())
+        return J, model.dPhi.copy()
+
+    assert ".copy()" in inspect.getdoc(nn.Layer.Phi)
+    found = minimize(J_and_gradient, model.Phi.copy(), jac=True, method=method, tol=1e-8)
+    A = np.c_[X, np.ones(20)]
+    best = A @ np.linalg.lstsq(A, Y)[0] - Y
+    assert found.fun == pytest.approx(np.mean(best**2), abs=1e-9)
 
 
 def test_dPhi_may_be_asked_for_first():

@@ -689,7 +689,8 @@ def test_ignore_index_with_probabilities_is_an_error(index):
 
 
 def test_labels_that_begin_at_1_or_are_text_name_the_cure():
-    cure = "; number the classes from 0: classes, target = np.unique(target, return_inverse=True)"
+    cure = "; number the classes from 0: classes, target = np.unique(target, return_inverse=True); for other rows "
+    cure += "target = np.searchsorted(classes, target)"
     with pytest.raises(ValueError, match=r"got 3 at \(2,\); number the classes") as caught:
         nn.CrossEntropyLoss().forward(np.zeros((3, 3)), np.array([1, 2, 3]))
     assert str(caught.value).endswith(cure)
@@ -702,6 +703,7 @@ def test_labels_that_begin_at_1_or_are_text_name_the_cure():
 
 
 def test_classes_along_the_last_axis_name_the_cure():
+    """The right value is that of the rows (N T, V), each with its class."""
     N, T, V = 2, 5, 4
     Y, target = np.random.default_rng(0).normal(size=(N, T, V)), np.arange(N * T).reshape(N, T) % V
     with pytest.raises(nn.ShapeError, match=r"got a target of shape \(2, 5\)") as caught:
@@ -718,6 +720,7 @@ def test_classes_along_the_last_axis_name_the_cure():
 
 @pytest.mark.parametrize(("shape", "axis"), [((4, 1), 1), ((4, 0), 1), ((1,), 0), ((4, 1, 6), 1)])
 def test_fewer_than_two_classes_are_an_error(shape, axis):
+    """keras#500: the softmax of one class is 1, so that the loss would be 0 for ever."""
     message = (
         rf"^CrossEntropyLoss\(\): expected logits of at least 2 classes along axis {axis}, got shape "
         rf"{re.escape(str(shape))}; for two classes with one output use BCEWithLogitsLoss$"

@@ -10,13 +10,36 @@ KNOWN = {
     "max": "accuracy val_accuracy binary_accuracy acc val_acc precision recall f1 val_f1_score roc_auc AUC r2 val_r2 "
     "val_auc_score accuracy_score balanced_accuracy mean_iou",
 }
-UNKNOWN = ["kappa", "val_kappa", "score", "fake", "norm", "accident_rate", "sauce", "error_recall", "distance", "lr"]
+# pck: pytorch-lightning#4668; ndcg: tf-keras#253
+UNKNOWN = [
+    "val_pck_0.15",
+    "val_ndcg",
+    "kappa",
+    "val_kappa",
+    "score",
+    "fake",
+    "norm",
+    "accident_rate",
+    "sauce",
+    "error_recall",
+    "distance",
+    "lr",
+]
 
 
 @pytest.mark.parametrize("mode", KNOWN)
 def test_the_words_of_the_name_tell(mode):
+    """keras#18798, keras#21118: one rule for EarlyStopping, Checkpoint, ReduceLROnPlateau and History.best."""
     for name in KNOWN[mode].split():
         assert direction(name, "auto", "") == mode, name
+
+
+# scikit-learn's names of negated errors: higher is better, other than the words say (as in skorch#765)
+@pytest.mark.parametrize("name", ["val_neg_log_loss", "neg_mean_squared_error", "val_negative_loss"])
+def test_a_negated_error_does_not_tell(name):
+    with pytest.raises(ValueError, match=f"the name '{name}' does not tell"):
+        nn.EarlyStopping(name)
+    assert nn.EarlyStopping(name, mode="max").watched.mode == "max"
 
 
 @pytest.mark.parametrize("name", UNKNOWN)

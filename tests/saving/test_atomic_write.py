@@ -133,6 +133,7 @@ def test_links_and_pipes_in_place_of_a_temporary_file_are_left_alone(path):
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o666])
 def test_the_permissions_are_kept(path, mode):
+    """As open(path, 'w') does."""
     write(path, b"old")
     os.chmod(path, mode)
     write(path, b"new")
@@ -149,6 +150,7 @@ def test_a_new_file_gets_the_permissions_of_any_new_file(path):
 
 @pytest.mark.parametrize("there", [True, False])
 def test_a_symbolic_link_is_followed(path, there):
+    """As open(path, 'w') does."""
     folder = path.with_name("folder")
     folder.mkdir()
     if there:

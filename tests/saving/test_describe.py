@@ -391,14 +391,19 @@ def test_layers_that_are_not_in_the_model():
         rebuild(description, arrays)
 
 
+def test_a_parameter_of_a_graph_keeps_a_value_beyond_float32():
+    x = nn.Input("x")
+    model = nn.Graph(x, x * nn.Parameter(1e300, dtype=np.float64))
+    assert there_and_back(model).Phi.tolist() == [1e300]
+
+
 def test_layers_that_nest_too_deeply():
     model = nn.Tanh()
     for _ in range(99):
         model = nn.Sequential(model)
     assert repr(there_and_back(model)) == repr(model)
-    model = nn.Sequential(model)
     with pytest.raises(ValueError, match="nest more than 100 deep"):
-        describe(model, {})
+        nn.Sequential(model)
 
 
 def test_ties_that_multiply():

@@ -79,6 +79,18 @@ def test_plain_data_that_nests_too_deeply():
         unpack(plain, {})
 
 
+def test_lists_nest_100_deep_at_most():
+    value = []
+    for _ in range(100):
+        value = [value]
+    packed = pack(value, {}, "x")
+    assert unpack(packed, {}) == value
+    with pytest.raises(ValueError, match="nest more than 100 deep"):
+        pack([value], {}, "x")
+    with pytest.raises(nn.CheckpointError, match="nests too deeply"):
+        unpack([packed], {})
+
+
 def test_a_nan_keeps_its_bits():
     odd = struct.unpack("<d", b"\1\2\3\4\5\6\xf8\xff")[0]
     assert struct.pack("<d", unpack(pack(odd, {}, "x"), {})) == b"\1\2\3\4\5\6\xf8\xff"

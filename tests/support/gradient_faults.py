@@ -152,7 +152,7 @@ FAULTS = [
         "dX: it is dY itself, the derivative of Y with respect to X is missing",
     ),
     Fault(
-        "no-dY-in-tanh",
+        "no-dY-in-tanh",  # as of pytorch#4355
         lambda: Function(np.tanh, lambda dY, X, Y: 1 - Y * Y),
         "dX: it is the derivative of Y with respect to X alone, the factor dY is missing",
     ),

@@ -36,6 +36,7 @@ def test_a_bad_number_in_X_is_found_at_its_batch():
 
 @pytest.mark.parametrize("row", range(6))
 def test_a_bad_number_is_named_by_its_row_in_the_users_own_array(row):
+    """neuralforecast#186: one bad number in thousands of rows; the right place is where it was put."""
     bad = Y.copy()
     bad[row, 0] = -np.inf
     for options in {"shuffle": True}, {"validation_split": 0.4, "shuffle": True}, {"batch_size": 4}:
@@ -58,6 +59,14 @@ def test_columns_of_X_that_are_not_standardized_are_named_the_largest_first():
     rms = np.sqrt(np.mean(large**2, axis=0))
     cure = f"standardize X: column 1 has RMS {rms[1]:.3g}, column 2 has RMS {rms[2]:.3g}; a smaller learning rate"
     assert cure in str(caught.value)
+
+
+def test_three_columns_are_named_at_most():
+    large = X[:, :1] * [1e4, 5e4, 2e4, 4e4, 3e4]
+    with pytest.raises(nn.DivergenceError) as caught:
+        train(nn.Sequential(nn.Linear(5, 1, rng=0)), large, Y, lr=1e6, epochs=50, batch_size=6)
+    rms = [f"column {column} has RMS {value:.3g}" for column, value in enumerate(np.sqrt(np.mean(large**2, axis=0)))]
+    assert f"standardize X: {rms[1]}, {rms[3]}, {rms[4]}; a smaller" in str(caught.value)
 
 
 def test_targets_that_are_not_standardized_are_the_cause_where_X_is_standardized():

@@ -75,6 +75,8 @@ def test_early_stopping_goes_back_to_the_best_epoch():
 
 
 def test_the_best_weights_come_back_however_training_ends():
+    """keras#12511, tensorflow#35634: also where the last epoch comes before patience has run out."""
+
     class Fail(nn.Callback):
         def on_batch_end(self, state):
             if state.epoch == 3:
@@ -94,6 +96,7 @@ def test_the_best_weights_come_back_however_training_ends():
 
 
 def test_early_stopping_forgets_between_two_trainings():
+    """keras#20521, keras#3000: the best value of another training is none to beat."""
     stopping = nn.EarlyStopping("loss", patience=3)
     train([stopping], epochs=4)
     first = stopping.best
@@ -108,6 +111,7 @@ def test_a_monitor_that_is_not_there_is_an_error_that_lists_what_is():
 
 
 def test_a_value_of_the_validation_without_validation_data_is_an_error_before_training():
+    """Without validation data there is no val_loss to wait for: an error before the first epoch, not after it."""
     model = nn.Sequential(nn.Linear(3, 1, rng=0))
     before = model.Phi.copy()
     for callback in nn.EarlyStopping(), nn.ReduceLROnPlateau(nn.SGD(model, lr=0.1)):
@@ -219,6 +223,7 @@ def test_callbacks_that_watch_a_value_can_be_copied_and_pickled(duplicate):
     ],
 )  # fmt: skip
 def test_it_says_why_training_ended_and_which_epoch_was_restored(options, epochs, remark, capsys):
+    """The numbers are those that the callback gives."""
     _, history = train([Fake(), nn.EarlyStopping("fake_loss", **options)], epochs=epochs, verbose=1)
     assert history.remark == remark
     lines = capsys.readouterr().err.splitlines()

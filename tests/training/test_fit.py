@@ -241,6 +241,21 @@ def test_the_seed_decides_the_order():
     assert recorded(1, rng=None) != recorded(1, rng=None)
 
 
+def test_without_rng_manual_seed_decides_and_the_seed_of_numpy_does_not():
+    """keras#5710: np.random.seed(42) and three runs, three results. Right: the same bytes, as with one rng for all."""
+
+    def run(seed):
+        seed(42)
+        model = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+        trained(model, ROWS, ROWS, epochs=2, rng=None)
+        return model.Phi.tobytes()
+
+    assert run(nn.manual_seed) == run(nn.manual_seed)
+    assert run(np.random.seed) != run(np.random.seed)
+    with pytest.raises(TypeError, match=r"fit: rng: expected a seed .*, got the module numpy\.random; pass rng="):
+        trained(line(), ROWS, ROWS, rng=np.random)
+
+
 def test_the_global_generator_of_numpy_is_not_touched():
     before = np.random.get_state()[1].tobytes()  # noqa: NPY002
     recorded(1, rng=None)
@@ -264,6 +279,7 @@ def test_validation_split_holds_rows_back_that_are_never_trained_on():
 
 
 def test_validation_split_shuffles_first_so_that_sorted_rows_land_on_both_sides():
+    """keras#8346, keras#4298: rows sorted by class, of which the last fifth was one class alone."""
     model = nn.Sequential(Recording(), nn.Linear(1, 1))
     trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=0.5)
     (held_back,) = model[0].batches(training=False)
@@ -280,6 +296,8 @@ def test_validation_split_without_shuffle_holds_back_the_last_rows():
 
 
 def test_validation_split_depends_on_the_rows_alone_and_the_history_says_which():
+    """scikeras#289: drawn anew, rows held back in one training were trained on in the next."""
+
     def held_back(rng, **options):
         model = nn.Sequential(Recording(), nn.Linear(1, 1))
         history = trained(model, ROWS, np.zeros((20, 1)), lr=0.0, validation_split=0.25, rng=rng, **options)
@@ -656,6 +674,19 @@ def test_an_optimizer_of_a_larger_model_is_an_error():
     np.testing.assert_array_equal(model.Phi, before)
 
 
+@pytest.mark.parametrize("name", ["requires_grad", "trainable"])
+def test_a_layer_frozen_in_the_way_of_another_library_is_an_error_and_one_in_no_optimizer_is_frozen(name):
+    model = network()
+    setattr(model[0], name, False)
+    untouched(model, rf"optimizer: 0.{name} = False has no effect, and Linear.* is trained; ", *data())
+    before = model[0].Phi.copy(), model[2].Phi.copy()
+    nn.fit(model, *data(), loss=nn.MSELoss(), optimizer=nn.SGD(model[2], lr=0.1), verbose=0)
+    np.testing.assert_array_equal(model[0].Phi, before[0])
+    assert (model[2].Phi != before[1]).any()
+    setattr(model[0], name, True)
+    trained(model, *data())
+
+
 def test_two_optimizers_on_one_part_are_an_error():
     model = network()
     optimizers = [nn.SGD(model, lr=0.1), nn.SGD(model[0], lr=0.2)]
@@ -754,6 +785,7 @@ def spread_of_rows(Y_pred, Y):
 @pytest.mark.parametrize("batch_size", [3, 4, 7, 10])
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_a_metric_over_all_rows_does_not_depend_on_the_batches(batch_size, shuffle):
+    """keras#11705, torchmetrics#845: the right value is the metric of all rows at once."""
     X, Y = data(10)
     model = network()
     P = model.forward(X).astype(np.float64)

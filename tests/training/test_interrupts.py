@@ -278,6 +278,7 @@ except {error}:
 
 
 def test_ctrl_c_while_a_source_hangs_is_answered_at_once():
+    """The line comes before the batch ends."""
     code = """
 import time
 

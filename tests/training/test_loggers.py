@@ -88,6 +88,8 @@ def rows_of(path, separator=","):
 
 
 def test_names_with_commas_quotes_and_line_ends_stay_one_column(tmp_path):
+    """As RFC 4180 quotes them."""
+
     def odd(Y_pred, Y):
         return 1.0
 
@@ -169,13 +171,17 @@ def test_appending_to_a_file_that_a_spreadsheet_saved_keeps_its_columns(tmp_path
     assert rows_of(path)[:2] == [["epoch", "loss"], ["1", "0.5"]]
 
 
-def test_appending_to_an_empty_file_writes_the_names_once(tmp_path):
+def test_appending_to_an_empty_file_or_none_writes_the_names_once(tmp_path):
     """As of ray#15106, rows without names, and fastai#2443, names again in the middle."""
     path = tmp_path / "a.csv"
-    path.touch()  # of a training that was ended before its first epoch was done
-    for _ in range(2):
-        train([nn.CSVLogger(path, append=True)], epochs=2)
-    assert [row[0] for row in rows_of(path)] == ["epoch", "1", "2", "1", "2"]
+    for begun in True, False:
+        if begun:
+            path.touch()  # of a training that was ended before its first epoch was done
+        else:
+            path.unlink()
+        for _ in range(2):
+            train([nn.CSVLogger(path, append=True)], epochs=2)
+        assert [row[0] for row in rows_of(path)] == ["epoch", "1", "2", "1", "2"]
 
 
 def test_a_resumed_training_repairs_its_log(tmp_path):

@@ -1,8 +1,11 @@
 """Metrics: shares, counts, areas and variances worked by hand, and compared with scikit-learn's."""
 
+import functools
+import re
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import nnlite as nn
@@ -379,6 +382,36 @@ def test_r2_needs_two_samples_and_an_output(shape):
 
 # ---------------------------------------------------------------------------------------------------- what all refuse
 
+
+def test_targets_without_the_last_axis_or_with_one_too_many_have_their_line():
+    """The line is evaluated, of an array and of a Series, and gives a number."""
+    numbers, classes = np.arange(4.0)[:, None], np.eye(2)[[0, 1, 1, 0]]
+    for metric, Y_pred, target in [
+        (nn.r2, numbers, numbers[:, 0]),
+        (nn.binary_accuracy, classes[:, :1], classes[:, 0]),
+        (nn.f1, classes[:, :1], classes[:, 0]),
+        (nn.f1, classes[:, 0], classes[:, :1]),
+        (nn.accuracy, classes, classes[:, :1]),
+        (nn.f1, classes, classes[:, :1]),
+        (nn.confusion_matrix, classes, classes[:, :1]),
+    ]:
+        for Y in target, pd.Series(target) if target.ndim == 1 else pd.DataFrame(target):
+            with pytest.raises(nn.ShapeError, match=r"; pass np\.asarray\(Y\)\[\.\.\., (None|0)\]$") as caught:
+                metric(Y_pred, Y)
+            line = str(caught.value).split("; pass ")[1]
+            assert np.isfinite(metric(Y_pred, eval(line, {"np": np, "Y": Y}))).all()
+
+
+def test_a_binary_metric_of_more_classes_has_the_line_for_fit():
+    model, data = nn.Linear(3, 3, rng=0), (np.eye(3), np.arange(3))
+    for metric in nn.f1, nn.precision, nn.recall:
+        with pytest.raises(ValueError, match="average='binary' is for two classes, got 3") as caught:
+            nn.evaluate(model, *data, loss=nn.CrossEntropyLoss(), metrics=[metric])
+        line = re.search(r"functools\.partial\(.*?\)", str(caught.value))[0]
+        macro = eval(line, {"functools": functools, "nn": nn})
+        assert 0 <= nn.evaluate(model, *data, loss=nn.CrossEntropyLoss(), metrics=[macro])[metric.__name__] <= 1
+
+
 OF_CLASSES = [
     nn.confusion_matrix,
     nn.roc_auc,
@@ -491,6 +524,22 @@ def test_a_metric_of_ones_own_is_over_all_rows(batch_size):
     assert history["val_rmse"] == pytest.approx([exact], rel=1e-12)
 
 
+def test_a_metric_over_all_rows_needs_no_class_in_each_batch():
+    """pytorch-lightning#2210: the area under the ROC curve has no value for a batch of one class, but one for all rows.
+
+    The right value is the share of pairs in their order, counted one by one.
+    """
+    scores = np.arange(16.0)
+    scores[[3, 12]] = 12.0, 3.0
+    Y = (np.arange(16) >= 12).astype(int)[:, None]
+    pairs = [(one > zero) + 0.5 * (one == zero) for one in scores[12:] for zero in scores[:12]]
+    model = nn.Linear(1, 1, dtype=np.float64)
+    model.Phi = [1.0, 0.0]
+    history = nn.fit(model, scores[:, None], Y, loss=nn.BCEWithLogitsLoss(), optimizer=nn.SGD(model, 0.0), verbose=0,
+                     metrics=[nn.roc_auc], batch_size=4, shuffle=False)  # fmt: skip
+    assert history["roc_auc"] == [pytest.approx(np.mean(pairs), rel=1e-12)]
+
+
 # ---------------------------------------------------------------------------------------------------- logits
 
 LOGITS, TRUE = np.array([[0.3], [0.4], [-0.3], [-2.0]]), np.array([[1], [1], [0], [0]])
@@ -505,6 +554,7 @@ def by_logits():
 
 @pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.precision, nn.recall, nn.f1])
 def test_fit_and_evaluate_know_from_the_loss_that_predictions_are_logits(metric):
+    """keras#13006, tensorflow#41413: sigmoid(z) > 1/2 where z > 0, so that all rows are right: 1, 1, 1."""
     model, X = by_logits()
     loss = nn.BCEWithLogitsLoss()
     assert nn.evaluate(model, X, TRUE, loss=loss, metrics=[metric])[metric.__name__] == 1.0
@@ -516,6 +566,7 @@ def test_fit_and_evaluate_know_from_the_loss_that_predictions_are_logits(metric)
 
 
 def test_a_threshold_or_logits_that_are_set_stay():
+    """torchmetrics#391: a threshold of one's own for logits, 0 or any other; 3 of 4 rows are right, counted by hand."""
     model, X = by_logits()
     for metric, value in (partial(nn.binary_accuracy, threshold=0.35), 0.75), (
         partial(nn.binary_accuracy, threshold=-1.0, logits=True), 0.75
@@ -538,6 +589,7 @@ def test_roc_auc_of_logits_in_evaluate():
 
 @pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.confusion_matrix, *BY_CLASS])
 def test_by_hand_logits_are_an_error_that_says_what_to_write(metric):
+    """tensorflow#41413: by hand nothing tells that they are logits."""
     with pytest.raises(ValueError, match=rf"{metric.__name__}: expected probabilities .* got -0\.3 at index \(2, 0\); "
                        "for logits pass logits=True"):  # fmt: skip
         metric(LOGITS, TRUE)

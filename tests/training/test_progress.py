@@ -79,6 +79,28 @@ def test_the_bar_fits_a_narrow_terminal(columns):
     assert "loss=" in written
 
 
+@pytest.mark.parametrize("columns", [30, 40, 59, 60, 70, 80, 100, 150])
+def test_values_are_whole_or_not_on_the_bar(columns):
+    code = """
+@nn.mean_over_batches
+def binary_accuracy(Y_pred, Y):
+    return 0.9931
+
+train(12, [binary_accuracy, row_count], validation_data=([[1.0]], [[2.0]]))
+"""
+    written, _ = on_terminal(code, columns)
+    lines = [line.rstrip() for line in re.split("[\r\n]", written)]
+    number = r"\d(\.\d{1,3})?"
+    whole = [f"loss={number}", rf"loss={number} \(val {number}\)", r"binary_accuracy=0.9931( \(val 0.9931\))?",
+             r"row_count=5( \(val 1\))?"]  # fmt: skip
+    for line in lines:
+        values = line.split(", ")[1:]
+        assert len(line) <= columns
+        assert all(any(re.fullmatch(form, value) for form in whole) for value in values), line
+    last = [line for line in lines if line.startswith("epoch 12/12")][-1]
+    assert last.count("=") == {30: 0, 40: 1, 59: 1, 60: 1, 70: 1, 80: 1, 100: 2, 150: 3}[columns], last
+
+
 def test_an_error_closes_the_bar_before_its_traceback():
     written, code = on_terminal("train(3, [wrong])")
     bar, traceback = written.split("\r\nTraceback ")
@@ -171,6 +193,19 @@ def test_the_bar_counts_every_batch_and_shows_the_running_epochs_means():
     assert bar.bar.disable  # closed
 
 
+def test_only_a_terminal_gets_what_is_printed_above_the_bar(monkeypatch):
+    stdout, stderr = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", stdout)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with Bar(1, 1):
+        assert sys.stdout is stdout
+        assert sys.stderr is not stderr
+    assert sys.stderr is stderr
+    monkeypatch.setitem(sys.modules, "ipykernel", io)
+    with Bar(1, 1):
+        assert sys.stderr is stderr
+
+
 def test_means_are_not_computed_for_a_batch_that_is_not_drawn():
     calls = []
     with Bar(1, 1000, file=Terminal(), mininterval=1e9) as bar:
@@ -212,6 +247,16 @@ def leave(Y_pred, Y):
 """
     written, returncode = in_file(code + "\nleave.calls = 0\ntrain(3, [leave])", tmp_path / "log")
     assert (written.count("\n"), returncode) == (1, 7)
+
+
+def test_what_was_printed_before_comes_before_where_both_go_into_one_file(monkeypatch):
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file))
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(file))
+    print("before")
+    with progress.progress(1, 1, verbose=1) as lines:
+        lines.epoch(1, {"loss": 0.5})
+    assert file.getvalue() == b"before\nepoch 1/1  loss=0.5\n"
 
 
 def test_verbose_0_writes_nothing_in_a_file(tmp_path):

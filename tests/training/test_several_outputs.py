@@ -508,3 +508,173 @@ def test_profile_of_parameters_and_losses_in_a_graph():
     behind = nn.Graph([x, b := nn.Input("b")], nn.Linear(3, 2, rng=0)(x) * b)
     result = nn.profile(behind, (A, B), B, nn.MSELoss(), repeats=1)
     assert [row.path for row in result.rows] == ["0", "1", "loss"]
+
+
+# ------------------------------------------------------------------------------------ each output for itself
+
+
+def formed(form, scores, size):
+    return (scores, size) if form == "tuple" else {"scores": scores, "size": size}
+
+
+def by_output(form, values):
+    return values if form == "tuple" else (values["scores"], values["size"])
+
+
+@both
+@pytest.mark.parametrize("accumulate_steps", [1, 2])
+def test_losses_have_weights(form, accumulate_steps):
+    # keras#3212, keras#12404. J = 3 J1 + 0.5 J2, so dJ/dPhi = 3 dJ1/dPhi + 0.5 dJ2/dPhi, one loss after the other
+    by_hand, gradients, Js = graph(), [], []
+    for pick in range(2):
+        Ys, loss = by_hand.forward(A, B), losses("tuple")[pick]
+        Js.append(loss.forward(Ys[pick], targets("tuple")[pick]))
+        dYs = [np.zeros_like(Y) for Y in Ys]
+        dYs[pick] = loss.backward()
+        by_hand.backward(*dYs)
+        gradients.append(by_hand.dPhi.copy())
+    model, J = graph(form), 3 * Js[0] + 0.5 * Js[1]
+    loss = formed(form, (3, nn.CrossEntropyLoss()), (0.5, nn.MSELoss()))
+    options = {"batch_size": 10 // accumulate_steps, "accumulate_steps": accumulate_steps, "shuffle": False}
+    history = train(model, inputs(form), targets(form), loss, validation_data=(inputs(form), targets(form)), **options)
+    assert_allclose(model.Phi, by_hand.Phi - 0.1 * (3 * gradients[0] + 0.5 * gradients[1]), rtol=1e-10, atol=1e-12)
+    first, second = keys(form)
+    assert_allclose([history[name][0] for name in ("loss", f"loss_{first}", f"loss_{second}")], [J, *Js], rtol=1e-10)
+    weighted = 3 * history[f"val_loss_{first}"][0] + 0.5 * history[f"val_loss_{second}"][0]
+    assert history["val_loss"] == [pytest.approx(weighted, rel=1e-12)]
+    nn.check_gradients(graph(form), inputs(form), targets(form), loss)  # raises if one differs
+
+
+@both
+def test_weights_of_losses_beside_sample_and_class_weights(form):
+    rng = np.random.default_rng(3)
+    weight, model = rng.random(10), graph(form)
+    P = by_output(form, nn.predict(model, inputs(form)))
+    by_class = weight * np.where(CLASSES == 2, 4.0, 1.0)
+    scores = np.average(nn.CrossEntropyLoss(reduction="none").forward(P[0], CLASSES), weights=by_class)
+    size = np.average((P[1] - SIZES)[:, 0] ** 2, weights=weight)
+    loss = formed(form, (3, nn.CrossEntropyLoss()), (0.5, nn.MSELoss()))
+    options = {"sample_weight": weight, "class_weight": formed(form, {2: 4.0}, None), "lr": 0.0, "batch_size": 10}
+    history = train(model, inputs(form), targets(form), loss, **options)
+    assert history["loss"] == [pytest.approx(3 * scores + 0.5 * size, rel=1e-12)]
+
+
+@both
+@pytest.mark.parametrize("target", [None, SIZES])
+def test_an_output_without_a_loss(form, target):
+    # tensorflow#36827: the second output is trained on nothing, but may have a target for a metric
+    model, other = graph(form), graph("tuple", seed=0)
+    loss, Y = formed(form, nn.CrossEntropyLoss(), None), formed(form, CLASSES, target)
+    metrics = formed(form, [], [nn.r2] if target is not None else [])
+    before = by_output(form, nn.predict(model, inputs(form)))[1]
+    history = train(model, inputs(form), Y, loss, metrics=metrics, batch_size=10, shuffle=False, validation_split=0)
+    scores = nn.CrossEntropyLoss()
+    scores.forward(other.forward(A, B)[0], CLASSES)
+    other.backward(scores.backward(), np.zeros((10, 1)))
+    assert_allclose(model.Phi, other.Phi - 0.1 * other.dPhi, rtol=1e-12)
+    if target is not None:
+        unexplained = np.sum((before - SIZES) ** 2) / np.sum((SIZES - SIZES.mean()) ** 2)
+        assert history[f"r2_{keys(form)[1]}"] == [pytest.approx(1 - unexplained)]
+    if form == "dict" and target is None:
+        del Y["size"]  # it may also be left out
+        assert nn.evaluate(model, inputs(form), Y, loss=loss, batch_size=3).keys() == {"loss"}
+
+
+@both
+def test_metrics_of_each_output_know_its_loss(form):
+    # keras#11740: own metrics for each output. Logits of one output are known from its loss (keras#13006).
+    rng = np.random.default_rng(5)
+    flags, model = (rng.random((10, 1)) > 0.5) * 1.0, graph(form)
+    loss, Y = formed(form, nn.CrossEntropyLoss(), nn.BCEWithLogitsLoss()), formed(form, CLASSES, flags)
+    metrics = formed(form, [nn.accuracy], [nn.binary_accuracy, nn.f1])
+    P = by_output(form, nn.predict(model, inputs(form)))
+    positive = P[1] > 0
+    both_positive = np.sum(positive & (flags == 1))
+    expected = [
+        np.mean(P[0].argmax(axis=1) == CLASSES),
+        np.mean(positive == (flags == 1)),
+        2 * both_positive / (positive.sum() + flags.sum()),
+    ]
+    first, second = keys(form)
+    names = [f"accuracy_{first}", f"binary_accuracy_{second}", f"f1_{second}"]
+    found = nn.evaluate(model, inputs(form), Y, loss=loss, metrics=metrics, batch_size=3)
+    assert_allclose([found[name] for name in names], expected, rtol=1e-12)
+    history = train(model, inputs(form), Y, loss, metrics=metrics, lr=0.0, batch_size=3, validation_split=0.3)
+    assert {*names, *(f"val_{name}" for name in names)} <= set(history)
+    nn.EarlyStopping(f"val_accuracy_{first}")  # the name still tells that higher is better
+
+
+@both
+@pytest.mark.parametrize("metric", [nn.binary_accuracy, nn.f1, nn.recall, nn.roc_auc, nn.r2])
+def test_a_metric_of_one_output_for_several_is_an_error_with_the_line(form, metric):
+    # keras#12404: outputs of one shape would be stacked, and the metric be that of no output at all
+    a = nn.Input("a")
+    parts = nn.Linear(3, 1, rng=0)(a), nn.Linear(3, 1, rng=1)(a)
+    model = nn.Graph(a, formed(form, *parts))
+    Y, loss = formed(form, (SIZES > 0) * 1.0, (SIZES > 0) * 1.0), formed(form, nn.MSELoss(), nn.MSELoss())
+    with pytest.raises(TypeError, match="expected the predictions of one output, got those of 2") as caught:
+        train(model, A, Y, loss, metrics=[metric])
+    line = str(caught.value).split("metrics=")[1]
+    train(model, A, Y, loss, lr=0.0, metrics=eval(line, {"nnlite": nn}))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ({"score": [nn.accuracy]}, "got 'score'; the losses are of scores, size"),
+        (([nn.accuracy], []), "got 0; the losses are of scores, size"),
+    ],
+)
+def test_metrics_of_an_output_that_is_not_there(metrics, message):
+    with pytest.raises(TypeError, match=message):
+        train(graph("dict"), inputs("dict"), targets("dict"), losses("dict"), metrics=metrics)
+
+
+def test_metrics_of_outputs_where_there_is_one():
+    with pytest.raises(TypeError, match="got 'size'; there is one loss, so pass a list"):
+        train(nn.Linear(3, 1), A, SIZES, nn.MSELoss(), metrics={"size": [nn.r2]})
+
+
+def test_a_metric_of_an_output_without_a_target():
+    with pytest.raises(TypeError, match="the targets Y have no entry 1, which a metric of that output needs"):
+        train(graph(), (A, B), (CLASSES, None), (nn.CrossEntropyLoss(), None), metrics=([], [nn.r2]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "kind", "message"),
+    [
+        ([nn.CrossEntropyLoss(), nn.MSELoss()], TypeError, r"got a list; pass \(CrossEntropyLoss\(\), MSELoss\(\)\)"),
+        ((None, None), ValueError, "expected a loss for at least one output"),
+        ((nn.CrossEntropyLoss(), (-1.0, nn.MSELoss())), ValueError, "loss: weight of output 1"),
+        ((nn.CrossEntropyLoss(), (math.nan, nn.MSELoss())), ValueError, "loss: weight of output 1"),
+    ],
+)
+def test_losses_that_cannot_be_added(loss, kind, message):
+    with pytest.raises(kind, match=message):
+        train(graph(), (A, B), (CLASSES, SIZES), loss)
+
+
+@both
+def test_an_error_of_a_metric_names_the_output(form):
+    with pytest.raises(nn.ShapeError, match="expected predictions for two or more classes") as caught:
+        train(graph(form), inputs(form), targets(form), losses(form), metrics=formed(form, [], [nn.accuracy]))
+    name = 1 if form == "tuple" else "size"
+    assert f"in a metric of output {name!r}" in caught.value.__notes__
+
+
+@both
+def test_an_error_of_a_loss_names_the_output(form):
+    with pytest.raises(nn.ShapeError) as caught:
+        train(graph(form), inputs(form), formed(form, CLASSES, SIZES[:, 0]), losses(form))
+    name = 1 if form == "tuple" else "size"
+    assert f"in the loss of output {name!r}" in caught.value.__notes__
+
+
+@both
+def test_sanity_of_weighted_losses_and_an_output_without_one(form):
+    model = graph(form)
+    loss = formed(form, (3.0, nn.CrossEntropyLoss()), None)
+    found = nn.sanity(model, loss, inputs(form), targets(form))
+    assert found.gradients.right
+    assert found.initial_loss.right
+    assert "expected 3.3" in found.initial_loss.found  # 3 ln 3

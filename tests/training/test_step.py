@@ -161,6 +161,27 @@ def test_what_a_callback_adds_is_clipped_as_well():
     assert_allclose(first, model.Phi - 0.3 * 0.01, rtol=1e-12)
 
 
+def test_a_schedule_counts_the_steps_and_not_the_batches_that_are_accumulated():
+    """pytorch-lightning#831, #1476, #2817: 3 steps an epoch of 5 batches, two by two; the rate is halved at each."""
+    model, rates = nn.Sequential(nn.Linear(3, 2, rng=0)), []
+    optimizer = nn.SGD(model, lr=nn.StepLR(0.8, step_size=1, gamma=0.5))
+    look = type("Look", (nn.Callback,), {"on_backward_end": lambda self, state: rates.append(optimizer.current_lr)})
+    nn.fit(model, X[:10], Y[:10], loss=nn.CrossEntropyLoss(), optimizer=optimizer, batch_size=2, accumulate_steps=2,
+           epochs=2, callbacks=[look()], verbose=0)  # fmt: skip
+    assert rates == [0.8, 0.4, 0.2, 0.1, 0.05, 0.025]
+    for total, fits in (5, True), (4, False):  # the last step is number 5, counted from 0
+        model = nn.Sequential(nn.Linear(3, 2, rng=0))
+        optimizer = nn.SGD(model, lr=nn.OneCycleLR(0.1, total_steps=total))
+        run = lambda model=model, optimizer=optimizer: nn.fit(  # noqa: E731
+            model, X[:10], Y[:10], loss=nn.CrossEntropyLoss(), optimizer=optimizer, batch_size=2, accumulate_steps=2,
+            epochs=2, verbose=0)  # fmt: skip
+        if fits:
+            run()
+        else:
+            with pytest.raises(ValueError, match="ends after 4 steps, but training takes 6"):
+                run()
+
+
 # ------------------------------------------------------------------------------------------- clipping of what moves
 
 
@@ -182,6 +203,7 @@ def moved(clip_norm, parts):
 
 @pytest.mark.parametrize("parts", [(0, 4), (2,), (0, 2, 4)])
 def test_the_norm_is_of_the_gradients_that_the_optimizers_apply_and_of_no_frozen_one(parts):
+    """The norm is numpy.linalg.norm of what moves; frozen parts would make each step shorter than asked for."""
     free = moved(None, parts)
     norm = np.linalg.norm(np.concatenate(free))  # a part without an optimizer has moved by 0
     clipped = moved(norm / 4, parts)

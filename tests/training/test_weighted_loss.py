@@ -130,6 +130,7 @@ def test_bad_class_weights(loss, class_weight, message):
 @pytest.mark.parametrize("make_loss", [nn.CrossEntropyLoss, lambda: nn.CrossEntropyLoss(weight=[1.0, 5.0])])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_weight_0_is_a_row_left_out_and_weight_2_a_row_twice(make_loss, reduction):
+    """xgboost#3787; as scikit-learn's check_sample_weight_equivalence: the right values are those of the copies."""
     weight = np.random.default_rng(2).integers(0, 4, 12)
 
     def run(X, Y, **options):
@@ -274,3 +275,110 @@ def test_balanced_weights_are_from_the_rows_that_are_trained_on():
         return model.Phi
 
     assert_allclose(run(class_weight="balanced"), run(class_weight={0: 8 / 12, 1: 8 / 4}), rtol=1e-12)
+
+
+# ------------------------------------------------------------ weights that would do nothing, and weights of other forms
+
+
+@pytest.mark.parametrize(
+    ("loss", "options", "name"),
+    [
+        (nn.CrossEntropyLoss(), {"sample_weight": np.arange(12.0)}, "sample_weight"),
+        (nn.CrossEntropyLoss(), {"class_weight": {1: 5.0}}, "class_weight"),
+        (nn.CrossEntropyLoss(weight=[1.0, 5.0]), {}, r"CrossEntropyLoss\(weight=\[1.0, 5.0\]\): weight"),
+    ],
+)
+def test_weights_that_cancel_in_a_step_on_one_row_are_an_error(loss, options, name):
+    """torch/nn#702, torch/nn#985, pytorch#61309: w J / w = J, so that training is that without weights."""
+    with pytest.raises(ValueError, match=rf"^{name}: with one row in a step .* or CrossEntropyLoss\(reduction="):
+        trained(loss=loss, batch_size=1, **options)
+    plain = trained(loss=nn.CrossEntropyLoss(), batch_size=4)
+    for cure in {"batch_size": 4}, {"batch_size": 1, "accumulate_steps": 4}:
+        assert not np.allclose(trained(loss=loss, **cure, **options), plain, rtol=1e-6)
+    total = nn.CrossEntropyLoss(reduction="sum", weight=loss.weight)
+    unweighted = trained(loss=nn.CrossEntropyLoss(reduction="sum"), batch_size=1)
+    assert not np.allclose(trained(loss=total, batch_size=1, **options), unweighted, rtol=1e-6)
+
+
+def test_weights_of_0_and_of_one_other_value_are_right_in_a_step_on_one_row():
+    """With them w J / w is nothing or J, as it should be: a training on the rows whose weight is not 0."""
+    Phis = []
+    for rows, weight in (slice(None), np.array([0.0, 2.0] * 6)), (slice(1, None, 2), None):
+        model = nn.Linear(3, 2, dtype=np.float64, rng=0)
+        nn.fit(model, X[rows], Y[rows], loss=nn.CrossEntropyLoss(), optimizer=nn.SGD(model, lr=0.3), epochs=2,
+               batch_size=1, sample_weight=weight, verbose=0, shuffle=False)  # fmt: skip
+        Phis.append(model.Phi)
+    assert_allclose(*Phis, rtol=1e-12)
+
+
+def test_a_weight_that_is_no_number_is_named_by_its_row():
+    weight = np.ones(12)
+    weight[7] = np.nan
+    with pytest.raises(ValueError, match=r"got nan for row 7$"):
+        trained(sample_weight=weight)
+
+
+def test_a_column_of_weights_has_its_line():
+    with pytest.raises(ValueError, match=r"got shape \(12, 1\); pass sample_weight\[:, 0\]$"):
+        trained(sample_weight=np.ones((12, 1)))
+
+
+@pytest.mark.parametrize("kind", [np.array, list, tuple])
+def test_class_weights_as_scikit_learn_computes_them_have_their_line(kind):
+    """python_for_microscopists#14: compute_class_weight returns an array, fit wants a dict."""
+    class_weight = kind([0.5, 3.0])
+    with pytest.raises(TypeError, match=r"; pass dict\(enumerate\(class_weight\)\)$"):
+        trained(class_weight=class_weight)
+    line = dict(enumerate(class_weight))
+    assert_allclose(trained(class_weight=line), trained(loss=nn.CrossEntropyLoss(weight=[0.5, 3.0])), rtol=1e-12)
+
+
+def test_class_weights_by_text_have_their_cure():
+    """scikit-learn#22413: a key that is no class of Y must not be left out without a word."""
+    with pytest.raises(TypeError, match=r"its keys are the class indices in Y, those of np\.unique"):
+        trained(class_weight={"cat": 1.0, "dog": 2.0})
+
+
+def test_class_weights_of_a_stream_are_those_of_its_rows():
+    """keras#17136: class_weight was ignored, or an error, where the batches come from a generator."""
+    weight = {0: 2.0, 1: 0.5}
+    model = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=0))
+    other = nn.Sequential(nn.Linear(3, 2, dtype=np.float64, rng=0))
+    nn.fit(model, lambda: iter([(X, Y)]), loss=nn.CrossEntropyLoss(), optimizer=nn.SGD(model, 0.1),
+           class_weight=weight, verbose=0)  # fmt: skip
+    nn.fit(other, X, Y, loss=nn.CrossEntropyLoss(weight=[2.0, 0.5]), optimizer=nn.SGD(other, 0.1), batch_size=12,
+           shuffle=False, verbose=0)  # fmt: skip
+    assert_allclose(model.Phi, other.Phi, rtol=1e-12)
+
+
+def test_a_sample_weight_counts_for_each_of_several_labels():
+    """muffnn#75: weights (N,) and elementwise losses (N, C) must not broadcast along the classes."""
+    rng = np.random.default_rng(0)
+    T, weight = (rng.random((12, 3)) > 0.5) * 1.0, rng.random(12)
+    model = nn.Linear(3, 3, dtype=np.float64, rng=0)
+    Z = X @ model.W + model.b
+    J = np.logaddexp(0, Z) - T * Z
+    history = nn.fit(model, X, T, loss=nn.BCEWithLogitsLoss(), optimizer=nn.SGD(model, 0.1), sample_weight=weight,
+                     batch_size=12, verbose=0)  # fmt: skip
+    assert history["loss"] == [pytest.approx(np.sum(weight[:, None] * J) / (3 * weight.sum()), rel=1e-12)]
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: trained_on([(X, Y, np.ones(12))]), "got as batch 0 a tuple of 3; weights come beside arrays X and Y"),
+        (
+            lambda: trained_on(X, Y, validation_data=(X, Y, np.ones(12))),
+            r"expected a pair \(X, Y\), got 3 entries; in validation each row counts once, so pass no weights",
+        ),
+    ],
+)
+def test_weights_beside_batches_or_validation_rows_are_an_error_that_says_so(use, message):
+    """keras#11805, keras#3013: a third entry of weights."""
+    with pytest.raises(TypeError, match=message):
+        use()
+
+
+def trained_on(X, Y=None, **options):
+    model = nn.Linear(3, 2, rng=0)
+    return nn.fit(model, X, Y, loss=nn.CrossEntropyLoss(), optimizer=nn.SGD(model, 0.1), verbose=0, **options)

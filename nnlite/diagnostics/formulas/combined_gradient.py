@@ -58,4 +58,6 @@ def _with_options(text: str, loss: Layer) -> ast.expr:
 def _one_class_a_sample(loss: CrossEntropyLoss) -> bool:
     if loss.count is None:
         return loss.weight is None
-    return bool(np.allclose(loss.Q.sum(axis=0), 1))
+    if loss.Q is not None:
+        return bool(np.allclose(loss.Q.sum(axis=1), 1))
+    return loss.weights is None or bool(np.allclose(loss.weights, 1))

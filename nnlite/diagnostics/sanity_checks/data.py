@@ -4,7 +4,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.diagnostics.last_layer import last_layer
+from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax, last_layer
 from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.check import Check, first_few, standardize
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
@@ -143,8 +143,8 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
     for cls, activations in squashing.items():
         if isinstance(loss, cls) and isinstance(last, activations):
             return f"{cls.__name__} expects logits, but the last layer is {last}", f"remove {last}"
-    if isinstance(last, Softmax) and Y.shape[last.dim] == 1:
-        return f"{last} of a single output is always 1", "use Sigmoid() for two classes, or one output per class"
+    if constant := constant_softmax(last, Y) if last else None:
+        return constant, ONE_OUTPUT
     output_rms = float(np.sqrt(np.mean(np.square(Y, dtype=np.float64))))
     target_rms = unscaled_target(loss, target, output_rms)
     if type(last) not in RANGES and target_rms:

@@ -119,9 +119,10 @@ class DryRun:
         if not type(self.loss.losses) is type(self.Y_pred) is type(self.all_Y):
             return []
         Ys, targets = by_key(self.Y_pred), by_key(self.all_Y)
-        if not by_key(self.loss.losses).keys() == Ys.keys() == targets.keys():
+        losses = self.loss.by_output
+        if not losses.keys() <= Ys.keys() & targets.keys():
             return []
-        return [(loss, Ys[key], targets[key], f"Y[{key!r}]") for key, loss in by_key(self.loss.losses).items()]
+        return [(loss, Ys[key], targets[key], f"Y[{key!r}]") for key, loss in losses.items()]
 
     @property
     def can_learn(self) -> bool:

@@ -16,6 +16,7 @@ from nnlite.diagnostics.unscaled import columns
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.per_output import Losses
 
 SATURATED_SHARE = 0.8  # a layer with more saturated entries passes too little gradient; half of a ReLU's are 0 at first
 
@@ -62,7 +63,7 @@ def _loss_of(predictions: list[Any], run: DryRun) -> float:
     rows = np.arange(len(run.outputs[0][2]))
     values = [loss.forward(Y[rows % len(Y)], target)
               for (loss, _, target, _), Y in zip(run.outputs, predictions, strict=True)]  # fmt: skip
-    return float(sum(values))
+    return run.loss.weighted_sum(values) if isinstance(run.loss, Losses) else values[0]
 
 
 def _as_logarithm(expected: float, run: DryRun) -> str:

@@ -51,8 +51,7 @@ def correct_gradients(run: DryRun, rng: "np.random.Generator") -> Check:
         model, loss = run.float64_copies()
         model.Phi = model.Phi + 0.01 * rng.standard_normal(model.Phi.shape)
         try:
-            losses = loss.losses if isinstance(loss, Losses) else loss
-            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), losses, max_entries=10, rng=rng)
+            report = check_gradients(model, pick(run.X, rows), pick(run.Y, rows), loss, max_entries=10, rng=rng)
         except GradientError as error:
             verdict = error.report.verdict if error.report else str(error)
             return Check(title, False, verdict.removeprefix(f"{model.one_line()}: "), cure)
@@ -122,11 +121,13 @@ def relative_updates(
     loss.forward(spread(model.forward, pick(run.X, rows)), pick(run.Y, rows))
     spread(model.backward, loss.backward())
     before = model.Phi.copy()
-    for optimizer in optimizers:
-        _on_copy(optimizer, original, model).step()
+    twins = [_on_copy(optimizer, original, model) for optimizer in optimizers]
+    rates = [twin.current_lr for twin in twins]
+    for twin in twins:
+        twin.step()
     ratios = _by_layer(model, before, model.Phi - before if optimizers else model.dPhi)
     if not ratios:
-        if optimizers and not any(optimizer.current_lr for optimizer in optimizers):
+        if optimizers and not any(rates):
             return Check(title, None, "skipped: the learning rate is 0 at the first step")
         return Check(title, None, "skipped: all weights are 0, or no optimizer updates them")
     return _verdict(title, ratios, optimizers)
@@ -188,7 +189,8 @@ def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
     if not np.may_share_memory(whole, part) or start < 0 or start + part.size > whole.size:
         raise ValueError(f"optimizer: {optimizer!r} updates parameters that are not in {original.one_line()}")
     twin = copy.copy(optimizer)
-    twin.layer = Layer()
+    twin.epochs_done = optimizer.epochs_done or 0
+    twin.layer = copy.deepcopy(optimizer.layer)  # for the names of the parameters
     twin.layer._Phi, twin.layer._dPhi = model.Phi[start : start + part.size], model.dPhi[start : start + part.size]
     for name in optimizer.arrays:
         setattr(twin, name, copy.copy(getattr(optimizer, name)))
@@ -274,8 +276,8 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
     """The minimum of the loss over all predictions (not 0 for soft targets), or over all constant ones."""
     if isinstance(loss, Losses):
         predictions, targets = by_key(Y_pred), by_key(Y)
-        pairs = [(each, predictions[key], targets[key]) for key, each in by_key(loss.losses).items()]
-        return sum(_floor(*pair, single=single) for pair in pairs)
+        pairs = [(each, predictions[key], targets[key]) for key, each in loss.by_output.items()]
+        return loss.weighted_sum(_floor(*pair, single=single) for pair in pairs)
     if isinstance(loss, BCELoss):
         best = np.asarray(Y, np.float64)
         return float(loss.forward(np.broadcast_to(best.mean(axis=0), best.shape) if single else best, Y))

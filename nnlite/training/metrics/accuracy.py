@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import as_array
+from nnlite.basics.shapes import reshaped
 from nnlite.errors import ShapeError
 from nnlite.training.metrics.mean_over_batches import mean_over_batches
+from nnlite.training.metrics.one_output import predictions
 from nnlite.training.metrics.threshold import threshold_for
 
 
@@ -25,7 +27,7 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
-    Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
+    Y_pred, Y = predictions(Y_pred, "accuracy"), as_array(Y, "Y")
     if Y_pred.ndim < 2 or Y_pred.shape[1] < 2:
         raise ShapeError(
             f"accuracy: expected predictions for two or more classes, of shape (N, C), got {Y_pred.shape}; "
@@ -55,7 +57,7 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logi
     >>> binary_accuracy(np.array([[0.9], [0.2]]), np.array([[1], [1]]))
     0.5
     """
-    Y_pred = as_array(Y_pred, "Y_pred")
+    Y_pred = predictions(Y_pred, "binary_accuracy")
     threshold = threshold_for(Y_pred, threshold, logits, "binary_accuracy")
     predicted = np.where(np.isnan(Y_pred), -1, Y_pred > threshold)  # NaN is never right
     return _share(predicted, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets")
@@ -63,7 +65,8 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logi
 
 def _share(predicted: Any, true: Any, name: str, what: str) -> float:
     if predicted.shape != true.shape:
-        raise ShapeError(f"{name}: expected {what} of shape {predicted.shape}, got {true.shape}")
+        cure = reshaped("Y", true.shape, predicted.shape)
+        raise ShapeError(f"{name}: expected {what} of shape {predicted.shape}, got {true.shape}{cure}")
     if not predicted.size:
         raise ValueError(f"{name}: empty batch: the share of no element is undefined")
     return float(np.count_nonzero(predicted == true) / predicted.size)

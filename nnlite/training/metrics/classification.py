@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.shapes import reshaped
 from nnlite.errors import ShapeError
+from nnlite.training.metrics.one_output import predictions
 from nnlite.training.metrics.threshold import threshold_for
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
@@ -14,7 +16,10 @@ AVERAGES = ("binary", "macro", "micro", "weighted")
 def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, logits: bool = False) -> Array:
     """The number of samples of class i that are predicted as class j, at entry ``[i, j]``.
 
-    A matrix is not a metric for ``fit``, but for the predictions: ``confusion_matrix(predict(model, X), Y)``.
+    A matrix is not a metric for ``fit``, but for the predictions: ``confusion_matrix(predict(model, X), Y)``. For text
+    labels, numbered by ``classes, Y = np.unique(labels, return_inverse=True)``, row i and column i are those of
+    ``classes[i]``: ``pd.DataFrame(matrix, index=classes, columns=classes)``. As in all metrics here the predictions are
+    the first argument; in scikit-learn they are the second.
 
     Args:
         Y_pred: logits or probabilities (N, C), or with more axes (N, C, d1, ...), of which the largest is predicted;
@@ -35,6 +40,10 @@ def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, log
     >>> confusion_matrix(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [1]]))
     array([[0, 0],
            [1, 2]])
+    >>> classes, Y = np.unique(["rose", "daisy", "daisy"], return_inverse=True)
+    >>> classes, confusion_matrix(np.array([[0.2, 0.8], [0.1, 0.9], [0.7, 0.3]]), Y)
+    (array(['daisy', 'rose'], dtype='<U5'), array([[1, 1],
+           [0, 1]]))
     """
     predicted, true, classes = _classes(Y_pred, Y, threshold, logits, "confusion_matrix")
     if (predicted < 0).any():
@@ -141,11 +150,12 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
         raise ValueError(f"{name}: empty batch: there is no sample to count")
     if in_one_column(Y_pred):
         if Y.shape != Y_pred.shape:
-            raise ShapeError(f"{name}: expected targets of shape {Y_pred.shape}, got {Y.shape}")
+            cure = reshaped("Y", Y.shape, Y_pred.shape)
+            raise ShapeError(f"{name}: expected targets of shape {Y_pred.shape}, got {Y.shape}{cure}")
         if not ((Y >= 0) & (Y <= 1)).all():
             raise ValueError(
                 f"{name}: expected targets 0 or 1 where there is one prediction for each sample, got other values; "
-                "for more classes pass predictions of shape (N, C)"
+                "for more classes pass predictions of shape (N, C), without argmax"
             )
         return (Y.reshape(-1) > 0.5).astype(np.intp)
     shape = Y_pred.shape[:1] + Y_pred.shape[2:]
@@ -160,7 +170,8 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
         Y = Y.argmax(axis=1)
         return Y.reshape(-1)
     if Y.shape != shape:
-        raise ShapeError(f"{name}: expected class indices of shape {shape}, got {Y.shape}")
+        cure = reshaped("Y", Y.shape, shape)
+        raise ShapeError(f"{name}: expected class indices of shape {shape}, got {Y.shape}{cure}")
     classes = Y_pred.shape[1]
     numbers = Y.reshape(-1)
     if not ((numbers >= 0) & (numbers < classes) & (numbers == np.floor(numbers))).all():
@@ -170,7 +181,7 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
 
 def _classes(Y_pred: Any, Y: Any, threshold: float | None, logits: bool, name: str) -> tuple[Array, Array, int]:
     """The predicted class of each sample, -1 for NaN; the true one; and the number of classes."""
-    Y_pred = as_array(Y_pred, "Y_pred")
+    Y_pred = predictions(Y_pred, name)
     true = true_classes(Y_pred, as_array(Y, "Y"), name)
     if in_one_column(Y_pred):
         column = Y_pred.reshape(-1)
@@ -190,7 +201,10 @@ def _counts(
         raise ValueError(f"{name}: average: expected one of {', '.join(map(repr, AVERAGES))}, got {average!r}")
     predicted, true, classes = _classes(Y_pred, Y, threshold, logits, name)
     if average == "binary" and classes > 2:
-        raise ValueError(f"{name}: average='binary' is for two classes, got {classes}; choose 'macro', for example")
+        raise ValueError(
+            f"{name}: average='binary' is for two classes, got {classes}; choose 'macro', for example, in fit and "
+            f"evaluate as functools.partial(nn.{name}, average='macro')"
+        )
     each = true[predicted == true], predicted[predicted >= 0], true
     right, predicted, true = (np.bincount(numbers, minlength=classes) for numbers in each)
     return right, predicted, true

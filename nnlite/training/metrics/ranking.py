@@ -7,6 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute.softmax import log_softmax
 from nnlite.training.metrics.classification import in_one_column, true_classes
+from nnlite.training.metrics.one_output import predictions
 
 
 def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
@@ -32,7 +33,7 @@ def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
     >>> roc_auc(np.array([[0.1], [0.4], [0.35], [0.8]]), np.array([[0], [0], [1], [1]]))
     0.75
     """
-    Y_pred = as_array(Y_pred, "Y_pred")
+    Y_pred = predictions(Y_pred, "roc_auc")
     true = true_classes(Y_pred, as_array(Y, "Y"), "roc_auc")
     if in_one_column(Y_pred):
         return _of_class(1, Y_pred.reshape(-1), true)

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import as_array
+from nnlite.basics.shapes import reshaped
 from nnlite.errors import ShapeError
+from nnlite.training.metrics.one_output import predictions
 
 
 def r2(Y_pred: Any, Y: Any) -> float:
@@ -25,9 +27,10 @@ def r2(Y_pred: Any, Y: Any) -> float:
     >>> r2(np.array([[2.5], [0.0], [2.0], [8.0]]), np.array([[3.0], [-0.5], [2.0], [7.0]]))
     0.9486...
     """
-    Y_pred, Y = as_array(Y_pred, "Y_pred"), as_array(Y, "Y")
+    Y_pred, Y = predictions(Y_pred, "r2"), as_array(Y, "Y")
     if Y_pred.shape != Y.shape or not Y.ndim:
-        raise ShapeError(f"r2: expected targets of the shape of the predictions, {Y_pred.shape}, got {Y.shape}")
+        cure = reshaped("Y", Y.shape, Y_pred.shape)
+        raise ShapeError(f"r2: expected targets of the shape of the predictions, {Y_pred.shape}, got {Y.shape}{cure}")
     if len(Y) < 2 or not Y.size:
         raise ValueError(f"r2: expected two or more samples with one or more outputs, got shape {Y.shape}")
     Y_pred, Y = (each.reshape(len(Y), -1).astype(np.float64) for each in (Y_pred, Y))

@@ -1,7 +1,7 @@
 """Reductions of the rows of a matrix, each by the fastest of NumPy's ways, to a column.
 
-For 256 rows of 64 numbers ``reduceat`` takes 8 us where ``max(axis=1)`` takes 16, and ``vecdot`` 4 where ``sum(axis=1)``
-takes 10.
+For 256 rows of 64 numbers ``reduceat`` takes 8 us where ``max(axis=1)`` takes 16, and ``vecdot`` 4 where
+``sum(axis=1)`` takes 10.
 """
 
 from functools import cache
@@ -21,7 +21,7 @@ def row_max(X: Array) -> Array:
     """
     if not X.size:
         return np.empty((len(X), 1), X.dtype)
-    return np.maximum.reduceat(X.reshape(-1), _starts(*X.shape))[:, None]  # type: ignore[no-any-return]
+    return np.maximum.reduceat(X.reshape(-1), _starts(*X.shape))[:, None]
 
 
 def row_sum(X: Array) -> Array:
