@@ -1,4 +1,4 @@
-"""elementwise and in_blocks: blocks and threads change nothing but the time."""
+"""Blocks and threads change nothing but the time."""
 
 import os
 import subprocess
@@ -26,21 +26,21 @@ def threads(request, monkeypatch):
     blocks._pool.cache_clear()
 
 
-def formula(A, B, out=None):
-    out = np.multiply(A, B, out)
-    return np.subtract(out, A, out)
+@nn.kernel
+def formula(A, B):
+    return A * B - A
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_formula_gives_what_it_gives_for_the_whole(threads, size):
     A, B = np.random.default_rng(0).normal(size=(2, size))
-    assert_array_equal(blocks.elementwise(formula, A, B), A * B - A)
+    assert_array_equal(formula(A, B), A * B - A)
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_in_place_every_element_is_met_once(threads, size):
     A = np.zeros(size)
-    blocks.in_blocks(lambda A: np.add(A, 1, A), A)
+    blocks.in_blocks(lambda A: np.add(A, 1, A), [A])
     assert_array_equal(A, np.ones(size))
 
 
@@ -52,11 +52,11 @@ def test_in_place_every_element_is_met_once(threads, size):
 def test_any_layout_gives_the_same(threads, change):
     A = np.random.default_rng(0).normal(size=(600, 900))
     B = A + 1
-    assert_array_equal(blocks.elementwise(formula, change(A), change(B)), change(A * B - A))
+    assert_array_equal(formula(change(A), change(B)), change(A * B - A))
 
 
 def test_without_axes_it_gives_an_array_too():
-    result = blocks.elementwise(formula, np.array(2.0), np.array(5.0))
+    result = formula(np.array(2.0), np.array(5.0))
     assert type(result) is np.ndarray
     assert (result.shape, float(result)) == ((), 8.0)
 
@@ -84,15 +84,15 @@ def test_an_error_in_any_block_comes_up(threads):
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            blocks.in_blocks(refuse, A)
+            blocks.in_blocks(refuse, [A])
 
 
 def test_errstate_holds_in_every_thread(threads):
     A = np.full(4 * blocks.BLOCK, 1e308)
     with np.errstate(over="ignore"):
-        assert np.isinf(blocks.elementwise(formula, A, A)).all()
+        assert np.isinf(formula(A, A)).all()
     with np.errstate(over="raise"), pytest.raises(FloatingPointError):
-        blocks.elementwise(formula, A, A)
+        formula(A, A)
 
 
 def test_two_threads_share_the_blocks(monkeypatch):
@@ -107,8 +107,8 @@ def test_two_threads_share_the_blocks(monkeypatch):
             seen[threading.get_ident()] = A[0]
             both.wait()
 
-    blocks.in_blocks(note, np.arange(5.0 * blocks.BLOCK))
-    assert sorted(seen.values()) == [0, blocks.BLOCK]
+    blocks.in_blocks(note, [np.arange(5.0 * blocks.BLOCK)])
+    assert sorted(seen.values()) == [0, 2.5 * blocks.BLOCK]  # contiguous halves
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,13 @@ import os, warnings
 import numpy as np
 from nnlite.compute import blocks
 blocks._threads = lambda: 2
+from nnlite.compute.kernels import negative
 A = np.ones(blocks.LARGE)
-assert (blocks.elementwise(np.negative, A) == -1).all()
+assert (negative(A) == -1).all()
 warnings.simplefilter("ignore")  # newer Pythons warn of a fork beside threads
 child = os.fork()
 if not child:
-    os._exit(0 if (blocks.elementwise(np.negative, A) == -1).all() else 1)
+    os._exit(0 if (negative(A) == -1).all() else 1)
 assert os.waitpid(child, 0)[1] == 0
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
@@ -147,7 +148,8 @@ assert os.waitpid(child, 0)[1] == 0
 
 def test_in_place_a_large_array_of_any_layout_is_worked_on_itself(threads):
     A = np.zeros((600, 1000))
-    blocks.in_blocks(lambda A: np.add(A, 1, A), A.T)
-    blocks.in_blocks(lambda A: np.add(A, 1, A), A[:, ::2])
+    add_one = nn.kernel(into=("A",))(lambda A: A + 1)
+    add_one(A.T)
+    add_one(A[:, ::2])
     assert (A[:, ::2] == 2).all()
     assert (A[:, 1::2] == 1).all()
