@@ -1,6 +1,6 @@
 """Kernels: elementwise formulas, written once as ordinary NumPy, and computed in the fastest way there is.
 
-A kernel is a function of ufuncs. It is called once with symbols, which record its operations (symbols.py). From these
+A kernel is a function of ufuncs. It is called once with symbols, which record its operations (tracing.py). From these
 comes the source of a function that calls the same ufuncs without a new array for each result (numpy_source.py), on
 large arrays block by block in several threads (blocks.py); or, after ``nn.set_kernels("numba")``, of one loop that
 Numba compiles (numba_source.py). Both do the same operations in the same order.
@@ -19,7 +19,7 @@ from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.numpy_source import constants, numpy_source, scratch_arrays
 from nnlite.compute.row_reductions import REDUCTIONS
-from nnlite.compute.symbols import Trace, trace
+from nnlite.compute.tracing import Trace, trace
 from nnlite.errors import ShapeError
 
 _MANY = 4096  # elements from which an array of one number is faster than the number

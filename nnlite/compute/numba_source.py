@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.compute.numpy_source import constants
-from nnlite.compute.symbols import REDUCTIONS, Operand, Operation, Trace
+from nnlite.compute.tracing import REDUCTIONS, Operand, Operation, Trace
 
 _EXPRESSIONS = {
     "add": "{0} + {1}",
@@ -52,7 +52,7 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]", ar
     A formula with reductions takes several passes over each row: a reduction ends a pass, and what later passes need of
     earlier ones is stored in the row of a result, or in an array for one row.
 
-    >>> from nnlite.compute.symbols import trace
+    >>> from nnlite.compute.tracing import trace
     >>> formula = trace(lambda Y, dY: Y * (dY - np.sum(dY * Y, axis=-1, keepdims=True)))
     >>> print(numba_source(formula, (), np.dtype(np.float32), frozenset()))
     import numpy as np
@@ -158,7 +158,7 @@ class _Body:
 def wrapper_source(name: str, trace: Trace, into: tuple[str, ...]) -> str:
     """The source of the function that calls the loop, or for large arrays, and those that are unlike, ``general``.
 
-    >>> from nnlite.compute.symbols import trace
+    >>> from nnlite.compute.tracing import trace
     >>> print(wrapper_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y)), ()))
     def tanh_backward(dY, Y):
         if dY.size >= LARGE or Y.shape != dY.shape:

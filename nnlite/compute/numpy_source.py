@@ -10,7 +10,7 @@ Three ufuncs are slow, and are written in another way (microseconds for 16,384 n
 
 from collections.abc import Collection, Iterator
 
-from nnlite.compute.symbols import COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
+from nnlite.compute.tracing import COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
 
 _WORDS = {0.0: "ZERO", 0.5: "HALF", 1.0: "ONE", 2.0: "TWO"}
 
@@ -18,7 +18,7 @@ _WORDS = {0.0: "ZERO", 0.5: "HALF", 1.0: "ONE", 2.0: "TWO"}
 def constants(trace: Trace) -> dict[float, str]:
     """The numbers in a formula, and their names in the source.
 
-    >>> from nnlite.compute.symbols import trace
+    >>> from nnlite.compute.tracing import trace
     >>> constants(trace(lambda X: 3 * X + 1))
     {3.0: 'C3', 1.0: 'ONE'}
     """
@@ -34,7 +34,7 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
 
     Its further arguments are arrays for results and intermediate results.
 
-    >>> from nnlite.compute.symbols import trace
+    >>> from nnlite.compute.tracing import trace
     >>> print(numpy_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
     def tanh_backward(dY, Y, out=None):
         if dY.size > BLOCK:

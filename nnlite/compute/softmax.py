@@ -12,7 +12,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.kernel import kernel
-from nnlite.compute.symbols import Rows
+from nnlite.compute.tracing import Rows
 
 SILENT: dict[str, Any] = {
     "invalid": "ignore",

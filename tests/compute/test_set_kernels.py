@@ -1,0 +1,87 @@
+"""Numba's loops compute what NumPy's ufuncs compute."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import nnlite as nn
+from nnlite.compute import kernels, softmax
+from nnlite.compute.kernel import Kernel
+from nnlite.optim import sgd
+
+pytest.importorskip("numba")
+
+UPDATES = [sgd._descent(True, False), sgd._momentum(True, True, True, True), sgd._momentum(False, False, False, False)]
+KERNELS = [
+    each for module in (kernels, softmax) for each in vars(module).values() if isinstance(each, Kernel)
+] + UPDATES
+
+
+@pytest.fixture(autouse=True)
+def numpy_afterwards():
+    yield
+    nn.set_kernels("numpy")
+
+
+def results(way, kernel, arguments):
+    nn.set_kernels(way)
+    own = [np.copy(each) if np.ndim(each) else each for each in arguments]
+    returned = kernel(*own)
+    if kernel.into:
+        return [own[kernel.trace.arguments.index(name)] for name in kernel.into]
+    return returned if isinstance(returned, tuple) else (returned,)
+
+
+def arguments_of(kernel, rows, dtype, special):
+    """Random arguments of the right shapes; the first of them with NaN, infinities and zeros."""
+    rng = np.random.default_rng(0)
+    kinds = [kernel.trace.kinds[name] for name in kernel.trace.arguments]
+    shapes = {"full": (rows, 19), "row": (rows, 1)}
+    arrays = [rng.uniform(0.01, 0.99, shapes[kind]).astype(dtype) if kind in shapes else 0.3 for kind in kinds]
+    if special:
+        arrays[0][0, :5] = np.nan, np.inf, -np.inf, 0.0, -0.0
+    return arrays
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 3, 20_000], ids=["one row", "few", "many"])
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_numba_and_numpy_agree(kernel, rows, dtype):
+    for special in False, True:
+        arguments = arguments_of(kernel, rows, dtype, special)
+        with np.errstate(all="ignore"):
+            expected, got = results("numpy", kernel, arguments), results("numba", kernel, arguments)
+        inexact = {"exp", "log", "sum", "dot", "mean"} & {each.function for each in kernel.trace.operations}
+        for wanted, own in zip(expected, got, strict=True):
+            assert own.dtype == wanted.dtype == dtype
+            if inexact:  # exp and log are others, and sums are added in another order
+                bar = 1.3e-6 if dtype == np.float32 else 1e-12
+                assert_allclose(own, wanted, rtol=bar, atol=bar)
+            else:
+                assert_array_equal(own, wanted)
+                zeros = wanted == 0
+                assert_array_equal(np.signbit(own[zeros]), np.signbit(wanted[zeros]))
+
+
+def test_a_user_who_asks_for_something_else_is_told_the_choices():
+    with pytest.raises(ValueError, match="expected 'numpy' or 'numba', got 'cython'"):
+        nn.set_kernels("cython")
+
+
+def test_the_environment_variable_chooses_and_numba_is_not_imported_without():
+    program = "import sys, nnlite; print(nnlite.compute.kernel.Kernel.make.__name__, 'numba' in sys.modules)"
+    for value, printed in ("", "numpy_function False"), ("numba", "numba_function True"):
+        done = subprocess.run(
+            [sys.executable, "-c", program], env={"NNLITE_KERNELS": value}, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == printed
+
+
+def test_without_numba_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "nnlite.compute.numba_function", raising=False)
+    with pytest.raises(ImportError, match="extra 'fast'"):
+        nn.set_kernels("numba")
