@@ -28,6 +28,7 @@ class Reference:
 
 
 _FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType)
+_PLAIN = frozenset({int, float, bool, str, type(None), Reference, ReferenceType})
 _OPAQUE = (type, ModuleType, *_FUNCTIONS, ReferenceType, Reference, str, bytes, int, float, np.dtype)
 
 
@@ -91,6 +92,8 @@ def check_hidden_generators(model: Layer) -> None:
 def _hidden(layer: Layer, wanted: Callable[[Any], bool]) -> Iterator[tuple[str, Any, Any]]:
     """(attribute, object, part) of what is wanted and in an object."""
     for name, value in vars(layer).items():
+        if type(value) in _PLAIN or (type(value) is np.ndarray and value.dtype != object):
+            continue  # most of them, at a glance
         for held in _listed(value):
             if not isinstance(held, _OPAQUE) and not _is_layer(held):
                 for inner in _inside(held):
