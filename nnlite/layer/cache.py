@@ -6,7 +6,7 @@ methods' bytecode, once for each class, so that neither a declaration nor a hook
 
 import dis
 from collections.abc import Iterator
-from functools import wraps
+from functools import cache, wraps
 from inspect import unwrap
 from types import CodeType
 from typing import Any
@@ -89,19 +89,45 @@ def refuse_undeclared(cls: type) -> None:
     @wraps(backward)
     def checked(self: Layer, *args: Any, **kwargs: Any) -> Any:
         result = backward(self, *args, **kwargs)
-        for name in suspects:
+        for name in _suspects(cls):
             P, dP = vars(self).get(name), vars(self).get("d" + name)
-            names = _alike(name, P, dP)
-            if names:
-                listing = " ".join(f'"{each}",' for each in names)
-                several = "" if names == [name] else ", with an attribute for each array"
-                raise TypeError(
-                    f"{self.one_line()}: backward stores d{name}, but {name} is not declared, so it would not be "
-                    f"trained; write class {cls.__name__}(nnlite.Layer, parameters=({listing})){several}"
-                )
+            if names := _alike(name, P, dP):
+                raise _undeclared(self, name, names)
         return result
 
     cls.backward = checked  # type: ignore[attr-defined]
+    declared._suspects = tuple(suspects)
+
+
+@cache
+def _suspects(cls: Any) -> tuple[str, ...]:
+    """The names that may be those of parameters: of no declared one, and of no cache, which forward assigns."""
+    left_out = {*cls._parameters} | _assigned(cls, "forward")
+    return tuple(name for name in cls._suspects if name not in left_out)
+
+
+def check_declared(layer: Layer) -> None:
+    """Raise if the layer holds an array whose gradient its backward stores, and that is not declared.
+
+    Before training, since ``fit`` does not call the backward of a layer before the first one with parameters.
+
+    Raises:
+        TypeError: it does.
+    """
+    cls: Any = type(layer)
+    for name in _suspects(cls):
+        P = vars(layer).get(name)
+        if (names := _alike(name, P, P)) and "d" + name in _assigned(cls, "backward"):
+            raise _undeclared(layer, name, names)
+
+
+def _undeclared(layer: Layer, name: str, names: list[str]) -> TypeError:
+    listing = " ".join(f'"{each}",' for each in names)
+    several = "" if names == [name] else ", with an attribute for each array"
+    return TypeError(
+        f"{layer.one_line()}: backward stores d{name}, but {name} is not declared, so it would not be trained; write "
+        f"class {type(layer).__name__}(nnlite.Layer, parameters=({listing})){several}"
+    )
 
 
 def _alike(name: str, P: Any, dP: Any) -> list[str]:
@@ -113,32 +139,6 @@ def _alike(name: str, P: Any, dP: Any) -> list[str]:
     own, given = (dict(values if isinstance(values, dict) else enumerate(values)) for values in (P, dP))
     parts = [_alike(f"{name}_{key}", value, given.get(key)) for key, value in own.items()]
     return [each for part in parts for each in part] if all(parts) else []
-
-
-def refuse_hidden(layer: Layer) -> None:
-    """Raise if a backward of the user's own goes through layers that are held by an object which is no layer.
-
-    Raises:
-        TypeError: they would not be trained.
-    """
-    cls: Any = type(layer)
-    contract = next(base for base in reversed(cls.__mro__) if "clear_cache" in vars(base))
-    if _is_ours(cls):
-        return
-    parts = {id(part) for _, part in layer.named_layers()}
-    for name, value in vars(layer).items():
-        kind = type(value)
-        held = vars(value).values() if hasattr(value, "__dict__") and not isinstance(value, contract | type) else ()
-        hidden = any(isinstance(part, contract) and id(part) not in parts for part in held)
-        if hidden and not _is_ours(kind) and reads(cls.backward, name):
-            raise TypeError(
-                f"{layer.one_line()}: {name} holds layers, but {kind.__name__} is no Layer, so they would not be "
-                f"trained; write class {kind.__name__}(nnlite.Layer), or hold them in a list or dict"
-            )
-
-
-def _is_ours(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _names(method: Any) -> tuple[str, ...]:

@@ -48,6 +48,12 @@ def carried_names(cls: type, method: str) -> frozenset[str]:
 
 
 @cache
+def read_names(cls: type, method: str) -> frozenset[str]:
+    """The names that the method, or one that it mentions, reads and has not assigned before."""
+    return _of_method(_Place(cls, (), (), ""), method, cls.__mro__).early
+
+
+@cache
 def temporary_names(cls: type, method: str) -> frozenset[str]:
     """The names that the method assigns, and does not carry: what one call leaves there, the next one does not read."""
     use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)

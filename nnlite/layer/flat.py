@@ -16,6 +16,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.errors import StateError
+from nnlite.layer.cache import check_declared
 from nnlite.layer.hidden import Reference, check_hidden
 
 Layer = Any  # the class in layer.py, which is built on this file
@@ -127,10 +128,12 @@ def check_whole(model: Layer) -> None:
     """Raise unless every parameter below ``model`` lives in its Phi.
 
     Raises:
-        TypeError: an object holds a layer, where it is not found.
+        TypeError: an object holds a layer, where it is not found, or a layer has parameters that are not declared.
         StateError: a part was added or replaced after Phi was made.
     """
     check_hidden(model)
+    for _, layer in model.named_layers():
+        check_declared(layer)
     Phi = model.Phi
     for name, P in model.named_parameters():
         if not np.may_share_memory(P, Phi):

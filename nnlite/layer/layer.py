@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
-from nnlite.layer.cache import cached_names, reads, refuse_hidden, refuse_undeclared
+from nnlite.layer.cache import cached_names, reads, refuse_undeclared
 from nnlite.layer.flat import adopt, check_depth, flatten
 from nnlite.layer.hidden import Reference, check_hidden
 from nnlite.layer.state import declare, misfits, own_arrays, write
@@ -97,6 +97,7 @@ class Layer:
 
     _parameters: tuple[str, ...] = ()  # their names, in the order of Phi
     _buffers: tuple[str, ...] = ()
+    _suspects: tuple[str, ...] = ()  # names that may be parameters that are not declared; see cache.py
     _Phi: Array | None = None  # made when first read, or by the container that the layer is put into
     _dPhi: Array | None = None
     _owner: "weakref.ref[Layer] | None" = None  # the layer that has adopted it
@@ -401,8 +402,8 @@ class Layer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         own_arrays(self)
-        if any(self.named_children()):
-            self.own_parts()
+        if parts := [layer for _, layer in self.named_children()]:
+            adopt(self, parts)
 
     def __copy__(self) -> NoReturn:
         raise TypeError(f"{self.one_line()}: a shallow copy would share its parameters; use copy.deepcopy")
@@ -421,7 +422,6 @@ class Layer:
         """
         if self._Phi is None:
             self.own_parts()
-            check_hidden(self)
         return self._Phi  # type: ignore[return-value]
 
     @Phi.setter
@@ -454,7 +454,7 @@ class Layer:
             TypeError: backward goes through layers that are held by an object which is no layer.
         """
         if self._Phi is None:
-            refuse_hidden(self)
+            check_hidden(self)
             adopt(self, [layer for _, layer in self.named_children()])
 
     # ----------------------------------------------------------------------------------------- ties

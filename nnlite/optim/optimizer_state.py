@@ -24,7 +24,8 @@ def check_declared(optimizer: Optimizer) -> None:
     cls: Any = type(optimizer)
     carried = carried_names(cls, "move") | carried_names(cls, "step")
     arrays = {name for name, value in vars(optimizer).items() if isinstance(value, np.ndarray) and name[0] != "_"}
-    names = carried | (arrays - inspect.signature(cls).parameters.keys())
+    arrays -= {*optimizer.arrays}
+    names = carried | (arrays and arrays - inspect.signature(cls).parameters.keys())
     missing = sorted(
         name
         for name in names - _OF_THE_BASE - {*optimizer.arrays}

@@ -84,15 +84,25 @@ class _WithoutTraceback:
     """As an attribute of an exception: Python prints no traceback of it. It is undone when the exception is dropped."""
 
     def __init__(self) -> None:
-        previous = sys.excepthook
+        hook = sys.excepthook
+        if not isinstance(hook, _Hook):  # one for all such exceptions, which the garbage collector may drop late
+            hook = sys.excepthook = _Hook(hook)
+        hook.quiet += 1
+        weakref.finalize(self, hook.drop)
 
-        def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-            if not isinstance(getattr(error, "quiet", None), _WithoutTraceback):
-                previous(kind, error, traceback)
 
-        def undo() -> None:
-            if sys.excepthook is hook:
-                sys.excepthook = previous
+class _Hook:
+    """What prints uncaught exceptions, except the quiet ones; it is taken out when there are none any more."""
 
-        sys.excepthook = hook
-        weakref.finalize(self, undo)
+    def __init__(self, previous: Callable[..., Any]) -> None:
+        self.previous = previous
+        self.quiet = 0  # how many exceptions are
+
+    def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not isinstance(getattr(error, "quiet", None), _WithoutTraceback):
+            self.previous(kind, error, traceback)
+
+    def drop(self) -> None:
+        self.quiet -= 1
+        if not self.quiet and sys.excepthook is self:
+            sys.excepthook = self.previous

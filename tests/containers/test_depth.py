@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
+from nnlite.saving.describe import check_size
 
 X = np.ones((3, 2), np.float32)
 
@@ -70,6 +71,14 @@ def test_a_hundred_levels_are_saved(tmp_path):
     model = nested(nn.Sequential, 100)
     nn.save(model, tmp_path / "m.npz")
     np.testing.assert_array_equal(nn.predict(nn.load(tmp_path / "m.npz"), X), nn.predict(model, X))
+
+
+def test_a_file_made_by_hand_cannot_nest_deeper():
+    around = [{"class": "Sequential", "arguments": {"layers": [{"layer": number}]}} for number in range(100)]
+    entries = [{"class": "Tanh", "arguments": {}}, *around]
+    check_size(entries[:100])
+    with pytest.raises(ValueError, match="nest more than 100 deep"):
+        check_size(entries)
 
 
 @pytest.mark.parametrize("around", list(CONTAINERS.values())[:-1], ids=list(CONTAINERS)[:-1])

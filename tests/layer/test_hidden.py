@@ -43,7 +43,10 @@ class Net(nn.Layer):
         return self.first.forward(X)
 
     def backward(self, dY):
-        return self.first.backward(dY)
+        return self.both(dY)
+
+    def both(self, dY):
+        return dY if self.held == "nothing" else self.first.backward(dY)
 
 
 def objects(one):
@@ -71,9 +74,7 @@ def test_a_layer_in_an_object_is_an_error_before_training(kind, within):
     def make():
         return Net(within(objects(nn.Linear(2, 2, rng=0))[kind]))
 
-    text = (
-        rf"^Net\(1 layers\): held holds Linear\(2 -> 2\) in a {kind}, where it is not found, so it would not be trained"
-    )
+    text = rf"^Net\(1 layers\): held holds Linear\(2 -> 2\) in a {kind}, which is no Layer, so it would not be trained"
     uses = [
         lambda: make().Phi,
         lambda: nn.SGD(make(), lr=0.1),
@@ -83,6 +84,17 @@ def test_a_layer_in_an_object_is_an_error_before_training(kind, within):
     for use in uses:
         with pytest.raises(TypeError, match=text):
             use()
+
+
+def test_a_layer_that_backward_does_not_go_through_may_be_held_in_an_object():
+    class Distilled(nn.Linear):
+        def forward(self, X):
+            self.aim = self.teacher.inner.forward(X)
+            return super().forward(X)
+
+    model = Distilled(2, 2)
+    model.teacher = Plain(nn.Linear(2, 2))
+    nn.SGD(model, lr=0.1)
 
 
 def test_lists_tuples_and_dicts_are_searched_at_any_depth():

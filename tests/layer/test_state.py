@@ -350,13 +350,19 @@ def test_the_gradient_of_an_undeclared_parameter_is_an_error_at_the_first_backwa
 
     model = nn.Sequential(Dense())
     model.forward(np.ones((1, 2), np.float32))
+    whole = nn.Sequential(Dense(), nn.Linear(2, 2))  # in which fit would not call its backward
     cure = re.escape('not declared, so it would not be trained; write class Dense(nnlite.Layer, parameters=("W",))')
     with pytest.raises(TypeError, match=cure):
         model.backward(np.ones((1, 2), np.float32))
+    with pytest.raises(TypeError, match=cure):
+        nn.SGD(whole, lr=0.1)
 
 
 def test_a_cached_X_beside_dX_is_no_parameter():
     class Square(nn.Layer):
+        def __init__(self):
+            self.X = np.zeros(1)
+
         def forward(self, X):
             self.X = X
             return X * X

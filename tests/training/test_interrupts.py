@@ -318,6 +318,25 @@ def test_the_hook_of_uncaught_exceptions_is_put_back():
     assert sys.excepthook is before
 
 
+def test_many_interrupts_that_are_not_yet_dropped_share_one_hook():
+    """Their tracebacks are cycles, which the garbage collector finds late: a hook around each would nest too deeply."""
+    gc.collect()
+    before, printed = sys.excepthook, []
+    sys.excepthook = print_error = lambda *error: printed.append(error[1])
+    gc.disable()
+    try:
+        for _ in range(1000):
+            interrupted()
+        error = ValueError("an error of the program")
+        sys.excepthook(ValueError, error, None)
+        assert printed == [error]
+    finally:
+        gc.enable()
+        gc.collect()
+        restored, sys.excepthook = sys.excepthook, before
+    assert restored is print_error
+
+
 def test_a_handler_that_is_left_installed_passes_signals_on():
     """An exception between any two bytecodes, as from a handler of SIGALRM, may leave it so."""
     seen = []
