@@ -34,7 +34,7 @@ def sigmoid_backward(dY: Array, Y: Array) -> Array:
 
 @kernel
 def relu(X: Array) -> Array:
-    return np.maximum(X, 0.0)
+    return np.maximum(0.0, X)  # of equal numbers it is the second: -0.0 for -0.0, as PyTorch's
 
 
 @kernel

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnlite.compute import softmax as by_rows
-from nnlite.compute.kernels import sigmoid, softplus
+from nnlite.compute.kernels import relu, sigmoid, softplus
 
 both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -131,3 +131,9 @@ def test_kernels_are_silent_and_finite_up_to_1e4(dtype):
         assert np.isfinite(Y).all()
         assert Y.dtype == dtype
         assert Y.shape == X.shape
+
+
+@both_precisions
+@pytest.mark.parametrize("size", [1, 7, 40_000])
+def test_relu_keeps_the_sign_of_zero_as_pytorch_does(size, dtype):
+    assert np.signbit(relu(np.full(size, -0.0, dtype))).all()
