@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -512,6 +513,15 @@ def test_layers_that_nest_deeply_and_are_many():
     for _ in range(90):
         entries.append({"class": "Sequential", "arguments": {"layers": [{"layer": len(entries) - 1}]}})
     with pytest.raises(ValueError, match="its layers nest too deeply, or are tied"):
+        check_size(entries)
+
+
+@pytest.mark.parametrize(("layers", "parts", "fits"), [(2, 200_028, True), (3, 200_038, False)])
+def test_a_model_may_be_so_large_and_no_larger(layers, parts, fits):
+    """Each of the layers counts 1, the chain of so many parts 2 (1 + parts): 400,000 + 20 for each, or 1 more."""
+    entries = [{"arguments": {}}] * layers + [{"arguments": {"layers": [{"layer": 0}] * parts}}]
+    assert layers + 2 * (1 + parts) == 400_000 + 20 * len(entries) + (not fits)
+    with nullcontext() if fits else pytest.raises(ValueError, match="its layers nest too deeply, or are tied"):
         check_size(entries)
 
 

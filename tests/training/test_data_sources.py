@@ -409,6 +409,20 @@ def test_a_dataset_of_pairs_with_a_class_number_trains():
     same(classify(Dataset(X, LABELS.tolist()), None), classify(X, LABELS))
 
 
+def test_a_dataset_whose_samples_have_named_inputs_trains_as_the_arrays():
+    class Named(Dataset):
+        def __getitem__(self, i):
+            return {"b": self.X[i, 1:], "a": self.X[i, :1]}, self.Y[i]
+
+    def phi(X, Y):
+        a, b = nn.Input("a"), nn.Input("b")
+        model = nn.Graph({"a": a, "b": b}, nn.Linear(3, 1, rng=0)(nn.Concat()(a, b))).astype(np.float64)
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), batch_size=8, rng=5, verbose=0)
+        return model.Phi
+
+    same(phi(Named(X, Y), None), phi({"a": X[:, :1], "b": X[:, 1:]}, Y))
+
+
 @pytest.mark.parametrize("kind", [Loader, Sequence])
 def test_a_loader_and_a_sequence_are_streams_of_batches(kind):
     same(trained(kind()), trained(X, Y, shuffle=False))
