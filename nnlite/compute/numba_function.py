@@ -64,10 +64,14 @@ class Loops(dict[frozenset[str], Callable[..., None]]):
         trace, into = self.kernel.trace, self.kernel.into
         source = numba_source(trace, into, self.dtype, elements)
         real = numba.from_dtype(self.dtype)
-        matrix, vector = real[:, ::1], real[::1]
-        kinds = {"full": matrix if trace.by_rows else vector, "row": matrix, "column": vector, "scalar": real}
-        of = [kinds["full" if each in elements else trace.kinds[each]] for each in trace.arguments]
-        of += [] if into else [kinds[trace.kinds[each]] for each in trace.results]
+        axes = {"full": 2 if trace.by_rows else 1, "row": 2, "column": 1}
+
+        def kind(name: str, readonly: bool) -> Any:
+            of = "full" if name in elements else trace.kinds[name]
+            return real if of == "scalar" else numba.types.Array(real, axes[of], "C", readonly=readonly)
+
+        of = [kind(each, readonly=each not in into) for each in trace.arguments]  # a cached Y is read-only
+        of += [] if into else [kind(each, readonly=False) for each in trace.results]
         self[elements] = compiled(self.kernel.name, source, numba.void(*of))
         return self[elements]
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from nnlite.basics.arrays import Array, as_array, as_floating
+from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.compute.kernel import Kernel
 from nnlite.errors import ShapeError, StateError
@@ -198,13 +198,17 @@ def any_nan(J: Any) -> bool:
     return J != J if type(J) is float else bool(np.isnan(J).any())
 
 
+_ONE = {dtype: np.array(1, dtype) for dtype in FLOATING}  # as an operand twice as fast as the number
+
+
 def check_probabilities(loss: Loss, target: Array) -> None:
     """Check that every target is from 0 to 1.
 
     Raises:
         ValueError: one is not; it is named with its index.
     """
-    if target.size and not (np.minimum.reduce(target, axis=None) >= 0 and np.maximum.reduce(target, axis=None) <= 1):
+    variance = target * (_ONE[target.dtype] - target)  # negative or NaN exactly where it is not a probability
+    if np.count_nonzero(variance) and not variance.min() >= 0:
         not_a_probability(loss, "target", target, "code the two classes as 0 and 1")
 
 
