@@ -16,6 +16,7 @@ class Case(NamedTuple):
 
 CASES: dict[str, Case] = {}
 
+
 def draw(rng, shape, scale=1.0):
     return np.asarray(scale * rng.normal(size=shape), np.float32).astype(np.float64)
 
