@@ -13,8 +13,8 @@ from nnlite.containers.sequential import Sequential
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import LogSoftmax
-from nnlite.layers.arrangement import Flatten
 from nnlite.layers.linear import Linear
+from nnlite.layers.reshaping import Flatten
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.regression_losses import MSELoss

@@ -12,10 +12,11 @@ from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, Softmax
-from nnlite.layers.arrangement import Flatten, Reshape, Transpose
+from nnlite.layers.arrangement import Transpose
+from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 
 SATURATED = 1e-2  # below this derivative next to no gradient passes: tanh from |x| = 3, sigmoid from |x| = 4.6
-NO_ACTIVATION = Identity, Flatten, Reshape, Transpose, Softmax, LogSoftmax
+NO_ACTIVATION = Identity, Flatten, Unflatten, Reshape, Transpose, Softmax, LogSoftmax
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,8 @@ def torch_answers(name, dtype):
         module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
         parameters = list(module.parameters())
         for P in parameters:
-            P.data = torch.tensor(draw(rng, P.T.shape if P.ndim == 2 else P.shape).T.astype(dtype))  # torch stores W^T
+            values = draw(rng, P.T.shape).T if P.ndim == 2 else draw(rng, P.shape)  # torch stores W^T
+            P.data = torch.tensor(values.astype(dtype))
     Xs = [tensor(X) for X in listed(case.X)]
     if case.target is None:
         Ys = module(*Xs)
