@@ -72,7 +72,7 @@ class Kernel:
 
     >>> print(kernel(lambda X: X * X + 1))
     def kernel(X, *, out=None):
-        if X.size > BLOCK and out is None:
+        if X.size > BLOCK:
             return in_blocks(X)
         out = np.empty_like(X) if out is None else out
         np.multiply(X, X, out)
@@ -122,8 +122,10 @@ class Kernel:
             arrays = traced.of_kind("full")
             if len({*self.into} & {*arrays}) != len(self.into) or len(self.into) != len(traced.results):
                 raise TypeError(f"kernel: into: expected an array for each result, of {arrays}, got {self.into}")
-            if traced.by_rows:
-                raise TypeError("kernel: into: expected a formula without rows or columns")
+            if {traced.kinds[each] for each in traced.results} != {"full"}:
+                raise TypeError("kernel: into: expected results that are whole arrays, got a number for each row")
+            if traced.by_rows and any({*self.into} & {*each.operands} for each in traced.operations):
+                raise TypeError("kernel: into: a formula by rows cannot read the arrays that it writes into")
         return traced
 
     def __str__(self) -> str:

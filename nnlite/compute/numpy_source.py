@@ -45,7 +45,7 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     >>> from nnlite.compute.tracing import trace
     >>> print(numpy_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
     def tanh_backward(dY, Y, *, out=None):
-        if dY.size > BLOCK and out is None:
+        if dY.size > BLOCK:
             return in_blocks(dY, Y)
         out = np.empty_like(dY) if out is None else out
         np.multiply(Y, Y, out)
@@ -76,11 +76,9 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     if viewed := _viewed(trace, into):
         unlike = " or ".join(f"{each}.dtype != dtype" for each in viewed)
         head += [f"if {unlike}:", f"    return as_written({given})"]
-    large = f"{like}.size > BLOCK" + ("" if into else f" and {own[0]} is None")
-    head += [
-        f"if {like}.ndim != 2 or ({large}):" if trace.by_rows else f"if {large}:",
-        f"    return in_blocks({given})",
-    ]
+    large = f"{like}.size > BLOCK"
+    large = f"{like}.ndim != 2 or ({large} and len({like}) > 1)" if trace.by_rows else large
+    head += [f"if {large}:", f"    return in_blocks({given})"]
     head += [f"{each} = np.asarray({each}, dtype)" for each in trace.of_kind("scalar")]
     for each in own:
         new = f"np.empty(({like}.shape[0], 1), dtype)" if each in rows else f"np.empty_like({like})"
