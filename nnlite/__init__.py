@@ -17,9 +17,12 @@ Layers
     Negative, Exp, Log, Square           elementwise functions of one input
     Sqrt, Reciprocal, Abs                likewise
     Dot, Outer, MatMul                   products of vectors and matrices
+    Bilinear                             Y_k = x1^T W_k x2 + b_k, of two inputs
+    CosineSimilarity, PairwiseDistance   of the vectors of two inputs
     Sum, Mean                            reductions over axes
     Concat, Stack, Split                 join arrays, and cut one
-    Reshape, Flatten, Transpose          rearrange the axes of one array
+    Reshape, Flatten, Unflatten          change the shape of one array
+    Transpose                            swap two of its axes
     Layer                                the base class: parameters, buffers, Phi, dPhi, state_dict
 
 Containers, which are layers
@@ -106,11 +109,14 @@ from nnlite.errors import CheckpointError, DivergenceError, GradientError, Shape
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from nnlite.layers.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
-from nnlite.layers.arrangement import Concat, Flatten, Reshape, Split, Stack, Transpose
+from nnlite.layers.arrangement import Concat, Split, Stack, Transpose
+from nnlite.layers.bilinear import Bilinear
+from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
 from nnlite.layers.linear import Linear
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.reductions import Mean, Sum
+from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.loss import Loss
@@ -165,6 +171,7 @@ __all__ = [
     "Add",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Bilinear",
     "CSVLogger",
     "Callback",
     "Checkpoint",
@@ -172,6 +179,7 @@ __all__ = [
     "Concat",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Diagnostics",
     "DivergenceError",
@@ -204,6 +212,7 @@ __all__ = [
     "OneCycleLR",
     "Optimizer",
     "Outer",
+    "PairwiseDistance",
     "Parallel",
     "Parameter",
     "PerEpoch",
@@ -229,6 +238,7 @@ __all__ = [
     "Sum",
     "Tanh",
     "Transpose",
+    "Unflatten",
     "accuracy",
     "backward_steps",
     "binary_accuracy",

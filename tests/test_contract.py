@@ -13,6 +13,7 @@ from support.case import case
 from support.contract import (
     OWN,
     ROWS,
+    WITHOUT_FORMULAS,
     Row,
     backward,
     differentiable,
@@ -28,7 +29,7 @@ from nnlite.basics.trees import each_of, listed, spread
 from nnlite.containers.tied import Tied, TiedTranspose
 from nnlite.diagnostics.named_inputs import inputs_by_name
 
-ROWS = ROWS + OWN
+ROWS = ROWS + WITHOUT_FORMULAS + OWN
 LOSSES = [row for row in ROWS if row.target is not None]
 LAYERS = [row for row in ROWS if row.target is None]
 FEW = [  # of each kind one: for what a function decides that all of them call

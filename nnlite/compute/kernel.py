@@ -10,6 +10,7 @@ import functools
 import linecache
 import math
 import weakref
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, overload
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import BLOCK, in_blocks
-from nnlite.compute.numpy_source import constants, numpy_source, scratch_arrays
+from nnlite.compute.numpy_source import constants, numpy_source
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.tracing import Trace, trace
 from nnlite.errors import ShapeError
@@ -34,7 +35,8 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
 
     Args:
         formula: a function of arrays of one shape and dtype, float32 or float64, that calls ufuncs and operators, and
-            ``np.where(comparison, value, value)``. Arguments annotated with ``float`` are numbers; they come last.
+            ``np.where(comparison, value, value)``, and for matrices ``np.max``, ``np.sum`` and ``np.mean`` of each row,
+            with ``axis=-1, keepdims=True``. Arguments annotated with ``float`` are numbers.
         into: names of arguments, one for each result, that the results are written into.
         errstate: how floating-point errors in it are treated, as in ``np.errstate``.
 
@@ -43,7 +45,8 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
         its arguments.
 
     Raises:
-        TypeError: in the first call, the formula does something else.
+        TypeError: in the first call, the formula does something else; in any, the first array is not floating.
+        ShapeError: large arrays have different shapes.
 
     >>> @kernel
     ... def tanh_backward(dY, Y):
@@ -68,7 +71,7 @@ class Kernel:
     """An elementwise formula, see :func:`kernel`; ``print`` shows the source of its NumPy function.
 
     >>> print(kernel(lambda X: X * X + 1))
-    def kernel(X, out=None):
+    def kernel(X, *, out=None):
         if X.size > BLOCK:
             return in_blocks(X)
         out = np.empty_like(X) if out is None else out
@@ -90,6 +93,10 @@ class Kernel:
         self._functions: dict[Any, Callable[..., Any]] = {}  # by dtype
         Kernel.everyone.add(self)
 
+    def __reduce__(self) -> str:
+        """A copy is the kernel itself; a pickle holds its name."""
+        return self.__qualname__  # type: ignore[no-any-return, attr-defined] # the formula's
+
     def __call__(self, *arguments: Any) -> Array:  # or a tuple of them, or None
         dtype = arguments[0].dtype
         return (self._functions.get(dtype) or self._function(dtype))(*arguments)  # type: ignore[no-any-return]
@@ -98,14 +105,28 @@ class Kernel:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
         if arguments[0].size <= BLOCK:
             return float(np.add.reduce(self(*arguments), axis=None))
+        check_shapes(self, arguments)
         return math.fsum(
             in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), divisible(self, arguments))
         )
 
     @functools.cached_property
     def trace(self) -> Trace:
-        """The operations of the formula."""
-        return trace(self.formula)
+        """The operations of the formula.
+
+        Raises:
+            TypeError: it cannot be a kernel.
+        """
+        traced = trace(self.formula)
+        if self.into:
+            arrays = traced.of_kind("full")
+            if len({*self.into} & {*arrays}) != len(self.into) or len(self.into) != len(traced.results):
+                raise TypeError(f"kernel: into: expected an array for each result, of {arrays}, got {self.into}")
+            if {traced.kinds[each] for each in traced.results} != {"full"}:
+                raise TypeError("kernel: into: expected results that are whole arrays, got a number for each row")
+            if traced.by_rows and any({*self.into} & {*each.operands} for each in traced.operations):
+                raise TypeError("kernel: into: a formula by rows cannot read the arrays that it writes into")
+        return traced
 
     def __str__(self) -> str:
         return numpy_source(self.name, self.trace, self.into)
@@ -116,6 +137,8 @@ class Kernel:
 
     def _function(self, dtype: "np.dtype[Any]") -> Callable[..., Any]:
         """The function for a dtype, made when it is first needed."""
+        if dtype.kind != "f":
+            raise TypeError(f"{self.name}: expected arrays of a floating dtype, got {dtype}")
         function = Kernel.make(self, dtype)
         self._functions[dtype] = np.errstate(**self.errstate)(function) if self.errstate else function
         return self._functions[dtype]
@@ -124,22 +147,31 @@ class Kernel:
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel with ufuncs."""
     if dtype.itemsize > 8:  # no integers have the size of a long double, which selecting by bits needs
-        return functools.partial(_plainly, kernel)
+        return functools.partial(_as_written, kernel, dtype)
     trace, into = kernel.trace, kernel.into
     source = numpy_source(kernel.name, trace, into)
-    scope: dict[str, Any] = {text: np.array(value, dtype) for value, text in constants(trace).items()}
-    scope |= {"np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many}
+    scope: dict[str, Any] = {name: np.array(value, dtype) for name, value in constants(trace).items()}
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
-    scratch = scratch_arrays(trace, into)
+    scope |= {
+        "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many,
+        "as_written": functools.partial(_as_written, kernel, dtype), "in_blocks": lambda *arguments: large(arguments),
+    }  # fmt: skip
+    # Equal names of different kernels must not share a file: debuggers would show the source of the other.
+    file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"
+    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file
+    made: dict[str, Callable[..., Any]] = {}
+    exec(compile(source, file, "exec"), scope, made)
+    function = made[kernel.name]
+    keywords = [*(function.__kwdefaults__ or ())]
 
-    def large(*arguments: Any) -> Any:
-        return blockwise(kernel, scope[kernel.name], arguments, scratch)
+    def large(arguments: Any) -> Any:
+        def on_block(*arrays: Any) -> Any:
+            given = len(arguments)
+            return function(*arrays[:given], **dict(zip(keywords, arrays[given:], strict=True)))
 
-    scope["in_blocks"] = large
-    file = f"<nnlite kernel {kernel.name} {dtype}>"
-    linecache.cache[file] = len(source), None, source.splitlines(keepends=True), file  # for debuggers
-    exec(compile(source, file, "exec"), scope)
-    return scope[kernel.name]  # type: ignore[no-any-return]
+        return blockwise(kernel, on_block, arguments, len(keywords) - (0 if into else len(trace.results)))
+
+    return function
 
 
 def blockwise(
@@ -148,20 +180,35 @@ def blockwise(
     """What the function computes with one block of the arrays after another.
 
     Raises:
-        ShapeError: an array has another shape than the first.
+        ShapeError: see :func:`check_shapes`.
     """
-    trace, first = kernel.trace, arguments[0]
-    for name, each in zip(trace.arguments, arguments, strict=True):
-        if np.ndim(each) and trace.kinds[name] in ("full", "scalar") and each.shape != first.shape:
-            raise ShapeError(f"{kernel.name}: expected {name} of shape {first.shape}, got {each.shape}")
-    shapes = {"full": first.shape, "row": (*first.shape[:-1], 1)}
-    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], first.dtype) for each in trace.results]
+    shapes = check_shapes(kernel, arguments)
+    trace, dtype = kernel.trace, arguments[0].dtype
+    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], dtype) for each in trace.results]
     inputs = divisible(kernel, arguments)
     in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
     for name, given, own in zip(trace.arguments, arguments, inputs, strict=True):
         if name in kernel.into and not given.flags.c_contiguous:
             given[...] = own.reshape(given.shape)
     return (outs[0] if len(outs) == 1 else tuple(outs)) if outs else None
+
+
+def check_shapes(kernel: Kernel, arguments: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of arrays of each kind.
+
+    Raises:
+        ShapeError: an array has another shape than that of its kind, or rows need a matrix.
+    """
+    trace, shape = kernel.trace, np.shape(arguments[0])
+    if trace.by_rows and len(shape) != 2:
+        raise ShapeError(f"{kernel.name}: expected a matrix {trace.arguments[0]}, got an array of shape {shape}")
+    shapes = {"full": shape, "row": (*shape[:-1], 1), "column": shape[1:], "scalar": shape}
+    for name, each in zip(trace.arguments, arguments, strict=True):
+        if np.ndim(each) and np.shape(each) != shapes[trace.kinds[name]]:
+            raise ShapeError(
+                f"{kernel.name}: expected {name} of shape {shapes[trace.kinds[name]]}, got {np.shape(each)}"
+            )
+    return shapes
 
 
 def divisible(kernel: Kernel, arguments: Sequence[Any]) -> list[Any]:
@@ -171,10 +218,10 @@ def divisible(kernel: Kernel, arguments: Sequence[Any]) -> list[Any]:
     return [each.reshape(-1) if np.ndim(each) else each for each in arguments]
 
 
-def _plainly(kernel: Kernel, *arguments: Any) -> Any:
-    """Call the formula as it is written."""
+def _as_written(kernel: Kernel, dtype: "np.dtype[Any]", *arguments: Any) -> Any:
+    """Call the formula itself; results have the dtype."""
     returned = kernel.formula(*arguments)
-    results = [np.asarray(each) for each in (returned if isinstance(returned, tuple) else (returned,))]
+    results = [np.asarray(each, dtype) for each in (returned if isinstance(returned, tuple) else (returned,))]
     if not kernel.into:
         return tuple(results) if len(results) > 1 else results[0]
     for name, result in zip(kernel.into, results, strict=True):
@@ -184,14 +231,14 @@ def _plainly(kernel: Kernel, *arguments: Any) -> Any:
 
 def _many(number: Array, like: Array) -> Array:
     """The number, or for many elements an array that is full of it, which ``maximum`` is faster with."""
-    if like.size < _MANY:
+    if not _MANY <= like.size <= BLOCK:
         return number
-    return _full(number.dtype, float(number))[: like.size].reshape(like.shape)
+    return _full(number.dtype, number.tobytes())[: like.size].reshape(like.shape)
 
 
 @functools.cache
-def _full(dtype: "np.dtype[Any]", number: float) -> Array:
-    return np.full(BLOCK, number, dtype)
+def _full(dtype: "np.dtype[Any]", number: bytes) -> Array:  # equal bytes, since 0.0 == -0.0
+    return np.full(BLOCK, np.frombuffer(number, dtype))
 
 
 Kernel.make = numpy_function  # set_kernels changes it

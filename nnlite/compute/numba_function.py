@@ -4,9 +4,11 @@ The source of a loop is a file in the user's cache folder, beside which Numba ke
 processes.
 """
 
+import functools
 import hashlib
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,60 +21,62 @@ from nnlite.compute import numba_math
 from nnlite.compute.blocks import LARGE
 from nnlite.compute.kernel import Kernel, blockwise, numpy_function
 from nnlite.compute.numba_source import can_compile, numba_source, wrapper_source
+from nnlite.compute.tracing import trace
 
 
 def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel in one loop; that of NumPy, if the loop would not be faster."""
     with_ufuncs = numpy_function(kernel, dtype)
-    trace, into = kernel.trace, kernel.into
-    if not can_compile(trace, dtype):
+    own, into = kernel.trace, kernel.into
+    if not can_compile(own, dtype):
         return with_ufuncs
     loops = Loops(kernel, dtype)
 
     def general(*arguments: Any) -> Any:
-        given = dict(zip(trace.arguments, arguments, strict=True))
+        given = dict(zip(own.arguments, arguments, strict=True))
         for name, each in given.items():
             unlike = (np.ndim(each) and each.dtype != dtype) or (name in into and not each.flags.c_contiguous)
             if unlike or not np.ndim(arguments[0]):
                 return with_ufuncs(*arguments)
-        elements = frozenset(name for name in trace.of_kind("scalar") if np.ndim(given[name]))
-        numbers = {name: dtype.type(given[name]) for name in trace.of_kind("scalar") if name not in elements}
+        elements = tuple(name for name in own.of_kind("scalar") if np.ndim(given[name]))
+        numbers = {name: dtype.type(given[name]) for name in own.of_kind("scalar") if name not in elements}
         return blockwise(kernel, loops[elements], tuple((given | numbers).values()), block=LARGE)
 
     scope: dict[str, Any] = {
-        "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[frozenset()],
+        "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[()],
     }  # fmt: skip
-    exec(wrapper_source(kernel.name, trace, into), scope)
-    fast = scope[kernel.name]
+    made: dict[str, Callable[..., Any]] = {}
+    exec(wrapper_source(kernel.name, own, into), scope, made)
+    fast = made[kernel.name]
 
     def run(*arguments: Any) -> Any:
         try:
             return fast(*arguments)
-        except TypeError:  # arguments of other dtypes, which the loop is not compiled for
+        except (TypeError, AttributeError):  # arguments of other types, which the loop is not compiled for
             return with_ufuncs(*arguments)
 
     return run
 
 
-class Loops(dict[frozenset[str], Callable[..., None]]):
-    """The compiled loops of a kernel for a dtype, by the scalars for which there are arrays; made when first needed."""
+class Loops(dict[tuple[str, ...], Callable[..., None]]):
+    """The compiled loops of a kernel for a dtype, by the numbers for which there are arrays; made when first needed."""
 
     def __init__(self, kernel: Kernel, dtype: "np.dtype[Any]") -> None:
         self.kernel, self.dtype = kernel, dtype
 
-    def __missing__(self, elements: frozenset[str]) -> Callable[..., None]:
-        trace, into = self.kernel.trace, self.kernel.into
-        source = numba_source(trace, into, self.dtype, elements)
+    def __missing__(self, elements: tuple[str, ...]) -> Callable[..., None]:
+        into = self.kernel.into
+        own = trace(self.kernel.formula, elements) if elements else self.kernel.trace
         real = numba.from_dtype(self.dtype)
-        axes = {"full": 2 if trace.by_rows else 1, "row": 2, "column": 1}
 
-        def kind(name: str, readonly: bool) -> Any:
-            of = "full" if name in elements else trace.kinds[name]
-            return real if of == "scalar" else numba.types.Array(real, axes[of], "C", readonly=readonly)
+        def typed(value: str, readonly: bool) -> Any:
+            dimensions = {"full": 1 + own.by_rows, "row": 2, "column": 1, "scalar": 0}[own.kinds[value]]
+            return numba.types.Array(real, dimensions, "C", readonly) if dimensions else real
 
-        of = [kind(each, readonly=each not in into) for each in trace.arguments]  # a cached Y is read-only
-        of += [] if into else [kind(each, readonly=False) for each in trace.results]
-        self[elements] = compiled(self.kernel.name, source, numba.void(*of))
+        # Read-only arrays, such as a Y that a layer has cached, are no arguments of a function that may write them.
+        types = [typed(each, readonly=each not in into) for each in own.arguments]
+        types += [] if into else [typed(each, readonly=False) for each in own.results]
+        self[elements] = compiled(self.kernel.name, numba_source(own, into, self.dtype), numba.void(*types))
         return self[elements]
 
 
@@ -80,20 +84,26 @@ def compiled(name: str, source: str, signature: Any) -> Callable[..., None]:
     """The function ``loop`` of a source, compiled, or read from Numba's cache, where the folder can be written."""
     # A change of the functions that a loop calls must change its file, since Numba compares that alone.
     digest = hashlib.sha256((source + Path(numba_math.__file__).read_text(encoding="utf-8")).encode()).hexdigest()
-    file = _folder() / f"{name}_{digest[:16]}.py"
+    stem = f"{name}_{digest[:16]}"
+    module = sys.modules[f"nnlite_kernel_{stem}"] = ModuleType(f"nnlite_kernel_{stem}")  # Numba asks for it
+    compile_ = functools.partial(numba.njit, signature, nogil=True, error_model="numpy")
     try:
+        file = _folder() / f"{stem}.py"
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            own = file.with_suffix(f".{os.getpid()}")
-            own.write_text(source, encoding="utf-8")
-            own.replace(file)
-        cached = os.access(file.parent, os.W_OK)
-    except OSError:
-        cached = False
-    module = sys.modules[f"nnlite_kernel_{file.stem}"] = ModuleType(f"nnlite_kernel_{file.stem}")  # Numba asks for it
-    exec(compile(source, str(file), "exec"), vars(module))
-    compile_ = numba.njit(signature, nogil=True, error_model="numpy", cache=cached)
-    return compile_(vars(module)["loop"])  # type: ignore[no-any-return]
+            _write(file, source)
+        exec(compile(source, str(file), "exec"), vars(module))
+        return compile_(cache=True)(vars(module)["loop"])
+    except (OSError, RuntimeError):  # there is no folder that can be written, or no home
+        exec(compile(source, f"<nnlite kernel {stem}>", "exec"), vars(module))
+        return compile_()(vars(module)["loop"])
+
+
+def _write(file: Path, source: str) -> None:
+    """Write a file that other threads and processes may be writing, too."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    own = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+    own.write_text(source, encoding="utf-8")
+    own.replace(file)
 
 
 def _folder() -> Path:

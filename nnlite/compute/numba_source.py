@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.compute.numpy_source import constants
+from nnlite.compute.numpy_source import constant, constants
 from nnlite.compute.tracing import REDUCTIONS, Operand, Operation, Trace
 
 _EXPRESSIONS = {
@@ -40,22 +40,21 @@ _FLOAT32 = {"exp": "exp({0})", "log": "log({0})"}
 
 def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
     """Whether a formula has only operations that LLVM vectorizes."""
-    if dtype.itemsize > 8:
-        return False
     known = _EXPRESSIONS.keys() | REDUCTIONS | (_FLOAT32 if dtype == np.float32 else {}).keys()
-    return known.issuperset(operation.function for operation in trace.operations)
+    return dtype in (np.float32, np.float64) and known.issuperset(operation.function for operation in trace.operations)
 
 
-def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]", arrays: frozenset[str]) -> str:
-    """The source of the loop; ``arrays`` are the scalar arguments for which there are arrays, a number an element.
+def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") -> str:
+    """The source of the loop.
 
     A formula with reductions takes several passes over each row: a reduction ends a pass, and what later passes need of
     earlier ones is stored in the row of a result, or in an array for one row.
 
     >>> from nnlite.compute.tracing import trace
     >>> formula = trace(lambda Y, dY: Y * (dY - np.sum(dY * Y, axis=-1, keepdims=True)))
-    >>> print(numba_source(formula, (), np.dtype(np.float32), frozenset()))
+    >>> print(numba_source(formula, (), np.dtype(np.float32)))
     import numpy as np
+    from numpy import inf, nan
     from nnlite.compute.numba_math import exp, log, row_max_float32 as row_max
     from nnlite.compute.numba_math import row_dot, row_mean, row_sum
     <BLANKLINE>
@@ -64,30 +63,34 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]", ar
     <BLANKLINE>
     <BLANKLINE>
     def loop(Y, dY, out1):
-        for i in range(Y.shape[0]):
-            t1 = row_dot(dY[i], Y[i])
-            for j in range(Y.shape[1]):
-                t2 = dY[i, j] - t1
-                t3 = Y[i, j] * t2
-                out1[i, j] = t3
+        for row in range(Y.shape[0]):
+            t1 = row_dot(dY[row], Y[row])
+            for column in range(Y.shape[1]):
+                t2 = dY[row, column] - t1
+                t3 = Y[row, column] * t2
+                out1[row, column] = t3
     <BLANKLINE>
     """
     outs = into or tuple(f"out{number}" for number in range(1, len(trace.results) + 1))
-    names = {1.0: "ONE", 0.0: "ZERO"} | constants(trace)
-    head = ["import numpy as np", f"from nnlite.compute.numba_math import exp, log, row_max_{dtype} as row_max"]
+    numbers = {"ONE": 1.0, "ZERO": 0.0} | constants(trace)
+    head = [
+        "import numpy as np",
+        "from numpy import inf, nan",
+        f"from nnlite.compute.numba_math import exp, log, row_max_{dtype} as row_max",
+    ]
     head += ["from nnlite.compute.numba_math import row_dot, row_mean, row_sum", ""]
-    head += [f"{name} = np.{dtype.name}({value!r})" for value, name in names.items()]
+    head += [f"{name} = np.{dtype.name}({value!r})" for name, value in numbers.items()]
     parameters = [*trace.arguments, *(() if into else outs)]
-    body = _Body(trace, dict(zip(trace.results, outs, strict=True)), names, arrays).lines()
+    body = _Body(trace, dict(zip(trace.results, outs, strict=True))).lines()
     return "\n".join(head) + f"\n\n\ndef loop({', '.join(parameters)}):\n    " + "\n    ".join(body) + "\n"
 
 
 class _Body:
     """The lines of the loops: in which pass each value is computed, and how it is read in later ones."""
 
-    def __init__(self, trace: Trace, outs: dict[str, str], names: dict[float, str], arrays: frozenset[str]) -> None:
-        self.trace, self.outs, self.names, self.arrays = trace, outs, names, arrays
-        self.element = "[i, j]" if trace.by_rows else "[i]"
+    def __init__(self, trace: Trace, outs: dict[str, str]) -> None:
+        self.trace, self.outs = trace, outs
+        self.element = "[row, column]" if trace.by_rows else "[index]"
         self.passes: dict[Operand, int] = {}  # of each value that is computed
         for result, function, operands in trace.operations:
             done = max((self.passes.get(each, 0) for each in operands), default=0)
@@ -115,17 +118,17 @@ class _Body:
             for operation in of_rows:
                 inner.append(self._line(operation))
                 if operation.result in self.outs:
-                    inner.append(f"{self.outs[operation.result]}[i, 0] = {operation.result}")
+                    inner.append(f"{self.outs[operation.result]}[row, 0] = {operation.result}")
             lines = [self._line(each) for each in elements]
             written = {each.result: self.outs.get(each.result) or self.stored.get(each.result) for each in elements}
             lines += [f"{place}{self._at(each)} = {each}" for each, place in written.items() if place]
             inner += (
-                [f"for j in range({first}.shape[1]):", *(f"    {line}" for line in lines)]
+                [f"for column in range({first}.shape[1]):", *(f"    {line}" for line in lines)]
                 if by_rows and lines
                 else lines
             )
-        size = f"{first}.shape[0]" if by_rows else f"{first}.size"
-        return [*before, f"for i in range({size}):", *(f"    {line}" for line in inner)]
+        head = f"for row in range({first}.shape[0]):" if by_rows else f"for index in range({first}.size):"
+        return [*before, head, *(f"    {line}" for line in inner)]
 
     def _line(self, operation: Operation) -> str:
         result, function, operands = operation
@@ -137,19 +140,19 @@ class _Body:
     def _text(self, operand: Operand, number: int) -> str:
         """How a value is read in a pass."""
         if not isinstance(operand, str):
-            return self.names[operand]
+            return constant(operand)
         if operand in self.passes:
             later = self._full(operand) and self.passes[operand] < number
             return (self.outs.get(operand) or self.stored[operand]) + self._at(operand) if later else operand
-        kind = "full" if operand in self.arrays else self.trace.kinds[operand]
-        return operand + {"full": self.element, "row": "[i, 0]", "column": "[j]", "scalar": ""}[kind]
+        at = {"full": self.element, "row": "[row, 0]", "column": "[column]", "scalar": ""}
+        return operand + at[self.trace.kinds[operand]]
 
     def _row(self, operand: Operand) -> str:
         """How the row of a value is read that has been computed, or was given."""
-        return self.stored.get(operand) or f"{self.outs.get(str(operand), operand)}[i]"
+        return self.stored.get(operand) or f"{self.outs.get(str(operand), operand)}[row]"
 
     def _at(self, value: str) -> str:
-        return "[j]" if value in self.stored else self.element
+        return "[column]" if value in self.stored else self.element
 
     def _full(self, value: Operand) -> bool:
         return self.trace.kinds.get(value) in ("full", "column")
@@ -171,7 +174,7 @@ def wrapper_source(name: str, trace: Trace, into: tuple[str, ...]) -> str:
     first = trace.arguments[0]
     outs = {} if into else {f"out{number}": result for number, result in enumerate(trace.results, start=1)}
     scalars, by_rows = trace.of_kind("scalar"), trace.by_rows
-    unlike = [f"{first}.size >= LARGE"]
+    unlike = [f"{first}.size >= LARGE", *([f"{first}.ndim != 2"] if by_rows else [])]
     unlike += [f"{each}.shape != {first}.shape" for each in trace.of_kind("full") if each != first]
     unlike += [f"{each}.shape != ({first}.shape[0], 1)" for each in trace.of_kind("row")]
     unlike += [f"{each}.shape != {first}.shape[1:]" for each in trace.of_kind("column")]

@@ -12,31 +12,39 @@ from collections.abc import Collection, Iterator
 
 from nnlite.compute.tracing import COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
 
-_WORDS = {0.0: "ZERO", 0.5: "HALF", 1.0: "ONE", 2.0: "TWO"}
+_WORDS = {"0.0": "ZERO", "0.5": "HALF", "1.0": "ONE", "2.0": "TWO"}
 
 
-def constants(trace: Trace) -> dict[float, str]:
-    """The numbers in a formula, and their names in the source.
+def constant(number: float) -> str:
+    """The name of a number in the sources.
+
+    >>> constant(1.0), constant(-0.0), constant(2.5e-7)
+    ('ONE', 'C_0', 'C2_5e_07')
+    """
+    text = repr(number)
+    return _WORDS.get(text) or "C" + text.removesuffix(".0").translate({45: "_", 46: "_", 43: ""})
+
+
+def constants(trace: Trace) -> dict[str, float]:
+    """The numbers in a formula by their names.
 
     >>> from nnlite.compute.tracing import trace
     >>> constants(trace(lambda X: 3 * X + 1))
-    {3.0: 'C3', 1.0: 'ONE'}
+    {'C3': 3.0, 'ONE': 1.0}
     """
-    numbers = [each for operation in trace.operations for each in operation.operands if not isinstance(each, str)]
-    names = (
-        _WORDS.get(each, "C" + repr(each).removesuffix(".0").translate({45: "_", 46: "_", 43: ""})) for each in numbers
-    )
-    return dict(zip(numbers, names, strict=True))
+    operands = [each for operation in trace.operations for each in operation.operands]
+    return {constant(each): each for each in operands if not isinstance(each, str)}
 
 
 def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     """The source of a function that returns new arrays, or writes into its arguments ``into``.
 
-    Its further arguments are arrays for results and intermediate results.
+    Its keywords are arrays for results and intermediate results. Operations on bits need arrays of the right dtype;
+    with others the formula is called as it is written.
 
     >>> from nnlite.compute.tracing import trace
     >>> print(numpy_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
-    def tanh_backward(dY, Y, out=None):
+    def tanh_backward(dY, Y, *, out=None):
         if dY.size > BLOCK:
             return in_blocks(dY, Y)
         out = np.empty_like(dY) if out is None else out
@@ -47,12 +55,11 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     <BLANKLINE>
     """
     places = _Places(trace, into)
-    names = constants(trace)
     statements: list[str] = []
     for number, operation in enumerate(trace.operations):
-        operands = [places.of[each] if isinstance(each, str) else names[each] for each in operation.operands]
+        operands = [places.of[each] if isinstance(each, str) else constant(each) for each in operation.operands]
         if trace.kinds[operation.result] == "full":
-            selects = operation.function == "where" and operation.operands[2] != 0.0
+            selects = operation.function == "where" and operands[2] != "ZERO"
             out = places.place(number, operation.result, apart_from=(operands[0], operands[2]) if selects else ())
             statements += _statements(operation, operands, out, selects)
         else:  # a few numbers
@@ -64,19 +71,28 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
 
     like, own = trace.arguments[0], [*([] if into else places.targets.values()), *places.scratch]
     rows = {out for result, out in places.targets.items() if trace.kinds[result] == "row"}
-    head = [f"if {like}.size > BLOCK:", f"    return in_blocks({', '.join(trace.arguments)})"]
+    given = ", ".join(trace.arguments)
+    head = []
+    if viewed := _viewed(trace, into):
+        unlike = " or ".join(f"{each}.dtype != dtype" for each in viewed)
+        head += [f"if {unlike}:", f"    return as_written({given})"]
+    large = f"{like}.size > BLOCK"
+    large = f"{like}.ndim != 2 or ({large} and len({like}) > 1)" if trace.by_rows else large
+    head += [f"if {large}:", f"    return in_blocks({given})"]
     head += [f"{each} = np.asarray({each}, dtype)" for each in trace.of_kind("scalar")]
     for each in own:
         new = f"np.empty(({like}.shape[0], 1), dtype)" if each in rows else f"np.empty_like({like})"
         head.append(f"{each} = {new} if {each} is None else {each}")
     tail = [] if into else [f"return {', '.join(places.targets.values())}"]
-    parameters = ", ".join([*trace.arguments, *(f"{each}=None" for each in own)])
+    parameters = ", ".join([*trace.arguments, *(["*"] if own else []), *(f"{each}=None" for each in own)])
     return f"def {name}({parameters}):\n    " + "\n    ".join([*head, *statements, *tail]) + "\n"
 
 
-def scratch_arrays(trace: Trace, into: tuple[str, ...] = ()) -> int:
-    """How many arrays for intermediate results the function needs."""
-    return numpy_source("f", trace, into).split("\n")[0].count("=None") - (0 if into else len(trace.results))
+def _viewed(trace: Trace, into: tuple[str, ...]) -> list[str]:
+    """The arguments beside the first whose bits are read or written, or those of what is computed of them alone."""
+    selected = {each for operation in trace.operations if operation.function == "where" for each in operation.operands}
+    viewed = selected.union(into, trace.of_kind("row", "column")) if selected else selected
+    return [each for each in trace.arguments[1:] if each in viewed and trace.kinds[each] != "scalar"]
 
 
 class _Places:

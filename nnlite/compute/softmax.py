@@ -91,6 +91,8 @@ def rows(X: Array, axis: int) -> Array:
     """
     if X.ndim == 2 and axis in (1, -1):
         return np.ascontiguousarray(X)
+    if not X.ndim:
+        return X.reshape(1, 1)
     moved = np.moveaxis(X, axis, -1)
     return np.ascontiguousarray(moved).reshape(math.prod(moved.shape[:-1]), X.shape[axis])
 
@@ -99,6 +101,8 @@ def from_rows(matrix: Array, shape: tuple[int, ...], axis: int) -> Array:
     """The array of that shape whose :func:`rows` along the axis are those of the matrix."""
     if len(shape) == 2 and axis in (1, -1):
         return matrix
+    if not shape:
+        return matrix.reshape(())
     moved = [*shape]
     moved.append(moved.pop(axis))
     return np.ascontiguousarray(np.moveaxis(matrix.reshape(moved), -1, axis))

@@ -1,8 +1,9 @@
 """A formula as a list of operations: what a function of ufuncs computes, recorded by calling it once with symbols."""
 
 import inspect
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,9 +19,15 @@ Columns = Annotated[Array, "column"]
 
 Operand = str | float  # the name of an argument or of an intermediate result, or a constant
 COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
-MASKS = COMPARISONS | {"bitwise_and", "bitwise_or"}  # what returns masks, which only ``where`` uses
+LOGICAL = frozenset({"bitwise_and", "bitwise_or"})  # of comparisons
+MASKS = COMPARISONS | LOGICAL  # what returns masks, which only ``where`` uses
 REDUCTIONS = frozenset({"max", "sum", "mean", "dot"})  # of each row; "dot" is the sum of a product
 _KINDS: dict[Any, str] = {float: "scalar", Rows: "row", Columns: "column"}
+_ORDER = ["full", "row", "column", "scalar"]  # the kind of a result is the first of those of its operands
+_RESERVED = re.compile(  # names in the generated sources
+    r"t\d+|out\d*|scratch\d+|ZERO|HALF|ONE|TWO|C[\d_].*|Cinf|Cnan|BLOCK|np|inf|nan|dtype|bits|many|in_blocks|as_written"
+    r"|row_\w+|\w+_row|exp|log|row|column|index"
+)
 
 
 class Operation(NamedTuple):
@@ -65,21 +72,31 @@ class Symbol(NDArrayOperatorsMixin):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> "Symbol":
         name = ufunc.__name__
-        if method != "__call__" or options or ufunc.nout != 1:
-            raise TypeError(f"kernel: expected ufuncs of one result without options, got np.{name}")
-        if any(isinstance(each, Mask) for each in operands) and name not in MASKS - COMPARISONS:
+        if method != "__call__" or options:
+            raise TypeError(f"kernel: expected ufuncs without options, got np.{name} with options")
+        masks = {isinstance(each, Mask) for each in operands}
+        if name in LOGICAL:
+            if masks != {True} or operands[0].kind != operands[1].kind:
+                raise TypeError(f"kernel: np.{name}: expected two comparisons, both of whole arrays")
+        elif True in masks:
             raise TypeError(f"kernel: np.{name} of a comparison; use np.where(comparison, value, 0.0)")
-        if name == "power" and operands[1] == 2:
+        elif name not in COMPARISONS and not _of_numpy(ufunc):
+            raise TypeError(f"kernel: expected NumPy's ufuncs whose result is of the arguments' dtype, got {name}")
+        if name == "power" and type(operands[1]) in (int, float) and operands[1] == 2:
             return self.record("multiply", operands[0], operands[0])
         return self.record(name, *operands)
 
     def __array_function__(self, function: Any, types: Any, operands: Any, options: Any) -> "Symbol":
-        if function is np.where and len(operands) == 3 and isinstance(operands[0], Mask):
+        if function is np.where:
+            if [isinstance(each, Mask) for each in operands] != [True, False, False]:
+                raise TypeError("kernel: np.where: expected a comparison and two values")
             if operands[0].kind != "full" and any(getattr(each, "kind", "") == "full" for each in operands):
                 raise TypeError("kernel: np.where of a comparison of a number for each row; compare whole arrays")
             return self.record("where", *operands)
         if function in (np.max, np.sum, np.mean) and options == {"axis": -1, "keepdims": True}:
-            return self.record(function.__name__, *operands)
+            if type(self) is Symbol and self.kind == "full":
+                return self.record(function.__name__, *operands)
+            raise TypeError(f"kernel: np.{function.__name__}: expected the values of a whole array")
         raise TypeError(
             "kernel: expected ufuncs, np.where(comparison, value, value), or np.max, np.sum and np.mean with axis=-1, "
             f"keepdims=True, got np.{function.__name__}"
@@ -92,51 +109,81 @@ class Symbol(NDArrayOperatorsMixin):
 
     def record(self, function: str, *operands: Any) -> "Symbol":
         """The result of a function, which is recorded unless that has been done."""
+        if any(isinstance(each, np.ndarray) for each in operands):
+            raise TypeError("kernel: expected arrays as arguments of the formula, got one as a constant")
         names = tuple(each.name if isinstance(each, Symbol) else float(each) for each in operands)
         kinds = {each.kind for each in operands if isinstance(each, Symbol)}
         kind = (
             "row" if function in REDUCTIONS else "full" if {"row", "column"} <= kinds else min(kinds, key=_ORDER.index)
         )
-        result = next((each.result for each in self.operations if each[1:] == (function, names)), "")
+        this = repr((function, names))  # 0.0 and -0.0 are equal, and their texts are not
+        result = next((each.result for each in self.operations if repr(each[1:]) == this), "")
         if not result:
             result = f"t{len(self.operations)}"
             self.operations.append(Operation(result, function, names))
         return (Mask if function in MASKS else Symbol)(result, kind, self.operations, self.kinds)
 
 
-_ORDER = ["full", "row", "column", "scalar"]
-
-
 class Mask(Symbol):
     """The result of a comparison."""
 
 
-def trace(formula: Callable[..., Any]) -> Trace:
+def _of_numpy(ufunc: np.ufunc) -> bool:
+    """Whether it is elementwise, of NumPy, and returns the dtype of its arguments."""
+    own = getattr(np, ufunc.__name__, None) is ufunc and ufunc.signature is None
+    return own and f"{'f' * ufunc.nin}->f" in ufunc.types
+
+
+def trace(formula: Callable[..., Any], elements: Collection[str] = ()) -> Trace:
     """Call the formula with symbols, and return the operations that it needs.
+
+    Args:
+        formula: a function of ufuncs.
+        elements: its numbers for which there will be arrays, a number for each element.
 
     Raises:
         TypeError: it does something else than call the functions that :class:`Symbol` knows.
     """
-    parameters = inspect.signature(formula).parameters
+    parameters = inspect.signature(formula, eval_str=True).parameters
+    kind_of = {
+        name: "full" if name in elements else _KINDS.get(each.annotation, "full") for name, each in parameters.items()
+    }
+    for name, each in parameters.items():
+        if each.kind is not each.POSITIONAL_OR_KEYWORD or _RESERVED.fullmatch(name):
+            raise TypeError(f"kernel: the argument {each} has a name that kernels use themselves, or is not positional")
+    if next(iter(kind_of.values()), "") != "full":
+        raise TypeError("kernel: expected a formula whose first argument is an array")
     operations: list[Operation] = []
     kinds: dict[Operand, str] = {}
-    if not parameters or _KINDS.get(next(iter(parameters.values())).annotation, "full") != "full":
-        raise TypeError("kernel: expected a formula whose first argument is an array")
-    symbols = [
-        Symbol(name, _KINDS.get(each.annotation, "full"), operations, kinds) for name, each in parameters.items()
-    ]
-    returned = formula(*symbols)
+    returned = formula(*[Symbol(name, kind, operations, kinds) for name, kind in kind_of.items()])
     results: Sequence[Any] = returned if isinstance(returned, tuple) else (returned,)
     if not all(type(each) is Symbol and each.name not in parameters for each in results):
         raise TypeError("kernel: expected a formula that returns what ufuncs computed of its arguments")
     names = tuple(each.name for each in results)
-    return Trace(tuple(parameters), _with_dots(operations, names), names, kinds)
+    if len({*names}) < len(names) or not {kinds[each] for each in names} <= {"full", "row"}:
+        raise TypeError("kernel: expected different results, each a whole array or a number for each row")
+    return Trace(tuple(parameters), _with_dots(_needed(operations, names), names, kinds), names, kinds)
 
 
-def _with_dots(operations: list[Operation], results: tuple[str, ...]) -> list[Operation]:
-    """The operations with sums of products as one, where nothing else needs the products."""
+def _needed(operations: list[Operation], results: tuple[str, ...]) -> list[Operation]:
+    """The operations without those whose results nothing uses."""
+    needed: set[Operand] = {*results}
+    for each in reversed(operations):
+        if each.result in needed:
+            needed.update(each.operands)
+    return [each for each in operations if each.result in needed]
+
+
+def _with_dots(operations: list[Operation], results: tuple[str, ...], kinds: dict[Operand, str]) -> list[Operation]:
+    """The operations with sums of products of arrays as one, where nothing else needs the products."""
     uses = Counter(each for operation in operations for each in operation.operands)
-    products = {each.result: each for each in operations if each.function == "multiply" and each.result not in results}
+    products = {
+        each.result: each
+        for each in operations
+        if each.function == "multiply"
+        and each.result not in results
+        and all(kinds.get(operand) == "full" for operand in each.operands)
+    }
     new, merged = [], set()
     for operation in operations:
         product = products.get(str(operation.operands[0]))

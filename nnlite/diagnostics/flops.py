@@ -10,10 +10,11 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.containers.sequential import Sequential
+from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
-from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from nnlite.layers.arrangement import Flatten
+from nnlite.layers.activations import LogSoftmax
 from nnlite.layers.linear import Linear
+from nnlite.layers.reshaping import Flatten
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.regression_losses import MSELoss
@@ -52,8 +53,9 @@ class Flops:
 def flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
     """Count the operations of ``layer``'s forward and backward, after forward(X) returned Y; None if unknown.
 
-    X is the first input. For a container, only what it computes itself is counted, not its layers. Register the count
-    of a layer of your own with ``flops.register``:
+    X is the first input. For a container, only what it computes itself is counted, not its layers. A layer of your own
+    whose count is proportional to the size of Y says so, ``flops_per_element = 1, 1``; register another count with
+    ``flops.register``:
 
     >>> class Double(Layer):
     ...     def forward(self, X):
@@ -67,12 +69,17 @@ def flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
     >>> forward.total
     4
     """
-    return None
+    per_element = described(layer, "flops_per_element", "forward", "backward")
+    if per_element is None:
+        return None
+    forward, backward = (Flops(elementwise=round(count * np.size(Y))) for count in per_element)
+    return forward, backward
 
 
 def known_flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
     """:func:`flops`, but None for a subclass that overrides forward or backward, whose count is unknown.
 
+    >>> from nnlite.layers.activations import Tanh
     >>> class Loud(Tanh):
     ...     def forward(self, X):
     ...         return super().forward(2 * X)
@@ -81,8 +88,8 @@ def known_flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
     True
     """
     cls = type(layer)
-    known: Any = next(base for base in cls.__mro__ if base in flops.registry)
-    if known is object or cls.forward is not known.forward or cls.backward is not known.backward:
+    owner: Any = next(base for base in cls.__mro__ if base in flops.registry)
+    if owner is not object and (cls.forward is not owner.forward or cls.backward is not owner.backward):
         return None
     return flops(layer, X, Y)
 
@@ -106,11 +113,6 @@ def _for_each_element(forward: int, backward: int) -> Callable[[Layer, Any, Any]
 
 flops.register(Sequential, _for_each_element(0, 0))
 flops.register(Flatten, _for_each_element(0, 0))
-flops.register(Identity, _for_each_element(0, 0))
-flops.register(ReLU, _for_each_element(1, 1))
-flops.register(Tanh, _for_each_element(1, 3))
-flops.register(Sigmoid, _for_each_element(4, 3))
-flops.register(Softmax, _for_each_element(5, 4))  # max, -, exp, sum, /; *, sum, -, *
 
 
 @flops.register

@@ -12,10 +12,11 @@ from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, Softmax
-from nnlite.layers.arrangement import Flatten, Reshape, Transpose
+from nnlite.layers.arrangement import Transpose
+from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 
 SATURATED = 1e-2  # below this derivative next to no gradient passes: tanh from |x| = 3, sigmoid from |x| = 4.6
-NO_ACTIVATION = Identity, Flatten, Reshape, Transpose, Softmax, LogSoftmax
+NO_ACTIVATION = Identity, Flatten, Unflatten, Reshape, Transpose, Softmax, LogSoftmax
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _derivative(layer: Layer, call: Any, Y: Any) -> Array | None:
     if any(dX is None or np.shape(dX) != Y.shape or np.any(dX[dY == 0]) for dY, dX in parts):
         return None  # an entry of dX depends on another entry of dY, as in a softmax
     derivative = np.asarray(parts[0][1] + parts[1][1])
-    has_state = any(layer.named_parameters()) or any(layer.named_buffers())
+    has_state = any((*layer.named_parameters(), *layer.named_buffers(), *layer.named_generators()))
     if has_state and len(derivative) > 1 and derivative.all() and np.all(derivative == derivative[:1]):
-        return None  # affine, such as batch normalization: a small scale is no saturation
+        return None  # affine, such as batch normalization or dropout: a small scale is no saturation
     return derivative

@@ -64,6 +64,9 @@ class Layer:
             None without a frame, or to train it on other columns.
         formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
             one a line, such as ``Y = X * gamma`` and ``dX = dY * gamma``. Optional.
+        output_range: the smallest and the largest value that Y can have, for :func:`nnlite.sanity`. Optional.
+        flops_per_element: the floating-point operations of forward and of backward for each element of Y, for
+            :func:`nnlite.profile`. Optional.
 
     >>> class Scale(Layer, parameters=("gamma",)):
     ...     def __init__(self, features):
@@ -91,6 +94,8 @@ class Layer:
     dtype: np.dtype[Any] = np.dtype(np.float32)
     feature_names: tuple[str, ...] | None = None
     formulas: str = ""
+    output_range: tuple[float, float] | None = None
+    flops_per_element: tuple[float, float] | None = None
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
     sums_tied: bool = False  # backward ends with add_tied

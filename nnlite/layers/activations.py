@@ -1,5 +1,6 @@
 """Activations: tanh, sigmoid, ReLU, softmax. Their Y has the shape of X, and most backwards use the cached Y."""
 
+import math
 from typing import Any
 
 from nnlite.basics.arrays import Array
@@ -39,6 +40,8 @@ class Tanh(Activation):
         Y = tanh(X)
         dX = dY * (1 - Y * Y)
     """
+    output_range = (-1.0, 1.0)
+    flops_per_element = (1, 3)
 
     def forward(self, X: Any) -> Array:
         self.Y = self.keep_Y(kernels.tanh(self.check_X(X)))
@@ -68,6 +71,8 @@ class Sigmoid(Activation):
         Y = sigmoid(X)
         dX = dY * Y * (1 - Y)
     """
+    output_range = (0.0, 1.0)
+    flops_per_element = (4, 3)
 
     def forward(self, X: Any) -> Array:
         self.Y = self.keep_Y(kernels.sigmoid(self.check_X(X)))
@@ -96,6 +101,8 @@ class ReLU(Activation):
         Y = maximum(X, 0)
         dX = dY * (Y > 0)
     """
+    output_range = (0.0, math.inf)
+    flops_per_element = (1, 1)
 
     def forward(self, X: Any) -> Array:
         self.Y = self.keep_Y(kernels.relu(self.check_X(X)))
@@ -119,6 +126,7 @@ class Identity(Activation):
         Y = X
         dX = dY
     """
+    flops_per_element = (0, 0)
 
     def forward(self, X: Any) -> Array:
         return self.record_Y(self.check_X(X).copy())
@@ -154,6 +162,8 @@ class Softmax(Activation):
         Y = exp(X) / sum(exp(X), axis=dim, keepdims=True)
         dX = Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
     """
+    output_range = (0.0, 1.0)
+    flops_per_element = (5, 4)  # max, -, exp, sum, /; *, sum, -, *
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, "Softmax: dim")
@@ -212,7 +222,7 @@ class LogSoftmax(Activation):
 
 
 def _with_axis(layer: Layer, X: Array, dim: int) -> Array:
-    """Return X if it has the axis ``dim``."""
-    if not -X.ndim <= dim < X.ndim:
+    """Return X if it has the axis ``dim``; a number has the axes 0 and -1, as PyTorch's."""
+    if not -max(X.ndim, 1) <= dim < max(X.ndim, 1):
         raise no_such_axis(layer, X.shape, dim)
     return X

@@ -277,6 +277,24 @@ def test_a_layer_of_ones_own_can_be_made_known():
     assert row.backward.bytes == 4 * 3 * 20  # dY, X, dX
 
 
+def test_a_layer_can_state_its_operations_for_each_element_and_a_subclass_that_computes_otherwise_has_none():
+    class Own(Cube):
+        flops_per_element = 2, 0.5
+
+        def forward(self, X):
+            return super().forward(X)
+
+        def backward(self, dY):
+            return super().backward(dY)
+
+    class Other(Own):
+        def backward(self, dY):
+            return super().backward(dY)
+
+    assert counts(only_row(Own(), ones(4, 5)), "operations") == (40, 10)
+    assert counts(only_row(Other(), ones(4, 5)), "operations") == (None, None)
+
+
 # --------------------------------------------------------------------------------------------------- bytes
 
 

@@ -281,6 +281,7 @@ def test_indices_have_no_scale():
     (network(nn.Linear(8, 3), nn.Softmax()), nn.CrossEntropyLoss(), labels,
      "CrossEntropyLoss expects logits, but the last layer is Softmax(dim=-1)"),
     (network(), nn.BCEWithLogitsLoss(), Y, "BCEWithLogitsLoss expects logits, but the last layer is Sigmoid()"),
+    (network(nn.Linear(8, 1), nn.ReLU()), nn.BCEWithLogitsLoss(), Y, "expects logits, but the last layer is ReLU()"),
     (network(), nn.BCELoss(), np.ones_like(Y), "every target in Y is [1.]"),
 ])  # fmt: skip
 def test_targets(model, loss, Y, found):

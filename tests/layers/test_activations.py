@@ -204,3 +204,16 @@ def test_softmax_over_an_axis_of_size_0_is_empty(kind):
     assert layer.forward(np.zeros((3, 0))).shape == (3, 0)
     assert layer.backward(np.zeros((3, 0))).shape == (3, 0)
     assert kind(dim=0).forward(np.zeros((0, 3))).shape == (0, 3)
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+@pytest.mark.parametrize(("kind", "value"), [(nn.Softmax, 1), (nn.LogSoftmax, 0)])
+def test_softmax_of_a_number_is_that_of_one_score(kind, value, dim):
+    """As torch.softmax(torch.tensor(3.0), dim): a number has one axis."""
+    layer = kind(dim)
+    Y = layer.forward(np.array(3.0))
+    dX = layer.backward(np.array(2.0))
+    assert Y.shape == dX.shape == ()
+    assert (Y, dX) == (value, 0)
+    with pytest.raises(nn.ShapeError, match="expected X with axis 1"):
+        kind(1).forward(np.array(3.0))

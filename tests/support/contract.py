@@ -1,38 +1,20 @@
 """The contract table: a row for each layer, loss and container, and for each of their options.
 
 test_contract.py runs every check on every row, the tests of the diagnostics and of saving run theirs. A new layer needs
-one row for each thing that it does differently: an option, a number of axes, a way in which its inputs broadcast.
+one row for each thing that it does differently: an option, a number of axes, a way in which its inputs broadcast. The
+rows of a family can have a file of their own, contract_<family>.py, which this one imports.
 """
 
 from collections.abc import Callable
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from support import own_layers
+from support import contract_several, own_layers
+from support.contract_row import Row, numbers, shares
 
 import nnlite as nn
 from nnlite.basics.trees import each_of, listed, spread
-
-
-class Row(NamedTuple):
-    """A layer and its input.
-
-    Attributes:
-        id: name of the row in the test report.
-        make: returns a new layer each time, always with the same parameters.
-        X: the input, float64 and at least 0.05 away from every kink, or integers; several inputs are a tuple or dict.
-        target: second input of a loss.
-        rows_apart: whether each row of Y depends on the same row of X alone, and each row counts the same in a mean.
-        takes_no_rows: whether the layer accepts a batch without rows.
-    """
-
-    id: str
-    make: Callable[[], nn.Layer]
-    X: Any
-    target: Any = None
-    rows_apart: bool = True
-    takes_no_rows: bool = True
 
 
 def forward(layer: nn.Layer, X: Any, target: Any = None) -> Any:
@@ -75,18 +57,6 @@ def differentiable(layer: nn.Layer, X: Any) -> list[Any]:
 def gradients(dX: Any) -> list[Any]:
     """What backward returned as a list: one array, several, or none."""
     return [] if dX is None else listed(dX)
-
-
-def numbers(*shape: int) -> np.ndarray:
-    """Numbers of both signs, from 0.1 to 2 in size, no two alike."""
-    size = int(np.prod(shape))
-    values = np.linspace(0.1, 2, size) * np.where(np.arange(size) % 3 == 1, -1, 1)
-    return np.random.default_rng(size).permutation(values).reshape(shape)
-
-
-def shares(*shape: int) -> np.ndarray:
-    """Numbers from 0.25 to 0.75."""
-    return np.asarray(np.abs(numbers(*shape)) / 4 + 0.25)
 
 
 def linear(in_features: int, out_features: int, **options: Any) -> nn.Linear:
@@ -471,7 +441,9 @@ ROWS = [
     Row("CrossEntropyLoss-weighted-distributions", lambda: Cross(weight=classes), numbers(4, 3), distributions),
     Row("CrossEntropyLoss-of-three-axes", Cross, numbers(4, 3, 2), np.stack([indices, indices[::-1]], axis=1)),
     Row("CrossEntropyLoss-of-one-sample", Cross, numbers(3), np.array(1), rows_apart=False),
+    *contract_several.ROWS,
 ]
+WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.
 OWN = [
     Row("own-BatchNorm", own_batch_norm, numbers(4, 3), None, False, False),

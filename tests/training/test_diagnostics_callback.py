@@ -192,6 +192,7 @@ def test_the_picture_has_a_panel_for_each_kind_with_a_line_for_each_layer():
     figure = diagnostics.plot()
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["norm of the gradient", "relative update", "dead units", "saturated entries"]
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "log", "linear", "linear"]
     for axes, series in zip(figure.axes, (diagnostics.gradients, diagnostics.updates, diagnostics.dead,
                                           diagnostics.saturated), strict=True):  # fmt: skip
         lines = {line.get_label(): line for line in axes.get_lines() if line.get_label() != "about right"}

@@ -206,6 +206,19 @@ def test_only_a_terminal_gets_what_is_printed_above_the_bar(monkeypatch):
         assert sys.stderr is stderr
 
 
+def test_a_bar_of_unknown_length_fits_the_line_up_to_a_billion_batches(monkeypatch):
+    monkeypatch.setattr(progress, "_columns", lambda stream: 80)
+    widths = []
+    for length in range(1, 50):
+        stderr = Terminal()
+        with Bar(1, None, file=stderr, mininterval=0) as bar:
+            bar.bar.n = 10**9 - 2
+            bar.batch(lambda length=length: {"x" * length: 0.5})
+            bar.bar.refresh()
+            widths.append(len(stderr.getvalue().split("\r")[-1].rstrip()))
+    assert max(widths) == 80
+
+
 def test_means_are_not_computed_for_a_batch_that_is_not_drawn():
     calls = []
     with Bar(1, 1000, file=Terminal(), mininterval=1e9) as bar:

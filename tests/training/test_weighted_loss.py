@@ -64,7 +64,7 @@ def test_sample_weights_follow_their_rows_through_the_split():
 
     class Look(nn.Callback):
         def on_batch_end(self, state):
-            trained_on.update(state.loss.error[:, 0] * -1)
+            trained_on.update(state.loss.target[:, 0])
 
     history = nn.fit(model, 0 * X, T, loss=loss, optimizer=nn.SGD(model, lr=0.0), batch_size=4, verbose=0,
                      sample_weight=weight, validation_split=0.25, rng=0, callbacks=[Look()])  # fmt: skip

@@ -9,13 +9,12 @@ from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.check import Check, first_few, standardize
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
 from nnlite.diagnostics.unscaled import SMALL, Scales, columns, unscaled_target
+from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
-from nnlite.layers.activations import ReLU, Sigmoid, Softmax, Tanh
 from nnlite.losses.binary_cross_entropy import BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 
 MATCH = "make the last layer, the loss and the targets match"
-RANGES = {Sigmoid: (0.0, 1.0), Softmax: (0.0, 1.0), Tanh: (-1.0, 1.0), ReLU: (0.0, np.inf)}
 
 
 def finite_data(run: DryRun) -> Check:
@@ -139,20 +138,20 @@ def targets_in_range(run: DryRun) -> Check:
 
 def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name: str) -> tuple[str, str] | None:
     """Why the model cannot learn the targets, and the cure; None if it can."""
-    squashing = {CrossEntropyLoss: Softmax | Sigmoid | ReLU, BCEWithLogitsLoss: Sigmoid | ReLU | Tanh}
-    for cls, activations in squashing.items():
-        if isinstance(loss, cls) and isinstance(last, activations):
+    limits = described(last, "output_range", "forward") if last else None
+    low, high = limits or (-np.inf, np.inf)
+    for cls, too_narrow in (CrossEntropyLoss, low >= 0), (BCEWithLogitsLoss, max(low, -high) > -np.inf):
+        if isinstance(loss, cls) and too_narrow:
             return f"{cls.__name__} expects logits, but the last layer is {last}", f"remove {last}"
     if constant := constant_softmax(last, Y) if last else None:
         return constant, ONE_OUTPUT
     output_rms = float(np.sqrt(np.mean(np.square(Y, dtype=np.float64))))
     target_rms = unscaled_target(loss, target, output_rms)
-    if type(last) not in RANGES and target_rms:
+    if limits is None and target_rms:
         found = f"{name} has RMS {target_rms:.3g}, the initial outputs of the model {output_rms:.2g}"
         return found, f"standardize: {standardize(name)} (training rows)"
-    if type(last) not in RANGES or isinstance(loss, CrossEntropyLoss | BCEWithLogitsLoss) or not target.size:
+    if limits is None or isinstance(loss, CrossEntropyLoss | BCEWithLogitsLoss) or not target.size:
         return None
-    low, high = RANGES[type(last)]
     if target.min() < low or target.max() > high:
         found = f"{name} ranges from {target.min():.4g} to {target.max():.4g}, the last layer {last} from "
         return found + f"{low:g} to {high:g}", "remove that layer, or scale the targets"

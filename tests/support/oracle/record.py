@@ -1,14 +1,19 @@
-"""Write values.npz, PyTorch's answers to all cases: ``cd tests && python -m support.oracle.record``."""
+"""PyTorch's answers to the cases, and their record in the folder ``values``, a file for each kind.
+
+Write those of some kinds, or of all: ``cd tests && python -m support.oracle.record Tanh Linear``.
+"""
 
 import functools
+import sys
 from pathlib import Path
 
 import numpy as np
-from support.oracle.cases import CASES, FORMULAS, draw, seed
+from support.oracle.cases import CASES, FORMULAS
+from support.oracle.table import draw, seed
 
 from nnlite.basics.trees import listed
 
-RECORD = Path(__file__).with_name("values.npz")
+RECORD = Path(__file__).with_name("values")
 
 
 def torch_gate(kind, *args, **options):
@@ -85,7 +90,8 @@ def torch_answers(name, dtype):
         module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
         parameters = list(module.parameters())
         for P in parameters:
-            P.data = torch.tensor(draw(rng, P.T.shape if P.ndim == 2 else P.shape).T.astype(dtype))  # torch stores W^T
+            values = draw(rng, P.T.shape).T if P.ndim == 2 else draw(rng, P.shape)  # torch stores W^T
+            P.data = torch.tensor(values.astype(dtype))
     Xs = [tensor(X) for X in listed(case.X)]
     if case.target is None:
         Ys = module(*Xs)
@@ -104,13 +110,23 @@ def flat(arrays):
 
 
 def recorded():
-    with np.load(RECORD) as record:
-        pieces = np.split(record["values"], np.cumsum(record["sizes"])[:-1])
-        return dict(zip(record["names"].tolist(), pieces, strict=True))
+    """The recorded answers of all kinds, by the name of the case."""
+    answers = {}
+    for file in sorted(RECORD.glob("*.npz")):
+        with np.load(file) as record:
+            pieces = np.split(record["values"], np.cumsum(record["sizes"])[:-1])
+            answers |= zip(record["names"].tolist(), pieces, strict=True)
+    return answers
+
+
+def write(kind):
+    """Record PyTorch's answers to the cases of a kind."""
+    names = [name for name, case in CASES.items() if case.kind == kind]
+    answers = [torch_answers(name, np.float64) for name in names]
+    sizes = [len(answer) for answer in answers]
+    np.savez_compressed(RECORD / f"{kind}.npz", names=names, sizes=sizes, values=np.concatenate(answers))
 
 
 if __name__ == "__main__":
-    answers = [torch_answers(name, np.float64) for name in CASES]
-    np.savez_compressed(
-        RECORD, names=list(CASES), sizes=[len(answer) for answer in answers], values=np.concatenate(answers)
-    )
+    for kind in sys.argv[1:] or dict.fromkeys(case.kind for case in CASES.values()):
+        write(kind)
