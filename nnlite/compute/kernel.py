@@ -72,10 +72,9 @@ class Kernel:
 
     >>> print(kernel(lambda X: X * X + 1))
     def kernel(X, *, out=None):
-        if X.size > BLOCK:
+        if out is None and not 1 < X.size <= BLOCK:
             return in_blocks(X)
-        out = np.empty_like(X) if out is None else out
-        np.multiply(X, X, out)
+        out = np.multiply(X, X, out)
         np.add(out, ONE, out)
         return out
     <BLANKLINE>
