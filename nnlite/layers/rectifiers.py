@@ -89,7 +89,7 @@ class PReLU(Layer, parameters=("W",)):
 
     formulas = """
         Y = maximum(X, 0) + (W if num_parameters == 1 else along(W, axis=1, like=X)) * minimum(X, 0)
-        dW = sum_to(dY * minimum(X, 0), W if num_parameters == 1 else along(W, axis=1, like=X))
+        dW = view(sum_to(dY * minimum(X, 0), W if num_parameters == 1 else along(W, axis=1, like=X)), shape=(num_parameters,))
         dX = dY * ((X > 0) + (W if num_parameters == 1 else along(W, axis=1, like=X)) * (X <= 0))
     """
     flops_per_element = (2, 3)
@@ -172,7 +172,7 @@ class RReLU(Activation):
     def forward(self, X: Any) -> Array:
         X = self.check_X(X)
         if self.training:
-            drawn = self.rng.random(X.shape, np.float32 if X.dtype == np.float32 else np.float64)
+            drawn = self.rng.random(X.shape, np.float32)  # in every dtype the same
             slopes = np.asarray(self.lower + (self.upper - self.lower) * drawn, X.dtype)
             Y, self.D = kernels.rectified(X, slopes)
         else:
