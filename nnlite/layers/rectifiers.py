@@ -89,7 +89,8 @@ class PReLU(Layer, parameters=("W",)):
 
     formulas = """
         Y = maximum(X, 0) + (W if num_parameters == 1 else along(W, axis=1, like=X)) * minimum(X, 0)
-        dW = view(sum_to(dY * minimum(X, 0), W if num_parameters == 1 else along(W, axis=1, like=X)), shape=(num_parameters,))
+        dS = dY * minimum(X, 0)
+        dW = view(sum_to(dS, W if num_parameters == 1 else along(W, axis=1, like=X)), shape=(num_parameters,))
         dX = dY * ((X > 0) + (W if num_parameters == 1 else along(W, axis=1, like=X)) * (X <= 0))
     """
     flops_per_element = (2, 3)
