@@ -98,6 +98,10 @@ def bags(rng: Rng, N: int, D: int) -> list[np.ndarray]:
     return [rng.integers(0, 5000, (max(1, N * D // 512), 8))]
 
 
+def features(rng: Rng, N: int, D: int) -> list[np.ndarray]:
+    return [rng.standard_normal((N, 16)), rng.standard_normal((N, 16))]
+
+
 def sequences(rng: Rng, N: int, D: int) -> list[np.ndarray]:
     """Logarithms of probabilities of 64 steps, targets of 8, and their lengths."""
     batch, symbols = max(1, N // 4), max(2, D // 16)
@@ -197,6 +201,7 @@ CASES = {
     # lookup and products
     "Embedding": Case("Embedding(5000, 64)", indices, gradients=(), arrays=(0, 0)),
     "EmbeddingBag": Case("EmbeddingBag(5000, 64)", bags, gradients=(), arrays=(0, 0)),
+    "Bilinear": Case("Bilinear(16, 16, D)", features, gradients=(0, 1), arrays=(0, 0)),
     "CosineSimilarity": Case("CosineSimilarity()", pair, gradients=(0, 1), arrays=(2, 4)),
     "PairwiseDistance": Case("PairwiseDistance()", pair, gradients=(0, 1), arrays=(2, 4)),
     # losses

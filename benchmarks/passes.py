@@ -84,7 +84,7 @@ def torch(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
         return repeated((lambda: module(*arrays).item()) if Y.ndim == 0 else lambda: module(*arrays), _plain)
     dY = None if Y.ndim == 0 else torch.from_numpy(gradient(Y.shape, dtype))
     backward = partial(torch.autograd.grad, Y, sources, dY, retain_graph=True)
-    return repeated(backward, lambda found: _tuple(*(each.T if transposed else each for each in found)))
+    return repeated(backward, lambda found: (found[0], *(each.T for each in found[1:])) if transposed else found)
 
 
 def floor(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:

@@ -236,7 +236,7 @@ def test_operations_of_a_layer_of_ones_own_are_unknown():
     assert [counts(row, "operations") for row in result.rows] == [(4, 12), (None, None)]
     assert counts(result.total, "operations") == (None, None)
     assert counts(result.total, "gflop_per_second") == (None, None)
-    assert [line.split().count("?") for line in str(result).splitlines()] == [0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2]
+    assert [line.split().count("?") for line in str(result).splitlines()] == [0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2, 0]
 
 
 def test_what_a_container_does_beside_its_parts_is_unknown():
@@ -587,7 +587,7 @@ def by_hand():
         Cost(2e-3, 2e-3, 2e-3, 0, 2_541_568, "sum", 1.9e-3),
         401_408,
     )
-    return Profile((linear, own), total)
+    return Profile((linear, own), total, "numba", "mkl")
 
 
 def test_the_table():
@@ -603,7 +603,8 @@ def test_the_table():
 ------------------------------------------------------------------------
 total, cache 401,408 bytes
   forward   1,000  1,000-1,000        ?  1,340        ?  1.34     36 sum
-  backward  2,000  2,000-2,000        0  2,542        0  1.27     95 sum"""
+  backward  2,000  2,000-2,000        0  2,542        0  1.27     95 sum
+kernels: numba; matrix products: mkl"""
     assert str(by_hand()) == repr(by_hand()) == expected
 
 
@@ -616,7 +617,8 @@ def test_a_profile_cannot_be_changed():
 
 def test_to_dict_has_every_number():
     whole = by_hand().to_dict()
-    assert list(whole) == ["rows", "total"]
+    assert list(whole) == ["rows", "total", "kernels", "blas"]
+    assert (whole["kernels"], whole["blas"]) == ("numba", "mkl")
     linear, own = whole["rows"]
     assert (linear["path"], linear["layer"], linear["cache_bytes"]) == ("0", "Linear(784 -> 256)", 401_408)
     assert linear["forward"] == {
@@ -633,6 +635,23 @@ def test_to_dict_has_every_number():
     }
     assert own["backward"] is None
     assert whole["total"]["backward"]["share"] == pytest.approx(0.95)
+
+
+def test_it_knows_what_computes(monkeypatch):
+    result = measured(nn.Tanh(), ones(4))
+    library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    assert (result.kernels, result.blas) == ("numpy", f"numpy ({library['name']} {library['version']})")
+    monkeypatch.setattr(blas, "matmul", lambda A, B, out=None: A.dot(B, out))
+    assert measured(nn.Tanh(), ones(4)).blas == "mkl"
+
+
+def test_it_knows_the_kernels_of_numba():
+    pytest.importorskip("numba")
+    nn.set_kernels("numba")
+    try:
+        assert measured(nn.ReLU(), ones(4)).kernels == "numba"
+    finally:
+        nn.set_kernels("numpy")
 
 
 def test_json_gives_the_dict_back():
