@@ -54,7 +54,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
     >>> result = profile(model, np.ones((5, 3), np.float32), np.zeros((5, 2)), nn.MSELoss(), repeats=1)
     >>> [(row.path, row.forward.operations, row.backward.operations, row.cache_bytes) for row in result.rows]
-    [('0', 70, 130, 60), ('1', 10, 30, 40), ('loss', 30, 10, 40)]
+    [('0', 70, 130, 60), ('1', 10, 30, 40), ('loss', 30, 10, 80)]
     >>> print(result)
                  us  quartiles  kFLOP  kB  GFLOP/s  GB/s  % of roof
     ...

@@ -337,18 +337,18 @@ def test_bytes_of_an_activation(layer, forward, backward, cache):
 
 def test_bytes_of_a_loss():
     row = only_row(nn.MSELoss(), ones(6, 5), halves(6, 5))
-    assert counts(row, "bytes") == (120 * 3, 120 * 2)  # Y, target, error; error, dY
-    assert row.cache_bytes == 120
+    assert counts(row, "bytes") == (120 * 2, 120 * 3)  # Y, target; Y, target, dY
+    assert row.cache_bytes == 120 * 2
     row = only_row(nn.CrossEntropyLoss(), ones(6, 5), np.zeros(6, np.int64))
-    assert counts(row, "bytes") == (120 * 3 + 6 * 8, 120 * 3)  # Z, Q, log P, target; Q, log P, dZ
-    assert row.cache_bytes == 240
+    assert counts(row, "bytes") == (120 * 2 + 24 + 48 * 2, 120 * 2 + 24 + 48)  # Z, E, s, target, index; E, s, index, dZ
+    assert row.cache_bytes == 120 + 24 + 48
 
 
 def test_an_array_that_two_layers_keep_counts_once_in_the_total():
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 4))
     result = measured(model, ones(5, 3), halves(5, 4), nn.MSELoss())
-    assert [row.cache_bytes for row in result.rows] == [60, 40, 40, 80]
-    assert result.total.cache_bytes == 60 + 40 + 80  # Tanh's Y is the second Linear's X
+    assert [row.cache_bytes for row in result.rows] == [60, 40, 40, 80 * 2]
+    assert result.total.cache_bytes == 60 + 40 + 80 * 2  # Tanh's Y is the second Linear's X
 
 
 def test_the_cache_of_a_container_counts_in_the_total():
