@@ -1,25 +1,31 @@
-"""Time one backward or one forward of a layer, its lower bound in bare NumPy, and PyTorch, on the same arrays.
+"""Time one forward or one backward of a layer, of straight-line NumPy, of PyTorch, and a floor, on the same arrays.
 
-    python benchmarks/backward.py --against numpy,torch --threads 1 2
-    python benchmarks/backward.py --pass forward --against numpy,torch --layers Tanh Sigmoid ReLU
+    python benchmarks/backward.py --against floor,numpy,torch --threads 1 2 --kernels numpy numba
+    python benchmarks/backward.py --pass forward --layers Tanh Sigmoid ReLU
+    python benchmarks/backward.py --layers LayerNorm --shape 64,256 1024,1024 --against torch
 
-The floor is the shortest chain of NumPy calls into preallocated arrays (floors.py): two products and a column sum for
-Linear. The ratio of ``numpy`` is the time of the floor divided by nnlite's: 0.95 means that the floor takes 95 % of
-nnlite's time. passes.py describes what PyTorch runs. The rate counts multiplications and additions for Linear, and each
-array that must be read or written, once, for the other layers. The results must agree element by element.
+A layer of your own, by module or file and constructor, with both ways of computing kernels:
+
+    python benchmarks/backward.py --layer "examples/own_layer.py:PReLU(256)" --shape 64,256 --kernels numpy numba
+
+The floor is the least that the pass must do: for Linear the products; where there are exponentials, logarithms or tanh
+in forward, NumPy's ufunc for them alone; else one copy of as many bytes as must be read and written. ``numpy`` is the
+shortest chain of NumPy calls that we know (by_hand.py), into arrays made beforehand; it is no lower bound: blocks,
+threads and Numba beat it. A ratio is the time of a contender divided by nnlite's: 0.8 for the floor means that it takes
+80 % of nnlite's time. passes.py describes what PyTorch runs. The rate counts multiplications and additions for Linear,
+and for the other layers each array that must be read or written, once. The results must agree element by element;
+cases.py holds the layers and their inputs.
 """
 
-from harness import arguments, compare
+import argparse
+
+from by_hand import LAYERS
+from cases import CASES, FIRST, case_of
+from harness import Field, arguments
 from results import report
 
-# N, D, M. With 64, 4096, 4096 the Jacobian would have 68,719,476,736 entries; see examples/d0_linear.py.
-LINEAR = [(32, 30, 16), (64, 64, 64), (128, 784, 256), (128, 1024, 1024), (64, 4096, 4096), (1024, 784, 256)]
-ELEMENTS = [512, 16_384, 262_144, 4_194_304]
-CLASSES = 64  # the width of a row
+import nnlite
 
-# The number of arrays of the size of X that forward and backward must read and write.
-LAYERS = {"Linear": (0, 0), "Tanh": (2, 3), "Sigmoid": (2, 3), "ReLU": (2, 3), "Softmax": (2, 3), "LogSoftmax": (2, 3),
-          "MSELoss": (2, 3), "BCELoss": (2, 3), "BCEWithLogitsLoss": (2, 3), "CrossEntropyLoss": (1, 2)}  # fmt: skip
 AGREE = {"float32": 1e-4, "float64": 1e-9}
 
 
@@ -28,27 +34,64 @@ def work(layer: str, shape: tuple[int, ...], way: str, dtype: str) -> tuple[floa
     if layer == "Linear":
         N, D, M = shape
         return ((2 if way == "forward" else 4) * D + 1) * N * M, "FLOP"
-    return LAYERS[layer][way == "backward"] * shape[0] * shape[1] * int(dtype[5:]) / 8, "B"
+    arrays = case_of(layer)[0].arrays[way == "backward"]
+    return arrays * shape[0] * shape[1] * int(dtype[5:]) / 8, "B" if arrays else ""
+
+
+def peers(layer: str, way: str, against: list[str]) -> list[str]:
+    """Those that have the layer."""
+    if layer not in CASES:
+        return [name for name in against if name == "floor"]
+    missing = set() if layer in LAYERS else {"numpy"}
+    if layer != "Linear" and not CASES[layer].arrays[way == "backward"]:
+        missing |= {"floor"}
+    return [name for name in against if name not in missing]
+
+
+def available() -> list[str]:
+    """The layers of CASES that nnlite has."""
+    return [name for name, case in CASES.items() if hasattr(nnlite, case.make.split("(")[0])]
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    shape = tuple(map(int, text.split(",")))
+    if not 2 <= len(shape) <= 3 or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"expected N,D or for Linear N,D,M, got {text}")
+    return shape
 
 
 def main() -> None:
-    parser = arguments(__doc__, ("numpy", "torch"), default=["numpy"])
-    parser.add_argument("--pass", dest="way", default="backward", choices=["forward", "backward"])
-    parser.add_argument("--layers", nargs="+", default=list(LAYERS), choices=list(LAYERS), metavar="LAYER",
-                        help=f"from {', '.join(LAYERS)}")  # fmt: skip
+    parser = arguments(__doc__, ("floor", "numpy", "torch"), default=["floor", "numpy"])
+    parser.add_argument("--pass", dest="ways", nargs="+", default=["backward"], choices=["forward", "backward"])
+    parser.add_argument("--layers", nargs="+", default=FIRST, choices=["rest", *available()], metavar="LAYER",
+                        help=f"from {', '.join(available())}; rest: those after the first {len(FIRST)}")  # fmt: skip
+    parser.add_argument("--layer", metavar="MODULE:CONSTRUCTOR", help="a layer of your own; see above")
+    parser.add_argument("--shape", type=_shape, nargs="+", metavar="N,D", help="of X, instead of the usual ones")
     parser.add_argument("--dtype", nargs="+", default=["float32"], choices=list(AGREE))
     options = parser.parse_args()
-    if options.tiny:
-        options.layers = options.layers[:2]
+    layers = [options.layer] if options.layer else options.layers
+    if layers == ["rest"]:
+        layers = [name for name in available() if name not in FIRST]
+    if options.layer and ":" not in options.layer:
+        parser.error(f"--layer: expected module:constructor, such as own_layer:PReLU(256), got {options.layer}")
+    for shape in options.shape or ():
+        if len(shape) != 2 + (layers == ["Linear"]):
+            parser.error(f"--shape: expected N,D, or N,D,M for --layers Linear alone, got {shape}")
     results = []
-    for layer in options.layers:
-        shapes = LINEAR if layer == "Linear" else [(elements // CLASSES, CLASSES) for elements in ELEMENTS]
-        for shape in shapes[:1] if options.tiny else shapes:
-            for dtype in options.dtype:
-                label = f"{layer} {' x '.join(map(str, shape))} {options.way}, {dtype}"
-                what = {"layer": layer, "shape": shape, "dtype": dtype, "way": options.way}
-                amount, unit = work(layer, shape, options.way, dtype)
-                results += compare(label, "passes", what, options, agree=AGREE[dtype], work=amount, unit=unit)
+    with Field(options) as field:
+        for layer in layers[:2] if options.tiny else layers:
+            case, _ = case_of(layer)
+            shapes = options.shape or case.shapes
+            for shape in shapes[:1] if options.tiny else shapes:
+                for way in options.ways:
+                    for dtype in options.dtype:
+                        label = f"{layer} {' x '.join(map(str, shape))} {way}, {dtype}"
+                        what = {"layer": layer, "shape": shape, "dtype": dtype, "way": way}
+                        amount, unit = work(layer, shape, way, dtype)
+                        results += field.compare(
+                            label, "passes", what, peers=peers(layer, way, options.against), steps=2,
+                            agree=None if case.random else AGREE[dtype], work=amount, unit=unit,
+                        )  # fmt: skip
     report(options, results)
 
 

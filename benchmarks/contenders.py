@@ -5,6 +5,7 @@ the loss as a Python float, backward, update) and returns the last loss. Imports
 peers that are not installed can be left out.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -102,8 +103,6 @@ def fit(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
     Its generator draws a permutation but returns the rows in order, so that the losses equal those of the others.
     """
-    import sys
-
     import nnlite as nn
 
     class Terminal:
@@ -119,7 +118,6 @@ def fit(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
             super().permutation(x, axis)
             return np.arange(x)
 
-    sys.stderr = Terminal()  # type: ignore[assignment]
     model, loss = network(sizes, dtype)
     optimizer = nn.SGD(model, lr)
     X, Y = batch(sizes, rows, dtype)
@@ -128,12 +126,13 @@ def fit(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
     def run(steps: int) -> float:
         epochs, rest = divmod(steps - 1, COPIES)
-        for copies, times in (COPIES, epochs), (rest, 1), (1, 1):
-            if copies and times:
-                n = copies * rows
-                history = nn.fit(
-                    model, Xs[:n], Ys[:n], loss=loss, optimizer=optimizer, epochs=times, batch_size=rows, rng=rng
-                )
+        with contextlib.redirect_stderr(Terminal()):  # type: ignore[type-var]
+            for copies, times in (COPIES, epochs), (rest, 1), (1, 1):
+                if copies and times:
+                    n = copies * rows
+                    history = nn.fit(
+                        model, Xs[:n], Ys[:n], loss=loss, optimizer=optimizer, epochs=times, batch_size=rows, rng=rng
+                    )
         return history["loss"][-1]
 
     return run
@@ -225,6 +224,7 @@ def torch(sizes: Sequence[int], rows: int, dtype: str, lr: float, *, compiled: b
         return loss(model(X), Y)
 
     if compiled:
+        torch.compiler.reset()  # the code of the last network, which it would make a general one of
         forward = torch.compile(forward)
 
     def step() -> float:

@@ -1,15 +1,18 @@
 """Compare the time of contenders.
 
-Each contender runs in a process of its own, with the same number of threads, on the same cores. After a warm-up they
-are timed in turn (A B A B ...), so that other load on the machine affects all of them alike; between two turns there is
-a pause, in which the thread pools of the previous contender go to sleep. Ratios are taken within a round.
+Each contender runs in a process of its own, with the same number of threads, on the same cores; nnlite in one for each
+way of computing kernels. A process serves all steps of a benchmark, one after another. After a warm-up the contenders
+are timed in turn (A B A B ...), so that other load on the machine affects all of them alike. With several threads there
+is a pause between two turns, in which the thread pools of the previous contender go to sleep. Ratios are taken within a
+round.
 
 A contender is a function in a module of this folder that returns ``run(steps)``, which runs that many steps and returns
 the value of the last one: a number, an array or a tuple of them. Its name is "module:function". Contenders whose values
-differ are not compared.
+differ are not compared; an empty tuple agrees with all.
 """
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -18,18 +21,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
 from functools import cache, partial
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from results import Result, Timing
 
 HERE = Path(__file__).parent
-PAUSE = 0.25  # seconds; the threads of OpenMP spin for 0.2 s after their work
+PAUSE = {"": 0.05, "mkl": 0.25}  # seconds; OpenMP's threads spin for 6 ms after their work, those of MKL for 0.2 s
 TINY = {"rounds": 2, "seconds": 0.005, "pause": 0.0}  # no measurement of speed
+OWN = ("nnlite", "loop", "fit")  # contenders that run nnlite
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules whose package has another name
 
 
@@ -41,7 +44,7 @@ class DisagreementError(Exception):
     """The values of two contenders differ, so they are not compared."""
 
 
-def environment(threads: int, blas: str = "") -> dict[str, str]:
+def environment(threads: int, blas: str = "", kernels: str = "") -> dict[str, str]:
     """The environment variables of this process, with the number of threads set for every library."""
     number = str(threads)
     return {
@@ -50,50 +53,51 @@ def environment(threads: int, blas: str = "") -> dict[str, str]:
         "OMP_NUM_THREADS": number,
         "MKL_NUM_THREADS": number,
         "NNLITE_BLAS": blas,
+        "NNLITE_KERNELS": kernels,
         "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}",
     }
 
 
 class Worker:
-    """A contender in a process of its own, which waits for requests.
+    """A process that runs one contender at a time, and waits for requests."""
 
-    Raises:
-        NotInstalledError: it imports a module that is not installed.
-    """
-
-    def __init__(self, contender: str, arguments: Mapping[str, Any], threads: int, blas: str = "") -> None:
-        self.name = contender.split(":")[1]
+    def __init__(self, threads: int, blas: str = "", kernels: str = "") -> None:
+        self.name = ""
         self.process = subprocess.Popen(
-            [sys.executable, __file__, contender, json.dumps(dict(arguments)), str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(threads, blas),
+            [sys.executable, __file__, str(threads)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(threads, blas, kernels),
         )  # fmt: skip
-        missing = self._answer()
-        if missing:
-            self.close()
-            raise NotInstalledError(DISTRIBUTIONS.get(missing, missing))
 
-    def _answer(self) -> Any:
+    def _ask(self, *request: Any) -> Any:
+        self.process.stdin.write(json.dumps(request) + "\n")  # type: ignore[union-attr]
+        self.process.stdin.flush()  # type: ignore[union-attr]
         line = self.process.stdout.readline()  # type: ignore[union-attr]
         if not line:
             raise RuntimeError(f"{self.name} ended with exit code {self.process.wait()}; see its message above")
         return json.loads(line)
 
-    def _ask(self, steps: int, file: str = "") -> Any:
-        self.process.stdin.write(json.dumps([steps, file]) + "\n")  # type: ignore[union-attr]
-        self.process.stdin.flush()  # type: ignore[union-attr]
-        return self._answer()
+    def build(self, contender: str, arguments: Mapping[str, Any]) -> None:
+        """Replace the contender by another one.
+
+        Raises:
+            NotInstalledError: it imports a module that is not installed.
+        """
+        self.name = contender.split(":")[1]
+        missing = self._ask("build", contender, dict(arguments))
+        if missing:
+            raise NotInstalledError(DISTRIBUTIONS.get(missing, missing))
 
     def value(self, steps: int) -> list[np.ndarray]:
         """Run ``steps`` steps and return the value of the last one."""
         with tempfile.TemporaryDirectory() as folder:
             file = str(Path(folder, "value.npz"))
-            self._ask(steps, file)
+            self._ask("run", steps, file)
             with np.load(file) as arrays:
                 return list(arrays.values())
 
     def seconds(self, steps: int) -> float:
         """Run ``steps`` steps and return the seconds per step."""
-        return float(self._ask(steps)) / steps
+        return float(self._ask("run", steps, "")) / steps
 
     def close(self) -> None:
         """End the process."""
@@ -102,77 +106,70 @@ class Worker:
         self.process.stdout.close()  # type: ignore[union-attr]
 
 
-def serve(contender: str, arguments: Mapping[str, Any], threads: int) -> None:
-    """The worker process: build the contender, then answer requests until the input ends."""
+def serve(threads: int) -> None:
+    """The worker process: build contenders and run them, as requested, until the input ends."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[:threads])
-    module, function = contender.split(":")
     sys.path.insert(0, str(HERE))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints goes to stderr, not among the answers
-    try:
-        run = getattr(importlib.import_module(module), function)(**arguments)
-    except ModuleNotFoundError as missing:
-        print(json.dumps(missing.name), file=answers)
-        return
-    print("null", file=answers)
+    run: Any = None
     for line in sys.stdin:
-        steps, file = json.loads(line)
-        start = time.perf_counter()
-        value = run(steps)
-        seconds = time.perf_counter() - start
-        if file:
-            np.savez(file, *map(np.asarray, value if isinstance(value, tuple) else (value,)))
-        print(json.dumps(seconds), file=answers)
+        kind, *request = json.loads(line)
+        if kind == "build":
+            contender, arguments = request
+            run = None
+            gc.collect()  # its arrays
+            module, function = contender.split(":")
+            try:
+                run = getattr(importlib.import_module(module), function)(**arguments)
+                answer = None
+            except ModuleNotFoundError as missing:
+                answer = missing.name
+        else:
+            steps, file = request
+            start = time.perf_counter()
+            value = run(steps)
+            answer = time.perf_counter() - start
+            if file:
+                np.savez(file, *map(np.asarray, value if isinstance(value, tuple) else (value,)))
+        print(json.dumps(answer), file=answers)
 
 
 def race(
-    contenders: Sequence[str],
-    arguments: Mapping[str, Any],
+    workers: Sequence[Worker],
     *,
-    threads: int,
     rounds: int,
     seconds: float,
-    pause: float = PAUSE,
+    pause: float,
+    steps: int = 20,
     agree: float | None = None,
-    blas: str = "",
 ) -> list[Timing]:
-    """Time the contenders in turn; leave out those that are not installed, and name them on stderr.
+    """Time the contenders in turn.
 
     Args:
-        contenders: "module:function" of each; the others are compared with the first.
-        arguments: keyword arguments of each.
-        threads: number of threads of each.
+        workers: the processes of the contenders; the others are compared with the first.
         rounds: number of turns of each.
         seconds: approximate length of a turn.
         pause: seconds of sleep before a turn.
-        agree: largest difference of the value of the 20th step from the first contender's; see :func:`difference`.
-        blas: NNLITE_BLAS for the contenders.
+        steps: number of steps before values are compared.
+        agree: largest difference of the value of the last of them from the first contender's; see :func:`difference`.
 
     Raises:
         DisagreementError: the values differ.
-        NotInstalledError: the package of the first contender is not installed.
     """
-    with ExitStack() as stack:
-        workers = []
-        for contender in contenders:
-            try:
-                workers.append(stack.enter_context(closing(Worker(contender, arguments, threads, blas))))
-            except NotInstalledError as missing:
-                if not workers:
-                    raise
-                leave_out(str(missing))
-        values = workers[0].value(20)
-        for worker in workers[1:]:
-            apart = difference(worker.value(20), values)
-            if agree is not None and not apart <= agree:
-                raise DisagreementError(
-                    f"not comparable: after 20 steps {worker.name} is {apart:.1e} away from {workers[0].name}, "
-                    f"where {agree:.0e} is allowed"
-                )
-        taken = take_turns(workers, rounds=rounds, seconds=seconds, pause=pause)
-        return [Timing(worker.name, own) for worker, own in zip(workers, taken, strict=True)]
+    values = workers[0].value(steps)
+    for worker in workers[1:]:
+        others = worker.value(steps)
+        apart = difference(others, values) if others else 0.0
+        if agree is not None and not apart <= agree:
+            raise DisagreementError(
+                f"not comparable: after {steps} steps {worker.name} is {apart:.1e} away from {workers[0].name}, "
+                f"where {agree:.0e} is allowed"
+            )
+    taken = take_turns(workers, rounds=rounds, seconds=seconds, pause=pause)
+    return [Timing(worker.name, own) for worker, own in zip(workers, taken, strict=True)]
 
 
 def take_turns(
@@ -210,25 +207,79 @@ def leave_out(package: str) -> None:
     print(f"left out: {package} is not installed (extra: bench)", file=sys.stderr)
 
 
-def compare(
-    step: str,
-    module: str,
-    arguments: Mapping[str, Any],
-    options: argparse.Namespace,
-    *,
-    agree: float,
-    work: float = 0.0,
-    unit: str = "",
-) -> Iterator[Result]:
-    """Time nnlite and the peers in ``module`` with each number of threads; exit if their values differ."""
-    contenders = [f"{module}:{name.replace('-', '_')}" for name in ["nnlite", *options.against]]
-    for threads in options.threads:
-        print(f"{step}, {threads} threads", file=sys.stderr)
-        try:
-            timings = race(contenders, arguments, threads=threads, agree=agree, blas=options.blas, **turns(options))
-        except (DisagreementError, NotInstalledError) as refused:
-            sys.exit(f"{step}: {refused}")
-        yield Result(step, threads, timings, work, unit)
+class Field:
+    """The contenders of a benchmark, in processes that end with the ``with`` block.
+
+    Args:
+        options: as :func:`arguments` parses them.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.workers: dict[tuple[str, int, str], Worker] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for worker in self.workers.values():
+            worker.close()
+
+    def worker(self, name: str, threads: int, kernels: str = "") -> Worker:
+        """The process of that contender."""
+        key = name, threads, kernels
+        if key not in self.workers:
+            self.workers[key] = Worker(threads, self.options.blas, kernels)
+        return self.workers[key]
+
+    def compare(
+        self,
+        step: str,
+        module: str,
+        arguments: Mapping[str, Any],
+        *,
+        peers: Sequence[str] | None = None,
+        agree: float | None,
+        steps: int = 20,
+        work: float = 0.0,
+        unit: str = "",
+    ) -> Iterator[Result]:
+        """Time nnlite and the peers in ``module`` with each number of threads; exit if their values differ.
+
+        Peers that are not installed are left out, and named on stderr.
+
+        Args:
+            step: what the results are called.
+            module: in which there is a function for each contender.
+            arguments: keyword arguments of that.
+            peers: instead of those that the options name.
+            agree, steps: as in :func:`race`.
+            work: the least work of a step.
+            unit: of the work, "FLOP" or "B".
+        """
+        ways, names = self.options.kernels, ["nnlite", *(self.options.against if peers is None else peers)]
+        contenders = [(name, kernels) for kernels in ways for name in names if name in OWN]
+        contenders += [(name, "") for name in names if name not in OWN]
+        for threads in self.options.threads:
+            print(f"{step}, {threads} threads", file=sys.stderr)
+            workers = {}
+            try:
+                for name, kernels in contenders:
+                    worker = self.worker(name, threads, kernels)
+                    try:
+                        worker.build(f"{module}:{name.replace('-', '_')}", arguments)
+                    except NotInstalledError as missing:
+                        if not workers:
+                            raise
+                        leave_out(str(missing))
+                    else:
+                        workers[name, kernels] = worker
+                timings = race(list(workers.values()), agree=agree, steps=steps, **turns(self.options, threads))
+            except (DisagreementError, NotInstalledError) as refused:
+                sys.exit(f"{step}: {refused}")
+            for kernels in ways:
+                own = [each for (_, way), each in zip(workers, timings, strict=True) if way in (kernels, "")]
+                yield Result(step, threads, own, work, unit, kernels, arguments)
 
 
 def arguments(description: str, peers: Sequence[str], default: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -241,6 +292,8 @@ def arguments(description: str, peers: Sequence[str], default: Sequence[str] = (
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn")
     parser.add_argument("--tiny", action="store_true", help="one small size and a few steps, to check that it runs")
     parser.add_argument("--blas", default="", choices=["", "mkl"], help="library for nnlite's matrix products")
+    parser.add_argument("--kernels", nargs="+", type=_kernels, default=["numpy"], metavar="WAY",
+                        help="how nnlite computes elementwise formulas: numpy, numba (extra: fast)")  # fmt: skip
     parser.add_argument("--json", type=_file, help="write the results to this file")
     parser.add_argument("--plot", type=_picture, help="draw the results into this file (extra: plot)")
     return parser
@@ -251,6 +304,14 @@ def _peers(peers: Sequence[str], text: str) -> list[str]:
     if unknown := sorted(set(names) - set(peers)):
         raise argparse.ArgumentTypeError(f"unknown {', '.join(unknown)}; the peers are {', '.join(peers)}")
     return names
+
+
+def _kernels(text: str) -> str:
+    if text not in ("numpy", "numba"):
+        raise argparse.ArgumentTypeError(f"expected numpy or numba, got {text}")
+    if text == "numba" and util.find_spec(text) is None:
+        raise argparse.ArgumentTypeError("numba is not installed (extra: fast)")
+    return text
 
 
 def _file(text: str) -> Path:  # checked before the measurement, not after it
@@ -265,10 +326,12 @@ def _picture(text: str) -> Path:
     return _file(text)
 
 
-def turns(options: argparse.Namespace) -> dict[str, Any]:
+def turns(options: argparse.Namespace, threads: int) -> dict[str, Any]:
     """Number, length and distance of the turns."""
-    return TINY if options.tiny else {"rounds": options.rounds, "seconds": options.seconds, "pause": PAUSE}
+    if options.tiny:
+        return TINY
+    return {"rounds": options.rounds, "seconds": options.seconds, "pause": PAUSE[options.blas] if threads > 1 else 0.0}
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]))
+    serve(int(sys.argv[1]))

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 from contenders import Run, repeated, weights
-from harness import arguments, compare
+from harness import Field, arguments
 from results import report
 
 SIZES = (20, 64, 64, 1)
@@ -86,11 +86,12 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     options = parser.parse_args()
     results = []
-    for count in [1] if options.tiny else [1, 1000]:
-        label = f"{'-'.join(map(str, SIZES))}, {count} rows, {options.dtype}"
-        what = {"count": count, "dtype": options.dtype}
-        work = 2 * count * sum(D * M for D, M in pairwise(SIZES))
-        results += compare(label, "inference", what, options, agree=1e-4, work=work, unit="FLOP")
+    with Field(options) as field:
+        for count in [1] if options.tiny else [1, 1000]:
+            label = f"{'-'.join(map(str, SIZES))}, {count} rows, {options.dtype}"
+            what = {"count": count, "dtype": options.dtype}
+            work = 2 * count * sum(D * M for D, M in pairwise(SIZES))
+            results += field.compare(label, "inference", what, agree=1e-4, work=work, unit="FLOP")
     report(options, results)
 
 

@@ -5,9 +5,9 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ class Timing:
 class Result:
     """The timings of one step; the others are compared with the first.
 
-    ``work`` is the minimum work of a step, in units of "FLOP" or "B" (bytes moved).
+    ``work`` is the minimum work of a step, in units of "FLOP" or "B" (bytes moved); ``kernels`` is how nnlite computed
+    elementwise formulas; ``what`` are the arguments of the contenders.
     """
 
     step: str
@@ -57,6 +58,8 @@ class Result:
     timings: Sequence[Timing]
     work: float = 0.0
     unit: str = ""
+    kernels: str = "numpy"
+    what: Mapping[str, Any] = field(default_factory=dict)
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
@@ -85,7 +88,7 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "blas": f"{blas['name']} {blas['version']}",
     }
-    for name in ("numpy", "torch", "jax", "scikit-learn", "mkl"):
+    for name in ("numpy", "numba", "mkl", "torch", "jax", "scikit-learn"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -119,13 +122,24 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 def report(options: argparse.Namespace, results: Sequence[Result]) -> None:
     """Print a table of the results; write the JSON file and the figure, if asked for."""
-    rows = [("step", "threads", "contender", "median us", "min us", "rate", "its time / nnlite's: median (quartiles)")]
+    rows = [
+        (
+            "step",
+            "threads",
+            "kernels",
+            "contender",
+            "median us",
+            "min us",
+            "rate",
+            "its time / nnlite's: median (quartiles)",
+        )
+    ]
     for result in results:
         for timing in result.timings:
             low, middle, high = result.timings[0].ratios(timing)
             rate = f"{result.work / timing.median / 1e9:,.1f} G{result.unit}/s" if result.unit else ""
             rows.append(
-                (result.step, str(result.threads), timing.name, f"{timing.median * 1e6:,.1f}",
+                (result.step, str(result.threads), result.kernels, timing.name, f"{timing.median * 1e6:,.1f}",
                  f"{timing.minimum * 1e6:,.1f}", rate, f"{middle:.2f} ({low:.2f} to {high:.2f})")
             )  # fmt: skip
     publish(options, table(rows), [asdict(result) for result in results])
@@ -147,24 +161,33 @@ FASTER = "time of the peer / time of nnlite (right of 1: nnlite is faster)"
 
 
 def plot(path: Path, results: Sequence[Result], says: str = FASTER) -> None:
-    """Plot the ratio of each peer with its quartiles; 1 is the first contender."""
-    with drawing(path, height=1.5 + 0.45 * len(results)) as axes:
-        names = sorted({timing.name for result in results for timing in result.timings[1:]})
-        for offset, name in enumerate(names):
-            points = [
-                (place + 0.6 * (offset + 0.5) / len(names) - 0.3, result.timings[0].ratios(timing))
-                for place, result in enumerate(results)
-                for timing in result.timings[1:]
-                if timing.name == name
-            ]
+    """Plot the ratio of each peer with its quartiles, for each way of computing kernels; 1 is the first contender."""
+    places = {key: place for place, key in enumerate(dict.fromkeys(map(_place, results)))}
+    series: dict[tuple[str, str], list[tuple[float, tuple[float, float, float]]]] = {}
+    for result in results:
+        for timing in result.timings[1:]:
+            points = series.setdefault((timing.name, result.kernels), [])
+            points.append((places[_place(result)], result.timings[0].ratios(timing)))
+    names, ways = sorted({name for name, _ in series}), list(dict.fromkeys(result.kernels for result in results))
+    with drawing(path, height=1.5 + 0.45 * len(places)) as axes:
+        for offset, ((name, kernels), points) in enumerate(sorted(series.items())):
             middles = [middle for _, (_, middle, _) in points]
             below = [middle - low for _, (low, middle, _) in points]
             above = [high - middle for _, (_, middle, high) in points]
-            axes.errorbar(middles, [place for place, _ in points], xerr=[below, above], fmt="o", capsize=3, label=name)
+            axes.errorbar(
+                middles, [place + 0.6 * (offset + 0.5) / len(series) - 0.3 for place, _ in points],
+                xerr=[below, above], capsize=3, fmt="os"[ways.index(kernels)], color=f"C{names.index(name)}",
+                markerfacecolor="none" if ways.index(kernels) else None,
+                label=name if len(ways) == 1 else f"{name}, kernels: {kernels}",
+            )  # fmt: skip
         axes.axvline(1, color="black", linewidth=1, label=results[0].timings[0].name)
-        axes.set_yticks(range(len(results)), [f"{result.step}, {result.threads} threads" for result in results])
+        axes.set_yticks(range(len(places)), [f"{step}, {threads} threads" for step, threads in places])
         axes.invert_yaxis()
         axes.set(xscale="log", xlabel=says)
+
+
+def _place(result: Result) -> tuple[str, int]:
+    return result.step, result.threads
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from typing import Any
 
 import contenders
 import numpy as np
-from harness import NotInstalledError, Worker, arguments, leave_out, take_turns, turns
+from harness import OWN, NotInstalledError, Worker, arguments, leave_out, take_turns, turns
 from results import Timing, drawing, publish, table
 
 Point = tuple[Sequence[int], int]  # widths of the network, rows of the batch
@@ -92,11 +92,13 @@ def measure(sweep: str, points: Sequence[Point], options: argparse.Namespace) ->
     model = [model_bytes(sizes, rows, np.dtype(options.dtype).itemsize) for sizes, rows in points]
     times = []
     for threads in options.threads:
-        for name in ["nnlite", *options.against]:
+        names = ["nnlite", *options.against]
+        for name, kernels in [(each, way) for each in names for way in (options.kernels if each in OWN else [""])]:
             print(f"{sweep}, {name}, {threads} threads", file=sys.stderr)
-            if timings := timed(name, points, threads, options):
+            if timings := timed(name, points, threads, kernels, options):
                 exponent, error = fit(x, [timing.median for timing in timings])
-                times.append({"contender": name, "threads": threads, "exponent": exponent, "error": error,
+                times.append({"contender": f"{name}, {kernels}" if kernels == "numba" else name, "threads": threads,
+                              "exponent": exponent, "error": error,
                               "median": [timing.median for timing in timings],
                               "seconds": [timing.seconds for timing in timings]})  # fmt: skip
     exponent, error = fit(x, peak)
@@ -105,19 +107,20 @@ def measure(sweep: str, points: Sequence[Point], options: argparse.Namespace) ->
             "memory": memory, "times": times}  # fmt: skip
 
 
-def timed(name: str, points: Sequence[Point], threads: int, options: argparse.Namespace) -> list[Timing]:
+def timed(name: str, points: Sequence[Point], threads: int, kernels: str, options: argparse.Namespace) -> list[Timing]:
     """The timing of the contender at each point, in turn; an empty list if it is not installed."""
     with ExitStack() as stack:
         workers = []
         for sizes, rows in points:
             step = {"sizes": sizes, "rows": rows, "dtype": options.dtype, "lr": 0.01}
+            worker = stack.enter_context(closing(Worker(threads, options.blas, kernels)))
             try:
-                worker = Worker(f"contenders:{name.replace('-', '_')}", step, threads, options.blas)
+                worker.build(f"contenders:{name.replace('-', '_')}", step)
             except NotInstalledError as missing:
                 leave_out(str(missing))
                 return []
-            workers.append(stack.enter_context(closing(worker)))
-        return [Timing(name, own) for own in take_turns(workers, **turns(options))]
+            workers.append(worker)
+        return [Timing(name, own) for own in take_turns(workers, **turns(options, threads))]
 
 
 def tables(results: Sequence[dict[str, Any]]) -> str:

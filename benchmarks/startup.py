@@ -45,10 +45,10 @@ print(json.dumps({{"import": seconds, "memory": memory, "peak": peak}}))
 KINDS = {"import": ("ms", 1e3), "process": ("ms", 1e3), "memory": ("MB", 1e-6), "peak": ("MB", 1e-6)}
 
 
-def begin(module: str, threads: int) -> dict[str, float] | str:
+def begin(module: str, threads: int, kernels: str) -> dict[str, float] | str:
     """Import ``module`` in a process: seconds and bytes of each kind, or the name of a module that is not installed."""
     # Python caches bytecode by default.
-    variables = {**environment(threads), "PYTHONDONTWRITEBYTECODE": ""}
+    variables = {**environment(threads, kernels=kernels), "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-c", IMPORT.format(module=module)]
     start = time.perf_counter()
     done = subprocess.run(command, stdout=subprocess.PIPE, env=variables, check=True, text=True)
@@ -88,20 +88,20 @@ def files(name: str) -> Iterator[Path]:
     return (path for path in found if path.is_file() and path.suffix != ".pyc")
 
 
-def measure(modules: list[str], threads: int, options: argparse.Namespace) -> dict[str, list[Timing]]:
+def measure(modules: list[str], threads: int, kernels: str, options: argparse.Namespace) -> dict[str, list[Timing]]:
     """The values of each kind for each module, one for each round; NumPy comes first."""
     runs: dict[str, list[dict[str, float]]] = {}
     for module in modules:
-        first = begin(module, threads)  # compiles bytecode and fills the disk cache
+        first = begin(module, threads, kernels)  # compiles bytecode and fills the disk cache
         if isinstance(first, dict):
             runs[module] = []
         else:
             leave_out(DISTRIBUTIONS.get(first, first))
-    how = turns(options)
+    how = turns(options, threads)
     for _ in range(how["rounds"]):
         for module, own in runs.items():
             time.sleep(how["pause"])
-            own.append(begin(module, threads))
+            own.append(begin(module, threads, kernels))
     return {
         kind: [Timing(module, tuple(run[kind] for run in own)) for module, own in runs.items()]
         for kind in KINDS
@@ -112,25 +112,31 @@ def measure(modules: list[str], threads: int, options: argparse.Namespace) -> di
 def main() -> None:
     options = arguments(__doc__, ("torch", "jax", "sklearn", "scipy")).parse_args()
     results = [
-        Result(kind, threads, timings)
+        Result(kind, threads, timings, kernels=kernels)
         for threads in options.threads
-        for kind, timings in measure(["numpy", "nnlite", *options.against], threads, options).items()
+        for kernels in options.kernels
+        for kind, timings in measure(["numpy", "nnlite", *options.against], threads, kernels, options).items()
     ]
     disk = {timing.name: sizes(timing.name) for timing in results[0].timings}
 
-    rows = [("what", "threads", "package", "median", "min", "its value / NumPy's: median (quartiles)")]
+    rows = [("what", "threads", "kernels", "package", "median", "min", "its value / NumPy's: median (quartiles)")]
     for result in results:
         unit, factor = KINDS[result.step]
         for own in result.timings:
             low, middle, high = result.timings[0].ratios(own)
             rows.append(
-                (result.step, str(result.threads), own.name, f"{own.median * factor:,.1f} {unit}",
+                (result.step, str(result.threads), result.kernels, own.name, f"{own.median * factor:,.1f} {unit}",
                  f"{own.minimum * factor:,.1f} {unit}", f"{middle:.2f} ({low:.2f} to {high:.2f})")
             )  # fmt: skip
     size_rows = [("package", "own size", "with dependencies")]
     size_rows += [(name, *(f"{size / 1e6:,.2f} MB" for size in both)) for name, both in disk.items()]
     runs = [
-        {"what": result.step, "threads": result.threads, "values": {own.name: own.seconds for own in result.timings}}
+        {
+            "what": result.step,
+            "threads": result.threads,
+            "kernels": result.kernels,
+            "values": {own.name: own.seconds for own in result.timings},
+        }
         for result in results
     ]
     record = {"runs": runs, "disk": {name: {"own": own, "whole": whole} for name, (own, whole) in disk.items()}}

@@ -8,7 +8,7 @@ matrix products: three for each layer, without the dX of the first.
 
 from itertools import pairwise
 
-from harness import arguments, compare
+from harness import Field, arguments
 from results import report
 
 STEPS = [((30, 16, 8, 1), 32), ((64, 64, 32, 1), 64), ((784, 256, 128, 10), 128), ((784, 256, 128, 10), 1024),
@@ -21,11 +21,12 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=["float32", "float64"])
     options = parser.parse_args()
     results = []
-    for sizes, rows in STEPS[:1] if options.tiny else STEPS:
-        label = f"{'-'.join(map(str, sizes))}, batch {rows}, {options.dtype}"
-        step = {"sizes": sizes, "rows": rows, "dtype": options.dtype, "lr": 0.01}
-        work = rows * (sum(6 * D * M for D, M in pairwise(sizes)) - 2 * sizes[0] * sizes[1])
-        results += compare(label, "contenders", step, options, agree=1e-4, work=work, unit="FLOP")
+    with Field(options) as field:
+        for sizes, rows in STEPS[:1] if options.tiny else STEPS:
+            label = f"{'-'.join(map(str, sizes))}, batch {rows}, {options.dtype}"
+            step = {"sizes": sizes, "rows": rows, "dtype": options.dtype, "lr": 0.01}
+            work = rows * (sum(6 * D * M for D, M in pairwise(sizes)) - 2 * sizes[0] * sizes[1])
+            results += field.compare(label, "contenders", step, agree=1e-4, work=work, unit="FLOP")
     report(options, results)
 
 

@@ -11,7 +11,16 @@ The public names by theme; ``help(nnlite.Linear)`` and so on show formula, argum
 Layers
     Linear                               Y = X W + b, over any leading axes
     Tanh, Sigmoid, ReLU, Identity        activations
+    LeakyReLU, PReLU, RReLU              the identity above 0, a slope below
+    ELU, CELU, SELU                      the identity above 0, an exponential below
+    GELU, SiLU, Mish                     X times a smooth step
+    Softplus, LogSigmoid, Softsign       smooth activations
+    Hardtanh, ReLU6, Threshold           activations of straight pieces
+    Hardsigmoid, Hardswish               likewise
+    Tanhshrink, Softshrink               activations that make small numbers smaller, or 0
+    GLU                                  one half of X times the sigmoid of the other half
     Softmax, LogSoftmax                  activations along an axis
+    Softmin, Softmax2d                   likewise; of -X, and over the channels of images
     Add, Subtract, Multiply, Divide      elementwise arithmetic of two inputs, with broadcasting
     Power, Maximum, Minimum              likewise
     Negative, Exp, Log, Square           elementwise functions of one input
@@ -107,16 +116,20 @@ from nnlite.containers.sequential import Sequential
 from nnlite.containers.tied import tied
 from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer.layer import Layer
-from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Softmax2d, Softmin, Tanh
 from nnlite.layers.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
 from nnlite.layers.arrangement import Concat, Split, Stack, Transpose
 from nnlite.layers.bilinear import Bilinear
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
 from nnlite.layers.linear import Linear
+from nnlite.layers.piecewise_linear import Hardsigmoid, Hardswish, Hardtanh, ReLU6, Threshold
 from nnlite.layers.products import Dot, MatMul, Outer
+from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from nnlite.layers.reductions import Mean, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
+from nnlite.layers.shrinkage import Softshrink, Tanhshrink
+from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.loss import Loss
@@ -166,6 +179,11 @@ if TYPE_CHECKING:
     from nnlite.training.diagnostics_callback import Diagnostics
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "GLU",
+    "SELU",
     "SGD",
     "Abs",
     "Add",
@@ -191,14 +209,19 @@ __all__ = [
     "Flatten",
     "GradientError",
     "Graph",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "History",
     "Identity",
     "Input",
     "Layer",
+    "LeakyReLU",
     "LearningRateLogger",
     "Linear",
     "LinearLR",
     "Log",
+    "LogSigmoid",
     "LogSoftmax",
     "Loss",
     "MSELoss",
@@ -206,19 +229,23 @@ __all__ = [
     "Maximum",
     "Mean",
     "Minimum",
+    "Mish",
     "MultiStepLR",
     "Multiply",
     "Negative",
     "OneCycleLR",
     "Optimizer",
     "Outer",
+    "PReLU",
     "PairwiseDistance",
     "Parallel",
     "Parameter",
     "PerEpoch",
     "PolynomialLR",
     "Power",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "Reciprocal",
     "ReduceLROnPlateau",
     "Reshape",
@@ -226,8 +253,14 @@ __all__ = [
     "Sequential",
     "SequentialLR",
     "ShapeError",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
     "Split",
     "Sqrt",
     "Square",
@@ -237,6 +270,8 @@ __all__ = [
     "Subtract",
     "Sum",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
     "Transpose",
     "Unflatten",
     "accuracy",

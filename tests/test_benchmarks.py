@@ -6,7 +6,6 @@ import json
 import math
 import runpy
 import sys
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,7 +60,8 @@ def run(tmp_path, monkeypatch, capfd):
     return run
 
 
-def check_results(results, contenders):
+def check_results(results, contenders, kernels=("numpy",)):
+    assert [result["kernels"] for result in results] == [*kernels] * (len(results) // len(kernels))
     for result in results:
         assert [timing["name"] for timing in result["timings"]] == contenders
         assert all(seconds > 0 for timing in result["timings"] for seconds in timing["seconds"])
@@ -72,14 +72,15 @@ def check_results(results, contenders):
 
 
 def test_the_benchmarks_are_these():
-    programs = {"backward", "inference", "scaling", "startup", "training_step"}
-    assert programs | {"contenders", "floors", "harness", "passes", "results"} == FILES
+    programs = {"backward", "inference", "optimizer_step", "scaling", "startup", "tables", "training_step"}
+    assert programs | {"by_hand", "cases", "contenders", "harness", "passes", "results"} == FILES
 
 
 def test_training_step(run, tmp_path):
     peers = "fit,numpy,torch,torch-compile,jax,sklearn"
     results, out, err = run("training_step", "--against", peers, "--plot", str(tmp_path / "out.png"))
     assert check_results(results, ["nnlite", "fit", "numpy"]) == ["30-16-8-1, batch 32, float32"]
+    assert results[0]["what"]["sizes"] == [30, 16, 8, 1]
     assert [line for line in err.splitlines() if "left out" in line] == [
         f"left out: {package} is not installed (extra: bench)" for package in ("torch", "jax", "scikit-learn")
     ]
@@ -88,13 +89,86 @@ def test_training_step(run, tmp_path):
 
 
 def test_backward(run):
-    results, out, err = run("backward", "--against", "numpy,torch")
+    results, out, err = run("backward", "--against", "floor,numpy,torch")
     steps = ["Linear 32 x 30 x 16 backward, float32", "Tanh 8 x 64 backward, float32"]
-    assert check_results(results, ["nnlite", "numpy"]) == steps
+    assert check_results(results, ["nnlite", "floor", "numpy"]) == steps
     assert [result["work"] for result in results] == [4 * 32 * 30 * 16 + 32 * 16, 3 * 512 * 4]
     assert "GFLOP/s" in out
     assert "GB/s" in out
     assert err.count("left out: torch is not installed") == 1
+
+
+def test_both_ways_of_computing_kernels(run, tmp_path):
+    pytest.importorskip("numba")
+    given = ["--kernels", "numpy", "numba", "--layers", "ReLU", "--pass", "forward", "--shape", "4,8"]
+    results, out, _ = run("backward", *given, "--plot", str(tmp_path / "out.png"))
+    steps = ["ReLU 4 x 8 forward, float32"] * 2
+    assert check_results(results, ["nnlite", "floor", "numpy"], ("numpy", "numba")) == steps
+    assert results[0]["timings"][0] != results[1]["timings"][0]
+    assert results[0]["timings"][1:] == results[1]["timings"][1:]  # the peers run once
+    assert "numba" in out
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+OWN_LAYER = """
+import numpy as np
+import nnlite as nn
+
+class Twice(nn.Layer, parameters=("alpha",)):
+    def __init__(self, features=8):
+        self.alpha = np.ones(features)
+
+    def forward(self, X):
+        self.X = X
+        return 2 * X * self.alpha
+
+    def backward(self, dY):
+        self.dalpha = np.sum(2 * dY * self.X, axis=0)
+        return 2 * dY * self.alpha
+"""
+
+
+def test_a_layer_that_somebody_wrote(run, tmp_path, monkeypatch):
+    (tmp_path / "my_layers.py").write_text(OWN_LAYER)
+    monkeypatch.chdir(tmp_path)
+    results, _, _ = run("backward", "--layer", "my_layers:Twice", "--shape", "4,8")
+    assert check_results(results, ["nnlite", "floor"]) == ["my_layers:Twice 4 x 8 backward, float32"]
+    sys.modules.pop("my_layers")
+
+
+def test_the_layer_of_an_example(run):
+    results, _, _ = run(
+        "backward", "--layer", f"{BENCHMARKS.parent / 'examples/own_layer.py'}:PReLU(8)", "--shape", "4,8"
+    )
+    assert check_results(results, ["nnlite", "floor"])
+    sys.modules.pop("own_layer")
+
+
+def test_a_shape_that_a_layer_cannot_have_is_refused(run, capfd):
+    for given in ("4", "0,8", "4,8,2"):
+        with pytest.raises(SystemExit):
+            run("backward", "--layers", "Tanh", "--shape", given)
+        assert "expected N,D" in capfd.readouterr().err
+    with pytest.raises(SystemExit):
+        run("backward", "--layer", "PReLU")
+    assert "expected module:constructor" in capfd.readouterr().err
+
+
+def test_optimizer_step(run):
+    results, _, err = run("optimizer_step", "--against", "floor,numpy,torch", "--optimizers", "SGD")
+    assert check_results(results, ["nnlite", "floor", "numpy"]) == ["SGD, 641 parameters, float32"]
+    assert results[0]["work"] == 5 * 641 * 4
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_every_optimizer_of_the_benchmark_steps():
+    optimizers, nn = importlib.import_module("optimizer_step"), importlib.import_module("nnlite")
+    assert [optimizers.parameters(sizes) for sizes in optimizers.NETWORKS] == [641, 10_000, 1_000_000]
+    for rule in optimizers.RULES:
+        if hasattr(nn, rule):
+            Phi = optimizers.nnlite(rule, (3, 2), "float32")(3)
+            assert np.isfinite(Phi).all()
+            assert Phi.any()
 
 
 def test_inference(run):
@@ -120,6 +194,43 @@ def test_scaling(run):
     assert err.count("left out: torch is not installed") == 1
 
 
+def test_tables(tmp_path, monkeypatch, capsys):
+    tables = importlib.import_module("tables")
+    timings = [{"name": "nnlite", "seconds": [1e-6, 2e-6]}, {"name": "torch", "seconds": [3e-6, 8e-6]}]
+    results = [
+        {"step": "Tanh", "threads": threads, "kernels": kernels, "timings": timings,
+         "what": {"layer": "Tanh", "shape": [8, 64], "way": "backward"}}
+        for threads in (1, 2) for kernels in ("numpy", "numba")
+    ]  # fmt: skip
+    for name in tables.RUNS:
+        file = {"machine": {"processor": "a machine"}, "results": results}
+        (tmp_path / f"{name}.json").write_text(json.dumps(file))
+    monkeypatch.setattr(sys, "argv", ["tables", str(tmp_path)])
+    tables.main()  # all have been run
+    out = capsys.readouterr().out
+    assert "a machine" in out
+    assert "| Tanh | 3.5 / 3.5 / 3.5 / 3.5 | 3.5 / 3.5 / 3.5 / 3.5 | - |" in out
+    assert "| Tanh | 1.5 / 1.5 | 1.5 / 1.5 | 3.5 / 3.5 | 3.5 / 3.5 | - / - | - / - |" in out  # us, torch, floor
+
+
+def test_every_run_of_the_tables_is_a_command_that_its_benchmark_accepts(monkeypatch):
+    tables, harness = map(importlib.import_module, ("tables", "harness"))
+
+    class Accepted(Exception):  # noqa: N818
+        pass
+
+    def stop(*_):
+        raise Accepted
+
+    for program, *options in tables.RUNS.values():
+        monkeypatch.setattr(sys, "argv", [program, *options])
+        module = importlib.import_module(program)
+        monkeypatch.setattr(module, "Field", stop)
+        with pytest.raises(Accepted):
+            module.main()
+    assert harness.Field is not stop
+
+
 def test_startup(run):
     results, out, err = run("startup", "--against", "torch")
     for entry in results["runs"]:
@@ -143,14 +254,14 @@ def test_an_unknown_peer_is_refused_before_anything_runs(harness, capsys):
     assert "unknown numpi; the peers are numpy, torch" in capsys.readouterr().err
 
 
-# ---------------------------------------------------------------------------------------------- the floors
+# ------------------------------------------------------------------------------------ the layers and their floors
 
 
 @pytest.mark.parametrize("way", ["forward", "backward"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_floor_of_every_layer_computes_what_nnlite_does(way, dtype):
-    backward, harness, passes = map(importlib.import_module, ("backward", "harness", "passes"))
-    for layer in backward.LAYERS:
+def test_straight_line_numpy_computes_what_nnlite_does(way, dtype):
+    backward, by_hand, harness, passes = map(importlib.import_module, ("backward", "by_hand", "harness", "passes"))
+    for layer in by_hand.LAYERS:
         shape = (48, 30, 16) if layer == "Linear" else (16, 64)
         runs = passes.nnlite(layer, shape, dtype, way), passes.numpy(layer, shape, dtype, way)
         values = [run(2) for run in runs]
@@ -159,10 +270,38 @@ def test_the_floor_of_every_layer_computes_what_nnlite_does(way, dtype):
         assert len(own) == (3 if layer == "Linear" and way == "backward" else 1)
 
 
+def test_every_layer_of_the_table_that_exists_runs():
+    backward, cases, passes = map(importlib.import_module, ("backward", "cases", "passes"))
+    layers = backward.available()
+    assert set(cases.FIRST) <= set(layers)
+    for layer in layers:
+        shape = (8, 64, 4) if layer == "Linear" else (8, 64)
+        Y, gradients = (
+            passes.nnlite(layer, shape, "float32", "forward")(1),
+            passes.nnlite(layer, shape, "float32", "backward")(1),
+        )
+        assert np.size(Y) > 0, layer
+        assert len(gradients) >= len(cases.CASES[layer].gradients), layer
+        for way, arrays in zip(("forward", "backward"), cases.CASES[layer].arrays, strict=True):
+            assert (backward.work(layer, shape, way, "float32")[0] > 0) == (arrays > 0 or layer == "Linear")
+            if arrays or layer == "Linear":
+                assert passes.floor(layer, shape, "float32", way)(1) == ()
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "3"])
+@pytest.mark.parametrize("size", [1, 5, 2**15, 2**15 + 1, 2**18, 2**18 + 7])
+def test_the_floor_covers_each_element_once(size, threads, monkeypatch):
+    passes = importlib.import_module("passes")
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    source, target = np.ones(size, np.float32), np.zeros(size, np.float32)
+    passes.divided(lambda source, target: np.add(source, target, out=target), source, target)()
+    assert (target == 1).all()
+
+
 # ------------------------------------------------------------------------------------------- the instrument
 
 
-@pytest.mark.parametrize("name", ["harness", "results", "scaling"])
+@pytest.mark.parametrize("name", ["harness", "results", "scaling", "tables"])
 def test_its_examples(name):
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0
@@ -203,7 +342,9 @@ CONTENDERS = """
 import os
 from contenders import repeated
 
+def nnlite(): return repeated(lambda: 1.0)
 def first(): return repeated(lambda: 1.0)
+def empty(): return repeated(lambda: ())
 def close(): return repeated(lambda: 1.00009)
 def far(): return repeated(lambda: 1.0002)
 def lost(): return repeated(lambda: float("nan"))
@@ -218,37 +359,69 @@ def threads():
 
 
 @pytest.fixture
-def race(harness, tmp_path, monkeypatch):
-    """A race of contenders of CONTENDERS."""
+def field(harness, tmp_path, monkeypatch):
+    """A Field of contenders of CONTENDERS."""
     (tmp_path / "some.py").write_text(CONTENDERS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     harness.leave_out.cache_clear()
+    options = harness.arguments("", ()).parse_args(["--tiny"])
+    with harness.Field(options) as field:
+        yield field
+
+
+@pytest.fixture
+def race(harness, field):
+    """A function that races these contenders; "nnlite" is the first."""
 
     def race(*names):
-        names = [f"some:{name}" for name in names]
-        return harness.race(names, {}, threads=1, agree=1e-4, **{**harness.TINY, "rounds": 3})
+        workers = []
+        for name in names:
+            worker = field.worker(name, 1)
+            worker.build(f"some:{name}", {})
+            workers.append(worker)
+        return harness.race(workers, agree=1e-4, **{**harness.TINY, "rounds": 3})
 
     return race
 
 
-def test_contenders_are_timed_once_a_round_but_for_one_whose_package_is_missing(race, capfd):
-    timings = race("first", "close", "absent", "loud", "absent")
+def test_contenders_are_timed_once_a_round(race):
+    timings = race("first", "close", "loud")
     assert [timing.name for timing in timings] == ["first", "close", "loud"]
     assert [len(timing.seconds) for timing in timings] == [3, 3, 3]
+
+
+def test_a_peer_whose_package_is_missing_is_left_out_and_named_once(field, capfd):
+    steps = [list(field.compare(step, "some", {}, peers=["close", "absent"], agree=1e-4)) for step in "ab"]
+    for (result,), step in zip(steps, "ab", strict=True):
+        assert (result.step, [timing.name for timing in result.timings]) == (step, ["nnlite", "close"])
     said = capfd.readouterr().err
     assert said.count("left out") == 1
     assert "left out: not_installed_anywhere is not installed (extra: bench)\n" in said
 
 
+def test_one_process_serves_all_steps(field):
+    for _ in range(2):
+        list(field.compare("a", "some", {}, peers=["close"], agree=1e-4))
+    assert list(field.workers) == [("nnlite", 1, "numpy"), ("close", 1, "")]
+
+
+def test_a_contender_that_returns_an_empty_tuple_agrees_with_all(race):
+    assert len(race("first", "empty")) == 2
+
+
 @pytest.mark.parametrize("name", ["far", "lost"])
-def test_contenders_that_disagree_are_refused(name, race, harness):
+def test_contenders_that_disagree_are_refused(name, race, field, harness):
     with pytest.raises(harness.DisagreementError, match=f"after 20 steps {name} is .* away from first, .* 1e-04"):
         race("first", name)
+    with pytest.raises(SystemExit, match="a: not comparable"):
+        list(field.compare("a", "some", {}, peers=[name], agree=1e-4))
 
 
-def test_the_first_contender_is_not_left_out(race, harness):
+def test_the_first_contender_is_not_left_out(field, race, harness):
     with pytest.raises(harness.NotInstalledError, match="not_installed_anywhere"):
-        race("absent", "first")
+        race("absent")
+    with pytest.raises(SystemExit, match="a: no_such_module"):
+        list(field.compare("a", "no_such_module", {}, agree=1e-4))
 
 
 def test_contenders_take_turns_with_a_warm_up_and_a_pause_before_each(harness, monkeypatch):
@@ -266,16 +439,35 @@ def test_contenders_take_turns_with_a_warm_up_and_a_pause_before_each(harness, m
 
 def test_a_time_is_that_of_one_step(harness):
     worker = object.__new__(harness.Worker)
-    worker._ask = {3: 6.0}.get
+    worker._ask = lambda *request: {("run", 3, ""): 6.0}[request]
     assert worker.seconds(3) == 2.0
 
 
-def test_a_worker_has_the_threads_and_the_cores_that_it_is_given(race, harness):
-    with closing(harness.Worker("some:threads", {}, 1)) as worker:
-        assert list(map(float, worker.value(1))) == [1.0, 1.0]
-    variables = harness.environment(2, "mkl")
-    names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NNLITE_BLAS"
-    assert [variables[name] for name in names] == ["2", "2", "2", "mkl"]
+def test_a_worker_has_the_threads_and_the_cores_that_it_is_given(field, harness):
+    worker = field.worker("threads", 1)
+    worker.build("some:threads", {})
+    assert list(map(float, worker.value(1))) == [1.0, 1.0]
+    variables = harness.environment(2, "mkl", "numba")
+    names = "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NNLITE_BLAS", "NNLITE_KERNELS"
+    assert [variables[name] for name in names] == ["2", "2", "2", "mkl", "numba"]
+
+
+def test_a_way_of_computing_kernels_that_is_not_there_is_refused(harness, monkeypatch, capsys):
+    parser = harness.arguments("", ())
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--kernels", "numpi"])
+    monkeypatch.setattr(harness.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--kernels", "numpy", "numba"])
+    err = capsys.readouterr().err
+    assert "expected numpy or numba, got numpi" in err
+    assert "numba is not installed (extra: fast)" in err
+
+
+def test_with_several_threads_there_is_a_pause(harness):
+    parse = harness.arguments("", ()).parse_args
+    assert [harness.turns(parse([]), threads)["pause"] for threads in (1, 2)] == [0.0, 0.05]
+    assert harness.turns(parse(["--blas", "mkl"]), 2)["pause"] == 0.25
 
 
 def test_a_plot_or_a_file_that_cannot_be_written_is_refused_at_once(harness, tmp_path, monkeypatch, capsys):

@@ -570,7 +570,7 @@ def test_repr(row: Row):
         assert "\n" not in text
         assert layer.one_line() == text
     if not list(layer.named_parameters()) and not list(layer.named_children()):
-        rebuilt = eval(text, {**vars(nn), type(layer).__name__: type(layer)})
+        rebuilt = eval(text, {**vars(nn), type(layer).__name__: type(layer)}).train(layer.training)
         assert repr(rebuilt) == text
         if row not in OWN:  # the repr has every option
             assert_equal(forward(rebuilt, row.X, row.target), forward(layer, row.X, row.target))

@@ -12,6 +12,7 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of, spread
 from nnlite.compute import blas
+from nnlite.compute.kernel import Kernel, numpy_function
 from nnlite.diagnostics.flops import Flops, known_flops
 from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
 from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
@@ -53,7 +54,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
     >>> result = profile(model, np.ones((5, 3), np.float32), np.zeros((5, 2)), nn.MSELoss(), repeats=1)
     >>> [(row.path, row.forward.operations, row.backward.operations, row.cache_bytes) for row in result.rows]
-    [('0', 70, 130, 60), ('1', 10, 30, 40), ('loss', 30, 10, 40)]
+    [('0', 70, 130, 60), ('1', 10, 30, 40), ('loss', 30, 10, 80)]
     >>> print(result)
                  us  quartiles  kFLOP  kB  GFLOP/s  GB/s  % of roof
     ...
@@ -112,7 +113,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
         _sum(whole_backward, operations["backward"], [row.backward for row in rows if row.backward]),
         memory(list(caches.values())),
     )
-    return Profile(rows, total)
+    return Profile(rows, total, *_libraries())
 
 
 # ----------------------------------------------------------------------------------------------- measuring
@@ -153,6 +154,16 @@ def _leaf(call: "partial[Any]", result: Any, count: Flops | None, touched: Seque
     source = np.ones(max(moved // 2, 1), np.uint8)  # half of the bytes are read, and half written
     roof = partial(np.copyto, np.empty_like(source), source)
     return _Leaf(call, roof, "copy", None if count is None else count.total, moved)
+
+
+def _libraries() -> tuple[str, str]:
+    """What computes elementwise formulas, and matrix products."""
+    kernels = "numpy" if Kernel.make is numpy_function else "numba"
+    if blas.matmul is not np.ndarray.dot:
+        return kernels, "mkl"
+    built: Any = np.show_config(mode="dicts")
+    of_numpy = built["Build Dependencies"]["blas"]
+    return kernels, f"numpy ({of_numpy['name']} {of_numpy['version']})"
 
 
 def _sum(times: Quartiles, operations: list[int | None], costs: list[Cost]) -> Cost:

@@ -103,6 +103,8 @@ class Profile:
         rows: one for each layer that has no layers in it, in the order in which they run.
         total: the model and its loss, run as a whole; memory that several layers share counts once. Operations, bytes
             and roof are the sums over the layers.
+        kernels: what computed elementwise formulas, "numpy" or "numba"; see :func:`nnlite.set_kernels`.
+        blas: what computed matrix products, "mkl", or "numpy" and the library in it; see :func:`nnlite.set_blas`.
 
     >>> import nnlite as nn
     >>> [row.layer for row in nn.profile(nn.Sequential(nn.Tanh(), nn.ReLU()), np.ones(4), repeats=1).rows]
@@ -111,15 +113,18 @@ class Profile:
 
     rows: tuple[LayerProfile, ...]
     total: LayerProfile
+    kernels: str = "numpy"
+    blas: str = "numpy"
 
     def to_dict(self) -> dict[str, Any]:
-        """A plain dict: "rows", a list of dicts, and "total". Times are in seconds.
+        """A plain dict: "rows", a list of dicts, "total", "kernels" and "blas". Times are in seconds.
 
         >>> import nnlite as nn
         >>> nn.profile(nn.Tanh(), np.ones(4), repeats=1).to_dict()["total"]["forward"]["operations"]
         4
         """
-        return {"rows": [row.to_dict() for row in self.rows], "total": self.total.to_dict()}
+        rows = [row.to_dict() for row in self.rows]
+        return {"rows": rows, "total": self.total.to_dict(), "kernels": self.kernels, "blas": self.blas}
 
     def to_json(self) -> str:
         """:meth:`to_dict` as JSON.
@@ -141,6 +146,7 @@ class Profile:
             rule = ["-" * max(map(len, (head, *lines)))] * (number in (0, len(self.rows)))
             text += [*rule, shortened(f"{_label(row)}, cache {row.cache_bytes:,} bytes", WIDTH)]
             text += lines[2 * number : 2 * number + 2]
+        text.append(shortened(f"kernels: {self.kernels}; matrix products: {self.blas}", WIDTH))
         return "\n".join(text)
 
     __repr__ = __str__

@@ -5,9 +5,10 @@ from typing import Any
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.basics.shapes import Shape, no_such_axis
+from nnlite.basics.shapes import Shape, is_open, no_such_axis, text
 from nnlite.compute import kernels
 from nnlite.compute.softmax import along, from_rows, log_softmax, log_softmax_backward, rows, softmax, softmax_backward
+from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
 
@@ -219,6 +220,76 @@ class LogSoftmax(Activation):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+class Softmin(Softmax):
+    """``Y = exp(-X) / sum(exp(-X))`` along one axis: the softmax of -X; ``dX = -Y (dY - sum(dY Y))``.
+
+    Args:
+        dim: the axis along which Y sums to 1.
+
+    X and Y have the same shape. Y is read-only, because backward uses it.
+
+    Raises:
+        ShapeError: X has no such axis.
+
+    >>> import numpy as np
+    >>> Softmin().forward(np.array([[0.0, 0.0], [0.0, np.inf]]))
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+
+    formulas = """
+        Y = exp(-X) / sum(exp(-X), axis=dim, keepdims=True)
+        dX = -Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
+    """
+    flops_per_element = (6, 5)
+
+    def forward(self, X: Any) -> Array:
+        X = _with_axis(self, self.check_X(X), self.dim)
+        self.Y = self.keep_Y(along(self.dim, softmax, kernels.negative(X)))
+        return self.Y
+
+    def backward(self, dY: Any) -> Array:
+        return along(self.dim, softmax_backward, kernels.negative(self.check_dY(dY)), self.Y)
+
+
+class Softmax2d(Softmax):
+    """The softmax over the channels at each place of an image: :class:`Softmax` along the third axis from the end.
+
+    X and Y have the same shape, (N, C, H, W) or (C, H, W). Y is read-only, because backward uses it.
+
+    Raises:
+        ShapeError: X has another number of axes.
+
+    >>> import numpy as np
+    >>> Softmax2d().forward(np.zeros((2, 1, 3)))
+    array([[[0.5, 0.5, 0.5]],
+    <BLANKLINE>
+           [[0.5, 0.5, 0.5]]])
+    """
+
+    flops_per_element = (5, 4)
+
+    def __init__(self) -> None:
+        super().__init__(dim=-3)
+
+    def forward(self, X: Any) -> Array:
+        X = self.check_X(X)
+        self.output_shape(X.shape)
+        return super().forward(X)
+
+    def backward(self, dY: Any) -> Array:
+        return super().backward(dY)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (X,) = shapes
+        if not is_open(X) and len(X) not in (3, 4):
+            raise ShapeError(f"{self}: expected X of shape (N, C, H, W) or (C, H, W), got {text(X)}")
+        return X
+
+    def extra_repr(self) -> str:
+        return ""
 
 
 def _with_axis(layer: Layer, X: Array, dim: int) -> Array:

@@ -236,7 +236,7 @@ def test_operations_of_a_layer_of_ones_own_are_unknown():
     assert [counts(row, "operations") for row in result.rows] == [(4, 12), (None, None)]
     assert counts(result.total, "operations") == (None, None)
     assert counts(result.total, "gflop_per_second") == (None, None)
-    assert [line.split().count("?") for line in str(result).splitlines()] == [0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2]
+    assert [line.split().count("?") for line in str(result).splitlines()] == [0, 0, 0, 0, 0, 0, 2, 2, 0, 0, 2, 2, 0]
 
 
 def test_what_a_container_does_beside_its_parts_is_unknown():
@@ -337,18 +337,18 @@ def test_bytes_of_an_activation(layer, forward, backward, cache):
 
 def test_bytes_of_a_loss():
     row = only_row(nn.MSELoss(), ones(6, 5), halves(6, 5))
-    assert counts(row, "bytes") == (120 * 3, 120 * 2)  # Y, target, error; error, dY
-    assert row.cache_bytes == 120
+    assert counts(row, "bytes") == (120 * 2, 120 * 3)  # Y, target; Y, target, dY
+    assert row.cache_bytes == 120 * 2
     row = only_row(nn.CrossEntropyLoss(), ones(6, 5), np.zeros(6, np.int64))
-    assert counts(row, "bytes") == (120 * 3 + 6 * 8, 120 * 3)  # Z, Q, log P, target; Q, log P, dZ
-    assert row.cache_bytes == 240
+    assert counts(row, "bytes") == (120 * 2 + 24 + 48 * 2, 120 * 2 + 24 + 48)  # Z, E, s, target, index; E, s, index, dZ
+    assert row.cache_bytes == 120 + 24 + 48
 
 
 def test_an_array_that_two_layers_keep_counts_once_in_the_total():
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 4))
     result = measured(model, ones(5, 3), halves(5, 4), nn.MSELoss())
-    assert [row.cache_bytes for row in result.rows] == [60, 40, 40, 80]
-    assert result.total.cache_bytes == 60 + 40 + 80  # Tanh's Y is the second Linear's X
+    assert [row.cache_bytes for row in result.rows] == [60, 40, 40, 80 * 2]
+    assert result.total.cache_bytes == 60 + 40 + 80 * 2  # Tanh's Y is the second Linear's X
 
 
 def test_the_cache_of_a_container_counts_in_the_total():
@@ -587,7 +587,7 @@ def by_hand():
         Cost(2e-3, 2e-3, 2e-3, 0, 2_541_568, "sum", 1.9e-3),
         401_408,
     )
-    return Profile((linear, own), total)
+    return Profile((linear, own), total, "numba", "mkl")
 
 
 def test_the_table():
@@ -603,7 +603,8 @@ def test_the_table():
 ------------------------------------------------------------------------
 total, cache 401,408 bytes
   forward   1,000  1,000-1,000        ?  1,340        ?  1.34     36 sum
-  backward  2,000  2,000-2,000        0  2,542        0  1.27     95 sum"""
+  backward  2,000  2,000-2,000        0  2,542        0  1.27     95 sum
+kernels: numba; matrix products: mkl"""
     assert str(by_hand()) == repr(by_hand()) == expected
 
 
@@ -616,7 +617,8 @@ def test_a_profile_cannot_be_changed():
 
 def test_to_dict_has_every_number():
     whole = by_hand().to_dict()
-    assert list(whole) == ["rows", "total"]
+    assert list(whole) == ["rows", "total", "kernels", "blas"]
+    assert (whole["kernels"], whole["blas"]) == ("numba", "mkl")
     linear, own = whole["rows"]
     assert (linear["path"], linear["layer"], linear["cache_bytes"]) == ("0", "Linear(784 -> 256)", 401_408)
     assert linear["forward"] == {
@@ -633,6 +635,23 @@ def test_to_dict_has_every_number():
     }
     assert own["backward"] is None
     assert whole["total"]["backward"]["share"] == pytest.approx(0.95)
+
+
+def test_it_knows_what_computes(monkeypatch):
+    result = measured(nn.Tanh(), ones(4))
+    library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    assert (result.kernels, result.blas) == ("numpy", f"numpy ({library['name']} {library['version']})")
+    monkeypatch.setattr(blas, "matmul", lambda A, B, out=None: A.dot(B, out))
+    assert measured(nn.Tanh(), ones(4)).blas == "mkl"
+
+
+def test_it_knows_the_kernels_of_numba():
+    pytest.importorskip("numba")
+    nn.set_kernels("numba")
+    try:
+        assert measured(nn.ReLU(), ones(4)).kernels == "numba"
+    finally:
+        nn.set_kernels("numpy")
 
 
 def test_json_gives_the_dict_back():

@@ -1,5 +1,7 @@
 """Values of printed formulas, computed without the code that prints them."""
 
+from statistics import NormalDist
+
 import numpy as np
 
 from nnlite.diagnostics.formulas.terms import Applied, BinaryOperation, Factor, Negated, Number, Part, Relation
@@ -14,6 +16,7 @@ FUNCTIONS = {
     "max": np.maximum,
     "min": np.minimum,
     "sigmoid": lambda X: 1 / (1 + np.exp(-np.asarray(X))),
+    "ndtr": lambda X: np.vectorize(NormalDist().cdf)(X),
     "broadcast": lambda X: X,  # what it is compared with has the shape
 }
 SIGNS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "@": np.matmul}

@@ -133,6 +133,17 @@ def sigmoid(X: Array) -> Array:
     return kernels.sigmoid(X if X.dtype.kind == "f" else X.astype(np.float64))
 
 
+def ndtr(X: Array) -> Array:
+    """Return the integral of the standard normal density up to X.
+
+    >>> ndtr(np.zeros(1))
+    array([0.5])
+    """
+    from scipy import special
+
+    return np.asarray(special.ndtr(X))
+
+
 def one_hot(target: Array, like: Array, axis: int, ignored: int) -> Array:
     """Return class indices as a distribution over the classes: 1 at the index, all zeros if it is ``ignored``.
 
@@ -176,6 +187,7 @@ FUNCTIONS: dict[str, Any] = {
         outer,
         matvec,
         sigmoid,
+        ndtr,
         one_hot,
         along,
     )

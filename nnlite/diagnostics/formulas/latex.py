@@ -35,6 +35,7 @@ FUNCTIONS = {
     "sin": r"\sin",
     "cos": r"\cos",
     "sigmoid": r"\sigma",
+    "ndtr": r"\Phi",
     "sum": r"\sum",
 }
 RELATIONS = {">=": r"\geq", "<=": r"\leq", "!=": r"\neq"}

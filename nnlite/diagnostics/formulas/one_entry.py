@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "max": np.maximum,
     "min": np.minimum,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "ndtr": NormalDist().cdf,
 }
 LETTERS = "nklmpqrstuvw"
 

@@ -118,12 +118,14 @@ class Reader:
         return Applied(CALLED.get(name, name), tuple(map(self.read, each)))
 
     def _along(self, name: str, of: ast.expr, axis: Any, keeps_axes: bool) -> Reading:
-        """Return a sum or a mean; over no axes that is its argument."""
+        """Return a sum or a mean; over no axes, or of a number, that is its argument."""
         if axis == ():
             return self.read(of)
         axes = None if axis is None or self.one_number else axis if isinstance(axis, tuple) else (axis,)
         array = self._array(of)
         if array is not None and axes is not None:
+            if not np.ndim(array):
+                return self.read(of)
             axes = tuple(sorted(axis % np.ndim(array) for axis in axes))
         return Applied(name, (self.read(of),), axes, keeps_axes)
 

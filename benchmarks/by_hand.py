@@ -1,7 +1,8 @@
-"""The lower bound of each layer's time: the shortest chain of NumPy calls that computes it, into preallocated arrays.
+"""Layers in straight-line NumPy: the shortest chain of calls that we know, into arrays made beforehand.
 
-Nothing is checked or allocated; the formulas do not overflow, but ignore NaN and infinity. Each function takes the
-inputs of a layer and returns its forward and its backward, which uses the arrays of the last forward.
+Nothing is checked, and large arrays are not divided into blocks; the formulas do not overflow, but ignore NaN and
+infinity. Each function takes the inputs of a layer and returns its forward and its backward, which uses the arrays of
+the last forward. It is what a careful programmer would write, and no lower bound: blocks, threads and Numba beat it.
 """
 
 from collections.abc import Callable
@@ -61,14 +62,14 @@ def logistic(X: np.ndarray, one: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def relu(X: np.ndarray, dY: np.ndarray) -> Passes:
-    Y, dX, zero = np.empty_like(X), np.empty_like(X), np.array(0, X.dtype)
-    positive = np.empty(X.shape, bool)
+    Y, dX, zero, zeros = np.empty_like(X), np.empty_like(X), np.array(0, X.dtype), np.zeros_like(X)
+    positive = np.empty_like(X)  # numbers, since a product with a bool array takes almost three times as long
 
     def backward() -> np.ndarray:
         np.greater(Y, zero, out=positive)
         return np.multiply(dY, positive, out=dX)
 
-    return lambda: np.maximum(X, zero, out=Y), backward
+    return lambda: np.maximum(X, zeros, out=Y), backward  # against a number it is not vectorized
 
 
 def softmax(X: np.ndarray, dY: np.ndarray) -> Passes:

@@ -1,0 +1,173 @@
+"""Run what the tables of README.md show, and print these tables.
+
+    python benchmarks/tables.py FOLDER              # about ten minutes on two cores that do nothing else
+    python benchmarks/tables.py FOLDER --blas mkl   # the training steps alone
+
+Each run writes a JSON file into the folder, which is made; runs whose file is there are not repeated.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cases import ELEMENTS, FIRST, SIZES
+
+HERE = Path(__file__).parent
+PASSES = ["backward", "--against", "floor,torch", "--pass", "forward", "backward"]
+ELEMENTWISE = [name for name in FIRST if name != "Linear"]
+
+
+def shapes(sizes: Sequence[Sequence[int]]) -> list[str]:
+    return ["--shape", *(",".join(map(str, size)) for size in sizes)]
+
+
+RUNS: dict[str, list[str]] = {
+    "small": [*PASSES, "--layers", *ELEMENTWISE, *shapes(ELEMENTS[:2]), "--seconds", "0.04", "--rounds", "5"],
+    "large": [*PASSES, "--layers", *ELEMENTWISE, *shapes(ELEMENTS[2:]), "--threads", "1", "2", "--seconds", "0.04",
+              "--rounds", "5"],
+    "layers": [*PASSES, "--layers", "rest", "--seconds", "0.03", "--rounds", "3"],
+    "optimizers": ["optimizer_step", "--against", "floor,torch", "--threads", "1", "2", "--seconds", "0.04",
+                   "--rounds", "5"],
+    "inference": ["inference", "--against", "numpy,torch,sklearn", "--seconds", "0.1"],
+    "steps": ["training_step", "--against", "numpy,torch", "--threads", "1", "2", "--seconds", "0.1", "--rounds", "7"],
+}  # fmt: skip
+
+Row = Mapping[str, Any]  # a result, as in the JSON files
+
+
+def measure(folder: Path, names: Sequence[str], more: Sequence[str]) -> None:
+    """Run what is not in the folder."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        program, *options = RUNS[name]
+        file = folder / f"{name}.json"
+        if file.exists():
+            continue
+        command = [sys.executable, str(HERE / f"{program}.py"), *options, "--kernels", "numpy", "numba", *more]
+        start = time.perf_counter()
+        subprocess.run([*command, "--json", str(file)], check=True, stdout=subprocess.DEVNULL)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def median(result: Row, name: str) -> float | None:
+    """The median of a contender's seconds."""
+    return next((statistics.median(each["seconds"]) for each in result["timings"] if each["name"] == name), None)
+
+
+def ratio(peer: str) -> Callable[[Row], str]:
+    """The median of the peer's time divided by nnlite's, round by round; "-" without the peer.
+
+    >>> ratio("torch")({"timings": [{"name": "nnlite", "seconds": [1, 2]}, {"name": "torch", "seconds": [3, 6]}]})
+    '3.0'
+    """
+
+    def text(result: Row) -> str:
+        own, *others = result["timings"]
+        found = [each["seconds"] for each in others if each["name"] == peer]
+        if not found:
+            return "-"
+        value = statistics.median(theirs / mine for mine, theirs in zip(own["seconds"], found[0], strict=True))
+        return f"{value:.2f}" if value < 2 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+    return text
+
+
+def microseconds(result: Row) -> str:
+    """nnlite's median."""
+    value = (median(result, "nnlite") or 0) * 1e6
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def pivot(
+    results: Sequence[Row],
+    first: str,
+    row: Callable[[Row], str],
+    columns: Mapping[str, tuple[Callable[[Row], bool], Callable[[Row], str]]],
+) -> str:
+    """A table in Markdown; results of different threads stand in one cell, divided by " / ".
+
+    Args:
+        results: all of them.
+        first: title of the first column.
+        row: in which row a result is.
+        columns: by title, which results are in it, and how one is shown.
+
+    >>> results = [{"step": "a", "threads": threads} for threads in (1, 2)]
+    >>> print(pivot(results, "step", lambda r: r["step"], {"x": (lambda r: True, lambda r: str(r["threads"]))}))
+    | step | x |
+    |---|---|
+    | a | 1 / 2 |
+    """
+    lines = [[first, *columns], ["---"] * (1 + len(columns))]
+    for name in dict.fromkeys(map(row, results)):
+        own = [result for result in results if row(result) == name]
+        cells = [" / ".join(show(each) for each in own if here(each)) or "-" for here, show in columns.values()]
+        lines.append([name, *cells])
+    return "\n".join("|---" * len(line) + "|" if line[0] == "---" else f"| {' | '.join(line)} |" for line in lines)
+
+
+def ways(show: Callable[[Row], str], title: str, here: Callable[[Row], bool] = lambda _: True) -> dict[str, Any]:
+    """A column for each way of computing kernels."""
+    return {
+        f"{title}, {text}": (lambda result, way=way: result["kernels"] == way and here(result), show)
+        for way, text in (("numpy", "NumPy"), ("numba", "Numba"))
+    }
+
+
+def of_passes(results: Sequence[Row], sizes: Sequence[Sequence[int]], peer: str) -> str:
+    """Two tables: forward and backward of each layer at these sizes."""
+    tables = []
+    for way in ("forward", "backward"):
+        columns: dict[str, Any] = {}
+        for size in sizes:
+            title = f"{size[0] * size[1]:,}" if sizes is ELEMENTS else " x ".join(map(str, size))
+            columns |= ways(ratio(peer), title, lambda result, size=size: result["what"]["shape"] == list(size))
+        own = [result for result in results if result["what"]["way"] == way]
+        tables.append(pivot(own, way, lambda result: result["what"]["layer"], columns))
+    return "\n\n".join(tables)
+
+
+def printed(folder: Path) -> str:
+    """The tables of all JSON files in the folder."""
+    files = {name: json.loads((folder / f"{name}.json").read_text()) for name in RUNS
+             if (folder / f"{name}.json").exists()}  # fmt: skip
+    found = {name: file["results"] for name, file in files.items()}
+    parts = [f"{key}: {value}" for key, value in next(iter(files.values()))["machine"].items()][:1] if files else []
+    elementwise = found.get("small", []) + found.get("large", [])
+    if elementwise:
+        parts += ["## PyTorch's time / nnlite's", of_passes(elementwise, ELEMENTS, "torch")]
+        parts += ["## The floor's time / nnlite's", of_passes(elementwise, ELEMENTS, "floor")]
+    if layers := found.get("layers"):
+        parts += ["## Further layers: PyTorch's time / nnlite's", of_passes(layers, SIZES, "torch")]
+        parts += ["## Further layers: the floor's time / nnlite's", of_passes(layers, SIZES, "floor")]
+    for name, peers in (("optimizers", ["torch", "floor"]), ("inference", ["numpy", "torch", "sklearn"]),
+                        ("steps", ["numpy", "torch"])):  # fmt: skip
+        if name in found:
+            columns = ways(microseconds, "us")
+            for peer in peers:
+                columns |= ways(ratio(peer), peer)
+            parts += [f"## {name}", pivot(found[name], "step", lambda result: result["step"], columns)]
+    return "\n\n".join(parts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of the JSON files")
+    parser.add_argument("--only", nargs="+", default=list(RUNS), choices=list(RUNS), help="some of the runs")
+    parser.add_argument("--blas", default="", choices=["", "mkl"], help="for nnlite's products")
+    parser.add_argument("--tiny", action="store_true", help="only check that everything runs")
+    options = parser.parse_args()
+    names = ["steps"] if options.blas and options.only == list(RUNS) else options.only
+    measure(options.folder, names, [*(["--blas", options.blas] if options.blas else []),
+                                    *(["--tiny"] if options.tiny else [])])  # fmt: skip
+    print(printed(options.folder))
+
+
+if __name__ == "__main__":
+    main()
