@@ -11,6 +11,7 @@ from nnlite.compute.kernels import log1p
 from nnlite.compute.tracing import Columns
 
 _PHI_0 = 1 / math.sqrt(2 * math.pi)  # the density of the standard normal distribution at 0
+_TWO_C = 2 * math.sqrt(2 / math.pi)
 
 
 @kernel
@@ -105,11 +106,11 @@ def normal_integral(X: Array) -> Array:
 
 @kernel(all="ignore")
 def gelu_tanh(X: Array) -> tuple[Array, Array]:
-    """``Y = X S`` with ``S = (1 + tanh(U)) / 2 = sigmoid(2 U)``, which does not cancel, and D."""
+    """``Y = X S`` with ``S = (1 + tanh(U)) / 2 = sigmoid(2 U)``, which does not cancel, and D; U is of order three."""
     squared = X * X
-    S = 1 / (1 + np.exp(-X * (1.5957691216057308 + 0.07135481627159475 * squared)))  # 2 sqrt(2 / pi) (1, 0.044715)
+    S = 1 / (1 + np.exp(-X * (_TWO_C + 0.044715 * _TWO_C * squared)))
     Y = X * S
-    return Y, S + Y * (1 - S) * (1.5957691216057308 + 0.21406444881478426 * squared)
+    return Y, S + Y * (1 - S) * (_TWO_C + 3 * 0.044715 * _TWO_C * squared)
 
 
 @kernel(all="ignore")
