@@ -32,6 +32,12 @@ Layers
     Concat, Stack, Split                 join arrays, and cut one
     Reshape, Flatten, Unflatten          change the shape of one array
     Transpose                            swap two of its axes
+    BatchNorm1d, BatchNorm2d             normalization of each channel over the batch
+    BatchNorm3d                          likewise
+    InstanceNorm1d, InstanceNorm2d       normalization of each channel of each sample
+    InstanceNorm3d, GroupNorm            likewise; of groups of channels
+    LayerNorm, RMSNorm                   normalization of each sample, over its last axes
+    LocalResponseNorm                    normalization by neighbouring channels
     Layer                                the base class: parameters, buffers, Phi, dPhi, state_dict
 
 Containers, which are layers
@@ -119,10 +125,21 @@ from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Softmax2d, Softmin, Tanh
 from nnlite.layers.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
 from nnlite.layers.arrangement import Concat, Split, Stack, Transpose
+from nnlite.layers.batch_normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from nnlite.layers.bilinear import Bilinear
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
 from nnlite.layers.linear import Linear
+from nnlite.layers.local_response_normalization import LocalResponseNorm
+from nnlite.layers.normalization import LayerNorm, RMSNorm
 from nnlite.layers.piecewise_linear import Hardsigmoid, Hardswish, Hardtanh, ReLU6, Threshold
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
@@ -189,6 +206,9 @@ __all__ = [
     "Add",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "Bilinear",
     "CSVLogger",
     "Callback",
@@ -209,17 +229,23 @@ __all__ = [
     "Flatten",
     "GradientError",
     "Graph",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "History",
     "Identity",
     "Input",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "LearningRateLogger",
     "Linear",
     "LinearLR",
+    "LocalResponseNorm",
     "Log",
     "LogSigmoid",
     "LogSoftmax",
@@ -243,6 +269,7 @@ __all__ = [
     "PerEpoch",
     "PolynomialLR",
     "Power",
+    "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",

@@ -49,10 +49,14 @@ def answers(name, dtype):
     for _, P in layer.named_parameters():
         P[...] = draw(rng, P.shape)
     X = each_of(lambda X: X.astype(dtype), given.X)
+    if given.evaluation:
+        spread(layer.forward, X)
+        layer.eval()
     Y = spread(layer.forward, X) if given.target is None else layer.forward(X, given.target)
     dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
     assert all(each.dtype == dtype for each in listed(dX))
-    return flat([*listed(Y), *listed(dX), *(dP for _, dP in layer.named_gradients())])
+    state = [array for _, array in (*layer.named_gradients(), *layer.named_buffers())]
+    return flat([*listed(Y), *listed(dX), *state])
 
 
 def sgd_answers(name, dtype):

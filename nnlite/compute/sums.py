@@ -1,11 +1,14 @@
 """Sums over axes that are accurate in float32: over a million rows too."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.compute import blas
+from nnlite.compute.blocks import in_blocks
 
 _BLOCK = 128  # rows that column_sum adds in one product
 _ONES = {dtype: np.ones(_BLOCK, dtype) for dtype in FLOATING}
@@ -53,3 +56,34 @@ def sum_to(dZ: Array, shape: tuple[int, ...]) -> Array:
     new = dZ.ndim - len(shape)
     broadcast = [axis for axis, size in enumerate(dZ.shape) if axis < new or size != shape[axis - new]]
     return sum_over(dZ, tuple(broadcast)).reshape(shape)
+
+
+def column_sums_of(formula: Callable[..., Any], arrays: Sequence[Array]) -> Array:
+    """Return the column sums of each result of ``formula(*arrays)``, which is computed a block of rows at a time.
+
+    >>> column_sums_of(np.multiply, [np.ones((4, 2)), np.array([1.0, 2.0])])
+    array([[4., 8.]])
+    """
+
+    def block(*blocks: Array) -> Array:
+        results = formula(*blocks)
+        results = results if isinstance(results, tuple) else (results,)
+        sums = np.empty((len(results), results[0].shape[1]), results[0].dtype)
+        for result, out in zip(results, sums, strict=True):
+            column_sum(result, out)
+        return sums
+
+    return total(in_blocks(block, arrays))
+
+
+def total(parts: Sequence[Array]) -> Array:
+    """Return the sum of arrays of one shape.
+
+    >>> total([np.ones(2), np.ones(2)])
+    array([2., 2.])
+    """
+    if len(parts) == 1:
+        return parts[0]
+    out = np.empty(parts[0].size, parts[0].dtype)
+    column_sum(np.stack(parts).reshape(len(parts), -1), out)
+    return out.reshape(parts[0].shape)

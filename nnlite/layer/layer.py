@@ -186,13 +186,18 @@ class Layer:
         """
         if type(X) is ndarray and X.dtype == self.dtype:
             return X
-        dtype = self.dtype if self._parameters else None
+        dtype = self.dtype if self._has_parameters else None
         if type(X) is ndarray and X.dtype in FLOATING:
             return X if dtype is None else X.astype(dtype)
         array = as_array(X, f"{self.one_line()}: {name}")
         if array.dtype.kind != "f":
             dtype = self.dtype
         return as_floating(array, name, dtype)
+
+    @property
+    def _has_parameters(self) -> bool:
+        """Whether it has parameters of its own: not one that is declared and None."""
+        return any(getattr(self, name) is not None for name in self._parameters)
 
     def record_Y(self, Y: Array) -> Array:
         """Return ``Y`` itself; :meth:`check_dY` will compare with its shape and dtype."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
+from nnlite.layers.local_response_normalization import window_sum
 
 
 def rows(A: Array) -> Array:
@@ -190,6 +191,7 @@ FUNCTIONS: dict[str, Any] = {
         ndtr,
         one_hot,
         along,
+        window_sum,
     )
 }
 

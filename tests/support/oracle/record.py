@@ -42,7 +42,7 @@ def torch_gate(kind, *args, **options):
 
 
 def torch_answers(name, dtype):
-    """PyTorch's answer to a case as one flat array: the outputs first, then the gradients."""
+    """PyTorch's answer to a case as one flat array: the outputs, the gradients, the buffers."""
     import torch
 
     def tensor(values):
@@ -79,6 +79,7 @@ def torch_answers(name, dtype):
             path.append(Phi.detach().clone())
         return flat(path)
 
+    buffers = []
     gate = torch_gate(case.kind, *case.args, **case.options)
     if case.kind == "Graph":
         formula, *shapes = case.args
@@ -92,7 +93,11 @@ def torch_answers(name, dtype):
         for P in parameters:
             values = draw(rng, P.T.shape).T if P.ndim == 2 else draw(rng, P.shape)  # torch stores W^T
             P.data = torch.tensor(values.astype(dtype))
+        buffers = [] if case.target is not None else list(module.buffers())  # a loss has its weights there
     Xs = [tensor(X) for X in listed(case.X)]
+    if case.evaluation:
+        module(*Xs)
+        module.eval()
     if case.target is None:
         Ys = module(*Xs)
     else:
@@ -102,7 +107,7 @@ def torch_answers(name, dtype):
     torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
     turned = case.kind != "Graph"
     gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
-    return flat([*(Y.detach() for Y in Ys), *(X.grad for X in Xs), *gradients])
+    return flat([*(Y.detach() for Y in Ys), *(X.grad for X in Xs), *gradients, *buffers])
 
 
 def flat(arrays):

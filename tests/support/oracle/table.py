@@ -12,6 +12,7 @@ class Case(NamedTuple):
     options: dict[str, Any]
     X: Any  # several inputs are a tuple
     target: Any = None  # of a loss
+    evaluation: bool = False  # whether the answer is that in evaluation mode, after a forward in training mode
 
 
 CASES: dict[str, Case] = {}

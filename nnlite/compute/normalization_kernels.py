@@ -1,0 +1,223 @@
+"""Normalization by mean and variance: statistics of rows and columns, and the affine maps that apply them.
+
+With mu a mean, v the mean of (X - mu)^2, in a second pass, and scale = 1 / sqrt(v + eps):
+Y = (X - mu) scale gamma + beta. X - mu is computed first: X scale - mu scale would cancel where mu is large. A mean is
+that of the differences to one of the numbers, or to a first mean, so that it is exact where all are equal.
+
+With H = (X - mu) scale and dH = dY gamma, where the statistics depend on X,
+dX = scale (dH - mean(dH) - H mean(dH H)); where they are given numbers, dX = scale dH.
+
+Numbers of each channel meet arrays in two layouts: (N, C) has a channel in each column; (N, C, ...) has a channel of a
+sample in each row of a matrix.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.compute.blocks import in_blocks
+from nnlite.compute.kernel import kernel
+from nnlite.compute.sums import column_sum, column_sums_of, total
+from nnlite.compute.tracing import Columns, Rows
+
+SILENT: dict[str, Any] = {"invalid": "ignore", "over": "ignore"}  # inf - inf is NaN; squares overflow before X
+
+# --- each row by its own statistics, with a gamma and beta for each column
+
+
+@kernel(**SILENT)
+def layer_norm(
+    X: Array, first: Rows, gamma: Columns, beta: Columns, part: float, eps: float
+) -> tuple[Array, Array, Array]:
+    """Y, mu and scale; ``part`` is 1 / (number of columns), ``first`` the first column."""
+    D = X - first
+    mean = np.sum(D, axis=-1, keepdims=True) * part
+    D = D - mean
+    scale = 1 / np.sqrt(np.sum(D * D, axis=-1, keepdims=True) * part + eps)
+    return D * scale * gamma + beta, first + mean, scale
+
+
+@kernel(into=("dX", "dYH"), **SILENT)
+def _layer_norm_backward(
+    dY: Array, X: Array, mu: Rows, scale: Rows, gamma: Columns, dX: Array, dYH: Array, part: float
+) -> tuple[Array, Array]:
+    """dX, and dY H, whose column sums are dgamma."""
+    H = (X - mu) * scale
+    dH = dY * gamma
+    a = np.sum(dH, axis=-1, keepdims=True) * part
+    b = np.sum(dH * H, axis=-1, keepdims=True) * part
+    return (dH - H * b - a) * scale, dY * H
+
+
+def layer_norm_backward(
+    dY: Array, X: Array, mu: Array, scale: Array, gamma: Array, part: float
+) -> tuple[Array, Array, Array]:
+    """Return dX, dgamma and dbeta."""
+
+    def block(dY: Array, X: Array, mu: Array, scale: Array, dX: Array, dYH: Array) -> Array:
+        _layer_norm_backward(dY, X, mu, scale, gamma, dX, dYH, part)
+        sums = np.empty((2, dY.shape[1]), dY.dtype)
+        column_sum(dYH, sums[0])
+        column_sum(dY, sums[1])
+        return sums
+
+    dX = np.empty_like(dY)
+    return dX, *total(in_blocks(block, [dY, X, mu, scale, dX], scratch=1))
+
+
+@kernel(**SILENT)
+def rms_norm(X: Array, gamma: Columns, part: float, eps: float) -> tuple[Array, Array]:
+    """``Y = X scale gamma`` with scale = 1 / sqrt(mean(X^2) + eps), and scale."""
+    scale = 1 / np.sqrt(np.sum(X * X, axis=-1, keepdims=True) * part + eps)
+    return X * scale * gamma, scale
+
+
+@kernel(into=("dX", "dYH"), **SILENT)
+def _rms_norm_backward(
+    dY: Array, X: Array, scale: Rows, gamma: Columns, dX: Array, dYH: Array, part: float
+) -> tuple[Array, Array]:
+    H = X * scale
+    dH = dY * gamma
+    return (dH - H * (np.sum(dH * H, axis=-1, keepdims=True) * part)) * scale, dY * H
+
+
+def rms_norm_backward(dY: Array, X: Array, scale: Array, gamma: Array, part: float) -> tuple[Array, Array]:
+    """Return dX and dgamma."""
+
+    def block(dY: Array, X: Array, scale: Array, dX: Array, dYH: Array) -> Array:
+        _rms_norm_backward(dY, X, scale, gamma, dX, dYH, part)
+        sums = np.empty((1, dY.shape[1]), dY.dtype)
+        column_sum(dYH, sums[0])
+        return sums
+
+    dX = np.empty_like(dY)
+    return dX, *total(in_blocks(block, [dY, X, scale, dX], scratch=1))
+
+
+# --- statistics and affine maps with numbers of each row, or each column
+
+
+def _centered_affine(X: Any, mu: Any, scale: Any, shift: Any) -> Any:
+    return (X - mu) * scale + shift
+
+
+def _backward(dY: Any, X: Any, mu: Any, A: Any, B: Any, C: Any) -> Any:
+    return dY * A - (X - mu) * B - C
+
+
+@kernel(**SILENT)
+def _row_moments(X: Array, first: Rows, part: float) -> tuple[Array, Array]:
+    D = X - first
+    mean = np.sum(D, axis=-1, keepdims=True) * part
+    D = D - mean
+    return first + mean, np.sum(D * D, axis=-1, keepdims=True) * part
+
+
+@kernel(**SILENT)
+def _row_affine(X: Array, mu: Rows, scale: Rows, shift: Rows) -> Array:
+    return _centered_affine(X, mu, scale, shift)
+
+
+@kernel(**SILENT)
+def _row_sums(dY: Array, X: Array, mu: Rows) -> tuple[Array, Array]:
+    D = X - mu
+    return np.sum(dY, axis=-1, keepdims=True), np.sum(dY * D, axis=-1, keepdims=True)
+
+
+@kernel(**SILENT)
+def _row_backward(dY: Array, X: Array, mu: Rows, A: Rows, B: Rows, C: Rows) -> Array:
+    return _backward(dY, X, mu, A, B, C)
+
+
+@kernel(**SILENT)
+def _deviations(X: Array, mu: Columns) -> tuple[Array, Array]:
+    D = X - mu
+    return D, D * D
+
+
+@kernel(**SILENT)
+def _column_affine(X: Array, mu: Columns, scale: Columns, shift: Columns) -> Array:
+    return _centered_affine(X, mu, scale, shift)
+
+
+@kernel(**SILENT)
+def _times_deviation(dY: Array, X: Array, mu: Columns) -> Array:
+    return dY * (X - mu)
+
+
+@kernel(**SILENT)
+def _column_backward(dY: Array, X: Array, mu: Columns, A: Columns, B: Columns, C: Columns) -> Array:
+    return _backward(dY, X, mu, A, B, C)
+
+
+class ChannelsInColumns(NamedTuple):
+    """The layout of arrays (N, C). Statistics are those of the columns, (1, C)."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def values(self) -> int:
+        """The number of values that a statistic is over."""
+        return self.shape[0]
+
+    def moments(self, X: Array) -> tuple[Array, Array]:
+        """The mean of each column, and the mean of the squared deviations from it."""
+        n = X.dtype.type(len(X))
+        mu = np.empty(X.shape[1], X.dtype)
+        column_sum(X, mu)
+        mu /= n
+        correction, v = column_sums_of(_deviations, [X, mu]) / n
+        return (mu + correction)[None], np.maximum(v - correction**2, 0)[None]
+
+    def affine(self, X: Array, mu: Array, scale: Array, shift: Array) -> Array:
+        """``(X - mu) scale + shift``, with arrays (1, C)."""
+        return _column_affine(X, mu[0], scale[0], shift[0])
+
+    def sums(self, dY: Array, X: Array, mu: Array) -> tuple[Array, Array]:
+        """The column sums of dY and dY (X - mu)."""
+        sums = np.empty(dY.shape[1], dY.dtype)
+        column_sum(dY, sums)
+        return sums[None], column_sums_of(_times_deviation, [dY, X, mu[0]])
+
+    def backward(self, dY: Array, X: Array, mu: Array, A: Array, B: Array, C: Array) -> Array:
+        """``dY A - (X - mu) B - C``."""
+        return _column_backward(dY, X, mu[0], A[0], B[0], C[0])
+
+
+class ChannelsInRows(NamedTuple):
+    """The layout of arrays (N, C, ...). Statistics are those of each channel of each sample, (N, C)."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def values(self) -> int:
+        """The number of values that a statistic is over."""
+        return math.prod(self.shape[2:])
+
+    def moments(self, X: Array) -> tuple[Array, Array]:
+        """The mean of each channel of each sample, and the mean of the squared deviations from it."""
+        matrix = self._matrix(X)
+        mu, v = _row_moments(matrix, matrix[:, :1], 1 / self.values)
+        return mu.reshape(self.shape[:2]), v.reshape(self.shape[:2])
+
+    def affine(self, X: Array, mu: Array, scale: Array, shift: Array) -> Array:
+        """``(X - mu) scale + shift``, with arrays (N, C) or (1, C)."""
+        return _row_affine(self._matrix(X), *map(self._rows, (mu, scale, shift))).reshape(self.shape)
+
+    def sums(self, dY: Array, X: Array, mu: Array) -> tuple[Array, Array]:
+        """The sums of dY and dY (X - mu) of each channel of each sample."""
+        sums = _row_sums(self._matrix(dY), self._matrix(X), self._rows(mu))
+        return sums[0].reshape(self.shape[:2]), sums[1].reshape(self.shape[:2])
+
+    def backward(self, dY: Array, X: Array, mu: Array, A: Array, B: Array, C: Array) -> Array:
+        """``dY A - (X - mu) B - C``."""
+        matrices, numbers = map(self._matrix, (dY, X)), map(self._rows, (mu, A, B, C))
+        return _row_backward(*matrices, *numbers).reshape(self.shape)
+
+    def _matrix(self, X: Array) -> Array:
+        return X.reshape(self.shape[0] * self.shape[1], self.values)
+
+    def _rows(self, numbers: Array) -> Array:
+        return np.ascontiguousarray(np.broadcast_to(numbers, self.shape[:2])).reshape(-1, 1)

@@ -1,0 +1,193 @@
+"""Normalization with a gamma and a beta for each channel: what BatchNorm, InstanceNorm and GroupNorm have in common."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nnlite.basics.arrays import Array
+from nnlite.basics.checks import positive, share, whole
+from nnlite.basics.shapes import Shape, is_open, text
+from nnlite.compute.normalization_kernels import ChannelsInColumns, ChannelsInRows
+from nnlite.compute.sums import column_sum
+from nnlite.errors import ShapeError
+from nnlite.layers.normalization import Normalization
+
+
+class ChannelNorm(Normalization, parameters=("gamma", "beta")):
+    """Base class of layers that normalize X (N, C, ...): ``Y = (X - mu) / sqrt(v + eps) gamma + beta``.
+
+    A mu and a v belong to a group of numbers. Subclasses say which by :meth:`pooled`, and :class:`RunningNorm` where
+    they are given numbers instead.
+    """
+
+    channels: int
+    eps: float
+    expected: str = "(N, C, ...)"  # shapes of X, for errors
+    numbers_of_axes: tuple[int, ...] = ()  # that X may have; any from 2 on if there are none
+    without_samples: int = 0  # the number of axes of an X that has none for samples
+    over_samples: bool = True  # whether a group extends over all samples
+
+    def pooled(self, means: Array) -> Array:
+        """The mean of each group, (N, C) or (1, C), of the means of the channels of each sample, (N, C)."""
+        raise NotImplementedError
+
+    def given_statistics(self, X: Array) -> tuple[Array, Array] | None:
+        """The statistics mu and v, (1, C), if they are not those of X."""
+        return None
+
+    def statistics(self, X: Array) -> tuple[Array, Array]:
+        """The mean of each group and its variance: the mean of those of its parts plus the variance of their means."""
+        mu, v = self.layout.moments(X)
+        of_groups = self.pooled(mu)
+        return of_groups, self.pooled(v + (mu - of_groups) ** 2)
+
+    def forward(self, X: Any) -> Array:
+        X = np.ascontiguousarray(self.check_X(X))
+        self.check_shape(X.shape)
+        given = self.given_statistics(X)
+        self.X, self.by_given = X, given is not None
+        self.channel = channel = 0 if X.ndim == self.without_samples else 1
+        self.others = (*range(channel), *range(channel + 1, X.ndim))  # of dgamma; for the formulas
+        self.axes = self.others if self.over_samples else self.others[channel:]
+        if not X.size:
+            return self.record_Y(np.empty_like(X))
+        shape = X.shape if channel else (1, *X.shape)
+        self.layout = (ChannelsInColumns if len(shape) == 2 and self.over_samples else ChannelsInRows)(shape)
+        self.mu, v = self.statistics(X) if given is None else given
+        self.scale = 1 / np.sqrt(v + self.eps)
+        shift = self._zero(X) if self.beta is None else self.beta[None]
+        return self.record_Y(self.layout.affine(X, self.mu, self._times_gamma(self.scale), shift).reshape(X.shape))
+
+    def backward(self, dY: Any) -> Array:
+        dY = np.ascontiguousarray(self.check_dY(dY))
+        if not dY.size:
+            self._store(self._zero(dY), self._zero(dY))
+            return np.empty_like(dY)
+        layout, mu, scale = self.layout, self.mu, self.scale
+        sum_dY, sum_dYH = layout.sums(dY, self.X, mu)  # of each channel of each sample, where H = (X - mu) scale
+        sum_dYH *= scale
+        self._store(sum_dYH, sum_dY)
+        A = self._times_gamma(scale)
+        if self.by_given:
+            dX = layout.affine(dY, self._zero(dY), A, self._zero(dY))
+        else:
+            n = dY.dtype.type(layout.values)
+            mean_dH = self.pooled(self._times_gamma(sum_dY) / n)
+            mean_dHH = self.pooled(self._times_gamma(sum_dYH) / n)
+            dX = layout.backward(dY, self.X, mu, A, scale * scale * mean_dHH, scale * mean_dH)
+        return dX.reshape(dY.shape)
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        (X,) = shapes
+        if not is_open(X):
+            self.check_shape(X)
+        return X
+
+    def check_shape(self, shape: Shape) -> None:
+        """Raise unless X may have this shape, as far as it is known."""
+        axes = len(shape)
+        allowed = axes in self.numbers_of_axes if self.numbers_of_axes else axes >= 2
+        if not allowed or shape[0 if axes == self.without_samples else 1] not in (None, self.channels):
+            raise ShapeError(f"{self}: expected X of shape {self.expected} with C = {self.channels}, got {text(shape)}")
+
+    def _store(self, dgamma: Array, dbeta: Array) -> None:
+        """Store the gradients, the sums of their parts for each sample."""
+        if self.gamma is not None:
+            column_sum(dgamma, self.dgamma)  # type: ignore[arg-type]
+        if self.beta is not None:
+            column_sum(dbeta, self.dbeta)  # type: ignore[arg-type]
+
+    def _times_gamma(self, numbers: Array) -> Array:
+        return numbers if self.gamma is None else numbers * self.gamma
+
+    def _zero(self, X: Array) -> Array:
+        return np.zeros((1, self.channels), X.dtype)
+
+
+class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batches_tracked")):
+    """Base class of BatchNorm and InstanceNorm: in evaluation mode mu and v may be those of the training."""
+
+    formulas = """
+        mu = along(running_mean, axis=channel, like=X) if uses_running else mean(X, axis=axes, keepdims=True)
+        v = along(running_var, axis=channel, like=X) if uses_running else mean((X - mu) ** 2, axis=axes, keepdims=True)
+        H = (X - mu) / sqrt(v + eps)
+        Y = H * along(gamma, axis=channel, like=X) + along(beta, axis=channel, like=X)
+        dgamma = sum(dY * H, axis=others)
+        dbeta = sum(dY, axis=others)
+        dH = dY * along(gamma, axis=channel, like=X)
+        mean_dHH = mean(dH * H, axis=axes, keepdims=True)
+        dX = (dH if uses_running else dH - mean(dH, axis=axes, keepdims=True) - H * mean_dHH) / sqrt(v + eps)
+    """
+
+    defaults: dict[str, Any]  # the options of the constructor
+    momentum: float | None
+    running_mean: Array | None
+    running_var: Array | None
+    num_batches_tracked: Array | None
+
+    def make_state(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float | None,
+        affine: bool,
+        track_running_stats: bool,
+        bias: bool,
+        dtype: DTypeLike,
+    ) -> None:
+        """Check the arguments of the constructor; make parameters and buffers."""
+        name = type(self).__name__
+        self.num_features = self.channels = whole(num_features, f"{name}: num_features", least=1)
+        self.eps = positive(eps, f"{name}: eps")
+        self.momentum = None if momentum is None else share(momentum, f"{name}: momentum")
+        self.affine, self.track_running_stats, self.bias = bool(affine), bool(track_running_stats), bool(bias)
+        self.make_parameters(self.num_features, self.affine, self.affine and self.bias, dtype)
+        if self.track_running_stats:
+            self.running_mean = np.zeros(self.num_features, self.dtype)
+            self.running_var = np.ones(self.num_features, self.dtype)
+            self.num_batches_tracked = np.array(0)
+
+    @property
+    def uses_running(self) -> bool:
+        """Whether mu and v are the running statistics."""
+        return not self.training and self.running_mean is not None
+
+    def group_size(self, shape: tuple[int, ...]) -> int:
+        """The number of values that have one mu and v, in an X of this shape."""
+        raise NotImplementedError
+
+    def update(self, mu: Array, v: Array) -> None:
+        """Update the running statistics by those of a batch, where v divides by n - 1."""
+        raise NotImplementedError
+
+    def move_running(self, mu: Array, v: Array, factor: float) -> None:
+        """Move the running statistics towards those of a batch, (1, C), by a factor of the difference."""
+        pairs: Any = (self.running_mean, mu), (self.running_var, v)
+        for running, new in pairs:
+            running *= 1 - factor
+            running += factor * new[0]
+
+    def given_statistics(self, X: Array) -> tuple[Array, Array] | None:
+        if self.running_mean is not None and self.running_var is not None and not self.training:
+            return self.running_mean[None].astype(X.dtype), self.running_var[None].astype(X.dtype)
+        if self.group_size(X.shape) == 1:
+            raise ValueError(
+                f"{self}: expected more than one value for each mean and variance, got X of shape {X.shape}; "
+                "use larger batches, drop the last one, or call eval()"
+            )
+        return None
+
+    def statistics(self, X: Array) -> tuple[Array, Array]:
+        mu, v = super().statistics(X)
+        if self.training and self.running_mean is not None:
+            n = self.group_size(X.shape)
+            self.update(mu, v * (n / (n - 1)))
+        return mu, v
+
+    def extra_repr(self) -> str:
+        return str(self.num_features) + self.options_repr(**self.defaults)
+
+    def saved_arguments(self) -> dict[str, Any]:
+        """For files."""
+        return self.saved_with("num_features", *self.defaults)
