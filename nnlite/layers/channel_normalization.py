@@ -26,6 +26,7 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
     expected: str = "(N, C, ...)"  # shapes of X, for errors
     numbers_of_axes: tuple[int, ...] = ()  # that X may have; any from 2 on if there are none
     without_samples: int = 0  # the number of axes of an X that has none for samples
+    flops_per_element = (6, 8)  # in training mode: sum, -, *, sum, *, +; sum, -, *, sum, *, *, -, -
     over_samples: bool = True  # whether a group extends over all samples
 
     def pooled(self, means: Array) -> Array:

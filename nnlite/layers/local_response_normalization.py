@@ -53,6 +53,11 @@ class LocalResponseNorm(Activation):
         self.k = finite(k, "LocalResponseNorm: k")
 
     @property
+    def flops_per_element(self) -> tuple[float, float]:  # type: ignore[override]
+        """The sums have size - 1 additions."""
+        return self.size + 4, self.size + 5
+
+    @property
     def before(self) -> int:
         """How many channels before a channel are its neighbours."""
         return self.size // 2

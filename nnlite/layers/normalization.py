@@ -82,10 +82,10 @@ class _OverLastAxes(Normalization):
 
     def check_rows(self, X: Any) -> Array:
         """X as an array whose last axes have the right sizes."""
-        X = self.check_X(X)
-        if X.shape[-len(self.axes) :] != self.normalized_shape:
-            raise ShapeError(f"{self}: expected X of shape {text((..., *self.normalized_shape))}, got {X.shape}")
-        return X
+        array = self.check_X(X)
+        if array.shape[-len(self.axes) :] != self.normalized_shape:
+            raise ShapeError(f"{self}: expected X of shape {text((..., *self.normalized_shape))}, got {array.shape}")
+        return array
 
     def each_column(self, parameter: Array | None, otherwise: float, dtype: Any) -> Array:
         """Gamma or beta as a vector, with a number for each column of the rows."""
@@ -148,6 +148,7 @@ class LayerNorm(_OverLastAxes, parameters=("gamma", "beta")):
         dH = dY * gamma
         dX = (dH - mean(dH, axis=axes, keepdims=True) - H * mean(dH * H, axis=axes, keepdims=True)) / sqrt(v + eps)
     """
+    flops_per_element = (7, 13)  # sum, -, *, sum, *, *, +; -, *, *, sum, *, sum, *, -, -, *, and for dgamma and dbeta 3
 
     def __init__(
         self,
@@ -233,6 +234,7 @@ class RMSNorm(_OverLastAxes, parameters=("gamma",)):
         dH = dY * gamma
         dX = (dH - H * mean(dH * H, axis=axes, keepdims=True)) / sqrt(mean(X ** 2, axis=axes, keepdims=True) + eps)
     """
+    flops_per_element = (4, 9)  # *, sum, *, *; *, *, *, sum, *, -, *, and for dgamma 2
 
     def __init__(
         self,

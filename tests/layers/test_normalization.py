@@ -9,6 +9,7 @@ from support.case import case
 
 import nnlite as nn
 from nnlite.compute.sums import column_sums_of
+from nnlite.diagnostics.flops import flops
 
 RAMP = np.arange(4.0)  # mean 1.5, variance 1.25, and 5/3 with n - 1
 STANDARD = (RAMP - 1.5) / np.sqrt(1.25)
@@ -330,3 +331,28 @@ def test_loading_allocates_no_more_than_the_file_holds(path):
             nn.save(layer_saved, path)
             assert repr(nn.load(path)) == repr(layer_saved)
         assert not any(isinstance(value, int | tuple) for value in [next(iter(layer.saved_arguments().values()))])
+
+
+def test_the_operations_that_profile_counts():
+    X = np.ones((4, 6, 2))
+    for layer, operations in [
+        (nn.BatchNorm1d(6), (6, 8)),
+        (nn.GroupNorm(2, 6), (6, 8)),
+        (nn.LayerNorm(2), (7, 13)),
+        (nn.RMSNorm(2), (4, 9)),
+        (nn.LocalResponseNorm(3), (7, 8)),
+    ]:
+        forward, backward = flops(layer, X, layer.forward(X))
+        assert (forward.total, backward.total) == (48 * operations[0], 48 * operations[1])
+
+
+def test_the_doctor_and_sanity_are_silent():
+    for mode in True, False:
+        model = nn.Sequential(
+            nn.Linear(3, 4, rng=0), nn.BatchNorm1d(4), nn.ReLU(), nn.LayerNorm(4), nn.Linear(4, 1, rng=1)
+        )
+        X, Y = rng.normal(size=(32, 3)), rng.normal(size=(32, 1))
+        model.forward(X)
+        assert nn.check_gradients(model.train(mode), X[:8], Y[:8], nn.MSELoss()).right
+        report = str(nn.sanity(model, nn.MSELoss(), X, Y))
+        assert "WRONG" not in report, report

@@ -31,7 +31,7 @@ ROWS = [
         for make, label, shape, options in [
             (nn.BatchNorm1d, "", (4, 3), {}),
             (nn.BatchNorm1d, "-of-three-axes", (4, 3, 2), {}),
-            (nn.BatchNorm1d, "-of-1100-rows", (1100, 3), {"momentum": None}),
+            (nn.BatchNorm1d, "-of-300-rows", (300, 3), {"momentum": None}),
             (nn.BatchNorm1d, "-without-beta", (4, 3), {"bias": False}),
             (nn.BatchNorm1d, "-not-affine", (4, 3), {"affine": False, "momentum": None, "eps": 0.1}),
             (nn.BatchNorm1d, "-not-tracking", (4, 3), {"track_running_stats": False}),
