@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -243,8 +244,9 @@ def _train(
                     means.add(batch, J, Y_pred)
                     step.backward()
                     step.update()
-                except BaseException:
+                except BaseException as error:
                     step.undo()
+                    _note_layer(error)
                     raise
                 state.batch += 1
                 shown.batch(means.so_far)
@@ -257,6 +259,16 @@ def _train(
                     return
             step.finish()
             _end_epoch(state, events, validation, shown)
+
+
+def _note_layer(error: BaseException) -> None:
+    """Add to an error in the code of somebody's own layer the line that names the shapes and the likely cause."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    own = isinstance(frames[-1].f_locals.get("self"), Layer) and not frames[-1].f_globals["__name__"].startswith(
+        "nnlite"
+    )
+    if own and isinstance(error, TypeError | ValueError):
+        error.add_note("nnlite.check_gradients(model, X[:5], Y[:5], loss) names the shapes and the likely cause")
 
 
 def _end_epoch(state: Training, events: Events, validation: Validation, shown: Progress) -> None:

@@ -831,3 +831,38 @@ def test_a_metric_over_all_rows_is_called_once_an_epoch_also_where_a_bar_is_show
 
     trained(network(), *data(10), batch_size=3, epochs=2, metrics=[count])
     assert calls == [3, 10, 10]  # it is tried on the first batch, before the first step
+
+
+def test_an_error_in_a_layer_of_ones_own_has_the_line_that_names_its_cause():
+    """A transpose that is missing, or a parameter without a value: NumPy's message about matmul names neither."""
+
+    class Wrong(nn.Layer, parameters=("W",)):
+        def __init__(self, value=1.0):
+            if value:
+                self.W = np.full((3, 2), value)
+
+        def forward(self, X):
+            self.X = X
+            return X @ self.W
+
+        def backward(self, dY):
+            self.dW = self.X.T @ dY
+            return dY @ self.W  # W.T is right
+
+    X, Y, loss = np.ones((6, 3)), np.ones((6, 2)), nn.MSELoss()
+    model = nn.Sequential(nn.Linear(3, 3, dtype=np.float64), nn.Sequential(Wrong().astype(np.float64)))
+    with pytest.raises(ValueError, match="matmul") as caught:
+        nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.1), verbose=0)
+    assert "in Sequential[0] Wrong()" in caught.value.__notes__
+    (line,) = [note for note in caught.value.__notes__ if note.startswith("nnlite.check_gradients(")]
+    with pytest.raises(ValueError, match="matmul") as caught:
+        eval(line.split(" names")[0], {"nnlite": nn, "model": model, "X": X, "Y": Y, "loss": loss})
+    assert any("These products fit: dY (5, 2) @ W.T (2, 3)" in note for note in caught.value.__notes__)
+
+    def metric(Y_pred, Y):  # not the code of a layer
+        raise ValueError("mine")
+
+    model = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="mine") as caught:
+        nn.fit(model, X, Y, loss=loss, optimizer=nn.SGD(model, lr=0.1), metrics=[metric], verbose=0)
+    assert not any("check_gradients" in note for note in getattr(caught.value, "__notes__", ()))
