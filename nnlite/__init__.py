@@ -25,6 +25,7 @@ Layers
     Power, Maximum, Minimum              likewise
     Negative, Exp, Log, Square           elementwise functions of one input
     Sqrt, Reciprocal, Abs                likewise
+    Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
     Dot, Outer, MatMul                   products of vectors and matrices
     Bilinear                             Y_k = x1^T W_k x2 + b_k, of two inputs
     CosineSimilarity, PairwiseDistance   of the vectors of two inputs
@@ -137,6 +138,8 @@ from nnlite.layers.batch_normalization import (
 from nnlite.layers.bilinear import Bilinear
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
+from nnlite.layers.embedding import Embedding
+from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.normalization import LayerNorm, RMSNorm
@@ -224,6 +227,8 @@ __all__ = [
     "Divide",
     "Dot",
     "EarlyStopping",
+    "Embedding",
+    "EmbeddingBag",
     "Exp",
     "ExponentialLR",
     "Flatten",

@@ -48,15 +48,16 @@ def answers(name, dtype):
         layer = build(given.kind, *given.args, **given.options).astype(dtype)
     for _, P in layer.named_parameters():
         P[...] = draw(rng, P.shape)
-    X = each_of(lambda X: X.astype(dtype), given.X)
+    X = each_of(lambda X: X.astype(dtype) if np.asarray(X).dtype.kind == "f" else X, given.X)
     if given.evaluation:
         spread(layer.forward, X)
         layer.eval()
     Y = spread(layer.forward, X) if given.target is None else layer.forward(X, given.target)
     dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
-    assert all(each.dtype == dtype for each in listed(dX))
+    dXs = [] if dX is None else listed(dX)
+    assert all(each.dtype == dtype for each in dXs)
     state = [array for _, array in (*layer.named_gradients(), *layer.named_buffers())]
-    return flat([*listed(Y), *listed(dX), *state])
+    return flat([*listed(Y), *dXs, *state])
 
 
 def sgd_answers(name, dtype):

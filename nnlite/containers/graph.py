@@ -9,7 +9,7 @@ from numpy import ndarray
 from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.basics.trees import listed
-from nnlite.containers.nodes import Constant, Input, Node, Parameter
+from nnlite.containers.nodes import Constant, Input, Node, Omitted, Parameter
 from nnlite.containers.slots import added, each_dX, put
 from nnlite.containers.wiring import in_form, wired
 from nnlite.layer.flat import adopt
@@ -295,7 +295,8 @@ class Graph(Layer):
         """A graph of these layers, each of which gets a node for every slot that it takes."""
         input_keys, output_keys = forms
         input_nodes: list[Node] = [Input(None if input_keys else name, shape=shape) for name, shape in inputs]
-        slots = [*input_nodes, *map(Constant, constants), *(layer for layer in layers if isinstance(layer, Parameter))]
+        fixed = [Omitted() if value is None else Constant(value) for value in constants]
+        slots = [*input_nodes, *fixed, *(layer for layer in layers if isinstance(layer, Parameter))]
 
         def nodes(numbers: Any) -> list[Node]:
             if not all(type(number) is int and 0 <= number < len(slots) for number in numbers):

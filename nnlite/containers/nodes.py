@@ -79,10 +79,22 @@ class Node(Placeholder):
             ShapeError: known shapes do not fit.
         """
         try:
-            inputs = signature(layer.forward).bind(*inputs, **named or {}).args
+            bound = signature(layer.forward).bind(*inputs, **named or {})
         except TypeError as error:
             raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
-        nodes = tuple([X if isinstance(X, Node) else Constant(X) for X in inputs])
+        if named and bound.kwargs:  # an argument before those passed by name was left out
+            given = list(bound.arguments)
+            bound.apply_defaults()
+            names = list(bound.arguments)
+            last = max(map(names.index, given))
+            bound.arguments = {name: bound.arguments[name] for name in names[: last + 1]}
+        optional = [parameter.default is None for parameter in bound.signature.parameters.values()]
+        nodes = tuple(
+            [
+                X if isinstance(X, Node) else Omitted() if X is None and optional[n : n + 1] == [True] else Constant(X)
+                for n, X in enumerate(bound.args)
+            ]
+        )
         try:
             shapes = layer.output_shape(*[node.shape for node in nodes])
         except ShapeError as error:
@@ -186,9 +198,23 @@ class Constant(Node):
     (2,)
     """
 
+    value: Any
+
     def __init__(self, value: Any) -> None:
-        self.value: Array = as_array(value, "a constant in a graph").copy()
+        self.value = as_array(value, "a constant in a graph").copy()
         super().__init__(self.value.shape)
+
+
+class Omitted(Constant):
+    """An optional argument of a layer's forward that is None.
+
+    >>> print(Omitted().value)
+    None
+    """
+
+    def __init__(self) -> None:
+        self.value = None
+        Node.__init__(self, ())
 
 
 class Parameter(Layer, Node, parameters=("value",)):

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnlite.basics.arrays import Array
+import numpy as np
+
 from nnlite.basics.shapes import UNKNOWN, Shape, text, width
 from nnlite.containers.nodes import Constant, Node, Parameter
 from nnlite.containers.topological_sort import in_order
@@ -29,7 +30,7 @@ class Wiring:
         input_keys: the form of the inputs: keys of a dict, ``()`` for a list, None for a single node.
         input_names: the name of each input; None for one without a name.
         input_shapes: what is known of each input's shape.
-        constants: (slot, value) of each.
+        constants: (slot, value) of each; the value is None for an argument that was left out.
         wires: for each layer the slots of its inputs, those of its outputs, and whether it has one of each.
         names: of each layer, if it is a parameter that has one.
         lines: ``file:line`` of the program that called each layer.
@@ -49,7 +50,7 @@ class Wiring:
     input_keys: Keys
     input_names: list[str | None]
     input_shapes: list[Shape]
-    constants: list[tuple[int, Array]]
+    constants: list[tuple[int, Any]]
     wires: list[Wire]
     names: list[str | None]
     lines: list[str]
@@ -65,7 +66,9 @@ class Wiring:
     def labels(self) -> dict[int, str]:
         """The label of each slot: the name of an input, the value of a constant, the place of a layer."""
         labels = {slot: name or f"input {slot}" for slot, name in enumerate(self.input_names)}
-        labels |= {slot: str(value) if value.size < 4 else f"array{value.shape}" for slot, value in self.constants}
+        labels |= {
+            slot: str(value) if np.size(value) < 4 else f"array{np.shape(value)}" for slot, value in self.constants
+        }
         for place, (_, gives, _) in zip(self.places(), self.wires, strict=True):
             labels |= {slot: place if len(gives) == 1 else f"{place}[{n}]" for n, slot in enumerate(gives)}
         return labels
@@ -84,7 +87,7 @@ class Wiring:
         Raises:
             ShapeError: a shape contradicts that of the ``Input``; ``graph`` is named.
         """
-        known: dict[int, Any] = {slot: value.shape for slot, value in self.constants}
+        known: dict[int, Any] = {slot: np.shape(value) for slot, value in self.constants}
         for slot, (declared, given) in enumerate(zip(self.input_shapes, shapes, strict=True)):
             if None not in (width(declared), width(given)) and width(declared) != width(given):
                 raise ShapeError(f"{graph}: expected an input of shape {text(declared)}, got {text(given)}")

@@ -205,13 +205,17 @@ def _until_truncation(found: list[tuple[float, float]]) -> int:
     return len(found)
 
 
-def chosen_entries(P: Array, most: int | None, rng: "np.random.Generator") -> Iterable[Index]:
-    """Return the indices of all entries, or of ``most`` random ones.
+def chosen_entries(
+    P: Array, most: int | None, rng: "np.random.Generator", left_out: Array | None = None
+) -> Iterable[Index]:
+    """Return the indices of all entries, or of ``most`` random ones, without those where ``left_out`` is True.
 
     >>> list(chosen_entries(np.zeros((1, 2)), None, np.random.default_rng(0)))
     [(0, 0), (0, 1)]
     """
-    if most is None or most >= P.size:
+    if left_out is None and (most is None or most >= P.size):
         return np.ndindex(P.shape)
-    chosen: Any = rng.choice(P.size, most, replace=False)
-    return [tuple(map(int, np.unravel_index(entry, P.shape))) for entry in chosen]
+    kept: Any = range(P.size) if left_out is None else np.flatnonzero(~left_out)
+    if most is not None and most < len(kept):
+        kept = rng.choice(P.size if left_out is None else kept, most, replace=False)
+    return [tuple(map(int, np.unravel_index(entry, P.shape))) for entry in kept]

@@ -169,7 +169,10 @@ def check_gradients(
         if converted:
             error.add_note("X was converted to float64; if it holds indices, name its argument in without_gradient")
         raise
-    entries = {name: list(chosen_entries(P, max_entries, rng)) for name, P in trial.arrays().items()}
+    untrained = trial.untrained()
+    entries = {
+        name: list(chosen_entries(P, max_entries, rng, untrained.get(name))) for name, P in trial.arrays().items()
+    }
     tolerance = Tolerance(rtol, atol)
 
     def compared(differences: Differences) -> dict[str, Finding]:

@@ -144,10 +144,10 @@ def _checked(
     for name, P in arrays.items():
         if gradients[name].shape != P.shape:
             return WrongLayer(call, trial, differences, {}, shape_fault(name, P, gradients[name]))
-    rng = np.random.default_rng(0)
+    rng, untrained = np.random.default_rng(0), trial.untrained()
     found = {}
     for name, P in arrays.items():
-        entries = list(chosen_entries(P, max_entries, rng))
+        entries = list(chosen_entries(P, max_entries, rng, untrained.get(name)))
         own = name not in trial.inputs()
         ends = [index for path, index in worst.items() if own and (path == name or path.endswith(f".{name}"))]
         entries += [index for index in ends if len(index) == P.ndim and index not in entries and _within(index, P)]

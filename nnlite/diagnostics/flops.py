@@ -13,6 +13,8 @@ from nnlite.containers.sequential import Sequential
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import LogSoftmax
+from nnlite.layers.embedding import Embedding
+from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.linear import Linear
 from nnlite.layers.reshaping import Flatten
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
@@ -113,6 +115,20 @@ def _for_each_element(forward: int, backward: int) -> Callable[[Layer, Any, Any]
 
 flops.register(Sequential, _for_each_element(0, 0))
 flops.register(Flatten, _for_each_element(0, 0))
+
+
+@flops.register
+def _(layer: Embedding, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    return Flops(reads=(Y,)), Flops(elementwise=Y.size, reads=(layer.indices, layer.dW))
+
+
+@flops.register
+def _(layer: EmbeddingBag, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    numbers = len(layer.numbers) * layer.embedding_dim  # of the rows that are looked up
+    weighted, mean = layer.weights is not None, layer.mode == "mean"
+    forward = Flops(elementwise=(1 + weighted) * numbers + mean * Y.size)
+    summed = Y.size if layer.mode == "max" else (1 + weighted) * numbers
+    return forward, Flops(elementwise=summed + mean * Y.size + 2 * weighted * layer.needs_dX * numbers)
 
 
 @flops.register

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.basics.trees import listed, spread
@@ -119,7 +121,7 @@ def known_shapes(laid: Flow) -> dict[int, Shape]:
     >>> known_shapes(flow(nn.Sequential(nn.Linear(2, 3))))
     {0: (Ellipsis, 2), 1: (Ellipsis, 3)}
     """
-    shapes: dict[int, Any] = {edge: value.shape for edge, value in laid.constants.items()}
+    shapes: dict[int, Any] = {edge: np.shape(value) for edge, value in laid.constants.items()}
     for operation in laid.operations:
         layer = operation.layer
         width = getattr(layer, "in_features", None)

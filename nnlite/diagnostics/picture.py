@@ -174,7 +174,7 @@ class _Drawing:
             place[edge] = len(nodes)
             kind = "constant" if edge in found.constants else "input"
             value = found.constants.get(edge)
-            name = found.names[edge] if value is None or value.size > FEW else short(value)
+            name = found.names[edge] if value is None or np.size(value) > FEW else short(value)
             nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge)))
         edges = []
         for operation in found.operations:
@@ -194,9 +194,10 @@ class _Drawing:
         return Picture(tuple(nodes), tuple(edges))
 
     def _edge(self, start: int, end: int, edge: int, gradient: Any, name: str) -> DrawnEdge:
-        value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
-        if edge in self.flow.constants and self.flow.constants[edge].size <= FEW:
+        if edge in self.flow.constants and np.size(self.flow.constants[edge]) <= FEW:
             value = ""  # shown in the node
+        else:
+            value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
         giver = self.flow.giver(edge)
         if giver is not None and len(giver.gives) > 1:
             value = f"{output_names_of(giver.layer)[giver.gives.index(edge)]}: {value}"

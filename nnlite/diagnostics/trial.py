@@ -8,7 +8,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
 from nnlite.diagnostics.restored_state import restorer
-from nnlite.layer.layer import Layer
+from nnlite.layer.layer import Layer, inside
 
 
 class Trial:
@@ -88,6 +88,16 @@ class Trial:
         """Return the arrays that J is differentiated by: floating inputs and parameters, themselves and not copies."""
         inputs = {name: A for name, A in differentiable(self.layer, self.inputs()).items() if is_floating(A)}
         return {name: A for name, A in (inputs | dict(self.layer.named_parameters())).items() if A.size}
+
+    def untrained(self) -> dict[str, Array]:
+        """Return for each parameter that has entries which are not trained, and so have no gradient, where they are."""
+        parameters, found = dict(self.layer.named_parameters()), {}
+        for path, part in self.layer.named_layers():
+            for name, index in part.untrained_entries().items():
+                if (full := inside(path, name)) in parameters:  # not of a tied layer
+                    found[full] = np.zeros(parameters[full].shape, bool)
+                    found[full][index] = True
+        return found
 
 
 def is_floating(values: Any) -> bool:

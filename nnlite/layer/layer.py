@@ -172,6 +172,13 @@ class Layer:
                 )
         return tuple(n for n in range(count) if n >= len(names) or names[n] not in self.without_gradient)
 
+    def untrained_entries(self) -> dict[str, Any]:
+        """The index, for each parameter that has some, of entries that are not trained: backward stores 0 there.
+
+        Tools that compare gradients leave them out; see ``padding_idx`` of :class:`nnlite.Embedding`.
+        """
+        return {}
+
     # ------------------------------------------------------------- what forward and backward begin and end with
 
     def check_X(self, X: Any, name: str = "X") -> Array:

@@ -11,7 +11,7 @@ from nnlite.basics.shapes import UNKNOWN
 from nnlite.basics.trees import listed
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain_text import plain
-from nnlite.diagnostics.named_inputs import inputs_by_name
+from nnlite.diagnostics.named_inputs import gradients_by_name, inputs_by_name
 
 over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 
@@ -106,7 +106,7 @@ def run_with(row: Row, dY):
         Xs = row.X if isinstance(row.X, tuple) else (row.X,)
         layer.forward(*Xs, *(() if row.target is None else (row.target,)))
         dX = layer.backward(*listed(dY))
-    inputs = dict(zip(inputs_by_name(layer, row.X), listed(dX), strict=False))
+    inputs = {} if dX is None else gradients_by_name(layer, inputs_by_name(layer, row.X), dX)
     return inputs, {name: dP.copy() for name, dP in layer.named_gradients()}
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.contract import ROWS, Row, run
+from support.contract import ROWS, Row, gradients, run
 
 import nnlite as nn
 from nnlite.basics.trees import listed
@@ -53,10 +53,11 @@ def test_formulas_give_what_the_layer_gives(row: Row):
         values = values_of(part, inputs, dYs)
         formulas = formulas_of(part, len(inputs))
         if not formulas.forward:
-            assert isinstance(part.original, Sequential | Graph)
+            assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag)
             return
         gives = dict(zip(formulas.outputs, Ys, strict=True))
-        gives |= zip(["d" + name for name in formulas.inputs], listed(result), strict=False)  # none for a target
+        with_gradient = [formulas.inputs[place] for place in part.differentiable_inputs(len(inputs))]
+        gives |= zip(["d" + name for name in with_gradient], gradients(result), strict=True)
         holder = part._twin.layer if isinstance(part, nn.containers.tied.Tied) else part
         gives |= {"d" + name: getattr(holder, "d" + name) for name in formulas.parameters}
         for name, expected in gives.items():
@@ -68,11 +69,12 @@ def test_formulas_give_what_the_layer_gives(row: Row):
     assert seen == {path for path, part in parts.items() if not isinstance(part, nn.Parameter)}
 
 
-def test_every_public_layer_has_formulas_but_containers():
+def test_every_public_layer_has_formulas_but_containers_and_what_their_language_cannot_say():
     """explain expands Residual and Parallel into their parts."""
     public = {value for value in vars(nn).values() if isinstance(value, type) and issubclass(value, nn.Layer)}
     assert {cls for cls in public if not cls.formulas} == {
-        *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel)
+        *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel),
+        nn.EmbeddingBag,
     }
 
 
@@ -91,7 +93,7 @@ def test_lines_stand_in_the_order_of_backward():
             count = len(row.X) if isinstance(row.X, tuple) else None
             formulas = formulas_of(layer, count)
             inputs = [name for name in names(formulas) if name[1:] in formulas.inputs]
-            assert inputs == ["d" + name for name in formulas.inputs if name != "target"]
+            assert inputs == ["d" + name for name in formulas.inputs if name not in layer.without_gradient]
 
 
 # ------------------------------------------------------------------------------------------------ options

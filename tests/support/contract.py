@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from support import contract_activations, contract_normalization, contract_several, own_layers
+from support import contract_activations, contract_embedding, contract_normalization, contract_several, own_layers
 from support.contract_row import Row, numbers, shares
 
 import nnlite as nn
@@ -441,6 +441,7 @@ ROWS = [
     Row("CrossEntropyLoss-weighted-distributions", lambda: Cross(weight=classes), numbers(4, 3), distributions),
     Row("CrossEntropyLoss-of-three-axes", Cross, numbers(4, 3, 2), np.stack([indices, indices[::-1]], axis=1)),
     Row("CrossEntropyLoss-of-one-sample", Cross, numbers(3), np.array(1), rows_apart=False),
+    *contract_embedding.ROWS,
     *contract_several.ROWS,
     *contract_activations.ROWS,
     *contract_normalization.ROWS,

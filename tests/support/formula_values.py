@@ -13,6 +13,7 @@ FUNCTIONS = {
     "sqrt": np.sqrt,
     "abs": np.abs,
     "sign": np.sign,
+    "take": lambda W, indices: W[indices],
     "max": np.maximum,
     "min": np.minimum,
     "sigmoid": lambda X: 1 / (1 + np.exp(-np.asarray(X))),
@@ -21,7 +22,8 @@ FUNCTIONS = {
 }
 SIGNS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "@": np.matmul}
 RELATIONS = {">": np.greater, "<": np.less, "=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}
-REARRANGE = ("concatenate", "stack", "unstack", "split", "reshape", "flatten", "onehot")  # their options are not shown
+# Their options are not shown, or they are layers without formulas.
+OPAQUE = ("concatenate", "stack", "unstack", "split", "reshape", "flatten", "onehot", "add_at", "EmbeddingBag")
 
 
 class CannotBeComputedError(Exception):
@@ -48,7 +50,7 @@ def computed(reading):
             return np.swapaxes(computed(of), -1, -2)
         case Applied(function=function, of=of) if function in FUNCTIONS:
             return FUNCTIONS[function](*map(computed, of))
-        case Applied(function=function) if function in REARRANGE or function.endswith(("Sequential", ".backward")):
+        case Applied(function=function) if function in OPAQUE or function.endswith(("Sequential", ".backward")):
             raise CannotBeComputedError(function)
         case Part():
             raise CannotBeComputedError("a part")

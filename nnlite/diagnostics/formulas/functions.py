@@ -172,6 +172,22 @@ def along(vector: Array, axis: int, like: Array) -> Array:
     return np.reshape(vector, shape)
 
 
+def add_at(A: Array, indices: Array, like: Array, ignored: int | None = None, averaged: bool = False) -> Array:
+    """Return an array like ``like`` in which row k is the sum, or the mean, of the rows of A whose index is k.
+
+    >>> add_at(np.array([[1.0], [2.0], [4.0]]), np.array([0, 2, 2]), like=np.zeros((3, 1)))
+    array([[1.],
+           [0.],
+           [6.]])
+    """
+    sums, counts = np.zeros_like(like), np.zeros(len(like))
+    numbers = np.ravel(indices)
+    kept = np.full(numbers.shape, True) if ignored is None else numbers != ignored
+    np.add.at(sums, numbers[kept], rows(A)[kept])
+    np.add.at(counts, numbers[kept], 1)
+    return sums / np.maximum(counts, 1).astype(like.dtype)[:, None] if averaged else sums
+
+
 FUNCTIONS: dict[str, Any] = {
     function.__name__: function
     for function in (
@@ -192,6 +208,7 @@ FUNCTIONS: dict[str, Any] = {
         one_hot,
         along,
         window_sum,
+        add_at,
     )
 }
 

@@ -160,6 +160,9 @@ class Naming:
             self.edges[edge] = self._named(name, "y" if name == "target" else name, edge)
         count = 0
         for edge, value in self.flow.constants.items():
+            if value is None:  # an argument that was left out
+                self.edges[edge] = symbol("none")
+                continue
             count += value.ndim > 0
             self.edges[edge] = self._unused(f"C{count}") if value.ndim else Number(value.item())
 

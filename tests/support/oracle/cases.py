@@ -7,7 +7,12 @@ A family of many cases has a file of its own, which this one imports.
 import itertools
 
 import numpy as np
-from support.oracle import cases_activations, cases_normalization, cases_several  # noqa: F401 - they add cases
+from support.oracle import (  # noqa: F401 - they add cases
+    cases_activations,
+    cases_embedding,
+    cases_normalization,
+    cases_several,
+)
 from support.oracle.table import CASES, Case, add_gate, add_layer, add_loss, draw, name_of, seed
 
 # Functions of nnlite's nodes and of tensors alike: the inputs first, then the parameters.

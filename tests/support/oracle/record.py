@@ -46,6 +46,8 @@ def torch_answers(name, dtype):
     import torch
 
     def tensor(values):
+        if values is None or np.asarray(values).dtype.kind == "i":  # an argument that is left out; indices
+            return None if values is None else torch.tensor(values)
         return torch.tensor(np.asarray(values, dtype), requires_grad=True)
 
     class Residual(torch.nn.Sequential):
@@ -91,7 +93,8 @@ def torch_answers(name, dtype):
         module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
         parameters = list(module.parameters())
         for P in parameters:
-            values = draw(rng, P.T.shape).T if P.ndim == 2 else draw(rng, P.shape)  # torch stores W^T
+            transposed = P.ndim == 2 and not case.kind.startswith("Embedding")  # torch stores W^T
+            values = draw(rng, P.T.shape).T if transposed else draw(rng, P.shape)
             P.data = torch.tensor(values.astype(dtype))
         buffers = [] if case.target is not None else list(module.buffers())  # a loss has its weights there
     Xs = [tensor(X) for X in listed(case.X)]
@@ -105,9 +108,10 @@ def torch_answers(name, dtype):
         Ys = module(*Xs, target.to(Xs[0].dtype) if target.is_floating_point() else target)
     Ys = Ys if isinstance(Ys, tuple) else (Ys,)
     torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
-    turned = case.kind != "Graph"
+    turned = case.kind != "Graph" and not case.kind.startswith("Embedding")
     gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
-    return flat([*(Y.detach() for Y in Ys), *(X.grad for X in Xs), *gradients, *buffers])
+    dXs = [X.grad for X in Xs if X is not None and X.requires_grad]
+    return flat([*(Y.detach() for Y in Ys), *dXs, *gradients, *buffers])
 
 
 def flat(arrays):
