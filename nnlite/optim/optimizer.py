@@ -177,6 +177,12 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:  # a copy makes arrays of its own
         return {name: value for name, value in vars(self).items() if name != "_made"}
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        for name in self.arrays:  # another process may have got them read-only
+            if isinstance(array := vars(self).get(name), np.ndarray) and not array.flags.writeable:
+                setattr(self, name, array.copy())
+
     # ------------------------------------------------------------------------------------------- the learning rate
 
     def __getattr__(self, name: str) -> Any:  # called only for an attribute that does not exist

@@ -263,10 +263,8 @@ def _train(
 
 def _note_layer(error: BaseException) -> None:
     """Add to an error in the code of somebody's own layer the line that names the shapes and the likely cause."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    own = isinstance(frames[-1].f_locals.get("self"), Layer) and not frames[-1].f_globals["__name__"].startswith(
-        "nnlite"
-    )
+    last = [frame for frame, _ in walk_tb(error.__traceback__)][-1]
+    own = isinstance(last.f_locals.get("self"), Layer) and not last.f_globals["__name__"].startswith("nnlite")
     if own and isinstance(error, TypeError | ValueError):
         error.add_note("nnlite.check_gradients(model, X[:5], Y[:5], loss) names the shapes and the likely cause")
 

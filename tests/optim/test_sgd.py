@@ -489,3 +489,18 @@ def test_the_velocity_changes_its_dtype_with_the_model():
     layer.dPhi = [1 / 3, 0.0]
     optimizer.step()
     assert layer.Phi.tolist() == [-0.5 - 0.5 * (0.5 + 1 / 3), -0.75]  # in float64, of which float32 holds no third
+
+
+def test_an_optimizer_that_another_process_gets_read_only_goes_on():
+    """scikit-learn#5956: joblib hands arrays of a pickle over read-only, as buffers of protocol 5 may be."""
+    layer = nn.Linear(3, 2, rng=0)
+    optimizer = nn.SGD(layer, lr=0.1, momentum=0.9)
+    layer.dPhi = np.ones(8)
+    optimizer.step()
+    buffers = []
+    dumped = pickle.dumps((layer, optimizer), protocol=5, buffer_callback=buffers.append)
+    other, twin = pickle.loads(dumped, buffers=[bytes(buffer.raw()) for buffer in buffers])
+    other.dPhi = np.ones(8)
+    optimizer.step()
+    twin.step()
+    np.testing.assert_array_equal(other.Phi, layer.Phi)
