@@ -1,6 +1,6 @@
 """Time one forward or one backward of a layer, of straight-line NumPy, of PyTorch, and a floor, on the same arrays.
 
-    python benchmarks/backward.py --against floor,numpy,torch --threads 1 2 --kernels numpy numba
+    python benchmarks/backward.py --against floor,functions,numpy,torch --threads 1 2 --kernels numpy numba
     python benchmarks/backward.py --pass forward --layers Tanh Sigmoid ReLU
     python benchmarks/backward.py --layers LayerNorm --shape 64,256 1024,1024 --against torch
 
@@ -8,13 +8,13 @@ A layer of your own, by module or file and constructor, with both ways of comput
 
     python benchmarks/backward.py --layer "examples/own_layer.py:PReLU(256)" --shape 64,256 --kernels numpy numba
 
-The floor is the least that the pass must do: for Linear the products; where there are exponentials, logarithms or tanh
-in forward, NumPy's ufunc for them alone; else one copy of as many bytes as must be read and written. ``numpy`` is the
-shortest chain of NumPy calls that we know (by_hand.py), into arrays made beforehand; it is no lower bound: blocks,
-threads and Numba beat it. A ratio is the time of a contender divided by nnlite's: 0.8 for the floor means that it takes
-80 % of nnlite's time. passes.py describes what PyTorch runs. The rate counts multiplications and additions for Linear,
-and for the other layers each array that must be read or written, once. The results must agree element by element;
-cases.py holds the layers and their inputs.
+The floor is the least that the pass must do, in blocks and threads: for Linear the products, else one ufunc that reads
+and writes as many bytes as must be read and written. ``functions`` are the exponentials, logarithms and tanh of forward
+alone, by NumPy. ``numpy`` is the shortest chain of NumPy calls that we know (by_hand.py), into arrays made beforehand;
+it is no lower bound: blocks, threads and Numba beat it. A ratio is the time of a contender divided by nnlite's: 0.8 for
+the floor means that it takes 80 % of nnlite's time. passes.py describes what PyTorch runs. The rate counts
+multiplications and additions for Linear, and for the other layers each array that must be read or written, once. The
+results must agree element by element; cases.py holds the layers and their inputs.
 """
 
 import argparse
@@ -45,6 +45,8 @@ def peers(layer: str, way: str, against: list[str]) -> list[str]:
     missing = set() if layer in LAYERS else {"numpy"}
     if layer != "Linear" and not CASES[layer].arrays[way == "backward"]:
         missing |= {"floor"}
+    if way == "backward" or not CASES[layer].functions:
+        missing |= {"functions"}
     return [name for name in against if name not in missing]
 
 
@@ -61,7 +63,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def main() -> None:
-    parser = arguments(__doc__, ("floor", "numpy", "torch"), default=["floor", "numpy"])
+    parser = arguments(__doc__, ("floor", "functions", "numpy", "torch"), default=["floor", "numpy"])
     parser.add_argument("--pass", dest="ways", nargs="+", default=["backward"], choices=["forward", "backward"])
     parser.add_argument("--layers", nargs="+", default=FIRST, choices=["rest", *available()], metavar="LAYER",
                         help=f"from {', '.join(available())}; rest: those after the first {len(FIRST)}")  # fmt: skip

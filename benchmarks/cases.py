@@ -124,7 +124,7 @@ class Case:
         torch: its constructor in torch.nn, if that differs.
         gradients: positions of the inputs that have a gradient.
         arrays: how many arrays of N D numbers forward must read or write, and backward; 0 if it is not known.
-        functions: names of the ufuncs that forward cannot do without.
+        functions: names of the ufuncs in forward that are more than arithmetic.
         random: whether it draws random numbers, so that results differ.
         shapes: N, D and perhaps M.
     """

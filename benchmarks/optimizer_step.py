@@ -4,7 +4,7 @@
 
 The parameters are those of a network with 641, 10,000 or 1,000,000 of them; the gradients do not change. PyTorch's step
 is ``fused=True`` where that exists, else ``foreach=True``. ``numpy`` is straight-line NumPy, of SGD only; the floor is
-one copy of as many bytes as a step must read and write. The parameters after some steps must agree.
+one ufunc that reads and writes as many bytes as a step must. The parameters after some steps must agree.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from contenders import Run, repeated
 from harness import Field, arguments
-from passes import divided, gradient
+from passes import gradient, moved
 from results import report
 
 NETWORKS = [(30, 16, 8, 1), (64, 64, 63, 26, 3), (784, 703, 590, 55, 5)]
@@ -82,9 +82,7 @@ def numpy(rule: str, sizes: tuple[int, ...], dtype: str) -> Run:
 
 
 def floor(rule: str, sizes: tuple[int, ...], dtype: str) -> Run:
-    source = np.ones(RULES[rule].arrays * parameters(sizes) // 2, dtype)
-    run = divided(lambda source, target: np.copyto(target, source), source, np.empty_like(source))
-    return repeated(run, lambda _: ())
+    return repeated(moved(RULES[rule].arrays * parameters(sizes), dtype), lambda _: ())
 
 
 def torch(rule: str, sizes: tuple[int, ...], dtype: str) -> Run:

@@ -1,4 +1,4 @@
-"""One forward or one backward of a layer, on the same arrays: nnlite's, straight-line NumPy's, PyTorch's, and a floor.
+"""One forward or one backward of a layer, on the same arrays: nnlite's, straight-line NumPy's, PyTorch's; and floors.
 
 In PyTorch forward records the graph, as in training; backward is ``torch.autograd.grad`` for the inputs and the
 parameters, through a graph that is recorded once and retained, so building and freeing it is not part of backward.
@@ -88,11 +88,7 @@ def torch(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
 
 
 def floor(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
-    """The least that the pass must do, in blocks and threads where arrays are large.
-
-    These are its products; or its exponentials, logarithms and tanh by NumPy; or else one copy of as many bytes as it
-    must read and write.
-    """
+    """The least that the pass must do: its products, or one ufunc that reads and writes as many bytes as it must."""
     case, _ = case_of(layer)
     if layer == "Linear":
         X, dY = inputs(case, shape, dtype)[0], gradient((shape[0], shape[2]), dtype)
@@ -100,16 +96,23 @@ def floor(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
         products = [(X, W)] if way == "forward" else [(X.T, dY), (dY, W.T)]
         calls = [partial(np.dot, A, B, np.dot(A, B)) for A, B in products]
         return repeated(lambda: [call() for call in calls], lambda _: ())
-    size = shape[0] * shape[1]
-    if way == "forward" and case.functions:
-        X, Y = np.random.default_rng(0).uniform(0.01, 0.99, size).astype(dtype), np.empty(size, dtype)
-        functions = [getattr(np, name) for name in case.functions]
-        run = divided(lambda X, Y: [function(X, Y) for function in functions], X, Y)
-    else:
-        moved = int(case.arrays[way == "backward"] * size / 2)
-        source = np.ones(moved, dtype)
-        run = divided(lambda source, target: np.copyto(target, source), source, np.empty_like(source))
+    run = moved(int(case.arrays[way == "backward"] * shape[0] * shape[1]), dtype)
     return repeated(run, lambda _: ())
+
+
+def functions(layer: str, shape: tuple[int, ...], dtype: str, way: str) -> Run:
+    """The exponentials, logarithms and tanh of forward alone, by NumPy."""
+    case, _ = case_of(layer)
+    X = np.random.default_rng(0).uniform(0.01, 0.99, shape[0] * shape[1]).astype(dtype)
+    ufuncs = [getattr(np, name) for name in case.functions]
+    run = divided(lambda X, Y: [ufunc(X, Y) for ufunc in ufuncs], X, np.empty_like(X))
+    return repeated(run, lambda _: ())
+
+
+def moved(count: int, dtype: str) -> Callable[[], None]:
+    """The fastest way to read and write ``count`` numbers in all: on some machines copyto takes 40 times as long."""
+    source = np.ones(count // 2, dtype)
+    return divided(np.negative, source, np.empty_like(source))
 
 
 def divided(function: Callable[..., Any], *arrays: np.ndarray) -> Callable[[], None]:

@@ -1,25 +1,28 @@
 """Run what the tables of README.md show, and print these tables.
 
     python benchmarks/tables.py FOLDER              # about ten minutes on two cores that do nothing else
-    python benchmarks/tables.py FOLDER --blas mkl   # the training steps alone
+    python benchmarks/tables.py FOLDER --plot benchmarks/ratios.png
+    python benchmarks/tables.py ANOTHER --blas mkl --only steps   # MKL and Numba together
 
 Each run writes a JSON file into the folder, which is made; runs whose file is there are not repeated.
 """
 
 import argparse
 import json
+import math
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from cases import ELEMENTS, FIRST, SIZES
 
 HERE = Path(__file__).parent
-PASSES = ["backward", "--against", "floor,torch", "--pass", "forward", "backward"]
+PASSES = ["backward", "--against", "floor,functions,torch", "--pass", "forward", "backward"]
 ELEMENTWISE = [name for name in FIRST if name != "Linear"]
 
 
@@ -55,9 +58,9 @@ def measure(folder: Path, names: Sequence[str], more: Sequence[str]) -> None:
         print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
 
 
-def median(result: Row, name: str) -> float | None:
-    """The median of a contender's seconds."""
-    return next((statistics.median(each["seconds"]) for each in result["timings"] if each["name"] == name), None)
+def median(result: Row, name: str) -> float:
+    """The median of a contender's seconds; NaN without it."""
+    return next((statistics.median(each["seconds"]) for each in result["timings"] if each["name"] == name), math.nan)
 
 
 def ratio(peer: str) -> Callable[[Row], str]:
@@ -80,7 +83,7 @@ def ratio(peer: str) -> Callable[[Row], str]:
 
 def microseconds(result: Row) -> str:
     """nnlite's median."""
-    value = (median(result, "nnlite") or 0) * 1e6
+    value = median(result, "nnlite") * 1e6
     return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
 
 
@@ -121,39 +124,73 @@ def ways(show: Callable[[Row], str], title: str, here: Callable[[Row], bool] = l
 
 
 def of_passes(results: Sequence[Row], sizes: Sequence[Sequence[int]], peer: str) -> str:
-    """Two tables: forward and backward of each layer at these sizes."""
+    """Two tables: forward and backward of each layer at these sizes, where there is the peer."""
     tables = []
-    for way in ("forward", "backward"):
+    for way in ("forward", "backward") if peer != "functions" else ("forward",):
         columns: dict[str, Any] = {}
         for size in sizes:
             title = f"{size[0] * size[1]:,}" if sizes is ELEMENTS else " x ".join(map(str, size))
             columns |= ways(ratio(peer), title, lambda result, size=size: result["what"]["shape"] == list(size))
-        own = [result for result in results if result["what"]["way"] == way]
+        own = [each for each in results if each["what"]["way"] == way and not math.isnan(median(each, peer))]
         tables.append(pivot(own, way, lambda result: result["what"]["layer"], columns))
     return "\n\n".join(tables)
 
 
-def printed(folder: Path) -> str:
-    """The tables of all JSON files in the folder."""
-    files = {name: json.loads((folder / f"{name}.json").read_text()) for name in RUNS
-             if (folder / f"{name}.json").exists()}  # fmt: skip
-    found = {name: file["results"] for name, file in files.items()}
-    parts = [f"{key}: {value}" for key, value in next(iter(files.values()))["machine"].items()][:1] if files else []
-    elementwise = found.get("small", []) + found.get("large", [])
-    if elementwise:
-        parts += ["## PyTorch's time / nnlite's", of_passes(elementwise, ELEMENTS, "torch")]
-        parts += ["## The floor's time / nnlite's", of_passes(elementwise, ELEMENTS, "floor")]
-    if layers := found.get("layers"):
-        parts += ["## Further layers: PyTorch's time / nnlite's", of_passes(layers, SIZES, "torch")]
-        parts += ["## Further layers: the floor's time / nnlite's", of_passes(layers, SIZES, "floor")]
-    for name, peers in (("optimizers", ["torch", "floor"]), ("inference", ["numpy", "torch", "sklearn"]),
-                        ("steps", ["numpy", "torch"])):  # fmt: skip
-        if name in found:
+def found(folder: Path) -> dict[str, Any]:
+    """The JSON files in the folder."""
+    files = {name: folder / f"{name}.json" for name in RUNS}
+    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+
+
+def printed(files: Mapping[str, Any]) -> str:
+    """The tables of JSON files."""
+    parts = [", ".join(f"{key} {value}" for key, value in file["machine"].items()) for file in files.values()][:1]
+    results = {name: file["results"] for name, file in files.items()}
+    for title, peer in (
+        ("PyTorch's time / nnlite's", "torch"),
+        ("the floor's time / nnlite's", "floor"),
+        ("the time of NumPy's exp, log or tanh alone / nnlite's", "functions"),
+    ):
+        if elementwise := [*results.get("small", []), *results.get("large", [])]:
+            parts += [f"### Layers: {title}, by number of elements", of_passes(elementwise, ELEMENTS, peer)]
+        if layers := results.get("layers"):
+            parts += [f"### More layers: {title}, by rows x columns", of_passes(layers, SIZES, peer)]
+    for name, title, peers in (
+        ("optimizers", "An optimizer's step", {"torch": "PyTorch", "floor": "floor"}),
+        ("inference", "Prediction", {"torch": "PyTorch", "sklearn": "scikit-learn", "numpy": "straight-line"}),
+        ("steps", "A training step", {"torch": "PyTorch", "numpy": "straight-line"}),
+    ):
+        if name in results:
             columns = ways(microseconds, "us")
-            for peer in peers:
-                columns |= ways(ratio(peer), peer)
-            parts += [f"## {name}", pivot(found[name], "step", lambda result: result["step"], columns)]
+            for peer, word in peers.items():
+                columns |= ways(ratio(peer), word)
+            parts += [f"### {title}", pivot(results[name], "step", lambda result: result["step"], columns)]
     return "\n\n".join(parts)
+
+
+def plot(path: Path, files: Mapping[str, Any]) -> None:
+    """Plot PyTorch's time / nnlite's against the number of elements, with one thread; above 1 nnlite is faster."""
+    from matplotlib.figure import Figure
+
+    results = [result for name in ("small", "large") for result in files.get(name, {"results": []})["results"]]
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, sharey=True)
+    for axes, (way, kernels) in zip(panels.flat, product(("forward", "backward"), ("numpy", "numba")), strict=True):
+        for number, layer in enumerate(ELEMENTWISE):
+            points = [
+                (math.prod(result["what"]["shape"]), median(result, "torch") / median(result, "nnlite"))
+                for result in results
+                if (result["what"]["layer"], result["what"]["way"], result["kernels"]) == (layer, way, kernels)
+                and result["threads"] == 1
+            ]  # fmt: skip
+            axes.plot(*zip(*points, strict=True) if points else ((), ()), "os^v"[number % 4] + "-", label=layer)
+        axes.axhline(1, color="black", linewidth=1)
+        axes.set(xscale="log", yscale="log", title=f"{way}, kernels: {kernels}")
+        axes.grid(alpha=0.3, which="both")
+    panels[0, 0].legend(fontsize="small")
+    figure.supxlabel("elements")
+    figure.supylabel("time of PyTorch / time of nnlite")
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:
@@ -161,12 +198,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="of the JSON files")
     parser.add_argument("--only", nargs="+", default=list(RUNS), choices=list(RUNS), help="some of the runs")
     parser.add_argument("--blas", default="", choices=["", "mkl"], help="for nnlite's products")
+    parser.add_argument("--plot", type=Path, help="draw PyTorch's times / nnlite's into this file (extra: plot)")
     parser.add_argument("--tiny", action="store_true", help="only check that everything runs")
     options = parser.parse_args()
-    names = ["steps"] if options.blas and options.only == list(RUNS) else options.only
-    measure(options.folder, names, [*(["--blas", options.blas] if options.blas else []),
-                                    *(["--tiny"] if options.tiny else [])])  # fmt: skip
-    print(printed(options.folder))
+    more = ["--blas", options.blas] if options.blas else []
+    measure(options.folder, options.only, [*more, "--tiny"] if options.tiny else more)
+    files = found(options.folder)
+    print(printed(files))
+    if options.plot:
+        plot(options.plot, files)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ Layers
     Hardsigmoid, Hardswish               likewise
     Tanhshrink, Softshrink               activations that make small numbers smaller, or 0
     GLU                                  one half of X times the sigmoid of the other half
+    Dropout, AlphaDropout                in training mode random elements are dropped
+    Dropout1d, Dropout2d, Dropout3d      likewise, of whole channels
+    FeatureAlphaDropout                  likewise
     Softmax, LogSoftmax                  activations along an axis
     Softmin, Softmax2d                   likewise; of -X, and over the channels of images
     Add, Subtract, Multiply, Divide      elementwise arithmetic of two inputs, with broadcasting
@@ -137,6 +140,7 @@ from nnlite.layers.batch_normalization import (
 )
 from nnlite.layers.bilinear import Bilinear
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
+from nnlite.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag
@@ -207,6 +211,7 @@ __all__ = [
     "SGD",
     "Abs",
     "Add",
+    "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -226,11 +231,16 @@ __all__ = [
     "DivergenceError",
     "Divide",
     "Dot",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "EarlyStopping",
     "Embedding",
     "EmbeddingBag",
     "Exp",
     "ExponentialLR",
+    "FeatureAlphaDropout",
     "Flatten",
     "GradientError",
     "Graph",

@@ -205,10 +205,11 @@ def test_tables(tmp_path, monkeypatch, capsys):
     for name in tables.RUNS:
         file = {"machine": {"processor": "a machine"}, "results": results}
         (tmp_path / f"{name}.json").write_text(json.dumps(file))
-    monkeypatch.setattr(sys, "argv", ["tables", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["tables", str(tmp_path), "--plot", str(tmp_path / "out.png")])
     tables.main()  # all have been run
     out = capsys.readouterr().out
-    assert "a machine" in out
+    assert "processor a machine" in out
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert "| Tanh | 3.5 / 3.5 / 3.5 / 3.5 | 3.5 / 3.5 / 3.5 / 3.5 | - |" in out
     assert "| Tanh | 1.5 / 1.5 | 1.5 / 1.5 | 3.5 / 3.5 | 3.5 / 3.5 | - / - | - / - |" in out  # us, torch, floor
 
@@ -270,6 +271,16 @@ def test_straight_line_numpy_computes_what_nnlite_does(way, dtype):
         assert len(own) == (3 if layer == "Linear" and way == "backward" else 1)
 
 
+def test_a_contender_is_there_only_where_it_has_something_to_do():
+    peers, every = importlib.import_module("backward").peers, ["floor", "functions", "numpy", "torch"]
+    assert peers("Tanh", "forward", every) == every
+    assert peers("Tanh", "backward", every) == ["floor", "numpy", "torch"]
+    assert peers("Linear", "forward", every) == ["floor", "numpy", "torch"]
+    assert peers("NLLLoss", "forward", every) == ["torch"]
+    assert peers("NLLLoss", "backward", every) == ["floor", "torch"]
+    assert peers("own_layer:PReLU", "backward", every) == ["floor"]
+
+
 def test_every_layer_of_the_table_that_exists_runs():
     backward, cases, passes = map(importlib.import_module, ("backward", "cases", "passes"))
     layers = backward.available()
@@ -282,6 +293,7 @@ def test_every_layer_of_the_table_that_exists_runs():
         )
         assert np.size(Y) > 0, layer
         assert len(gradients) >= len(cases.CASES[layer].gradients), layer
+        assert passes.functions(layer, shape, "float32", "forward")(1) == ()
         for way, arrays in zip(("forward", "backward"), cases.CASES[layer].arrays, strict=True):
             assert (backward.work(layer, shape, way, "float32")[0] > 0) == (arrays > 0 or layer == "Linear")
             if arrays or layer == "Linear":

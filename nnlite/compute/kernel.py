@@ -9,6 +9,8 @@ Numba compiles (numba_source.py). Both do the same operations in the same order.
 import functools
 import linecache
 import math
+import os
+import threading
 import weakref
 import zlib
 from collections.abc import Callable, Sequence
@@ -81,6 +83,7 @@ class Kernel:
     """
 
     everyone: "ClassVar[weakref.WeakSet[Kernel]]" = weakref.WeakSet()  # noqa: RUF012
+    making = threading.RLock()  # so that of several threads one makes a function, which may take Numba a while
     make: "ClassVar[Callable[[Kernel, np.dtype[Any]], Callable[..., Any]]]"  # the function that computes a kernel
 
     def __init__(self, formula: Callable[..., Any], into: tuple[str, ...], errstate: dict[str, Any]) -> None:
@@ -138,9 +141,12 @@ class Kernel:
         """The function for a dtype, made when it is first needed."""
         if dtype.kind != "f":
             raise TypeError(f"{self.name}: expected arrays of a floating dtype, got {dtype}")
-        function = Kernel.make(self, dtype)
-        self._functions[dtype] = np.errstate(**self.errstate)(function) if self.errstate else function
-        return self._functions[dtype]
+        with Kernel.making:
+            functions = self._functions
+            if dtype not in functions:
+                function = Kernel.make(self, dtype)
+                functions[dtype] = np.errstate(**self.errstate)(function) if self.errstate else function
+            return functions[dtype]
 
 
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
@@ -239,5 +245,12 @@ def _many(number: Array, like: Array) -> Array:
 def _full(dtype: "np.dtype[Any]", number: bytes) -> Array:  # equal bytes, since 0.0 == -0.0
     return np.full(BLOCK, np.frombuffer(number, dtype))
 
+
+def _after_fork() -> None:
+    Kernel.making = threading.RLock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 Kernel.make = numpy_function  # set_kernels changes it

@@ -89,13 +89,13 @@ def row_mean(x):  # type: ignore[no-untyped-def]
 
 
 def _row_max(real, integer, infinity):  # type: ignore[no-untyped-def]
-    """The function of the largest number, or NaN if there is one, of the dtype ``real`` and integers of its size.
+    """The function of the largest number, of the dtype ``real`` and integers of its size.
 
-    LLVM vectorizes the maximum of integers. The bits of floating numbers are in their order, but for those of negative
-    numbers, in the opposite one.
+    It is NaN if one of the numbers is, and -inf if there are none. LLVM vectorizes the maximum of integers. The bits of
+    floating numbers are in their order, but for those of negative numbers, in the opposite one.
     """
     most, shift = integer(np.iinfo(integer).max), integer(np.iinfo(integer).bits - 1)
-    least, infinity = integer(np.iinfo(integer).min), integer(infinity)
+    infinity, least = integer(infinity), integer(infinity ^ -1)  # the keys of inf and -inf
 
     @njit(error_model="numpy")
     def row_max(x):  # type: ignore[no-untyped-def]

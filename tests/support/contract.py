@@ -10,7 +10,14 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-from support import contract_activations, contract_embedding, contract_normalization, contract_several, own_layers
+from support import (
+    contract_activations,
+    contract_dropout,
+    contract_embedding,
+    contract_normalization,
+    contract_several,
+    own_layers,
+)
 from support.contract_row import Row, numbers, shares
 
 import nnlite as nn
@@ -445,6 +452,7 @@ ROWS = [
     *contract_several.ROWS,
     *contract_activations.ROWS,
     *contract_normalization.ROWS,
+    *contract_dropout.ROWS,
 ]
 WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.
