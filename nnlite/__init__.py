@@ -17,7 +17,7 @@ Layers
     Softplus, LogSigmoid, Softsign       smooth activations
     Hardtanh, ReLU6, Threshold           activations of straight pieces
     Hardsigmoid, Hardswish               likewise
-    Tanhshrink, Softshrink               activations that make small numbers smaller, or 0
+    Tanhshrink, Softshrink, Hardshrink   activations that make small numbers smaller, or 0
     GLU                                  one half of X times the sigmoid of the other half
     Dropout, AlphaDropout                in training mode random elements are dropped
     Dropout1d, Dropout2d, Dropout3d      likewise, of whole channels
@@ -152,7 +152,7 @@ from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from nnlite.layers.reductions import Mean, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
-from nnlite.layers.shrinkage import Softshrink, Tanhshrink
+from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
@@ -245,6 +245,7 @@ __all__ = [
     "GradientError",
     "Graph",
     "GroupNorm",
+    "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",

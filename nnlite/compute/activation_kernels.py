@@ -227,3 +227,8 @@ def tanhshrink(X: Array) -> tuple[Array, Array]:
 @kernel
 def softshrink(X: Array, lambd: float) -> Array:
     return X - np.minimum(np.maximum(-lambd, X), lambd)
+
+
+@kernel
+def hardshrink(X: Array, lambd: float) -> Array:
+    return np.where(np.abs(X) <= lambd, 0.0, X)

@@ -72,3 +72,41 @@ class Softshrink(Activation):
 
     def extra_repr(self) -> str:
         return f"lambd={self.lambd}"
+
+
+class Hardshrink(Activation):
+    """``Y = X`` where ``|X|`` is above lambd, else 0; ``dX = dY`` where Y is not 0, else 0.
+
+    X and Y have the same shape, any. Y is read-only, because backward uses it.
+
+    Args:
+        lambd: at least 0: half the width of the interval that becomes 0.
+
+    Source: Donoho and Johnstone, Ideal spatial adaptation by wavelet shrinkage, 1994.
+
+    >>> import numpy as np
+    >>> layer = Hardshrink(0.5)
+    >>> layer.forward(np.array([-2.0, 0.5, 1.0]))
+    array([-2.,  0.,  1.])
+    >>> layer.backward(np.array([1.0, 1.0, 1.0]))
+    array([1., 0., 1.])
+    """
+
+    formulas = """
+        Y = X * (abs(X) > lambd)
+        dX = dY * (abs(X) > lambd)
+    """
+    flops_per_element = (2, 1)
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = non_negative(lambd, "Hardshrink: lambd")
+
+    def forward(self, X: Any) -> Array:
+        self.Y = self.keep_Y(kernels.hardshrink(self.check_X(X), self.lambd))
+        return self.Y
+
+    def backward(self, dY: Any) -> Array:
+        return relu_backward(self.check_dY(dY), self.Y)
+
+    def extra_repr(self) -> str:
+        return f"lambd={self.lambd}"

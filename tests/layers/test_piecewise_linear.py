@@ -25,6 +25,8 @@ def both(layer, x):
         (nn.Threshold(1, -5), [-INF, 1, 1.5, INF, NAN], [-5, -5, 1.5, INF, NAN], [0, 0, 1, 1, 1]),
         (nn.Softshrink(), [-INF, -0.5, 0.5, 2, NAN], [-INF, 0, 0, 1.5, NAN], [1, 0, 0, 1, 1]),
         (nn.Softshrink(0), [-1, 0, 1], [-1, 0, 1], [1, 0, 1]),
+        (nn.Hardshrink(), [-INF, -0.5, 0.5, 2, NAN], [-INF, 0, 0, 2, NAN], [1, 0, 0, 1, 1]),
+        (nn.Hardshrink(0), [-1, 0, 1], [-1, 0, 1], [1, 0, 1]),
     ],
     ids=repr,
 )
@@ -38,7 +40,7 @@ def test_values_and_derivatives_at_the_kinks_and_beyond(layer, x, Y, D):
 def test_where_they_are_flat_they_drop_an_infinite_gradient():
     flat = [
         (nn.Hardtanh(), 2.0), (nn.ReLU6(), -1.0), (nn.Hardsigmoid(), 4.0), (nn.Hardswish(), -4.0),
-        (nn.Threshold(0, 0), -1.0), (nn.Softshrink(), 0.25),
+        (nn.Threshold(0, 0), -1.0), (nn.Softshrink(), 0.25), (nn.Hardshrink(), 0.25),
     ]  # fmt: skip
     for layer, x in flat:
         layer.forward(np.array([x]))
@@ -72,6 +74,7 @@ def test_tanhshrink_in_closed_form():
         (lambda: nn.Threshold(None, 1), TypeError, "Threshold: threshold: expected a number, got None"),
         (lambda: nn.Threshold(0, [1]), TypeError, r"Threshold: value: expected a number, got \[1\]"),
         (lambda: nn.Softshrink(-1), ValueError, "Softshrink: lambd: expected a number >= 0, got -1"),
+        (lambda: nn.Hardshrink(-1), ValueError, "Hardshrink: lambd: expected a number >= 0, got -1"),
     ],
 )
 def test_bad_arguments_are_named(make, error, message):

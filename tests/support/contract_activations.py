@@ -42,6 +42,7 @@ ROWS = [
     Row("Threshold", lambda: nn.Threshold(0.5, 20.0), numbers(4, 3)),
     Row("Tanhshrink", nn.Tanhshrink, numbers(4, 3)),
     Row("Softshrink", nn.Softshrink, numbers(4, 3)),
+    Row("Hardshrink", nn.Hardshrink, numbers(4, 3)),
     Row("GLU", nn.GLU, numbers(4, 6)),
     Row("GLU-of-rows", lambda: nn.GLU(dim=0), numbers(4, 3), None, False, False),
     Row("GLU-of-three-axes", lambda: nn.GLU(dim=-2), numbers(4, 2, 3)),

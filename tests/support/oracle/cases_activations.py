@@ -24,6 +24,7 @@ OPTIONS = {
     "Softsign": [{}],
     "Tanhshrink": [{}],
     "Softshrink": [{}, {"lambd": 0.0}, {"lambd": 2.0}],
+    "Hardshrink": [{}, {"lambd": 0.0}, {"lambd": 2.0}],
     "Hardtanh": [{}, {"min_val": -2.0, "max_val": 0.5}],
     "ReLU6": [{}],
     "Hardsigmoid": [{}],
