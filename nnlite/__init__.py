@@ -51,9 +51,16 @@ Containers, which are layers
     tied                                 a second use of the parameters of a layer
 
 Losses, which are layers
-    MSELoss                              squared error
+    MSELoss, L1Loss                      squared error, absolute error
+    SmoothL1Loss, HuberLoss              squared error of small errors, absolute error of large ones
     BCELoss, BCEWithLogitsLoss           binary cross-entropy of probabilities, and of logits
     CrossEntropyLoss                     cross-entropy of class logits
+    NLLLoss, KLDivLoss                   likelihood of classes and divergence of distributions, of log-probabilities
+    PoissonNLLLoss                       likelihood of counts
+    SoftMarginLoss, HingeEmbeddingLoss   margins of two classes coded as -1 and 1
+    MultiMarginLoss                      margins of several classes
+    MultiLabelMarginLoss                 margins of several labels of each sample
+    MultiLabelSoftMarginLoss             binary cross-entropy of several labels
     Loss                                 the base class
 
 Initializers and random numbers
@@ -156,8 +163,11 @@ from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.likelihood_losses import KLDivLoss, NLLLoss, PoissonNLLLoss
 from nnlite.losses.loss import Loss
-from nnlite.losses.regression_losses import MSELoss
+from nnlite.losses.margin_losses import HingeEmbeddingLoss, MultiMarginLoss, SoftMarginLoss
+from nnlite.losses.multi_label_losses import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
+from nnlite.losses.regression_losses import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
@@ -249,12 +259,16 @@ __all__ = [
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
     "History",
+    "HuberLoss",
     "Identity",
     "Input",
     "InstanceNorm1d",
     "InstanceNorm2d",
     "InstanceNorm3d",
+    "KLDivLoss",
+    "L1Loss",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -272,8 +286,12 @@ __all__ = [
     "Mean",
     "Minimum",
     "Mish",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "MultiStepLR",
     "Multiply",
+    "NLLLoss",
     "Negative",
     "OneCycleLR",
     "Optimizer",
@@ -283,6 +301,7 @@ __all__ = [
     "Parallel",
     "Parameter",
     "PerEpoch",
+    "PoissonNLLLoss",
     "PolynomialLR",
     "Power",
     "RMSNorm",
@@ -298,6 +317,8 @@ __all__ = [
     "ShapeError",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softmax2d",
     "Softmin",

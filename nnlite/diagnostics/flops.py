@@ -19,7 +19,10 @@ from nnlite.layers.linear import Linear
 from nnlite.layers.reshaping import Flatten
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.regression_losses import MSELoss
+from nnlite.losses.likelihood_losses import NLLLoss
+from nnlite.losses.loss import Loss
+from nnlite.losses.margin_losses import MultiMarginLoss
+from nnlite.losses.multi_label_losses import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +77,10 @@ def flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
     per_element = described(layer, "flops_per_element", "forward", "backward")
     if per_element is None:
         return None
-    forward, backward = (Flops(elementwise=round(count * np.size(Y))) for count in per_element)
-    return forward, backward
+    forward, backward = per_element
+    if isinstance(layer, Loss):  # its Y is a sum of as many elements as X has
+        forward, Y = forward + (layer.reduction != "none"), X
+    return Flops(elementwise=round(forward * np.size(Y))), Flops(elementwise=round(backward * np.size(Y)))
 
 
 def known_flops(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
@@ -138,12 +143,6 @@ def _(layer: LogSoftmax, X: Any, Y: Any) -> tuple[Flops, Flops]:
 
 
 @flops.register
-def _(layer: MSELoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
-    summed = layer.reduction != "none"
-    return Flops(elementwise=(2 + summed) * np.size(X)), Flops(elementwise=np.size(X))
-
-
-@flops.register
 def _(layer: BCELoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
     more = layer.weight is not None
     summed = layer.reduction != "none"
@@ -162,6 +161,33 @@ def _(layer: CrossEntropyLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
     rows = _rows(X, layer.axis)
     summed = layer.reduction != "none"
     return Flops(elementwise=7 * np.size(X) + (1 + summed) * rows), Flops(elementwise=5 * np.size(X))
+
+
+@flops.register
+def _(layer: NLLLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    rows = _rows(X, layer.axis)  # -, *, sum; *, -
+    return Flops(elementwise=(2 + (layer.reduction != "none")) * rows), Flops(elementwise=2 * rows)
+
+
+@flops.register
+def _(layer: MultiMarginLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    rows = _rows(X, layer.axis)  # -, +, max, *, sum; >, *, sum
+    forward = (3 + layer.p) * np.size(X) + (1 + (layer.reduction != "none")) * rows
+    return Flops(elementwise=forward), Flops(elementwise=3 * np.size(X) + rows)
+
+
+@flops.register
+def _(layer: MultiLabelMarginLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    rows = _rows(X, -1)  # -, +, max, sum, >, count, + for each label; /
+    forward = (7 * layer.most_labels + 1) * np.size(X) + (1 + (layer.reduction != "none")) * rows
+    return Flops(elementwise=forward), Flops(elementwise=np.size(X))
+
+
+@flops.register
+def _(layer: MultiLabelSoftMarginLoss, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    more = layer.weight is not None
+    forward = (11 + more) * np.size(X) + (1 + (layer.reduction != "none")) * _rows(X, -1)
+    return Flops(elementwise=forward), Flops(elementwise=(6 + more) * np.size(X))
 
 
 def _rows(X: Any, axis: int) -> int:

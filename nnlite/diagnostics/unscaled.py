@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
-from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.regression_losses import MSELoss
 
 LARGE, SMALL = 10.0, 0.01  # a column with an RMS outside these bounds is unscaled
 FAR = 100.0  # so is a column whose mean is this many standard deviations from 0
@@ -59,7 +56,7 @@ def unscaled_target(loss: Any, target: Array, output_rms: float = 0.0) -> float 
     """The RMS of the targets if they are unscaled, else None.
 
     Args:
-        loss: the loss of the output; whole numbers are classes, except for MSELoss.
+        loss: the loss of the output; whole numbers are classes unless its ``same_scale`` is True, as for MSELoss.
         target: the targets.
         output_rms: the RMS of the outputs of the untrained model; 0 if it is not known.
 
@@ -68,9 +65,8 @@ def unscaled_target(loss: Any, target: Array, output_rms: float = 0.0) -> float 
     True
     >>> unscaled_target(nn.CrossEntropyLoss(), np.array([150, 210]))
     """
-    if isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
-        return None
-    if not target.size or (target.dtype.kind != "f" and not isinstance(loss, MSELoss)):
+    same_scale = getattr(loss, "same_scale", None)
+    if same_scale is False or not target.size or (target.dtype.kind != "f" and not same_scale):
         return None
     with np.errstate(over="ignore"):
         rms = float(np.sqrt(np.mean(np.square(target, dtype=np.float64))))

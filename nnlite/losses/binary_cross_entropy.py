@@ -42,7 +42,7 @@ class BCELoss(Loss):
            [ 0.73529412]])
     """
 
-    logits = False
+    logits, same_scale = False, True
     formulas = """
         J = -1 / N * sum(
             weight * (target * log(Y) + (1 - target) * log(1 - Y)), axis=() if reduction == "none" else None
@@ -96,7 +96,7 @@ class BCEWithLogitsLoss(Loss):
     array([-0.5 , -0.25])
     """
 
-    logits = True
+    logits, same_scale = True, False
     formulas = """
         J = 1 / N * sum(
             weight * (

@@ -6,13 +6,12 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
-from nnlite.basics.frames import numbered
 from nnlite.compute.softmax import expected_minus_given, exponentials, from_rows, rows, times_row
-from nnlite.errors import ShapeError
-from nnlite.losses.loss import Loss, TargetError, check_probabilities, finite_weight, listing
+from nnlite.losses.class_loss import ClassLoss
+from nnlite.losses.loss import check_probabilities, finite_weight, listing
 
 
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(ClassLoss):
     """Cross-entropy of logits: ``J = mean(-sum(Q log P))``; ``dZ = (P sum(Q) - Q) / n``.
 
     P is the softmax of the logits Z over the classes. Q is the target distribution (1 at the class index, or the given
@@ -73,14 +72,7 @@ class CrossEntropyLoss(Loss):
     def forward(self, Y: Any, target: Any) -> Any:
         self.count = None  # no gradient until this forward has ended well
         Z = self.check_X(Y, "Y")
-        if Z.ndim == 0:
-            raise ShapeError(f"{self}: expected logits of shape (N, C), got a scalar")
-        self.axis = 0 if Z.ndim == 1 else 1
-        if Z.shape[self.axis] < 2:
-            raise ShapeError(
-                f"{self}: expected logits of at least 2 classes along axis {self.axis}, got shape {Z.shape}; "
-                "for two classes with one output use BCEWithLogitsLoss"
-            )
+        self.axis = self.axis_of_classes(Z)
         self.shape = Z.shape
         target = as_array(target, "CrossEntropyLoss: target")
         self.index, self.weights, self.Q = self._distribution(Z, target)
@@ -126,12 +118,7 @@ class CrossEntropyLoss(Loss):
         """
         classes = Z.shape[self.axis]
         samples = Z.shape[: self.axis] + Z.shape[self.axis + 1 :]
-        weight = None
-        if self.weight is not None:
-            if self.weight.shape != (classes,):
-                raise ShapeError(f"{self}: weight: expected shape ({classes},), one per class, got {self.weight.shape}")
-            weight = self.weight.astype(Z.dtype)
-
+        weight = self.weight_of_classes(classes, Z.dtype)
         if target.shape == Z.shape:
             if self.ignore_index != -100:
                 raise ValueError(
@@ -145,10 +132,8 @@ class CrossEntropyLoss(Loss):
                 Q = Q * weight
             index, counts, counted = None, None, None
         elif target.shape == samples:
-            counted = self._counted(target, classes, Z.dtype)
-            labels = target.reshape(-1).astype(np.intp)
-            if counted is not None:
-                labels[counted == 0] = 0
+            labels, which = self.indices(target, classes)
+            counted = None if which is None else which.astype(Z.dtype)
             index = np.arange(0, labels.size * classes, classes) + labels
             counts = counted if weight is None else weight[labels] if counted is None else weight[labels] * counted
             if not self.label_smoothing:
@@ -156,47 +141,9 @@ class CrossEntropyLoss(Loss):
             Q = np.zeros((labels.size, classes), Z.dtype)
             Q.reshape(-1)[index] = 1 if counts is None else counts
         else:
-            raise self._target_error(target.shape, samples, Z.shape)
+            raise self.target_error(target.shape, Z.shape, f" or probabilities of shape {Z.shape}")
         if self.label_smoothing:
             spread: Any = self.label_smoothing / classes
             spread = spread if weight is None else spread * weight
             Q = (1 - self.label_smoothing) * Q + (spread if counted is None else spread * counted[:, None])
         return index, counts, Q
-
-    def _target_error(self, target: tuple[int, ...], indices: tuple[int, ...], logits: tuple[int, ...]) -> ShapeError:
-        cure = ""
-        if target == (*indices, 1):
-            cure = "; pass target[..., 0]"
-        elif len(logits) > 2 and target == logits[:-1]:
-            cure = "; the classes must be axis 1 of Y: pass np.moveaxis(Y, -1, 1)"
-            if len(logits) == 3:
-                cure += ", or end the model with Transpose(1, 2)"
-        return ShapeError(
-            f"{self}: expected class indices of shape {indices} or probabilities of shape {logits}, "
-            f"got a target of shape {target}{cure}"
-        )
-
-    def _counted(self, target: Array, classes: int, dtype: Any) -> Array | None:
-        """Return 1 for each sample that counts and 0 for those that are ignored, in one row; None if all count.
-
-        Raises:
-            TypeError, ValueError: the target is not a class index.
-        """
-        if target.dtype.kind not in "iu":
-            raise TypeError(
-                f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; "
-                "pass target.astype(np.int64)"
-            )
-        outside = target.astype(np.uint64) >= classes  # without its sign, -1 is a large number
-        if 0 <= self.ignore_index < classes or np.count_nonzero(outside):
-            counted = target != self.ignore_index
-            wrong = outside & counted
-            if wrong.any():
-                index = tuple(map(int, np.argwhere(wrong)[0]))
-                raise TargetError(
-                    f"{self}: expected class indices from 0 to {classes - 1}, got {target[index]} at {index}; "
-                    f"{numbered('target')}",
-                    index,
-                )
-            return counted.reshape(-1).astype(dtype)  # type: ignore[no-any-return]
-        return None

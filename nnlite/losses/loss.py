@@ -24,10 +24,12 @@ class Loss(Layer):
     :func:`nnlite.register` models that contain it can be saved.
 
     Args:
-        reduction: "mean" over all elements, "sum" or "none".
+        reduction: "mean" over all elements, "sum" or "none", or what else the class has in ``reductions``.
 
     Attributes:
         logits: whether Y holds logits, so that metrics such as :func:`nnlite.f1` know it; None if it is not known.
+        same_scale: whether Y and the target are of one scale, so that :func:`nnlite.sanity` compares their values;
+            False for logits and classes, for instance; None if it is not known.
         count: what the last forward divided the sum of the elements' losses by; None before forward.
 
     Raises:
@@ -52,16 +54,19 @@ class Loss(Layer):
     without_gradient: tuple[str, ...] = ("target",)
 
     reduction: str = "mean"
+    reductions: tuple[str, ...] = ("mean", "sum", "none")
     logits: bool | None = None
+    same_scale: bool | None = None
     count: float | None = None
     counts: Array | None = None
     _J_shape: tuple[int, ...] = ()
     _J_dtype: np.dtype[Any] | None = None
 
     def __init__(self, *, reduction: str = "mean") -> None:
-        if reduction not in ("mean", "sum", "none"):
-            name = type(self).__name__
-            raise ValueError(f"{name}: reduction: expected 'mean', 'sum' or 'none', got {reduction!r}")
+        if reduction not in self.reductions:
+            *others, last = map(repr, self.reductions)
+            expected = f"{', '.join(others)} or {last}"
+            raise ValueError(f"{type(self).__name__}: reduction: expected {expected}, got {reduction!r}")
         self.reduction = reduction
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -104,17 +109,17 @@ class Loss(Layer):
         self._record(J.shape, J.dtype, counts)
         return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / self.count  # type: ignore[operator]
 
-    def reduce_kernel(self, elements: Kernel, *arrays: Array, weight: Array | None = None) -> Any:
-        """Return :meth:`reduce` of ``weight * elements(*arrays)``, without an array of all elements if it is large.
+    def reduce_kernel(self, elements: Kernel, *arguments: Any, weight: Array | None = None) -> Any:
+        """Return :meth:`reduce` of ``weight * elements(*arguments)``, without an array of all elements if it is large.
 
         Raises:
             ShapeError: the weight cannot be broadcast.
             ValueError: the mean of no elements.
         """
         if weight is not None or self.reduction == "none":
-            return self.reduce(times_weight(self, weight, elements(*arrays)))
-        self._record(arrays[0].shape, arrays[0].dtype, None)
-        return elements.sum(*arrays) / self.count  # type: ignore[operator]
+            return self.reduce(times_weight(self, weight, elements(*arguments)))
+        self._record(arguments[0].shape, arguments[0].dtype, None)
+        return elements.sum(*arguments) / self.count  # type: ignore[operator]
 
     def _record(self, shape: tuple[int, ...], dtype: np.dtype[Any], counts: Array | None) -> None:
         """Set what the sum of the elements is divided by, and what backward must know of J."""
@@ -214,8 +219,13 @@ def check_probabilities(loss: Loss, target: Array) -> None:
 
 def not_a_probability(loss: Loss, name: str, values: Array, cure: str) -> NoReturn:
     """Raise the ValueError that names the first of the values outside [0, 1], and the cure."""
-    index = tuple(map(int, np.argwhere(~((values >= 0) & (values <= 1)))[0]))
-    message = f"{loss}: expected each {name} from 0 to 1, got {values[index]} at index {index}; {cure}"
+    refuse(loss, name, values, (values >= 0) & (values <= 1), "from 0 to 1", cure)
+
+
+def refuse(loss: Loss, name: str, values: Array, right: Array, expected: str, cure: str) -> NoReturn:
+    """Raise the ValueError that names the first of the values that is not ``right``, and the cure."""
+    index = tuple(map(int, np.argwhere(~right)[0]))
+    message = f"{loss}: expected each {name} {expected}, got {values[index]} at index {index}; {cure}"
     raise TargetError(message, index) if name == "target" else ValueError(message)
 
 

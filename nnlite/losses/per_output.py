@@ -121,12 +121,19 @@ def check_loss(value: Any) -> None:
         raise TypeError(f"loss: expected a Loss, got the class itself; write {value.__name__}()")
     if isinstance(value, str):
         word = value.lower().replace("_", "")
-        names = [cls.__name__ for cls in Loss.__subclasses__() if word in cls.__name__.lower()]
+        own = [cls for cls in _subclasses(Loss) if cls.__module__.startswith("nnlite.losses.")]
+        names = [cls.__name__ for cls in own if word in cls.__name__.lower() and cls.forward is not Loss.forward]
+        names.sort(key=len)  # "l1" is L1Loss and not SmoothL1Loss
         raise TypeError(f"loss: expected a Loss, got {value!r}; write loss=nnlite.{(names or ['MSELoss'])[0]}()")
     what = value.one_line() if isinstance(value, Layer) else repr(value)
     raise TypeError(
         f"loss: expected a Loss such as nnlite.MSELoss(), got {what}; for a loss of your own subclass nnlite.Loss"
     )
+
+
+def _subclasses(cls: type[Loss]) -> list[type[Loss]]:
+    direct = cls.__subclasses__()
+    return direct + [each for subclass in direct for each in _subclasses(subclass)]
 
 
 def by_key(values: Any) -> dict[Any, Any]:

@@ -8,7 +8,9 @@ from nnlite.basics.arrays import Array
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.likelihood_losses import NLLLoss
 from nnlite.losses.loss import Loss
 from nnlite.losses.per_output import Losses, by_key
 
@@ -42,13 +44,13 @@ class WeightedLoss(Loss):
     def __init__(self, loss: Loss, class_weight: dict[int, float] | None = None) -> None:
         if class_weight is not None:
             _check_class_weight(class_weight, loss)
-        super().__init__(reduction=loss.reduction)
+        self.reduction = loss.reduction
         self.loss = loss
         self.logits = getattr(loss, "logits", None)
         self.class_weight = class_weight
 
     def forward(self, Y: Any, target: Any, weight: Any = None) -> float:
-        if self.class_weight and isinstance(self.loss, CrossEntropyLoss):
+        if self.class_weight and isinstance(self.loss, ClassLoss):
             _check_labels(self.class_weight, classes=np.shape(Y)[min(1, np.ndim(Y) - 1)])
         self.loss.reduction = "none"
         try:
@@ -68,6 +70,8 @@ class WeightedLoss(Loss):
         self.W, self.count = W, 1.0
         if self.reduction == "mean":  # 0 where all weights of a batch are 0, which then has no gradient
             self.count = float(np.sum(W if self.loss.counts is None else W * self.loss.counts))
+        elif self.reduction == "batchmean":  # each row counts 1, not each element
+            self.count = float(np.sum(W)) * len(W) / W.size
         return float(np.sum(J * W)) / (self.count or 1.0)
 
     def backward(self, dJ: Any = 1.0) -> Any:
@@ -137,10 +141,10 @@ def check_weights_act(loss: Layer, rows: Any, rows_per_step: int) -> None:
             found["sample_weight"] = rows.weight
         if classes is not None and isinstance(each, WeightedLoss) and each.class_weight:
             found["class_weight"] = [each.class_weight.get(label, 1.0) for label in np.unique(classes).tolist()]
-        if classes is not None and isinstance(plain, CrossEntropyLoss):
+        if classes is not None and isinstance(plain, CrossEntropyLoss | NLLLoss):
             found[f"{plain.one_line()}: weight"] = plain.weight
         for name, weight in found.items():
-            if weight is not None and getattr(plain, "reduction", "mean") == "mean" and _differ(weight):
+            if weight is not None and getattr(plain, "reduction", "mean") != "sum" and _differ(weight):
                 raise ValueError(
                     f"{name}: with one row in a step the loss w J / w does not depend on its weight w; use a larger "
                     f'batch_size or accumulate_steps, or {type(plain).__name__}(reduction="sum")'
@@ -159,9 +163,9 @@ def classes_of(Y: Any, loss: Any) -> Array | None:
     >>> classes_of(np.array([[0.0], [1.0]]), nn.BCELoss())
     array([0, 1])
     """
-    if not isinstance(Y, np.ndarray) or not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
+    if not isinstance(Y, np.ndarray) or not isinstance(loss, ClassLoss | BCELoss | BCEWithLogitsLoss):
         return None
-    if Y.ndim == 2 and Y.shape[1] > 1 and isinstance(loss, CrossEntropyLoss):
+    if Y.ndim == 2 and Y.shape[1] > 1 and isinstance(loss, ClassLoss):
         labels: Array = Y.argmax(axis=1)  # one-hot, or probabilities
         return labels
     if Y.size != len(Y) or not np.array_equal(Y, np.rint(Y)):
@@ -198,7 +202,7 @@ def balanced(Y: Any, numbers: Array | None, loss: Any) -> dict[int, float]:
 def _check_class_weight(class_weight: Any, loss: Loss) -> None:
     """Raise unless it has a finite number >= 0 for each of some classes, and the loss is one of classes."""
     name = "class_weight"
-    if not isinstance(loss, CrossEntropyLoss | BCELoss | BCEWithLogitsLoss):
+    if not isinstance(loss, ClassLoss | BCELoss | BCEWithLogitsLoss):
         raise TypeError(f"{name}: expected a loss of classes, such as CrossEntropyLoss, got {loss!r}")
     if not isinstance(class_weight, dict) or not all(isinstance(label, int | np.integer) for label in class_weight):
         cure = ""
@@ -210,7 +214,7 @@ def _check_class_weight(class_weight: Any, loss: Loss) -> None:
     values = np.array(list(class_weight.values()), np.float64)
     if not (np.isfinite(values) & (values >= 0)).all():
         raise ValueError(f"{name}: expected finite numbers >= 0, got {class_weight!r}")
-    if not isinstance(loss, CrossEntropyLoss) and not set(class_weight) <= {0, 1}:
+    if not isinstance(loss, ClassLoss) and not set(class_weight) <= {0, 1}:
         raise ValueError(f"{name}: {loss!r} has the classes 0 and 1, got {class_weight!r}")
 
 

@@ -53,7 +53,7 @@ def test_formulas_give_what_the_layer_gives(row: Row):
         values = values_of(part, inputs, dYs)
         formulas = formulas_of(part, len(inputs))
         if not formulas.forward:
-            assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag)
+            assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag | nn.MultiLabelMarginLoss)
             return
         gives = dict(zip(formulas.outputs, Ys, strict=True))
         with_gradient = [formulas.inputs[place] for place in part.differentiable_inputs(len(inputs))]
@@ -75,6 +75,7 @@ def test_every_public_layer_has_formulas_but_containers_and_what_their_language_
     assert {cls for cls in public if not cls.formulas} == {
         *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel),
         nn.EmbeddingBag,
+        nn.MultiLabelMarginLoss,
     }
 
 

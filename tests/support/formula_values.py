@@ -23,7 +23,18 @@ FUNCTIONS = {
 SIGNS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "@": np.matmul}
 RELATIONS = {">": np.greater, "<": np.less, "=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}
 # Their options are not shown, or they are layers without formulas.
-OPAQUE = ("concatenate", "stack", "unstack", "split", "reshape", "flatten", "onehot", "add_at", "EmbeddingBag")
+OPAQUE = (
+    "concatenate",
+    "stack",
+    "unstack",
+    "split",
+    "reshape",
+    "flatten",
+    "onehot",
+    "add_at",
+    "EmbeddingBag",
+    "MultiLabelMarginLoss",
+)
 
 
 class CannotBeComputedError(Exception):

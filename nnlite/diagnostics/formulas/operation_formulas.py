@@ -118,7 +118,7 @@ class OperationFormulas:
     def _own_symbol(self, name: str) -> Symbol | Number:
         """Return the symbol of an intermediate value or an attribute: its name with the number of the operation."""
         if name in SYMBOLS:
-            by_one = self.is_loss and getattr(self.layer, "reduction", "mean") != "mean"
+            by_one = self.is_loss and getattr(self.layer, "reduction", "mean") in ("sum", "none")
             return Number(1) if by_one else symbol(name, scalar=True)
         if self.is_loss or name[-1].isdigit():
             return symbol(name)

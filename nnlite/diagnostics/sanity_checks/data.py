@@ -150,7 +150,7 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
     if limits is None and target_rms:
         found = f"{name} has RMS {target_rms:.3g}, the initial outputs of the model {output_rms:.2g}"
         return found, f"standardize: {standardize(name)} (training rows)"
-    if limits is None or isinstance(loss, CrossEntropyLoss | BCEWithLogitsLoss) or not target.size:
+    if limits is None or getattr(loss, "same_scale", None) is False or not target.size:
         return None
     if target.min() < low or target.max() > high:
         found = f"{name} ranges from {target.min():.4g} to {target.max():.4g}, the last layer {last} from "

@@ -11,6 +11,7 @@ from support.oracle import (  # noqa: F401 - they add cases
     cases_activations,
     cases_dropout,
     cases_embedding,
+    cases_losses,
     cases_normalization,
     cases_several,
 )

@@ -1,0 +1,92 @@
+"""ClassLoss: the base class of losses whose target is a class index, and the checks that they share."""
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.basics.frames import numbered
+from nnlite.errors import ShapeError
+from nnlite.losses.loss import Loss, TargetError
+
+
+class ClassLoss(Loss):
+    """Base class of losses of the scores of C classes, whose target is the class index of each sample.
+
+    The classes are axis 1 of Y, or the only one; the target has Y's shape without that axis.
+    """
+
+    same_scale = False
+    predictions = "logits"  # what Y holds, in errors
+    weight: Array | None = None  # of each class
+    ignore_index: int | None = None  # class index of samples that do not count
+
+    def axis_of_classes(self, Y: Array) -> int:
+        """Return the axis of the classes.
+
+        Raises:
+            ShapeError: Y is a number, or there are less than two classes.
+        """
+        if Y.ndim == 0:
+            raise ShapeError(f"{self}: expected {self.predictions} of shape (N, C), got a scalar")
+        axis = 0 if Y.ndim == 1 else 1
+        if Y.shape[axis] < 2:
+            raise ShapeError(
+                f"{self}: expected {self.predictions} of at least 2 classes along axis {axis}, got shape {Y.shape}; "
+                "for two classes with one output use BCEWithLogitsLoss"
+            )
+        return axis
+
+    def weight_of_classes(self, classes: int, dtype: "np.dtype[np.floating]") -> Array | None:
+        """Return the weight of each class in that dtype; None without weights.
+
+        Raises:
+            ShapeError: there is not one weight for each class.
+        """
+        if self.weight is None:
+            return None
+        if self.weight.shape != (classes,):
+            raise ShapeError(f"{self}: weight: expected shape ({classes},), one per class, got {self.weight.shape}")
+        return self.weight.astype(dtype)
+
+    def indices(self, target: Array, classes: int) -> tuple[Array, Array | None]:
+        """Return the class index of each sample, in one row, 0 for ignored ones; and which count, None if all do.
+
+        Raises:
+            TypeError: the target does not hold whole numbers.
+            ValueError: a class index does not exist; it is named with its index.
+        """
+        if target.dtype.kind not in "iu":
+            raise TypeError(
+                f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; "
+                "pass target.astype(np.int64)"
+            )
+        labels = target.reshape(-1).astype(np.intp)
+        outside = target.astype(np.uint64) >= classes  # without its sign, -1 is a large number
+        ignored = self.ignore_index
+        if not np.count_nonzero(outside) and (ignored is None or not 0 <= ignored < classes):
+            return labels, None
+        counted = np.ones(target.shape, bool) if ignored is None else target != ignored
+        wrong = outside & counted
+        if wrong.any():
+            index = tuple(map(int, np.argwhere(wrong)[0]))
+            raise TargetError(
+                f"{self}: expected class indices from 0 to {classes - 1}, got {target[index]} at {index}; "
+                f"{numbered('target')}",
+                index,
+            )
+        counted = counted.reshape(-1)
+        return np.where(counted, labels, 0), counted
+
+    def target_error(self, target: tuple[int, ...], Y: tuple[int, ...], or_else: str = "") -> ShapeError:
+        """Return the error that says which shape of the target was expected for Y's shape, and the cure."""
+        axis = 0 if len(Y) == 1 else 1
+        expected = Y[:axis] + Y[axis + 1 :]
+        cure = ""
+        if target == (*expected, 1):
+            cure = "; pass target[..., 0]"
+        elif len(Y) > 2 and target == Y[:-1]:
+            cure = "; the classes must be axis 1 of Y: pass np.moveaxis(Y, -1, 1)"
+            if len(Y) == 3:
+                cure += ", or end the model with Transpose(1, 2)"
+        return ShapeError(
+            f"{self}: expected class indices of shape {expected}{or_else}, got a target of shape {target}{cure}"
+        )

@@ -1,0 +1,163 @@
+"""Losses for several labels of each sample: MultiLabelMarginLoss, MultiLabelSoftMarginLoss."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array, as_array
+from nnlite.compute import kernels, loss_kernels
+from nnlite.errors import ShapeError
+from nnlite.losses.loss import Loss, TargetError, any_nan, check_probabilities, finite_weight, listing, times_weight
+
+
+class MultiLabelMarginLoss(Loss):
+    """Hinge loss of several labels: ``J = mean(sum_jk max(0, 1 - (Y_j - Y_k)) / C)``.
+
+    j runs over the labels of a sample, k over the other classes. Each pair whose scores differ by less than 1 adds
+    ``-1 / C / n`` to ``dY_j`` and ``1 / C / n`` to ``dY_k``.
+
+    Args:
+        reduction: "mean" over all n samples, "sum" or "none".
+
+    Shapes, with C classes:
+        scores Y (N, C) or (C,); the target has that shape: the class indices of the labels in front, then -1, behind
+        which nothing counts; J a float, or an array of shape (N,) or ().
+
+    The work is that of as many hinge losses as the sample with most labels has. It has no ``formulas``: their language
+    has no sum over pairs.
+
+    Raises:
+        TypeError: class indices that are not whole numbers.
+        ShapeError: the shapes differ.
+        ValueError: a class index outside -1 ... C-1, with its index; a target of 0 and 1 for each class; or the mean
+            over no samples.
+
+    >>> loss = MultiLabelMarginLoss()
+    >>> loss.forward(np.array([[0.1, 0.2, 0.4, 0.8]]), np.array([[3, 0, -1, 1]]))
+    0.85...
+    >>> loss.backward()
+    array([[-0.5,  0.5,  0.5, -0.5]])
+    """
+
+    logits, same_scale = True, False
+
+    def forward(self, Y: Any, target: Any) -> Any:
+        self.count = None  # no gradient until this forward has ended well
+        Y = self.check_X(Y, "Y")
+        labels = self._labels(as_array(target, "MultiLabelMarginLoss: target"), Y)
+        self.shape, samples = Y.shape, np.arange(len(labels))
+        Y = Y.reshape(labels.shape)
+        others = Y.copy()
+        n, place = np.nonzero(labels >= 0)
+        others[n, labels[n, place]] = -np.inf  # max(0, 1 - Y_j - inf) is 0
+        J = np.zeros(len(Y), Y.dtype)
+        self.dY = np.zeros_like(Y)
+        self.most_labels = int(place.max(initial=-1)) + 1
+        for label in labels[:, : self.most_labels].T:
+            y = np.where(label >= 0, Y[samples, label], np.inf)[:, None]
+            H = loss_kernels.hinge_of_rows(others, y, 1.0)
+            J += np.add.reduce(H, axis=1)
+            above = H > 0
+            self.dY += above
+            self.dY[samples, label] -= np.count_nonzero(above, axis=1)
+        classes = Y.shape[1]
+        self.dY /= classes
+        return self.reduce((J / classes).reshape(self.shape[:-1]))
+
+    def backward(self, dJ: Any = 1.0) -> Array:
+        share = np.asarray(self.scale(dJ), self.dY.dtype).reshape(-1, 1)  # of all samples, or of each
+        dY: Array = self.dY * share
+        return dY.reshape(self.shape)
+
+    def _labels(self, target: Array, Y: Array) -> Array:
+        """Return the class indices of each sample as rows, with -1 wherever there is none.
+
+        Raises:
+            TypeError, ShapeError, ValueError: the target is wrong.
+        """
+        if Y.ndim not in (1, 2):
+            raise ShapeError(f"{self}: expected scores of shape (N, C) or (C,), got {Y.shape}")
+        if target.shape != Y.shape:
+            raise ShapeError(f"{self}: expected a target of Y's shape {Y.shape}, got {target.shape}")
+        classes = Y.shape[-1]
+        as_indices = f"pass -np.sort(-np.where(target, np.arange({classes}), -1))"
+        if target.dtype.kind not in "iu":
+            raise TypeError(
+                f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; for a target of 0 and 1 "
+                f"for each class {as_indices}, else target.astype(np.int64)"
+            )
+        outside = (target < -1) | (target >= classes)
+        if outside.any():
+            index = tuple(map(int, np.argwhere(outside)[0]))
+            raise TargetError(
+                f"{self}: expected class indices from 0 to {classes - 1}, then -1, got {target[index]} at {index}",
+                index,
+            )
+        if classes > 2 and target.size and target.min() >= 0 and target.max() <= 1:
+            raise ValueError(
+                f"{self}: expected class indices, then -1, got 0 or 1 for each class; {as_indices}, or use "
+                "MultiLabelSoftMarginLoss"
+            )
+        labels = target.reshape(-1, classes).astype(np.intp)
+        labels[np.logical_or.accumulate(labels < 0, axis=1)] = -1
+        return labels
+
+
+class MultiLabelSoftMarginLoss(Loss):
+    """Mean over the classes of the binary cross-entropy of logits: ``J = mean(sum(softplus(Z) - t Z) / C)``.
+
+    ``dZ = (sigmoid(Z) - t) / C / n``. :class:`nnlite.BCEWithLogitsLoss` has the same mean; the losses of
+    ``reduction="none"`` and their sum are here those of samples, not of single elements.
+
+    Args:
+        weight: factor of each class, broadcast to Z's shape. The mean still divides by n.
+        reduction: "mean" over all n samples, "sum" or "none".
+
+    Shapes, with C classes:
+        logits Z and target t, with values from 0 to 1, (..., C); J a float, or an array of that shape without C.
+
+    Raises:
+        ShapeError: the shapes differ, are those of a number, or the weight cannot be broadcast.
+        ValueError: a target is NaN or outside [0, 1], with its index; or the mean over no elements.
+
+    >>> loss = MultiLabelSoftMarginLoss()
+    >>> loss.forward(np.array([[0.0, 1000.0]]), np.array([[1.0, 0.0]]))
+    500.346...
+    >>> loss.backward()
+    array([[-0.25,  0.5 ]])
+    """
+
+    logits, same_scale = True, False
+    formulas = """
+        J = 1 / N * sum(
+            mean(weight * ((1 - target) * Y + log(1 + exp(-Y))), axis=-1),
+            axis=() if reduction == "none" else None,
+        )
+        dY = (expand_dims(dJ, axis=-1) if reduction == "none" else dJ) / N / classes * weight * (sigmoid(Y) - target)
+    """
+
+    def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.weight = finite_weight(weight, "MultiLabelSoftMarginLoss: weight")
+
+    def forward(self, Y: Any, target: Any) -> Any:
+        self.Z, self.target = Z, t = self.check_pair(Y, target)
+        if not Z.ndim or not Z.shape[-1]:
+            raise ShapeError(f"{self}: expected logits of shape (N, C) or (C,), got {Z.shape}")
+        check_probabilities(self, t)
+        self.classes = Z.shape[-1]
+        elements = times_weight(self, self.weight, kernels.binary_cross_entropy_with_logits(Z, t, t))
+        J = np.asarray(np.add.reduce(elements, axis=-1) / self.classes)
+        if any_nan(J):  # perhaps of 0 * inf, whose limit is 0
+            elements[np.isinf(Z) & np.isnan(elements)] = 0
+            J = np.asarray(np.add.reduce(elements, axis=-1) / self.classes)
+        return self.reduce(J)
+
+    def backward(self, dJ: Any = 1.0) -> Array:
+        scale = self.scale(dJ)
+        scale = (scale if type(scale) is float else np.broadcast_to(scale[..., None], self.Z.shape)) / self.classes
+        dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, self.target, scale)
+        return times_weight(self, self.weight, dZ)
+
+    def extra_repr(self) -> str:
+        return listing(super().extra_repr(), weight=self.weight)
