@@ -154,7 +154,7 @@ def hinge_embedding_backward(Y: Array, t: Array, margin: float, dJ: float) -> Ar
 @kernel(invalid="ignore")  # infinities of masked classes
 def hinge_of_rows(Y: Array, y: Rows, margin: float) -> Array:
     """``max(0, margin - y + Y)``: by how much each class is above the margin below the score y of the right one."""
-    return np.maximum(Y - y + margin, 0.0)
+    return np.maximum(Y + (margin - y), 0.0)
 
 
 @kernel

@@ -101,9 +101,9 @@ def test_delta_is_a_finite_number_above_0(delta):
 
 
 def test_what_is_no_number_is_a_type_error():
-    with pytest.raises(TypeError, match="^HuberLoss: delta: expected a number, got '1'$"):
+    with pytest.raises(TypeError, match=r"^HuberLoss: delta: expected a number, got '1'$"):
         nn.HuberLoss(delta="1")
-    with pytest.raises(TypeError, match="^SmoothL1Loss: beta: expected a number, got None$"):
+    with pytest.raises(TypeError, match=r"^SmoothL1Loss: beta: expected a number, got None$"):
         nn.SmoothL1Loss(beta=None)
 
 
