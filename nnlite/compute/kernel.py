@@ -151,15 +151,16 @@ class Kernel:
 
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel with ufuncs."""
-    if dtype.itemsize > 8:  # no integers have the size of a long double, which selecting by bits needs
-        return functools.partial(_as_written, kernel, dtype)
+    as_written = functools.partial(_as_written, kernel, dtype.newbyteorder("="))
+    if dtype.itemsize > 8 or not dtype.isnative:  # selecting by bits needs integers of the same size and order
+        return as_written
     trace, into = kernel.trace, kernel.into
     source = numpy_source(kernel.name, trace, into)
     scope: dict[str, Any] = {name: np.array(value, dtype) for name, value in constants(trace).items()}
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
     scope |= {
         "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many,
-        "as_written": functools.partial(_as_written, kernel, dtype), "in_blocks": lambda *arguments: large(arguments),
+        "as_written": as_written, "in_blocks": lambda *arguments: large(arguments),
     }  # fmt: skip
     # Equal names of different kernels must not share a file: debuggers would show the source of the other.
     file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"

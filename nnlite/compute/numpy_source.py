@@ -96,10 +96,12 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
 
 
 def _viewed(trace: Trace, into: tuple[str, ...]) -> list[str]:
-    """The arguments beside the first whose bits are read or written, or those of what is computed of them alone."""
-    selected = {each for operation in trace.operations if operation.function == "where" for each in operation.operands}
-    viewed = selected.union(into, trace.of_kind("row", "column")) if selected else selected
-    return [each for each in trace.arguments[1:] if each in viewed and trace.kinds[each] != "scalar"]
+    """The arguments beside the first whose dtype is that of arrays that are read or written as bits."""
+    if not any(operation.function == "where" for operation in trace.operations):
+        return []
+    # An array that is made of an argument has its dtype; comparisons write into arrays of the first one's.
+    read = {each for operation in trace.operations if operation.function not in MASKS for each in operation.operands}
+    return [each for each in trace.arguments[1:] if each in read.union(into) and trace.kinds[each] != "scalar"]
 
 
 class _Places:

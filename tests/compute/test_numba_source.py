@@ -67,7 +67,7 @@ def check(formula, arguments, rtol=0.0, **options):
         results if isinstance(results, tuple) else (results,), plainly(formula, arguments), strict=True
     ):
         assert type(own) is np.ndarray
-        assert own.dtype == arguments[0].dtype
+        assert own.dtype == arguments[0].dtype.newbyteorder("=")
         assert_allclose(own, wanted, rtol=rtol, atol=rtol) if rtol else assert_array_equal(own, wanted)
 
 

@@ -37,7 +37,7 @@ def test_a_kernel_gives_what_its_formula_gives(of, shape, dtype, seed):
     for own, wanted in zip(got, plainly(formula, [*before, np.asarray(0.5, dtype)]), strict=True):
         assert type(own) is np.ndarray
         assert own.shape == shape
-        assert own.dtype == np.dtype(dtype)
+        assert own.dtype == np.dtype(dtype).newbyteorder("=")
         assert_array_equal(own, wanted)
     assert_array_equal(given_arrays, before)  # arguments are not written into
 
@@ -134,6 +134,11 @@ def test_other_dtypes_give_the_same_numbers_in_the_dtype_of_the_first(first, oth
         assert own.dtype == first
         np.testing.assert_allclose(own, wanted, rtol=1e-6)
 
+    def computed_first(A, B):
+        return np.where(A > 0, B * B, A)
+
+    assert_array_equal(nn.kernel(computed_first)(A, B), computed_first(A, B).astype(first))
+
 
 def test_values_computed_of_rows_of_another_dtype_are_not_taken_by_their_bits():
     def formula(X, s: Rows):
@@ -155,12 +160,14 @@ def test_a_kernel_of_no_floating_numbers_is_an_error(array):
         kernels.tanh(array)
 
 
-def test_small_arrays_are_broadcast_to_the_first():
+def test_small_arrays_are_broadcast_as_the_formula_broadcasts_or_are_errors():
     A = np.arange(12.0).reshape(3, 4)
+    multiply = nn.kernel(lambda A, B: A * B + B)
     for B in A[:1], A[:, :1], A[0], A[0, 0], 2.5:
-        assert_array_equal(kernels.tanh_backward(A, B), A * (1 - np.multiply(B, B)))
-    with pytest.raises(ValueError, match="shape"):
-        kernels.tanh_backward(A[:1], A)
+        assert_array_equal(multiply(A, B), A * B + B)
+    for B in A[:1], A[0], 2.5:
+        with pytest.raises((ValueError, TypeError), match=r"broadcast|must be of ArrayType"):
+            kernels.tanh_backward(A, B)  # whose first operation is of B alone
 
 
 LARGE = np.ones((300, 200))
