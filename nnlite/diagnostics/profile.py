@@ -26,10 +26,10 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     """Measure each layer's forward and backward: time, operations, bytes, and the fraction of this machine's roof.
 
     The model runs once, in its current mode and with its ``needs_dX``. Then each layer runs repeatedly on the arrays
-    that it received, and so does its roof: its matrix products alone or, if it has none, a single-threaded copy,
-    with the sign changed, of the same number of bytes. Layers, roofs and the whole model run in turns, so that noise affects all of them alike. The
-    roof does not include the overhead of calls, which dominates in small layers. Runs on a copy; the model stays
-    unchanged.
+    that it received, and so does its roof: its matrix products alone or, if it has none, a single-threaded copy with
+    the sign changed of the same number of bytes. Layers, roofs and the whole model run in turns, so that noise affects
+    all of them alike. The roof does not include the overhead of calls, which dominates in small layers. Runs on a copy;
+    the model stays unchanged.
 
     Args:
         model: any Layer.

@@ -25,7 +25,8 @@ class Cost:
         bytes: the least memory traffic: each array that is read or written counts once. Forward reads its inputs and
             parameters and writes Y and its cache; backward reads dY, parameters and cache and writes gradients and dX.
         bare: the roof that the time is compared with: "GEMM", the layer's matrix products alone; "copy", a copy of the
-            same number of bytes with the sign changed, if it has none or they are unknown; for the whole model "sum", the sum of all roofs.
+            same number of bytes with the sign changed, if it has none or they are unknown; for the whole model "sum",
+            the sum of all roofs.
         roof: median time of the roof, in seconds.
 
     >>> cost = Cost(q1=0.9e-6, median=1e-6, q3=1.2e-6, operations=4000, bytes=2000, bare="copy", roof=0.5e-6)
