@@ -28,6 +28,7 @@ def test_the_code_of_the_readme_runs_and_prints_what_it_shows(tmp_path, monkeypa
     assert len(shown) > 10
     assert [line for line in shown if line != "..." and line not in lines] == []  # in this order
     assert re.search(r"^right +dgamma +\(3,\)", "\n".join(lines), re.MULTILINE)
+    assert len(re.findall(r"^right +dX +\(5, 3\)", out.getvalue(), re.MULTILINE)) == 2  # NoisyScale's, BentIdentity's
     nn, model = names["nn"], names["model"]
     nn.save(model, "own.npz")
     same = nn.load("own.npz")
