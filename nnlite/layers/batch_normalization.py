@@ -255,8 +255,8 @@ class GroupNorm(ChannelNorm):
         dgamma = sum(dY * view(H, shape=X.shape), axis=others)
         dbeta = sum(dY, axis=others)
         dH = view(dY * along(gamma, axis=1, like=X), shape=grouped)
-        dX = (dH - mean(dH, axis=-1, keepdims=True) - H * mean(dH * H, axis=-1, keepdims=True)) / sqrt(v + eps)
-        dX = view(dX, shape=X.shape)
+        dG = (dH - mean(dH, axis=-1, keepdims=True) - H * mean(dH * H, axis=-1, keepdims=True)) / sqrt(v + eps)
+        dX = view(dG, shape=X.shape)
     """
 
     over_samples = False
