@@ -67,7 +67,16 @@ def number(pattern, text):
 def test_the_examples_are_these():
     names = [
         *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
-        *("digits", "feedback_alignment", "imbalanced", "input_descent", "new_head", "own_layer", "residual"),
+        *(
+            "digits",
+            "dropout_batchnorm",
+            "feedback_alignment",
+            "imbalanced",
+            "input_descent",
+            "new_head",
+            "own_layer",
+            "residual",
+        ),
         *("tied_autoencoder", "time_series", "xor"),
     ]
     assert [file.stem for file in FILES] == names
@@ -113,6 +122,21 @@ def test_digits_reaches_097_on_test_rows(seed, run):
     assert number(r"loss .+, accuracy (\S+)", out) >= 0.97
     assert all(line.count("val") == 2 for line in progress.splitlines())  # of the loss and of the accuracy
     assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_dropout_batchnorm_shows_what_each_is_for(seed, run):
+    out, _ = run("dropout_batchnorm.py", "--seed", str(seed))
+    row = r"^(plain|Dropout|BatchNorm|BatchNorm, Dropout) +(training|other images) +(.+)$"
+    losses = {row[:2]: [float(value) for value in row[2].split()] for row in re.findall(row, out, re.MULTILINE)}
+    assert len(losses) == 8
+    of_5, of_40 = ({key: row[column] for key, row in losses.items()} for column in (2, 5))
+    for images in "training", "other images":
+        assert of_5["BatchNorm", images] < 0.5 < 1.2 < of_5["plain", images]
+        assert of_5["BatchNorm, Dropout", images] < 1 < 1.5 < of_5["Dropout", images]
+    assert of_40["plain", "training"] < 0.05 < of_40["Dropout", "training"]
+    assert of_40["BatchNorm", "training"] < 0.05 < of_40["BatchNorm, Dropout", "training"]
+    assert all(row[-1] > 0.9 for row in losses.values())  # accuracies
 
 
 def test_d2_derives_the_network_and_computes_every_formula_by_hand(run):
