@@ -29,10 +29,23 @@ def sums_of_rows(A: Array, numbers: Array, bounds: Array, weights: Array | None 
     lengths = np.diff(bounds)
     if A.dtype != np.float32 or lengths.max(initial=0) <= _PIECE:
         return _product(_matrix("csr", A.dtype, numbers, bounds, weights, (len(lengths), len(A))), A)
+    long = lengths > _PIECE
+    inside = np.repeat(long, lengths)
+    sums = np.empty((len(lengths), A.shape[1]), A.dtype)
+    sums[long] = _sums_in_pieces(A, numbers[inside], lengths[long], None if weights is None else weights[inside])
+    if not long.all():
+        short = np.concatenate([[0], np.cumsum(lengths[~long])])
+        inside = ~inside
+        sums[~long] = sums_of_rows(A, numbers[inside], short, None if weights is None else weights[inside])
+    return sums
+
+
+def _sums_in_pieces(A: Array, numbers: Array, lengths: Array, weights: Array | None) -> Array:
+    """:func:`sums_of_rows` for segments of these lengths, each cut into pieces."""
     pieces = -(-lengths // _PIECE)
     ends = np.concatenate([[0], np.cumsum(pieces)])
-    within = np.arange(ends[-1]) - np.repeat(ends[:-1], pieces)
-    cuts = np.append(np.repeat(bounds[:-1], pieces) + _PIECE * within, bounds[-1])
+    within = _PIECE * (np.arange(ends[-1]) - np.repeat(ends[:-1], pieces))
+    cuts = np.append(np.repeat(np.cumsum(lengths) - lengths, pieces) + within, len(numbers))
     return sums_of_rows(sums_of_rows(A, numbers, cuts, weights), np.arange(ends[-1]), ends)
 
 
@@ -53,15 +66,25 @@ def add_rows_at(dY: Array, numbers: Array, bounds: Array, out: Array, weights: A
            [ 0.],
            [11.]])
     """
-    if dY.dtype == np.float32 and len(numbers) > _PIECE:
-        counts = np.bincount(numbers, minlength=len(out))
-        if counts.max() > _PIECE:
-            order = np.argsort(numbers, kind="stable")
-            segment = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
-            ends = np.concatenate([[0], np.cumsum(counts)])
-            out[...] = sums_of_rows(dY, segment[order], ends, None if weights is None else weights[order])
-            return
+    if len(out) > 4 * len(numbers):  # most rows become 0
+        rows, places = np.unique(numbers, return_inverse=True)
+        out[...] = 0
+        if len(rows):
+            sums = np.empty((len(rows), out.shape[1]), out.dtype)
+            add_rows_at(dY, places, bounds, sums, weights)
+            out[rows] = sums
+        return
     out[...] = _product(_matrix("csc", dY.dtype, numbers, bounds, weights, (len(out), len(dY))), dY)
+    if dY.dtype == np.float32 and len(numbers) > _PIECE:
+        counts = np.bincount(numbers)
+        frequent = np.flatnonzero(counts > _PIECE)
+        if len(frequent):
+            inside = counts[numbers] > _PIECE
+            places = np.searchsorted(frequent, numbers[inside])
+            bounds = np.concatenate([[0], np.cumsum(inside)])[bounds]
+            weights = None if weights is None else weights[inside]
+            S = _matrix("csc", dY.dtype, places, bounds, weights, (len(frequent), len(dY))).tocsr()
+            out[frequent] = sums_of_rows(dY, S.indices, S.indptr, S.data)
 
 
 def _matrix(kind: str, dtype: Any, numbers: Array, bounds: Array, weights: Array | None, shape: tuple[int, int]) -> Any:

@@ -157,16 +157,20 @@ class EmbeddingBag(Lookup):
 
     def _max(self) -> Array:
         """The maximum of each column in each bag, and in ``largest`` the indices that have it."""
-        rows = self._rows(self.numbers)
-        Y = np.zeros((len(self.counts), self.embedding_dim), rows.dtype)
-        self.largest = np.zeros((0, self.embedding_dim), np.intp)
-        if len(rows):
-            filled = self.counts > 0
-            starts = self.bounds[:-1][filled]
-            Y[filled] = np.maximum.reduceat(rows, starts, axis=0)
-            is_largest = ~(rows < np.repeat(Y, self.counts, axis=0))  # of NaN, too
-            places = np.where(is_largest, np.arange(len(rows))[:, None], len(rows))
-            self.largest = self.numbers[np.minimum.reduceat(places, starts, axis=0)]
+        filled = np.flatnonzero(self.counts)
+        starts, counts = self.bounds[filled], self.counts[filled]
+        Y = np.zeros((len(self.counts), self.embedding_dim), self.W.dtype)
+        self.largest = np.empty((len(filled), self.embedding_dim), np.intp)
+        # All bags together, unless they differ much in length.
+        alike = len(filled) * counts.max(initial=0) <= 4 * len(self.numbers)
+        for group in np.array_split(np.arange(len(filled)), 1 if alike else len(filled)):
+            if len(group):
+                steps, ends = np.arange(counts[group].max()), counts[group, None]
+                numbers = self.numbers[starts[group, None] + np.where(steps < ends, steps, 0)]  # the first one again
+                rows = self._rows(numbers.reshape(-1)).reshape(*numbers.shape, self.embedding_dim)
+                first = rows.argmax(axis=1)
+                Y[filled[group]] = np.take_along_axis(rows, first[:, None], axis=1)[:, 0]
+                self.largest[group] = np.take_along_axis(numbers, first, axis=1)
         return Y
 
     def _backward_of_max(self, dY: Array) -> None:
