@@ -61,6 +61,10 @@ Losses, which are layers
     MultiMarginLoss                      margins of several classes
     MultiLabelMarginLoss                 margins of several labels of each sample
     MultiLabelSoftMarginLoss             binary cross-entropy of several labels
+    MarginRankingLoss                    order of two scores
+    CosineEmbeddingLoss                  two embeddings, similar or not
+    TripletMarginLoss                    an embedding, one that is similar and one that is not
+    TripletMarginWithDistanceLoss        likewise, with a distance layer of your own
     Loss                                 the base class
 
 Initializers and random numbers
@@ -167,7 +171,9 @@ from nnlite.losses.likelihood_losses import KLDivLoss, NLLLoss, PoissonNLLLoss
 from nnlite.losses.loss import Loss
 from nnlite.losses.margin_losses import HingeEmbeddingLoss, MultiMarginLoss, SoftMarginLoss
 from nnlite.losses.multi_label_losses import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
+from nnlite.losses.ranking_losses import CosineEmbeddingLoss, MarginRankingLoss
 from nnlite.losses.regression_losses import HuberLoss, L1Loss, MSELoss, SmoothL1Loss
+from nnlite.losses.triplet_losses import TripletMarginLoss, TripletMarginWithDistanceLoss
 from nnlite.optim.clipping import clip_grad_norm, clip_grad_value
 from nnlite.optim.optimizer import Optimizer
 from nnlite.optim.sgd import SGD
@@ -235,6 +241,7 @@ __all__ = [
     "Concat",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Diagnostics",
@@ -281,6 +288,7 @@ __all__ = [
     "LogSoftmax",
     "Loss",
     "MSELoss",
+    "MarginRankingLoss",
     "MatMul",
     "Maximum",
     "Mean",
@@ -337,6 +345,8 @@ __all__ = [
     "Tanhshrink",
     "Threshold",
     "Transpose",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "accuracy",
     "backward_steps",

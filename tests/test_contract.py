@@ -221,7 +221,8 @@ def test_dtype_is_kept_and_float32_gives_the_same_numbers(row: Row):
     if layer.Phi.size:
         nn.SGD(layer, lr=0.1, momentum=0.9, weight_decay=0.1).step()
         Y, dX, dPhi = run(layer, X, row.target)
-        assert all(each.dtype == np.float32 for each in [*listed(Y), *gradients(dX), dPhi, layer.Phi])
+        arrays = [*([] if isinstance(Y, float) else listed(Y)), *gradients(dX), dPhi, layer.Phi]
+        assert all(each.dtype == np.float32 for each in arrays)
 
 
 @over([row for row in LAYERS if not isinstance(row.make(), nn.Sequential) and row.make().Phi.size])
@@ -233,14 +234,14 @@ def test_a_layer_with_parameters_converts_its_input_to_their_dtype(row: Row):
 @over(ROWS)
 def test_inputs_are_not_written_and_results_are_not_shared(row: Row):
     layer, X = row.make(), each_of(np.copy, row.X)
-    target = np.copy(row.target) if row.target is not None else None
+    target = each_of(np.copy, row.target) if row.target is not None else None
     Y = forward(layer, X, target)
     dY = some_dY(Y)
     dX = backward(layer, dY)
     assert_equal(X, row.X)
     assert_equal(dY, some_dY(Y))
     if target is not None:
-        assert_array_equal(target, row.target)
+        assert_equal(target, row.target)
     given, results = [*listed(X), *listed(dY), layer.Phi, layer.dPhi], [*listed(Y), *gradients(dX)]
     assert not any(np.shares_memory(result, array) for result in results for array in given)
     assert not any(np.shares_memory(*two) for two in itertools.combinations(results, 2))
@@ -279,7 +280,7 @@ def test_layout_in_memory_makes_no_difference(row: Row):
     Y, dX, dPhi = run(row.make(), row.X, row.target)
     for layout, laid_out in LAYOUTS.items():
         layer = row.make()
-        target = laid_out(row.target) if row.target is not None else None
+        target = each_of(laid_out, row.target) if row.target is not None else None
         with case(layout):
             Y_other = forward(layer, each_of(laid_out, row.X), target)
             dY = each_of(lambda dY, laid_out=laid_out: dY if isinstance(dY, float) else laid_out(dY), some_dY(Y))
@@ -316,7 +317,7 @@ def test_a_batch_is_its_rows(row: Row):
             total_J += Y_i / (n if mean else 1)
         else:
             assert_close(Y_i, one(Y), rtol=1e-12, atol=1e-15)
-        total_dPhi += each.dPhi
+        total_dPhi += each.dPhi / (n if mean else 1)
     if len(parts) == n:
         assert not isinstance(Y, float) or total_J == pytest.approx(Y, rel=1e-12)
         assert_allclose(total_dPhi, dPhi, rtol=1e-12, atol=1e-14)
@@ -325,10 +326,13 @@ def test_a_batch_is_its_rows(row: Row):
 @over([row for row in ROWS if row.takes_no_rows and all(X.ndim > 1 for X in listed(row.X))])
 def test_a_batch_of_no_rows(row: Row):
     layer = row.make()
-    empty, no_target = each_of(lambda X: X[:0], row.X), None if row.target is None else row.target[:0]
+    empty, no_target = (
+        each_of(lambda X: X[:0], row.X),
+        None if row.target is None else each_of(lambda target: target[:0], row.target),
+    )
     if getattr(layer, "reduction", None) in ("mean", "batchmean"):
         with pytest.raises(ValueError, match="empty batch"):
-            layer.forward(empty, no_target)
+            forward(layer, empty, no_target)
         with pytest.raises(nn.StateError):  # a loss that raised has no gradient
             layer.backward()
         return
@@ -393,8 +397,9 @@ def refuses(layer, row, bad):
             forward(layer, X, row.target)
         assert type(layer).__name__ in text_of(caught.value)
     if row.target is not None:
-        with case(bad), pytest.raises(TypeError, match=f"{type(layer).__name__}.*target"):
-            layer.forward(row.X, BAD_INPUTS[bad] if bad != "None" else [None])
+        for target in each_with_another(row.target, lambda _: BAD_INPUTS[bad] if bad != "None" else [None]):
+            with case(bad), pytest.raises(TypeError, match=f"{type(layer).__name__}.*(target|length)"):
+                forward(layer, row.X, target)
 
 
 @over_few

@@ -52,7 +52,7 @@ def answers(name, dtype):
     if given.evaluation:
         spread(layer.forward, X)
         layer.eval()
-    Y = spread(layer.forward, X) if given.target is None else layer.forward(X, given.target)
+    Y = spread(layer.forward, X) if given.target is None else layer.forward(*listed(X), *listed(given.target))
     dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
     dXs = [] if dX is None else listed(dX)
     assert all(each.dtype == dtype for each in dXs)

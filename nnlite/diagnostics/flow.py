@@ -16,6 +16,7 @@ from nnlite.containers.wiring import in_form
 from nnlite.diagnostics.argument_names import bound, input_names_of, is_plain
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_loss
 
 Edges = tuple[int, ...]
@@ -50,7 +51,7 @@ class Flow:
 
     Attributes:
         operations: in the order of forward; backward runs them in reverse.
-        inputs: the edges of the model's inputs, and last that of the target if there is a loss.
+        inputs: the edges of the model's inputs, and last those of the targets if there is a loss.
         outputs: the edges of the model's outputs, or of the loss.
         names: of each edge: an input's name, a constant's value, or the path of the operation that computes it.
         constants: the values of the edges that are constants.
@@ -85,7 +86,8 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
 
     Args:
         model: any Layer.
-        loss: a loss behind it, whose inputs are the model's output and a further input, "target".
+        loss: a loss behind it, whose inputs are the model's outputs and further inputs: "target", or its own names of
+            several.
         inputs: the number of inputs of a model whose first layer takes any number; by default those without a default.
 
     Raises:
@@ -106,11 +108,12 @@ def flow(model: Layer, loss: Layer | None = None, *, inputs: int | None = None) 
     Y = laid.through(model, "", *given)
     if loss is not None:
         check_loss(loss)
-        if not isinstance(Y, int):
+        names, without = input_names_of(loss), (loss.original or loss).without_gradient
+        if not isinstance(Y, int) and len(names) - len(without) == 1:
             raise TypeError(f"flow: loss: {model.one_line()} has {len(Y)} outputs; build a graph with a loss for each")
-        target = laid.edge("target")
-        given = (*given, target)
-        Y = laid.through(loss, "loss", Y, target)
+        targets = tuple([laid.edge(name) for name in (without if len(names) > 2 else ["target"])])
+        given = (*given, *targets)
+        Y = laid.through(loss, "loss", *arguments_of(loss, Y, targets[0] if len(targets) == 1 else targets))
     return Flow(tuple(laid.operations), given, tuple(listed(Y)), tuple(laid.names), laid.constants)
 
 

@@ -26,6 +26,7 @@ from nnlite.diagnostics.samples import (
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.layers.linear import Linear
+from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import as_one_loss
 
 TRY_EVAL = "; try evaluation mode, model.eval()"
@@ -149,7 +150,7 @@ def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
     with watching(model, see):
         Y = spread(model.forward, copies(X))
         check_rows(model, Y, count)
-        loss.forward(Y, target)
+        loss.forward(*arguments_of(loss, Y, target))
         dY = loss.backward()
         spread(model.backward, copies(dY))
     gradients = {name: dP.copy() for name, dP in model.named_gradients()}

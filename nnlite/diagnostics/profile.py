@@ -18,6 +18,7 @@ from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
 from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.loss import arguments_of
 
 Calls = dict[tuple[str, str], tuple["partial[Any]", Any]]  # by path and name, "forward" or "backward": call and result
 
@@ -63,16 +64,16 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     whole(repeats, "profile: repeats", least=1)
     model, loss = copy.deepcopy((model, loss))
     X = each_of(lambda X: np.array(as_array(X, "X")), X)  # copies: a layer may write into its input
-    target = None if target is None else np.array(as_array(target, "target"))
+    target = each_of(lambda target: None if target is None else np.array(as_array(target, "target")), target)
 
     def forward() -> Any:
         if loss is not None:
-            return loss.forward(spread(model.forward, X), target)
-        return spread(model.forward, X) if target is None else model.forward(X, target)
+            return loss.forward(*arguments_of(loss, spread(model.forward, X), target))
+        return spread(model.forward, X) if target is None else model.forward(*arguments_of(model, X, target))
 
     def backward() -> Any:
         if loss is not None:
-            return model.backward(loss.backward())
+            return spread(model.backward, loss.backward())
         return spread(model.backward, dY) if target is None else model.backward()
 
     calls: Calls = {}  # of the last call

@@ -13,6 +13,7 @@ from nnlite.containers.slots import added, each_dX, put
 from nnlite.diagnostics.argument_names import bound, gradient_names_of, input_names_of, is_plain, output_names_of
 from nnlite.diagnostics.layer_step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_loss
 
 Steps = Generator[Step, None, Any]
@@ -48,7 +49,9 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
     """
     check_layer(model, "model")
     if loss is None:
-        return _forward(model, "", X, target) if target is not None else spread(partial(_forward, model, ""), X)
+        if target is not None:
+            return _forward(model, "", *arguments_of(model, X, target))
+        return spread(partial(_forward, model, ""), X)
     check_loss(loss)
     return _with_loss(model, X, target, loss)
 
@@ -110,12 +113,12 @@ def walked(steps: Steps) -> tuple[list[Step], Any]:
 
 def _with_loss(model: Layer, X: Any, target: Any, loss: Layer) -> Steps:
     Y = yield from spread(partial(_forward, model, ""), X)
-    return (yield from _forward(loss, "loss", Y, target))
+    return (yield from _forward(loss, "loss", *arguments_of(loss, Y, target)))
 
 
 def _from_loss(model: Layer, loss: Layer) -> Steps:
     dY = yield from _backward(loss, "loss")
-    return (yield from _backward(model, "", dY))
+    return (yield from spread(partial(_backward, model, ""), dY))
 
 
 def _forward(layer: Layer, path: str, *Xs: Any, **named: Any) -> Steps:

@@ -9,6 +9,7 @@ from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
 from nnlite.diagnostics.restored_state import restorer
 from nnlite.layer.layer import Layer, inside
+from nnlite.losses.loss import arguments_of
 
 
 class Trial:
@@ -42,10 +43,13 @@ class Trial:
         """
         self._restore()
         single = self.loss is not None or self.target is None
-        Y = spread(self.layer.forward, self.X) if single else self.layer.forward(self.X, self.target)
+        if single:
+            Y = spread(self.layer.forward, self.X)
+        else:
+            Y = self.layer.forward(*arguments_of(self.layer, self.X, self.target))
         if Y is None:
             raise TypeError(f"{self.layer.one_line()}: forward returned None; did it forget to return Y?")
-        return Y if self.loss is None else self.loss.forward(Y, self.target)
+        return Y if self.loss is None else self.loss.forward(*arguments_of(self.loss, Y, self.target))
 
     def values(self) -> Array:
         """Return the result of forward as one flat float64 array."""

@@ -113,13 +113,14 @@ class Bilinear(Layer, parameters=("W", "b")):
         return dX1, np.vecdot(dP.swapaxes(1, 2), self.X1[:, None, :]).reshape(self.X2_shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
-        X1, X2 = shapes
-        for name, shape, features in ("X1", X1, self.in1_features), ("X2", X2, self.in2_features):
+        widths = ("X1", self.in1_features), ("X2", self.in2_features)
+        for (name, features), shape in zip(widths, shapes, strict=False):  # a Sequential asks with one unknown shape
             if shape == () or width(shape) not in (None, features):
                 got = "a scalar" if shape == () else width(shape)
                 raise ShapeError(f"{self}: expected {features} features in {name}, got {got}")
         if UNKNOWN in shapes:
             return (..., self.out_features)
+        X1, X2 = shapes
         try:
             return (*common_shape(self, [X1[:-1], X2[:-1]]), self.out_features)
         except ShapeError:

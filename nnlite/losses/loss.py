@@ -1,6 +1,8 @@
 """Loss: the base class of all losses, and the checks that they share."""
 
 import math
+from functools import cache
+from inspect import signature
 from typing import Any, NoReturn
 
 import numpy as np
@@ -129,7 +131,7 @@ class Loss(Layer):
         else:
             count = math.prod(shape) if counts is None else float(np.add.reduce(counts, axis=None))
         if not count:
-            raise ValueError(f"{self}: empty batch: the mean over no elements is undefined")
+            raise ValueError(f"{self.one_line()}: empty batch: the mean over no elements is undefined")
         self.count = count
         self._J_shape = shape if self.reduction == "none" else ()
         self._J_dtype = dtype
@@ -142,11 +144,11 @@ class Loss(Layer):
             ShapeError: dJ has another shape than the last J.
         """
         if self.count is None:
-            raise StateError(f"{self}: backward was called before forward; call forward(Y, target) first")
+            raise StateError(f"{self.one_line()}: backward was called before forward; call forward(Y, target) first")
         if type(dJ) is not float:
-            dJ = as_floating(dJ, f"{self}: dJ", self._J_dtype)
+            dJ = as_floating(dJ, f"{self.one_line()}: dJ", self._J_dtype)
             if dJ.shape not in ((), self._J_shape):
-                raise ShapeError(f"{self}: expected dJ of shape {self._J_shape}, got {dJ.shape}")
+                raise ShapeError(f"{self.one_line()}: expected dJ of shape {self._J_shape}, got {dJ.shape}")
             dJ = dJ if dJ.shape else float(dJ)
         return dJ / self.count
 
@@ -161,6 +163,55 @@ class TargetError(ValueError):
     def __init__(self, message: str, index: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.index = index
+
+
+def arguments_of(loss: Layer, Y: Any, target: Any) -> list[Any]:
+    """Return the arguments of the loss's forward for what a model returned and its targets.
+
+    Of a loss of several inputs Y is a tuple, one array for each that has a gradient; where it has several inputs
+    ``without_gradient``, or none, target is a tuple of these.
+
+    Raises:
+        TypeError: there are more or fewer arrays than inputs.
+
+    >>> import nnlite as nn
+    >>> arguments_of(nn.MSELoss(), 1, 2), arguments_of(nn.MarginRankingLoss(), (1, 2), 3)
+    ([1, 2], [1, 2, 3])
+    >>> arguments_of(nn.TripletMarginLoss(), (1, 2), ())
+    Traceback (most recent call last):
+        ...
+    TypeError: TripletMarginLoss(): expected as outputs of the model a tuple (anchor, positive, negative), got a tuple
+    of 2
+    """
+    cls = type(loss.original or loss)
+    names = _input_names(cls) if issubclass(cls, Loss) else ()
+    if not names or (len(names) == 2 and not isinstance(Y, tuple) and not isinstance(target, tuple)):
+        return [Y, target]
+    with_gradient = [name for name in names if name not in cls.without_gradient]
+    without = [name for name in names if name in cls.without_gradient]
+    given = {}
+    for what, values, own in ("outputs of the model", Y, with_gradient), ("targets", target, without):
+        if len(own) == 1:
+            given[own[0]] = values
+            continue
+        if not isinstance(values, tuple) or len(values) != len(own):
+            came = f"a tuple of {len(values)}" if isinstance(values, tuple) else type(values).__name__
+            raise TypeError(f"{loss.one_line()}: expected as {what} a tuple ({', '.join(own)}), got {came}")
+        given |= zip(own, values, strict=True)
+    return [given[name] for name in names]
+
+
+@cache
+def _input_names(cls: type[Layer]) -> tuple[str, ...]:
+    """The names of the arguments of forward that have no default."""
+    parameters = list(signature(cls.forward).parameters.values())[1:]  # without self
+    return tuple(
+        [
+            each.name
+            for each in parameters
+            if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.default is each.empty
+        ]
+    )
 
 
 def is_loss(layer: Layer) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from nnlite.basics.checks import non_negative
 from nnlite.layer.layer import Layer
-from nnlite.losses.loss import Loss
+from nnlite.losses.loss import Loss, arguments_of
 
 
 class Losses(Layer):
@@ -51,7 +51,7 @@ class Losses(Layer):
         """Return ``w1 J1 + w2 J2 + ...`` of the losses of the outputs that have one."""
         return float(sum(J * self.weights.get(key, 1.0) for key, J in zip(self.by_output, Js, strict=True)))
 
-    def forward(self, Ys: Any, targets: Any, *weight: Any) -> float:
+    def forward(self, Ys: Any, targets: Any, **weight: Any) -> float:
         all_keys, losses = by_key(self.losses).keys(), self.by_output
         for name, given in ("the model's outputs are", Ys), ("the targets Y are", targets):
             keys = by_key(given).keys() if type(given) is type(self.losses) else None
@@ -65,9 +65,9 @@ class Losses(Layer):
         self.Js = [self._of_output(key, loss, Ys[key], targets[key], weight) for key, loss in losses.items()]
         return self.weighted_sum(self.Js)
 
-    def _of_output(self, key: Any, loss: Any, Y: Any, target: Any, weight: tuple[Any, ...]) -> float:
+    def _of_output(self, key: Any, loss: Any, Y: Any, target: Any, weight: dict[str, Any]) -> float:
         try:
-            J: float = loss.forward(Y, target, *weight)
+            J: float = loss.forward(*arguments_of(loss, Y, target), **weight)
         except (TypeError, ValueError) as error:
             error.add_note(f"in the loss of output {key!r}")
             raise

@@ -11,7 +11,7 @@ from nnlite.basics.trees import spread
 from nnlite.diagnostics.trace import all_finite
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import TargetError
+from nnlite.losses.loss import TargetError, arguments_of
 from nnlite.losses.per_output import Losses, as_one_loss
 from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, Metric, named
@@ -78,8 +78,10 @@ def loss_of(loss: Layer, Y_pred: Any, batch: Batch) -> float:
     >>> loss_of(nn.BCELoss(), np.array([np.nan]), Batch(None, np.array([1.0]), count=1))
     nan
     """
+    inputs = arguments_of(loss, Y_pred, batch.Y)
+    weight = {} if batch.weight is None else {"weight": batch.weight}
     try:
-        J: float = loss.forward(Y_pred, batch.Y, *(() if batch.weight is None else (batch.weight,)))
+        J: float = loss.forward(*inputs, **weight)
     except (TypeError, ValueError) as error:
         _note_target(error, loss, Y_pred, batch)
         if isinstance(Y_pred, tuple | dict) and not isinstance(loss, Losses):
@@ -119,7 +121,7 @@ def _note_target(error: Exception, loss: Layer, Y_pred: Any, batch: Batch) -> No
 
 def _accepts(loss: Layer, Y_pred: Any, target: Any) -> bool:
     try:
-        loss.forward(Y_pred, target)
+        loss.forward(*arguments_of(loss, Y_pred, target))
     except (TypeError, ValueError):
         return False
     return True

@@ -258,7 +258,8 @@ def _as_rows(values: Any, name: str, *, optional: bool = False) -> Any:
         return None
     if is_sparse(values):  # before dict: SciPy's dok format is one
         return SparseRows(values, name)
-    if isinstance(values, tuple) and not all(isinstance(value, list | tuple | Number) for value in values):
+    of_numbers = isinstance(values, tuple) and all(isinstance(value, list | tuple | Number) for value in values)
+    if isinstance(values, tuple) and (not of_numbers or (not values and optional)):
         parts = enumerate(values)
         return tuple([_as_rows(value, f"{name}[{number}]", optional=optional) for number, value in parts])
     if isinstance(values, dict):

@@ -11,7 +11,7 @@ from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.likelihood_losses import NLLLoss
-from nnlite.losses.loss import Loss
+from nnlite.losses.loss import Loss, arguments_of
 from nnlite.losses.per_output import Losses, by_key
 
 
@@ -54,7 +54,7 @@ class WeightedLoss(Loss):
             _check_labels(self.class_weight, classes=np.shape(Y)[min(1, np.ndim(Y) - 1)])
         self.loss.reduction = "none"
         try:
-            J: Array = np.asarray(self.loss.forward(Y, target))
+            J: Array = np.asarray(self.loss.forward(*arguments_of(self.loss, Y, target)))
         finally:
             self.loss.reduction = self.reduction
         W = np.ones(J.shape, J.dtype)

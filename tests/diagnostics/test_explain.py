@@ -3,12 +3,12 @@ import re
 
 import numpy as np
 import pytest
-from support.contract import ROWS, Row, linear, numbers, shares
+from support.contract import ROWS, Row, inputs_of, linear, numbers, shares
 from support.formula_values import CannotBeComputedError, computed
 
 import nnlite as nn
 from nnlite.basics.shapes import UNKNOWN
-from nnlite.basics.trees import listed
+from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain_text import plain
 from nnlite.diagnostics.named_inputs import gradients_by_name, inputs_by_name
@@ -103,21 +103,14 @@ def run_with(row: Row, dY):
         layer.forward(**row.X)
         dX = layer.backward(**dY)
     else:
-        Xs = row.X if isinstance(row.X, tuple) else (row.X,)
-        layer.forward(*Xs, *(() if row.target is None else (row.target,)))
+        spread(layer.forward, inputs_of(row))
         dX = layer.backward(*listed(dY))
     inputs = {} if dX is None else gradients_by_name(layer, inputs_by_name(layer, row.X), dX)
     return inputs, {name: dP.copy() for name, dP in layer.named_gradients()}
 
 
 def ones_like_Y(row: Row):
-    layer = row.make()
-    if row.target is not None:
-        Y = layer.forward(row.X, row.target)
-    elif isinstance(row.X, dict):
-        Y = layer.forward(**row.X)
-    else:
-        Y = layer.forward(*(row.X if isinstance(row.X, tuple) else (row.X,)))
+    Y = spread(row.make().forward, inputs_of(row))
     if isinstance(Y, dict):
         return {name: np.ones_like(each) for name, each in Y.items()}
     return tuple(np.ones_like(each) for each in listed(Y)) if isinstance(Y, tuple) else np.ones_like(Y)

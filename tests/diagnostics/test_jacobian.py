@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from support.contract import ROWS, some_dY
+from support.contract import ROWS, inputs_of, some_dY
 
 import nnlite as nn
 from nnlite.basics.trees import listed, spread
@@ -43,7 +43,7 @@ class Only(nn.Layer):
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def test_contracted_with_any_dY_it_is_backward(row):
     """``sum_i dY_i dY_i/dX_j = dX_j``, for each input, parameter and output of each row of the contract table."""
-    given = row.X if row.target is None else (row.X, row.target)
+    given = inputs_of(row)
     outputs = len(listed(spread(row.make().forward, given)))
     for number in range(outputs):
         layer, other = (row.make() if outputs == 1 else Only(row.make(), number) for _ in range(2))

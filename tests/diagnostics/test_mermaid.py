@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from support.case import case
-from support.contract import ROWS
+from support.contract import ROWS, inputs_of
 
 import nnlite as nn
 
@@ -46,7 +46,7 @@ def test_what_would_be_markup_is_written_by_its_number():
 def test_every_line_is_a_node_an_arc_or_a_style():
     for row in ROWS:
         with case(row.id):
-            X = row.X if row.target is None else (row.X, row.target)
+            X = inputs_of(row)
             first, kind, *lines, last = nn.to_mermaid(row.make(), X).split("\n")
             assert (first, kind, last) == ("```mermaid", "flowchart LR", "```")
             quoted = r'"[^"|<>]*(<br/>[^"|<>]*)*"'

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.contract import ROWS, linear, numbers
+from support.contract import ROWS, inputs_of, linear, numbers
 
 import nnlite as nn
 from nnlite.basics.trees import listed
@@ -196,7 +196,7 @@ def test_a_model_in_its_own_mode_stays_as_it_is():
 @pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
 def test_every_layer_in_the_contract_table_can_be_drawn(row):
     model = row.make()
-    X = row.X if row.target is None else (row.X, row.target)
+    X = inputs_of(row)
     Y = model.forward(*X) if isinstance(X, tuple) else model.forward(**X) if isinstance(X, dict) else model.forward(X)
     dY = tuple(np.ones_like(each) for each in listed(Y)) if isinstance(Y, tuple) else None
     shown = picture(row.make(), X, dY)

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from support.contract import ROWS, backward, forward, linear, numbers, some_dY, tied_blocks, used_three_times
+from support.contract import ROWS, backward, forward, inputs_of, linear, numbers, some_dY, tied_blocks, used_three_times
 
 import nnlite as nn
 from nnlite.basics.trees import listed
@@ -83,11 +83,11 @@ def test_walks_are_forward_and_backward_in_every_byte(row):
 @over_all_rows
 def test_the_steps_are_the_operations_of_the_flow_and_back_in_the_opposite_order(row):
     model = row.make()
-    count = len(listed(row.X)) + (row.target is not None)
+    count = len(listed(inputs_of(row)))
     found = flow(model, inputs=count)
     steps, Y = walked(nn.forward_steps(model, row.X, row.target))
     assert [(step.path, step.layer) for step in steps] == [(o.path, o.layer) for o in found.operations]
-    given = [*listed(row.X), *[row.target] * (row.target is not None)]
+    given = listed(inputs_of(row))
     names = getattr(model, "input_names", None)
     if isinstance(row.X, dict):
         given = [row.X[name] for name in names]

@@ -23,13 +23,19 @@ from support.contract_row import Row, numbers, shares
 
 import nnlite as nn
 from nnlite.basics.trees import each_of, listed, spread
+from nnlite.losses.loss import arguments_of
 
 
 def forward(layer: nn.Layer, X: Any, target: Any = None) -> Any:
     """Y, with every random generator of the layer started anew, so that equal inputs give equal outputs."""
     for _, generator in layer.named_generators():
         generator.bit_generator.state = type(generator.bit_generator)(0).state
-    return spread(layer.forward, X) if target is None else layer.forward(X, target)
+    return spread(layer.forward, X) if target is None else layer.forward(*arguments_of(layer, X, target))
+
+
+def inputs_of(row: Row) -> Any:
+    """All inputs of the row's layer: X, or X and the target of a loss, in the order of forward."""
+    return row.X if row.target is None else tuple(arguments_of(row.make(), row.X, row.target))
 
 
 def backward(layer: nn.Layer, dY: Any) -> Any:

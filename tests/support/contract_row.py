@@ -15,7 +15,7 @@ class Row(NamedTuple):
         id: name of the row in the test report.
         make: returns a new layer each time, always with the same parameters.
         X: the input, float64 and at least 0.05 away from every kink, or integers; several inputs are a tuple or dict.
-        target: second input of a loss.
+        target: the inputs of a loss that have no gradient: one array, or a tuple of them.
         rows_apart: whether each row of Y depends on the same row of X alone, and each row counts the same in a mean.
         takes_no_rows: whether the layer accepts a batch without rows.
     """

@@ -16,6 +16,15 @@ def bilinear(**options):
     return layer
 
 
+def learned_distance(**options):
+    """A loss of triplets whose distance has parameters: the square of a bilinear form."""
+    distance = nn.Sequential(nn.Bilinear(3, 3, 1, dtype=np.float64, rng=0), nn.Square(), nn.Flatten(0))
+    return nn.TripletMarginWithDistanceLoss(distance, **options)
+
+
+signs = np.array([[1, -1, 1], [-1, -1, 1], [1, 1, -1], [-1, 1, -1]])
+triplet = numbers(4, 3), shares(4, 3), -shares(4, 3)
+triplets = numbers(4, 2, 3)[::-1]
 Cosine, Distance = nn.CosineSimilarity, nn.PairwiseDistance
 ROWS = [
     Row("Bilinear", bilinear, (numbers(4, 3), shares(4, 2))),
@@ -36,11 +45,37 @@ ROWS = [
         Row(f"PairwiseDistance-{p}", lambda p=p: Distance(p), (5 * numbers(4, 3), -5 * numbers(4, 3)))
         for p in (0.5, 1, 1.5, 3)
     ),
+    *(
+        Row(f"{id}{label}", lambda loss=loss, options=options: loss(**options), X, target)
+        for id, loss, X, target in [
+            ("MarginRankingLoss", nn.MarginRankingLoss, (numbers(4, 3), 0.3 * numbers(4, 3)[::-1]), signs),
+            ("CosineEmbeddingLoss", nn.CosineEmbeddingLoss, (numbers(4, 3), shares(4, 3)), signs[:, 0]),
+            ("TripletMarginLoss", nn.TripletMarginLoss, triplet, ()),
+        ]
+        for label, options in [
+            ("", {}),
+            ("-sum", {"reduction": "sum"}),
+            ("-none", {"reduction": "none"}),
+            ("-margin", {"margin": 0.4}),
+        ]
+    ),
+    Row("MarginRankingLoss-of-a-vector", nn.MarginRankingLoss, (numbers(4), shares(4)), signs[:, 0]),
+    Row("CosineEmbeddingLoss-of-one", nn.CosineEmbeddingLoss, (numbers(3), shares(3)), np.array(-1), rows_apart=False),
+    Row("TripletMarginLoss-of-one", nn.TripletMarginLoss, (numbers(3), shares(3), -shares(3)), (), rows_apart=False),
+    Row("TripletMarginLoss-of-three-axes", nn.TripletMarginLoss, (numbers(4, 2, 3), shares(4, 2, 3), triplets), ()),
+    Row("TripletMarginLoss-p", lambda: nn.TripletMarginLoss(p=3, eps=0.01), triplet, ()),
     Row("Unflatten", lambda: nn.Unflatten(1, (2, -1)), numbers(4, 6)),
     Row("Unflatten-from-the-end", lambda: nn.Unflatten(-2, [3, 1]), numbers(4, 3, 2)),
     Row("Unflatten-of-rows", lambda: nn.Unflatten(0, (2, 2)), numbers(4, 3), None, False, False),
 ]
 WITHOUT_FORMULAS = [
-    Row(f"PairwiseDistance-{p}", lambda p=p: Distance(p), (5 * numbers(4, 3), -5 * numbers(4, 3)))
-    for p in (0, math.inf)
+    *(
+        Row(f"PairwiseDistance-{p}", lambda p=p: Distance(p), (5 * numbers(4, 3), -5 * numbers(4, 3)))
+        for p in (0, math.inf)
+    ),
+    Row("TripletMarginLoss-swap", lambda: nn.TripletMarginLoss(swap=True), triplet, ()),
+    Row("TripletMarginLoss-inf", lambda: nn.TripletMarginLoss(p=math.inf, margin=0.5), triplet, ()),
+    Row("TripletMarginWithDistanceLoss", nn.TripletMarginWithDistanceLoss, triplet, ()),
+    Row("TripletMarginWithDistanceLoss-swap", lambda: learned_distance(swap=True), triplet, ()),
+    Row("TripletMarginWithDistanceLoss-none", lambda: learned_distance(reduction="none"), triplet, ()),
 ]

@@ -52,7 +52,7 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     >>> record(nn.Linear(2, 1)).ran
     False
     """
-    count = len(X) if isinstance(X, tuple) else None
+    count = len(X) if isinstance(X, tuple) and (target is None or loss is not None) else None
     if X is None:
         laid = flow(model, loss, inputs=count)
         return Recorded(laid, known_shapes(laid))

@@ -14,6 +14,7 @@ from nnlite.diagnostics.recorded_calls import InPlaceWrite, recording_calls
 from nnlite.diagnostics.samples import copies, count_of, pick, samples
 from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import Losses, as_one_loss, by_key
 
 ROWS = 1000  # rows drawn at random for the checks that need not look at every row
@@ -80,7 +81,7 @@ class DryRun:
 
     def _backward(self) -> None:
         try:
-            self.J = self.loss.forward(copies(self.Y_pred), copies(self.Y))
+            self.J = self.loss.forward(*arguments_of(self.loss, copies(self.Y_pred), copies(self.Y)))
         except (TypeError, ValueError) as error:
             self.refusal = str(error)
             return

@@ -19,6 +19,7 @@ from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss
+from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import Losses, by_key
 
 TRIES = 5  # to find a point at which no unit is at a kink
@@ -118,7 +119,8 @@ def relative_updates(
         return Check(title, None, "skipped: X is all zeros, so the gradient of a weight matrix is 0")
     model, loss = copy.deepcopy((run.model, run.loss))
     rows = rng.permutation(count_of(run.X))[:batch_size]
-    loss.forward(spread(model.forward, pick(run.X, rows)), pick(run.Y, rows))
+    Y_pred = spread(model.forward, pick(run.X, rows))
+    loss.forward(*arguments_of(loss, Y_pred, pick(run.Y, rows)))
     spread(model.backward, loss.backward())
     before = model.Phi.copy()
     twins = [_on_copy(optimizer, original, model) for optimizer in optimizers]
@@ -260,7 +262,7 @@ def _fitted(run: DryRun, X: Any, Y: Any) -> tuple[float, float, float, float, in
     def of_Phi(Phi: Array) -> tuple[float, Array]:
         restore()
         model.Phi = Phi
-        J = loss.forward(spread(model.forward, copies(X)), Y)
+        J = loss.forward(*arguments_of(loss, spread(model.forward, copies(X)), Y))
         spread(model.backward, loss.backward())
         return J, model.dPhi.copy()
 

@@ -1,7 +1,7 @@
 """Cases of layers and losses of several inputs, and of Unflatten."""
 
 import numpy as np
-from support.oracle.table import add_gate, draw, seed
+from support.oracle.table import CASES, Case, add_gate, draw, name_of, seed
 
 
 def add_layers():
@@ -37,4 +37,40 @@ def add_layers():
         add_gate("Unflatten", draw(rng, shape), args=(dim, sizes))
 
 
+def add_losses():
+    rng = seed("losses of several inputs")
+    for shape in (), (5,), (4, 3):
+        for margin in 0.0, 0.5:
+            X, target = (draw(rng, shape), draw(rng, shape)), rng.choice([-1.0, 1.0], shape)
+            add_losses_of("MarginRankingLoss", X, target, margin=margin)
+    tied = np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.5, 3.5])
+    add_losses_of("MarginRankingLoss", tied, np.array([1.0, 1.0, -1.0]), "at the kink", margin=0.5)
+    for shape in (6,), (4, 6):
+        for margin in 0.0, 0.3, -0.5:
+            X, target = (draw(rng, shape), draw(rng, shape)), rng.choice([-1, 1], shape[:-1])
+            add_losses_of("CosineEmbeddingLoss", X, target, margin=margin)
+    small = draw(rng, (4, 3), 1e-2), draw(rng, (4, 3))  # PyTorch's 1e-12 is that of float32, off by 4e-9
+    add_losses_of("CosineEmbeddingLoss", small, np.array([1, -1, 1, -1]), "short", margin=-1.0)
+    for shape in (3,), (4, 3), (4, 2, 3):
+        X = draw(rng, shape), draw(rng, shape), draw(rng, shape)
+        for swap in False, True:
+            add_losses_of("TripletMarginLoss", X, None, swap=swap)
+            if len(shape) == 2:
+                add_losses_of("TripletMarginWithDistanceLoss", X, None, swap=swap, margin=0.5)
+    X = draw(rng, (4, 3)), draw(rng, (4, 3)), draw(rng, (4, 3))
+    for p in 0.5, 1.0, 3.0, float("inf"):
+        add_losses_of("TripletMarginLoss", X, None, p=p, margin=1.5, eps=0.0625, swap=True)
+    # With swap both distances to the negative are equal; with a difference of exactly the margin.
+    ties = np.zeros((2, 1)), np.array([[2.0], [1.0]]), np.array([[1.0], [2.0]])
+    add_losses_of("TripletMarginLoss", ties, None, "ties", eps=0.0, swap=True)
+    add_losses_of("TripletMarginLoss", ties, None, "at the kink", eps=0.0)
+
+
+def add_losses_of(kind, X, target, label="", **options):
+    for reduction in "mean", "sum", "none":
+        name = name_of(kind, X[0].shape, label, **options, reduction=reduction)
+        CASES[name] = Case(kind, (), options | {"reduction": reduction}, X, target)
+
+
 add_layers()
+add_losses()

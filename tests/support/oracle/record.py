@@ -105,10 +105,11 @@ def torch_answers(name, dtype):
     if case.target is None:
         Ys = module(*Xs)
     else:
-        target = torch.tensor(case.target)
+        targets = [torch.tensor(target) for target in listed(case.target)]
+        targets = [each.to(Xs[0].dtype) if each.is_floating_point() else each for each in targets]
         with warnings.catch_warnings():  # KLDivLoss: its "mean" is another one in the next release
             warnings.filterwarnings("ignore", "reduction: 'mean'", UserWarning)
-            Ys = module(*Xs, target.to(Xs[0].dtype) if target.is_floating_point() else target)
+            Ys = module(*Xs, *targets)
     Ys = Ys if isinstance(Ys, tuple) else (Ys,)
     torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
     turned = case.kind != "Graph" and not case.kind.startswith("Embedding")
