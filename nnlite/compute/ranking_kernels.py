@@ -9,7 +9,8 @@ from nnlite.compute.kernel import kernel
 @kernel
 def margin_ranking(X1: Array, X2: Array, t: Array, margin: float) -> Array:
     """``max(0, margin - t (X1 - X2))``."""
-    return np.maximum(margin - t * (X1 - X2), 0.0)
+    J: Array = np.maximum(margin - t * (X1 - X2), 0.0)
+    return J
 
 
 @kernel

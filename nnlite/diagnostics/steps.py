@@ -49,9 +49,9 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
     """
     check_layer(model, "model")
     if loss is None:
-        if target is not None:
-            return _forward(model, "", *arguments_of(model, X, target))
-        return spread(partial(_forward, model, ""), X)
+        inputs = X if target is None else tuple(arguments_of(model, X, target))
+        steps: Steps = spread(partial(_forward, model, ""), inputs)
+        return steps
     check_loss(loss)
     return _with_loss(model, X, target, loss)
 

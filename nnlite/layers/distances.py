@@ -8,6 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import non_negative, number, whole
 from nnlite.basics.shapes import UNKNOWN, Shape, broadcast_shapes, text, with_axes
+from nnlite.compute.norms import exponent, norms, norms_backward
 from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
 from nnlite.layers.arithmetic import Arrays, Gate
@@ -111,9 +112,7 @@ class PairwiseDistance(Gate):
     """
 
     def __init__(self, p: float = 2.0, *, eps: float = 1e-6, keepdim: bool = False) -> None:
-        self.p = number(p, "PairwiseDistance: p")
-        if not self.p >= 0:
-            raise ValueError(f"PairwiseDistance: p: expected a number >= 0, got {p}")
+        self.p = exponent(p, "PairwiseDistance: p")
         self.eps = number(eps, "PairwiseDistance: eps")
         self.keepdim = keepdim
         if self.p in (0, math.inf):
@@ -143,41 +142,3 @@ class PairwiseDistance(Gate):
     def extra_repr(self) -> str:
         p = "float('inf')" if self.p == math.inf else self.p
         return f"p={p}" + f", eps={self.eps}" * (self.eps != 1e-6) + ", keepdim=True" * self.keepdim
-
-
-def norms(D: Array, p: float) -> Array:
-    """The p-norm along the last axis.
-
-    >>> norms(np.array([[3.0, -4.0]]), 2), norms(np.array([[3.0, -4.0]]), math.inf)
-    (array([5.]), array([4.]))
-    """
-    if p == 2:
-        return np.asarray(np.sqrt(np.vecdot(D, D)))
-    A = np.abs(D)
-    if p == math.inf:
-        return np.asarray(A.max(axis=-1, initial=0))
-    if p == 0:
-        return np.asarray(np.sign(A).sum(axis=-1))
-    return np.asarray(A.sum(axis=-1) if p == 1 else np.sum(A**p, axis=-1) ** (1 / p))
-
-
-def norms_backward(dY: Array, D: Array, y: Array, p: float) -> Array:
-    """The gradient of D; 0 where the norm y is 0.
-
-    >>> norms_backward(np.array([10.0]), np.array([[3.0, -4.0]]), np.array([5.0]), 2)
-    array([[ 6., -8.]])
-    """
-    dY, y = dY[..., None], y[..., None]
-    if p == 0:
-        return np.zeros_like(D)
-    if p == 1:
-        return np.asarray(dY * np.sign(D))
-    if p == math.inf:
-        largest = np.abs(D) == y
-        return np.asarray(dY * np.sign(D) * largest / np.maximum(largest.sum(axis=-1, keepdims=True), 1, dtype=D.dtype))
-    y = np.where(y == 0, y.dtype.type(1), y)
-    if p == 2:
-        return np.asarray(D * (dY / y))
-    ratio = np.where(D == 0, D.dtype.type(1), np.abs(D) / y)  # no negative power of 0
-    with np.errstate(divide="ignore"):  # where y is infinite
-        return np.asarray(dY * np.sign(D) * ratio ** (p - 1))

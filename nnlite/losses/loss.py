@@ -183,7 +183,7 @@ def arguments_of(loss: Layer, Y: Any, target: Any) -> list[Any]:
     TypeError: TripletMarginLoss(): expected as outputs of the model a tuple (anchor, positive, negative), got a tuple
     of 2
     """
-    cls = type(loss.original or loss)
+    cls: Any = type(loss.original or loss)
     names = _input_names(cls) if issubclass(cls, Loss) else ()
     if not names or (len(names) == 2 and not isinstance(Y, tuple) and not isinstance(target, tuple)):
         return [Y, target]
@@ -202,7 +202,7 @@ def arguments_of(loss: Layer, Y: Any, target: Any) -> list[Any]:
 
 
 @cache
-def _input_names(cls: type[Layer]) -> tuple[str, ...]:
+def _input_names(cls: Any) -> tuple[str, ...]:
     """The names of the arguments of forward that have no default."""
     parameters = list(signature(cls.forward).parameters.values())[1:]  # without self
     return tuple(

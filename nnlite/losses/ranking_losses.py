@@ -9,7 +9,8 @@ from nnlite.basics.checks import number
 from nnlite.basics.shapes import reshaped
 from nnlite.compute import ranking_kernels
 from nnlite.errors import ShapeError
-from nnlite.losses.loss import Loss, TargetError, listing
+from nnlite.losses.loss import Loss, listing
+from nnlite.losses.margin_losses import check_signs
 
 EPSILON = 1e-12  # what PyTorch adds to the squared lengths of embeddings
 
@@ -38,6 +39,7 @@ class MarginRankingLoss(Loss):
     (array([ 0. , -0.5]), array([-0. ,  0.5]))
     """
 
+    same_scale = False
     formulas = """
         H = margin - target * (X1 - X2)
         J = 1 / N * sum(maximum(H, 0), axis=() if reduction == "none" else None)
@@ -89,6 +91,7 @@ class CosineEmbeddingLoss(Loss):
     array([[ 0.096, -0.072]])
     """
 
+    same_scale = False
     formulas = """
         n1 = sqrt(sum(X1 ** 2, axis=-1, keepdims=True) + EPSILON)
         n2 = sqrt(sum(X2 ** 2, axis=-1, keepdims=True) + EPSILON)
@@ -149,7 +152,7 @@ def same_shape(loss: Loss, **inputs: Any) -> list[Array]:
     return list(arrays.values())
 
 
-def signs(loss: Loss, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+def signs(loss: Loss, given: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return the target as floating numbers -1 and 1 of this shape.
 
     Raises:
@@ -157,15 +160,9 @@ def signs(loss: Loss, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         ShapeError: it has another shape.
         ValueError: one is neither -1 nor 1; it is named with its index.
     """
-    target = as_floating(target, f"{loss}: target", dtype)
+    target = as_floating(given, f"{loss}: target", dtype)
     if target.shape != shape:
         cure = reshaped("target", target.shape, shape)
         raise ShapeError(f"{loss}: expected a target of shape {shape}, got {target.shape}{cure}")
-    if not (right := np.abs(target) == 1).all():
-        index = tuple(map(int, np.argwhere(~right)[0]))
-        raise TargetError(
-            f"{loss}: expected each target to be -1 or 1, got {target[index]} at index {index}; for 0 and 1 pass "
-            "2 * target - 1",
-            index,
-        )
+    check_signs(loss, target)
     return target

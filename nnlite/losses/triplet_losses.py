@@ -1,38 +1,40 @@
 """Losses of triplets: an anchor, a positive that should be close to it, and a negative that should not."""
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
+from nnlite.basics.checks import number
 from nnlite.basics.checks import positive as above_0
+from nnlite.compute.norms import exponent, norms, norms_backward
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.layers.distances import PairwiseDistance, norms, norms_backward
 from nnlite.losses.loss import Loss, listing
 from nnlite.losses.ranking_losses import same_shape
 
 
 class TripletLoss(Loss):
-    """Base class of the losses of triplets: ``J = mean(max(0, margin + d(a, p) - d(a, n)))``.
+    """Base class of the losses of triplets: ``J = mean(max(0, margin + d(a, p) - d(a, n)))``, with a norm for d."""
 
-    A subclass has the distance d of many pairs, one after another along the first axis, and its gradient.
-    """
-
-    without_gradient = ()
+    without_gradient, same_scale = (), False
+    p, eps = 2.0, 1e-6
 
     def __init__(self, margin: float, swap: bool, reduction: str) -> None:
         super().__init__(reduction=reduction)
         self.margin, self.swap = above_0(margin, f"{type(self).__name__}: margin"), bool(swap)
 
-    @abstractmethod
     def distances(self, X1: Array, X2: Array) -> Array:
-        """Return the distance of each pair."""
+        """Return the distance of each pair, one after another along the first axis."""
+        self.D = X1 - X2
+        self.D += self.eps
+        self.norms = norms(self.D, self.p)
+        return self.norms
 
-    @abstractmethod
     def distances_backward(self, dd: Array) -> tuple[Array, Array]:
         """Return the gradients of X1 and X2."""
+        dD = norms_backward(dd, self.D, self.norms, self.p)
+        return dD, -dD
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
         A, P, N = same_shape(self, anchor=anchor, positive=positive, negative=negative)
@@ -138,20 +140,10 @@ class TripletMarginLoss(TripletLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(margin, swap, reduction)
-        distance = PairwiseDistance(p, eps=eps)
-        self.p, self.eps = distance.p, distance.eps
-        if swap or not distance.formulas:
+        self.p = exponent(p, "TripletMarginLoss: p")
+        self.eps = number(eps, "TripletMarginLoss: eps")
+        if swap or self.p in (0, np.inf):
             self.formulas = ""
-
-    def distances(self, X1: Array, X2: Array) -> Array:
-        self.D = X1 - X2
-        self.D += self.eps
-        self.norms = norms(self.D, self.p)
-        return self.norms
-
-    def distances_backward(self, dd: Array) -> tuple[Array, Array]:
-        dD = norms_backward(dd, self.D, self.norms, self.p)
-        return dD, -dD
 
     def extra_repr(self) -> str:
         p, eps = None if self.p == 2 else self.p, None if self.eps == 1e-6 else self.eps
@@ -167,7 +159,7 @@ class TripletMarginWithDistanceLoss(TripletLoss):
     all pairs one after another along the first axis.
 
     Args:
-        distance_function: the layer d; None for :class:`nnlite.PairwiseDistance`.
+        distance_function: the layer d; None for the distance of :class:`nnlite.PairwiseDistance`.
         margin: by how much the distances should differ, above 0.
         swap: use d(p, n) instead of d(a, n) where it is the smaller one (Balntas et al., Learning local feature
             descriptors with triplets and shallow convolutional neural networks, 2016).
@@ -201,10 +193,13 @@ class TripletMarginWithDistanceLoss(TripletLoss):
         reduction: str = "mean",
     ) -> None:
         super().__init__(margin, swap, reduction)
-        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
-        check_layer(self.distance_function, "TripletMarginWithDistanceLoss: distance_function")
+        if distance_function is not None:
+            check_layer(distance_function, "TripletMarginWithDistanceLoss: distance_function")
+        self.distance_function = distance_function
 
     def distances(self, X1: Array, X2: Array) -> Array:
+        if self.distance_function is None:
+            return super().distances(X1, X2)
         d: Array = self.distance_function.forward(X1, X2)
         if np.shape(d)[:1] != X1.shape[:1]:
             raise ShapeError(
@@ -214,6 +209,8 @@ class TripletMarginWithDistanceLoss(TripletLoss):
         return d
 
     def distances_backward(self, dd: Array) -> tuple[Array, Array]:
+        if self.distance_function is None:
+            return super().distances_backward(dd)
         dX1, dX2 = self.distance_function.backward(dd)
         self.add_tied()
         return dX1, dX2

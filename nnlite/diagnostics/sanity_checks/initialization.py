@@ -37,7 +37,7 @@ def initial_loss(run: DryRun) -> Check:
     if not math.isfinite(J):
         return Check(title, False, f"{J}", "see data and input scale above; use smaller initial weights")
     uniform = [_uniform(loss, Y) for loss, Y, _, _ in run.outputs]
-    if any(each is None for each in uniform):
+    if not uniform or any(each is None for each in uniform):
         return Check(title, None, f"{J:.3g}; the expected value is known only for classification")
     expected = _loss_of(uniform, run)
     found = f"{J:.3g}, expected {_as_logarithm(expected, run)} for uniform probabilities"

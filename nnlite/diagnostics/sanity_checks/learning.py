@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.trees import each_of, spread
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.check_gradients import check_gradients
 from nnlite.diagnostics.phi_slices import own_slices
 from nnlite.diagnostics.restored_state import restorer
@@ -283,16 +283,18 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
     if isinstance(loss, BCELoss):
         best = np.asarray(Y, np.float64)
         return float(loss.forward(np.broadcast_to(best.mean(axis=0), best.shape) if single else best, Y))
-    shape = np.shape(Y_pred)
-    single = single and len(shape) > 0
+    Ys = [np.asarray(each, np.float64) for each in listed(Y_pred)]  # several if the loss has several inputs
+    starts = [each[:1] if single and each.ndim else each for each in Ys]
+    ends = np.cumsum([each.size for each in starts])[:-1]
 
     def of_Z(Z: Array) -> tuple[float, Array]:
-        J = loss.forward(np.broadcast_to(Z.reshape(-1, *shape[1:]), shape), Y)
-        dZ = np.asarray(loss.backward(), np.float64)
-        return J, (dZ.sum(axis=0) if single else dZ).ravel()
+        parts = zip(np.split(Z, ends), starts, Ys, strict=True)
+        given = tuple([np.broadcast_to(part.reshape(start.shape), like.shape) for part, start, like in parts])
+        J = loss.forward(*arguments_of(loss, given if isinstance(Y_pred, tuple) else given[0], Y))
+        dYs = zip(listed(loss.backward()), starts, strict=True)
+        return J, np.concatenate([(dY.sum(axis=0) if dY.shape != start.shape else dY).ravel() for dY, start in dYs])
 
-    start = np.asarray(Y_pred, np.float64)
-    return _least(of_Z, (start[:1] if single else start).ravel())[0]
+    return _least(of_Z, np.concatenate([each.ravel() for each in starts]))[0]
 
 
 def _least(function: Callable[[Array], tuple[float, Array]], start: Array) -> tuple[float, int]:
