@@ -3,6 +3,8 @@
 An index beyond the end of an array is then an error.
 """
 
+import importlib
+import pkgutil
 import threading
 
 import numpy as np
@@ -14,6 +16,7 @@ from support.random_formulas import LAYOUTS, arrays, formulas, plainly
 
 import nnlite as nn
 from nnlite.compute import blocks
+from nnlite.compute.kernel import Kernel
 from nnlite.compute.tracing import Columns, Rows
 from nnlite.errors import ShapeError
 
@@ -234,3 +237,29 @@ def test_formulas_that_llvm_cannot_vectorize_are_computed_by_numpy():
         check(formula, [X])
         check(formula, [np.float16(X)])
     assert Loop.calls == 0
+
+
+def kernels_of_the_package():
+    names = [each.name for each in pkgutil.iter_modules(nn.compute.__path__) if "numba" not in each.name]
+    values = [each for name in names for each in vars(importlib.import_module(f"nnlite.compute.{name}")).values()]
+    return list({id(each): each for each in values if isinstance(each, Kernel)}.values())
+
+
+@pytest.mark.parametrize("kernel", kernels_of_the_package(), ids=lambda kernel: kernel.name)
+def test_kernels_of_the_package_agree_with_numpy(kernel):
+    rng = np.random.default_rng(0)
+    shapes = {"full": (3, 7), "row": (3, 1), "column": (7,), "scalar": ()}
+    values = [rng.uniform(0.01, 0.99, shapes[kernel.trace.kinds[each]]) for each in kernel.trace.arguments]
+    values[0][0, :5] = np.nan, np.inf, -np.inf, 0.0, -0.0
+    for dtype, bar in (np.float32, 1.3e-6), (np.float64, 1e-12):
+        results = []
+        for way in "numpy", "numba":
+            nn.set_kernels(way)
+            own = [each.astype(dtype) if np.ndim(each) else float(each) for each in values]
+            with np.errstate(all="ignore"):
+                returned = kernel(*own)
+            into = [own[kernel.trace.arguments.index(name)] for name in kernel.into]
+            results.append(into or (returned if isinstance(returned, tuple) else (returned,)))
+        for expected, got in zip(*results, strict=True):
+            assert got.dtype == expected.dtype == dtype
+            assert_allclose(got, expected, rtol=bar, atol=bar)
