@@ -21,8 +21,8 @@ class GELU(Activation):
     below 0, where ``1 + erf`` and ``1 + tanh`` have no correct digit. X and Y have the same shape, any.
 
     Args:
-        approximate: "none" or "tanh". In float32 they take the same time; in float64 "none" uses scipy.special, which
-            computes 60 million values a second.
+        approximate: "none" or "tanh". In float32 they take about the same time; in float64 "none" uses scipy.special,
+            which computes 60 million values a second in one thread.
 
     Raises:
         ValueError: ``approximate`` is something else.

@@ -8,16 +8,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
-from nnlite.compute import kernels, softmax
+from nnlite.compute import activation_kernels, dropout_kernels, kernels, softmax
 from nnlite.compute.kernel import Kernel
 from nnlite.optim import sgd
 
 pytest.importorskip("numba")
 
 UPDATES = [sgd._descent(True, False), sgd._momentum(True, True, True, True), sgd._momentum(False, False, False, False)]
-KERNELS = [
-    each for module in (kernels, softmax) for each in vars(module).values() if isinstance(each, Kernel)
-] + UPDATES
+MODULES = activation_kernels, dropout_kernels, kernels, softmax
+KERNELS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Kernel)] + UPDATES
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +38,7 @@ def arguments_of(kernel, rows, dtype, special):
     """Random arguments of the right shapes; the first of them with NaN, infinities and zeros."""
     rng = np.random.default_rng(0)
     kinds = [kernel.trace.kinds[name] for name in kernel.trace.arguments]
-    shapes = {"full": (rows, 19), "row": (rows, 1)}
+    shapes = {"full": (rows, 19), "row": (rows, 1), "column": (19,)}
     arrays = [rng.uniform(0.01, 0.99, shapes[kind]).astype(dtype) if kind in shapes else 0.3 for kind in kinds]
     if special:
         arrays[0][0, :5] = np.nan, np.inf, -np.inf, 0.0, -0.0
