@@ -42,7 +42,7 @@ class NLLLoss(ClassLoss):
            [ 0. , -0.5]])
     """
 
-    logits = False
+    logits, Y_range = False, (-math.inf, 0.0)
     predictions = "log-probabilities"
     formulas = """
         Q = along(weight, axis=axis, like=Y) * one_hot(target, like=Y, axis=axis, ignored=ignore_index)
@@ -113,7 +113,7 @@ class KLDivLoss(Loss):
     """
 
     reductions = ("mean", "batchmean", "sum", "none")
-    logits, same_scale = False, False
+    logits, same_scale, Y_range = False, False, (-math.inf, 0.0)
     formulas = """
         J = 1 / N * sum(
             exp(target) * (target - Y) if log_target else target * (log(target) - Y),
@@ -194,7 +194,7 @@ class PoissonNLLLoss(Loss):
     array([-0.5       , -0.14085909])
     """
 
-    logits = False
+    logits, same_scale = False, False
     formulas = """
         J = 1 / N * sum(
             (exp(Y) - target * Y if log_input else Y - target * log(Y + eps))
@@ -213,7 +213,8 @@ class PoissonNLLLoss(Loss):
         super().__init__(reduction=reduction)
         self.log_input, self.full = bool(log_input), bool(full)
         self.eps = non_negative(eps, "PoissonNLLLoss: eps")
-        self.same_scale = not self.log_input
+        if not self.log_input:
+            self.same_scale, self.Y_range = True, (0.0, math.inf)
         self.flops_per_element = (3 + 10 * self.full, 3) if self.log_input else (4 + 11 * self.full, 5)
 
     def forward(self, Y: Any, target: Any) -> Any:

@@ -32,6 +32,7 @@ class Loss(Layer):
         logits: whether Y holds logits, so that metrics such as :func:`nnlite.f1` know it; None if it is not known.
         same_scale: whether Y and the target are of one scale, so that :func:`nnlite.sanity` compares their values;
             False for logits and classes, for instance; None if it is not known.
+        Y_range: the smallest and the largest value of Y that it is made for, such as (-inf, 0) for log-probabilities.
         count: what the last forward divided the sum of the elements' losses by; None before forward.
 
     Raises:
@@ -59,6 +60,7 @@ class Loss(Layer):
     reductions: tuple[str, ...] = ("mean", "sum", "none")
     logits: bool | None = None
     same_scale: bool | None = None
+    Y_range: tuple[float, float] = (-math.inf, math.inf)
     count: float | None = None
     counts: Array | None = None
     _J_shape: tuple[int, ...] = ()

@@ -1,5 +1,6 @@
 """Losses of two classes coded as -1 and 1, and of several: SoftMarginLoss, HingeEmbeddingLoss, MultiMarginLoss."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class HingeEmbeddingLoss(Loss):
     array([ 0.5, -0.5])
     """
 
-    logits, same_scale = False, False
+    logits, same_scale, Y_range = False, False, (0.0, math.inf)
     formulas = """
         J = 1 / N * sum(
             (target > 0) * Y + (target < 0) * maximum(margin - Y, 0), axis=() if reduction == "none" else None

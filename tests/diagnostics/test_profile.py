@@ -212,11 +212,38 @@ def test_operations_of_an_activation(layer, forward, backward):
         (nn.BCEWithLogitsLoss(pos_weight=[2.0] * 4), 168, 84),
         (nn.CrossEntropyLoss(), 84 + 6, 60),
         (nn.CrossEntropyLoss(reduction="none"), 84 + 3, 60),
+        (nn.L1Loss(), 36, 36),
+        (nn.SmoothL1Loss(), 96, 60),
+        (nn.HuberLoss(reduction="none"), 72, 48),
+        (nn.KLDivLoss(), 60, 12),
+        (nn.KLDivLoss(log_target=False, reduction="none"), 48, 12),
+        (nn.PoissonNLLLoss(), 48, 36),
+        (nn.PoissonNLLLoss(full=True), 168, 36),
+        (nn.PoissonNLLLoss(log_input=False), 60, 60),
+        (nn.MultiLabelSoftMarginLoss(), 132 + 6, 72),
+        (nn.MultiLabelSoftMarginLoss(weight=[2.0] * 4, reduction="none"), 144 + 3, 84),
     ],
     ids=str,
 )
 def test_operations_of_a_loss(loss, forward, backward):
     assert counts(only_row(loss, halves(3, 4), halves(3, 4)), "operations") == (forward, backward)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target", "forward", "backward"),
+    [
+        (nn.SoftMarginLoss(), ones(3, 4), 96, 60),
+        (nn.HingeEmbeddingLoss(), ones(3, 4), 48, 36),
+        (nn.NLLLoss(), np.array([0, 1, 2]), 9, 6),
+        (nn.NLLLoss(reduction="none"), np.array([0, 1, 2]), 6, 6),
+        (nn.MultiMarginLoss(), np.array([0, 1, 2]), 48 + 6, 36 + 3),
+        (nn.MultiMarginLoss(p=2, reduction="none"), np.array([0, 1, 2]), 60 + 3, 36 + 3),
+        (nn.MultiLabelMarginLoss(), np.array([[0, 1, -1, -1], [2, -1, -1, -1], [-1] * 4]), 15 * 12 + 6, 12),
+    ],
+    ids=str,
+)
+def test_operations_of_a_loss_of_classes(loss, target, forward, backward):
+    assert counts(only_row(loss, halves(3, 4), target), "operations") == (forward, backward)
 
 
 def test_the_total_is_the_sum_of_the_layers_and_the_loss():

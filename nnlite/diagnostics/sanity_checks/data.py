@@ -12,7 +12,10 @@ from nnlite.diagnostics.unscaled import SMALL, Scales, columns, unscaled_target
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCEWithLogitsLoss
+from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.margin_losses import SoftMarginLoss
+from nnlite.losses.multi_label_losses import MultiLabelSoftMarginLoss
 
 MATCH = "make the last layer, the loss and the targets match"
 
@@ -140,9 +143,12 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
     """Why the model cannot learn the targets, and the cure; None if it can."""
     limits = described(last, "output_range", "forward") if last else None
     low, high = limits or (-np.inf, np.inf)
-    for cls, too_narrow in (CrossEntropyLoss, low >= 0), (BCEWithLogitsLoss, max(low, -high) > -np.inf):
+    binary = BCEWithLogitsLoss | SoftMarginLoss | MultiLabelSoftMarginLoss
+    for cls, too_narrow in (CrossEntropyLoss, low >= 0), (binary, max(low, -high) > -np.inf):
         if isinstance(loss, cls) and too_narrow:
-            return f"{cls.__name__} expects logits, but the last layer is {last}", f"remove {last}"
+            return f"{type(loss).__name__} expects logits, but the last layer is {last}", f"remove {last}"
+    if fault := _outside_Y_range(loss, Y):
+        return fault
     if constant := constant_softmax(last, Y) if last else None:
         return constant, ONE_OUTPUT
     output_rms = float(np.sqrt(np.mean(np.square(Y, dtype=np.float64))))
@@ -158,9 +164,22 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
     return None
 
 
+def _outside_Y_range(loss: Layer, Y: Array) -> tuple[str, str] | None:
+    """Why the loss is not made for the outputs of the model, and the cure; None if it is."""
+    low, high = getattr(loss, "Y_range", (-np.inf, np.inf))
+    if not Y.size or (Y.min() >= low and Y.max() <= high):
+        return None
+    if high == 0:
+        expected, cure = "log-probabilities, at most 0", "end the model with LogSoftmax(dim=1)"
+    else:
+        expected, cure = "outputs of at least 0", "end the model with Softplus()"
+    found = f"{type(loss).__name__} expects {expected}, but the outputs of the model range from "
+    return f"{found}{Y.min():.3g} to {Y.max():.3g}", cure
+
+
 def _range_or_classes(loss: Layer, Y: Array, target: Array, name: str) -> tuple[str, bool]:
     """What values the targets take, in words, and whether every class occurs."""
-    if isinstance(loss, CrossEntropyLoss) and target.ndim < Y.ndim:
+    if isinstance(loss, ClassLoss) and target.ndim < Y.ndim:
         known = Y.shape[1 if Y.ndim > 1 else 0]
         found, counts = np.unique(target[target != loss.ignore_index], return_counts=True)
         if len(found) < known:

@@ -15,7 +15,11 @@ from nnlite.diagnostics.unit_activity import Activity, activities
 from nnlite.diagnostics.unscaled import columns
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
+from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.likelihood_losses import NLLLoss
+from nnlite.losses.margin_losses import SoftMarginLoss
+from nnlite.losses.multi_label_losses import MultiLabelSoftMarginLoss
 from nnlite.losses.per_output import Losses
 
 SATURATED_SHARE = 0.8  # a layer with more saturated entries passes too little gradient; half of a ReLU's are 0 at first
@@ -53,8 +57,10 @@ def _uniform(loss: Layer, Y: Array) -> Array | None:
     """Predictions that favour no class; None if the loss is not one of classes."""
     if isinstance(loss, BCELoss):
         return np.full_like(Y, 0.5)
-    if isinstance(loss, BCEWithLogitsLoss | CrossEntropyLoss):
+    if isinstance(loss, BCEWithLogitsLoss | CrossEntropyLoss | SoftMarginLoss | MultiLabelSoftMarginLoss):
         return np.zeros_like(Y)
+    if isinstance(loss, NLLLoss):
+        return np.full_like(Y, -np.log(Y.shape[min(1, Y.ndim - 1)]))
     return None
 
 
@@ -70,7 +76,7 @@ def _as_logarithm(expected: float, run: DryRun) -> str:
     """``ln 2 = 0.693`` where the expected loss is the logarithm of the number of classes."""
     if len(run.outputs) == 1:
         loss, Y, _, _ = run.outputs[0]
-        classes = Y.shape[min(1, Y.ndim - 1)] if isinstance(loss, CrossEntropyLoss) else 2
+        classes = Y.shape[min(1, Y.ndim - 1)] if isinstance(loss, ClassLoss) else 2
         if math.isclose(expected, math.log(classes), rel_tol=1e-3):
             return f"ln {classes} = {expected:.3g}"
     return f"{expected:.3g}"

@@ -18,6 +18,7 @@ from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
 from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer.layer import Layer
+from nnlite.layers.activations import LogSoftmax
 from nnlite.losses.binary_cross_entropy import BCELoss
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import Losses, by_key
@@ -287,18 +288,28 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
     starts = [each[:1] if single and each.ndim else each for each in Ys]
     ends = np.cumsum([each.size for each in starts])[:-1]
 
+    low, high = getattr(loss, "Y_range", (-math.inf, math.inf))
+    distributions = LogSoftmax(dim=min(1, Ys[0].ndim - 1)) if high == 0 else None
+
     def of_Z(Z: Array) -> tuple[float, Array]:
         parts = zip(np.split(Z, ends), starts, Ys, strict=True)
         given = tuple([np.broadcast_to(part.reshape(start.shape), like.shape) for part, start, like in parts])
+        if distributions is not None:
+            given = (distributions.forward(given[0]),)
         J = loss.forward(*arguments_of(loss, given if isinstance(Y_pred, tuple) else given[0], Y))
-        dYs = zip(listed(loss.backward()), starts, strict=True)
-        return J, np.concatenate([(dY.sum(axis=0) if dY.shape != start.shape else dY).ravel() for dY, start in dYs])
+        dYs = listed(loss.backward())
+        if distributions is not None:
+            dYs = [distributions.backward(dYs[0])]
+        pairs = zip(dYs, starts, strict=True)
+        return J, np.concatenate([(dY.sum(axis=0) if dY.shape != start.shape else dY).ravel() for dY, start in pairs])
 
-    return _least(of_Z, np.concatenate([each.ravel() for each in starts]))[0]
+    return _least(of_Z, np.concatenate([each.ravel() for each in starts]), at_least=low)[0]
 
 
-def _least(function: Callable[[Array], tuple[float, Array]], start: Array) -> tuple[float, int]:
-    """The minimum that L-BFGS finds from ``start``, and the number of its steps."""
+def _least(
+    function: Callable[[Array], tuple[float, Array]], start: Array, at_least: float = -math.inf
+) -> tuple[float, int]:
+    """The minimum that L-BFGS finds from ``start``, of values that are ``at_least`` as large, and its steps."""
     from scipy.optimize import minimize  # here, since nothing else needs it
 
     def finite(values: Array) -> tuple[float, Array]:
@@ -309,5 +320,6 @@ def _least(function: Callable[[Array], tuple[float, Array]], start: Array) -> tu
         return (J, gradient) if np.isfinite(J) and np.isfinite(gradient).all() else (1e300, np.zeros_like(values))
 
     options = {"maxiter": 300, "ftol": 1e-12, "gtol": 1e-8}
-    result = minimize(finite, start, jac=True, method="L-BFGS-B", options=options)
+    bounds = None if at_least == -math.inf else [(at_least, None)] * start.size
+    result = minimize(finite, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return float(result.fun), int(result.nit)
