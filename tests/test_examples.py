@@ -67,7 +67,7 @@ def number(pattern, text):
 def test_the_examples_are_these():
     names = [
         *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
-        *("digits", "dropout_batchnorm", "feedback_alignment", "imbalanced", "input_descent", "new_head"),
+        *("digits", "dropout_batchnorm", "embedding", "feedback_alignment", "imbalanced", "input_descent", "new_head"),
         *("own_layer", "residual", "tied_autoencoder", "time_series", "xor"),
     ]
     assert [file.stem for file in FILES] == names
@@ -337,6 +337,18 @@ def test_time_series_stops_early_and_beats_the_last_value(seed, run):
     assert last < 0.6
     assert "held back: rows 960 to 1199" in out  # the last fifth of 1200
     assert re.search(r"^stopped after epoch \d+: val_loss has not improved for 10 epochs; restored", progress, re.M)
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_embedding_sees_the_order_of_words_and_finds_those_of_one_meaning(seed, run):
+    out, progress = run("embedding.py", "--seed", str(seed))
+    bag, in_order = (float(accuracy) for accuracy in re.findall(r"accuracy (\S+)", out))
+    assert bag < 0.65
+    assert in_order > 0.99
+    words = re.findall(r"closest to (.+): (.+), (.+), (.+), (.+)$", out, re.MULTILINE)
+    meanings = [{"good", "great", "lovely", "brilliant", "funny"}, {"bad", "poor", "awful", "boring", "dull"}]
+    assert list(map(set, words)) == meanings
+    assert "epoch 1/" in progress
 
 
 @pytest.mark.parametrize("seed", seeds(1))
