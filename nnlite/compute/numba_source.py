@@ -93,7 +93,7 @@ class _Body:
         self.element = "[row, column]" if trace.by_rows else "[index]"
         self.passes: dict[Operand, int] = {}  # of each value that is computed
         for result, function, operands in trace.operations:
-            done = max((self.passes.get(each, 0) for each in operands), default=0)
+            done = max(self.passes.get(each, 0) for each in operands)
             of_computed = function in REDUCTIONS and any(self._full(each) and each in self.passes for each in operands)
             self.passes[result] = done + of_computed
         self.stored = {

@@ -149,8 +149,10 @@ def trace(formula: Callable[..., Any], elements: Collection[str] = ()) -> Trace:
         name: "full" if name in elements else _KINDS.get(each.annotation, "full") for name, each in parameters.items()
     }
     for name, each in parameters.items():
-        if each.kind is not each.POSITIONAL_OR_KEYWORD or _RESERVED.fullmatch(name):
-            raise TypeError(f"kernel: the argument {each} has a name that kernels use themselves, or is not positional")
+        if each.kind is not each.POSITIONAL_OR_KEYWORD:
+            raise TypeError(f"kernel: expected positional arguments, got {each}")
+        if _RESERVED.fullmatch(name):
+            raise TypeError(f"kernel: rename the argument {name}: the generated source uses this name")
     if next(iter(kind_of.values()), "") != "full":
         raise TypeError("kernel: expected a formula whose first argument is an array")
     operations: list[Operation] = []

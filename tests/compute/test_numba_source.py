@@ -231,6 +231,15 @@ def test_a_formula_may_be_called_like_a_function_that_its_source_calls(name):
         assert (nn.kernel(formula)(np.ones(size)) == 2).all()
 
 
+def test_the_choice_holds_for_kernels_that_have_been_used_before():
+    nn.set_kernels("numpy")
+    double = nn.kernel(lambda X: X + X)
+    for way, calls in ("numpy", 0), ("numba", 1), ("numpy", 1):
+        nn.set_kernels(way)
+        double(np.ones(3))
+        assert Loop.calls == calls
+
+
 def test_formulas_that_llvm_cannot_vectorize_are_computed_by_numpy():
     X = np.full(3, 0.5)
     for formula in lambda X: np.tanh(X), lambda X: np.exp(X), lambda X: np.log(X), lambda X: X**3:

@@ -227,6 +227,14 @@ def test_intermediate_results_are_in_as_few_arrays_as_possible():
     assert "scratch" not in statements(lambda Phi, g: Phi - 2 * (g * g), into=("g",))
 
 
+def test_slow_ufuncs_are_avoided():
+    assert "np.maximum(X, many(ZERO, X)," in str(nn.kernel(lambda X: np.maximum(X, 0.0)))
+    assert "np.minimum(many(ONE, X), X," in str(nn.kernel(lambda X: np.minimum(1.0, X)))
+    assert "many" not in str(nn.kernel(lambda X, Y: np.maximum(X, Y)))
+    for formula in lambda X, Y: np.where(X > Y, X, 0.0), lambda X, Y: np.where(X > Y, X, Y):
+        assert "np.where" not in str(nn.kernel(formula))
+
+
 class Stepper(bdb.Bdb):
     """A debugger that steps into everything, and notes the lines of generated functions."""
 
