@@ -36,6 +36,18 @@ def images(rng: Rng, N: int, D: int) -> list[np.ndarray]:
     return [rng.standard_normal((max(1, N * D // (channels * side * side)), channels, side, side))]
 
 
+def signals(rng: Rng, N: int, D: int) -> list[np.ndarray]:
+    """As many numbers, in as many channels, along one axis."""
+    (X,) = images(rng, N, D)
+    return [X.reshape(*X.shape[:2], -1)]
+
+
+def volumes(rng: Rng, N: int, D: int) -> list[np.ndarray]:
+    """As many numbers, in as many channels, along three axes."""
+    (X,) = images(rng, N, D)
+    return [X.reshape(*X.shape[:2], X.shape[2] // 4, 4, X.shape[3])]
+
+
 def channels_of(D: int) -> int:
     return max(1, D // 16)
 
@@ -187,20 +199,26 @@ CASES = {
     "GLU": Case("GLU()", arrays=(1.5, 2.5)),
     # dropout
     "Dropout": Case("Dropout()", arrays=(2, 2), random=True),
+    "Dropout1d": Case("Dropout1d()", signals, arrays=(2, 2), random=True),
     "Dropout2d": Case("Dropout2d()", images, arrays=(2, 2), random=True),
+    "Dropout3d": Case("Dropout3d()", volumes, arrays=(2, 2), random=True),
     "AlphaDropout": Case("AlphaDropout()", arrays=(2, 2), random=True),
     "FeatureAlphaDropout": Case("FeatureAlphaDropout()", images, arrays=(2, 2), random=True),
     # normalisation
     "BatchNorm1d": Case("BatchNorm1d(D)"),
     "BatchNorm2d": Case("BatchNorm2d(C)", images),
+    "BatchNorm3d": Case("BatchNorm3d(C)", volumes),
     "LayerNorm": Case("LayerNorm(D)"),
-    "GroupNorm": Case("GroupNorm(8, C)", images),
+    "GroupNorm": Case("GroupNorm(C // 4, C)", images),
+    "InstanceNorm1d": Case("InstanceNorm1d(C)", signals),
     "InstanceNorm2d": Case("InstanceNorm2d(C)", images),
+    "InstanceNorm3d": Case("InstanceNorm3d(C)", volumes),
     "RMSNorm": Case("RMSNorm(D)"),
     "LocalResponseNorm": Case("LocalResponseNorm(5)", images),
     # lookup and products
     "Embedding": Case("Embedding(5000, 64)", indices, gradients=(), arrays=(0, 0)),
     "EmbeddingBag": Case("EmbeddingBag(5000, 64)", bags, gradients=(), arrays=(0, 0)),
+    "Unflatten": Case("Unflatten(1, (D // 16, 16))", arrays=(0, 0)),
     "Bilinear": Case("Bilinear(16, 16, D)", features, gradients=(0, 1), arrays=(0, 0)),
     "CosineSimilarity": Case("CosineSimilarity()", pair, gradients=(0, 1), arrays=(2, 4)),
     "PairwiseDistance": Case("PairwiseDistance()", pair, gradients=(0, 1), arrays=(2, 4)),
@@ -220,6 +238,8 @@ CASES = {
     "SoftMarginLoss": Case("SoftMarginLoss()", signs, functions=("exp", "log")),
     "CosineEmbeddingLoss": Case("CosineEmbeddingLoss()", similarities, gradients=(0, 1), arrays=(2, 4)),
     "TripletMarginLoss": Case("TripletMarginLoss()", triple, gradients=(0, 1, 2), arrays=(3, 6)),
+    "TripletMarginWithDistanceLoss": Case("TripletMarginWithDistanceLoss()", triple, gradients=(0, 1, 2),
+                                          arrays=(3, 6)),
     "CTCLoss": Case("CTCLoss()", sequences, arrays=(0, 1)),
 }  # fmt: skip
 FIRST = [name for name, case in CASES.items() if case.shapes is not CASES["PReLU"].shapes]
