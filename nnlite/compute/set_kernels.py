@@ -10,8 +10,8 @@ def set_kernels(name: str) -> None:
 
     Args:
         name: "numpy", the default, or "numba", which needs the extra ``fast``: each formula is then one loop, which
-            Numba compiles when it is first used (about 0.1 s) and keeps for later processes in the user's cache folder,
-            ``~/.cache/nnlite``. The number of threads is set by the environment variable OMP_NUM_THREADS.
+            Numba compiles when it is first used (0.1 s, that of softmax 1 s) and caches for later processes in
+            ``~/.cache/nnlite``, if that can be written. OMP_NUM_THREADS sets the number of threads, as for NumPy.
 
     Their results may differ in the last bit. The environment variable ``NNLITE_KERNELS=numba`` does the same.
 

@@ -3,9 +3,11 @@
 An index beyond the end of an array is then an error.
 """
 
+import gc
 import importlib
 import pkgutil
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -238,6 +240,15 @@ def test_the_choice_holds_for_kernels_that_have_been_used_before():
         nn.set_kernels(way)
         double(np.ones(3))
         assert Loop.calls == calls
+
+
+def test_a_kernel_that_nobody_holds_is_garbage():
+    own = nn.kernel(lambda X, k: X * k)
+    own(np.ones(100), np.ones(100))
+    held = weakref.ref(own)
+    del own
+    gc.collect()
+    assert held() is None
 
 
 def test_formulas_that_llvm_cannot_vectorize_are_computed_by_numpy():

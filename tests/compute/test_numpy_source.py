@@ -55,6 +55,24 @@ def test_in_place_nothing_is_overwritten_that_is_still_read(of, shape, order, se
         assert_array_equal(array, wanted[into.index(name)] if name in into else old)
 
 
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda A, B: (A * 2, A + 1),
+        lambda A, B: (B * 2, A * 3),
+        lambda A, B: (B * 2, B + 1),
+        lambda A, B: (A + B, A - B),
+        lambda A, B: (np.where(B > A, A, B), np.where(A > 2, B, A)),
+    ],
+)
+def test_results_that_each_other_is_computed_of(formula):
+    for into in ("A", "B"), ("B", "A"):
+        own = {"A": np.array([1.0, 2.0, 3.0]), "B": np.array([10.0, 2.0, 0.5])}
+        wanted = formula(*own.values())
+        nn.kernel(into=into)(formula)(*own.values())
+        assert_array_equal([own[name] for name in into], wanted)
+
+
 @given(
     formulas(),
     st.sampled_from([(5, 6), (300, 200)]),
