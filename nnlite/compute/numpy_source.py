@@ -123,13 +123,10 @@ class _Places:
     def place(self, number: int, value: str, apart_from: Collection[str]) -> str:
         """The array for a value: its own target if possible, one that is free by now, or a new one."""
         occupied = {self.of[each] for each, last in self.last.items() if each in self.of and last > number}
-        reserved = {
+        reserved = {  # those of results that are made while the value is needed: for a result all others'
             out for result, out in self.targets.items() if result != value and self.made[result] < self.last[value]
         }
         free = [each for each in [*self.full, *self.scratch] if each not in occupied | reserved | {*apart_from}]
-        if value in self.targets:
-            free = [each for each in free if each == self.targets[value] or each in self.scratch]
-            free.sort(key=lambda each: each != self.targets[value])
         if not free:
             free = [f"scratch{len(self.scratch) + 1}"]
             self.scratch += free

@@ -19,7 +19,8 @@ from support.random_formulas import LAYOUTS, arrays, formulas, plainly
 import nnlite as nn
 from nnlite.compute import blocks
 from nnlite.compute.kernel import Kernel
-from nnlite.compute.tracing import Columns, Rows
+from nnlite.compute.numba_source import numba_source
+from nnlite.compute.tracing import Columns, Rows, trace
 from nnlite.errors import ShapeError
 
 numba_function = pytest.importorskip("nnlite.compute.numba_function")
@@ -231,6 +232,25 @@ def test_a_formula_may_be_called_like_a_function_that_its_source_calls(name):
     formula.__name__ = name
     for size in 5, 100:
         assert (nn.kernel(formula)(np.ones(size)) == 2).all()
+
+
+def test_each_value_is_computed_once_in_the_first_pass_over_a_row_that_can():
+    def formula(X):
+        E = np.exp(X - np.max(X, axis=-1, keepdims=True))
+        return E / np.sum(E, axis=-1, keepdims=True)
+
+    source = numba_source(trace(formula), (), np.dtype(np.float32))
+    lines = [line.strip() for line in source[source.index("def loop") :].splitlines()]
+    assert [line.split(" in ")[0] for line in lines if line.startswith(("for", "t"))] == [
+        "for row",
+        "t0 = row_max(X[row])",
+        "for column",
+        "t1 = X[row, column] - t0",
+        "t2 = exp(t1)",
+        "t3 = row_sum(t2_row)",
+        "for column",
+        "t4 = t2_row[column] / t3",
+    ]
 
 
 def test_the_choice_holds_for_kernels_that_have_been_used_before():
