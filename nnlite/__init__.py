@@ -56,7 +56,7 @@ Losses, which are layers
     BCELoss, BCEWithLogitsLoss           binary cross-entropy of probabilities, and of logits
     CrossEntropyLoss                     cross-entropy of class logits
     NLLLoss, KLDivLoss                   likelihood of classes and divergence of distributions, of log-probabilities
-    PoissonNLLLoss                       likelihood of counts
+    PoissonNLLLoss, GaussianNLLLoss      likelihood of counts, and of numbers with a mean and a variance
     SoftMarginLoss, HingeEmbeddingLoss   margins of two classes coded as -1 and 1
     MultiMarginLoss                      margins of several classes
     MultiLabelMarginLoss                 margins of several labels of each sample
@@ -167,7 +167,7 @@ from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.likelihood_losses import KLDivLoss, NLLLoss, PoissonNLLLoss
+from nnlite.losses.likelihood_losses import GaussianNLLLoss, KLDivLoss, NLLLoss, PoissonNLLLoss
 from nnlite.losses.loss import Loss
 from nnlite.losses.margin_losses import HingeEmbeddingLoss, MultiMarginLoss, SoftMarginLoss
 from nnlite.losses.multi_label_losses import MultiLabelMarginLoss, MultiLabelSoftMarginLoss
@@ -259,6 +259,7 @@ __all__ = [
     "ExponentialLR",
     "FeatureAlphaDropout",
     "Flatten",
+    "GaussianNLLLoss",
     "GradientError",
     "Graph",
     "GroupNorm",

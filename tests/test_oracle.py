@@ -14,6 +14,7 @@ from support.oracle.table import draw, seed
 
 import nnlite as nn
 from nnlite.basics.trees import each_of, listed, spread
+from nnlite.losses.loss import arguments_of
 
 HAS_TORCH = find_spec("torch") is not None
 RECORDED = recorded()
@@ -52,7 +53,7 @@ def answers(name, dtype):
     if given.evaluation:
         spread(layer.forward, X)
         layer.eval()
-    Y = spread(layer.forward, X) if given.target is None else layer.forward(*listed(X), *listed(given.target))
+    Y = spread(layer.forward, X) if given.target is None else layer.forward(*arguments_of(layer, X, given.target))
     dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
     dXs = [] if dX is None else listed(dX)
     assert all(each.dtype == dtype for each in dXs)

@@ -304,6 +304,9 @@ class GaussianNLLLoss(Loss):
         dY, dvar = loss_kernels.gaussian_backward(self.Y, self.target, self.var, self.eps, scale)
         return dY, sum_to(dvar, self.var_shape).reshape(self.given_shape)
 
+    def differentiable_inputs(self, count: int) -> tuple[int, ...]:
+        return (0, 1) if count == 2 else super().differentiable_inputs(count)  # Y and var, if the target is apart
+
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), full=self.full or None, eps=None if self.eps == 1e-6 else self.eps)
 

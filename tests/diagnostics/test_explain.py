@@ -156,7 +156,10 @@ def _path(row, name):
         return name
     from nnlite.diagnostics.argument_names import input_names_of
 
-    return input_names_of(row.make(), len(names))[names.index(name)]
+    arguments = input_names_of(row.make(), len(listed(inputs_of(row))))
+    if row.target is not None:
+        arguments = [each for each in arguments if each not in row.make().without_gradient]
+    return arguments[names.index(name)]
 
 
 def test_the_model_is_left_as_it_is():

@@ -299,3 +299,102 @@ def test_a_column_against_a_vector_is_an_error(loss, Y, target, shape):
     message = re.escape(f"{loss}: expected a target of Y's shape {Y}, got {shape}")
     with pytest.raises(nn.ShapeError, match=f"^{message}"):
         loss.forward(np.zeros(Y), target)
+
+
+# ------------------------------------------------------------------------------------------ GaussianNLLLoss
+
+
+def test_gaussian_by_hand():
+    """Half of log 4 + 2^2 / 4 and of log 1 + 0; dY = 2 / 4, dvar = (1 / 4 - (2 / 4)^2) / 2 and 1 / 2."""
+    loss = nn.GaussianNLLLoss(reduction="none")
+    J = loss.forward(np.array([3.0, 5.0]), np.array([1.0, 5.0]), np.array([4.0, 1.0]))
+    np.testing.assert_allclose(J, [(math.log(4) + 1) / 2, 0], rtol=1e-15)
+    dY, dvar = loss.backward(np.ones(2))
+    np.testing.assert_array_equal(dY, [0.5, 0])
+    np.testing.assert_array_equal(dvar, [0, 0.5])
+
+
+@pytest.mark.parametrize(("reduction", "count"), [("mean", 1), ("sum", 2), ("none", 1)])
+def test_full_adds_the_constant_of_each_element(reduction, count):
+    Y, target, var = np.array([1.0, 2.0]), np.array([0.0, 4.0]), np.array([0.5, 2.0])
+    plain, full = (nn.GaussianNLLLoss(reduction=reduction, full=full).forward(Y, target, var) for full in (False, True))
+    np.testing.assert_allclose(full, plain + count * math.log(2 * math.pi) / 2, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4,), (4, 1), (1, 3), ()])
+def test_a_variance_that_is_broadcast_has_the_sum_of_the_gradients(shape):
+    Y, target = np.random.default_rng(0).normal(size=(2, 4, 3))
+    var = np.random.default_rng(1).uniform(0.5, 2, shape)
+    every = np.ones((4, 3)) * (var[:, None] if shape == (4,) else var)
+    loss, whole = nn.GaussianNLLLoss(), nn.GaussianNLLLoss()
+    np.testing.assert_allclose(loss.forward(Y, target, var), whole.forward(Y, target, every), rtol=1e-14)
+    (dY, dvar), (dY_whole, dvar_whole) = loss.backward(), whole.backward()
+    np.testing.assert_allclose(dY, dY_whole, rtol=1e-14)
+    assert dvar.shape == shape
+    axes = {(4, 3): (), (4,): 1, (4, 1): 1, (1, 3): 0, (): None}[shape]
+    np.testing.assert_allclose(dvar.ravel(), np.sum(dvar_whole, axis=axes).ravel(), rtol=1e-13)
+
+
+def test_a_variance_below_eps_is_eps_and_can_increase_again():
+    loss = nn.GaussianNLLLoss(eps=0.25)
+    np.testing.assert_allclose(loss.forward(np.ones(1), np.zeros(1), np.zeros(1)), (math.log(0.25) + 4) / 2, rtol=1e-15)
+    assert loss.backward()[1][0] == (4 - 16) / 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gaussian_of_numbers_up_to_1e4_is_silent_and_finite(dtype):
+    with np.errstate(all="raise", under="ignore"):
+        loss = nn.GaussianNLLLoss(reduction="none")
+        Y, target, var = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 0], [0, 1e-6, 1e4]], dtype)
+        J, gradients = loss.forward(Y, target, var), loss.backward(np.ones(3, dtype))
+    assert np.isfinite(J).all()
+    assert np.isfinite(gradients).all()
+    assert J.dtype == gradients[0].dtype == gradients[1].dtype == dtype
+
+
+def test_check_gradients_sees_the_variance():
+    Y, target = np.random.default_rng(0).normal(size=(2, 4, 3))
+    var = np.random.default_rng(1).uniform(0.5, 2, (4, 1))
+    report = nn.check_gradients(nn.GaussianNLLLoss(), (Y, var), target)
+    assert report.right
+    assert [line.name for line in report.comparisons] == ["X1", "X2"]
+
+
+def test_a_network_learns_the_mean_and_the_variance():
+    """The maximum likelihood: the mean and the biased variance of the targets."""
+    target = np.array([[1.0], [2.0], [3.0], [6.0]])
+    x = nn.Input()
+    mean, variance = nn.Linear(1, 1, dtype=np.float64, rng=0), nn.Linear(1, 1, dtype=np.float64, rng=1)
+    model = nn.Graph(x, (mean(x), nn.Exp()(variance(x))))
+    options = {"optimizer": nn.SGD(model, lr=0.3), "epochs": 300, "batch_size": 4, "verbose": 0}
+    nn.fit(model, np.zeros((4, 1)), target, loss=nn.GaussianNLLLoss(), **options)
+    assert mean.b[0] == pytest.approx(3, rel=1e-6)
+    assert np.exp(variance.b[0]) == pytest.approx(target.var(), rel=1e-6)
+
+
+def test_gaussian_refuses_what_it_cannot_use():
+    Y, target = np.zeros((4, 3)), np.zeros((4, 3))
+    message = (
+        r"^GaussianNLLLoss\(\): expected each variance to be at least 0, got -0\.5 at index \(1, 0\); end its branch"
+    )
+    with pytest.raises(ValueError, match=message):
+        nn.GaussianNLLLoss().forward(Y, target, np.array([[1.0], [-0.5], [1.0], [1.0]]))
+    for shape in (3,), (1, 1), (4, 2), (2, 4, 3), (4, 3, 1):
+        loss = nn.GaussianNLLLoss()
+        with pytest.raises(
+            nn.ShapeError, match=r"^GaussianNLLLoss\(\): var: expected Y's shape \(4, 3\), or \(4,\), or"
+        ):
+            loss.forward(Y, target, np.ones(shape))
+        with pytest.raises(nn.StateError):
+            loss.backward()
+    with pytest.raises(nn.ShapeError, match=r"expected a target of Y's shape \(4, 1\), got \(4,\); pass target\["):
+        nn.GaussianNLLLoss().forward(np.zeros((4, 1)), np.zeros(4), np.ones(4))
+    with pytest.raises(nn.ShapeError, match=r"var: expected Y's shape \(4,\)"):
+        nn.GaussianNLLLoss().forward(np.zeros(4), np.zeros(4), np.ones((4, 1)))
+    with pytest.raises(TypeError, match=r"^GaussianNLLLoss\(\): var: expected real numbers, got"):
+        nn.GaussianNLLLoss().forward(Y, target, "1")
+    for eps in 0, -1, np.nan:
+        with pytest.raises(ValueError, match=r"^GaussianNLLLoss: eps: expected a"):
+            nn.GaussianNLLLoss(eps=eps)
+    assert repr(nn.GaussianNLLLoss()) == "GaussianNLLLoss()"
+    assert repr(nn.GaussianNLLLoss(full=True, eps=0.1)) == "GaussianNLLLoss(full=True, eps=0.1)"

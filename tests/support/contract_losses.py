@@ -12,7 +12,7 @@ indices = np.array([2, 0, 1, 2])
 distributions = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.25, 0.25, 0.5], [0.1, 0.1, 0.8]])
 binary = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.25], [0.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
 classes = np.array([0.5, 2.0, 1.5])  # weights of three classes
-Poisson, Multi = nn.PoissonNLLLoss, nn.MultiMarginLoss
+Poisson, Gaussian, Multi = nn.PoissonNLLLoss, nn.GaussianNLLLoss, nn.MultiMarginLoss
 
 ROWS = [
     *(
@@ -42,6 +42,11 @@ ROWS = [
         Row(f"PoissonNLLLoss{label}", lambda options=options: Poisson(log_input=False, **options), shares(4, 3), counts)
         for label, options in [("", {}), ("-sum", {"reduction": "sum"}), ("-full-eps", {"full": True, "eps": 0.1})]
     ),
+    Row("GaussianNLLLoss", Gaussian, (numbers(4, 3), 4 * shares(4, 3)), away),
+    Row("GaussianNLLLoss-sum", lambda: Gaussian(reduction="sum", full=True), (numbers(4, 3), 4 * shares(4)), away),
+    Row("GaussianNLLLoss-none", lambda: Gaussian(reduction="none"), (numbers(4, 3), 4 * shares(4, 1)), away),
+    Row("GaussianNLLLoss-of-a-number", Gaussian, (numbers(4, 3), np.array(1.5)), away, rows_apart=False),
+    Row("GaussianNLLLoss-full", lambda: Gaussian(full=True, eps=0.01), (numbers(4), 4 * shares(4)), away[:, 0]),
     Row("NLLLoss", nn.NLLLoss, -shares(4, 3), indices),
     Row("NLLLoss-sum", lambda: nn.NLLLoss(reduction="sum"), -shares(4, 3), indices),
     Row("NLLLoss-none", lambda: nn.NLLLoss(reduction="none", weight=classes), -shares(4, 3), indices),

@@ -56,6 +56,18 @@ def add_likelihoods():
                 add_loss("PoissonNLLLoss", np.abs(Y), counts, log_input=False, full=full, eps=eps)
 
 
+def add_gaussian():
+    for shape in SHAPES:
+        Y, target = draw(rng, shape), draw(rng, shape)
+        variances = {"of each": shape, "of each row": shape[:-1], "of each column": (1, *shape[1:])}
+        for label, var_shape in variances.items() if len(shape) > 1 else [("of each", shape)]:
+            var = single(rng.uniform(0.1, 2, var_shape))
+            for reduction, full, eps in itertools.product(["mean", "sum", "none"], [False, True], [1e-6, 0.75]):
+                options = {"full": full, "eps": eps, "reduction": reduction}
+                name = name_of("GaussianNLLLoss", shape, f"variance {label}", **options)
+                CASES[name] = Case("GaussianNLLLoss", (), options, (Y, var), target)
+
+
 def add_classes():
     weight = single(rng.uniform(0.5, 2, 3))
     for shape in (3,), (4, 3), (2, 3, 4), (2, 3, 2, 2):
@@ -91,3 +103,4 @@ add_two_classes()
 add_likelihoods()
 add_classes()
 add_labels()
+add_gaussian()
