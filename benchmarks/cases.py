@@ -219,7 +219,7 @@ CASES = {
     "Embedding": Case("Embedding(5000, 64)", indices, gradients=(), arrays=(0, 0)),
     "EmbeddingBag": Case("EmbeddingBag(5000, 64)", bags, gradients=(), arrays=(0, 0)),
     "Unflatten": Case("Unflatten(1, (D // 16, 16))", arrays=(0, 0)),
-    "Bilinear": Case("Bilinear(16, 16, D)", features, gradients=(0, 1), arrays=(0, 0)),
+    "Bilinear": Case("Bilinear(16, 16, D // 4)", features, gradients=(0, 1), arrays=(0, 0)),
     "CosineSimilarity": Case("CosineSimilarity()", pair, gradients=(0, 1), arrays=(2, 4)),
     "PairwiseDistance": Case("PairwiseDistance()", pair, gradients=(0, 1), arrays=(2, 4)),
     # losses
