@@ -41,6 +41,8 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         """The mean of each group and its variance: the mean of those of its parts plus the variance of their means."""
         mu, v = self.layout.moments(X)
         of_groups = self.pooled(mu)
+        if of_groups is mu:
+            return mu, v
         return of_groups, self.pooled(v + (mu - of_groups) ** 2)
 
     def forward(self, X: Any) -> Array:

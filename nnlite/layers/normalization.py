@@ -171,7 +171,8 @@ class LayerNorm(_OverLastAxes, parameters=("gamma", "beta")):
         beta = self.each_column(self.beta, 0, X.dtype)
         if not X.size:
             return self.record_Y(np.empty_like(X))
-        Y, self.mu, self.scale = layer_norm(self.X, self.X[:, :1], self.each_gamma, beta, 1 / self.size, self.eps)
+        first = np.ascontiguousarray(self.X[:, :1])
+        Y, self.mu, self.scale = layer_norm(self.X, first, self.each_gamma, beta, 1 / self.size, self.eps)
         return self.record_Y(np.reshape(Y, X.shape))
 
     def backward(self, dY: Any) -> Array:

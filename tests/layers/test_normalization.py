@@ -173,8 +173,14 @@ def test_a_batch_without_samples_changes_no_statistics():
 # --------------------------------------------------------------------------------------- large arrays, dtypes
 
 
-@each([(nn.BatchNorm1d, (40,), (3000, 40)), (nn.LayerNorm, (40,), (3000, 40)), (nn.RMSNorm, (40,), (3000, 40)),
-       (nn.BatchNorm1d, (40,), (100, 40, 30)), (nn.GroupNorm, (4, 40), (100, 40, 30))])  # fmt: skip
+@each(
+    [
+        *((nn.BatchNorm1d, (40,), shape) for shape in ((3000, 40), (3001, 40), (100, 40, 30))),
+        (nn.LayerNorm, (40,), (3000, 40)),
+        (nn.RMSNorm, (40,), (3000, 40)),
+        (nn.GroupNorm, (4, 40), (100, 40, 30)),
+    ]
+)
 def test_arrays_of_several_blocks_of_rows(make, args, shape):
     """A block has 2^15 elements; the last one has fewer rows."""
     layer = make(*args, eps=1e-5).astype(np.float64)
