@@ -61,6 +61,7 @@ Losses, which are layers
     MultiMarginLoss                      margins of several classes
     MultiLabelMarginLoss                 margins of several labels of each sample
     MultiLabelSoftMarginLoss             binary cross-entropy of several labels
+    CTCLoss                              sequences without an alignment
     MarginRankingLoss                    order of two scores
     CosineEmbeddingLoss                  two embeddings, similar or not
     TripletMarginLoss                    an embedding, one that is similar and one that is not
@@ -167,6 +168,7 @@ from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.losses.ctc_loss import CTCLoss
 from nnlite.losses.likelihood_losses import GaussianNLLLoss, KLDivLoss, NLLLoss, PoissonNLLLoss
 from nnlite.losses.loss import Loss
 from nnlite.losses.margin_losses import HingeEmbeddingLoss, MultiMarginLoss, SoftMarginLoss
@@ -235,6 +237,7 @@ __all__ = [
     "BatchNorm3d",
     "Bilinear",
     "CSVLogger",
+    "CTCLoss",
     "Callback",
     "Checkpoint",
     "CheckpointError",

@@ -53,9 +53,13 @@ def answers(name, dtype):
     if given.evaluation:
         spread(layer.forward, X)
         layer.eval()
-    Y = spread(layer.forward, X) if given.target is None else layer.forward(*arguments_of(layer, X, given.target))
+    before = nn.LogSoftmax() if given.kind == "CTCLoss" else nn.Identity()
+    if given.target is None:
+        Y = spread(layer.forward, X)
+    else:
+        Y = layer.forward(*arguments_of(layer, each_of(before.forward, X), given.target))
     dX = spread(layer.backward, each_of(lambda Y: draw(rng, np.shape(Y)).astype(dtype), Y))
-    dXs = [] if dX is None else listed(dX)
+    dXs = [] if dX is None else [before.backward(dX)] if given.kind == "CTCLoss" else listed(dX)
     assert all(each.dtype == dtype for each in dXs)
     state = [array for _, array in (*layer.named_gradients(), *layer.named_buffers())]
     return flat([*listed(Y), *dXs, *state])

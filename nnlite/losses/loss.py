@@ -25,6 +25,10 @@ class Loss(Layer):
     supports every reduction and sample weights, and works in a :class:`nnlite.Graph`; after
     :func:`nnlite.register` models that contain it can be saved.
 
+    A loss may have several inputs, ``forward(X1, X2, target)``; backward then returns the tuple of the gradients of
+    those that are not named in ``without_gradient``, in order. In :func:`nnlite.fit` these are the outputs of the
+    model, a tuple, and the others the targets Y: one array, a tuple of several, or ``()``.
+
     Args:
         reduction: "mean" over all elements, "sum" or "none", or what else the class has in ``reductions``.
 

@@ -79,7 +79,9 @@ def fit(
         loss: a :class:`nnlite.Loss` such as ``BCELoss()``, whose reduction is "mean" or "sum". For a model of several
             outputs a tuple or dict of losses, of the form of the model's output; their sum is minimized. A pair
             ``(weight, loss)`` multiplies one in it, and None is an output without a loss. Y, and what metrics get, are
-            then tuples or dicts as well.
+            then tuples or dicts as well. One loss of several inputs gets all outputs, a tuple, as these; where it has
+            several targets Y is a tuple of them, and where it has none ``()``: of siamese and triplet networks see
+            :class:`nnlite.TripletMarginLoss`, of sequences :class:`nnlite.CTCLoss`.
         optimizer: one, or a list of several on different parts of the model. What is in none of them is frozen:
             ``nn.SGD(model[-1], lr=0.1)`` trains the last layer alone. Options of one may name parameters, see
             :class:`nnlite.Optimizer`.

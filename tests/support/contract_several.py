@@ -23,6 +23,7 @@ def learned_distance(**options):
 
 
 signs = np.array([[1, -1, 1], [-1, -1, 1], [1, 1, -1], [-1, 1, -1]])
+frames = numbers(6, 2, 4) - 3.0
 triplet = numbers(4, 3), shares(4, 3), -shares(4, 3)
 triplets = numbers(4, 2, 3)[::-1]
 Cosine, Distance = nn.CosineSimilarity, nn.PairwiseDistance
@@ -72,6 +73,22 @@ WITHOUT_FORMULAS = [
     *(
         Row(f"PairwiseDistance-{p}", lambda p=p: Distance(p), (5 * numbers(4, 3), -5 * numbers(4, 3)))
         for p in (0, math.inf)
+    ),
+    *(
+        Row(f"CTCLoss{label}", lambda options=options: nn.CTCLoss(**options), X, target, False, False)
+        for label, options, X, target in [
+            ("", {}, frames, (np.array([[1, 2, 9], [3, 3, 1]]), np.array([6, 6]), np.array([2, 3]))),
+            ("-sum", {"reduction": "sum"}, frames, (np.array([1, 2, 2]), np.array([4, 6]), np.array([1, 2]))),
+            ("-none", {"reduction": "none"}, frames, (np.array([[1, 2], [3, 0]]), np.array([6, 5]), np.array([2, 0]))),
+            ("-blank", {"blank": 3}, frames, (np.array([[0, 0], [2, 1]]), np.array([5, 6]), np.array([2, 2]))),
+            (
+                "-zero_infinity",
+                {"zero_infinity": True},
+                frames,
+                (np.array([[1], [2]]), np.array([0, 6]), np.ones(2, int)),
+            ),
+            ("-of-one", {}, frames[:, 0], (np.array([2, 2]), np.array(6), np.array(2))),
+        ]
     ),
     Row("TripletMarginLoss-swap", lambda: nn.TripletMarginLoss(swap=True), triplet, ()),
     Row("TripletMarginLoss-inf", lambda: nn.TripletMarginLoss(p=math.inf, margin=0.5), triplet, ()),

@@ -64,12 +64,25 @@ def add_losses():
     ties = np.zeros((2, 1)), np.array([[2.0], [1.0]]), np.array([[1.0], [2.0]])
     add_losses_of("TripletMarginLoss", ties, None, "ties", eps=0.0, swap=True)
     add_losses_of("TripletMarginLoss", ties, None, "at the kink", eps=0.0)
+    logits = draw(rng, (10, 4, 5))
+    X = np.float64(np.float32(logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))))
+    padded = np.array([[1, 2, 2, 4], [3, 3, 3, 1], [4, 1, 2, 3], [2, 2, 2, 2]])
+    full, sizes = np.full(4, 10), np.array([4, 2, 0, 3])
+    short = np.array([10, 3, 5, 2])
+    joined = np.concatenate([row[:size] for row, size in zip(padded, sizes, strict=True)])
+    for label, targets in ("padded", padded), ("joined", joined):
+        add_losses_of("CTCLoss", (X,), (targets, full, sizes), label)
+    add_losses_of("CTCLoss", (X,), (padded, np.array([10, 4, 5, 7]), sizes), "short inputs")
+    add_losses_of("CTCLoss", (X,), (padded, short, sizes), "no alignment", zero_infinity=True)
+    add_losses_of("CTCLoss", (X,), (padded - 1, full, sizes), "last is blank", blank=4)
+    add_losses_of("CTCLoss", (X[:, 0],), (padded[0], np.array(10), np.array(4)), "one sample")
+    add_losses_of("CTCLoss", (X[:, :1],), (padded[:1], np.array([10]), np.array([4])), "batch of one")
 
 
 def add_losses_of(kind, X, target, label="", **options):
     for reduction in "mean", "sum", "none":
         name = name_of(kind, X[0].shape, label, **options, reduction=reduction)
-        CASES[name] = Case(kind, (), options | {"reduction": reduction}, X, target)
+        CASES[name] = Case(kind, (), options | {"reduction": reduction}, X if len(X) > 1 else X[0], target)
 
 
 add_layers()
