@@ -243,6 +243,7 @@ class Softmin(Softmax):
         Y = exp(-X) / sum(exp(-X), axis=dim, keepdims=True)
         dX = -Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
     """
+    output_range = (0.0, 1.0)
     flops_per_element = (6, 5)
 
     def forward(self, X: Any) -> Array:
@@ -269,6 +270,7 @@ class Softmax2d(Softmax):
            [[0.5, 0.5, 0.5]]])
     """
 
+    output_range = (0.0, 1.0)
     flops_per_element = (5, 4)
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class GELU(Activation):
         Y = X * P
         dX = dY * (P + X * dP)
     """
-    output_range = (-0.17004, math.inf)
+    output_range = (-0.17005, math.inf)
     flops_per_element = (35, 1)
 
     def __init__(self, approximate: str = "none") -> None:
@@ -120,7 +120,7 @@ class Mish(Activation):
         Y = X * T
         dX = dY * (T + X * (1 - T ** 2) * sigmoid(X))
     """
-    output_range = (-0.30884, math.inf)
+    output_range = (-0.30885, math.inf)
     flops_per_element = (20, 1)
 
     def forward(self, X: Any) -> Array:

@@ -120,6 +120,7 @@ def test_channels_are_dropped_as_a_whole_and_each_by_itself(kind, shape, channel
         kept = (flat[..., 0] == flat.max()).mean()
         assert kept == pytest.approx(0.75, abs=0.06)
         assert array.dtype == np.float32
+    assert layer.M.shape == (*shape[:channels], *[1] * (len(shape) - channels))
     if channels == 2:
         assert np.ptp(Y, axis=0).any()
         assert np.ptp(Y, axis=1).any()

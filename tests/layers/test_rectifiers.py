@@ -114,6 +114,17 @@ def test_random_slopes_are_the_same_in_each_dtype():
     assert [each.dtype for each in of] == [np.float32, np.float64, np.longdouble]
 
 
+def test_defaults_are_those_of_torch():
+    texts = [repr(kind()) for kind in (nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ELU, nn.CELU)]
+    assert texts == [
+        "LeakyReLU(negative_slope=0.01)",
+        "PReLU(num_parameters=1, init=0.25)",
+        "RReLU(lower=0.125, upper=0.3333333333333333)",
+        "ELU(alpha=1.0)",
+        "CELU(alpha=1.0)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
