@@ -66,7 +66,7 @@ class Loops(dict[tuple[str, ...], Callable[..., None]]):
 
     def __missing__(self, elements: tuple[str, ...]) -> Callable[..., None]:
         into = self.kernel.into
-        own = trace(self.kernel.formula, elements) if elements else self.kernel.trace
+        own = trace(self.kernel.formula, elements)
         real = numba.from_dtype(self.dtype)
 
         def typed(value: str, readonly: bool) -> Any:

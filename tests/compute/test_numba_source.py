@@ -41,7 +41,7 @@ class Loop:
         scope: dict = {}
         exec(source, scope)
         scope |= {each: getattr(value, "py_func", value) for each, value in scope.items()}
-        self.loop, self.types = scope["loop"], signature.args
+        self.name, self.loop, self.types = name, scope["loop"], signature.args
 
     def __call__(self, *arguments):
         for each, kind in zip(arguments, self.types, strict=True):
@@ -51,7 +51,10 @@ class Loop:
                 raise TypeError("no matching definition")
         Loop.threads = Loop.threads | {threading.get_ident()}
         Loop.calls += 1
-        self.loop(*arguments)
+        try:
+            self.loop(*arguments)
+        except TypeError as error:  # which would be no reason for computing it with NumPy
+            raise AssertionError(f"the loop of {self.name} is wrong") from error
 
 
 @pytest.fixture(autouse=True)
