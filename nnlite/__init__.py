@@ -75,6 +75,7 @@ Initializers and random numbers
 
 Optimizers
     SGD                                  with momentum, Nesterov momentum and weight decay
+    Adam, AdamW                          with averages of the gradient and of its square; with decoupled weight decay
     Optimizer                            the base class
     ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
     StepLR, MultiStepLR, ExponentialLR   likewise
@@ -205,6 +206,8 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.optim.adam import Adam
+    from nnlite.optim.adamw import AdamW
     from nnlite.optim.per_epoch import PerEpoch
     from nnlite.optim.phased_schedules import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
@@ -228,6 +231,8 @@ __all__ = [
     "SELU",
     "SGD",
     "Abs",
+    "Adam",
+    "AdamW",
     "Add",
     "AlphaDropout",
     "BCELoss",
@@ -403,6 +408,8 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "optim.adam": "Adam",
+    "optim.adamw": "AdamW",
     "optim.per_epoch": "PerEpoch",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",

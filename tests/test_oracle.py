@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from support.case import case
+from support.optimizers import OPTIONS
 from support.oracle.cases import CASES, FORMULAS
 from support.oracle.record import flat, recorded, torch_answers
 from support.oracle.table import draw, seed
@@ -65,12 +66,12 @@ def answers(name, dtype):
     return flat([*listed(Y), *dXs, *state])
 
 
-def sgd_answers(name, dtype):
+def optimizer_answers(name, dtype):
     """nnlite's parameters after each step."""
     given = CASES[name]
     layer = nn.Linear(2, 2, dtype=dtype)
     layer.Phi = given.X[0]
-    optimizer = nn.SGD(layer, lr=0.1, **given.options)
+    optimizer = getattr(nn, given.kind)(layer, lr=0.1, **given.options)
     path = []
     for gradient in given.X[1:]:
         layer.dPhi = gradient
@@ -81,7 +82,7 @@ def sgd_answers(name, dtype):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_gradients_and_steps_are_those_of_torch(kind):
-    of_kind = sgd_answers if kind == "SGD" else answers
+    of_kind = optimizer_answers if kind in {"SGD", *OPTIONS} else answers
     bars = {"SGD": SGD_BARS, "Hardsigmoid": TORCHS_SIXTH}.get(kind, BARS)
     for name in [name for name, given in CASES.items() if given.kind == kind]:
         for dtype in np.float64, np.float32:

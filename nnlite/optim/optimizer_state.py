@@ -1,10 +1,12 @@
-"""The state of an optimizer: what of it can be saved, and whether all of it is declared."""
+"""The state of an optimizer: what of it can be saved, whether all of it is declared; and its options as text."""
 
 import inspect
 from typing import Any
 
 import numpy as np
 
+from nnlite.basics.arrays import Array
+from nnlite.errors import StateError
 from nnlite.layer.carried import carried_names
 
 Optimizer = Any  # the class in optimizer.py, which is built on this file
@@ -63,3 +65,29 @@ def kind_of(value: Any) -> str | None:
         return f"{value.shape} {value.dtype}"
     is_number = isinstance(value, bool | int | float) or (isinstance(value, np.generic) and value.dtype.kind in "fiub")
     return "a number" if is_number else None
+
+
+def array_over_Phi(optimizer: Optimizer, name: str, start: float | Array) -> Array:
+    """See :meth:`nnlite.Optimizer.array`."""
+    array: Array | None = getattr(optimizer, name)
+    Phi = optimizer.layer.Phi
+    if array is None:
+        array = np.full_like(Phi, start)
+        setattr(optimizer, name, array)
+    elif array.shape != Phi.shape:
+        raise StateError(
+            f"{type(optimizer).__name__}: {optimizer.layer.one_line()} has more parameters than in the first step; "
+            "make a new optimizer"
+        )
+    elif array.dtype != Phi.dtype:  # astype was called
+        array = array.astype(Phi.dtype)
+        setattr(optimizer, name, array)
+    return array
+
+
+def options_text(optimizer: Optimizer) -> str:
+    """The options that differ from the constructor's defaults, as in ", momentum=0.9"."""
+    parameters = inspect.signature(type(optimizer)).parameters.items()
+    options = {name: each.default for name, each in parameters if each.kind is each.KEYWORD_ONLY}
+    values = {name: getattr(optimizer, name, default) for name, default in options.items()}
+    return "".join(f", {name}={value}" for name, value in values.items() if value != options[name])

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import finite, non_negative
 from nnlite.compute.kernel import Kernel, kernel
-from nnlite.errors import StateError
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer, Schedule
 
@@ -91,16 +88,10 @@ class SGD(Optimizer):
         if not self.momentum:
             _descent(decays, self.maximize)(Phi, dPhi, lr, weight_decay)
             return
-        if starts := self.velocity is None:
-            self.velocity = np.zeros_like(dPhi)
-        elif self.velocity.shape != Phi.shape:
-            raise StateError(
-                f"SGD: {self.layer.one_line()} has more parameters than in the first step; make a new optimizer"
-            )
-        elif self.velocity.dtype != Phi.dtype:  # astype was called
-            self.velocity = self.velocity.astype(Phi.dtype)
+        starts = self.velocity is None
+        velocity = self.array("velocity")
         update = _momentum(decays, self.maximize, self.nesterov, self.dampening != 0 and not starts)
-        update(Phi, dPhi, self.velocity, lr, weight_decay, self.momentum, self.dampening)
+        update(Phi, dPhi, velocity, lr, weight_decay, self.momentum, self.dampening)
 
     def penalty(self) -> float:
         """The L2 penalty at Phi, ``sum(weight_decay / 2 Phi^2)``, of the parameters that are not frozen."""
@@ -110,11 +101,6 @@ class SGD(Optimizer):
         if name == "velocity" and value is not None and not self.momentum and self.velocity is None:
             return "velocity: expected None, since momentum is 0"
         return super()._misfit(name, value)
-
-    def __repr__(self) -> str:
-        options = ("momentum", "dampening", "weight_decay", "nesterov", "maximize", "lr_factor")
-        shown = "".join(f", {name}={getattr(self, name)}" for name in options if getattr(self, name))
-        return f"SGD({self.layer.one_line()}, lr={self.lr}{shown})"
 
 
 @cache

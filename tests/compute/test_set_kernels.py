@@ -10,11 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 import nnlite as nn
 from nnlite.compute import activation_kernels, dropout_kernels, kernels, softmax
 from nnlite.compute.kernel import Kernel
-from nnlite.optim import sgd
+from nnlite.optim import adam, sgd
 
 pytest.importorskip("numba")
 
 UPDATES = [sgd._descent(True, False), sgd._momentum(True, True, True, True), sgd._momentum(False, False, False, False)]
+UPDATES += [adam._adam(False, "none", False, True), adam._adam(True, "L2", True, False)]
+UPDATES += [adam._adam(True, "decoupled", False, True)]
 MODULES = activation_kernels, dropout_kernels, kernels, softmax
 KERNELS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Kernel)] + UPDATES
 

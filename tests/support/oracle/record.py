@@ -72,14 +72,17 @@ def torch_answers(name, dtype):
         return getattr(torch.nn, kind)(*args, **options)
 
     case, rng = CASES[name], seed(name)
-    if case.kind == "SGD":
+    if hasattr(torch.optim, case.kind):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.from_numpy(np.empty(0, dtype)).dtype)  # that of NAdam's product
         Phi = tensor(case.X[0])
-        optimizer = torch.optim.SGD([Phi], lr=0.1, **case.options)
+        optimizer = getattr(torch.optim, case.kind)([Phi], lr=0.1, **case.options)
         path = []
         for gradient in case.X[1:]:
             Phi.grad = torch.tensor(gradient.astype(dtype))
             optimizer.step()
             path.append(Phi.detach().clone())
+        torch.set_default_dtype(before)
         return flat(path)
 
     buffers = []

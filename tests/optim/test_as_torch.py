@@ -1,0 +1,98 @@
+"""The optimizers compute what those of ``torch.optim`` compute, with every mix of options."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from support.case import case
+from support.optimizers import OPTIONS, STATE, mixes
+
+import nnlite as nn
+
+torch = pytest.importorskip("torch")
+
+BARS = {np.float64: 1e-12, np.float32: 1e-6}
+
+
+@pytest.fixture(autouse=True)
+def default_dtype():
+    """PyTorch holds the numbers of a state, such as NAdam's product, in its default dtype."""
+    before = torch.get_default_dtype()
+    yield
+    torch.set_default_dtype(before)
+
+
+def pair(kind, Phi, lr=1e-3, **options):
+    """Our optimizer and PyTorch's on the same parameters."""
+    torch.set_default_dtype(torch.from_numpy(Phi[:0]).dtype)
+    layer = nn.Linear(Phi.size, 1, bias=False, dtype=Phi.dtype)
+    layer.Phi = Phi
+    theirs = torch.nn.Parameter(torch.tensor(Phi))
+    return getattr(nn, kind)(layer, lr=lr, **options), getattr(torch.optim, kind)([theirs], lr=lr, **options)
+
+
+def stepped(ours, theirs, gradient):
+    """The parameters of both after a step."""
+    parameters = theirs.param_groups[0]["params"][0]
+    ours.layer.dPhi, parameters.grad = gradient, torch.tensor(gradient)
+    ours.step()
+    theirs.step()
+    return ours.layer.Phi, parameters.detach().numpy()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_fifty_steps(kind, dtype):
+    rng, bar = np.random.default_rng(0), BARS[dtype]
+    Phi, gradients = rng.uniform(1, 2, 20).astype(dtype), rng.normal(size=(50, 20)).astype(dtype)
+    gradients[:, 0], gradients[10:20, 1] = 0, 0
+    for options in mixes(kind):
+        with case(f"{kind}, {options}"):
+            ours, theirs = pair(kind, Phi, **options)
+            path = np.array([stepped(ours, theirs, gradient) for gradient in gradients])
+            assert_allclose(path[:, 0], path[:, 1], rtol=bar)
+            (state,) = theirs.state.values()
+            for name in ours.arrays:
+                their = state[STATE[kind][name]].numpy()
+                assert_allclose(getattr(ours, name), their, rtol=bar, atol=bar * np.abs(their).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nan_infinities_and_zeros(kind):
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 1e300, -1e-300])
+    for options in mixes(kind):
+        with case(f"{kind}, {options}"):
+            ours, theirs = pair(kind, np.linspace(1, 2, special.size), **options)
+            for gradient in special, np.ones(special.size), special[::-1].copy():
+                assert_allclose(*stepped(ours, theirs, gradient), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_options_by_name_are_parameter_groups(kind):
+    rng = np.random.default_rng(0)
+    layer = nn.Linear(3, 3, dtype=np.float64, rng=0)
+    W, b = (torch.nn.Parameter(torch.tensor(P.copy())) for P in (layer.W, layer.b))
+    torch.set_default_dtype(torch.float64)
+    decays = "weight_decay" in OPTIONS[kind]
+    ours = getattr(nn, kind)(layer, lr=0.01, lr_factor={"b": 0.5}, **({"weight_decay": {"W": 0.1}} if decays else {}))
+    groups = [
+        {"params": [W], "lr": 0.01} | ({"weight_decay": 0.1} if decays else {}),
+        {"params": [b], "lr": 0.005} | ({"weight_decay": 0.0} if decays else {}),
+    ]
+    theirs = getattr(torch.optim, kind)(groups)
+    for _ in range(20):
+        layer.dW, layer.db = rng.normal(size=(3, 3)), rng.normal(size=3)
+        W.grad, b.grad = torch.tensor(layer.dW.copy()), torch.tensor(layer.db.copy())
+        ours.step()
+        theirs.step()
+    for own, expected in (layer.W, W), (layer.b, b):
+        assert_allclose(own, expected.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_the_defaults_are_those_of_torch(kind):
+    ours = getattr(nn, kind)(nn.Linear(1, 1))
+    defaults = getattr(torch.optim, kind)([torch.zeros(1)]).defaults
+    assert {name: getattr(ours, name) for name in (*OPTIONS[kind], "lr")} == {
+        name: defaults[name] for name in (*OPTIONS[kind], "lr")
+    }

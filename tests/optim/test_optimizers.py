@@ -1,0 +1,158 @@
+"""What all optimizers have in common: states, files, growth, dtypes, frozen parameters, and what they refuse.
+
+Their steps are compared with PyTorch's in test_as_torch.py and test_oracle.py.
+"""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from support.optimizers import OPTIONS, mixes
+
+import nnlite as nn
+
+KINDS = list(OPTIONS)
+rng = np.random.default_rng(0)
+X = rng.normal(size=(12, 3))
+Y = X[:, :2] * 2
+
+
+def full(kind, layer, lr=0.01, **options):
+    """The optimizer with all its options, so with all its arrays."""
+    return getattr(nn, kind)(layer, lr=lr, **mixes(kind)[-1] | {"maximize": False} | options)
+
+
+def train(kind, epochs, dtype=np.float32, **options):
+    layer = nn.Linear(3, 2, rng=0, dtype=dtype)
+    nn.fit(
+        layer, X, Y, loss=nn.MSELoss(), optimizer=full(kind, layer), epochs=epochs, batch_size=5, verbose=0, rng=0,
+        **options,
+    )  # fmt: skip
+    return layer.Phi.tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_resumed_training_ends_where_one_without_a_break_does(kind, tmp_path):
+    train(kind, 2, callbacks=[nn.Checkpoint(tmp_path / "c.npz")])
+    assert train(kind, 2, resume=tmp_path / "c.npz") == train(kind, 4) != train(kind, 2)
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda optimizer: pickle.loads(pickle.dumps(optimizer))])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_goes_on_with_arrays_of_its_own(kind, again):
+    layer = nn.Linear(3, 2, rng=0)
+    optimizer = full(kind, layer)
+    layer.dPhi = np.arange(8) - 3.0
+    optimizer.step()
+    other = again(optimizer)
+    for each in optimizer, other, other, optimizer:
+        each.layer.dPhi = np.arange(8) - 4.0
+        each.step()
+    assert other.layer.Phi.tobytes() == layer.Phi.tobytes()
+    for name in optimizer.arrays:
+        np.testing.assert_array_equal(getattr(other, name), getattr(optimizer, name))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_is_in_place_and_leaves_the_gradient(kind):
+    layer = nn.Linear(3, 2, rng=0)
+    Phi, before, dPhi = layer.Phi, layer.Phi.copy(), np.arange(8, dtype=np.float32) - 3.5
+    layer.dPhi = dPhi
+    optimizer = full(kind, layer, lr=np.float64(0.1))
+    optimizer.step()
+    optimizer.step()
+    assert layer.Phi is Phi
+    assert Phi.dtype == np.float32
+    assert np.all(np.sign(before - Phi) == np.sign(dPhi))
+    np.testing.assert_array_equal(layer.dPhi, dPhi)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_that_has_grown_is_an_error_and_nothing_has_moved(kind):
+    model = nn.Sequential(nn.Linear(2, 2))
+    optimizer = full(kind, model)
+    optimizer.step()
+    model.append(nn.Linear(2, 1))
+    before, state = model.Phi.copy(), optimizer.steps
+    with pytest.raises(nn.StateError, match=rf"^{kind}: Sequential\(2 layers\) has more parameters than in the first"):
+        optimizer.step()
+    np.testing.assert_array_equal(model.Phi, before)
+    assert optimizer.steps == state
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_arrays_follow_the_dtype_of_the_model(kind):
+    layer = nn.Linear(3, 2, rng=0)
+    layer.dPhi = np.arange(8) - 3.0
+    optimizer = full(kind, layer)
+    optimizer.step()
+    arrays = {name: np.array(getattr(optimizer, name)) for name in optimizer.arrays}
+    layer.astype(np.float64)
+    layer.dPhi = np.zeros(8)
+    optimizer.step()
+    for name, array in arrays.items():
+        if array.ndim:
+            assert array.dtype == np.float32
+            assert getattr(optimizer, name).dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frozen_parameter_does_not_move_by_a_bit(kind):
+    model = nn.Linear(2, 2, rng=0)
+    model.b = [-0.0, 3.0]
+    optimizer, before = full(kind, model, lr_factor={"b": 0}), model.b.tobytes()
+    for _ in range(3):
+        model.dW, model.db = np.ones((2, 2)), np.full(2, np.nan)
+        W = model.W.copy()
+        optimizer.step()
+        assert model.b.tobytes() == before
+        assert np.all(model.W < W)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_descends_to_the_minimum_of_a_square(kind):
+    layer = nn.Linear(4, 1, bias=False, dtype=np.float64)
+    layer.Phi = np.ones(4)
+    optimizer = getattr(nn, kind)(layer, lr={"Adadelta": 10, "Adagrad": 0.5}.get(kind, 0.01))
+    for _ in range(500):
+        layer.dPhi = layer.Phi * [1, 2, 3, 4]
+        optimizer.step()
+    assert np.all(np.abs(layer.Phi) < 0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_out_of_range_is_refused(kind):
+    bad = {
+        "betas": [(0.9, 1.0), (-0.1, 0.9), (np.nan, 0.9), 0.9, (0.9,), ("a", 0.9)],
+        "eps": [-1e-8, np.nan, None],
+        "weight_decay": [-1, "x", np.inf, {"nowhere": 1.0}],
+    }
+    for name, values in bad.items():
+        for value in values if name in OPTIONS[kind] else ():
+            with pytest.raises((TypeError, ValueError), match=rf"^{kind}: {name}.*: "):
+                getattr(nn, kind)(nn.Linear(1, 1), **{name: value})
+    with pytest.raises(ValueError, match=rf"^{kind}: ReLU\(\) has no parameters"):
+        getattr(nn, kind)(nn.ReLU())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_repr_shows_the_options_that_are_not_the_defaults(kind):
+    layer = nn.Linear(2, 1)
+    assert repr(getattr(nn, kind)(layer, lr=0.5)) == f"{kind}(Linear(2 -> 1), lr=0.5)"
+    assert repr(getattr(nn, kind)(layer, lr=0.5, maximize=True)) == f"{kind}(Linear(2 -> 1), lr=0.5, maximize=True)"
+
+
+def test_a_state_with_arrays_of_another_variant_does_not_fit():
+    optimizer = nn.Adam(nn.Linear(1, 1), amsgrad=True)
+    optimizer.step()
+    with pytest.raises(ValueError, match="v_max: unknown"):
+        nn.Adam(nn.Linear(1, 1)).load_state_dict(optimizer.state_dict())
+
+
+def test_the_penalty_is_that_whose_gradient_is_added():
+    layer = nn.Linear(1, 1, dtype=np.float64)
+    layer.Phi = [3.0, 4.0]
+    assert nn.Adam(layer, weight_decay=0.5).penalty() == 0.25 * 25
+    assert nn.Adam(layer, weight_decay={"W": 0.5}).penalty() == 0.25 * 9
+    assert nn.Adam(layer, weight_decay=0.5, decoupled_weight_decay=True).penalty() == nn.AdamW(layer).penalty() == 0
