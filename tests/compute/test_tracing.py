@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -301,3 +302,13 @@ def test_the_sum_of_the_elements(shape):
         assert got == np.sum((Y - t) ** 2)  # of whole numbers, exact
     ones = np.ones(2**20, np.float32) / 10
     assert abs(kernels.squared_error.sum(ones, ones * 2) - 2**20 * float(ones[0]) ** 2) < 1e-2
+
+
+def test_the_sum_of_a_large_result_makes_no_array_of_it():
+    Y, t = np.ones((2, 2**20), np.float32)
+    kernels.squared_error.sum(Y, t)
+    tracemalloc.start()
+    kernels.squared_error.sum(Y, t)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < Y.nbytes / 2
