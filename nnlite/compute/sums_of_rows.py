@@ -66,7 +66,7 @@ def add_rows_at(dY: Array, numbers: Array, bounds: Array, out: Array, weights: A
            [ 0.],
            [11.]])
     """
-    if len(out) > 4 * len(numbers):  # most rows become 0
+    if len(out) > 4 * len(numbers) and out.size > 2**20:  # most rows become 0, and a second array of them takes time
         rows, places = np.unique(numbers, return_inverse=True)
         out[...] = 0
         if len(rows):

@@ -46,7 +46,7 @@ class EmbeddingBag(Lookup):
             range; ``per_sample_weights`` with a mode other than "sum".
         ShapeError: indices of other than one or two axes; weights of another shape.
 
-    It has no ``formulas``: their language does not describe segments.
+    dW is dense; PyTorch's ``sparse`` is left out. It has no ``formulas``: their language does not describe segments.
 
     >>> layer = EmbeddingBag(3, 2, mode="sum")
     >>> layer.W = [[1, 2], [3, 4], [5, 6]]
