@@ -3,8 +3,9 @@
     python benchmarks/optimizer_step.py --against floor,numpy,torch --threads 1 2 --kernels numpy numba
 
 The parameters are those of a network with 641, 10,000 or 1,000,000 of them; the gradients do not change. PyTorch's step
-is ``fused=True`` where that exists, else ``foreach=True``. ``numpy`` is straight-line NumPy, of SGD only; the floor is
-one ufunc that reads and writes as many bytes as a step must. The parameters after some steps must agree.
+is ``fused=True`` where that exists, else ``foreach=True``. ``numpy`` is straight-line NumPy, of SGD only; the floor
+only reads dPhi, and reads and writes Phi and the arrays that the optimizer keeps, by ufuncs, block by block. The
+parameters after some steps must agree.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from contenders import Run, repeated
 from harness import Field, arguments
-from passes import gradient, moved
+from passes import divided, gradient
 from results import report
 
 NETWORKS = [(30, 16, 8, 1), (64, 64, 63, 26, 3), (784, 703, 590, 55, 5)]
@@ -82,7 +83,16 @@ def numpy(rule: str, sizes: tuple[int, ...], dtype: str) -> Run:
 
 
 def floor(rule: str, sizes: tuple[int, ...], dtype: str) -> Run:
-    return repeated(moved(RULES[rule].arrays * parameters(sizes), dtype), lambda _: ())
+    """Reads and writes Phi and the arrays that the optimizer keeps, in place, and reads dPhi."""
+    count = 2 + (RULES[rule].arrays - 3) // 2
+    Phi, dPhi, *kept = (np.full(parameters(sizes), 0, dtype) for _ in range(count))
+
+    def block(Phi: np.ndarray, dPhi: np.ndarray, *kept: np.ndarray) -> None:
+        np.add(Phi, dPhi, Phi)
+        for each in kept:
+            np.negative(each, each)
+
+    return repeated(divided(block, Phi, dPhi, *kept), lambda _: ())
 
 
 def torch(rule: str, sizes: tuple[int, ...], dtype: str) -> Run:
