@@ -13,6 +13,7 @@ from nnlite.containers.sequential import Sequential
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import LogSoftmax
+from nnlite.layers.bilinear import Bilinear
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.linear import Linear
@@ -109,6 +110,18 @@ def _(layer: Linear, X: Any, Y: Any) -> tuple[Flops, Flops]:
     if not layer.needs_dX:
         return forward, Flops(elementwise=bias, products=((rows.T, dY),), reads=(layer.X,))
     return forward, Flops(elementwise=bias, products=((rows.T, dY), (dY, layer.W.T)), reads=(layer.X, layer.W))
+
+
+@flops.register
+def _(layer: Bilinear, X: Any, Y: Any) -> tuple[Flops, Flops]:
+    W, dY = layer.W.reshape(layer.out_features, -1), Y.reshape(-1, layer.out_features)
+    bias = 0 if layer.b is None else Y.size
+    forward = Flops(elementwise=layer.P.size + bias, products=((layer.P, W.T),))
+    if not layer.needs_dX:
+        return forward, Flops(elementwise=bias, products=((dY.T, layer.P),), reads=(layer.P,))
+    # The products of each row of dP with x2 and x1: * and + for each number in it.
+    reads = layer.P, layer.X1, layer.X2, layer.W
+    return forward, Flops(elementwise=bias + 4 * layer.P.size, products=((dY.T, layer.P), (dY, W)), reads=reads)
 
 
 def _for_each_element(forward: int, backward: int) -> Callable[[Layer, Any, Any], tuple[Flops, Flops]]:

@@ -140,6 +140,7 @@ class Unflatten(Layer):
     (5, 8, 8)
     """
 
+    flops_per_element = (0, 0)
     formulas = """
         Y = reshape(X, shape=Y_shape)
         dX = reshape(dY, shape=X.shape)

@@ -40,6 +40,7 @@ class MarginRankingLoss(Loss):
     """
 
     same_scale = False
+    flops_per_element = (4, 8)
     formulas = """
         H = margin - target * (X1 - X2)
         J = 1 / N * sum(maximum(H, 0), axis=() if reduction == "none" else None)
