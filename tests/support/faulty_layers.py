@@ -217,7 +217,7 @@ class WrongMSE(nn.MSELoss):
         self.factor = factor
 
     def backward(self, dJ: Any = 1.0) -> np.ndarray:
-        return super().backward(dJ) * self.factor(self.error)
+        return super().backward(dJ) * self.factor(self.Y - self.target)
 
 
 class NoDJ(nn.MSELoss):
