@@ -16,6 +16,7 @@ from nnlite.layers.normalization import features_of
 class BatchNorm(RunningNorm):
     """Base class of BatchNorm1d, BatchNorm2d and BatchNorm3d: mu and v are over all samples and positions."""
 
+    cure = "; choose a batch_size that leaves no batch of one sample, or call eval()"
     defaults = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True, "bias": True}  # noqa: RUF012
 
     def __init__(

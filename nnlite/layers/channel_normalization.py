@@ -124,6 +124,7 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
     """
 
     defaults: dict[str, Any]  # the options of the constructor
+    cure: str = ""  # what to do about single values, for the error
     momentum: float | None
     running_mean: Array | None
     running_var: Array | None
@@ -176,8 +177,7 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
             return self.running_mean[None].astype(X.dtype), self.running_var[None].astype(X.dtype)
         if self.group_size(X.shape) == 1:
             raise ValueError(
-                f"{self}: expected more than one value for each mean and variance, got X of shape {X.shape}; "
-                "use larger batches, drop the last one, or call eval()"
+                f"{self}: expected more than one value for each mean and variance, got X of shape {X.shape}{self.cure}"
             )
         return None
 
