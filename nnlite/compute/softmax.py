@@ -14,19 +14,16 @@ from nnlite.basics.arrays import Array
 from nnlite.compute.kernel import kernel
 from nnlite.compute.tracing import Rows
 
-SILENT: dict[str, Any] = {
-    "invalid": "ignore",
-    "under": "ignore",
-    "divide": "ignore",
-}  # inf - inf is NaN
+SILENT: dict[str, Any] = {"invalid": "ignore", "under": "ignore", "divide": "ignore"}  # inf - inf is NaN
 
 
 @kernel(**SILENT)
-def exponentials(X: Array) -> tuple[Array, Array, Array]:
-    """E, m and s."""
+def exponentials(X: Array) -> tuple[Array, Array, Array, Array]:
+    """E, m, s and log(s)."""
     m = np.max(X, axis=-1, keepdims=True)
     E = np.exp(X - m)
-    return E, m, np.sum(E, axis=-1, keepdims=True)
+    s = np.sum(E, axis=-1, keepdims=True)
+    return E, m, s, np.log(s)
 
 
 @kernel(**SILENT)

@@ -79,17 +79,8 @@ class CrossEntropyLoss(ClassLoss):
         if self.weights is not None and Z.size and self.reduction == "mean" and not self.weights.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; use larger batches")
         Z = rows(Z, self.axis)
-        self.E, m, self.s = exponentials(Z)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            log_s = np.log(self.s)
-            if self.Q is None:
-                J = m[:, 0] - Z.reshape(-1)[self.index] + log_s[:, 0]
-                if self.weights is not None:
-                    J = np.where(self.weights != 0, self.weights * J, J.dtype.type(0))  # also where J is not finite
-            else:
-                terms = self.Q * (Z - m - log_s)
-                terms[self.Q == 0] = 0  # also of 0 log 0
-                J = -np.add.reduce(terms, axis=1)
+        self.E, m, self.s, log_s = exponentials(Z)
+        J = _samples(Z, m, log_s, self.index, self.weights, self.Q)
         samples = self.shape[: self.axis] + self.shape[self.axis + 1 :]
         counts = None if self.weights is None else self.weights.reshape(samples)
         return self.reduce(J.reshape(samples), counts)
@@ -147,3 +138,14 @@ class CrossEntropyLoss(ClassLoss):
             spread = spread if weight is None else spread * weight
             Q = (1 - self.label_smoothing) * Q + (spread if counted is None else spread * counted[:, None])
         return index, counts, Q
+
+
+@np.errstate(invalid="ignore")
+def _samples(Z: Array, m: Array, log_s: Array, index: Array | None, weights: Array | None, Q: Array | None) -> Array:
+    """The loss of each row of the logits."""
+    if Q is not None:
+        terms = Q * (Z - m - log_s)
+        terms[Q == 0] = 0  # also of 0 log 0
+        return -np.add.reduce(terms, axis=1)  # type: ignore[no-any-return]
+    J: Array = m[:, 0] - Z.reshape(-1)[index] + log_s[:, 0]
+    return J if weights is None else np.where(weights != 0, weights * J, J.dtype.type(0))  # also where J is not finite
