@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from inspect import signature
 from typing import Any, NoReturn, Self, overload
 
 import numpy as np
@@ -275,7 +276,7 @@ class Sequential(Layer):
         Raises:
             ShapeError, ValueError: as when the model is built.
         """
-        shape, source, count, barrier = self._end if first else (UNKNOWN, "", 1, 0)
+        shape, source, count, barrier = self._end if first else (UNKNOWN, "", _inputs_of(self.layers), 0)
         for index, layer in enumerate(self.layers[first:], first):
             place = f"Sequential[{index}] {layer.one_line()}"
             try:
@@ -305,6 +306,18 @@ class Sequential(Layer):
         """Add to ``error`` which layer it comes from; the notes of nested containers add up to the whole path."""
         if layer is not self:
             error.add_note(f"in {type(self).__name__}[{self.layers.index(layer)}] {layer.one_line()}")
+
+
+def _inputs_of(layers: list[Layer]) -> int:
+    """How many inputs the first layer must have; 1 if it may have any number."""
+    if not layers:
+        return 1
+    first = layers[0]
+    if isinstance(first, Sequential):
+        return _inputs_of(first.layers)
+    parameters = signature(first.forward).parameters.values()
+    needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
+    return max(1, len(needed))
 
 
 class _Slice(Sequential):

@@ -545,3 +545,12 @@ def test_append_takes_the_layer_back_after_any_error():
 def test_outputs_that_lead_to_an_input_without_gradient_need_a_graph():
     with pytest.raises(ValueError, match=r"Sequential\[1\] MSELoss.* has no gradient for some of its 2 inputs"):
         nn.Sequential(nn.Split([3, 3]), nn.MSELoss())
+
+
+@pytest.mark.parametrize("gate", [nn.Dot, nn.Outer, nn.MatMul], ids=lambda gate: gate.__name__)
+def test_the_first_layer_may_have_two_inputs(gate):
+    """Its shapes are asked when the Sequential is built, for as many inputs as its forward needs."""
+    X, Y = np.arange(6.0).reshape(2, 3), np.ones((3, 2)) if gate is nn.MatMul else np.ones((2, 3))
+    model = nn.Sequential(nn.Sequential(gate()), nn.Tanh())
+    np.testing.assert_array_equal(model.forward(X, Y), np.tanh(gate().forward(X, Y)))
+    assert [dX.shape for dX in model.backward(np.ones(model.forward(X, Y).shape))] == [X.shape, Y.shape]
