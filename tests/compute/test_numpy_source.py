@@ -263,7 +263,7 @@ class Stepper(bdb.Bdb):
     def user_line(self, frame):
         name = frame.f_code.co_filename
         if name.startswith("<nnlite kernel"):
-            self.lines.append(linecache.getline(name, frame.f_lineno).rstrip())
+            self.lines.append(linecache.getline(name, frame.f_lineno))
 
 
 def test_a_debugger_steps_through_what_print_shows():
@@ -271,7 +271,7 @@ def test_a_debugger_steps_through_what_print_shows():
     kernel(np.ones(2), np.ones(2))
     stepper = Stepper()
     stepper.runcall(kernel, np.ones(2), np.ones(2))
-    source = str(kernel).splitlines()
+    source = str(kernel).splitlines(keepends=True)
     assert stepper.lines == [line for line in source[1:] if "return in_blocks" not in line and "as_written" not in line]
 
 
