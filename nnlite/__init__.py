@@ -76,6 +76,9 @@ Initializers and random numbers
 Optimizers
     SGD                                  with momentum, Nesterov momentum and weight decay
     Adam, AdamW                          with averages of the gradient and of its square; with decoupled weight decay
+    Adamax, NAdam, RAdam                 variants of Adam: infinity norm, Nesterov momentum, rectified
+    Adagrad, Adadelta, RMSprop           gradients scaled by sums or averages of squares
+    Lion, Rprop                          descent along signs of gradients
     Optimizer                            the base class
     ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
     StepLR, MultiStepLR, ExponentialLR   likewise
@@ -206,11 +209,19 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.optim.adadelta import Adadelta
+    from nnlite.optim.adagrad import Adagrad
     from nnlite.optim.adam import Adam
+    from nnlite.optim.adamax import Adamax
     from nnlite.optim.adamw import AdamW
+    from nnlite.optim.lion import Lion
+    from nnlite.optim.nadam import NAdam
     from nnlite.optim.per_epoch import PerEpoch
     from nnlite.optim.phased_schedules import OneCycleLR, SequentialLR
     from nnlite.optim.plateau import ReduceLROnPlateau
+    from nnlite.optim.radam import RAdam
+    from nnlite.optim.rmsprop import RMSprop
+    from nnlite.optim.rprop import Rprop
     from nnlite.optim.schedules import (
         ConstantLR,
         CosineAnnealingLR,
@@ -231,8 +242,11 @@ __all__ = [
     "SELU",
     "SGD",
     "Abs",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Add",
     "AlphaDropout",
     "BCELoss",
@@ -291,6 +305,7 @@ __all__ = [
     "LearningRateLogger",
     "Linear",
     "LinearLR",
+    "Lion",
     "LocalResponseNorm",
     "Log",
     "LogSigmoid",
@@ -308,6 +323,7 @@ __all__ = [
     "MultiMarginLoss",
     "MultiStepLR",
     "Multiply",
+    "NAdam",
     "NLLLoss",
     "Negative",
     "OneCycleLR",
@@ -321,7 +337,9 @@ __all__ = [
     "PoissonNLLLoss",
     "PolynomialLR",
     "Power",
+    "RAdam",
     "RMSNorm",
+    "RMSprop",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -329,6 +347,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "Reshape",
     "Residual",
+    "Rprop",
     "Sequential",
     "SequentialLR",
     "ShapeError",
@@ -408,12 +427,20 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "optim.adadelta": "Adadelta",
+    "optim.adagrad": "Adagrad",
     "optim.adam": "Adam",
+    "optim.adamax": "Adamax",
     "optim.adamw": "AdamW",
+    "optim.lion": "Lion",
+    "optim.nadam": "NAdam",
     "optim.per_epoch": "PerEpoch",
     "optim.plateau": "ReduceLROnPlateau",
     "optim.schedules": "ConstantLR CosineAnnealingLR ExponentialLR LinearLR MultiStepLR PolynomialLR StepLR",
     "optim.phased_schedules": "OneCycleLR SequentialLR",
+    "optim.radam": "RAdam",
+    "optim.rmsprop": "RMSprop",
+    "optim.rprop": "Rprop",
     "saving.files": "load save",
     "training.diagnostics_callback": "Diagnostics",
 }

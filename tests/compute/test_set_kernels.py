@@ -1,5 +1,6 @@
 """Numba's loops compute what NumPy's ufuncs compute."""
 
+import itertools
 import subprocess
 import sys
 
@@ -10,13 +11,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 import nnlite as nn
 from nnlite.compute import activation_kernels, dropout_kernels, kernels, softmax
 from nnlite.compute.kernel import Kernel
-from nnlite.optim import adam, sgd
+from nnlite.optim import adadelta, adagrad, adam, adamax, lion, nadam, radam, rmsprop, rprop, sgd
 
 pytest.importorskip("numba")
 
 UPDATES = [sgd._descent(True, False), sgd._momentum(True, True, True, True), sgd._momentum(False, False, False, False)]
 UPDATES += [adam._adam(False, "none", False, True), adam._adam(True, "L2", True, False)]
 UPDATES += [adam._adam(True, "decoupled", False, True)]
+UPDATES += [rmsprop._rmsprop(*each, "L2", True, True) for each in itertools.product([False, True], repeat=2)]
+UPDATES += [adagrad._adagrad("L2", True), adadelta._adadelta("L2", True), adamax._adamax("L2", True, True)]
+UPDATES += [nadam._nadam("decoupled", True, True), radam._radam(False, "none", True, False), lion._lion("L2", True)]
+UPDATES += [radam._radam(True, "L2", False, True), rprop._rprop(True)]
 MODULES = activation_kernels, dropout_kernels, kernels, softmax
 KERNELS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Kernel)] + UPDATES
 

