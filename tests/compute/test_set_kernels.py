@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
-from nnlite.compute import activation_kernels, dropout_kernels, kernels, softmax
+from nnlite.compute import activation_kernels, dropout_kernels, kernels, loss_kernels, softmax
 from nnlite.compute.kernel import Kernel
 from nnlite.optim import adadelta, adagrad, adam, adamax, lion, nadam, radam, rmsprop, rprop, sgd
 
@@ -22,7 +22,7 @@ UPDATES += [rmsprop._rmsprop(*each, "L2", True, True) for each in itertools.prod
 UPDATES += [adagrad._adagrad("L2", True), adadelta._adadelta("L2", True), adamax._adamax("L2", True, True)]
 UPDATES += [nadam._nadam("decoupled", True, True), radam._radam(False, "none", True, False), lion._lion("L2", True)]
 UPDATES += [radam._radam(True, "L2", False, True), rprop._rprop(True)]
-MODULES = activation_kernels, dropout_kernels, kernels, softmax
+MODULES = activation_kernels, dropout_kernels, kernels, loss_kernels, softmax
 KERNELS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Kernel)] + UPDATES
 
 
