@@ -46,6 +46,7 @@ def test_the_row_of_padding_begins_at_0_is_looked_up_and_is_not_trained():
     assert not nn.Embedding(5, 3, padding_idx=-2, rng=0).W[3].any()
     assert nn.Embedding(5, 3, padding_idx=-2, rng=0).padding_idx == 3
     assert_array_equal(nn.Embedding(5, 3, padding_idx=1, rng=0).W[2:], nn.Embedding(5, 3, rng=0).W[2:])
+    assert nn.Embedding(5, 3, padding_idx=-5, rng=0).padding_idx == 0
     layer = embedding(padding_idx=-1)
     assert_array_equal(layer.forward([2, 1]), W[[2, 1]])  # from_pretrained does not clear it
     layer.backward(np.ones((2, 2)))
@@ -129,6 +130,17 @@ def test_the_first_of_equal_maxima_gets_the_gradient():
     assert layer.dW.ravel().tolist() == [0, 0, 1]
 
 
+def test_the_maximum_of_one_long_and_many_short_bags():
+    words = RNG.integers(0, 50, 120)
+    starts = np.array([0, 100, *range(100, 120)])
+    layer = nn.EmbeddingBag(50, 4, mode="max", rng=0, dtype=np.float64)
+    Y = layer.forward(words, starts)
+    ends = [*starts[1:], 120]
+    expected = [layer.W[words[a:b]].max(axis=0) if b > a else np.zeros(4) for a, b in zip(starts, ends, strict=True)]
+    assert_array_equal(Y, expected)
+    assert nn.check_gradients(layer, (words, starts)).right
+
+
 # ------------------------------------------------------------------------------------------------ accuracy, limits
 
 
@@ -161,6 +173,25 @@ def test_long_and_short_segments_are_those_of_float64():
     expected = np.zeros((100, 4))
     np.add.at(expected, words, weights[:, None] * np.repeat(dY, np.diff([*starts, 3000]), axis=0))
     assert_allclose(exact.dW, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_a_large_table():
+    V, D = 20_000, 64  # more than a million numbers
+    words, weights = np.array([[7, V - 1, 7], [0, 7, 7]]), np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    layer = nn.EmbeddingBag(V, D, mode="sum", padding_idx=0, weight_init=nn.initializers.zeros)
+    layer.dW = np.full((V, D), 99.0)
+    layer.forward(words, None, weights)
+    layer.backward(np.stack([np.full(D, 1.0), np.full(D, 10.0)]))
+    assert_array_equal(layer.dW[7], np.full(D, 1 + 3 + 50 + 60))
+    assert_array_equal(layer.dW[V - 1], np.full(D, 2))
+    assert np.count_nonzero(layer.dW) == 2 * D
+    layer.forward(np.zeros((2, 0), int))
+    layer.backward(np.ones((2, D)))
+    assert not layer.dW.any()
+    layer = nn.Embedding(V, D, weight_init=nn.initializers.zeros)
+    layer.forward(np.full(300, 5))
+    layer.backward(np.full((300, D), 0.1))
+    assert_allclose(layer.dW[5], 30, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64])
