@@ -103,9 +103,9 @@ def _rprop(maximize: bool) -> Kernel:
     ) -> tuple[Array, ...]:
         g = -g if maximize else g
         agrees = g * h
-        eta = np.where(agrees > 0, eta_plus + 0 * d, np.where(agrees < 0, eta_minus + 0 * d, 1 + 0 * d))
+        eta = np.where(agrees > 0, eta_plus, np.where(agrees < 0, eta_minus, 1.0))
         d = np.minimum(np.maximum(eta * d, low), high)
-        h = np.where(agrees < 0, 0 * d, g)
-        return Phi - np.where(h > 0, d, np.where(h < 0, -d, 0 * d)), h, d
+        h = np.where(agrees < 0, 0.0, g)
+        return Phi - np.where(h > 0, d, np.where(h < 0, -d, 0.0)), h, d
 
     return rprop
