@@ -54,10 +54,11 @@ def _cure(name: str, known: Iterable[str]) -> str:
 
 
 def _names_in_methods(cls: type) -> set[str]:
-    """Return the names of attributes that the methods of a class use."""
+    """Return the names of attributes that the methods of a class use, and of its properties."""
     own = [base for base in cls.__mro__ if not issubclass(Layer, base)]
     methods = [inspect.unwrap(each) for base in own for each in vars(base).values() if callable(each)]
-    return {name for each in methods if isinstance(each, FunctionType) for name in each.__code__.co_names}
+    properties = {name for base in own for name, each in vars(base).items() if isinstance(each, property)}
+    return properties.union(*(each.__code__.co_names for each in methods if isinstance(each, FunctionType)))
 
 
 def _constants(expression: ast.expr) -> Iterable[ast.Constant]:
