@@ -1,4 +1,9 @@
-"""Numba's loops compute what NumPy's ufuncs compute."""
+"""Numba's loops compute what NumPy's ufuncs compute.
+
+Compiling a kernel takes up to two seconds, so every run compares a few of each file; for all of them:
+
+    NNLITE_SWEEP=2 python -m pytest tests/compute/test_set_kernels.py
+"""
 
 import itertools
 import subprocess
@@ -7,6 +12,7 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from support.sweeps import SWEEP
 
 import nnlite as nn
 from nnlite.compute import activation_kernels, dropout_kernels, kernels, loss_kernels, softmax
@@ -24,6 +30,8 @@ UPDATES += [nadam._nadam("decoupled", True, True), radam._radam(False, "none", T
 UPDATES += [radam._radam(True, "L2", False, True), rprop._rprop(True)]
 MODULES = activation_kernels, dropout_kernels, kernels, loss_kernels, softmax
 KERNELS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Kernel)] + UPDATES
+if SWEEP == 1:
+    KERNELS = KERNELS[::9]
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +61,9 @@ def arguments_of(kernel, rows, dtype, special):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("rows", [1, 3, 20_000], ids=["one row", "few", "many"])
 @pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
-def test_numba_and_numpy_agree(kernel, rows, dtype):
-    for special in False, True:
+def test_numba_and_numpy_agree(kernel, dtype):
+    for rows, special in itertools.product((1, 3, 20_000), (False, True)):
         arguments = arguments_of(kernel, rows, dtype, special)
         with np.errstate(all="ignore"):
             expected, got = results("numpy", kernel, arguments), results("numba", kernel, arguments)
