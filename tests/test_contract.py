@@ -22,6 +22,7 @@ from support.contract import (
     run,
     some_dY,
 )
+from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.shapes import UNKNOWN, is_open, sizes
@@ -144,7 +145,7 @@ def test_row_ids_differ():
 # ------------------------------------------------------------------------------------------------ gradients
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_check_gradients_finds_them_right(row: Row):
     layer = row.make()
     report = nn.check_gradients(layer, row.X, row.target)
@@ -231,7 +232,7 @@ def test_a_layer_with_parameters_converts_its_input_to_their_dtype(row: Row):
     assert all(each.dtype == np.float32 for each in [*listed(Y), *gradients(dX)])
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_inputs_are_not_written_and_results_are_not_shared(row: Row):
     layer, X = row.make(), each_of(np.copy, row.X)
     target = each_of(np.copy, row.target) if row.target is not None else None
@@ -275,7 +276,7 @@ LAYOUTS = {
 }
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_layout_in_memory_makes_no_difference(row: Row):
     Y, dX, dPhi = run(row.make(), row.X, row.target)
     for layout, laid_out in LAYOUTS.items():
@@ -408,7 +409,7 @@ def test_an_input_that_is_no_array_of_real_numbers_is_a_type_error(row: Row):
         refuses(row.make(), row, bad)
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_errors_name_the_layer_and_leave_it_usable(row: Row):
     layer = row.make()
     expected = run(row.make(), row.X, row.target)
@@ -483,7 +484,7 @@ def test_views_are_seen_to_be_lost():
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda layer: pickle.loads(pickle.dumps(layer))}
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_copies_are_equal_share_nothing_and_have_no_cache_and_clear_cache_drops_it(row: Row):
     used = row.make()
     Y, dX, dPhi = run(used, row.X, row.target)
@@ -528,7 +529,7 @@ def test_a_copy_draws_the_same_numbers_from_a_generator_of_its_own(row: Row):
                 assert_equal(spread(layer.forward, row.X), Y)
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_state_dict_can_be_loaded(row: Row):
     layer, other = row.make(), row.make()
     run(layer, row.X, row.target)
@@ -570,7 +571,7 @@ def state_of(layer):
     return arrays, {name: str(each.bit_generator.state) for name, each in layer.named_generators()}
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_repr(row: Row):
     layer = row.make()
     text = repr(layer)
@@ -587,7 +588,7 @@ def test_repr(row: Row):
             assert_equal(forward(rebuilt, row.X, row.target), forward(layer, row.X, row.target))
 
 
-@over(ROWS)
+@over(one_of_each(ROWS))
 def test_a_twin_writes_nothing_on_the_layer(row: Row):
     layer = row.make()
     run(layer, row.X, row.target)

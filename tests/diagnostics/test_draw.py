@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.patches import Ellipse, FancyBboxPatch
 from support.contract import constants, five_nodes, linear, nested, numbers, parts_crossed, shares, two_by_two
+from support.sweeps import every
 
 import nnlite as nn
 from nnlite.diagnostics.draw import COLOURS, FONT, arranged, body, text_size
@@ -81,7 +82,7 @@ def pictures():
     }
 
 
-@pytest.mark.parametrize("name", pictures())
+@pytest.mark.parametrize("name", every(2, pictures()))
 def test_nothing_overlaps_as_it_is_drawn(name):
     model, X = pictures()[name]
     Y = model.forward(*X) if isinstance(X, tuple) else model.forward(X)

@@ -4,6 +4,7 @@ import re
 import numpy as np
 import pytest
 from support.contract import ROWS, Row, inputs_of, linear, numbers, shares
+from support.contract_row import one_of_each
 from support.formula_values import CannotBeComputedError, computed
 
 import nnlite as nn
@@ -13,7 +14,7 @@ from nnlite.diagnostics.formulas.latex import latex
 from nnlite.diagnostics.formulas.plain_text import plain
 from nnlite.diagnostics.named_inputs import gradients_by_name, inputs_by_name
 
-over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 
 
 def text_of(lines):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support.contract import ROWS, Row, gradients, run
+from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.trees import listed
@@ -13,7 +14,7 @@ from nnlite.diagnostics.formulas.namespace import namespace
 from nnlite.diagnostics.formulas.options import evaluated
 from nnlite.diagnostics.trace import watching
 
-over_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 
 
 def values_of(layer, Xs, dYs=()):

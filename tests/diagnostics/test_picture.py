@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support.contract import ROWS, inputs_of, linear, numbers
+from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.trees import listed
@@ -193,7 +194,7 @@ def test_a_model_in_its_own_mode_stays_as_it_is():
     assert not hasattr(model[1], "Y")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+@pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 def test_every_layer_in_the_contract_table_can_be_drawn(row):
     model = row.make()
     X = inputs_of(row)

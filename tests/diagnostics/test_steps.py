@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from support.contract import ROWS, backward, forward, inputs_of, linear, numbers, some_dY, tied_blocks, used_three_times
+from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.trees import listed
@@ -14,7 +15,7 @@ from nnlite.diagnostics.flow import flow
 from nnlite.diagnostics.layer_step import Step
 from nnlite.layer.hidden import Reference
 
-over_all_rows = pytest.mark.parametrize("row", ROWS, ids=[row.id for row in ROWS])
+over_all_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 
 
 def walked(steps):

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal, assert_equal
 from support import own_layers
 from support.contract import ROWS, numbers, run, with_ties
+from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.generators import default_generator
@@ -37,7 +38,7 @@ def trained(model, X, target=None):
     return model
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+@pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 def test_a_model_comes_back_as_it_was(row, path):
     model = trained(row.make(), row.X, row.target)
     loaded = there_and_back(model, path)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from support.sweeps import SWEEP
 
 import nnlite as nn
 
@@ -38,3 +39,15 @@ def numbers(*shape: int) -> np.ndarray:
 def shares(*shape: int) -> np.ndarray:
     """Numbers from 0.25 to 0.75."""
     return np.asarray(np.abs(numbers(*shape)) / 4 + 0.25)
+
+
+def one_of_each(rows: list[Row]) -> list[Row]:
+    """The first row of each layer and loss, and every container: for checks that options hardly matter to.
+
+    With NNLITE_SWEEP above 1, all rows.
+    """
+    if SWEEP > 1:
+        return rows
+    containers = nn.Sequential, nn.Graph, nn.Residual, nn.Parallel
+    kinds = [type(row.make()) for row in rows]
+    return [row for n, row in enumerate(rows) if kinds[n] not in kinds[:n] or issubclass(kinds[n], containers)]

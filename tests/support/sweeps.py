@@ -13,6 +13,11 @@ from hypothesis import settings
 SWEEP = int(os.environ.get("NNLITE_SWEEP") or 1)
 
 
+def every(step: int, cases: Any) -> list[Any]:
+    """Every ``step``-th of the cases; all of them in a longer sweep."""
+    return [*cases][:: step if SWEEP == 1 else 1]
+
+
 def seeds(count: int) -> range:
     """The seeds 0, 1, ... to repeat a test with."""
     return range(count * SWEEP)

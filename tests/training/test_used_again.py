@@ -1,6 +1,7 @@
 """Callback objects used in a second training begin afresh, whatever the first one saw and however it ended."""
 
 import inspect
+import itertools
 import os
 import pathlib
 import signal
@@ -8,6 +9,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from support.sweeps import every
 
 import nnlite as nn
 
@@ -115,8 +117,7 @@ def test_all_callbacks_are_here():
     assert {name.split()[0] for name in MAKERS} == callbacks - {"Callback"}
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(("name", "ending"), every(3, itertools.product(MAKERS, ENDINGS)))
 def test_a_second_training_is_that_of_a_new_object(name, ending, tmp_path, monkeypatch, capsys):
     results = []
     for used in False, True:
