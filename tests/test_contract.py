@@ -40,7 +40,21 @@ FEW = [  # of each kind one: for what a function decides that all of them call
 
 
 def over(rows):
-    return pytest.mark.parametrize("row", rows, ids=[row.id for row in rows])
+    """A decorator that makes a check of one row a test of all rows of a class of layers."""
+    kinds = {}
+    for row in rows:
+        kinds.setdefault(type(row.make()).__name__, []).append(row)
+
+    def decorate(check):
+        def test(kind):
+            for row in kinds[kind]:
+                with case(row.id):
+                    check(row)
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return pytest.mark.parametrize("kind", kinds)(test)
+
+    return decorate
 
 
 over_few = over([row for row in ROWS if row.id in FEW])
