@@ -39,7 +39,8 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
         formula: a function of arrays of one shape and dtype, float32 or float64, that calls ufuncs and operators, and
             ``np.where(comparison, value, value)``, and for matrices ``np.max``, ``np.sum`` and ``np.mean`` of each row,
             with ``axis=-1, keepdims=True``. Arguments annotated with ``float`` are numbers.
-        into: names of arguments, one for each result, that the results are written into.
+        into: names of arguments, one for each result, that the results are written into. They must not overlap in
+            memory with other arguments.
         errstate: how floating-point errors in it are treated, as in ``np.errstate``.
 
     Returns:
@@ -192,6 +193,10 @@ def blockwise(
     trace, dtype = kernel.trace, arguments[0].dtype
     outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], dtype) for each in trace.results]
     inputs = divisible(kernel, arguments)
+    written = [own for name, own in zip(trace.arguments, inputs, strict=True) if name in kernel.into]
+    for number, name in enumerate(trace.arguments):  # what one block writes must not be what a later one reads
+        if name not in kernel.into and any(np.may_share_memory(inputs[number], own) for own in written):
+            inputs[number] = inputs[number].copy()
     in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
     for name, given, own in zip(trace.arguments, arguments, inputs, strict=True):
         if name in kernel.into and not given.flags.c_contiguous:

@@ -153,3 +153,10 @@ def test_in_place_a_large_array_of_any_layout_is_worked_on_itself(threads):
     add_one(A[:, ::2])
     assert (A[:, ::2] == 2).all()
     assert (A[:, 1::2] == 1).all()
+
+
+def test_a_large_array_that_overlaps_with_the_one_written_into_is_read_before_it_is_written():
+    A = np.arange(5.0 * blocks.BLOCK)
+    expected = A[1:] - 0.5 * A[:-1]
+    nn.kernel(into=("A",))(lambda A, B: A - 0.5 * B)(A[1:], A[:-1])
+    assert_array_equal(A[1:], expected)
