@@ -9,6 +9,7 @@ from nnlite.containers.nodes import Input
 from nnlite.containers.sequential import Sequential
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.layers.arithmetic import Add
 from nnlite.layers.arrangement import Concat
 
 
@@ -50,6 +51,13 @@ class Residual(Sequential):
         dY = self.check_dY(dY)
         dX: Array = dY + super().backward(dY)
         return dX
+
+    def forward_through(self, to: Any, *Xs: Any, **named: Any) -> Any:
+        (X,) = (*Xs, *named.values())
+        return to.own(Add(), X, super().forward_through(to, X))
+
+    def names_of_inputs(self, count: int | None = None) -> list[str | None]:
+        return ["X"]
 
     def output_shape(self, *shapes: Shape) -> Any:
         (X,) = shapes

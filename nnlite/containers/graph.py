@@ -253,6 +253,23 @@ class Graph(Layer):
         Y = super().__call__(*self._by_position(args, kwargs))
         return in_form(Y, self.wiring.output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
 
+    def forward_through(self, to: Any, *Xs: Any, **named: Any) -> Any:
+        """For :class:`nnlite.containers.program.Program`: forward, with edges in place of arrays."""
+        wiring, labels = self.wiring, self.wiring.labels()
+        edges = dict(enumerate(self._by_position(Xs, named)))
+        edges |= {slot: to.constant(value, labels[slot]) for slot, value in wiring.constants}
+        for (name, layer), (takes, gives, _) in zip(self.named_children(), wiring.wires, strict=True):
+            edges |= zip(gives, listed(to.part(name, layer, *[edges[slot] for slot in takes])), strict=True)
+        return in_form([edges[slot] for slot in wiring.outputs], wiring.output_keys)
+
+    def names_of_inputs(self, count: int | None = None) -> list[str | None]:
+        """The names of its inputs; None for one without a name."""
+        return list(self.input_names)
+
+    def names_of_outputs(self) -> tuple[str, ...]:
+        """The keys of its outputs, if they are a dict."""
+        return self.wiring.output_keys or ()
+
     def named_children(self) -> Iterator[tuple[str, Layer]]:
         """(number, layer) of each in the order in which they run; a parameter with a name has that for its number."""
         return zip(self.wiring.places(), self.layers, strict=True)

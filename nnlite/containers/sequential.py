@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from inspect import signature
 from typing import Any, NoReturn, Self, overload
 
@@ -11,6 +12,7 @@ from numpy import ndarray
 from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import listed, spread
+from nnlite.containers.argument_names import input_names_of
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.flat import adopt, extend, release, tied_in
 from nnlite.layer.layer import Layer, can_skip_dX, check_layer, learns
@@ -257,6 +259,23 @@ class Sequential(Layer):
         self._tied = tied_in(self)
         self.needs_dX = self._needs_dX
         return self
+
+    # ------------------------------------------------------------------------------------ for programs
+
+    def forward_through(self, to: Any, *Xs: Any, **named: Any) -> Any:
+        """For :class:`nnlite.containers.program.Program`: forward, with edges in place of arrays."""
+        X = named or (Xs[0] if len(Xs) == 1 else Xs)
+        for name, layer in self.named_children():
+            X = spread(partial(to.part, name, layer), X)
+        return X
+
+    def names_of_inputs(self, count: int | None = None) -> list[str | None]:
+        """The names of its ``count`` inputs: those of the first layer."""
+        return list(input_names_of(self.layers[0], count)) if self.layers else [None]
+
+    def names_of_outputs(self) -> tuple[str, ...]:
+        """The keys of its outputs, if they are a dict: they are not known."""
+        return ()
 
     # ------------------------------------------------------------------------------------ for the base class
 

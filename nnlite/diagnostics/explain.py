@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.argument_names import input_names_of
+from nnlite.containers.argument_names import input_names_of
 from nnlite.diagnostics.formulas import one_entry
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.latex import latex

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.diagnostics.argument_names import input_names_of
+from nnlite.containers.argument_names import input_names_of
 from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.layer.layer import Layer

@@ -10,7 +10,7 @@ def inputs_by_name(layer: Layer, X: Any) -> dict[str, Any]:
     """Each input by its name: its name in a Graph or dict, otherwise "X", or "X1", "X2" ... if there are several.
 
     They are in the order of forward's arguments. For the names of these arguments see
-    :func:`nnlite.diagnostics.argument_names.input_names_of`.
+    :func:`nnlite.containers.argument_names.input_names_of`.
 
     >>> import nnlite as nn
     >>> inputs_by_name(nn.Tanh(), 1.0), inputs_by_name(nn.Add(), (1.0, 2.0))

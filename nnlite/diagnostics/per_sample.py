@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.trees import listed, spread
 from nnlite.compute import blas
-from nnlite.diagnostics.argument_names import is_plain
+from nnlite.containers.argument_names import is_plain
 from nnlite.diagnostics.restored_state import restorer
 from nnlite.diagnostics.samples import (
     alike,

@@ -10,11 +10,11 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import each_of, listed
+from nnlite.containers.argument_names import input_names_of, output_names_of
 from nnlite.containers.nodes import Parameter
+from nnlite.containers.program import Operation, Program
 from nnlite.containers.tied import TiedTranspose
-from nnlite.diagnostics.argument_names import input_names_of, output_names_of
 from nnlite.diagnostics.array_text import scalar_text
-from nnlite.diagnostics.flow import Flow, Operation, flow, known_shapes
 from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.diagnostics.text_table import shortened
@@ -106,13 +106,12 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
     """
     check_layer(model, "model")
     if X is None:
-        found = flow(model)
-        return _Drawing(model, found, known_shapes(found)).picture()
+        program = Program.of(model)
+        return _Drawing(model, program, program.shapes()).picture()
     model = copy.deepcopy(model)
     model.needs_dX = True
     X = each_of(lambda X: as_array(X, "X"), X)
-    found = flow(model, inputs=len(listed(X)))
-    drawing = _Drawing(model, found, {})
+    drawing = _Drawing(model, Program.of(model, inputs=len(listed(X))), {})
     Y = drawing.run(X)
     if dY is None and all(np.size(each) == 1 for each in listed(Y)) and len(listed(Y)) == 1:
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
@@ -126,10 +125,10 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
 class _Drawing:
     """Collects the values and gradients of a model, and makes a picture of them."""
 
-    def __init__(self, model: Layer, found: Flow, shapes: dict[int, Shape]) -> None:
-        self.model, self.flow, self.shapes = model, found, shapes
+    def __init__(self, model: Layer, program: Program, shapes: dict[int, Shape]) -> None:
+        self.model, self.program, self.shapes = model, program, shapes
         self.shown = True
-        self.values: dict[int, Any] = dict(found.constants)  # of each edge
+        self.values: dict[int, Any] = dict(program.constants)  # of each edge
         self.totals: dict[int, Any] = {}  # the gradient of each edge
         self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation returns, by path and position
         self.stored: dict[str, dict[str, Array]] = {}  # the gradients of each operation's parameters
@@ -140,17 +139,17 @@ class _Drawing:
     def run(self, X: Any) -> Any:
         """Run the model, and store the value of every edge."""
         steps, Y = walked(forward_steps(self.model, copies(X)))  # raises if X does not fit
-        by_name = dict(zip(input_names_of(self.model, len(self.flow.inputs)), self.flow.inputs, strict=True))
+        by_name = dict(zip(input_names_of(self.model, len(self.program.inputs)), self.program.inputs, strict=True))
         given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
         self.values |= {edge: given[name] for name, edge in by_name.items()}
-        for operation, step in zip(self.flow.operations, steps, strict=True):
+        for operation, step in zip(self.program.operations, steps, strict=True):
             self.values |= zip(operation.gives, step.outputs.values(), strict=True)
         return Y
 
     def run_back(self, dY: Any) -> None:
         """Run the model backward, and store the gradient of every edge and of each of its uses."""
         steps, dX = walked(backward_steps(self.model, copies(dY)))
-        operations = {operation.path: operation for operation in self.flow.operations}
+        operations = {operation.path: operation for operation in self.program.operations}
         for step in steps:
             if step.name == "backward":
                 operation = operations[step.path]
@@ -161,14 +160,14 @@ class _Drawing:
                 self.stored[step.path] = step.gradients
                 if step.layer.original is not None:
                     self.summed |= {id(dP) for dP, _ in step.layer.own_gradients()}
-        inputs = [self.flow.inputs[place] for place in self.model.differentiable_inputs(len(self.flow.inputs))]
+        inputs = [self.program.inputs[place] for place in self.model.differentiable_inputs(len(self.program.inputs))]
         self.totals |= zip(inputs, listed(dX), strict=False)
         self.dYs = listed(dY)
 
     # ---------------------------------------------------------------------------------------------- the picture
 
     def picture(self) -> Picture:
-        found, place = self.flow, {}
+        found, place = self.program, dict[int, int]()
         nodes: list[DrawnNode] = []
         for edge in (*found.inputs, *found.constants):
             place[edge] = len(nodes)
@@ -194,18 +193,18 @@ class _Drawing:
         return Picture(tuple(nodes), tuple(edges))
 
     def _edge(self, start: int, end: int, edge: int, gradient: Any, name: str) -> DrawnEdge:
-        if edge in self.flow.constants and np.size(self.flow.constants[edge]) <= FEW:
+        if edge in self.program.constants and np.size(self.program.constants[edge]) <= FEW:
             value = ""  # shown in the node
         else:
             value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
-        giver = self.flow.giver(edge)
+        giver = self.program.giver(edge)
         if giver is not None and len(giver.gives) > 1:
             value = f"{output_names_of(giver.layer)[giver.gives.index(edge)]}: {value}"
         return DrawnEdge(
             start,
             end,
             f"{name} = {value}" if name and value else name or value,
-            "" if gradient is None or edge in self.flow.constants else short(gradient, norm=True),
+            "" if gradient is None or edge in self.program.constants else short(gradient, norm=True),
         )
 
     def _shape(self, edge: int) -> str:
@@ -213,7 +212,9 @@ class _Drawing:
         return "" if shape == UNKNOWN else text(shape)
 
     def _total(self, edge: int) -> str:
-        used = sum(operation.takes.count(edge) for operation in self.flow.operations) + (edge in self.flow.outputs)
+        used = sum(operation.takes.count(edge) for operation in self.program.operations) + (
+            edge in self.program.outputs
+        )
         if used < 2 or self.totals.get(edge) is None:
             return ""
         return f"sum {short(self.totals[edge], norm=True)}"

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from nnlite.basics.trees import listed, spread
+from nnlite.containers.argument_names import bound, gradient_names_of, input_names_of, is_plain, output_names_of
 from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
-from nnlite.diagnostics.argument_names import bound, gradient_names_of, input_names_of, is_plain, output_names_of
 from nnlite.diagnostics.layer_step import Step, gradient_name, stored_gradients, sum_step
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.losses.loss import arguments_of

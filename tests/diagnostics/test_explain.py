@@ -155,7 +155,7 @@ def _path(row, name):
     names = list(inputs_by_name(row.make(), row.X))
     if name not in names or isinstance(row.X, dict):
         return name
-    from nnlite.diagnostics.argument_names import input_names_of
+    from nnlite.containers.argument_names import input_names_of
 
     arguments = input_names_of(row.make(), len(listed(inputs_of(row))))
     if row.target is not None:

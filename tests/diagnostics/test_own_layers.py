@@ -11,7 +11,7 @@ from support.contract import linear, numbers
 from support.own_layers import OwnBatchNorm, OwnDropout, OwnEmbedding, OwnLoss, data, network
 
 import nnlite as nn
-from nnlite.diagnostics.flow import flow
+from nnlite.containers.program import Program
 from nnlite.diagnostics.recorded_calls import recording_calls
 
 X = numbers(6, 3)
@@ -377,7 +377,7 @@ def test_a_parameter_without_a_value_is_named():
     assert "Sequential[0] Forgot(): W: no value; assign it in __init__" in caught.value.__notes__
 
 
-# ------------------------------------------------------------------------------------------ steps, flow and explain
+# ------------------------------------------------------------------------------------------ steps, program and explain
 
 
 def test_the_steps_are_bit_identical_to_forward_and_backward():
@@ -423,7 +423,7 @@ def test_the_steps_of_a_graph_name_the_gradient_that_there_is():
 
 
 def test_the_flow_of_a_network_of_ones_own_layers():
-    found = flow(network(), OwnLoss())
+    found = Program.of(network(), OwnLoss())
     assert [operation.path for operation in found.operations] == [*map(str, range(7)), "loss"]
     assert found.names[found.inputs[0]] == "indices"
 

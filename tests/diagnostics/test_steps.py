@@ -10,8 +10,8 @@ from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.trees import listed
+from nnlite.containers.program import Program
 from nnlite.containers.tied import Tied
-from nnlite.diagnostics.flow import flow
 from nnlite.diagnostics.layer_step import Step
 from nnlite.layer.hidden import Reference
 
@@ -82,10 +82,10 @@ def test_walks_are_forward_and_backward_in_every_byte(row):
 
 
 @over_all_rows
-def test_the_steps_are_the_operations_of_the_flow_and_back_in_the_opposite_order(row):
+def test_the_steps_are_the_operations_of_the_program_and_back_in_the_opposite_order(row):
     model = row.make()
     count = len(listed(inputs_of(row)))
-    found = flow(model, inputs=count)
+    found = Program.of(model, inputs=count)
     steps, Y = walked(nn.forward_steps(model, row.X, row.target))
     assert [(step.path, step.layer) for step in steps] == [(o.path, o.layer) for o in found.operations]
     given = listed(inputs_of(row))

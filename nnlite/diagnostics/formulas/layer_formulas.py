@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from types import MethodType
 
+from nnlite.containers.argument_names import argument_names, is_plain
 from nnlite.containers.branches import Residual
-from nnlite.diagnostics.argument_names import argument_names, is_plain
 from nnlite.diagnostics.formulas.options import Options
 from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
 from nnlite.diagnostics.formulas.unknown_names import check_formula_names

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from nnlite.containers.argument_names import is_plain
 from nnlite.containers.branches import Residual
 from nnlite.containers.nodes import Parameter
-from nnlite.diagnostics.argument_names import is_plain
-from nnlite.diagnostics.flow import Operation
+from nnlite.containers.program import Operation
 from nnlite.diagnostics.formulas.recorded_run import Recorded
 from nnlite.diagnostics.formulas.symbols import Symbol, gradient_of, symbol
 from nnlite.diagnostics.formulas.terms import Factor, Number

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.containers.argument_names import is_plain
 from nnlite.containers.branches import Residual
-from nnlite.diagnostics.argument_names import is_plain
-from nnlite.diagnostics.flow import Operation
+from nnlite.containers.program import Operation
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.mismatches import Mismatch, computed, mismatches
 from nnlite.diagnostics.formulas.namespace import namespace

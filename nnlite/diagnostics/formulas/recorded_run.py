@@ -1,4 +1,4 @@
-"""The arrays of one forward and backward, by the edges and operations of a flow."""
+"""The arrays of one forward and backward, by the edges and operations of a program."""
 
 import copy
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.shapes import Shape, is_open, sizes
 from nnlite.basics.trees import each_of, listed
-from nnlite.diagnostics.flow import Flow, flow, known_shapes
+from nnlite.containers.program import Program
 from nnlite.diagnostics.samples import copies
 from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
 from nnlite.layer.layer import Layer
@@ -18,7 +18,7 @@ from nnlite.layer.layer import Layer
 
 @dataclass(eq=False)
 class Recorded:
-    """A flow, and the values of its edges if it ran.
+    """A program, and the values of its edges if it ran.
 
     Attributes:
         flow: the operations.
@@ -34,7 +34,7 @@ class Recorded:
     array([[0., 0.]])
     """
 
-    flow: Flow
+    flow: Program
     shapes: dict[int, Shape]
     ran: bool = False
     values: dict[int, Any] = field(default_factory=dict)
@@ -54,13 +54,13 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     """
     count = len(X) if isinstance(X, tuple) and (target is None or loss is not None) else None
     if X is None:
-        laid = flow(model, loss, inputs=count)
-        return Recorded(laid, known_shapes(laid))
+        program = Program.of(model, loss, inputs=count)
+        return Recorded(program, program.shapes())
     X = copies(each_of(partial(as_array, name="X"), X))
     target = None if target is None else copies(each_of(partial(as_array, name="target"), target))
     model, loss = copy.deepcopy((model, loss))
     model.needs_dX = True
-    found = Recorded(flow(model, loss, inputs=count), {}, ran=True)
+    found = Recorded(Program.of(model, loss, inputs=count), {}, ran=True)
     found.values |= found.flow.constants
     steps, Y = walked(forward_steps(model, X, target, loss))
     for operation, step in zip(found.flow.operations, steps, strict=True):

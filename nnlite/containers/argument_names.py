@@ -1,15 +1,28 @@
-"""The names of a layer's inputs and outputs, read from the arguments of its forward and backward."""
+"""The names of a layer's inputs and outputs: its own, or read from the arguments of its forward and backward."""
 
 import inspect
 import re
 from typing import Any, TypeGuard, TypeVar
 
-from nnlite.containers.branches import Residual
-from nnlite.containers.graph import Graph
-from nnlite.containers.sequential import Sequential
 from nnlite.layer.layer import Layer
 
 Known = TypeVar("Known", bound=Layer)
+
+
+def expands(layer: Layer) -> bool:
+    """Whether a layer is a container whose parts are operations: it says how they are connected.
+
+    It has a method ``forward_through`` of the class that has its forward and its backward.
+
+    >>> import nnlite as nn
+    >>> class Loud(nn.Sequential):
+    ...     def forward(self, X):
+    ...         return 2 * super().forward(X)
+    >>> expands(nn.Sequential()), expands(Loud()), expands(nn.Tanh())
+    (True, False, False)
+    """
+    owner: Any = next((base for base in type(layer).__mro__ if "forward_through" in vars(base)), None)
+    return owner is not None and is_plain(layer, owner)
 
 
 def is_plain(layer: Layer, known: type[Known]) -> TypeGuard[Known]:
@@ -54,14 +67,9 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
     >>> input_names_of(nn.Sequential(nn.Tanh())), input_names_of(nn.MSELoss()), input_names_of(nn.Concat(), 2)
     (['X'], ['Y', 'target'], ['X', 'X2'])
     """
-    if is_plain(model, Graph):
-        names: list[str | None] = model.input_names
+    if expands(model):
+        names: list[str | None] = model.names_of_inputs(count)  # type: ignore[attr-defined]
         return [name or _numbered("X", number, len(names)) for number, name in enumerate(names, start=1)]
-    if is_plain(model, Residual):
-        return ["X"]
-    if is_plain(model, Sequential):
-        first = next(iter(model.layers), None)
-        return ["X"] if first is None else input_names_of(first, count)
     forward = (model.original or model).forward
     return argument_names(forward, "X", _count_needed(forward) if count is None else count)[0]
 
@@ -93,8 +101,8 @@ def output_names_of(model: Layer) -> list[str]:
     >>> output_names_of(nn.Tanh()), output_names_of(nn.Multiply()), output_names_of(nn.MSELoss())
     (['Y'], ['Z'], ['J'])
     """
-    if is_plain(model, Graph) and model.wiring.output_keys:
-        return list(model.wiring.output_keys)
+    if expands(model) and (keys := model.names_of_outputs()):  # type: ignore[attr-defined]
+        return list(keys)
     names, _ = argument_names((model.original or model).backward, "dY", model.num_outputs)
     found = [re.fullmatch(r"d([A-Z]\w*|[a-z]\d*|out)", name) for name in names]
     taken = input_names_of(model)

@@ -8,19 +8,19 @@ from support.contract import ROWS, inputs_of
 import nnlite as nn
 from nnlite.basics.shapes import UNKNOWN
 from nnlite.basics.trees import listed
-from nnlite.diagnostics.argument_names import bound, input_names_of
-from nnlite.diagnostics.flow import Flow, flow, known_shapes
+from nnlite.containers.argument_names import bound, input_names_of
+from nnlite.containers.program import Program
 from nnlite.diagnostics.picture import picture
 
 
 def wires(model, **options):
     """(path, takes, gives) of each operation."""
-    return [(o.path, o.takes, o.gives) for o in flow(model, **options).operations]
+    return [(o.path, o.takes, o.gives) for o in Program.of(model, **options).operations]
 
 
 def test_a_chain():
     model = nn.Sequential(nn.Linear(3, 2), nn.Tanh(), nn.Linear(2, 1))
-    found = flow(model)
+    found = Program.of(model)
     assert wires(model) == [("0", (0,), (1,)), ("1", (1,), (2,)), ("2", (2,), (3,))]
     assert [operation.layer for operation in found.operations] == list(model)
     assert (found.inputs, found.outputs, found.names) == ((0,), (3,), ("X", "0", "1", "2"))
@@ -28,7 +28,7 @@ def test_a_chain():
 
 
 def test_a_layer_alone():
-    found = flow(nn.Tanh())
+    found = Program.of(nn.Tanh())
     assert wires(nn.Tanh()) == [("", (0,), (1,))]
     assert (found.inputs, found.outputs, found.names) == ((0,), (1,), ("X", "Y"))
 
@@ -39,7 +39,7 @@ def test_nested_chains_are_one_chain():
 
 
 def test_a_chain_of_nothing_gives_its_input():
-    found = flow(nn.Sequential())
+    found = Program.of(nn.Sequential())
     assert (found.operations, found.inputs, found.outputs) == ((), (0,), (0,))
 
 
@@ -49,7 +49,7 @@ def test_a_slice_keeps_the_numbers_of_its_own():
 
 def test_a_graph_with_a_fork_a_constant_and_a_parameter():
     a, b = nn.Input("a"), nn.Input("b")
-    found = flow(nn.Graph([a, b], (a + nn.Parameter(1.0, name="theta") * b) * (b + 7)))
+    found = Program.of(nn.Graph([a, b], (a + nn.Parameter(1.0, name="theta") * b) * (b + 7)))
     assert found.names == ("a", "b", "7", "theta", "1", "2", "3", "4")
     assert [(o.path, o.takes, o.gives) for o in found.operations] == [
         ("theta", (), (3,)),
@@ -67,8 +67,8 @@ def test_an_output_that_is_used_inside_has_one_edge():
     x = nn.Input("x")
     h = nn.Tanh()(x) * 2
     two = nn.Graph(x, [h, nn.Square()(h)])
-    assert flow(two).names == ("x", "2", "0", "1", "2")
-    assert flow(two).outputs == (3, 4)
+    assert Program.of(two).names == ("x", "2", "0", "1", "2")
+    assert Program.of(two).outputs == (3, 4)
 
 
 def test_several_outputs_in_another_order():
@@ -76,7 +76,7 @@ def test_several_outputs_in_another_order():
     left, right = nn.Split([1, 2])(x)
     graph = nn.Graph(x, nn.Concat()(right, left))
     assert wires(graph) == [("0", (0,), (1, 2)), ("1", (2, 1), (3,))]
-    assert flow(graph).names == ("x", "0[0]", "0[1]", "1")
+    assert Program.of(graph).names == ("x", "0[0]", "0[1]", "1")
 
 
 def test_what_runs_side_by_side_in_a_chain():
@@ -87,7 +87,7 @@ def test_what_runs_side_by_side_in_a_chain():
 def test_a_residual_ends_with_a_sum_of_its_own():
     model = nn.Sequential(nn.Residual(nn.Linear(2, 2), nn.Tanh()), nn.Residual())
     assert wires(model) == [("0.0", (0,), (1,)), ("0.1", (1,), (2,)), ("0", (0, 2), (3,)), ("1", (3, 3), (4,))]
-    assert flow(model).operations[2].layer is model[0]
+    assert Program.of(model).operations[2].layer is model[0]
 
 
 def test_parallel_branches():
@@ -100,7 +100,7 @@ def test_graphs_in_graphs_and_dicts_are_wired_by_name():
     minus = nn.Graph([a, b], nn.Subtract()(a, b))
     x = nn.Input("x")
     swapped = nn.Graph(x, {"b": nn.Tanh()(x), "a": nn.ReLU()(x)})
-    tanh, relu, subtract = flow(nn.Sequential(swapped, minus)).operations
+    tanh, relu, subtract = Program.of(nn.Sequential(swapped, minus)).operations
     assert (tanh.path, relu.path, subtract.path) == ("0.0", "0.1", "1.0")
     assert subtract.takes == (*relu.gives, *tanh.gives)
 
@@ -108,20 +108,20 @@ def test_graphs_in_graphs_and_dicts_are_wired_by_name():
 def test_a_dict_goes_to_a_layer_by_the_names_of_its_forward():
     x = nn.Input("x")
     swapped = nn.Graph(x, {"Y": nn.Tanh()(x), "X": nn.ReLU()(x)})
-    tanh, relu, subtract = flow(nn.Sequential(swapped, nn.Subtract())).operations
+    tanh, relu, subtract = Program.of(nn.Sequential(swapped, nn.Subtract())).operations
     assert subtract.takes == (*relu.gives, *tanh.gives)
 
 
 def test_tied_layers_are_operations_that_know_their_original():
     layer = nn.Linear(2, 2)
     model = nn.Sequential(layer, nn.tied(layer), nn.tied(layer, transpose=True))
-    operations = flow(model).operations
+    operations = Program.of(model).operations
     assert [operation.path for operation in operations] == ["0", "1", "2"]
     assert [operation.layer.original for operation in operations] == [None, layer, layer]
 
 
 def test_a_loss_takes_the_output_and_a_target():
-    found = flow(nn.Sequential(nn.Tanh()), nn.MSELoss())
+    found = Program.of(nn.Sequential(nn.Tanh()), nn.MSELoss())
     assert found.names == ("X", "0", "target", "loss")
     assert [(o.path, o.takes, o.gives) for o in found.operations] == [("0", (0,), (1,)), ("loss", (1, 2), (3,))]
     assert (found.inputs, found.outputs) == ((0, 2), (3,))
@@ -129,7 +129,7 @@ def test_a_loss_takes_the_output_and_a_target():
 
 def test_a_loss_for_several_outputs_is_refused():
     with pytest.raises(TypeError, match="has 2 outputs; build a graph"):
-        flow(nn.Split([1, 1]), nn.MSELoss())
+        Program.of(nn.Split([1, 1]), nn.MSELoss())
 
 
 class Doubled(nn.Sequential):
@@ -201,9 +201,9 @@ def test_names_of_arguments():
 
 def test_it_takes_a_layer():
     with pytest.raises(TypeError, match="model: expected a Layer"):
-        flow(3)
+        Program.of(3)
     with pytest.raises(TypeError, match="loss: expected a Loss, got the class itself"):
-        flow(nn.Tanh(), nn.MSELoss)
+        Program.of(nn.Tanh(), nn.MSELoss)
 
 
 def test_every_layer_in_the_contract_table():
@@ -212,8 +212,8 @@ def test_every_layer_in_the_contract_table():
         with case(row.id):
             model = row.make()
             count = len(listed(inputs_of(row)))
-            found = flow(model, inputs=count)
-            assert isinstance(found, Flow)
+            found = Program.of(model, inputs=count)
+            assert isinstance(found, Program)
             assert len(found.inputs) == count
             assert len(found.outputs) == model.num_outputs
             known = {*found.inputs, *found.constants}
@@ -237,5 +237,59 @@ def test_shapes_are_known_through_a_residual_and_a_layer_that_cannot_tell_its_ow
             return UNKNOWN
 
     model = nn.Sequential(nn.Residual(nn.Linear(3, 3)), Mute(), nn.Linear(3, 2))
-    assert known_shapes(flow(model)) == {0: (..., 3), 1: (..., 3), 2: (..., 3), 3: (..., 3), 4: (..., 2)}
+    assert Program.of(model).shapes() == {0: (..., 3), 1: (..., 3), 2: (..., 3), 3: (..., 3), 4: (..., 2)}
     assert {edge.value for edge in picture(model).edges} == {"(..., 3)", "(..., 2)"}
+
+
+def test_a_users_container_may_say_how_its_parts_are_connected():
+    class Scaled(nn.Layer):
+        def __init__(self):
+            self.inner = nn.Linear(2, 2)
+
+        def forward(self, X):
+            return 3 * self.inner.forward(X)
+
+        def backward(self, dY):
+            return self.inner.backward(3 * dY)
+
+        def forward_through(self, to, X):
+            return to.own(nn.Multiply(), to.part("inner", self.inner, X), to.constant(np.array(3.0), "3"))
+
+        def names_of_inputs(self, count=None):
+            return ["X"]
+
+        def names_of_outputs(self):
+            return ()
+
+    program = Program.of(nn.Sequential(Scaled(), nn.Tanh()))
+    assert [(o.path, o.takes, o.gives) for o in program.operations] == [
+        ("0.inner", (0,), (1,)),
+        ("0", (1, 2), (3,)),
+        ("1", (3,), (4,)),
+    ]
+    assert program.names == ("X", "0.inner", "3", "0", "1")
+    assert repr(program.operations[1].computes) == "Multiply()"
+
+
+def test_containers_are_listed_with_the_edges_that_enter_and_leave_them():
+    x = nn.Input("x")
+    graph = nn.Graph(x, nn.Sequential(nn.Tanh(), nn.ReLU())(x) * x)
+    program = Program.of(nn.Sequential(graph, nn.Residual(nn.Tanh())))
+    found = {each.path: (each.takes, each.gives) for each in program.containers}
+    assert found == {"0.0": ((0,), (2,)), "0": ((0,), (3,)), "1": ((3,), (5,)), "": ((0,), (5,))}
+
+
+def test_names_and_parameters_for_exporters():
+    layer = nn.Linear(2, 2)
+    x = nn.Input("x")
+    model = nn.Graph(x, {"code": layer(x), "back": nn.tied(layer, transpose=True)(x), "again": nn.tied(layer)(x)})
+    program = Program.of(model)
+    assert [program.names[edge] for edge in program.inputs] == ["x"]
+    assert program.output_names == ("code", "back", "again")
+    assert [list(operation.parameters) for operation in program.operations] == [["W", "b"], ["W", "b"], ["W", "b"]]
+    first, transposed, again = (operation.parameters for operation in program.operations)
+    assert first["W"] is transposed["W"] is again["W"] is layer.W
+    assert transposed["b"] is not layer.b
+    assert again["b"] is layer.b
+    assert Program.of(nn.Residual(nn.Tanh())).operations[-1].parameters == {}
+    assert Program.of(nn.Sequential(nn.Tanh()), nn.MSELoss()).output_names == ("J",)
