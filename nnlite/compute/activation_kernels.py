@@ -7,7 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import in_blocks
 from nnlite.compute.kernel import kernel
-from nnlite.compute.kernels import log1p
+from nnlite.compute.log1p import log1p
 from nnlite.compute.tracing import Columns
 
 _PHI_0 = 1 / math.sqrt(2 * math.pi)  # the density of the standard normal distribution at 0

@@ -20,6 +20,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import BLOCK, in_blocks
+from nnlite.compute.log1p import fast_log1p
 from nnlite.compute.numpy_source import constants, numpy_source
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.tracing import Trace, trace
@@ -75,7 +76,7 @@ class Kernel:
 
     >>> print(kernel(lambda X: X * X + 1))
     def kernel(X, *, out=None):
-        if out is None and not 1 < X.size <= BLOCK:
+        if out is None and (X.size > BLOCK or not X.ndim):
             return in_blocks(X)
         out = np.multiply(X, X, out)
         np.add(out, ONE, out)
@@ -161,7 +162,7 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
     scope |= {
         "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many,
-        "as_written": as_written, "in_blocks": lambda *arguments: large(arguments),
+        "log1p": fast_log1p, "as_written": as_written, "in_blocks": lambda *arguments: large(arguments),
     }  # fmt: skip
     # Equal names of different kernels must not share a file: debuggers would show the source of the other.
     file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"

@@ -4,6 +4,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.kernel import kernel
+from nnlite.compute.log1p import log1p
 
 # --- activations
 
@@ -113,16 +114,6 @@ def absolute_backward(dY: Array, X: Array) -> Array:
 
 
 # --- logarithms of one plus
-
-
-def log1p(X: Array) -> Array:
-    """``log(1 + X)`` for X from -1 to 1, within 4 ulp for small X too; np.log1p takes three to five times as long.
-
-    U is 1 + X, rounded. Its rounding error, X - (U - 1) without an error of its own, is added: the derivative of the
-    logarithm is 1 near 1, and elsewhere the error is small beside the logarithm.
-    """
-    U = 1 + X
-    return np.log(U) + (X - (U - 1))
 
 
 def log1p_exp_minus_abs(X: Array) -> Array:

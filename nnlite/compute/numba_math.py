@@ -61,6 +61,13 @@ def log(x):  # type: ignore[no-untyped-def] # compiled by Numba
     return y if x >= _ZERO else _NAN
 
 
+@njit(inline="always", error_model="numpy")
+def log1p(x):  # type: ignore[no-untyped-def] # compiled by Numba
+    """``log(1 + x)`` for x from -1 to 1; see log1p.py."""
+    u = _ONE + x
+    return log(u) + (x - (u - _ONE))
+
+
 # Reductions of a row. LLVM may change the order of the sums, or it could not vectorize them.
 
 

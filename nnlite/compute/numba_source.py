@@ -35,7 +35,7 @@ _EXPRESSIONS = {
     "bitwise_and": "({0} and {1})",
     "bitwise_or": "({0} or {1})",
 }
-_FLOAT32 = {"exp": "exp({0})", "log": "log({0})"}
+_FLOAT32 = {"exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})"}
 
 
 def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
@@ -55,7 +55,7 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") ->
     >>> print(numba_source(formula, (), np.dtype(np.float32)))
     import numpy as np
     from numpy import inf, nan
-    from nnlite.compute.numba_math import exp, log, row_max_float32 as row_max
+    from nnlite.compute.numba_math import exp, log, log1p, row_max_float32 as row_max
     from nnlite.compute.numba_math import row_dot, row_mean, row_sum
     <BLANKLINE>
     ONE = np.float32(1.0)
@@ -76,7 +76,7 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") ->
     head = [
         "import numpy as np",
         "from numpy import inf, nan",
-        f"from nnlite.compute.numba_math import exp, log, row_max_{dtype} as row_max",
+        f"from nnlite.compute.numba_math import exp, log, log1p, row_max_{dtype} as row_max",
     ]
     head += ["from nnlite.compute.numba_math import row_dot, row_mean, row_sum", ""]
     head += [f"{name} = np.{dtype.name}({value!r})" for name, value in numbers.items()]

@@ -45,7 +45,7 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     >>> from nnlite.compute.tracing import trace
     >>> print(numpy_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
     def tanh_backward(dY, Y, *, out=None):
-        if out is None and not 1 < dY.size <= BLOCK:
+        if out is None and (dY.size > BLOCK or not dY.ndim):
             return in_blocks(dY, Y)
         out = np.multiply(Y, Y, out)
         np.subtract(ONE, out, out)
@@ -83,7 +83,7 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
         unlike = " or ".join(f"{each}.dtype != dtype" for each in viewed)
         head += [f"if {unlike}:", f"    return as_written({given})"]
     # A ufunc makes its own array in a sixth of the time of empty_like; but of an array without axes a scalar.
-    large = f"{own[0]} is None and not 1 < {like}.size <= BLOCK" if made else f"{like}.size > BLOCK"
+    large = f"{own[0]} is None and ({like}.size > BLOCK or not {like}.ndim)" if made else f"{like}.size > BLOCK"
     large = f"{like}.ndim != 2 or ({large} and len({like}) > 1)" if trace.by_rows else large
     head += [f"if {large}:", f"    return in_blocks({given})"]
     head += [f"{each} = np.asarray({each}, dtype)" for each in trace.of_kind("scalar")]
@@ -157,5 +157,7 @@ def _statements(operation: Operation, operands: list[str], out: str, selects: bo
         numbers = [not isinstance(each, str) for each in operation.operands]
         A, B = f"many({A}, {B})" if numbers[0] else A, f"many({B}, {A})" if numbers[1] else B
         yield f"np.{function}({A}, {B}, out={out})"
+    elif function == "log1p":
+        yield f"log1p({operands[0]}, {out})"
     else:
         yield f"np.{function}({', '.join(operands)}, {out})"

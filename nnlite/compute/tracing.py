@@ -26,7 +26,7 @@ _KINDS: dict[Any, str] = {float: "scalar", Rows: "row", Columns: "column"}
 _ORDER = ["full", "row", "column", "scalar"]  # the kind of a result is the first of those of its operands
 _RESERVED = re.compile(  # names in the generated sources
     r"t\d+|out\d*|scratch\d+|ZERO|HALF|ONE|TWO|C[\d_].*|Cinf|Cnan|BLOCK|np|inf|nan|dtype|bits|many|in_blocks|as_written"
-    r"|row_\w+|\w+_row|exp|log|row|column|index"
+    r"|row_\w+|\w+_row|exp|log|log1p|row|column|index"
 )
 
 
