@@ -42,6 +42,8 @@ RULES = {
     "NAdam": Rule({"lr": 1e-3}, 7, fused=False),
     "RAdam": Rule({"lr": 1e-3}, 7, fused=False),
     "Rprop": Rule({"lr": 1e-3}, 7, fused=False),
+    "ASGD": Rule({"lr": 1e-3, "t0": 0}, 5, fused=False),
+    "Adafactor": Rule({"lr": 1e-3}, 3, fused=False),
 }
 
 

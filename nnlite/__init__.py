@@ -78,6 +78,8 @@ Optimizers
     Adam, AdamW                          with averages of the gradient and of its square; with decoupled weight decay
     Adamax, NAdam, RAdam                 variants of Adam: infinity norm, Nesterov momentum, rectified
     Adagrad, Adadelta, RMSprop           gradients scaled by sums or averages of squares
+    Adafactor                            likewise, of rows and columns: little state for large matrices
+    ASGD                                 steps that fall, and the average of the parameters along the path
     Lion, Rprop                          descent along signs of gradients
     Optimizer                            the base class
     ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
@@ -210,10 +212,12 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
     from nnlite.optim.adadelta import Adadelta
+    from nnlite.optim.adafactor import Adafactor
     from nnlite.optim.adagrad import Adagrad
     from nnlite.optim.adam import Adam
     from nnlite.optim.adamax import Adamax
     from nnlite.optim.adamw import AdamW
+    from nnlite.optim.asgd import ASGD
     from nnlite.optim.lion import Lion
     from nnlite.optim.nadam import NAdam
     from nnlite.optim.per_epoch import PerEpoch
@@ -235,6 +239,7 @@ if TYPE_CHECKING:
     from nnlite.training.diagnostics_callback import Diagnostics
 
 __all__ = [
+    "ASGD",
     "CELU",
     "ELU",
     "GELU",
@@ -243,6 +248,7 @@ __all__ = [
     "SGD",
     "Abs",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -428,10 +434,12 @@ _LATER = {
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
     "optim.adadelta": "Adadelta",
+    "optim.adafactor": "Adafactor",
     "optim.adagrad": "Adagrad",
     "optim.adam": "Adam",
     "optim.adamax": "Adamax",
     "optim.adamw": "AdamW",
+    "optim.asgd": "ASGD",
     "optim.lion": "Lion",
     "optim.nadam": "NAdam",
     "optim.per_epoch": "PerEpoch",

@@ -13,7 +13,7 @@ from nnlite.layer.flat import check_whole
 from nnlite.layer.layer import Layer
 from nnlite.optim.by_name import ByName, option
 from nnlite.optim.clipping import sum_of_squares
-from nnlite.optim.optimizer_state import array_over_Phi, check_declared, kept, kind_of, options_text
+from nnlite.optim.optimizer_state import array_of_state, check_declared, kept, kind_of, options_text
 
 Schedule = Callable[[int], float]
 
@@ -122,15 +122,15 @@ class Optimizer:
         """
         return 0.0
 
-    def array(self, name: str, start: float | Array = 0.0) -> Array:
-        """The attribute of that name, an array over Phi to write into; full of ``start`` at first.
+    def array(self, name: str, start: float | Array = 0.0, size: int | None = None) -> Array:
+        """The attribute of that name, an array over Phi, or of ``size``, to write into; full of ``start`` at first.
 
         It is converted after ``model.astype``.
 
         Raises:
             StateError: the layer has more parameters than in the first step.
         """
-        return array_over_Phi(self, name, start)
+        return array_of_state(self, name, start, size)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.layer.one_line()}, lr={self.lr}{options_text(self)})"

@@ -67,14 +67,14 @@ def kind_of(value: Any) -> str | None:
     return "a number" if is_number else None
 
 
-def array_over_Phi(optimizer: Optimizer, name: str, start: float | Array) -> Array:
+def array_of_state(optimizer: Optimizer, name: str, start: float | Array, size: int | None) -> Array:
     """See :meth:`nnlite.Optimizer.array`."""
     array: Array | None = getattr(optimizer, name)
     Phi = optimizer.layer.Phi
     if array is None:
-        array = np.full_like(Phi, start)
+        array = np.full(Phi.size if size is None else size, start, Phi.dtype)
         setattr(optimizer, name, array)
-    elif array.shape != Phi.shape:
+    elif array.size != (Phi.size if size is None else size):
         raise StateError(
             f"{type(optimizer).__name__}: {optimizer.layer.one_line()} has more parameters than in the first step; "
             "make a new optimizer"

@@ -17,7 +17,7 @@ from support.sweeps import SWEEP
 import nnlite as nn
 from nnlite.compute import activation_kernels, dropout_kernels, kernels, loss_kernels, softmax
 from nnlite.compute.kernel import Kernel
-from nnlite.optim import adadelta, adagrad, adam, adamax, lion, nadam, radam, rmsprop, rprop, sgd
+from nnlite.optim import adadelta, adafactor, adagrad, adam, adamax, asgd, lion, nadam, radam, rmsprop, rprop, sgd
 
 pytest.importorskip("numba")
 
@@ -27,7 +27,8 @@ UPDATES += [adam._adam(True, "decoupled", False, True)]
 UPDATES += [rmsprop._rmsprop(*each, "L2", True, True) for each in itertools.product([False, True], repeat=2)]
 UPDATES += [adagrad._adagrad("L2", True), adadelta._adadelta("L2", True), adamax._adamax("L2", True, True)]
 UPDATES += [nadam._nadam("decoupled", True, True), radam._radam(False, "none", True, False), lion._lion("L2", True)]
-UPDATES += [radam._radam(True, "L2", False, True), rprop._rprop(True)]
+UPDATES += [radam._radam(True, "L2", False, True), rprop._rprop(True), asgd._asgd("L2", True), asgd._averaged]
+UPDATES += [each for each in vars(adafactor).values() if isinstance(each, Kernel)]
 MODULES = activation_kernels, dropout_kernels, kernels, loss_kernels, softmax
 KERNELS = [each for module in MODULES for each in vars(module).values() if isinstance(each, Kernel)] + UPDATES
 if SWEEP == 1:

@@ -122,6 +122,8 @@ def test_a_frozen_parameter_does_not_move_by_a_bit(kind):
         (nn.Adamax, {}, 0.5),
         (nn.NAdam, {"betas": (0.0, 0.0)}, 0.5),
         (nn.RAdam, {}, -1.0),  # 1 - 0.5 * 4: the first steps are not adaptive
+        (nn.ASGD, {"lambd": 0.5}, -1.25),  # 1 - 0.5 * 0.5, and - 0.5 * 4
+        (nn.Adafactor, {"eps": (0.0, 0.0), "weight_decay": 1.0}, 0.0),  # 1 - 0.5, and - 0.5 * 4 / sqrt(16)
         (nn.Lion, {}, 0.5),
         (nn.Rprop, {}, 0.5),
     ],
@@ -129,7 +131,7 @@ def test_a_frozen_parameter_does_not_move_by_a_bit(kind):
 def test_the_first_step_by_hand(cls, options, expected):
     layer = nn.Linear(1, 1, bias=False, dtype=np.float64)
     layer.W, layer.dW = [[1.0]], [[4.0]]
-    options = ({} if cls in (nn.Lion, nn.Rprop) else {"eps": 0.0}) | options
+    options = ({} if cls in (nn.ASGD, nn.Lion, nn.Rprop) else {"eps": 0.0}) | options
     cls(layer, lr=0.5, **options).step()
     assert layer.W.item() == pytest.approx(expected, rel=1e-14, abs=1e-14)
 
@@ -149,13 +151,17 @@ def test_it_descends_to_the_minimum_of_a_square(kind):
 def test_what_is_out_of_range_is_refused(kind):
     bad = {
         "betas": [(0.9, 1.0), (-0.1, 0.9), (np.nan, 0.9), 0.9, (0.9,), ("a", 0.9)],
-        "eps": [-1e-8, np.nan, None],
+        "eps": [-1e-8, np.nan, None, (-1e-8, 0.0), (None, None), (None, -1.0)],
         "weight_decay": [-1, "x", np.inf, {"nowhere": 1.0}],
         "alpha": [-0.1, np.inf],
         "momentum": [-0.1, None],
         "lr_decay": [-0.1],
         "initial_accumulator_value": [-0.1],
         "rho": [-0.1, 1.1],
+        "lambd": [-0.1],
+        "t0": [-1, np.inf],
+        "beta2_decay": [0.1, -np.inf],
+        "d": [0.9, np.inf],
         "momentum_decay": [-0.1],
         "etas": [(0.0, 1.2), (1.0, 1.2), (0.5, 1.0), 0.5, ("a", 2)],
         "step_sizes": [(-1.0, 1.0), (2.0, 1.0), (1.0,)],
@@ -216,3 +222,37 @@ def test_lion_does_not_move_by_a_gradient_of_0_and_nan_is_seen():
     layer.Phi, layer.dPhi = [1.0, 1.0], [0.0, np.nan]
     nn.Lion(layer).step()
     np.testing.assert_array_equal(layer.Phi, [1.0, np.nan])
+
+
+def test_the_average_of_asgd_is_the_mean_from_step_t0_plus_2_on_and_leaves_out_frozen_parameters():
+    layer = nn.Linear(2, 1, dtype=np.float64, rng=0)
+    optimizer, path = nn.ASGD(layer, lr=0.5, t0=1, lambd=0.1, lr_factor={"b": 0}), []
+    for step in range(6):
+        layer.dPhi = [step, -1.0, np.nan]
+        optimizer.step()
+        path.append(layer.Phi.copy())
+        np.testing.assert_allclose(optimizer.average, np.mean(path[min(step, 2) :], axis=0), rtol=1e-14)
+    assert optimizer.average[2] == layer.b[0]
+
+
+def test_a_schedule_of_asgd_counts_in_its_own_step_and_its_penalty_has_both_decays():
+    layer = nn.Linear(1, 1, bias=False, dtype=np.float64)
+    layer.W, layer.dW = [[8.0]], [[4.0]]
+    optimizer = nn.ASGD(layer, lr=lambda step: [1.0, 0.5][step], lambd=0.0)
+    optimizer.step()
+    optimizer.step()
+    assert layer.W.item() == 8 - 4 - 2
+    assert nn.ASGD(layer, lambd=0.25, weight_decay=0.5).penalty() == 0.75 / 2 * 4
+
+
+def test_adafactor_keeps_a_number_for_each_row_and_column_and_a_state_of_other_shapes_does_not_fit():
+    optimizer = nn.Adafactor(nn.Linear(6, 4))
+    optimizer.step()
+    assert [getattr(optimizer, name).shape for name in optimizer.arrays] == [(6,), (4,), (4,)]
+    assert optimizer.penalty() == nn.Adafactor(nn.Linear(1, 1), weight_decay=1.0).penalty() == 0
+    other = nn.Adafactor(nn.Linear(4, 6, bias=False))
+    with pytest.raises(ValueError, match=r"Phi: expected \(24,\) float32, got \(28,\) float32"):
+        other.load_state_dict(optimizer.state_dict())
+    other.step()
+    with pytest.raises(ValueError, match=r"row_var: expected \(4,\) float32, got \(6,\) float32"):
+        other.load_state_dict(optimizer.state_dict())

@@ -47,6 +47,20 @@ OPTIONS = {
         "decoupled_weight_decay": BOTH,
         "maximize": BOTH,
     },
+    "ASGD": {
+        "lambd": [1e-4, 0.5],
+        "alpha": [0.75, 2.0],
+        "t0": [1e6, 10.5, 0],
+        "weight_decay": DECAY,
+        "maximize": BOTH,
+    },
+    "Adafactor": {
+        "beta2_decay": [-0.8, -0.1],
+        "eps": [(None, 1e-3), (1e-4, 2.0)],
+        "d": [1.0, 1.5],
+        "weight_decay": DECAY,
+        "maximize": BOTH,
+    },
     "Rprop": {"etas": [(0.5, 1.2), (0.1, 3.0)], "step_sizes": [(1e-6, 50.0), (1e-3, 0.002)], "maximize": BOTH},
 }
 
@@ -59,6 +73,8 @@ STATE = {  # the arrays under PyTorch's names
     "Adamax": {"m": "exp_avg", "u": "exp_inf"},
     "NAdam": {"m": "exp_avg", "v": "exp_avg_sq", "mu_product": "mu_product"},
     "RAdam": {"m": "exp_avg", "v": "exp_avg_sq"},
+    "ASGD": {"average": "ax"},
+    "Adafactor": {"row_var": "row_var", "col_var": "col_var", "variance": "variance"},
     "Rprop": {"h": "prev", "d": "step_size"},
 }
 

@@ -75,13 +75,14 @@ def torch_answers(name, dtype):
     if hasattr(torch.optim, case.kind):
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.from_numpy(np.empty(0, dtype)).dtype)  # that of NAdam's product
-        Phi = tensor(case.X[0])
-        optimizer = getattr(torch.optim, case.kind)([Phi], lr=0.1, **case.options)
+        parameters = [tensor(case.X[0][:4].reshape(2, 2)), tensor(case.X[0][4:])]  # W and b
+        optimizer = getattr(torch.optim, case.kind)(parameters, lr=0.1, **case.options)
         path = []
-        for gradient in case.X[1:]:
-            Phi.grad = torch.tensor(gradient.astype(dtype))
+        for gradient in case.X[1:].astype(dtype):
+            for P, dP in zip(parameters, (gradient[:4], gradient[4:]), strict=True):
+                P.grad = torch.tensor(dP.reshape(P.shape))
             optimizer.step()
-            path.append(Phi.detach().clone())
+            path += [P.detach().clone() for P in parameters]
         torch.set_default_dtype(before)
         return flat(path)
 
