@@ -47,5 +47,19 @@ def check_feature_names(model: Layer, rows: Any, names: tuple[str, ...] | None =
     )
 
 
+def note_feature_names(model: Layer, rows: Any) -> None:
+    """Let the model remember the columns of the rows, if they have names.
+
+    >>> import nnlite as nn
+    >>> from nnlite.training.rows import Rows
+    >>> model = nn.Linear(2, 1)
+    >>> note_feature_names(model, Rows([[1.0, 2.0]]))
+    >>> model.feature_names is None
+    True
+    """
+    if (names := check_feature_names(model, rows)) is not None:
+        model.feature_names = names
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:8])) + f" and {len(names) - 8} more" * (len(names) > 8)

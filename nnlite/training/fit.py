@@ -3,35 +3,25 @@
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from traceback import walk_tb
 from typing import Any
-
-import numpy as np
 
 from nnlite.basics.checks import one_of, whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.errors import DivergenceError
-from nnlite.layer.flat import check_ties, check_whole
-from nnlite.layer.layer import Layer, can_skip_dX, check_layer
+from nnlite.layer.layer import Layer, check_layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.callbacks import Events
-from nnlite.training.divergence import parameters_not_finite
-from nnlite.training.evaluate import as_loss
-from nnlite.training.feature_names import check_feature_names
+from nnlite.training.feature_names import note_feature_names
 from nnlite.training.history import History
-from nnlite.training.interrupts import Interrupts
-from nnlite.training.measurements import Measurements, named
+from nnlite.training.prepare import prepare
 from nnlite.training.progress import Progress, progress
-from nnlite.training.resume import resume_from
-from nnlite.training.rows import Rows, noting_shapes
-from nnlite.training.settings import settings
-from nnlite.training.step import Step, as_optimizers
-from nnlite.training.streams import rows_or_stream
+from nnlite.training.rows import noting_shapes
+from nnlite.training.session import end_epoch, note_history, session
+from nnlite.training.step import as_optimizers
 from nnlite.training.training_state import Training
-from nnlite.training.validation import Validation, split
-from nnlite.training.weighted_loss import check_weights_act, weighted
+from nnlite.training.validation import Validation
 
 
 def fit(
@@ -143,7 +133,7 @@ def fit(
 
     One model must not be trained by two threads at once.
 
-    >>> import nnlite as nn
+    >>> import numpy as np, nnlite as nn
     >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     >>> Y = np.array([[0], [1], [1], [0]])
     >>> rng = np.random.default_rng(0)
@@ -153,71 +143,43 @@ def fit(
     True
     """
     check_layer(model, "model")
-    check_whole(model)
-    check_ties(model)
     epochs, batch_size = whole(epochs, "epochs", least=0), whole(batch_size, "batch_size", least=1)
     one_of(on_nan, "on_nan", ("raise", "stop"))
-    rng = generator(rng, "fit: rng")
-    loss = objective = as_loss(loss)
-    optimizers, metrics_by_name = as_optimizers(optimizer, model, loss), named(metrics)
-    rows, validation_rows = split(
-        rows_or_stream(X, Y, epochs), validation_data, validation_split, shuffle=shuffle, loss=loss
-    )
-    feature_names = check_feature_names(model, rows)
-    check_feature_names(model, validation_rows, feature_names)
-    if sample_weight is not None or class_weight is not None:
-        objective = weighted(loss, class_weight, rows)
-    if sample_weight is not None:
-        rows.set_weight(sample_weight)
-    check_weights_act(objective, rows, batch_size * whole(accumulate_steps, "accumulate_steps", least=1))
-    means = Measurements(objective, metrics_by_name, tried=validation_rows is not None)
-    events = Events(callbacks)
-    step = Step(
+    state, events, validation = prepare(
         model,
-        objective,
-        optimizers,
-        accumulate_steps=accumulate_steps,
-        clip_norm=clip_norm,
-        clip_value=clip_value,
-        on_backward_end=events.calls["on_backward_end"],
-        where=lambda: state.where(),
-    )
-    state = Training(
-        model,
-        loss,
-        optimizers,
-        rows=rows,
-        means=means,
-        step=step,
-        batches=rows.count(batch_size),
-        validation=validation_rows,
+        X,
+        Y,
+        loss=loss,
+        optimizers=lambda loss: as_optimizers(optimizer, model, loss),
+        epochs=epochs,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        validation_data=validation_data,
+        validation_split=validation_split,
+        metrics=metrics,
         callbacks=callbacks,
-        rng=rng,
+        sample_weight=sample_weight,
+        class_weight=class_weight,
+        resume=resume,
+        rng=generator(rng, "fit: rng"),
+        step={"accumulate_steps": accumulate_steps, "clip_norm": clip_norm, "clip_value": clip_value},
+        compared={"batch_size": batch_size, "shuffle": shuffle},
     )
-    validation = Validation(model, validation_rows, loss, metrics_by_name, batch_size)
-    validation.try_out()
-    state.settings = settings(state, batch_size=batch_size, shuffle=shuffle)
-    if resume is not None:
-        resume_from(resume, state)
-    state.epochs = state.epoch + epochs
-    if validation_data is None and isinstance(validation_rows, Rows):
-        state.history.validation_rows = validation_rows.numbers
     steps = None
     if state.batches is not None:
-        steps = epochs * math.ceil(state.batches / step.accumulate_steps) - state.batch // step.accumulate_steps
-    for each in optimizers:
+        size = state.step.accumulate_steps
+        steps = epochs * math.ceil(state.batches / size) - state.batch // size
+    for each in state.optimizers:
         each.check_steps(steps, epochs)
-    for each in optimizers:
+    for each in state.optimizers:
         each.epochs_done = each.epochs_done or 0  # counted from here on
     shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
-    if feature_names is not None:
-        model.feature_names = feature_names
+    note_feature_names(model, state.rows)
     try:
-        with noting_shapes(rows, model):
+        with noting_shapes(state.rows, model):
             _train(state, events, validation, shown, batch_size, shuffle)
     except BaseException as error:
-        error.history = state.history  # type: ignore[attr-defined]  # what has been recorded is not lost
-        afterwards = f"afterwards: {state.history.remark}" if state.history.remark else ""
+        afterwards = note_history(error, state)
         if on_nan == "raise" or not isinstance(error, DivergenceError):
             if afterwards and isinstance(error, Exception):
                 error.add_note(afterwards)
@@ -232,7 +194,7 @@ def _train(
     """The epochs, and in each the batches."""
     rows, step, means = state.rows, state.step, state.means
     numbers = range(state.epoch + 1, state.epochs + 1)
-    with _session(state, events, shown) as interrupts:
+    with session(state, events, shown) as interrupts:
         for state.epoch in numbers:
             if not state.batch and not state.stop:  # otherwise the epoch is resumed in the middle
                 state.order = rows.order(state.rng if shuffle else None)
@@ -260,7 +222,7 @@ def _train(
                 if state.stop:
                     return
             step.finish()
-            _end_epoch(state, events, validation, shown)
+            end_epoch(state, events, validation, shown)
 
 
 def _note_layer(error: BaseException) -> None:
@@ -269,62 +231,3 @@ def _note_layer(error: BaseException) -> None:
     own = isinstance(last.f_locals.get("self"), Layer) and not last.f_globals["__name__"].startswith("nnlite")
     if own and isinstance(error, TypeError | ValueError):
         error.add_note("nnlite.check_gradients(model, X[:5], Y[:5], loss) names the shapes and the likely cause")
-
-
-def _end_epoch(state: Training, events: Events, validation: Validation, shown: Progress) -> None:
-    """Put the values of the epoch into the history, and call the callbacks."""
-    if not np.isfinite(state.model.Phi).all():
-        raise parameters_not_finite(state.model, f"at the end of epoch {state.epoch}")
-    values = state.means.values()
-    if penalty := sum(type(each).penalty(each) for each in state.optimizers):  # an attribute may be called so
-        values.setdefault("penalty", penalty)  # unless a metric is called so
-    state.values = values | validation.values(state.epoch) | state.extra
-    state.history.add(state.values)
-    for optimizer in state.optimizers:
-        optimizer.epochs_done = (optimizer.epochs_done or 0) + 1
-    state.batch = 0
-    shown.epoch(state.epoch, state.values)
-    events.call("on_epoch_end")
-    state.values |= state.extra  # what the callbacks have added at the end of the epoch
-    state.history.amend(state.extra)
-    events.call("on_save")
-
-
-@contextmanager
-def _session(state: Training, events: Events, shown: Progress) -> Iterator[Interrupts]:
-    """The context of the epochs, which is left in the reverse order, whatever ends them."""
-    with ExitStack() as stack:
-        # 1. Signals: one that has come takes effect when everything below has been left.
-        interrupts = stack.enter_context(Interrupts(shown.say))
-        # 2. Training mode: the callbacks still find it in on_train_end.
-        stack.enter_context(_training_mode(state.model))
-        # 3. The bar: the callbacks may still print in on_train_end.
-        stack.enter_context(shown)
-        # 4. The remarks, into the bar and the history: after on_train_end, which may add one.
-        stack.callback(_conclude, state, shown)
-        # 5. Overflow is a DivergenceError, so NumPy need not warn of it as well.
-        stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
-        # 6. on_train_begin and on_train_end.
-        stack.enter_context(events.begin(state))
-        yield interrupts
-
-
-def _conclude(state: Training, shown: Progress) -> None:
-    """Say why the training ended and what was restored, in one line."""
-    state.history.remark = "; ".join(state.remarks)
-    if state.remarks:
-        shown.say(state.history.remark)
-
-
-@contextmanager
-def _training_mode(model: Layer) -> Iterator[None]:
-    """Training mode, and no dX of the model's own input, which is not needed; then everything as it was."""
-    before = [(layer, layer.training, layer.needs_dX) for _, layer in model.named_layers()]
-    model.train()
-    model.needs_dX = not can_skip_dX(model)
-    try:
-        yield
-    finally:
-        for layer, training, needs_dX in before:
-            layer.training = training
-            layer.needs_dX = needs_dX
