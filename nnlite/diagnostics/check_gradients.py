@@ -17,7 +17,7 @@ from nnlite.diagnostics.central_differences import NARROW_STEP, Differences, Kin
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.diagnosis import diagnosis, first_random, narrow_layer
 from nnlite.diagnostics.failed_call import likely_cause
-from nnlite.diagnostics.recorded_calls import Recording, recording_calls
+from nnlite.diagnostics.recording import Recording
 from nnlite.diagnostics.returned_gradients import first_wrong_return, modified_cache, shape_fault, wrong_return
 from nnlite.diagnostics.rounding import hidden_by_rounding, rounding_by_layer
 from nnlite.diagnostics.text_table import text_table
@@ -208,7 +208,7 @@ def _run(
         GradientError: a gradient is missing, or has the wrong shape.
     """
     layer, original = trial.layer, originals[0]
-    with recording_calls(layer, trial.loss, originals) as before:
+    with Recording(careful=True).of(layer, trial.loss, originals) as before:
         try:
             Y = trial.forward()
         except Exception as error:
@@ -218,7 +218,7 @@ def _run(
         raise ValueError(str(before.writes[0]))
     if trial.loss is None:
         trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
-    with recording_calls(layer, trial.loss, originals) as recording:
+    with Recording(careful=True).of(layer, trial.loss, originals) as recording:
         start = trial.J()
         if not np.isfinite(start):
             raise ValueError(f"{original.one_line()}: there is no gradient to check where the output is {start}")

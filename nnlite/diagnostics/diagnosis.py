@@ -11,7 +11,7 @@ from nnlite.diagnostics.central_differences import NARROW_STEP, Differences, Ind
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare, entry_name
 from nnlite.diagnostics.evidence import Evidence
 from nnlite.diagnostics.mistakes.reasons import reason
-from nnlite.diagnostics.recorded_calls import LayerCall, Recording
+from nnlite.diagnostics.recording import LayerCall, Recording
 from nnlite.diagnostics.returned_gradients import shape_fault
 from nnlite.diagnostics.rounding import rounding_by_layer, without_hidden
 from nnlite.diagnostics.trial import Trial, floats_as_float64
@@ -49,7 +49,7 @@ class WrongLayer:
     >>> import nnlite as nn
     >>> X = np.ones(2)
     >>> trial = Trial(nn.Tanh(), X, dY=X)
-    >>> WrongLayer(LayerCall("Tanh()", trial.layer, X, None, X), trial, Differences(trial), {}).fault
+    >>> WrongLayer(LayerCall("", "Tanh()", trial.layer, (X,), {}, X), trial, Differences(trial), {}).fault
     ''
     """
 
@@ -79,7 +79,7 @@ def diagnosis(
         max_entries: likewise.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.recorded_calls import InPlaceWrite
+    >>> from nnlite.diagnostics.recording import InPlaceWrite
     >>> recording = Recording()
     >>> recording.writes.append(InPlaceWrite("Own()", "backward", "dY"))
     >>> diagnosis(nn.Tanh(), recording, {}, Tolerance(), 1e-5, None).sentence

@@ -10,7 +10,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.diagnostics.central_differences import Differences, Index
 from nnlite.diagnostics.comparison import Finding
-from nnlite.diagnostics.recorded_calls import LayerCall, Recording
+from nnlite.diagnostics.recording import LayerCall, Recording
 from nnlite.diagnostics.trial import Trial
 
 ROWS = 2**22  # numbers of a Jacobian that are computed at most, 32 MB

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.recorded_calls import LayerCall
+from nnlite.diagnostics.recording import LayerCall
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.losses.loss import is_loss
@@ -16,7 +16,7 @@ def likely_cause(call: LayerCall, error: Exception) -> str | None:
     """Return the place of the call and the likely cause of its error, or None.
 
     >>> import nnlite as nn
-    >>> call = LayerCall("Own()", nn.Linear(3, 2), np.ones((5, 3)), None, None, dY=np.ones((5, 2)))
+    >>> call = LayerCall("", "Own()", nn.Linear(3, 2), (np.ones((5, 3)),), {}, dYs=(np.ones((5, 2)),))
     >>> likely_cause(call, ValueError("matmul: ..."))
     'Own(): is a transpose missing? These products fit: dY (5, 2) @ W.T (2, 3), X.T (3, 5) @ dY (5, 2)'
     """

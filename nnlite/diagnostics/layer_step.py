@@ -118,19 +118,5 @@ def gradient_name(path: str) -> str:
     return f"{before}{dot}d{name}"
 
 
-def stored_gradients(layer: Layer) -> dict[str, Array]:
-    """Return the gradients of the layer's parameters; of a tied layer those that it adds to the original's.
-
-    >>> import nnlite as nn
-    >>> list(stored_gradients(nn.Linear(2, 1)))
-    ['dW', 'db']
-    """
-    gradients = dict(layer.named_gradients())
-    if layer.original is not None:
-        names = {id(dP): name for name, dP in layer.original.named_gradients()}
-        gradients |= {names[id(dP)]: own for dP, own in layer.own_gradients() if id(dP) in names}
-    return {gradient_name(name): dP for name, dP in gradients.items()}
-
-
 def _escaped(line: str) -> str:
     return line.replace("|", "\\|").replace("*", "\\*")

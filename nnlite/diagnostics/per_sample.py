@@ -11,19 +11,19 @@ from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.trees import listed, spread
 from nnlite.compute import blas
 from nnlite.containers.argument_names import is_plain
+from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.restored_state import restorer
+from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.samples import (
     alike,
     check_rows,
     coarsest,
-    copies,
     count_of,
     first_that_mixes,
     largest,
     pick,
     samples,
 )
-from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.layers.linear import Linear
 from nnlite.losses.loss import arguments_of
@@ -136,23 +136,19 @@ class _Run:
 
 def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
     check_layer(model, "model")
-    model, loss = copy.deepcopy((model, as_one_loss(loss)))
+    loss = copy.deepcopy(as_one_loss(loss))
     X, target = samples(X, "X"), samples(target, "target")
     count = count_of(X)
+    ran = Run(model)
+    model = ran.model
     restore = restorer(model)
-    calls: list[tuple[str, str, Any]] = []
-    outputs: list[Any] = []
-
-    def see(path: str, name: str, call: Any, result: Any) -> None:
-        calls.append((path, name, call))
-        outputs.extend(each for each in listed(result) if each is not None)
-
-    with watching(model, see):
-        Y = spread(model.forward, copies(X))
-        check_rows(model, Y, count)
-        loss.forward(*arguments_of(loss, Y, target))
-        dY = loss.backward()
-        spread(model.backward, copies(dY))
+    Y = ran.forward(X)
+    check_rows(model, Y, count)
+    loss.forward(*arguments_of(loss, Y, target))
+    dY = loss.backward()
+    ran.backward(dY)
+    calls = ran.recording.forwards
+    outputs = [A for call in calls for A in (*listed(call.Y), *listed(call.dX)) if A is not None]
     gradients = {name: dP.copy() for name, dP in model.named_gradients()}
     products = dict(_products(model, calls, count))
     restore()
@@ -172,7 +168,7 @@ def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
     return run
 
 
-def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
+def _products(model: Layer, calls: list[LayerCall], count: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
     """The factors of each Linear whose gradient is one product with one row per sample."""
     tied = {
         id(part)
@@ -181,10 +177,10 @@ def _products(model: Layer, calls: list[tuple[str, str, Any]], count: int) -> It
         for _, part in layer.original.named_layers()
     }
     for path, layer in model.named_layers():
-        own = [(name, call) for where, name, call in calls if where == path]
-        if not is_plain(layer, Linear) or id(layer) in tied or [name for name, _ in own] != ["forward", "backward"]:
+        own = [call for call in calls if call.path == path]
+        if not is_plain(layer, Linear) or id(layer) in tied or len(own) != 1 or own[0].dYs is None:
             continue
-        dY = as_floating(own[1][1].args[0], "dY", layer.dtype)
+        dY = as_floating(own[0].dY, "dY", layer.dtype)
         if len(layer.X_shape) != 2 or len(dY) != count:
             continue
         if alike(blas.matmul(layer.X.T, dY), layer.dW, largest(layer.X) * largest(dY)):

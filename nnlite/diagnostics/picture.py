@@ -1,7 +1,6 @@
 """Picture: the nodes and edges of a drawing of a model, with their texts, before they are placed."""
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,9 @@ from nnlite.containers.nodes import Parameter
 from nnlite.containers.program import Operation, Program
 from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.array_text import scalar_text
-from nnlite.diagnostics.samples import copies
-from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
+from nnlite.diagnostics.layer_step import gradient_name
+from nnlite.diagnostics.recording import stored_gradients
+from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.layer import Layer, check_layer
 
@@ -108,61 +108,52 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
     if X is None:
         program = Program.of(model)
         return _Drawing(model, program, program.shapes()).picture()
-    model = copy.deepcopy(model)
-    model.needs_dX = True
-    X = each_of(lambda X: as_array(X, "X"), X)
-    drawing = _Drawing(model, Program.of(model, inputs=len(listed(X))), {})
-    Y = drawing.run(X)
+    run = Run(model)
+    run.model.needs_dX = True
+    Y = run.forward(each_of(lambda X: as_array(X, "X"), X))
     if dY is None and all(np.size(each) == 1 for each in listed(Y)) and len(listed(Y)) == 1:
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
     if gradients and dY is not None:
         dtype = np.result_type(*listed(Y))
-        drawing.run_back(each_of(lambda dY: _floating_as(dtype, as_array(dY, "dY")), dY))
-    drawing.shown = values
-    return drawing.picture()
+        dY = each_of(lambda dY: _floating_as(dtype, as_array(dY, "dY")), dY)
+        run.backward(dY)
+    return _Drawing(run.model, run.program, {}, run, listed(dY), values).picture()
 
 
 class _Drawing:
-    """Collects the values and gradients of a model, and makes a picture of them."""
+    """Makes a picture of a program and, if it ran, of its values and gradients."""
 
-    def __init__(self, model: Layer, program: Program, shapes: dict[int, Shape]) -> None:
-        self.model, self.program, self.shapes = model, program, shapes
-        self.shown = True
-        self.values: dict[int, Any] = dict(program.constants)  # of each edge
+    def __init__(
+        self,
+        model: Layer,
+        program: Program,
+        shapes: dict[int, Shape],
+        run: Run | None = None,
+        dYs: Sequence[Any] = (),
+        shown: bool = True,
+    ) -> None:
+        self.model, self.program, self.shapes, self.dYs, self.shown = model, program, shapes, dYs, shown
+        self.values: dict[int, Any] = dict(program.constants) if run is None else run.values  # of each edge
         self.totals: dict[int, Any] = {}  # the gradient of each edge
         self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation returns, by path and position
         self.stored: dict[str, dict[str, Array]] = {}  # the gradients of each operation's parameters
         self.summed: set[int] = set()  # ids of the gradients to which a tied layer adds its own
+        if run is not None and run.recording.backwards:
+            self._read_gradients(run)
 
-    # ------------------------------------------------------------------------------------- values and gradients
-
-    def run(self, X: Any) -> Any:
-        """Run the model, and store the value of every edge."""
-        steps, Y = walked(forward_steps(self.model, copies(X)))  # raises if X does not fit
-        by_name = dict(zip(input_names_of(self.model, len(self.program.inputs)), self.program.inputs, strict=True))
-        given = X if isinstance(X, dict) else dict(zip(by_name, listed(X), strict=True))
-        self.values |= {edge: given[name] for name, edge in by_name.items()}
-        for operation, step in zip(self.program.operations, steps, strict=True):
-            self.values |= zip(operation.gives, step.outputs.values(), strict=True)
-        return Y
-
-    def run_back(self, dY: Any) -> None:
-        """Run the model backward, and store the gradient of every edge and of each of its uses."""
-        steps, dX = walked(backward_steps(self.model, copies(dY)))
-        operations = {operation.path: operation for operation in self.program.operations}
-        for step in steps:
-            if step.name == "backward":
-                operation = operations[step.path]
-                self.totals |= zip(operation.gives, step.inputs.values(), strict=True)
-                places = operation.layer.differentiable_inputs(len(operation.takes))
-                parts = zip(places, step.outputs.values(), strict=False)
-                self.parts |= {(step.path, place): part for place, part in parts}
-                self.stored[step.path] = step.gradients
-                if step.layer.original is not None:
-                    self.summed |= {id(dP) for dP, _ in step.layer.own_gradients()}
-        inputs = [self.program.inputs[place] for place in self.model.differentiable_inputs(len(self.program.inputs))]
-        self.totals |= zip(inputs, listed(dX), strict=False)
-        self.dYs = listed(dY)
+    def _read_gradients(self, run: Run) -> None:
+        for operation in run.program.operations:
+            layer, call = operation.layer, run.call(operation)
+            if call.dYs is None:
+                continue
+            self.totals |= zip(operation.gives, call.dYs, strict=False)
+            self.parts |= {(operation.path, at): dX for at, dX in run.gradients_of_inputs(operation).items()}
+            if operation.computes is layer:
+                self.stored[operation.path] = stored_gradients(layer)
+            if layer.original is not None:
+                self.summed |= {id(dP) for dP, _ in layer.own_gradients()}
+        inputs = [self.program.inputs[place] for place in run.model.differentiable_inputs(len(self.program.inputs))]
+        self.totals |= zip(inputs, listed(run.dX), strict=False)
 
     # ---------------------------------------------------------------------------------------------- the picture
 
@@ -245,7 +236,7 @@ class _Drawing:
                 yield f"{name} {numbers if self.values and self.shown else P.shape}", "value"
         for name, dP in self.stored.get(operation.path, {}).items():
             numbers = short(dP, norm=True).replace("\n", ", ")
-            yield f"{name}{' total' * (id(dP) in self.summed)} {numbers}", "gradient"
+            yield f"{gradient_name(name)}{' total' * (id(dP) in self.summed)} {numbers}", "gradient"
 
 
 def short(values: Any, *, norm: bool = False) -> str:

@@ -1,8 +1,6 @@
 """profile: the cost of each layer of a model, compared with the limit of the machine."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,12 +13,11 @@ from nnlite.compute import blas
 from nnlite.compute.kernel import Kernel, numpy_function
 from nnlite.diagnostics.flops import Flops, known_flops
 from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
+from nnlite.diagnostics.recording import LayerCall
+from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
-from nnlite.diagnostics.trace import watching
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
-
-Calls = dict[tuple[str, str], tuple["partial[Any]", Any]]  # by path and name, "forward" or "backward": call and result
 
 
 def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None, *, repeats: int = 20) -> Profile:
@@ -62,9 +59,15 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     """
     check_layer(model, "model")
     whole(repeats, "profile: repeats", least=1)
-    model, loss = copy.deepcopy((model, loss))
     X = each_of(lambda X: np.array(as_array(X, "X")), X)  # copies: a layer may write into its input
     target = each_of(lambda target: None if target is None else np.array(as_array(target, "target")), target)
+    run = Run(model, loss)
+    model, loss = run.model, run.loss
+    Y = run.forward(X, target)
+    layers = dict(model.named_layers()) | (dict(loss.named_layers("loss")) if loss is not None else {})
+    caches = {path: list(_cache(layer)) for path, layer in layers.items()}  # before backward adds to the cache
+    dY = None if target is not None else each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
+    run.backward(dY)
 
     def forward() -> Any:
         if loss is not None:
@@ -76,25 +79,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
             return spread(model.backward, loss.backward())
         return spread(model.backward, dY) if target is None else model.backward()
 
-    calls: Calls = {}  # of the last call
-
-    def see(path: str, name: str, call: "partial[Any]", result: Any) -> None:
-        calls[path, name] = call, result
-
-    layers = dict(model.named_layers())
-    with ExitStack() as stack:
-        stack.enter_context(watching(model, see))
-        if loss is not None:
-            layers |= loss.named_layers("loss")
-            stack.enter_context(watching(loss, see, "loss"))
-        Y = forward()
-        if Y is None:
-            raise TypeError(f"{model.one_line()}: forward returned None; return Y")
-        caches = {path: list(_cache(layer)) for path, layer in layers.items()}  # before backward adds to the cache
-        dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
-        backward()
-
-    leaves, operations = _measured_calls(layers, calls, caches)
+    leaves, operations = _measured_calls(run.recording.forwards, caches)
     measured = [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)]
     with np.errstate(all="ignore"):  # where a layer writes into its input, its numbers drift
         *times, whole_forward, whole_backward = quartiles_of([*measured, forward, backward], repeats)
@@ -131,19 +116,21 @@ class _Leaf(NamedTuple):
 
 
 def _measured_calls(
-    layers: dict[str, Layer], calls: Calls, caches: dict[str, list[Array]]
+    calls: Sequence[LayerCall], caches: dict[str, list[Array]]
 ) -> tuple[dict[tuple[str, str], _Leaf], dict[str, list[int | None]]]:
     """Forward and backward of the layers without parts, and the operations of all layers."""
     leaves: dict[tuple[str, str], _Leaf] = {}
     operations: dict[str, list[int | None]] = {"forward": [], "backward": []}
-    for path in [path for path, name in calls if name == "forward"]:
-        layer, (call, Y) = layers[path], calls[path, "forward"]
-        known = known_flops(layer, next(iter(_arguments(call)), None), Y) or (None, None)
-        for name, count in zip(("forward", "backward"), known, strict=True):
-            if (path, name) in calls:
-                operations[name].append(None if count is None else count.total)
-                if not any(layer.named_children()):
-                    leaves[path, name] = _leaf(*calls[path, name], count, _touched(layer, name, count, caches[path]))
+    for call in {call.path: call for call in calls}.values():
+        path, layer = call.path, call.layer
+        known = known_flops(layer, next(iter((*call.args, *call.named.values())), None), call.Y) or (None, None)
+        repeated = {"forward": (partial(layer.forward, *call.args, **call.named), call.Y)}
+        if call.dYs is not None:
+            repeated["backward"] = partial(layer.backward, *call.dYs, **call.named_dYs), call.dX
+        for (name, (repeat, result)), count in zip(repeated.items(), known, strict=False):
+            operations[name].append(None if count is None else count.total)
+            if not any(layer.named_children()):
+                leaves[path, name] = _leaf(repeat, result, count, _touched(layer, name, count, caches[path]))
     return leaves, operations
 
 

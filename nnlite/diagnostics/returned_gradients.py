@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
-from nnlite.diagnostics.recorded_calls import LayerCall, Recording
+from nnlite.diagnostics.recording import LayerCall, Recording
 from nnlite.diagnostics.trial import Trial, floats_as_float64
 
 
@@ -29,7 +29,7 @@ def wrong_return(call: LayerCall) -> str | None:
 
     >>> import nnlite as nn
     >>> X = np.ones(2)
-    >>> wrong_return(LayerCall("Own()", nn.Multiply(), (X, X), None, X, X, dX=X))
+    >>> wrong_return(LayerCall("", "Own()", nn.Multiply(), (X, X), {}, X, (X,), dX=X))
     'Own(): backward returned 1 gradient, 2 inputs have one; return those of X1, X2, in this order, or name the
     arguments of forward that have no gradient in without_gradient'
     """

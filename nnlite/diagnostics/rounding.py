@@ -13,7 +13,8 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, spread
 from nnlite.diagnostics.central_differences import Differences
 from nnlite.diagnostics.comparison import Finding, Tolerance, compare
-from nnlite.diagnostics.trace import place, wrapping
+from nnlite.diagnostics.places import place
+from nnlite.diagnostics.recording import wrapping
 from nnlite.diagnostics.trial import Trial
 from nnlite.layer.layer import Layer
 from nnlite.losses.binary_cross_entropy import BCELoss

@@ -8,8 +8,9 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.trees import each_of, listed, spread
+from nnlite.diagnostics.places import place
+from nnlite.diagnostics.recording import Recording
 from nnlite.diagnostics.restored_state import restorer
-from nnlite.diagnostics.trace import place, watching
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
@@ -116,10 +117,9 @@ def records(model: Layer, X: Any) -> list[tuple[str, Layer, list[Any]]]:
     >>> [path for path, layer, Ys in records(nn.Sequential(nn.Tanh()), np.ones((2, 1)))]
     ['0', '']
     """
-    layers, found = dict(model.named_layers()), []
-    with watching(model, lambda path, name, call, Y: found.append((path, layers[path], listed(Y)))):
+    with Recording().of(model) as recording:
         spread(model.forward, X)
-    return found
+    return [(call.path, call.layer, listed(call.Y)) for call in recording.forwards]
 
 
 def check_rows(model: Layer, Y: Any, count: int) -> None:

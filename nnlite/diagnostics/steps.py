@@ -11,7 +11,8 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
-from nnlite.diagnostics.layer_step import Step, gradient_name, stored_gradients, sum_step
+from nnlite.diagnostics.layer_step import Step, gradient_name, sum_step
+from nnlite.diagnostics.recording import stored_gradients
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_loss
@@ -171,7 +172,8 @@ def _backward(layer: Layer, path: str, *dYs: Any, **named: Any) -> Steps:
     dXs = [] if dX is None else listed(dX)
     came = dict(zip(["d" + name for name in output_names_of(layer)], dYs, strict=False)) | named
     went = dict(zip(gradient_names_of(layer, gradients=len(dXs)), dXs, strict=False))
-    yield Step("backward", path, layer, came, went, stored_gradients(layer))
+    gradients = {gradient_name(name): dP for name, dP in stored_gradients(layer).items()}
+    yield Step("backward", path, layer, came, went, gradients)
     return dX
 
 

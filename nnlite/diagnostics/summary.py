@@ -2,16 +2,15 @@
 
 import operator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nnlite.basics.trees import listed, spread
+from nnlite.basics.trees import listed
 from nnlite.containers.nodes import Parameter
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
+from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import text_table
-from nnlite.diagnostics.trace import trace
 from nnlite.layer.layer import Layer, check_layer
 
 
@@ -85,7 +84,10 @@ def summary(model: Layer, input_shape: Any) -> Summary:
     """
     check_layer(model, "model")
     rows = []
-    for path, layer, Y in spread(partial(trace, model), _samples(model, input_shape)):
+    run = Run(model, evaluation=True)
+    run.forward(_samples(model, input_shape))
+    for call in run.recording.forwards:
+        path, layer, Y = call.path, call.layer, call.Y
         P, B = ([A for name in names if (A := getattr(layer, name)) is not None]
                 for names in (layer._parameters, layer._buffers))  # fmt: skip
         if P or B or not any(layer.named_children()):

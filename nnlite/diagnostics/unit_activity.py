@@ -1,15 +1,13 @@
 """Dead and saturated units: entries of an activation through which next to no gradient passes."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.trees import spread
-from nnlite.diagnostics.samples import copies
-from nnlite.diagnostics.trace import watching
+from nnlite.diagnostics.recording import LayerCall
+from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, Softmax
 from nnlite.layers.arrangement import Transpose
@@ -52,34 +50,33 @@ def activities(model: Layer, X: Any) -> list[Activity]:
     >>> activities(nn.ReLU(), np.array([[1.0, -1.0], [-2.0, -3.0]]))
     [Activity(path='', layer='ReLU()', units=2, dead=1, saturated=0.75)]
     """
-    model = copy.deepcopy(model).eval()
-    layers = dict(model.named_layers())
-    calls: list[tuple[str, Any, Any]] = []
-    with watching(model, lambda path, name, call, Y: calls.append((path, call, Y))):
-        spread(model.forward, copies(X))
-    found = []
-    for path, call, Y in calls:
-        derivative = _derivative(layers[path], call, Y)
+    run, found = Run(model, evaluation=True), []
+    run.forward(X)
+    for call in run.recording.forwards:
+        derivative = _derivative(call)
         if derivative is not None:
             width = derivative.shape[-1] if derivative.ndim > 1 else 1
             saturated = np.abs(derivative).reshape(-1, width) < SATURATED
             dead = int(np.count_nonzero(saturated.all(axis=0)))
-            found.append(Activity(path, layers[path].one_line(), width, dead, float(saturated.mean())))
+            found.append(Activity(call.path, call.layer.one_line(), width, dead, float(saturated.mean())))
     return found
 
 
-def _derivative(layer: Layer, call: Any, Y: Any) -> Array | None:
+def _derivative(call: LayerCall) -> Array | None:
     """The derivative of each entry of Y with respect to the same entry of X; None if the layer is no activation."""
+    layer, Y = call.layer, call.Y
     if (
         isinstance(layer, NO_ACTIVATION)
         or any(layer.named_children())
         or any(np.ndim(P) > 1 for _, P in layer.named_parameters())
     ):
         return None  # a container, or a layer with a weight matrix
-    shapes = [np.shape(X) for X in (*call.args, *call.keywords.values())]
+    shapes = [np.shape(X) for X in (*call.args, *call.named.values())]
     if not isinstance(Y, np.ndarray) or Y.dtype.kind != "f" or shapes != [Y.shape] or not Y.size:
         return None
-    call()  # the layer may have been used again since then; backward uses the cache of the last forward
+    layer.forward(
+        *call.args, **call.named
+    )  # the layer may have been used again since then; backward uses the cache of the last forward
     every_second = (np.arange(Y.size) % 2).astype(Y.dtype).reshape(Y.shape)
     parts = [(dY, layer.backward(dY)) for dY in (every_second, 1 - every_second)]
     if any(dX is None or np.shape(dX) != Y.shape or np.any(dX[dY == 0]) for dY, dX in parts):

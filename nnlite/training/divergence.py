@@ -8,7 +8,9 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
-from nnlite.diagnostics.trace import all_finite, output_not_finite, parameter_not_finite, place, watching
+from nnlite.diagnostics.places import all_finite, parameter_not_finite
+from nnlite.diagnostics.recording import LayerCall, Recording
+from nnlite.diagnostics.run import output_not_finite
 from nnlite.diagnostics.unscaled import LARGE, Scales, unscaled_target
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer
@@ -65,26 +67,25 @@ def gradient_not_finite(model: Layer, loss: Layer, where: str, batch: Batch | No
     nnlite.errors.DivergenceError: the gradient is not finite in epoch 1, batch 3: the first such one is dX of
     Sequential[2] Sqrt(). ...
     """
-    layers = dict(model.named_layers())
-    found: list[str] = []
-
-    def look(path: str, name: str, call: Any, dX: Any) -> None:
-        gradients = [("dX", each) for each in listed(dX) if each is not None]
-        gradients += [(f"d{P}", dP) for P, dP in layers[path].named_gradients()]
-        wrong = [gradient for gradient, values in gradients if not np.isfinite(values).all()]
-        if wrong and not found:
-            found.append(f"the first such one is {wrong[0]} of {place(model, path, layers[path])}")
-
     what, dY = f"the gradient is not finite in {where}", loss.backward()
     if batch and (entry := _entry_not_finite(batch)):
         return _error(f"{what}: {entry}", NOT_MADE, [FILL])
     if not all_finite(dY):
-        found.append(f"the first such one is dY of the loss {loss!r}")
+        cause = f"the first such one is dY of the loss {loss!r}"
     else:
-        with watching(model, look):
+        with Recording().of(model) as recording:
             spread(model.backward, dY)
-    cause = found[0] if found else "backward is finite, so on_backward_end of a callback has changed it"
+        cause = next(filter(None, map(_gradient_not_finite, recording.backwards)), None) or (
+            "backward is finite, so on_backward_end of a callback has changed it"
+        )
     return _error(f"{what}: {cause}", NOT_MADE, _cures(model, loss, batch))
+
+
+def _gradient_not_finite(call: LayerCall) -> str | None:
+    gradients = [("dX", each) for each in listed(call.dX) if each is not None]
+    gradients += [(f"d{name}", dP) for name, dP in call.gradients.items()]
+    wrong = next((name for name, values in gradients if not np.isfinite(values).all()), None)
+    return f"the first such one is {wrong} of {call.place}" if wrong else None
 
 
 def step_not_finite(model: Layer, loss: Any, where: str, lr: float, batch: Batch | None) -> DivergenceError:

@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.checks import whole
 from nnlite.basics.frames import is_frame
 from nnlite.basics.trees import spread
-from nnlite.diagnostics.trace import all_finite
+from nnlite.diagnostics.places import all_finite
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import TargetError, arguments_of

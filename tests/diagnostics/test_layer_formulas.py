@@ -12,7 +12,7 @@ from nnlite.containers.sequential import Sequential
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.namespace import namespace
 from nnlite.diagnostics.formulas.options import evaluated
-from nnlite.diagnostics.trace import watching
+from nnlite.diagnostics.recording import Recording
 
 over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 
@@ -39,35 +39,26 @@ def test_formulas_give_what_the_layer_gives(row: Row):
     """Every layer in the model, forward and backward, each of its parameters' gradients included."""
     layer = row.make()
     parts = leaves(layer)
-    Xs, seen = {}, set()
-
-    def compare(path, name, call, result):
-        if path not in parts or isinstance(parts[path], nn.Parameter):
-            return
-        part = parts[path]
-        if name == "forward":
-            Xs[path] = (*call.args, *call.keywords.values()), listed(result)
-            return
-        seen.add(path)
-        inputs, Ys = Xs[path]
-        dYs = (*call.args, *call.keywords.values())
-        values = values_of(part, inputs, dYs)
+    with Recording().of(layer) as recording:
+        run(layer, row.X, row.target)
+    calls = {call.path: call for call in recording.backwards if call.path in parts}
+    for path, call in calls.items():
+        part, inputs = parts[path], (*call.args, *call.named.values())
+        if isinstance(part, nn.Parameter):
+            continue
+        values = values_of(part, inputs, (*call.dYs, *call.named_dYs.values()))
         formulas = formulas_of(part, len(inputs))
         if not formulas.forward:
             assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag | nn.MultiLabelMarginLoss)
-            return
-        gives = dict(zip(formulas.outputs, Ys, strict=True))
+            continue
+        gives = dict(zip(formulas.outputs, listed(call.Y), strict=True))
         with_gradient = [formulas.inputs[place] for place in part.differentiable_inputs(len(inputs))]
-        gives |= zip(["d" + name for name in with_gradient], gradients(result), strict=True)
-        holder = part._twin.layer if isinstance(part, nn.containers.tied.Tied) else part
-        gives |= {"d" + name: getattr(holder, "d" + name) for name in formulas.parameters}
+        gives |= zip(["d" + name for name in with_gradient], gradients(call.dX), strict=True)
+        gives |= {"d" + name: call.gradients[name] for name in formulas.parameters}
         for name, expected in gives.items():
             np.testing.assert_allclose(values[name], expected, rtol=1e-9, atol=1e-12, err_msg=f"{part}: {name}")
             assert np.shape(values[name]) == np.shape(expected), f"{part}: {name}"
-
-    with watching(layer, compare):
-        run(layer, row.X, row.target)
-    assert seen == {path for path, part in parts.items() if not isinstance(part, nn.Parameter)}
+    assert calls.keys() == parts.keys()
 
 
 def test_every_public_layer_has_formulas_but_containers_and_what_their_language_cannot_say():

@@ -12,7 +12,7 @@ from support.own_layers import OwnBatchNorm, OwnDropout, OwnEmbedding, OwnLoss, 
 
 import nnlite as nn
 from nnlite.containers.program import Program
-from nnlite.diagnostics.recorded_calls import recording_calls
+from nnlite.diagnostics.recording import Recording
 
 X = numbers(6, 3)
 
@@ -303,7 +303,7 @@ def test_a_loss_that_holds_the_model_differentiates_its_weights():
 def test_a_model_that_its_loss_holds_is_recorded_once():
     model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
     loss = Penalized(model[0])
-    with recording_calls(model, loss) as recording:
+    with Recording().of(model, loss) as recording:
         loss.forward(model.forward(X), numbers(6, 2))
         model.backward(loss.backward())
     places = [call.place for call in recording.backwards]

@@ -8,7 +8,7 @@ import pytest
 from support.own_layers import OwnBatchNorm, OwnDropout, OwnEmbedding, OwnLoss, data, network
 
 import nnlite as nn
-from nnlite.diagnostics.trace import trace
+from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.unit_activity import activities
 
 X, Y = data()
@@ -301,7 +301,7 @@ TOOLS = {
     "per_sample_gradient_norms": lambda model, X, Y: nn.per_sample_gradient_norms(model, X, Y, nn.MSELoss()),
     "to_mermaid": lambda model, X, Y: nn.to_mermaid(model, X, Y),
     "activities": lambda model, X, Y: activities(model, X),
-    "trace": lambda model, X, Y: trace(model, X),
+    "run": lambda model, X, Y: Run(model).forward(X),
 }
 
 
@@ -317,7 +317,7 @@ def test_the_results_are_those_of_a_layer_that_does_not():
     x = np.array([1.0, 3.0], np.float32)
     assert nn.jacobian(InPlace(), x).tolist() == [[2, 0], [0, 2]]
     assert nn.input_gradient(InPlace(), x).tolist() == [2, 2]
-    assert [Y.tolist() for _, _, Y in trace(InPlace(), x)] == [[2, 6]]
+    assert Run(InPlace()).forward(x).tolist() == [2, 6]
     of_right, of_in_place = (
         nn.per_sample_gradients(nn.Sequential(nn.Linear(2, 1, rng=0), layer), numbers, Y, nn.MSELoss())
         for layer in (Twice(), InPlace())

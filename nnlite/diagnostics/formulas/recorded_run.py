@@ -1,6 +1,5 @@
 """The arrays of one forward and backward, by the edges and operations of a program."""
 
-import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,10 +8,9 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.shapes import Shape, is_open, sizes
-from nnlite.basics.trees import each_of, listed
+from nnlite.basics.trees import each_of
 from nnlite.containers.program import Program
-from nnlite.diagnostics.samples import copies
-from nnlite.diagnostics.steps import backward_steps, forward_steps, walked
+from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer
 
 
@@ -56,23 +54,18 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     if X is None:
         program = Program.of(model, loss, inputs=count)
         return Recorded(program, program.shapes())
-    X = copies(each_of(partial(as_array, name="X"), X))
-    target = None if target is None else copies(each_of(partial(as_array, name="target"), target))
-    model, loss = copy.deepcopy((model, loss))
-    model.needs_dX = True
-    found = Recorded(Program.of(model, loss, inputs=count), {}, ran=True)
-    found.values |= found.flow.constants
-    steps, Y = walked(forward_steps(model, X, target, loss))
-    for operation, step in zip(found.flow.operations, steps, strict=True):
-        found.values |= zip(operation.takes, step.inputs.values(), strict=True)
-        found.values |= zip(operation.gives, step.outputs.values(), strict=True)
-    found.values |= zip(found.flow.outputs, listed(Y), strict=True)
-    dY = None if loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y)
-    for step in backward_steps(model, dY, loss):
-        if step.name == "backward":
-            found.taken[step.path] = list(step.inputs.values())
-            found.given[step.path] = list(step.outputs.values())
-            found.gradients[step.path] = {_without_d(name): dP.copy() for name, dP in step.gradients.items()}
+    run = Run(model, loss)
+    run.model.needs_dX = True
+    target = None if target is None else each_of(partial(as_array, name="target"), target)
+    Y = run.forward(each_of(partial(as_array, name="X"), X), target)
+    run.backward(None if loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
+    found = Recorded(run.program, {}, ran=True, values=run.values)
+    for operation in run.program.operations:
+        call = run.call(operation)
+        if call.dYs is not None:
+            found.taken[operation.path] = list(call.dYs)
+            found.given[operation.path] = list(run.gradients_of_inputs(operation).values())
+            found.gradients[operation.path] = call.gradients if operation.computes is operation.layer else {}
     return found
 
 
@@ -86,9 +79,3 @@ def is_broadcast(shape: Shape, to: Shape) -> bool:
     longer = not is_open(shape) and (is_open(to) or len(other) > len(own))
     pairs = zip(reversed(own), reversed(other), strict=False)
     return longer or any(size == 1 and wide is not None and wide != 1 for size, wide in pairs)
-
-
-def _without_d(name: str) -> str:
-    """Return W for dW, and 0.W for 0.dW."""
-    path, dot, last = name.rpartition(".")
-    return f"{path}{dot}{last.removeprefix('d')}"

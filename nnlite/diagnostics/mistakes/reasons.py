@@ -46,7 +46,7 @@ def reason(evidence: Evidence, name: str) -> str:
     >>> from nnlite.diagnostics.comparison import Tolerance, compare
     >>> from nnlite.diagnostics.central_differences import Differences
     >>> from nnlite.diagnostics.trial import Trial
-    >>> from nnlite.diagnostics.recorded_calls import Recording
+    >>> from nnlite.diagnostics.recording import Recording
     >>> import nnlite as nn
     >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
     >>> found = {"X": compare("X", np.array([-2.0, -6.0]), differences, [(0,), (1,)], Tolerance())}

@@ -10,7 +10,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.trees import listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
-from nnlite.diagnostics.recorded_calls import InPlaceWrite, recording_calls
+from nnlite.diagnostics.recording import InPlaceWrite, Recording
 from nnlite.diagnostics.samples import copies, count_of, pick, samples
 from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.layer.layer import Layer, check_layer
@@ -73,7 +73,7 @@ class DryRun:
             raise ValueError("X: expected at least one row, got none")
         rows = np.sort(generator(rng, "rng").choice(count, ROWS, replace=False)) if count > ROWS else slice(None)
         X, Y = pick(all_X, rows), pick(all_Y, rows)
-        with recording_calls(model) as recording:
+        with Recording(careful=True).of(model) as recording:
             Y_pred = spread(model.forward, copies(X))
         run = cls(model, loss, X, Y, all_X, all_Y, Y_pred, writes=recording.writes)
         run._backward()

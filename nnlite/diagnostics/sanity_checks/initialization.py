@@ -7,10 +7,10 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.diagnostics.named_inputs import inputs_by_name
+from nnlite.diagnostics.places import all_finite
 from nnlite.diagnostics.samples import alike
 from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun
-from nnlite.diagnostics.trace import all_finite
 from nnlite.diagnostics.unit_activity import Activity, activities
 from nnlite.diagnostics.unscaled import columns
 from nnlite.layer.layer import Layer

@@ -1,0 +1,130 @@
+"""Run: a model's forward and backward on copies of everything, with what every layer received and returned."""
+
+import copy
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.trees import listed, spread
+from nnlite.containers.argument_names import input_names_of
+from nnlite.containers.program import Operation, Program
+from nnlite.diagnostics.places import all_finite
+from nnlite.diagnostics.recording import LayerCall, Recording
+from nnlite.diagnostics.samples import copies
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.loss import arguments_of
+
+
+class Run:
+    """A copy of a model, and of a loss behind it, whose forward and backward are recorded.
+
+    This is the one place where tools run a model: the caller's model and arrays stay as they are, the generators too.
+
+    Args:
+        model: any Layer.
+        loss: a loss behind it. Without one, a model that is run with a target is itself a loss.
+        evaluation: whether to run in evaluation mode; by default in the model's own.
+        careful: see :class:`nnlite.diagnostics.recording.Recording`.
+
+    Attributes:
+        model: the copy.
+        loss: the copy.
+        recording: the calls.
+        Y: the model's output.
+        dX: what its backward returned.
+
+    >>> import nnlite as nn
+    >>> run = Run(nn.Sequential(nn.Tanh()), nn.MSELoss())
+    >>> run.forward(np.zeros(2), np.ones(2))
+    1.0
+    >>> run.backward()
+    >>> [(call.path, call.dX) for call in run.recording.backwards]
+    [('loss', array([-1., -1.])), ('0', array([-1., -1.])), ('', array([-1., -1.]))]
+    """
+
+    def __init__(
+        self, model: Layer, loss: Layer | None = None, *, evaluation: bool = False, careful: bool = False
+    ) -> None:
+        check_layer(model, "model")
+        self._originals = model, loss
+        self.model, self.loss = copy.deepcopy((model, loss))  # together: a loss may hold the model
+        if evaluation:
+            self.model.eval()
+        self.recording = Recording(careful)
+        self._inputs: Any = None
+
+    def forward(self, X: Any, target: Any = None) -> Any:
+        """Run the model, and the loss if there is one; returns the model's output, or the loss.
+
+        Raises:
+            TypeError: forward returned None.
+        """
+        X, target = copies(X), None if target is None else copies(target)
+        self._inputs = X if target is None or self.loss is not None else tuple(arguments_of(self.model, X, target))
+        with self.recording.of(self.model, self.loss, self._originals):
+            self.Y = spread(self.model.forward, self._inputs)
+            if self.Y is None:
+                raise TypeError(f"{self.model.one_line()}: forward returned None; did it forget to return Y?")
+            return self.Y if self.loss is None else self.loss.forward(*arguments_of(self.loss, self.Y, target))
+
+    def backward(self, dY: Any = None) -> None:
+        """Run the backward of the loss, if there is one, and that of the model, from dY if there is none."""
+        with self.recording.of(self.model, self.loss, self._originals):
+            if self.loss is not None:
+                dY = self.loss.backward()
+            self.dX = self.model.backward() if dY is None else spread(self.model.backward, copies(dY))
+
+    # ------------------------------------------------------------------------------------- as a program
+
+    @cached_property
+    def program(self) -> Program:
+        """The operations of the model and the loss."""
+        count = len(self._inputs) if isinstance(self._inputs, tuple | dict) else None
+        return Program.of(self.model, self.loss, inputs=count)
+
+    @cached_property
+    def values(self) -> dict[int, Any]:
+        """The array on each edge of the program."""
+        values: dict[int, Any] = dict(self.program.constants)
+        names = input_names_of(self.model, len(listed(self._inputs)))
+        given = self._inputs if isinstance(self._inputs, dict) else dict(zip(names, listed(self._inputs), strict=False))
+        values |= zip(self.program.inputs, [given.get(name) for name in names], strict=False)
+        for operation in self.program.operations:
+            call = self.call(operation)
+            if operation.computes is operation.layer:
+                values |= zip(operation.takes, call.inputs.values(), strict=True)
+            values |= zip(operation.gives, listed(call.Y), strict=True)
+        outputs = listed(self.Y if self.loss is None else self.recording.last("loss").Y)
+        return values | dict(zip(self.program.outputs, outputs, strict=True))
+
+    def call(self, operation: Operation) -> LayerCall:
+        """The call of an operation's layer."""
+        return self.recording.last(operation.path)
+
+    def gradients_of_inputs(self, operation: Operation) -> dict[int, Any]:
+        """The gradient of each input of an operation that has one, by its position; empty if backward skipped it."""
+        call, layer = self.call(operation), operation.computes
+        if call.dYs is None:
+            return {}
+        dX = call.dX
+        if layer is not operation.layer:  # a part of a container's own backward
+            layer = copy.deepcopy(layer)
+            layer.forward(*[self.values[edge] for edge in operation.takes])
+            dX = layer.backward(*call.dYs)
+        dXs = [] if dX is None else listed(dX)
+        return dict(zip(layer.differentiable_inputs(len(operation.takes)), dXs, strict=False))
+
+
+def output_not_finite(model: Layer, X: Any) -> str | None:
+    """A sentence that names the first layer whose output is not finite; None if all outputs are finite.
+
+    >>> import nnlite as nn
+    >>> output_not_finite(nn.Sequential(nn.Negative(), nn.Exp()), np.array([-1e9]))
+    'Sequential[1] Exp() is the first layer whose output is not finite'
+    """
+    run = Run(model, evaluation=True)
+    with np.errstate(all="ignore"):
+        run.forward(X)
+    wrong = next((call for call in run.recording.forwards if not all_finite(call.Y)), None)
+    return f"{wrong.place} is the first layer whose output is not finite" if wrong else None
