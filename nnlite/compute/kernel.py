@@ -23,6 +23,7 @@ from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.log1p import fast_log1p
 from nnlite.compute.numpy_source import constants, numpy_source
 from nnlite.compute.row_reductions import REDUCTIONS
+from nnlite.compute.sums import column_sum, total
 from nnlite.compute.tracing import Trace, trace
 from nnlite.errors import ShapeError
 
@@ -39,7 +40,8 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
     Args:
         formula: a function of arrays of one shape and dtype, float32 or float64, that calls ufuncs and operators, and
             ``np.where(comparison, value, value)``, and for matrices ``np.max``, ``np.sum`` and ``np.mean`` of each row,
-            with ``axis=-1, keepdims=True``. Arguments annotated with ``float`` are numbers.
+            with ``axis=-1, keepdims=True``; what it returns last may be sums of columns, ``np.sum`` with ``axis=0``.
+            Arguments annotated with ``float`` are numbers.
         into: names of arguments, one for each result, that the results are written into. They must not overlap in
             memory with other arguments.
         errstate: how floating-point errors in it are treated, as in ``np.errstate``.
@@ -163,6 +165,7 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     scope |= {
         "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many,
         "log1p": fast_log1p, "as_written": as_written, "in_blocks": lambda *arguments: large(arguments),
+        "column_sum": column_sum,
     }  # fmt: skip
     # Equal names of different kernels must not share a file: debuggers would show the source of the other.
     file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"
@@ -177,7 +180,7 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
             given = len(arguments)
             return function(*arrays[:given], **dict(zip(keywords, arrays[given:], strict=True)))
 
-        return blockwise(kernel, on_block, arguments, len(keywords) - (0 if into else len(trace.results)))
+        return blockwise(kernel, on_block, arguments, len(keywords) - (0 if into else len(trace.outs)))
 
     return function
 
@@ -185,20 +188,23 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
 def blockwise(
     kernel: Kernel, function: Callable[..., Any], arguments: Any, scratch: int = 0, block: int = BLOCK
 ) -> Any:
-    """What the function computes with one block of the arrays after another.
+    """What the function computes with one block of the arrays after another; it returns the sums of columns last.
 
     Raises:
         ShapeError: see :func:`check_shapes`.
     """
     shapes = check_shapes(kernel, arguments)
     trace, dtype = kernel.trace, arguments[0].dtype
-    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], dtype) for each in trace.results]
+    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], dtype) for each in trace.outs]
     inputs = divisible(kernel, arguments)
     written = [own for name, own in zip(trace.arguments, inputs, strict=True) if name in kernel.into]
     for number, name in enumerate(trace.arguments):  # what one block writes must not be what a later one reads
         if name not in kernel.into and any(np.may_share_memory(inputs[number], own) for own in written):
             inputs[number] = inputs[number].copy()
-    in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
+    returned = in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
+    if trace.totals:
+        parts = [each if isinstance(each, tuple) else (each,) for each in returned]
+        outs += [total(of_blocks) for of_blocks in list(zip(*parts, strict=True))[-len(trace.totals) :]]
     for name, given, own in zip(trace.arguments, arguments, inputs, strict=True):
         if name in kernel.into and not given.flags.c_contiguous:
             given[...] = own.reshape(given.shape)

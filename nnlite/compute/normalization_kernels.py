@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.compute.blocks import BLOCK, in_blocks
+from nnlite.compute.blocks import BLOCK
 from nnlite.compute.kernel import kernel
-from nnlite.compute.sums import column_sum, column_sums_of, total
+from nnlite.compute.sums import column_sum
 from nnlite.compute.tracing import Columns, Rows
 
 SILENT: dict[str, Any] = {"invalid": "ignore", "over": "ignore"}  # inf - inf is NaN; squares overflow before X
@@ -42,32 +42,16 @@ def layer_norm(
     return D * scale * gamma + beta, first + mean, scale
 
 
-@kernel(into=("dX", "dYH"), **SILENT)
-def _layer_norm_backward(
-    dY: Array, X: Array, mu: Rows, scale: Rows, gamma: Columns, dX: Array, dYH: Array, part: float
-) -> tuple[Array, Array]:
-    """dX, and dY H, whose column sums are dgamma."""
+@kernel(**SILENT)
+def layer_norm_backward(
+    dY: Array, X: Array, mu: Rows, scale: Rows, gamma: Columns, part: float
+) -> tuple[Array, Array, Array]:
+    """Gradients of X, gamma and beta."""
     H = (X - mu) * scale
     dH = dY * gamma
     a = np.sum(dH, axis=-1, keepdims=True) * part
     b = np.sum(dH * H, axis=-1, keepdims=True) * part
-    return (dH - H * b - a) * scale, dY * H
-
-
-def layer_norm_backward(
-    dY: Array, X: Array, mu: Array, scale: Array, gamma: Array, part: float
-) -> tuple[Array, Array, Array]:
-    """Return dX, dgamma and dbeta."""
-
-    def block(dY: Array, X: Array, mu: Array, scale: Array, dX: Array, dYH: Array) -> Array:
-        _layer_norm_backward(dY, X, mu, scale, gamma, dX, dYH, part)
-        sums = np.empty((2, dY.shape[1]), dY.dtype)
-        column_sum(dYH, sums[0])
-        column_sum(dY, sums[1])
-        return sums
-
-    dX = np.empty_like(dY)
-    return dX, *total(in_blocks(block, [dY, X, mu, scale, dX], scratch=1))
+    return (dH - H * b - a) * scale, np.sum(dY * H, axis=0), np.sum(dY, axis=0)
 
 
 @kernel(**SILENT)
@@ -77,26 +61,13 @@ def rms_norm(X: Array, gamma: Columns, part: float, eps: float) -> tuple[Array, 
     return X * scale * gamma, scale
 
 
-@kernel(into=("dX", "dYH"), **SILENT)
-def _rms_norm_backward(
-    dY: Array, X: Array, scale: Rows, gamma: Columns, dX: Array, dYH: Array, part: float
-) -> tuple[Array, Array]:
+@kernel(**SILENT)
+def rms_norm_backward(dY: Array, X: Array, scale: Rows, gamma: Columns, part: float) -> tuple[Array, Array]:
+    """Gradients of X and gamma."""
     H = X * scale
     dH = dY * gamma
-    return (dH - H * (np.sum(dH * H, axis=-1, keepdims=True) * part)) * scale, dY * H
-
-
-def rms_norm_backward(dY: Array, X: Array, scale: Array, gamma: Array, part: float) -> tuple[Array, Array]:
-    """Return dX and dgamma."""
-
-    def block(dY: Array, X: Array, scale: Array, dX: Array, dYH: Array) -> Array:
-        _rms_norm_backward(dY, X, scale, gamma, dX, dYH, part)
-        sums = np.empty((1, dY.shape[1]), dY.dtype)
-        column_sum(dYH, sums[0])
-        return sums
-
-    dX = np.empty_like(dY)
-    return dX, *total(in_blocks(block, [dY, X, scale, dX], scratch=1))
+    b = np.sum(dH * H, axis=-1, keepdims=True) * part
+    return (dH - H * b) * scale, np.sum(dY * H, axis=0)
 
 
 # --- statistics and affine maps with numbers of each row, or each column
@@ -135,9 +106,9 @@ def _row_backward(dY: Array, X: Array, mu: Rows, A: Rows, B: Rows, C: Rows) -> A
 
 
 @kernel(**SILENT)
-def _deviations(X: Array, mu: Columns) -> tuple[Array, Array]:
+def _column_deviations(X: Array, mu: Columns) -> tuple[Array, Array]:
     D = X - mu
-    return D, D * D
+    return np.sum(D, axis=0), np.sum(D * D, axis=0)
 
 
 @kernel(**SILENT)
@@ -146,8 +117,8 @@ def _column_affine(X: Array, mu: Columns, scale: Columns, shift: Columns) -> Arr
 
 
 @kernel(**SILENT)
-def _times_deviation(dY: Array, X: Array, mu: Columns) -> Array:
-    return dY * (X - mu)
+def _column_sums(dY: Array, X: Array, mu: Columns) -> tuple[Array, Array]:
+    return np.sum(dY, axis=0), np.sum(dY * (X - mu), axis=0)
 
 
 @kernel(**SILENT)
@@ -178,10 +149,8 @@ class ChannelsInColumns(NamedTuple):
         """The mean of each column, and the mean of the squared deviations from it."""
         k, n = self.k, X.dtype.type(len(X))
         X = self._wide(X, k)
-        mu = np.empty(X.shape[1], X.dtype)
-        column_sum(X, mu)
-        mu = self._sum(mu, k) / n
-        correction, v = (self._sum(each, k) / n for each in column_sums_of(_deviations, [X, self._each(mu, k)]))
+        mu = self._sum(column_sum(X), k) / n
+        correction, v = (self._sum(each, k) / n for each in _column_deviations(X, self._each(mu, k)))
         return mu + correction, np.maximum(v - correction**2, 0)
 
     def affine(self, X: Array, mu: Array, scale: Array, shift: Array) -> Array:
@@ -193,11 +162,8 @@ class ChannelsInColumns(NamedTuple):
     def sums(self, dY: Array, X: Array, mu: Array) -> tuple[Array, Array]:
         """The column sums of dY and dY (X - mu)."""
         k = self.k
-        dY = self._wide(dY, k)
-        sums = np.empty(dY.shape[1], dY.dtype)
-        column_sum(dY, sums)
-        (products,) = column_sums_of(_times_deviation, [dY, self._wide(X, k), self._each(mu, k)])
-        return self._sum(sums, k), self._sum(products, k)
+        sums = _column_sums(self._wide(dY, k), self._wide(X, k), self._each(mu, k))
+        return self._sum(sums[0], k), self._sum(sums[1], k)
 
     def backward(self, dY: Array, X: Array, mu: Array, A: Array, B: Array, C: Array) -> Array:
         """``dY A - (X - mu) B - C``."""
@@ -214,11 +180,7 @@ class ChannelsInColumns(NamedTuple):
 
     def _sum(self, sums: Array, k: int) -> Array:
         """The sums of the C columns, (1, C), from those of k C."""
-        if k == 1:
-            return sums.reshape(1, -1)
-        out = np.empty((1, self.shape[1]), sums.dtype)
-        column_sum(sums.reshape(k, -1), out[0])
-        return out
+        return (sums if k == 1 else column_sum(sums.reshape(k, -1))).reshape(1, -1)
 
 
 @cache

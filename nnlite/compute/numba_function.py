@@ -40,7 +40,14 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
                 return with_ufuncs(*arguments)
         elements = tuple(name for name in own.of_kind("scalar") if np.ndim(given[name]))
         numbers = {name: dtype.type(given[name]) for name in own.of_kind("scalar") if name not in elements}
-        return blockwise(kernel, loops[elements], tuple((given | numbers).values()), block=LARGE)
+        loop = loops[elements]
+
+        def on_block(*arrays: Any) -> tuple[Any, ...]:
+            sums = [np.empty(arrays[0].shape[1:], dtype) for _ in own.totals]
+            loop(*arrays, *sums)
+            return tuple(sums)
+
+        return blockwise(kernel, on_block, tuple((given | numbers).values()), block=LARGE)
 
     scope: dict[str, Any] = {
         "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[()],
@@ -70,7 +77,7 @@ class Loops(dict[tuple[str, ...], Callable[..., None]]):
         real = numba.from_dtype(self.dtype)
 
         def typed(value: str, readonly: bool) -> Any:
-            dimensions = {"full": 1 + own.by_rows, "row": 2, "column": 1, "scalar": 0}[own.kinds[value]]
+            dimensions = {"full": 1 + own.by_rows, "row": 2, "column": 1, "total": 1, "scalar": 0}[own.kinds[value]]
             return numba.types.Array(real, dimensions, "C", readonly) if dimensions else real
 
         # Read-only arrays, such as a Y that a layer has cached, are no arguments of a function that may write them.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.compute.numpy_source import constant, constants
-from nnlite.compute.tracing import REDUCTIONS, Operand, Operation, Trace
+from nnlite.compute.tracing import COLUMN_SUM, REDUCTIONS, Operand, Operation, Trace
 
 _EXPRESSIONS = {
     "add": "{0} + {1}",
@@ -35,12 +35,13 @@ _EXPRESSIONS = {
     "bitwise_and": "({0} and {1})",
     "bitwise_or": "({0} or {1})",
 }
+_FEW = 64  # rows that are added in float32
 _FLOAT32 = {"exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})"}
 
 
 def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
     """Whether a formula has only operations that LLVM vectorizes."""
-    known = _EXPRESSIONS.keys() | REDUCTIONS | (_FLOAT32 if dtype == np.float32 else {}).keys()
+    known = _EXPRESSIONS.keys() | REDUCTIONS | {COLUMN_SUM} | (_FLOAT32 if dtype == np.float32 else {}).keys()
     return dtype in (np.float32, np.float64) and known.issuperset(operation.function for operation in trace.operations)
 
 
@@ -122,13 +123,30 @@ class _Body:
             lines = [self._line(each) for each in elements]
             written = {each.result: self.outs.get(each.result) or self.stored.get(each.result) for each in elements}
             lines += [f"{place}{self._at(each)} = {each}" for each, place in written.items() if place]
+            totals = [each for each in own if each.function == COLUMN_SUM]
+            lines += [f"{each.result}_part[column] += {self._text(each.operands[0], number)}" for each in totals]
             inner += (
                 [f"for column in range({first}.shape[1]):", *(f"    {line}" for line in lines)]
                 if by_rows and lines
                 else lines
             )
+        if self.trace.totals:
+            return [*before, *self._with_totals(first, inner)]
         head = f"for row in range({first}.shape[0]):" if by_rows else f"for index in range({first}.size):"
         return [*before, head, *(f"    {line}" for line in inner)]
+
+    def _with_totals(self, first: str, inner: list[str]) -> list[str]:
+        """The loop over the rows, with sums of columns: of a few rows in their dtype, and of these sums in float64."""
+        totals = self.trace.totals
+        lines = [f"{each}_part = np.zeros({first}.shape[1], {first}.dtype)" for each in totals]
+        lines += [f"{each}_total = np.zeros({first}.shape[1])" for each in totals]
+        lines.append(f"for start in range(0, {first}.shape[0], {_FEW}):")
+        lines.append(f"    for row in range(start, min(start + {_FEW}, {first}.shape[0])):")
+        lines += [f"        {line}" for line in inner]
+        for each in totals:
+            lines.append(f"    {each}_total += {each}_part")
+            lines.append(f"    {each}_part[:] = ZERO")
+        return [*lines, *(f"{self.outs[each]}[:] = {each}_total" for each in totals)]
 
     def _line(self, operation: Operation) -> str:
         result, function, operands = operation
@@ -185,7 +203,8 @@ def wrapper_source(name: str, trace: Trace, into: tuple[str, ...]) -> str:
     values = [f"real({each})" if each in scalars else f"{each}{flat}" for each in trace.arguments]
     lines = [f"if {' or '.join(unlike)}:", f"    return general({', '.join(trace.arguments)})"]
     for out, result in outs.items():
-        shape = f"({first}.shape[0], 1)" if trace.kinds[result] == "row" else f"{first}.shape"
+        of_kind = {"row": f"({first}.shape[0], 1)", "total": f"{first}.shape[1:]"}
+        shape = of_kind.get(trace.kinds[result], f"{first}.shape")
         lines.append(f"{out} = np.empty({shape}, dtype)")
     lines += [f"loop({', '.join([*values, *(f'{out}{flat}' for out in outs)])})"]
     lines += [f"return {', '.join(outs)}"] if outs else []

@@ -10,7 +10,7 @@ Three ufuncs are slow, and are written in another way (microseconds for 16,384 n
 
 from collections.abc import Collection, Iterator
 
-from nnlite.compute.tracing import COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
+from nnlite.compute.tracing import COLUMN_SUM, COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
 
 _WORDS = {"0.0": "ZERO", "0.5": "HALF", "1.0": "ONE", "2.0": "TWO"}
 
@@ -70,12 +70,15 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
             statements += lines
         else:  # a few numbers
             out = places.of[operation.result] = places.targets.get(operation.result, operation.result)
-            called = f"row_{operation.function}" if operation.function in REDUCTIONS else f"np.{operation.function}"
-            call = f"{called}({', '.join(operands)})"
-            statements.append(f"{out}[...] = {call}" if operation.result in places.targets else f"{out} = {call}")
+            is_total = operation.function == COLUMN_SUM
+            module = "row_" if operation.function in REDUCTIONS else "" if is_total else "np."
+            call = f"{module}{operation.function}({', '.join(operands)})"
+            given_array = operation.result in places.targets and not is_total
+            statements.append(f"{out}[...] = {call}" if given_array else f"{out} = {call}")
     statements += places.copies()
 
-    like, own = trace.arguments[0], [*([] if into else places.targets.values()), *places.scratch]
+    outs = [] if into else [out for result, out in places.targets.items() if result not in trace.totals]
+    like, own = trace.arguments[0], [*outs, *places.scratch]
     rows = {out for result, out in places.targets.items() if trace.kinds[result] == "row"}
     given = ", ".join(trace.arguments)
     head = []

@@ -22,11 +22,12 @@ COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equa
 LOGICAL = frozenset({"bitwise_and", "bitwise_or"})  # of comparisons
 MASKS = COMPARISONS | LOGICAL  # what returns masks, which only ``where`` uses
 REDUCTIONS = frozenset({"max", "sum", "mean", "dot"})  # of each row; "dot" is the sum of a product
+COLUMN_SUM = "column_sum"  # the sum of each column, known after the last row
 _KINDS: dict[Any, str] = {float: "scalar", Rows: "row", Columns: "column"}
 _ORDER = ["full", "row", "column", "scalar"]  # the kind of a result is the first of those of its operands
 _RESERVED = re.compile(  # names in the generated sources
     r"t\d+|out\d*|scratch\d+|ZERO|HALF|ONE|TWO|C[\d_].*|Cinf|Cnan|BLOCK|np|inf|nan|dtype|bits|many|in_blocks|as_written"
-    r"|row_\w+|\w+_row|exp|log|log1p|row|column|index"
+    r"|row_\w+|\w+_row|column_sum|\w+_part|\w+_total|exp|log|log1p|start|row|column|index"
 )
 
 
@@ -51,7 +52,7 @@ class Trace(NamedTuple):
     arguments: tuple[str, ...]
     operations: list[Operation]
     results: tuple[str, ...]
-    kinds: dict[Operand, str]  # of each value: "full", one number for each "row" or "column", or "scalar"
+    kinds: dict[Operand, str]  # of each value: "full", one number for each "row" or "column", "total" or "scalar"
 
     def of_kind(self, *kinds: str) -> list[str]:
         """The arguments of these kinds."""
@@ -60,7 +61,17 @@ class Trace(NamedTuple):
     @property
     def by_rows(self) -> bool:
         """Whether the arrays must be matrices, since their rows are reduced, or there are numbers for each row."""
-        return any(kind in ("row", "column") for kind in self.kinds.values())
+        return any(kind in ("row", "column", "total") for kind in self.kinds.values())
+
+    @property
+    def outs(self) -> list[str]:
+        """The results that have numbers for each row."""
+        return [each for each in self.results if self.kinds[each] != "total"]
+
+    @property
+    def totals(self) -> list[str]:
+        """The results that are sums of columns, the last ones."""
+        return [each for each in self.results if self.kinds[each] == "total"]
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -97,9 +108,11 @@ class Symbol(NDArrayOperatorsMixin):
             if type(self) is Symbol and self.kind == "full":
                 return self.record(function.__name__, *operands)
             raise TypeError(f"kernel: np.{function.__name__}: expected the values of a whole array")
+        if function is np.sum and options == {"axis": 0} and type(self) is Symbol and self.kind == "full":
+            return self.record(COLUMN_SUM, *operands)
         raise TypeError(
-            "kernel: expected ufuncs, np.where(comparison, value, value), or np.max, np.sum and np.mean with axis=-1, "
-            f"keepdims=True, got np.{function.__name__}"
+            "kernel: expected ufuncs, np.where(comparison, value, value), np.max, np.sum and np.mean with axis=-1, "
+            f"keepdims=True, or np.sum with axis=0, of a whole array, got np.{function.__name__}"
         )
 
     def __bool__(self) -> NoReturn:
@@ -113,9 +126,10 @@ class Symbol(NDArrayOperatorsMixin):
             raise TypeError("kernel: expected arrays as arguments of the formula, got one as a constant")
         names = tuple(each.name if isinstance(each, Symbol) else float(each) for each in operands)
         kinds = {each.kind for each in operands if isinstance(each, Symbol)}
-        kind = (
-            "row" if function in REDUCTIONS else "full" if {"row", "column"} <= kinds else min(kinds, key=_ORDER.index)
-        )
+        if "total" in kinds:
+            raise TypeError("kernel: np.sum with axis=0 is known after the last row; return it")
+        kind = "full" if {"row", "column"} <= kinds else min(kinds, key=_ORDER.index)
+        kind = "row" if function in REDUCTIONS else "total" if function == COLUMN_SUM else kind
         this = repr((function, names))  # 0.0 and -0.0 are equal, and their texts are not
         result = next((each.result for each in self.operations if repr(each[1:]) == this), "")
         if not result:
@@ -162,8 +176,13 @@ def trace(formula: Callable[..., Any], elements: Collection[str] = ()) -> Trace:
     if not all(type(each) is Symbol and each.name not in parameters for each in results):
         raise TypeError("kernel: expected a formula that returns what ufuncs computed of its arguments")
     names = tuple(each.name for each in results)
-    if len({*names}) < len(names) or not {kinds[each] for each in names} <= {"full", "row"}:
-        raise TypeError("kernel: expected different results, each a whole array or a number for each row")
+    own = [kinds[each] for each in names]
+    if len({*names}) < len(names) or not {*own} <= {"full", "row", "total"}:
+        raise TypeError(
+            "kernel: expected different results, each a whole array, a number for each row or a sum of columns"
+        )
+    if "total" in own[: len(own) - own.count("total")]:
+        raise TypeError("kernel: return the sums of columns last")
     return Trace(tuple(parameters), _with_dots(_needed(operations, names), names, kinds), names, kinds)
 
 

@@ -97,9 +97,9 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
     def _store(self, dgamma: Array, dbeta: Array) -> None:
         """Store the gradients, the sums of their parts for each sample."""
         if self.gamma is not None:
-            column_sum(dgamma, self.dgamma)  # type: ignore[arg-type]
+            column_sum(dgamma, self.dgamma)
         if self.beta is not None:
-            column_sum(dbeta, self.dbeta)  # type: ignore[arg-type]
+            column_sum(dbeta, self.dbeta)
 
     def _times_gamma(self, numbers: Array) -> Array:
         return numbers if self.gamma is None else numbers * self.gamma

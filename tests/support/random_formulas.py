@@ -38,7 +38,7 @@ REDUCING = {
 
 @st.composite
 def formulas(draw, by_rows=False):
-    """A formula of arrays A, B and C, a number k, and if by rows s and c; and how many results it has."""
+    """A formula of arrays A, B and C, a number k, and if by rows s and c; and how many arrays it returns."""
     functions = BROADCAST | WHOLE | (REDUCING if by_rows else {})
     whole, others = [0, 1, 2], [3, 4, 5] if by_rows else [3]
     count = draw(st.integers(1, 3))
@@ -50,13 +50,15 @@ def formulas(draw, by_rows=False):
             operands[-1] = draw(st.sampled_from(whole + others))
         steps.append((name, operands))
         whole = [*whole, 2 + len(others) + len(steps)]
+    summed = draw(st.lists(st.sampled_from(whole), max_size=2, unique=True)) if by_rows else []
 
     def compute(*given):
         known = list(given)
         for name, operands in steps:
             known.append(functions[name](*[known[each] for each in operands]))
         results = tuple(each + (3 + number) for number, each in enumerate(known[-count:]))  # all different
-        return results if count > 1 else results[0]
+        results += tuple(np.sum(known[each], axis=0) for each in summed)
+        return results if len(results) > 1 else results[0]
 
     def flat(A, B, C, k: float):
         return compute(A, B, C, k)
