@@ -24,7 +24,7 @@ for i in range(D):
 print(f"\n  db_j = dy_j: {layer.db}")
 
 print("\nThe same from the `formulas` of the layer, and one entry of dW in numbers:\n")
-print(nn.explain(layer, X, parameter="W", index=(1, 2)))
+print(nn.explain(layer, X, dY=dY, parameter="W", index=(1, 2)))
 
 # The generalized Jacobian has an entry for each pair of an entry of Y and an entry of X. Contracted with dY it is dX.
 layer, X, dY = nn.Linear(3, 2, rng=0), np.ones((4, 3)), np.ones((4, 2))

@@ -248,7 +248,7 @@ def test_d0_has_the_linear_layer_entry_by_entry(run):
     products = re.findall(r"(-?\S+) \* (\S+) = (-?\S+)", out.split("outer product")[1].split("db_j")[0])
     assert len(products) == 6
     assert all(float(x) * float(dy) == float(dw) for x, dy, dw in products)
-    assert "dL/dW1[1,2] = X[0,1] dL/dy^[0,2]\n              = (-1) * 1\n" in out
+    assert "dL/dW1[1,2] = X[0,1] dL/dy^[0,2]\n              = (-1) * 30\n              = -30\n" in out
     assert "shape (4, 2, 4, 3), and 75% of its entries are 0" in out  # only those of one row by itself: a quarter
     assert "Contracted with dY it is dX: True" in out
     assert "68,719,476,736 entries: 256 GiB" in out

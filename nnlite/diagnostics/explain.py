@@ -1,25 +1,24 @@
 """explain: the derivation of a network, forward and backward by the chain rule, in its own symbols."""
 
+import ast
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from nnlite.containers.argument_names import input_names_of
-from nnlite.diagnostics.formulas import one_entry
 from nnlite.diagnostics.formulas.derivation import Derivation
-from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.naming import Key, Naming
-from nnlite.diagnostics.formulas.notation import notation
+from nnlite.diagnostics.formulas.naming import Naming, Target
+from nnlite.diagnostics.formulas.notation import known
+from nnlite.diagnostics.formulas.one_entry import entry, with_values, written_out
 from nnlite.diagnostics.formulas.operation_formulas import Line
-from nnlite.diagnostics.formulas.page import as_markdown, as_text
-from nnlite.diagnostics.formulas.plain_text import plain
+from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
+from nnlite.diagnostics.formulas.printing import DOTS
 from nnlite.diagnostics.formulas.recorded_run import Recorded, record
-from nnlite.diagnostics.formulas.symbols import Symbol
-from nnlite.diagnostics.formulas.terms import Entry, Factor, Number, Reading, joined, parts_of
+from nnlite.diagnostics.formulas.tree import Leaf, names_in
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss
 
@@ -36,8 +35,6 @@ class Explanation:
         backward: the chain rule, from the loss back.
         entry: one entry of a gradient, written out; empty without ``index=``.
         remarks: notes on the formulas.
-        notation: the legend of the signs in the formulas.
-        latex_notation: the legend for the formulas in LaTeX.
 
     >>> import nnlite as nn
     >>> explain(nn.Exp()).backward[-1]
@@ -50,8 +47,6 @@ class Explanation:
     entry: tuple[Line, ...] = ()
     remarks: tuple[str, ...] = ()
     values: bool = field(default=False, repr=False)
-    notation: str = ""
-    latex_notation: str = ""
 
     @property
     def sections(self) -> dict[str, tuple[Line, ...]]:
@@ -63,7 +58,7 @@ class Explanation:
         return {"Given": self.given, "Forward": self.forward, "Backward": self.backward, "One entry": self.entry}
 
     def __str__(self) -> str:
-        return as_text(self.sections, [*filter(None, (self.notation,)), *self.remarks], self.values)
+        return as_text(self.sections, self.remarks, self.values)
 
     __repr__ = __str__
 
@@ -75,10 +70,11 @@ class Explanation:
         >>> explain(nn.Tanh()).markdown.split("\n")[4]
         '\\hat{y} &= \\tanh\\left(X\\right) && \\text{Tanh()} \\\\'
         """
-        return as_markdown(self.sections, self.remarks, self.values, self.latex_notation)
+        return as_markdown(self.sections, self.remarks, self.values)
 
-    def _repr_markdown_(self) -> str:
-        return self.markdown
+    def _repr_html_(self) -> str:
+        """Return the derivation as HTML with MathML, for notebooks."""
+        return as_html(self.sections, self.remarks, self.values)
 
 
 def explain(
@@ -87,6 +83,7 @@ def explain(
     target: Any = None,
     loss: Layer | None = None,
     *,
+    dY: Any = None,
     values: bool = False,
     parameter: str | None = None,
     index: int | tuple[int, ...] | None = None,
@@ -104,6 +101,7 @@ def explain(
         target: the target of the loss.
         loss: a loss behind the model; without it, L is the model's output if that is a loss or a single number, and
             otherwise the sum of the outputs.
+        dY: the gradient of the model's output, several as a tuple, in place of a loss: L is then sum(dY * y^).
         values: show also the value of each formula, if it is not long.
         parameter: derive only the gradient of this parameter, by path, such as "0.W", or of this input, by name.
         index: write out this entry of it as a sum of products.
@@ -111,12 +109,13 @@ def explain(
             of an input, or by "target" or "loss".
 
     Returns:
-        The derivation, which prints as text and has an attribute ``markdown``.
+        The derivation, which prints as text, has an attribute ``markdown``, and is typeset in a notebook.
 
     Raises:
         TypeError: ``model`` is not a Layer or ``loss`` not a Loss; a layer's ``formulas`` is not a string.
-        ValueError: ``values`` without an X, a target without a loss, or a loss with an X but no target; an unknown name
-            in ``names`` or ``parameter``; a layer's formula is not valid (the message has the class and the line).
+        ValueError: ``values`` or ``dY`` without an X, ``dY`` beside a loss, a target without a loss, or a loss with an
+            X but no target; an unknown name in ``names`` or ``parameter``; a layer's formula is not valid (the message
+            has the class and the line).
         IndexError: there is no such entry.
 
     Source: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
@@ -161,21 +160,20 @@ def explain(
         raise ValueError("explain: values: values=True needs X; pass X, and target= if there is a loss")
     if loss is not None and X is not None and target is None:
         raise ValueError(f"explain: target: {loss.one_line()} needs a target as well as X; pass target=")
+    if dY is not None and (X is None or loss is not None):
+        raise ValueError("explain: dY: expected X and no loss, which gives the gradient of the output itself")
     if index is not None and parameter is None:
         raise ValueError("explain: index: pass parameter= too, such as parameter='0.W'")
-    recorded = record(model, X, target, loss)
+    recorded = record(model, X, target, loss, dY)
     naming = Naming(recorded, names or {})
     wanted = None if parameter is None else _wanted(naming, parameter)
     derivation = Derivation(naming, None if wanted is None else {wanted})
     if wanted is not None and wanted not in derivation.gradients:
         raise ValueError(f"explain: parameter: the network has no gradient with respect to {parameter!r}")
-    entry: tuple[Line, ...] = ()
-    if index is not None and wanted is not None:
-        entry = tuple(_entry(derivation, wanted, index))
+    one = () if index is None or wanted is None else tuple(_entry(derivation, wanted, index))
     given = tuple(_given(naming)) if values else ()
     remarks = tuple(_remarks(derivation, recorded))
-    signs = [notation(_readings(derivation), in_latex) for in_latex in (False, True)]
-    return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), entry, remarks, values, *signs)
+    return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), one, remarks, values)
 
 
 def _whole(index: Any) -> tuple[int, ...]:
@@ -186,8 +184,8 @@ def _whole(index: Any) -> tuple[int, ...]:
         raise TypeError(f"explain: index: expected whole numbers, such as (2, 1), got {index!r}") from None
 
 
-def _wanted(naming: Naming, parameter: str) -> int | Key:
-    given = {*naming.flow.inputs, *naming.leaves}
+def _wanted(naming: Naming, parameter: str) -> Target:
+    given = {*naming.program.inputs, *naming.leaves}
     can_be = {path: it for path, it in naming.paths.items() if isinstance(it, tuple) or it in given}
     if f"{parameter}.value" in can_be:  # a graph's parameter has one array
         parameter += ".value"
@@ -197,71 +195,61 @@ def _wanted(naming: Naming, parameter: str) -> int | Key:
 
 
 def _given(naming: Naming) -> Iterator[Line]:
-    """Yield the inputs and the parameters, with their values."""
-    for edge in (*naming.flow.inputs, *naming.leaves):
-        found = naming.edges[edge]
-        if isinstance(found, Symbol):
-            yield Line(found, None, "", naming.recorded.values.get(edge))
-    for key, found in naming.parameters.items():
-        yield Line(found, None, naming.path_of(key), getattr(*key))
+    """Yield the inputs, the constants and the parameters, with their values."""
+    arrays = [edge for edge in naming.program.constants if naming.symbols.get(edge, "none") != "none"]
+    for edge in (*naming.program.inputs, *arrays, *naming.leaves):
+        yield Line(naming.symbols[edge], None, "", naming.recorded.values.get(edge))
+    for target, symbol in naming.symbols.items():
+        if isinstance(target, tuple):
+            yield Line(symbol, None, naming.path_of(target), getattr(*target))
 
 
-def _entry(derivation: Derivation, wanted: int | Key, index: tuple[int, ...]) -> Iterator[Line]:
+def _entry(derivation: Derivation, wanted: Target, index: tuple[int, ...]) -> Iterator[Line]:
     """Yield the entry in letters, and at its index: as a sum of products, in numbers, as a number."""
     line = derivation.gradients[wanted]
-    assert line.reading is not None
+    assert line.expression is not None
     shape = (
         np.shape(getattr(*wanted)) if isinstance(wanted, tuple) else None if line.value is None else line.value.shape
     )
     place = _place(index, shape, line.symbol)
     letters = tuple("ijabcdefgh"[: len(index)])
     try:
-        general, here = one_entry.entry(line.reading, letters), one_entry.entry(line.reading, place)
+        general, here = entry(line.expression, letters), entry(line.expression, place)
     except NotImplementedError:
-        yield Line(_at(line.symbol, place), Factor(line.symbol), "no sum of products", line.value[place], ())
+        yield Line(line.symbol, Leaf(line.symbol), "no sum of products", line.value[place], index=place)
         return
-    yield Line(_at(line.symbol, letters), general, "")
+    yield Line(line.symbol, general, "", index=letters)
     if line.value is None:
-        yield Line(_at(line.symbol, place), here, "")
+        yield Line(line.symbol, here, "", index=place)
         return
-    terms = one_entry.written_out(here)
-    numbers = [one_entry.with_values(term) for term in terms]
-    total = float(sum(map(one_entry.total, numbers)))
-    yield Line(_at(line.symbol, place), _added(terms), "", total, (_added(numbers), Number(total)))
+    terms = written_out(here)
+    numbers = list(map(with_values, terms))
+    total = float(sum(map(known, numbers)))
+    yield Line(line.symbol, _added(terms), "", total, (_added(numbers), ast.Constant(total)), place)
 
 
-def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: Symbol) -> tuple[int, ...]:
+def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: str) -> tuple[int, ...]:
     if shape is None:
         return index
     if len(index) != len(shape) or not all(-size <= n < size for n, size in zip(index, shape, strict=True)):
-        raise IndexError(f"explain: index: {symbol.plain} has shape {shape}, got the index {index}")
+        raise IndexError(f"explain: index: {symbol} has shape {shape}, got the index {index}")
     return tuple(n % size for n, size in zip(index, shape, strict=True))
 
 
-def _at(symbol: Symbol, index: tuple[int | str, ...]) -> Symbol:
-    entry = Entry(Factor(symbol), index)
-    return Symbol(plain(entry), latex(entry))
-
-
-def _added(terms: list[Reading]) -> Reading:
+def _added(terms: list[ast.expr]) -> ast.expr:
     """Return the sum of the terms; of many only the first three and the last."""
     if len(terms) > MOST_TERMS:
-        terms = [*terms[:3], Factor(Symbol("...", r"\cdots")), terms[-1]]
-    return reduce(partial(joined, "+"), terms)
-
-
-def _readings(derivation: Derivation) -> list[Reading]:
-    return [line.reading for line in (*derivation.forward, *derivation.backward) if line.reading is not None]
+        terms = [*terms[:3], Leaf(DOTS), terms[-1]]
+    return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
 def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
-    parts = [part for reading in _readings(derivation) for part in parts_of(reading)]
-    if any(isinstance(part, Factor) and part.symbol.plain == "N" for part in parts):
-        counts = [getattr(each.layer, "count", None) for each in derivation.flow.operations]
-        known = [count for count in counts if isinstance(count, int | float)]  # a user's loss may have none
-        here = f", here {known[-1]:g}" if known else ""
+    if any("N" in names_in(each) for each in derivation.expressions):
+        counts = [getattr(each.layer, "count", None) for each in derivation.program.operations]
+        divisors = [count for count in counts if isinstance(count, int | float)]  # a user's loss may have none
+        here = f", here {divisors[-1]:g}" if divisors else ""
         yield f"N is what the mean of the loss divides by{here}."
-    if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.flow.operations):
+    if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.program.operations):
         yield "The gradient of an array that is broadcast is summed over the axes of that; pass X to see these."
     yield from derivation.remarks
     for name in derivation.without_formulas:

@@ -229,11 +229,13 @@ class RMSNorm(_OverLastAxes, parameters=("gamma",)):
     """
 
     formulas = """
-        H = X / sqrt(mean(X ** 2, axis=axes, keepdims=True) + eps)
+        H = X / sqrt(mean(X ** 2, axis=axes, keepdims=True) + (epsilon if eps is None else eps))
         Y = H * gamma
         dgamma = sum_to(dY * H, gamma)
         dH = dY * gamma
-        dX = (dH - H * mean(dH * H, axis=axes, keepdims=True)) / sqrt(mean(X ** 2, axis=axes, keepdims=True) + eps)
+        dX = (dH - H * mean(dH * H, axis=axes, keepdims=True)) / sqrt(
+            mean(X ** 2, axis=axes, keepdims=True) + (epsilon if eps is None else eps)
+        )
     """
     flops_per_element = (4, 9)  # *, sum, *, *; *, *, *, sum, *, -, *, and for dgamma 2
 
@@ -254,10 +256,10 @@ class RMSNorm(_OverLastAxes, parameters=("gamma",)):
         X = self.check_rows(X)
         self.X = self.rows(X)
         self.each_gamma = self.each_column(self.gamma, 1, X.dtype)
+        self.epsilon = float(np.finfo(X.dtype).eps) if self.eps is None else self.eps
         if not X.size:
             return self.record_Y(np.empty_like(X))
-        eps = float(np.finfo(X.dtype).eps) if self.eps is None else self.eps
-        Y, self.scale = rms_norm(self.X, self.each_gamma, 1 / self.size, eps)
+        Y, self.scale = rms_norm(self.X, self.each_gamma, 1 / self.size, self.epsilon)
         return self.record_Y(np.reshape(Y, X.shape))
 
     def backward(self, dY: Any) -> Array:

@@ -1,5 +1,6 @@
 """Losses for two classes: BCELoss of probabilities and BCEWithLogitsLoss of logits."""
 
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class BCELoss(Loss):
         )
         dY = dJ / N * weight * ((1 - target) / (1 - Y) - target / Y)
     """
+    combined_formulas = MappingProxyType({"Y = sigmoid(X)": ("dX = dJ / N * weight * (Y - target)", "")})
+    bounds = "clips logarithms at -100"
 
     def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)

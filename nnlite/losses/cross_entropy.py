@@ -1,5 +1,6 @@
 """Loss for several classes: CrossEntropyLoss."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,18 @@ class CrossEntropyLoss(ClassLoss):
             P * sum(Q, axis=axis, keepdims=True) - Q
         )
     """
+
+    @property
+    def combined_formulas(self) -> Mapping[str, tuple[str, str]]:  # type: ignore[override]
+        """See :class:`nnlite.Loss`: where each distribution Q sums to 1, dY is simpler."""
+        if self.count is None:
+            known = self.weight is None
+        elif self.Q is not None:
+            known = bool(np.allclose(self.Q.sum(axis=1), 1))
+        else:
+            known = self.weights is None or bool(np.allclose(self.weights, 1))
+        text = 'dY = (expand_dims(dJ, axis=axis) if reduction == "none" else dJ) / N * (P - Q)'
+        return {"": (text, "because each row of Q sums to 1")} if known else {}
 
     def __init__(
         self,

@@ -1,8 +1,10 @@
 """Loss: the base class of all losses, and the checks that they share."""
 
 import math
+from collections.abc import Mapping
 from functools import cache
 from inspect import signature
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -37,6 +39,9 @@ class Loss(Layer):
         same_scale: whether Y and the target are of one scale, so that :func:`nnlite.sanity` compares their values;
             False for logits and classes, for instance; None if it is not known.
         Y_range: the smallest and the largest value of Y that it is made for, such as (-inf, 0) for log-probabilities.
+        combined_formulas: simpler formulas of a gradient, for :func:`nnlite.explain`: that of the X of a layer before
+            the loss, by the layer's forward formula, as ``Y = sigmoid(X)``, or of Y, by ``""``; and why they hold.
+        bounds: how forward bounds its result, as "clips logarithms at -100"; for :func:`nnlite.explain`.
         count: what the last forward divided the sum of the elements' losses by; None before forward.
 
     Raises:
@@ -65,6 +70,8 @@ class Loss(Layer):
     logits: bool | None = None
     same_scale: bool | None = None
     Y_range: tuple[float, float] = (-math.inf, math.inf)
+    combined_formulas: Mapping[str, tuple[str, str]] = MappingProxyType({})
+    bounds: str = ""
     count: float | None = None
     counts: Array | None = None
     _J_shape: tuple[int, ...] = ()

@@ -1,5 +1,6 @@
 import itertools
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,15 +11,15 @@ from support.formula_values import CannotBeComputedError, computed
 import nnlite as nn
 from nnlite.basics.shapes import UNKNOWN
 from nnlite.basics.trees import listed, spread
-from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.plain_text import plain
+from nnlite.diagnostics.formulas.printing import LaTeX, Text
 from nnlite.diagnostics.named_inputs import gradients_by_name, inputs_by_name
 
+plain, latex = Text(), LaTeX()
 over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 
 
 def text_of(lines):
-    return [f"{line.symbol.plain} = {plain(line.reading)}" for line in lines]  # without what that is equal to in turn
+    return [f"{plain(line.left)} = {plain(line.expression)}" for line in lines]  # without what that is equal to in turn
 
 
 def of_three_layers():
@@ -66,7 +67,7 @@ def test_the_formulas_of_a_network_of_three_layers_line_by_line():
 
 def test_the_boxed_formulas_in_latex():
     explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=LETTERS)
-    found = {line.symbol.latex: latex(line.reading) for line in explanation.backward}
+    found = {latex(line.left): latex(line.expression) for line in explanation.backward}
     assert found[r"\frac{\partial L}{\partial W_1}"] == r"X^\top \frac{\partial L}{\partial u_1}"
     assert found[r"\frac{\partial L}{\partial u_3}"] == r"\frac{1}{N} \left(\hat{y} - y\right)"
     assert found[r"\frac{\partial L}{\partial u_1}"] == (
@@ -75,7 +76,6 @@ def test_the_boxed_formulas_in_latex():
     rows = explanation.markdown.split("\n")
     assert r"\frac{\partial L}{\partial U} &= h_2^\top \frac{\partial L}{\partial u_3} && \text{4.W} \\" in rows
     assert rows.count("$$") == 4
-    assert explanation._repr_markdown_() == explanation.markdown
 
 
 def test_shapes_stand_under_every_factor():
@@ -129,13 +129,13 @@ def test_gradients_are_those_of_the_layers_and_formulas_come_to_the_numbers_besi
         np.testing.assert_allclose(found[name], dP, rtol=1e-12, atol=1e-14, err_msg=name)
     for line in (*explanation.forward, *explanation.backward):
         try:
-            value = computed(line.reading)
+            value = computed(line.expression)
         except CannotBeComputedError:
             continue
         value = np.asarray(value)
         shape = np.shape(line.value)
         value = value.reshape(shape) if value.size == np.size(line.value) else np.broadcast_to(value, shape)
-        np.testing.assert_allclose(value, line.value, rtol=1e-9, atol=1e-12, err_msg=line.symbol.plain)
+        np.testing.assert_allclose(value, line.value, rtol=1e-9, atol=1e-12, err_msg=line.symbol)
 
 
 @pytest.mark.parametrize("row", ROWS[::2], ids=[row.id for row in ROWS[::2]])
@@ -229,7 +229,7 @@ def test_without_X_an_entry_is_a_sum_over_the_rows():
 
 def test_a_long_sum_shows_its_first_terms_and_its_last():
     line = nn.explain(linear(2, 1), numbers(50, 2), parameter="W", index=(0, 0)).entry[-1]
-    assert plain(line.reading) == (
+    assert plain(line.expression) == (
         "X[0,0] dL/dy^[0,0] + X[1,0] dL/dy^[1,0] + X[2,0] dL/dy^[2,0] + ... + X[49,0] dL/dy^[49,0]"
     )
     assert line.value == pytest.approx(numbers(50, 2)[:, 0].sum())
@@ -264,7 +264,7 @@ def test_three_inputs_and_a_number():
     explanation = nn.explain(nn.Graph([a, b, c], (a + 2 * b) * c), (3.0, 1.0, -2.0), names={"loss": "J"})
     assert text_of(explanation.forward) == ["u1 = 2 b", "u2 = a + u1", "J = u2 * c"]
     assert text_of(explanation.backward)[-1] == "dJ/db = 2 dJ/du1"
-    found = {line.symbol.plain: float(line.value) for line in explanation.backward}
+    found = {line.symbol: float(line.value) for line in explanation.backward}
     assert (found["dJ/da"], found["dJ/db"], found["dJ/dc"]) == (-2, -4, 5)
 
 
@@ -307,6 +307,60 @@ def test_several_outputs_that_are_used_inside_as_well():
     assert "dL/dy1^ = 2 dL/dy2^ * y1^ + 1" in text_of(explanation.backward)
 
 
+def test_a_gradient_of_the_output_in_place_of_a_loss():
+    """By hand, with x = (3, -2) and dy = (10, 20, 30): dW_12 = x_1 dy_2 = -60."""
+    X, dY = np.array([[3.0, -2.0]]), np.array([[10.0, 20, 30]])
+    explanation = nn.explain(linear(2, 3), X, dY=dY, parameter="W", index=(1, 2))
+    assert text_of(explanation.forward)[-1] == "L = sum(dY * y^)"
+    assert explanation.forward[-1].value == pytest.approx(np.sum(dY * linear(2, 3).forward(X)))
+    assert text_of(explanation.backward) == ["dL/dy^ = dY", "dL/dW1 = X^T dL/dy^"]
+    assert explanation.entry[-1].value == -60
+    a, b = nn.Input("a"), nn.Input("b")
+    several = nn.explain(nn.Graph([a, b], [a * b, a + b]), (2.0, 3.0), dY=(10.0, 100.0))
+    assert text_of(several.forward)[-1] == "L = sum(dY1 * y1^) + sum(dY2 * y2^)"
+    assert [line.value for line in several.backward[-2:]] == [130, 120]
+    of_a_number = nn.explain(nn.Square(), np.array(3.0), dY=np.array(5.0))
+    assert [line.value for line in of_a_number.backward] == [5, 30]
+
+
+@pytest.mark.parametrize(("shape", "term"), [((1, 3), "dL/dy^[i,n]"), ((4, 3), "dL/dy^[i,n]")])
+def test_an_index_of_one_row_or_column_is_a_letter_too(shape, term):
+    (line, _) = nn.explain(linear(3, 2), numbers(*shape), parameter="X", index=(0, 1)).entry
+    assert text_of([line]) == [f"dL/dX[i,j] = sum_n {term} W1[j,n]"]
+    (line, _) = nn.explain(linear(3, 1), numbers(*shape), parameter="W", index=(2, 0)).entry
+    assert text_of([line]) == ["dL/dW1[i,j] = sum_n X[n,i] dL/dy^[n,j]"]
+    a, b = nn.Input("a"), nn.Input("b")  # here it is 0, in an array that is broadcast
+    (line, *_) = nn.explain(nn.Graph([a, b], a * b), (numbers(4, 3), numbers(1, 3)), parameter="a", index=(2, 1)).entry
+    assert text_of([line]) == ["dL/da[i,j] = dL/dy^[i,j] b[0,j]"]
+
+
+def test_arrays_that_are_constants_of_a_graph_are_given():
+    x = nn.Input("x")
+    explanation = nn.explain(nn.Graph(x, x * np.array([1.0, 2.0])), numbers(3, 2), values=True)
+    assert [(line.symbol, list(np.ravel(line.value))) for line in explanation.given[1:]] == [("C1", [1, 2])]
+
+
+def test_inputs_with_the_names_of_the_slots_of_a_gate():
+    left, right = nn.Input("Y"), nn.Input("X")
+    explanation = nn.explain(nn.Graph([left, right], nn.Subtract()(left, nn.Square()(right))))
+    assert text_of(explanation.forward)[:2] == ["h1 = X^2", "y^ = Y - h1"]
+    assert text_of(explanation.backward)[1:] == ["dL/dY = dL/dy^", "dL/dh1 = -dL/dy^", "dL/dX = 2 dL/dh1 * X"]
+
+
+def test_an_option_that_the_layer_chooses_itself():
+    """RMSNorm(eps=None) adds the epsilon of the input's dtype."""
+    assert text_of(nn.explain(nn.RMSNorm(3)).forward)[0] == "H1 = X / sqrt(mean_last(X^2) + epsilon1)"
+    explanation = nn.explain(nn.RMSNorm(3), np.full((2, 3), 1e-3, np.float32))
+    assert text_of(explanation.forward)[0] == "H1 = X / sqrt(mean_2(X^2) + 1.19209e-07)"
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
+
+
+def test_pi_is_a_number_with_no_number_of_a_layer():
+    explanation = nn.explain(nn.Sequential(linear(3, 2), nn.GELU()), numbers(4, 3))
+    assert "dP1 = exp(-u1^2 / 2) / sqrt(2 pi)" in text_of(explanation.forward)
+    assert r"\sqrt{2 \pi}" in explanation.markdown
+
+
 # ------------------------------------------------------------------------------------------ losses
 
 
@@ -331,7 +385,7 @@ def test_the_simplification_holds_with_weights_and_reductions():
     for loss in (nn.BCELoss(reduction="sum"), nn.BCELoss(weight=[2.0]), nn.BCELoss(weight=[[2.0]], reduction="sum")):
         explanation = nn.explain(nn.Sequential(linear(2, 1), nn.Sigmoid()), numbers(5, 2), TARGET, loss)
         (line,) = [line for line in explanation.backward if "Sigmoid with" in line.note]
-        np.testing.assert_allclose(computed(line.reading), line.value, rtol=1e-12)
+        np.testing.assert_allclose(computed(line.expression), line.value, rtol=1e-12)
 
 
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.MSELoss, nn.BCEWithLogitsLoss])
@@ -472,7 +526,7 @@ def test_a_value_on_the_way_back_has_a_line_of_its_own():
 
 def test_an_array_that_is_no_parameter_has_the_number_of_its_layer():
     explanation = nn.explain(nn.Sequential(linear(3, 2), FixedBack(2, 1)), numbers(4, 3))
-    (line,) = [line for line in explanation.backward if line.symbol.plain == "dL/du1"]
+    (line,) = [line for line in explanation.backward if line.symbol == "dL/du1"]
     assert str(line) == "dL/du1 = dL/dy^ B2^T"
     np.testing.assert_allclose(line.value, numbers(2, 1).T.repeat(4, axis=0))
     assert "(1,2)" in str(explanation)
@@ -482,7 +536,7 @@ def test_a_saturated_sigmoid_gives_no_warning():
     model = nn.Sequential(nn.Linear(1, 1, weight_init=lambda shape, **_: np.full(shape, 100.0)), nn.Sigmoid())
     explanation = nn.explain(model, np.ones((1, 1)), np.zeros((1, 1)), nn.BCELoss(), values=True)
     assert explanation.forward[-1].value == 100  # the layer's own number, which it keeps finite
-    one_by_one, together = [line.value for line in explanation.backward if line.symbol.plain == "dL/du1"]
+    one_by_one, together = [line.value for line in explanation.backward if line.symbol == "dL/du1"]
     assert (one_by_one, together) == (0, 1)  # what is lost, and BCEWithLogitsLoss keeps
 
 
@@ -508,6 +562,92 @@ def test_a_layer_of_layers_is_one_step():
     found = {line.note: line.value for line in explanation.backward}
     np.testing.assert_allclose(found["0.first.W"], model[0].first.dW)
     np.testing.assert_allclose(found["0.second.b"], model[0].second.db)
+
+
+# ------------------------------------------------------------------------------------------ sums over letters, einsum
+
+
+class SumOverTime(nn.Layer, parameters=("W",)):
+    """``Y = sum_t X_t W``, with one W for all time steps."""
+
+    formulas = """
+        Y = sum(X[:, t] @ W for t in range(T))
+        dW = sum(X[:, t].T @ dY for t in range(T))
+        dX = einsum("nm,dm,t->ntd", dY, W, ones(T))
+    """
+
+    def __init__(self):
+        self.dtype = np.dtype(np.float64)
+        self.W = numbers(3, 2)
+
+    def forward(self, X):
+        self.X, self.T = X, X.shape[1]
+        return X.sum(axis=1) @ self.W
+
+    def backward(self, dY):
+        self.dW = self.X.sum(axis=1).T @ dY
+        return np.repeat((dY @ self.W.T)[:, None], self.T, axis=1)
+
+
+def test_sums_over_time_steps_and_einsum():
+    layer, X = SumOverTime(), numbers(4, 5, 3)
+    dY = np.ones_like(layer.forward(X))
+    layer.backward(dY)
+    assert text_of(nn.explain(layer).backward)[1:] == ["dL/dW1 = sum_t X[:,t]^T dL/dy^"]
+    explanation = nn.explain(layer, X, parameter="W", index=(2, 1))
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
+    assert text_of(explanation.forward)[0] == "y^ = sum_t X[:,t] W1"
+    assert text_of(explanation.entry)[0] == "dL/dW1[i,j] = sum_t (sum_n X[n,t,i] dL/dy^[n,j])"
+    assert explanation.entry[-1].value == pytest.approx(layer.dW[2, 1])
+    by_X = nn.explain(layer, X, parameter="X", index=(3, 4, 1))
+    assert text_of(by_X.backward)[1] == "dL/dX = einsum('nm,dm,t->ntd', dL/dy^, W1, ones(5))"
+
+
+class WithEinsum(nn.Linear):
+    formulas = """
+        Y = einsum("nd,dm->nm", X, W) + b
+        dW = einsum("nd,nm->dm", X, dY)
+        db = sum(dY, axis=0)
+        dX = einsum("nm,dm->nd", dY, W)
+    """
+
+
+def test_an_entry_of_einsum_is_its_sum_of_products():
+    layer, X = WithEinsum(3, 2, dtype=np.float64, rng=0), numbers(4, 3)
+    layer.backward(np.ones_like(layer.forward(X)))
+    explanation = nn.explain(layer, X, parameter="W", index=(2, 1))
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
+    assert text_of(explanation.entry)[0] == "dL/dW1[i,j] = sum_n X[n,i] dL/dy^[n,j]"
+    assert explanation.entry[-1].value == pytest.approx(layer.dW[2, 1])
+
+
+def test_rows_is_written_and_explained_where_it_merges_axes():
+    text = str(nn.explain(linear(3, 2), numbers(2, 4, 3)))
+    assert "dL/dW1 = rows(X)^T rows(dL/dy^)" in text
+    assert "rows(A) is A as a matrix" in " ".join(text.split())
+    assert "rows(" not in str(nn.explain(linear(3, 2), numbers(4, 3)))
+
+
+# ------------------------------------------------------------------------------------------ HTML
+
+
+@over_rows
+def test_html_is_well_formed_and_has_every_line(row: Row):
+    explanation = nn.explain(row.make(), row.X, row.target, values=True)
+    page = ElementTree.fromstring(f"<div>{explanation._repr_html_()}</div>")
+    lines = [line for found in explanation.sections.values() for line in found]
+    assert len(page.findall(".//tr")) >= len(lines)
+    texts = {"".join(cell.itertext()) for cell in page.findall(".//td")}
+    assert {line.note for line in lines} <= texts
+
+
+def test_html_of_a_network():
+    html = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=LETTERS)._repr_html_()
+    gradient = "<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>{}</mrow></mfrac>"
+    W1, u1 = (gradient.format(f"<msub><mi>{name}</mi><mn>1</mn></msub>") for name in "Wu")
+    X_T = "<msup><mrow><mi>X</mi></mrow><mo>\N{DOWN TACK}</mo></msup>"
+    assert f"<math displaystyle='true'>{W1}</math>" in html
+    assert f"<mo>=</mo>{X_T}<mspace width='0.25em'></mspace>{u1}</math>" in html
 
 
 # ------------------------------------------------------------------------------------------ options and errors
@@ -564,6 +704,8 @@ def test_values_are_shown_where_they_are_not_long():
         ({"values": True}, ValueError, "values: values=True needs X"),
         ({"X": np.ones((2, 3)), "loss": nn.MSELoss()}, ValueError, r"target: MSELoss\(\) needs a target as well as X"),
         ({"index": (0, 0)}, ValueError, "index: pass parameter= too"),
+        ({"dY": np.ones((2, 2))}, ValueError, "dY: expected X and no loss"),
+        ({"X": np.ones((2, 3)), "dY": 1.0, "target": 1.0, "loss": nn.MSELoss()}, ValueError, "dY: expected X and no"),
         ({"parameter": "1.W"}, ValueError, "parameter: expected one of .*0.W, 0.b.*, got '1.W'"),
         ({"names": {"7.W": "U"}}, ValueError, "explain: names: unknown '7.W'; known are .*0.W"),
         ({"names": {"0.W": "U", "0.b": "U"}}, ValueError, "explain: names: a symbol is used twice: U, U"),
@@ -691,11 +833,10 @@ def test_formulas_that_cannot_be_computed():
 def test_the_legend_names_what_occurs():
     explanation = nn.explain(nn.Sequential(linear(3, 2), nn.Softmax()), numbers(4, 3), names={"0": "a"})
     assert "sum_2(" in str(explanation)
-    assert explanation.notation == (
+    assert " ".join(str(explanation).split("\n\n")[-1].split()) == (
         "* is elementwise, a matrix product has no sign, sum_2 is the sum over the second axis, "
         "sum_1 is the sum over the first axis."
     )
-    assert explanation.notation in " ".join(str(explanation).split())
     last = explanation.markdown.split("\n")[-1]
     assert last == (
         r"$\odot$ is elementwise, a matrix product has no sign, $\sum_{2}$ is the sum over the second axis, "
@@ -704,9 +845,8 @@ def test_the_legend_names_what_occurs():
 
 
 def test_a_product_with_a_number_is_not_called_elementwise():
-    assert nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).latex_notation == (
-        r"A matrix product has no sign, $\sum_{1}$ is the sum over the first axis."
-    )
+    markdown = nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).markdown
+    assert markdown.endswith(r"A matrix product has no sign, $\sum_{1}$ is the sum over the first axis.")
 
 
 @pytest.mark.parametrize(

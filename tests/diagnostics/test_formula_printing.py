@@ -8,25 +8,29 @@ from support.contract import ROWS
 from support.sweeps import every
 
 import nnlite as nn
-from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.one_entry import entry, total, with_values
-from nnlite.diagnostics.formulas.plain_text import Piece, lines, plain
-from nnlite.diagnostics.formulas.reader import Reader
-from nnlite.diagnostics.formulas.symbols import gradient_of, symbol
-from nnlite.diagnostics.formulas.terms import BinaryOperation, Factor, Number
+from nnlite.diagnostics.formulas.notation import in_notation, known
+from nnlite.diagnostics.formulas.one_entry import entry, with_values
+from nnlite.diagnostics.formulas.page import shapes_below
+from nnlite.diagnostics.formulas.printing import LaTeX, Text
+from nnlite.diagnostics.formulas.substitution import Substitution
+from nnlite.diagnostics.formulas.tree import Leaf
 
 SYMBOLS = {
-    "N": symbol("N", scalar=True),
-    "one": Number(1),
-    "Y": symbol("y^"),
-    "W": symbol("W1"),
-    "X": symbol("x"),
-    "dY": gradient_of(symbol("L"), symbol("u1")),
+    "N": Leaf("N", scalar=True),
+    "one": Leaf("1", 1),
+    "Y": Leaf("y^"),
+    "W": Leaf("W1"),
+    "X": Leaf("x"),
+    "dY": Leaf("dL/du1"),
+    **{name: Leaf(name) for name in "bP"},
 }
+plain, latex = Text(), LaTeX()
 
 
-def read(formula):
-    return Reader(SYMBOLS).read(ast.parse(formula, mode="eval").body)
+def read(formula, symbols=SYMBOLS):
+    replacements = {name: [leaf] for name, leaf in symbols.items()}
+    (tree,) = Substitution(replacements).parts(ast.parse(formula, mode="eval").body)
+    return in_notation(tree)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_the_latex_of_every_layer_can_be_typeset():
     one_of_each_class = {type(row.make()): row for row in ROWS if not list(row.make().named_children())}.values()
     explanations = [nn.explain(row.make(), row.X, row.target) for row in every(4, one_of_each_class)]
     for line in {
-        f"${line.symbol.latex} = {latex(line.reading)}$"
+        f"${latex(line.left)} = {latex(line.expression)}$"
         for explanation in explanations
         for line in (*explanation.forward, *explanation.backward)
     }:
@@ -130,24 +134,23 @@ def test_the_latex_of_every_layer_can_be_typeset():
         ("theta", r"\theta"),
         ("gamma3", r"\gamma_3"),
         ("pos_weight", r"\mathrm{pos\_weight}"),
-        ("0.5", "0.5"),
-        ("-2", "-2"),
     ],
 )
 def test_symbols(name, text):
-    assert symbol(name).latex == text
+    assert latex.symbol(name) == text
 
 
 def test_shapes_make_room_for_one_another():
-    found = lines(Piece("u", (10, 20)), Piece(" = "), Piece("X", (10, 30)), Piece(" "), Piece("W", (30, 20)))
-    assert found == ["u =     X       W", "(10,20) (10,30) (30,20)"]
-    assert lines(Piece("a", ()), Piece(" = "), Piece("b")) == ["a = b"]
+    text = Text(shapes=True)
+    u, X, W = (text(Leaf(name, np.zeros(shape))) for name, shape in (("u", (10, 20)), ("X", (10, 30)), ("W", (30, 20))))
+    assert shapes_below(f"{u} = {X} {W}") == ["u =     X       W", "(10,20) (10,30) (30,20)"]
+    assert shapes_below(f"{text(Leaf('a', 1.0))} = b") == ["a = b"]
 
 
 def test_a_sum_names_only_the_axes_along_which_something_was_broadcast():
     arrays = {"dZ": np.ones((4, 3)), "x": np.ones((1, 3)), "y": np.ones((4, 3)), "z": np.ones(())}
-    reader = Reader({}, {"sum_to": None, **arrays})
-    texts = {name: plain(reader.read(ast.parse(f"sum_to(dZ, {name})", mode="eval").body)) for name in "xyz"}
+    symbols = {name: Leaf(name, value) for name, value in arrays.items()}
+    texts = {name: plain(read(f"sum_to(dZ, {name})", symbols)) for name in "xyz"}
     assert texts == {"x": "sum_1(dZ)", "y": "dZ", "z": "sum(dZ)"}
 
 
@@ -165,6 +168,6 @@ def test_a_sum_names_only_the_axes_along_which_something_was_broadcast():
 def test_an_entry_of_a_product_is_that_of_matmul(left, right, index, text):
     rng = np.random.default_rng(0)
     A, B = rng.normal(size=left), rng.normal(size=right)
-    found = entry(BinaryOperation("@", Factor(symbol("A"), A), Factor(symbol("B"), B)), index)
+    found = entry(ast.BinOp(Leaf("A", A), ast.MatMult(), Leaf("B", B)), index)
     assert plain(found) == text
-    assert total(with_values(found)) == pytest.approx((A @ B)[index])
+    assert known(with_values(found)) == pytest.approx((A @ B)[index])

@@ -1,5 +1,7 @@
 """The formulas of every layer evaluate to what the layer computes."""
 
+from collections import ChainMap
+
 import numpy as np
 import pytest
 from support.contract import ROWS, Row, gradients, run
@@ -9,9 +11,10 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
+from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
-from nnlite.diagnostics.formulas.namespace import namespace
-from nnlite.diagnostics.formulas.options import evaluated
+from nnlite.diagnostics.formulas.substitution import Attributes
+from nnlite.diagnostics.formulas.tree import evaluated
 from nnlite.diagnostics.recording import Recording
 
 over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
@@ -20,7 +23,7 @@ over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: ro
 def values_of(layer, Xs, dYs=()):
     """The values of the layer's formulas; its forward has run, since they may use its cache."""
     formulas = formulas_of(layer, len(Xs))
-    names = namespace(layer, dict(zip(formulas.inputs, Xs, strict=True)))
+    names = ChainMap(dict(zip(formulas.inputs, Xs, strict=True)), Attributes(layer), FUNCTIONS)
     lines = list(formulas.forward)
     if dYs:
         names.update(zip(("d" + name for name in formulas.outputs), dYs, strict=True))

@@ -445,7 +445,7 @@ def test_explain_derives_no_gradient_of_indices_and_targets():
     found = {line.note: line.value for line in explanation.backward}
     for name, dP in twin.named_gradients():
         assert_array_equal(found[name], dP)
-    (given,) = [line for line in explanation.given if line.symbol.plain == "indices"]
+    (given,) = [line for line in explanation.given if line.symbol == "indices"]
     assert given.value.dtype.kind == "i"
     with pytest.raises(ValueError, match="no gradient with respect to 'indices'"):
         nn.explain(model, indices, target, OwnLoss(), parameter="indices")

@@ -1,10 +1,11 @@
 """Values of printed formulas, computed without the code that prints them."""
 
+import ast
 from statistics import NormalDist
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.terms import Applied, BinaryOperation, Factor, Negated, Number, Part, Relation
+from nnlite.diagnostics.formulas.tree import Dot, Leaf
 
 FUNCTIONS = {
     "tanh": np.tanh,
@@ -14,17 +15,31 @@ FUNCTIONS = {
     "abs": np.abs,
     "sign": np.sign,
     "take": lambda W, indices: W[indices],
-    "max": np.maximum,
-    "min": np.minimum,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
     "sigmoid": lambda X: 1 / (1 + np.exp(-np.asarray(X))),
     "ndtr": lambda X: np.vectorize(NormalDist().cdf)(X),
     "window_sum": lambda A, before, after: np.stack(
         [A[:, max(0, c - before) : c + after + 1].sum(axis=1) for c in range(A.shape[1])], axis=1
     ),
     "broadcast": lambda X: X,  # what it is compared with has the shape
+    "rows": lambda X: X.reshape(-1, X.shape[-1]),
 }
-SIGNS = {"+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "@": np.matmul}
-RELATIONS = {">": np.greater, "<": np.less, "=": np.equal, ">=": np.greater_equal, "<=": np.less_equal}
+SIGNS = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+    ast.MatMult: np.matmul,
+}
+RELATIONS = {
+    ast.Gt: np.greater,
+    ast.Lt: np.less,
+    ast.Eq: np.equal,
+    ast.GtE: np.greater_equal,
+    ast.LtE: np.less_equal,
+}
 # Their options are not shown, or they are layers without formulas.
 OPAQUE = (
     "concatenate",
@@ -33,7 +48,7 @@ OPAQUE = (
     "split",
     "reshape",
     "flatten",
-    "onehot",
+    "one_hot",
     "add_at",
     "EmbeddingBag",
     "MultiLabelMarginLoss",
@@ -44,28 +59,31 @@ class CannotBeComputedError(Exception):
     """The formula does not show all that its value depends on."""
 
 
-def computed(reading):
-    match reading:
-        case Number(value=value):
+def computed(node):
+    match node:
+        case ast.Constant(value=value):
             return value
-        case Factor(array=array) if array is not None:
-            return array
-        case Negated(of=of):
+        case Leaf(value=value) if value is not None:
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=of):
             return -computed(of)
-        case BinaryOperation(sign="."):
+        case ast.BinOp(op=Dot()):
             raise CannotBeComputedError("the product of vectors in the last axes")
-        case BinaryOperation(sign=sign, left=left, right=right):
-            return SIGNS[sign](computed(left), computed(right))
-        case Relation(sign=sign, left=left, right=right):
-            return RELATIONS[sign](computed(left), computed(right)).astype(float)
-        case Applied(function="sum" | "mean" as function, of=(of,), axes=axes):
+        case ast.BinOp(left=left, op=op, right=right):
+            return SIGNS[type(op)](computed(left), computed(right))
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return RELATIONS[type(op)](computed(left), computed(right)).astype(float)
+        case ast.Call(func=ast.Name(id="sum" | "mean" as function), args=[of], keywords=keywords):
+            axes = next(keyword.value.value for keyword in keywords if keyword.arg == "axis")
             return getattr(np, function)(computed(of), axis=axes, keepdims=True)
-        case Applied(function="T", of=(of,)):
+        case ast.Attribute(value=of, attr="T"):
             return np.swapaxes(computed(of), -1, -2)
-        case Applied(function=function, of=of) if function in FUNCTIONS:
-            return FUNCTIONS[function](*map(computed, of))
-        case Applied(function=function) if function in OPAQUE or function.endswith(("Sequential", ".backward")):
+        case ast.Call(func=ast.Name(id=function), args=args) if function in FUNCTIONS:
+            return FUNCTIONS[function](*map(computed, args))
+        case ast.Call(func=ast.Name(id=function)) if function in OPAQUE or function.endswith(
+            ("Sequential", ".backward")
+        ):
             raise CannotBeComputedError(function)
-        case Part():
+        case ast.Subscript():
             raise CannotBeComputedError("a part")
-    raise AssertionError(f"unknown: {reading}")
+    raise AssertionError(f"unknown: {ast.dump(node)}")

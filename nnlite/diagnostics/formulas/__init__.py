@@ -1,4 +1,15 @@
-"""The language of a layer's attribute ``formulas``: parsing, printing as text and LaTeX, evaluating.
+"""From a layer's attribute ``formulas`` to the printed line of a derivation, on Python's own syntax trees.
+
+In five steps:
+
+1. tree.py parses ``formulas`` into trees of ``ast``, one for each assignment, and can compute their values.
+2. layer_formulas.py puts the layer's options in: ``b`` of a Linear without bias drops out, ``dim`` becomes -1.
+3. operation_formulas.py puts in the symbols of the network, which naming.py chooses, with their values: X becomes h1,
+   dY becomes dL/du2. Steps 2 and 3 are one substitution of names, substitution.py.
+4. notation.py leaves out what only rearranges axes; derivation.py adds the terms of each gradient along the chain rule.
+5. printing.py and mathml.py print the tree as text, LaTeX or MathML, and page.py lays the lines out.
+
+one_entry.py takes one entry of a tree, ``sum_n X[n,i] dL/du1[n,j]``, between steps 4 and 5.
 
 The attribute is a string of assignments in plain Python and NumPy, one a line, in the names of the layer's own forward
 and backward: arguments (``X``, ``dY``), parameters and other attributes (``W``, ``dim``), intermediate values
@@ -10,8 +21,9 @@ and backward: arguments (``X``, ``dY``), parameters and other attributes (``W``,
         dX = dY * gamma
     '''
 
-- Formulas may call every NumPy function and those of functions.py. ``rows(X)`` reshapes an X of any number of axes to a
-  matrix; ``sum_to(dZ, X)`` sums over the axes along which X was broadcast.
+- Formulas may call every NumPy function, ``einsum("nd,dm->nm", X, W)`` too, and those of functions.py. ``rows(X)``
+  reshapes an X of any number of axes to a matrix; ``sum_to(dZ, X)`` sums over the axes along which X was broadcast.
+- ``X[:, t]`` is an index, and ``sum(X[:, t] @ W for t in range(T))`` a sum over one letter, such as time steps.
 - A name whose value is None is dropped from its sum, product or call, such as ``b`` in a Linear without bias;
   ``A if reduction == "none" else B`` is decided by the layer's attributes; a number among these replaces its name.
 - ``N`` is the number that the mean of a loss divides by.

@@ -1,5 +1,6 @@
 """The derivation of a network: its formulas forward, then the chain rule from the loss back to its parameters."""
 
+import ast
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import add
@@ -7,15 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.combined_gradient import combined_gradient
-from nnlite.diagnostics.formulas.mismatches import farthest
-from nnlite.diagnostics.formulas.naming import Key, Naming
-from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas
-from nnlite.diagnostics.formulas.options import evaluated
-from nnlite.diagnostics.formulas.reader import Reader
-from nnlite.diagnostics.formulas.terms import Applied, Number, Reading, joined
-
-Target = int | Key  # what a gradient belongs to: the value of an edge, or a parameter
+from nnlite.diagnostics.formulas.layer_formulas import one_formula
+from nnlite.diagnostics.formulas.naming import Naming, Target
+from nnlite.diagnostics.formulas.notation import joined
+from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas, farthest
+from nnlite.diagnostics.formulas.tree import Leaf, call
 
 
 class Term(NamedTuple):
@@ -23,15 +20,12 @@ class Term(NamedTuple):
 
     Attributes:
         place: the number of the operation that uses it, in the order of forward.
-        reading: the formula.
+        expression: the formula.
         value: its value, if the network ran.
-
-    >>> Term(0, Number(1), None).place
-    0
     """
 
     place: int
-    reading: Reading
+    expression: ast.expr
     value: Any
 
 
@@ -62,77 +56,85 @@ class Derivation:
     """
 
     def __init__(self, naming: Naming, wanted: set[Target] | None = None) -> None:
-        self.naming, self.recorded, self.flow = naming, naming.recorded, naming.flow
-        self._operations = [
-            OperationFormulas(operation, naming) for operation in self.flow.operations if operation.takes
-        ]
+        self.naming, self.recorded, self.program = naming, naming.recorded, naming.program
+        self.operations = [OperationFormulas(each, naming) for each in self.program.operations if each.takes]
         self.wanted = self._all_wanted() if wanted is None else wanted
         self._needed = self._find_needed()
         self._uses = self._count_uses()
         self._terms: dict[Target, list[Term]] = {}
-        incomplete = [each for each in self._operations if not each.formulas.forward]
+        incomplete = [each for each in self.operations if not each.formulas.forward]
         self.without_formulas = _names(each for each in incomplete if not each.formulas.backward)
         self.without_forward = _names(each for each in incomplete if each.formulas.backward)
-        self.forward = [line for operation in self._operations for line in operation.forward()]
+        self.forward = [line for operation in self.operations for line in operation.forward]
         self.backward: list[Line] = []
-        self.remarks = [remark for operation in self._operations for remark in operation.contradictions()]
+        self.remarks = [remark for operation in self.operations for remark in operation.contradictions]
         self.gradients: dict[Target, Line] = {}
         if naming.loss_edge is None:
-            self._start_from_the_sum()
-        for place in reversed(range(len(self._operations))):
+            self._start_from_the_outputs()
+        for place in reversed(range(len(self.operations))):
             self._go_back_through(place)
 
+    @property
+    def expressions(self) -> list[ast.expr]:
+        """The right sides of all lines."""
+        return [line.expression for line in (*self.forward, *self.backward) if line.expression is not None]
+
     def _all_wanted(self) -> set[Target]:
-        keys = {key for operation in self._operations for key in operation.keys.values()}
-        inputs = {edge for edge in self.flow.inputs if self.flow.names[edge] != "target"}
+        keys = {key for operation in self.operations for key in operation.parameters.values()}
+        inputs = {edge for edge in self.program.inputs if self.program.names[edge] != "target"}
         return {*keys, *self.naming.leaves, *(() if keys else inputs)}
 
     def _find_needed(self) -> set[int]:
         """Return the edges whose gradients the wanted ones depend on."""
         needed = {edge for edge in self.wanted if isinstance(edge, int)}
-        for operation in self._operations:
-            if not needed.isdisjoint(operation.with_gradient) or not self.wanted.isdisjoint(operation.keys.values()):
+        for operation in self.operations:
+            uses_wanted = not self.wanted.isdisjoint(operation.parameters.values())
+            if uses_wanted or not needed.isdisjoint(operation.with_gradient):
                 needed.update(operation.gives)
         return needed
 
     def _count_uses(self) -> dict[Target, int]:
         """Return the number of terms in the sum of each needed gradient."""
         uses: dict[Target, int] = {}
-        reached = set(self.flow.outputs)
+        reached = set(self.program.outputs)
         if self.naming.loss_edge is None:
             uses |= dict.fromkeys(reached & self._needed, 1)
-        for operation in reversed(self._operations):
+        for operation in reversed(self.operations):
             if reached.isdisjoint(operation.gives) or self._needed.isdisjoint(operation.gives):
                 continue
             reached.update(operation.with_gradient)
             targets: list[Target] = [edge for edge in operation.with_gradient if edge in self._needed]
-            targets += [key for key in operation.keys.values() if key in self.wanted]
-            for target in targets:
+            for target in (*targets, *(key for key in operation.parameters.values() if key in self.wanted)):
                 uses[target] = uses.get(target, 0) + 1
         return uses
 
-    def _start_from_the_sum(self) -> None:
-        """Add the line of L for a network without a loss: the sum of the outputs."""
-        edges = self.flow.outputs
-        total = _added([Applied("sum", (self.naming.factor(edge),)) for edge in edges])
-        values = self.recorded.values
-        value = sum([float(np.sum(values[edge])) for edge in edges]) if self.recorded.ran else None
-        self.forward.append(Line(self.naming.L, total, "no loss is given", value))
-        for edge in edges:
+    def _start_from_the_outputs(self) -> None:
+        """Add the line of L for a network without a loss: the sum of the outputs, times dY if that is given."""
+        edges, values, dYs = self.program.outputs, self.recorded.values, self.recorded.dYs
+        symbols = self.naming.dYs
+        factors: list[ast.expr] = [Leaf(dY, value) for dY, value in zip(symbols, dYs, strict=True)]
+        factors = factors or [ast.Constant(1)] * len(edges)
+        terms = [joined(ast.Mult(), dY, self.naming.leaf(edge)) for dY, edge in zip(factors, edges, strict=True)]
+        total = _added([call("sum", term, axis=None, keepdims=False) for term in terms])
+        value = None
+        if self.recorded.ran:
+            dYs = dYs or [np.ones_like(values[edge]) for edge in edges]
+            value = sum([float(np.sum(dY * values[edge])) for dY, edge in zip(dYs, edges, strict=True)])
+        self.forward.append(Line(self.naming.L, total, "" if symbols else "no loss is given", value))
+        for n, edge in enumerate(edges):
             if edge in self._needed:
-                ones = np.ones_like(values[edge]) if self.recorded.ran else None
-                self._add(edge, Term(len(self._operations), Number(1), ones), "")
+                self._add(edge, Term(len(self.operations), factors[n], dYs[n] if dYs else None), "")
 
     def _go_back_through(self, place: int) -> None:
-        operation = self._operations[place]
+        operation = self.operations[place]
         if self._needed.isdisjoint(operation.gives):
             return
-        for name, reading, value in operation.backward():
+        for name, expression, value in operation.backward:
             target = operation.target(name)
             if target is None:
-                self.backward.append(Line(operation.symbol(name), reading, operation.note, value))
+                self.backward.append(Line(operation.symbols[name], expression, operation.note, value))
             elif target in self._uses:
-                self._add(target, Term(place, reading, value), operation.note)
+                self._add(target, Term(place, expression, value), operation.note)
         self._add_combined(place)
 
     def _add(self, target: Target, term: Term, note: str) -> None:
@@ -142,11 +144,10 @@ class Derivation:
         if len(terms) < self._uses[target]:
             return
         terms.sort(key=lambda term: term.place)
-        reading = _added([term.reading for term in terms])
         value = reduce(add, [term.value for term in terms]) if self.recorded.ran else None
         if isinstance(target, tuple) or target in self.naming.leaves:
             note = self.naming.path_of(target)
-        line = Line(self.naming.gradient(self.naming.symbol(target)), reading, note, value)
+        line = Line(self.naming.gradient(target), _added([term.expression for term in terms]), note, value)
         self.backward.append(line)
         if target in self.wanted:
             self.gradients[target] = line
@@ -156,29 +157,30 @@ class Derivation:
 
         Its value is that of the formula: where the sigmoid is saturated, the two layers one after the other return 0.
         """
-        operation, last = self._operations[place], self._operations[-1]
-        if last.gives != (self.naming.loss_edge,) or place < len(self._operations) - 2:
+        operation, last = self.operations[place], self.operations[-1]
+        if last.gives != (self.naming.loss_edge,) or place < len(self.operations) - 2:
             return
         edge, before = operation.takes[0], None if operation is last else operation
         if self._uses.get(edge) != 1 or (before and before.gives != last.with_gradient):
             return
-        found = combined_gradient(before.layer if before else None, last.layer)
-        if found is not None:
-            symbols = last.symbols | ({"X": self.naming.edges[edge]} if before else {})
-            reading = Reader(symbols, last.arrays).read(found.expression)
-            symbol = self.naming.gradient(self.naming.symbol(edge))
-            value = evaluated(found.expression, last.arrays) if self.recorded.ran else None
-            alone = next((line.value for line in self.backward if line.symbol == symbol), None)
-            if value is not None and alone is not None and any(farthest(alone, value, last.arrays.maps[0].values())):
-                self.remarks.append(
-                    f"{found.note}: {symbol.plain} differs from that of the two layers one after the other, because "
-                    f"{self.naming.symbol(last.takes[0]).plain} is saturated; use nn.BCEWithLogitsLoss."
-                )
-            self.backward.append(Line(symbol, reading, found.note, value))
+        behind = "" if before is None else "; ".join(map(str, before.formulas.forward))
+        text, note = getattr(last.layer, "combined_formulas", {}).get(behind, ("", ""))
+        if not text:
+            return
+        expression, value = last.read(one_formula(last.layer, text, last.formulas).expression, X=self.naming.leaf(edge))
+        symbol = self.naming.gradient(edge)
+        note = f"{before.name} with {last.name}" if before else note
+        alone = next((line.value for line in self.backward if line.symbol == symbol), None)
+        if value is not None and alone is not None and any(farthest(alone, value, last.given)):
+            self.remarks.append(
+                f"{note}: {symbol} differs from that of the two layers one after the other, because "
+                f"{self.naming.symbols[last.takes[0]]} is saturated; use nn.BCEWithLogitsLoss."
+            )
+        self.backward.append(Line(symbol, expression, note, value))
 
 
-def _added(readings: Sequence[Reading]) -> Reading:
-    return reduce(lambda a, b: joined("+", a, b), readings)
+def _added(expressions: Sequence[ast.expr]) -> ast.expr:
+    return reduce(lambda a, b: joined(ast.Add(), a, b), expressions)
 
 
 def _names(operations: Iterable[OperationFormulas]) -> list[str]:

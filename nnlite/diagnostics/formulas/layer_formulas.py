@@ -1,17 +1,20 @@
 """The formulas of a layer, from its attribute ``formulas``, with its options substituted."""
 
 import ast
+import inspect
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
 from itertools import zip_longest
-from types import MethodType
+from types import FunctionType, MethodType
+from typing import Any
 
-from nnlite.containers.argument_names import argument_names, is_plain
-from nnlite.containers.branches import Residual
-from nnlite.diagnostics.formulas.options import Options
-from nnlite.diagnostics.formulas.parse import Formula, names_in, parse, with_names
-from nnlite.diagnostics.formulas.unknown_names import check_formula_names
+from nnlite.containers.argument_names import argument_names
+from nnlite.diagnostics.formulas.functions import FUNCTIONS
+from nnlite.diagnostics.formulas.substitution import COUNTS, Attributes, Options, Substitution
+from nnlite.diagnostics.formulas.tree import Formula, names_in, parse
 from nnlite.layer.layer import Layer
-from nnlite.layers.arithmetic import Add
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,6 @@ class Formulas:
     def __str__(self) -> str:
         return "\n".join(map(str, (*self.forward, *self.backward)))
 
-    def of(self, name: str) -> ast.expr | None:
-        """Return the right side of the last formula for ``name``; None if there is none.
-
-        >>> import nnlite as nn
-        >>> ast.unparse(formulas_of(nn.Exp()).of("dX"))
-        'dY * Y'
-        """
-        lines = (*reversed(self.backward), *reversed(self.forward))
-        return next((line.expression for line in lines if line.name == name), None)
-
 
 def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     """Return a layer's formulas with its options substituted.
@@ -59,8 +52,7 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     takes any number of inputs, ``X, *more``, these are called X2, X3 ... in place of ``more``.
 
     Args:
-        layer: any Layer. Those of a layer made by :func:`nnlite.tied` are those of the layer that it is tied to, those
-            of a :class:`nnlite.Residual` those of the sum at its end.
+        layer: any Layer. Those of a layer made by :func:`nnlite.tied` are those of the layer that it is tied to.
         inputs: the number of inputs; by default those that its forward names.
 
     Returns:
@@ -77,11 +69,11 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     dY = sum_to(dZ, Y)
     dX3 = sum_to(dZ, X3)
     """
-    if is_plain(layer, Residual):
-        layer = Add()
     source = layer if layer.formulas or layer.original is None else layer.original
     owner = type(source).__name__
-    lines = parse(source.formulas, owner)
+    if not isinstance(source.formulas, str):
+        raise TypeError(f"{owner}: formulas: expected a string of lines such as 'Y = X * gamma', got {source.formulas}")
+    lines: Sequence[Formula] = parse(source.formulas, owner)
     names, more = argument_names(MethodType(type(source).forward, source), "X", inputs)
     stem = "dJ" if "Y" in names else "dY"  # for a backward without arguments, such as that of a loss
     outputs, several = argument_names(MethodType(type(source).backward, source), stem, layer.num_outputs)
@@ -94,12 +86,20 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
     lines = [each for line in lines for each in _with_options(options, line, owner)]
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
-    check_formula_names(lines, {*names, *outputs, *parameters, *gradients}, source, layer)
+    _check_names(lines, {*names, *outputs, *parameters, *gradients}, source, layer)
     first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
     missing = [name for name in outputs if name not in {line.name for line in lines[:first]}]
     if first and missing:
         raise ValueError(f"{owner}: formulas: no line defines {' or '.join(missing)}, whose gradient backward takes")
     return Formulas(tuple(names), tuple(outputs), tuple(parameters), tuple(lines[:first]), tuple(lines[first:]))
+
+
+def one_formula(layer: Layer, text: str, formulas: Formulas) -> Formula:
+    """Return one more formula of a layer, in the names of its others, with its options substituted."""
+    (line,) = parse(text, type(layer).__name__)
+    names = {*formulas.inputs, *formulas.outputs, *(each.name for each in formulas.forward)}
+    (line,) = _with_options(Options(layer, names, {}), line, type(layer).__name__)
+    return line
 
 
 def _with_options(options: Options, line: Formula, owner: str) -> list[Formula]:
@@ -110,7 +110,7 @@ def _with_options(options: Options, line: Formula, owner: str) -> list[Formula]:
 
 
 def _with_gradients_named(
-    lines: list[Formula], arguments: list[str], inputs: list[str]
+    lines: Sequence[Formula], arguments: list[str], inputs: list[str]
 ) -> tuple[list[Formula], list[str]]:
     """Return the lines and the names of the outputs: Y for backward's argument dY.
 
@@ -128,8 +128,9 @@ def _with_gradients_named(
             outputs.append(name)
         else:
             outputs.append(last)
-            renamed[argument] = "d" + last
-    return [Formula(line.name, with_names(line.expression, renamed), line.written) for line in lines], outputs
+            renamed[argument] = [ast.Name("d" + last, ast.Load())]
+    new = Substitution(renamed)
+    return [Formula(line.name, new.parts(line.expression)[0], line.written) for line in lines], outputs
 
 
 def _parameter_names(layer: Layer) -> tuple[str, ...]:
@@ -137,3 +138,48 @@ def _parameter_names(layer: Layer) -> tuple[str, ...]:
     own = layer._parameters
     theirs = () if layer.original is None else layer.original._parameters
     return (*own, *(name for name in theirs if name not in own))
+
+
+def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer: Layer) -> None:
+    """Raise a ValueError unless each name is known, defined by a line, a function, or an attribute.
+
+    An attribute that forward assigns may not exist yet; it is enough that a method of the class uses its name.
+    """
+    name_of_owner, attributes = type(owner).__name__, Attributes(layer)
+    known = {*known, *COUNTS, *(line.name for line in lines)}
+    used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
+    for line in lines:
+        for name in sorted(names_in(line.expression) - known):
+            if not (name in attributes or name in used or name in FUNCTIONS):
+                raise ValueError(f"{name_of_owner}: {line.written}: {_cure(name, known)}")
+        if not _strings(line.expression) <= _strings_in_calls(line.expression):
+            raise ValueError(f"{name_of_owner}: {line.written}: expected a formula such as X * gamma, got a string")
+
+
+def _cure(name: str, known: Iterable[str]) -> str:
+    if name == "self":
+        return "write attributes in a formula without self, gamma for self.gamma"
+    close = get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known names are {', '.join(sorted(known))}"
+    return f"{name!r} is not an argument, parameter, attribute or function, and no line defines it; {hint}"
+
+
+@cache
+def _names_in_methods(cls: Any) -> set[str]:
+    """Return the names of attributes that the methods of a class use, and of its properties."""
+    own = [base for base in cls.__mro__ if not issubclass(Layer, base)]
+    methods = [inspect.unwrap(each) for base in own for each in vars(base).values() if callable(each)]
+    properties = {name for base in own for name, each in vars(base).items() if isinstance(each, property)}
+    return properties.union(*(each.__code__.co_names for each in methods if isinstance(each, FunctionType)))
+
+
+def _strings(expression: ast.AST) -> set[int]:
+    nodes = [node for node in ast.walk(expression) if isinstance(node, ast.Constant)]
+    return {id(node) for node in nodes if isinstance(node.value, str | bytes)}
+
+
+def _strings_in_calls(expression: ast.expr) -> set[int]:
+    """Return the strings that are arguments, such as that of ``einsum``."""
+    calls = [node for node in ast.walk(expression) if isinstance(node, ast.Call)]
+    given = [arg for each in calls for arg in each.args if isinstance(arg, ast.Constant)]
+    return set().union(*map(_strings, (*given, *(keyword for each in calls for keyword in each.keywords))))

@@ -1,45 +1,211 @@
-"""The legend of the signs in the formulas: of those that occur."""
+"""Formulas in mathematical notation: what only rearranges axes is left out, sums get the axes that they are over."""
 
-from collections.abc import Sequence
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from nnlite.diagnostics.formulas.latex import latex
-from nnlite.diagnostics.formulas.plain_text import index, plain
-from nnlite.diagnostics.formulas.terms import Applied, BinaryOperation, Reading, Relation, parts_of
+import numpy as np
 
+from nnlite.diagnostics.formulas.functions import FUNCTIONS
+from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated
+
+NOT_SHOWN = frozenset(["row", "column", "view", "expand_dims", "along", "asarray"])
 ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last"}
+PRODUCTS = ast.Mult, ast.MatMult, Dot
 
 
-def notation(readings: Sequence[Reading], in_latex: bool = False) -> str:
-    r"""Return a sentence on the signs in the formulas; empty if they need none.
+def known(node: ast.expr) -> Any:
+    """Return the value of an expression of symbols; None if one of them has no value."""
+    try:
+        return evaluated(node, FUNCTIONS)
+    except (NameError, NotImplementedError):
+        return None
 
-    >>> from nnlite.diagnostics.formulas.symbols import symbol
-    >>> from nnlite.diagnostics.formulas.terms import Factor
-    >>> X = Factor(symbol("X"))
-    >>> product = BinaryOperation("*", X, Applied("sum", (X,), (1,)))
-    >>> notation([product])
-    '* is elementwise, sum_2 is the sum over the second axis.'
-    >>> notation([product], in_latex=True)
-    '$\\odot$ is elementwise, $\\sum_{2}$ is the sum over the second axis.'
+
+def number_of(node: ast.expr) -> Any:
+    """Return the number that an expression is; None if it is none."""
+    match node:
+        case ast.Constant(value=bool() | int() | float() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
+            return -value
+    return None
+
+
+def joined(op: ast.operator, left: ast.expr, right: ast.expr) -> ast.expr:
+    """Return ``left op right``, simplified: no products with 1, scalars first, sums of numbers computed."""
+    one, other = number_of(left), number_of(right)
+    if one is not None and other is not None and isinstance(op, ast.Add | ast.Sub):
+        return ast.Constant(one + other if isinstance(op, ast.Add) else one - other)
+    if one == 1 and isinstance(op, PRODUCTS):
+        return right
+    if other == 1 and isinstance(op, (*PRODUCTS, ast.Div, ast.Pow)):
+        return left
+    if isinstance(op, ast.Mult) and is_scalar(right) and not is_scalar(left):
+        return joined(op, right, left)
+    if isinstance(op, ast.Mult) and one == -1:
+        return ast.UnaryOp(ast.USub(), right)
+    return ast.BinOp(left, op, right)
+
+
+def is_scalar(node: ast.expr) -> bool:
+    """Return whether it is certainly a single number, so that a product with it needs no sign."""
+    match node:
+        case ast.Constant() | Entry():
+            return True
+        case Leaf(scalar=scalar):
+            return scalar
+        case ast.UnaryOp(operand=of):
+            return is_scalar(of)
+        case ast.BinOp(left=left, right=right):
+            return is_scalar(left) and is_scalar(right)
+    return False
+
+
+def is_numeric(node: ast.expr) -> bool:
+    """Return whether it has only numbers, so that every product is written with a sign, as in Python."""
+    return not any(isinstance(part, Leaf | ast.Subscript) for part in ast.walk(node))
+
+
+def turned(of: ast.expr, value: Any = None) -> ast.expr:
+    """Return the transpose; ``value`` is that of the transpose, not needed for a vector."""
+    if isinstance(of, Leaf):
+        return Leaf(of.id, of.value if value is None else value, not of.transposed, of.scalar)
+    return ast.Attribute(of, "T", ast.Load())
+
+
+def in_notation(node: ast.expr, broadcast: frozenset[str] = frozenset(), one_number: bool = False) -> ast.expr:
+    """Return a layer's formula, with the symbols of the network in it, in mathematical notation.
+
+    Args:
+        node: the formula.
+        broadcast: symbols of arrays that are broadcast, where the values are unknown.
+        one_number: whether the result is a single number, so that a sum needs no axis.
     """
-    parts = [part for reading in readings for part in parts_of(reading)]
-    sign = r"\odot" if in_latex else " * "
-    legend = []
-    if any(sign in (latex if in_latex else plain)(reading) for reading in readings):
-        legend.append(f"{f'${sign}$' if in_latex else '*'} is elementwise")
-    if any(isinstance(part, BinaryOperation) and part.sign in "@." for part in parts):
-        legend.append(f"{'a' if legend else 'A'} matrix product has no sign")
-    along = [part for part in parts if isinstance(part, Applied) and part.axes]
-    legend += dict.fromkeys(_of_axes(part, part.axes or (), in_latex) for part in along)
-    if any(isinstance(part, Relation) for part in parts):
-        legend.append(f"{'$[a > b]$' if in_latex else '[a > b]'} is 1 where that holds and 0 elsewhere")
-    return f"{', '.join(legend)}." if legend else ""
+
+    def read(node: ast.expr) -> ast.expr:
+        match node:
+            case Leaf(id="1"):
+                return ast.Constant(1)
+            case ast.UnaryOp(op=ast.USub(), operand=of):
+                return ast.UnaryOp(ast.USub(), read(of))
+            case ast.UnaryOp(op=ast.UAdd(), operand=of):
+                return read(of)
+            case ast.BinOp(left=left, op=op, right=right):
+                return joined(op, read(left), read(right))
+            case ast.Compare(left=left, ops=ops, comparators=[right]):
+                return ast.Compare(read(left), ops, [read(right)])
+            case ast.Attribute(value=of, attr="T" | "mT"):
+                return turned(read(of), known(node))
+            case ast.Subscript(value=of, slice=index):
+                return _in_shape(node, read(of)) if _adds_axes(index) else ast.Subscript(read(of), index, ast.Load())
+            case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=term, generators=over)]):
+                return call("sum", ast.GeneratorExp(read(term), over))
+            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+                given = [part for arg in args for part in (arg.elts if isinstance(arg, ast.List) else [arg])]
+                options = {each.arg: _literal(each.value) for each in keywords}
+                return _call(node, name, given, options)
+        return node
+
+    def _call(node: ast.Call, name: str, args: list[ast.expr], options: dict[Any, Any]) -> ast.expr:
+        if name in NOT_SHOWN:
+            return _in_shape(node, read(args[0]))
+        if name == "rows":
+            value = known(args[0])
+            shown = value is not None and np.ndim(value) != 2
+            return call("rows", read(args[0])) if shown else _in_shape(node, read(args[0]))
+        if name in ("sum", "mean"):
+            return _along(name, args[0], options.get("axis"), bool(options.get("keepdims")))
+        if name == "sum_to":
+            return _sum_to(args[0], args[1])
+        if name in ("vecdot", "matvec", "outer"):
+            left, right = map(read, args)
+            left = turned(left) if name == "vecdot" else left
+            return joined(Dot(), left, turned(right) if name == "outer" else right)
+        if name == "broadcast" and number_of(of := read(args[0])) is not None:
+            return of
+        if name in ("swapaxes", "transpose", "matrix_transpose"):
+            return turned(read(args[0]), known(node))
+        return call(name, *map(read, args))
+
+    def _along(name: str, of: ast.expr, axis: Any, keepdims: bool) -> ast.expr:
+        """Return a sum or a mean; over no axes, or of a number, that is its argument."""
+        if axis == ():
+            return read(of)
+        axes = None if axis is None or one_number else axis if isinstance(axis, tuple) else (axis,)
+        value = known(of)
+        if value is not None and axes is not None:
+            if not np.ndim(value):
+                return read(of)
+            axes = tuple(sorted(axis % np.ndim(value) for axis in axes))
+        return call(name, read(of), axis=axes, keepdims=keepdims)
+
+    def _sum_to(of: ast.expr, X: ast.expr) -> ast.expr:
+        """Return the sum over the axes along which X was broadcast, if any."""
+        A, array = known(of), known(X)
+        if A is None or array is None:
+            summed = isinstance(X, Leaf) and X.id in broadcast
+            return call("sum", read(of), axis=None, keepdims=False) if summed else read(of)
+        new = np.ndim(A) - np.ndim(array)
+        axes = [axis for axis, size in enumerate(np.shape(A)) if axis < new or size != np.shape(array)[axis - new]]
+        if not axes:
+            return read(of)
+        return call("sum", read(of), axis=None if len(axes) == np.ndim(A) else tuple(axes), keepdims=new == 0)
+
+    return read(node)
 
 
-def _of_axes(applied: Applied, axes: tuple[int, ...], in_latex: bool) -> str:
-    """Return the meaning of sum_2."""
-    shown = f"{applied.function}{index(axes)}"
-    if in_latex:
-        name = r"\sum" if applied.function == "sum" else rf"\operatorname{{{applied.function}}}"
-        shown = f"${name}_{{{index(axes)[1:]}}}$"
-    places = [ORDINALS.get(axis, str(axis + 1 if axis >= 0 else axis)) for axis in axes]
-    return f"{shown} is the {applied.function} over the {' and the '.join(places)} axis"
+def _in_shape(node: ast.expr, of: ast.expr) -> ast.expr:
+    """Return a symbol with the value of an expression that only rearranges its axes."""
+    return Leaf(of.id, known(node), of.transposed, of.scalar) if isinstance(of, Leaf) else of
+
+
+def _literal(option: ast.expr) -> Any:
+    """Return the value of an option, if it is known before the layer runs."""
+    try:
+        return ast.literal_eval(option)
+    except ValueError:
+        return None
+
+
+def _adds_axes(index: ast.expr) -> bool:
+    """Return whether an index such as ``[..., None]`` only adds axes."""
+    parts = _literal(index)
+    return parts is not None and all(part in (None, ...) for part in (parts if isinstance(parts, tuple) else [parts]))
+
+
+def axes_of(node: ast.Call) -> tuple[int, ...]:
+    """Return the axes of a sum or a mean; none if it is over all."""
+    for keyword in node.keywords:
+        match keyword:
+            case ast.keyword(arg="axis", value=ast.Constant(value=tuple() as axes)):
+                return axes
+    return ()
+
+
+def axis_index(axes: Sequence[int]) -> str:
+    """Return the axes of a sum as an index, counted from 1 as in mathematics."""
+    return ",".join("last" if axis == -1 else str(axis + 1) if axis >= 0 else str(axis) for axis in axes)
+
+
+def legend(nodes: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
+    """Yield the signs in formulas, each with its meaning: "*", "elementwise", and the sums, as "sum_2"."""
+    parts = [part for node in nodes for part in ast.walk(node)]
+    products = [part for part in parts if isinstance(part, ast.BinOp)]
+    if any(isinstance(part.op, ast.Mult) and _has_sign(part) for part in products):
+        yield "*", "is elementwise"
+    if any(isinstance(part.op, ast.MatMult | Dot) for part in products):
+        yield "", "a matrix product has no sign"
+    calls = [part for part in parts if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)]
+    for name, axes in dict.fromkeys((part.func.id, tuple(axes_of(part))) for part in calls):  # type: ignore[attr-defined]
+        if axes:
+            places = [ORDINALS.get(axis, str(axis + 1 if axis >= 0 else axis)) for axis in axes]
+            yield f"{name}_{axis_index(axes)}", f"is the {name} over the {' and the '.join(places)} axis"
+    if any(isinstance(part, ast.Compare) for part in parts):
+        yield "[a > b]", "is 1 where that holds and 0 elsewhere"
+    if any(part.func.id == "rows" for part in calls):  # type: ignore[attr-defined]
+        yield "rows(A)", "is A as a matrix: all axes but the last are merged into one"
+
+
+def _has_sign(product: ast.BinOp) -> bool:
+    return is_numeric(product.right) or not is_scalar(product.left)

@@ -1,28 +1,23 @@
 """The formulas of one operation, in the symbols of the network."""
 
-from collections.abc import Iterator
+import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from nnlite.containers.argument_names import is_plain
-from nnlite.containers.branches import Residual
 from nnlite.containers.program import Operation
+from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
-from nnlite.diagnostics.formulas.mismatches import Mismatch, computed, mismatches
-from nnlite.diagnostics.formulas.namespace import namespace
-from nnlite.diagnostics.formulas.naming import Key, Naming
-from nnlite.diagnostics.formulas.options import SYMBOLS
-from nnlite.diagnostics.formulas.parse import Formula, names_in
-from nnlite.diagnostics.formulas.plain_text import plain
-from nnlite.diagnostics.formulas.reader import Reader
+from nnlite.diagnostics.formulas.naming import Key, Naming, Target, used_parameters
+from nnlite.diagnostics.formulas.notation import in_notation
+from nnlite.diagnostics.formulas.printing import Text
 from nnlite.diagnostics.formulas.recorded_run import is_broadcast
-from nnlite.diagnostics.formulas.symbols import Symbol, symbol
-from nnlite.diagnostics.formulas.terms import Applied, Factor, Number, Reading
-from nnlite.losses.binary_cross_entropy import BCELoss
-
-_SATURATED = ": the layer is saturated and bounds its result"
+from nnlite.diagnostics.formulas.substitution import COUNTS, Attributes, Substitution
+from nnlite.diagnostics.formulas.tree import Entry, Formula, Leaf, call, evaluated, names_in
+from nnlite.diagnostics.samples import largest
+from nnlite.losses.loss import is_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,24 +26,28 @@ class Line:
 
     Attributes:
         symbol: the left side.
-        reading: the right side; None for an input or a parameter.
+        expression: the right side; None for an input or a parameter.
         note: the place of the layer or of the parameter.
         value: the value, if the network ran.
         then: further right sides, equal to the first.
-
-    >>> Line(symbol("L"), Number(1), "")
-    L = 1
+        index: of the entry that it is about.
     """
 
-    symbol: Symbol
-    reading: Reading | None
+    symbol: str
+    expression: ast.expr | None
     note: str
     value: Any = None
-    then: tuple[Reading, ...] = ()
+    then: tuple[ast.expr, ...] = ()
+    index: tuple[int | str, ...] = ()
+
+    @property
+    def left(self) -> ast.expr:
+        """The left side."""
+        return Entry(Leaf(self.symbol), self.index) if self.index else Leaf(self.symbol, self.value)
 
     def __str__(self) -> str:
-        readings = [] if self.reading is None else [self.reading, *self.then]
-        return " = ".join([self.symbol.plain, *map(plain, readings)])
+        sides = [] if self.expression is None else [self.expression, *self.then]
+        return " = ".join(map(Text(), (self.left, *sides)))
 
     __repr__ = __str__
 
@@ -57,149 +56,196 @@ class OperationFormulas:
     """The formulas of one operation, in the symbols of the network.
 
     Attributes:
-        layer: the layer.
+        layer: the layer, or what computes the same as what a container does itself.
         takes: the edges of its inputs.
         gives: the edges of its outputs.
         name: of the layer's class.
         note: its place in the model, and its repr.
-        formulas: in the layer's own names.
-        keys: the parameters that it uses, by their names in its formulas.
+        parameters: those that it uses, by their names in its formulas.
+        values: of the names in its formulas, as far as they are known.
+        given: the values of what it takes and returns, and of its parameters.
         with_gradient: the edges of the inputs that have a gradient.
-        symbols: the network's symbols of the names in its formulas, or the numbers that replace them.
-        arrays: the values of these names; None if the network did not run.
-        mismatches: the formulas whose values differ from those of the layer.
-
-    >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.plain_text import plain
-    >>> from nnlite.diagnostics.formulas.recorded_run import record
-    >>> naming = Naming(record(nn.Sequential(nn.Tanh(), nn.Tanh())), {})
-    >>> operation = OperationFormulas(naming.flow.operations[0], naming)
-    >>> [(name, plain(reading)) for name, reading, value in operation.backward()]
-    [('dX', 'dL/dh1 * (1 - h1 * h1)')]
+        forward: its lines.
+        backward: (name, expression, value) of each gradient and intermediate value.
+        contradictions: a sentence for each formula whose value differs from that of the layer.
     """
 
     def __init__(self, operation: Operation, naming: Naming) -> None:
-        self.naming, self.path, self.layer = naming, operation.path, operation.layer
+        self.naming, self.operation, self.layer = naming, operation, operation.computes
         self.takes, self.gives = operation.takes, operation.gives
-        layer, recorded = operation.layer, naming.recorded
-        self.name = type(layer.original or layer).__name__
-        self.note = " ".join(filter(None, (operation.path, layer.one_line())))
-        self.formulas = formulas_of(layer, len(operation.takes))
-        self.keys = naming.parameters_of(operation)
-        self.is_loss = naming.is_loss(operation)
-        places = range(2) if is_plain(layer, Residual) else layer.differentiable_inputs(len(self.takes))
+        self.name = type(self.layer.original or self.layer).__name__
+        self.note = " ".join(filter(None, (operation.path, operation.layer.one_line())))
+        self.formulas = formulas = formulas_of(self.layer, len(operation.takes))
+        self.parameters: dict[str, Key] = {
+            name: key for name, key in used_parameters(self.layer) if key in naming.symbols
+        }
+        places = self.layer.differentiable_inputs(len(self.takes))
         self.with_gradient = tuple([self.takes[place] for place in places])
-        self._inputs = [self.formulas.inputs[place] for place in places]
-        self.edges = dict(zip(self.formulas.inputs, operation.takes, strict=False))
-        self.edges |= zip(self.formulas.outputs, operation.gives, strict=False)
+        self._inputs = [formulas.inputs[place] for place in places]
+        self._edges = dict(zip(formulas.inputs, operation.takes, strict=False))
+        self._edges |= zip(formulas.outputs, operation.gives, strict=False)
         self.symbols = self._symbols()
-        self.arrays: Any = None
-        self.mismatches: list[Mismatch] = []
-        if recorded.ran:
-            arrays = {name: recorded.values[edge] for name, edge in self.edges.items()}
-            names = ["d" + name for name in self.formulas.outputs]
-            if operation.gives == (naming.loss_edge,):
-                arrays[names[0]] = np.ones_like(recorded.values[operation.gives[0]])
-            arrays |= zip(names, recorded.taken.get(operation.path, ()), strict=False)
-            self.arrays = namespace(layer, arrays)
-            self.mismatches = self._compare(list(arrays.values()))
+        self.values = self._values()
+        self.given = list(self.values.values())
+        self.contradictions: list[str] = []
+        self.forward = [*self._forward()]
+        self.backward = [*self._backward()]
 
-    def _symbols(self) -> dict[str, Symbol | Number]:
-        found = {name: self.naming.edges[edge] for name, edge in self.edges.items()}
-        found |= {name: self.naming.parameters[key] for name, key in self.keys.items()}
-        found |= {"d" + name: self.naming.gradient(it) for name, it in found.items() if isinstance(it, Symbol)}
-        for name, edge in self.edges.items():
-            if edge == self.naming.loss_edge:
-                found["d" + name] = Number(1)
-        lines = (*self.formulas.forward, *self.formulas.backward)
-        names = {name for line in lines for name in (line.name, *names_in(line.expression))}
-        return found | {name: self._own_symbol(name) for name in names - found.keys()}
-
-    def _own_symbol(self, name: str) -> Symbol | Number:
-        """Return the symbol of an intermediate value or an attribute: its name with the number of the operation."""
-        if name in SYMBOLS:
-            by_one = self.is_loss and getattr(self.layer, "reduction", "mean") in ("sum", "none")
-            return Number(1) if by_one else symbol(name, scalar=True)
-        if self.is_loss or name[-1].isdigit():
-            return symbol(name)
-        return symbol(f"{name}{self.naming.numbers[self.path]}")
-
-    def symbol(self, name: str) -> Symbol:
-        """Return the network's symbol of the value that the layer calls ``name``."""
-        found = self.symbols[name]
-        return found if isinstance(found, Symbol) else symbol(name)
-
-    def target(self, name: str) -> int | Key | None:
+    def target(self, name: str) -> Target | None:
         """Return the input's edge or the parameter whose gradient is ``name``; None for an intermediate value."""
         value = name.removeprefix("d")
         if value == name:
             return None
-        return self.keys.get(value) or (self.edges[value] if value in self.formulas.inputs else None)
+        return self.parameters.get(value) or (self._edges[value] if value in self.formulas.inputs else None)
 
-    def forward(self) -> Iterator[Line]:
-        """Yield the lines of its forward; for a layer without formulas, its call."""
-        if not self.formulas.forward:
-            applied = Applied(self.name, tuple(map(self.naming.factor, self.takes)))
-            for edge in self.gives:
-                yield Line(self.naming.symbol(edge), applied, self.note, self.naming.recorded.values.get(edge))
-        for line in self.formulas.forward:
-            yield Line(self.symbol(line.name), self._read(line), self.note, self._value(line))
+    def read(self, expression: ast.expr, one_number: bool = False, **more: ast.expr) -> tuple[ast.expr, Any]:
+        """Return a formula in the symbols of the network, in mathematical notation, and its value if that is known."""
+        leaves = {name: [self.leaf(name)] for name in names_in(expression) if name in self.symbols}
+        leaves.setdefault("pi", [Leaf("pi", np.pi, scalar=True)])
+        (tree,) = Substitution(leaves | {name: [leaf] for name, leaf in more.items()}).parts(expression)
+        try:
+            value = evaluated(tree, FUNCTIONS)
+        except NameError:
+            value = None
+        shapes = self.naming.recorded.shapes  # known without running
+        given = {name: shapes[edge] for name, edge in self._edges.items()} if shapes else {}
+        broadcast = [self.symbols[name] for name in given if is_broadcast(given[name], shapes[self.gives[0]])]
+        return in_notation(tree, frozenset(broadcast), one_number), value
 
-    def backward(self) -> Iterator[tuple[str, Reading, Any]]:
-        """Yield (name, formula, value) of each gradient and intermediate value; without a formula, the layer's call."""
-        known = self._gradients()
-        for line in self.formulas.backward:
-            reading = self._read(line)
-            yield line.name, reading, known[line.name] if line.name in known else self._value(line)
-        known_names = {line.name for line in self.formulas.backward}
-        taken = tuple([self._gradient(edge) for edge in self.gives])
-        for name in ("d" + name for name in (*self.keys, *self._inputs)):
-            if name not in known_names:
-                yield name, Applied(f"{self.name}.backward", taken), known.get(name)
+    def leaf(self, name: str) -> ast.expr:
+        """Return the number or the symbol that replaces a name of the layer."""
+        if name in self._edges and self._edges[name] in self.naming.numbers:
+            return ast.Constant(self.naming.numbers[self._edges[name]])
+        value = self.values[name] if name in self.values else self._attribute(name)
+        if name.startswith("d") and self._edges.get(name[1:]) == self.naming.loss_edge is not None:
+            return Leaf("1", value)
+        if name in COUNTS and self._divides_by_one:
+            return Leaf("1", 1)
+        return Leaf(self.symbols[name], value, scalar=name in COUNTS)
 
-    def _gradients(self) -> dict[str, Any]:
-        """Return the gradients from the layer's backward, by name."""
-        recorded, path = self.naming.recorded, self.path
-        known = dict(zip(["d" + name for name in self._inputs], recorded.given.get(path, ()), strict=False))
-        return known | {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
+    @property
+    def _divides_by_one(self) -> bool:
+        return is_loss(self.layer) and getattr(self.layer, "reduction", "mean") in ("sum", "none")
 
-    def _compare(self, taken: list[Any]) -> list[Mismatch]:
-        given = {name: self.naming.recorded.values[self.edges[name]] for name in self.formulas.outputs}
+    def _attribute(self, name: str) -> Any:
+        attributes = Attributes(self.layer)
+        return attributes[name] if name in attributes and self.naming.recorded.ran else None
+
+    def _symbols(self) -> dict[str, str]:
+        named: dict[str, Target] = {**self._edges, **self.parameters}
+        found = {name: self.naming.symbols.get(target, "") for name, target in named.items()}
+        found |= {"d" + name: self.naming.gradient(target) for name, target in named.items() if found[name]}
         lines = (*self.formulas.forward, *self.formulas.backward)
-        if self.path not in self.naming.recorded.taken:  # its backward has not run
-            lines = self.formulas.forward
-        return list(mismatches(lines, self.arrays, given | self._gradients(), taken, self.name))
+        names = dict.fromkeys(name for line in lines for name in (line.name, *sorted(names_in(line.expression))))
+        defined = {line.name for line in lines}
+        for name in names:
+            function = name in FUNCTIONS and name not in defined and name not in Attributes(self.layer)
+            if name not in found and not function:
+                found[name] = self._own_symbol(name)
+        return found
 
-    def contradictions(self) -> Iterator[str]:
-        """Yield a sentence for each formula whose value differs from that of the layer."""
-        for line, found, expected in self.mismatches:
-            formula = f"{self.symbol(line.name).plain} = {plain(self._read(line))}"
-            end = "" if np.isfinite(found) else _SATURATED
-            if end and isinstance(self.layer, BCELoss):
-                end += " (BCELoss clips logarithms at -100)"
-            yield f"{self.note}: {formula} is {found:.4g}, but the layer computes {expected:.4g}{end}."
+    def _own_symbol(self, name: str) -> str:
+        """Return the symbol of an intermediate value or an attribute: its name with the number of the operation."""
+        if name in COUNTS or is_loss(self.layer) or name[-1].isdigit():
+            return name
+        return f"{name}{self.naming.counts[self.operation.path]}"
 
-    def _read(self, line: Formula) -> Reading:
-        target = self.target(line.name)
-        alone = isinstance(target, tuple) and getattr(*target).size == 1
-        shapes, gives = self.naming.recorded.shapes, self.gives
-        broadcast = [
-            name for name, edge in self.edges.items() if shapes and is_broadcast(shapes[edge], shapes[gives[0]])
-        ]
-        return Reader(self.symbols, self.arrays, frozenset(broadcast), one_number=alone).read(line.expression)
+    def _values(self) -> dict[str, Any]:
+        """Return what is known of the names in the formulas: what the layer took and returned, and its parameters."""
+        recorded, path = self.naming.recorded, self.operation.path
+        if not recorded.ran:
+            return {}
+        found = {name: recorded.values[edge] for name, edge in self._edges.items()}
+        found |= {name: getattr(*key) for name, key in self.parameters.items()}
+        taken = recorded.taken.get(path, ())
+        if self.gives == (self.naming.loss_edge,):
+            taken = [np.ones_like(recorded.values[self.gives[0]])]
+        return found | dict(zip(["d" + name for name in self.formulas.outputs], taken, strict=False))
 
-    def _value(self, line: Formula) -> Any:
-        """Return the value of a formula: the layer's own where there is one."""
-        if self.arrays is None:
-            return None
-        if line.name in self.edges:
-            return self.naming.recorded.values[self.edges[line.name]]
-        value = computed(line, self.arrays, self.name)
-        if value is not None:
-            self.arrays[line.name] = value
-        return value
+    def _forward(self) -> Iterator[Line]:
+        """Yield the lines of its forward; for a layer without formulas, its call."""
+        recorded = self.naming.recorded
+        if not self.formulas.forward:
+            applied = call(self.name, *map(self.naming.leaf, self.takes))
+            for edge in self.gives:
+                yield Line(self.naming.symbols[edge], applied, self.note, recorded.values.get(edge))
+        given = {name: recorded.values.get(self._edges[name]) for name in self.formulas.outputs}
+        for line, expression, value in self._computed(self.formulas.forward, given):
+            yield Line(self.symbols[line.name], expression, self.note, value)
 
-    def _gradient(self, edge: int) -> Reading:
-        if edge == self.naming.loss_edge:
-            return Number(1)
-        return Factor(self.naming.gradient(self.naming.symbol(edge)))
+    def _backward(self) -> Iterator[tuple[str, ast.expr, Any]]:
+        """Yield (name, expression, value) of each line; without a formula, the layer's call."""
+        recorded, path = self.naming.recorded, self.operation.path
+        given = dict(zip(["d" + name for name in self._inputs], recorded.given.get(path, ()), strict=False))
+        given |= {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
+        if path in recorded.taken or not recorded.ran:
+            for line, expression, value in self._computed(self.formulas.backward, given):
+                yield line.name, expression, value
+        defined = {line.name for line in self.formulas.backward}
+        edge = self.naming.loss_edge
+        taken = [ast.Constant(1) if each == edge else Leaf(self.naming.gradient(each)) for each in self.gives]
+        for name in ("d" + name for name in (*self.parameters, *self._inputs)):
+            if name not in defined:
+                yield name, call(f"{self.name}.backward", *taken), given.get(name)
+
+    def _computed(self, lines: tuple[Formula, ...], given: dict[str, Any]) -> Iterator[tuple[Formula, ast.expr, Any]]:
+        """Yield each line in notation with its value: the layer's own where there is one.
+
+        Raises:
+            ValueError: a formula cannot be evaluated, or has a value of another shape than the layer's.
+        """
+        last = {line.name: line for line in lines}
+        for line in lines:
+            target = self.target(line.name)
+            one_number = isinstance(target, tuple) and getattr(*target).size == 1
+            try:
+                expression, value = self.read(line.expression, one_number)
+            except Exception as error:
+                raise ValueError(f"{self.name}: {line.written}: {type(error).__name__}: {error}") from error
+            own = given.get(line.name) if last[line.name] is line else None
+            if own is not None and value is not None:
+                self._compare(line, expression, value, own)
+            value = value if own is None else own
+            if value is not None:
+                self.values[line.name] = value
+            yield line, expression, value
+
+    def _compare(self, line: Formula, expression: ast.expr, value: Any, own: Any) -> None:
+        """Note where a formula's value differs from that of the layer."""
+        if np.shape(value) != np.shape(own):
+            raise ValueError(
+                f"{self.name}: {line.written}: expected an array of shape {np.shape(own)}, "
+                f"that of the layer's own result, got {np.shape(value)}"
+            )
+        for found, expected in farthest(value, own, self.given):
+            why = ""
+            if not np.isfinite(found):
+                why = ": the layer is saturated and bounds its result"
+                bounds = getattr(self.layer, "bounds", "")
+                why += f" ({self.name} {bounds})" if bounds else ""
+            formula = f"{self.symbols[line.name]} = {Text()(expression)}"
+            self.contradictions.append(
+                f"{self.note}: {formula} is {found:.4g}, but the layer computes {expected:.4g}{why}."
+            )
+
+
+def farthest(found: Any, expected: Any, given: Iterable[Any]) -> Iterator[tuple[float, float]]:
+    """Yield the two values at the entry where they differ most, unless they agree up to rounding.
+
+    Args:
+        found: an array.
+        expected: another one.
+        given: what they are computed from; sizes and dtypes of these determine the rounding error.
+    """
+    floating = [array for array in map(np.asarray, (found, expected, *given)) if array.dtype.kind == "f"]
+    eps = max([float(np.finfo(array.dtype).eps) for array in floating], default=0.0)
+    found, expected = np.asarray(found, float), np.asarray(expected, float)
+    size = max(largest(found), largest(expected))
+    from_terms = max([largest(array) for array in floating], default=0.0)  # terms may cancel
+    within = np.sqrt(eps) * size + 1000 * eps * from_terms
+    apart = ~np.isclose(found, expected, rtol=0, atol=within, equal_nan=True)
+    if apart.any():
+        with np.errstate(invalid="ignore"):
+            distance = np.where(apart, np.nan_to_num(np.abs(found - expected), nan=np.inf), -1)
+        at = np.unravel_index(distance.argmax(), distance.shape)
+        yield float(found[at]), float(expected[at])

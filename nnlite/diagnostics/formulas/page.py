@@ -1,15 +1,17 @@
-"""Layout of a derivation: as text that fits a terminal, and as Markdown with LaTeX."""
+"""Layout of a derivation: as text that fits a terminal, as Markdown with LaTeX, and as HTML with MathML."""
 
+import html
+import re
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from nnlite.diagnostics.array_text import array_text
-from nnlite.diagnostics.formulas.latex import latex
+from nnlite.diagnostics.formulas.mathml import MathML
+from nnlite.diagnostics.formulas.notation import legend
 from nnlite.diagnostics.formulas.operation_formulas import Line
-from nnlite.diagnostics.formulas.plain_text import Piece, lines, number_text, pieces
+from nnlite.diagnostics.formulas.printing import LaTeX, Text
 
 MOST_NUMBERS = 30  # of an array that is shown in numbers
 WIDTH = 80  # columns of a terminal
@@ -22,14 +24,6 @@ def as_text(sections: Sections, remarks: Sequence[str], values: bool = False) ->
 
     A formula that is wider than a terminal is broken between its terms; a note that does not fit beside its formula has
     a line of its own.
-
-    >>> from nnlite.diagnostics.formulas.terms import Number
-    >>> from nnlite.diagnostics.formulas.symbols import symbol
-    >>> print(as_text({"Forward": [Line(symbol("L"), Number(1), "loss")]}, ["That is all."]))
-    Forward
-      L = 1  loss
-    <BLANKLINE>
-    That is all.
     """
     written = {title: [(_text_of(line), line) for line in found] for title, found in sections.items() if found}
     noted = [(len(rows[0]), len(line.note)) for found in written.values() for rows, line in found if line.note]
@@ -40,10 +34,11 @@ def as_text(sections: Sections, remarks: Sequence[str], values: bool = False) ->
         for (first, *more), line in found:
             formula, *note = _beside(first, line.note, column)
             block += [f"  {each}".rstrip() for each in (formula, *more, *note)]
-            if values and line.reading is not None:
+            if values and line.expression is not None:
                 block += _numbers_of(line, "     ")
         blocks.append("\n".join(block))
-    wrapped = [textwrap.fill(each, WIDTH, break_long_words=False, break_on_hyphens=False) for each in remarks]
+    notes = (*filter(None, [sentence(sections, Text())]), *remarks)
+    wrapped = [textwrap.fill(each, WIDTH, break_long_words=False, break_on_hyphens=False) for each in notes]
     return "\n\n".join([*blocks, *(["\n".join(wrapped)] if wrapped else [])])
 
 
@@ -56,14 +51,32 @@ def _beside(formula: str, note: str, column: int) -> list[str]:
 
 
 def _text_of(line: Line) -> list[str]:
-    start = Piece(line.symbol.plain, None if line.value is None else np.shape(line.value))
-    if line.reading is None:
-        return _numbers_of(line, line.symbol.plain) or [f"{line.symbol.plain}  {np.shape(line.value)}"]
-    indent = " " * len(line.symbol.plain)
-    rows = _broken(lines(start, Piece(" = "), *pieces(line.reading)), f"{indent}   ")
-    for reading in line.then:
-        rows += _broken(lines(Piece(f"{indent} = "), *pieces(reading)), f"{indent}   ")
-    return rows
+    text = Text(shapes=True)
+    if line.expression is None:
+        return _numbers_of(line, line.symbol) or [f"{line.symbol}  {np.shape(line.value)}"]
+    indent = " " * len(Text()(line.left))
+    sides = [f"{text(line.left)} = {text(line.expression)}"]
+    sides += [f"{indent} = {text(each)}" for each in line.then]
+    return [row for side in sides for row in _broken(shapes_below(side), f"{indent}   ")]
+
+
+def shapes_below(marked: str) -> list[str]:
+    r"""Return a line of text and, if it has shapes, a line with each of them below its symbol.
+
+    >>> print(*shapes_below("\0(4,3)\1X \0(3,2)\1W1"), sep="\n")
+    X     W1
+    (4,3) (3,2)
+    """
+    text, *parts = re.split("\0(.*?)\1", marked)
+    under = ""
+    for shape, part in zip(parts[::2], parts[1::2], strict=True):
+        space = len(under) + 1 - len(text) if under else 0
+        if space > 0:  # the shape before it is too wide: move the word to the right
+            place = text.rfind(" ") + 1
+            text = text[:place] + " " * space + text[place:]
+        under = under.ljust(len(text)) + shape
+        text += part
+    return [text, under] if under else [text]
 
 
 def _broken(rows: list[str], indent: str) -> list[str]:
@@ -101,52 +114,67 @@ def _numbers_of(line: Line, start: str) -> list[str]:
     return [f"{start} = {first}", *(" " * len(start) + f"   {row}" for row in more)]
 
 
-def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False, notation: str = "") -> str:
-    r"""Return the derivation in Markdown, with the formulas of each section in an ``aligned`` block of LaTeX.
+def sentence(sections: Sections, style: Text) -> str:
+    """Return the legend of the signs that occur; empty if they need none."""
+    lines = [line for title, found in sections.items() if title != "One entry" for line in found]
+    expressions = [line.expression for line in lines if line.expression is not None]
+    parts = [f"{style.inline(sign)} {meaning}" if sign else meaning for sign, meaning in legend(expressions)]
+    if parts and parts[0].startswith("a "):
+        parts[0] = f"A{parts[0][1:]}"
+    return f"{', '.join(parts)}." if parts else ""
 
-    >>> from nnlite.diagnostics.formulas.terms import Number
-    >>> from nnlite.diagnostics.formulas.symbols import symbol
-    >>> as_markdown({"Forward": [Line(symbol("L"), Number(1), "loss")]}, []).splitlines()[4]
-    'L &= 1 && \\text{loss}'
-    """
+
+def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
+    """Return the derivation in Markdown, with the formulas of each section in an ``aligned`` block of LaTeX."""
     blocks = []
     for title, found in sections.items():
         if found:
-            rows = [row for line in found for row in _latex_of(line, values)]
-            block = " \\\\\n".join(rows)
+            block = " \\\\\n".join(row for line in found for row in _latex_of(line, values))
             blocks.append(f"**{title}**\n\n$$\n\\begin{{aligned}}\n{block}\n\\end{{aligned}}\n$$")
-    blocks += [notation] * bool(notation)  # which is in LaTeX already
+    blocks += filter(None, [sentence(sections, LaTeX())])
     blocks += [remark.replace("*", r"\*").replace("_", r"\_") for remark in remarks]
     return "\n\n".join(blocks)
 
 
-def _latex_of(line: Line, values: bool) -> list[str]:
-    name = line.symbol.latex
-    shape = () if line.value is None else np.shape(line.value)
-    if shape:
-        under = r" \times ".join(map(str, shape))
-        name = rf"\underset{{{under}}}{{{name}}}"
-    note = rf" && \text{{{_escaped(line.note)}}}" if line.note else ""
-    matrix = _matrix(line.value) if values and line.value is not None and not line.then else None
-    if line.reading is None:
-        return [f"{name} &{'=' + matrix if matrix else ''}{note}"]
-    rows = [f"{name} &= {latex(line.reading)}{note}"]
-    rows += [f"&= {latex(reading)}" for reading in line.then]
-    return rows + ([f"&= {matrix}"] if matrix else [])
+def _latex_of(line: Line, values: bool) -> Iterator[str]:
+    latex = LaTeX()
+    name = latex(line.left)
+    note = rf" && \text{{{latex.note(line.note)}}}" if line.note else ""
+    matrix = _matrix(line, values, latex)
+    if line.expression is None:
+        yield f"{name} &{'=' + matrix if matrix else ''}{note}"
+        return
+    yield f"{name} &= {latex(line.expression)}{note}"
+    for side in (*map(latex, line.then), *filter(None, [matrix])):
+        yield f"&= {side}"
 
 
-def _matrix(values: Any) -> str | None:
-    array = np.asarray(values)
+def _matrix(line: Line, values: bool, style: LaTeX) -> str:
+    """Return the value of a line as a matrix; empty if it is unknown or long."""
+    array = np.asarray(line.value if values and line.value is not None and not line.then else [])
     if array.size > MOST_NUMBERS or array.ndim > 2 or not array.size:
-        return None
+        return ""
     if array.ndim == 0:
-        return number_text(round(array.item(), 6))
-    rows = [" & ".join(f"{value:.4g}" for value in row) for row in np.atleast_2d(array)]
-    inner = r" \\ ".join(rows)
-    return rf"\begin{{pmatrix}} {inner} \end{{pmatrix}}"
+        return style.number(round(array.item(), 6))
+    return style.matrix([[f"{value:.4g}" for value in row] for row in np.atleast_2d(array)])
 
 
-def _escaped(text: str) -> str:
-    for sign in "_&%#$":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("->", r"$\to$")
+def as_html(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
+    """Return the derivation in HTML with MathML, which browsers typeset without a script."""
+    math, blocks = MathML(), []
+    for title, found in sections.items():
+        rows = [row for line in found for row in _html_of(line, values, math)]
+        blocks += [f"<p><b>{title}</b></p>", "<table>", *rows, "</table>"] if rows else []
+    notes = (*filter(None, [sentence(sections, math)]), *map(html.escape, remarks))
+    return "\n".join([*blocks, *(f"<p>{note}</p>" for note in notes)])
+
+
+def _html_of(line: Line, values: bool, math: MathML) -> Iterator[str]:
+    left = math(line.left)
+    sides = [] if line.expression is None else [line.expression, *line.then]
+    right = [*map(math, sides), *filter(None, [_matrix(line, values, math)])] or [""]
+    for n, side in enumerate(right):
+        cells = (left if not n else "", "<mo>=</mo>" + side if side else "")
+        ends = zip(cells, ("right", "left"), strict=True)
+        typeset = "".join(f"<td style='text-align:{end}'>{math.whole(cell)}</td>" for cell, end in ends)
+        yield f"<tr>{typeset}<td style='text-align:left'>{html.escape(line.note) if not n else ''}</td></tr>"

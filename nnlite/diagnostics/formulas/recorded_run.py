@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.shapes import Shape, is_open, sizes
-from nnlite.basics.trees import each_of
+from nnlite.basics.trees import each_of, listed
 from nnlite.containers.program import Program
 from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer
@@ -19,32 +19,34 @@ class Recorded:
     """A program, and the values of its edges if it ran.
 
     Attributes:
-        flow: the operations.
+        program: the operations.
         ran: whether it ran, so that there are values.
         shapes: the shape of each edge as far as it is known without running.
         values: by edge.
         taken: what each operation's backward received, by the operation's path.
         given: what it returned.
         gradients: the gradients of its parameters, by their names in the layer.
+        dYs: the gradients of the outputs, if they were given.
 
     >>> import nnlite as nn
     >>> record(nn.Sequential(nn.Tanh()), np.zeros((1, 2))).values[1]
     array([[0., 0.]])
     """
 
-    flow: Program
+    program: Program
     shapes: dict[int, Shape]
     ran: bool = False
     values: dict[int, Any] = field(default_factory=dict)
     taken: dict[str, list[Any]] = field(default_factory=dict)
     given: dict[str, list[Any]] = field(default_factory=dict)
     gradients: dict[str, dict[str, Array]] = field(default_factory=dict)
+    dYs: list[Any] = field(default_factory=list)
 
 
-def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None) -> Recorded:
+def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None, dY: Any = None) -> Recorded:
     """Run a copy of the model and the loss forward and backward; without X only find the operations.
 
-    Without a loss the gradient of the output is 1, that of its sum.
+    Without a loss the gradient of the output is ``dY``, or 1, that of its sum.
 
     >>> import nnlite as nn
     >>> record(nn.Linear(2, 1)).ran
@@ -58,8 +60,9 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     run.model.needs_dX = True
     target = None if target is None else each_of(partial(as_array, name="target"), target)
     Y = run.forward(each_of(partial(as_array, name="X"), X), target)
-    run.backward(None if loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
-    found = Recorded(run.program, {}, ran=True, values=run.values)
+    dYs = None if dY is None else each_of(partial(as_array, name="dY"), dY)
+    run.backward(dYs if dYs is not None or loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
+    found = Recorded(run.program, {}, ran=True, values=run.values, dYs=[] if dYs is None else listed(dYs))
     for operation in run.program.operations:
         call = run.call(operation)
         if call.dYs is not None:
