@@ -89,7 +89,8 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     large = f"{own[0]} is None and ({like}.size > BLOCK or not {like}.ndim)" if made else f"{like}.size > BLOCK"
     large = f"{like}.ndim != 2 or ({large} and len({like}) > 1)" if trace.by_rows else large
     head += [f"if {large}:", f"    return in_blocks({given})"]
-    head += [f"{each} = np.asarray({each}, dtype)" for each in trace.of_kind("scalar")]
+    needed = {each for operation in trace.operations for each in operation.operands}
+    head += [f"{each} = np.asarray({each}, dtype)" for each in trace.of_kind("scalar") if each in needed]
     for each in [each for each in own if each not in made]:
         new = f"np.empty(({like}.shape[0], 1), dtype)" if each in rows else f"np.empty_like({like})"
         head.append(f"{each} = {new} if {each} is None else {each}")

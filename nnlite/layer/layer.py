@@ -4,6 +4,8 @@ import weakref
 from collections.abc import Iterator, Mapping
 from copy import copy
 from inspect import Parameter, signature
+from operator import is_
+from types import EllipsisType
 from typing import Any, NoReturn, Self, TypeVar
 
 import numpy as np
@@ -541,16 +543,18 @@ def held(name: str, value: Any, kind: type[T]) -> Iterator[tuple[str, T]]:
                 yield from held(f"{name}.{key}", part, kind)
 
 
-_PLAIN = frozenset({ndarray, int, float, bool, str, type(None), *map(type, FLOATING)})  # what holds no layers
+_PLAIN = frozenset(  # types of what holds no layers
+    {ndarray, int, float, bool, str, type(None), EllipsisType, weakref.ref, *map(type, FLOATING)}
+)
 
 
 def _twin(value: Any) -> Any:
     """The value with each layer in it replaced by its twin; the value itself if there are none."""
     if isinstance(value, Layer):
         return value.evaluation_twin()
-    if isinstance(value, list | tuple) and not _PLAIN.issuperset(map(type, value)):
-        twins = [_twin(part) for part in value]
-        if any(twin is not part for twin, part in zip(twins, value, strict=True)):
+    if isinstance(value, (list, tuple)):  # without a union of types, which each call would make anew
+        twins = [part if type(part) in _PLAIN else _twin(part) for part in value]
+        if not all(map(is_, twins, value)):
             return type(value)(*twins) if hasattr(value, "_fields") else type(value)(twins)  # a namedtuple, or not
     elif isinstance(value, dict):
         twins_by_key = {key: _twin(part) for key, part in value.items()}
