@@ -91,6 +91,7 @@ Optimizers
 
 Training
     fit, evaluate, predict               train a model, measure it, use it
+    minimize                             train on all rows at once, by SciPy's L-BFGS, Newton and other methods
     History                              the values of each epoch, returned by ``fit``
     EarlyStopping, Checkpoint            callbacks: stop in time; save all that ``fit(resume=)`` needs
     CSVLogger, LearningRateLogger        callbacks that record values
@@ -237,6 +238,7 @@ if TYPE_CHECKING:
     )
     from nnlite.saving.files import load, save
     from nnlite.training.diagnostics_callback import Diagnostics
+    from nnlite.training.minimize import minimize
 
 __all__ = [
     "ASGD",
@@ -403,6 +405,7 @@ __all__ = [
     "load",
     "manual_seed",
     "mean_over_batches",
+    "minimize",
     "per_sample_gradient_norms",
     "per_sample_gradients",
     "precision",
@@ -451,6 +454,7 @@ _LATER = {
     "optim.rprop": "Rprop",
     "saving.files": "load save",
     "training.diagnostics_callback": "Diagnostics",
+    "training.minimize": "minimize",
 }
 for _layer in [value for value in globals().values() if isinstance(value, type) and issubclass(value, Layer)]:
     if _layer is not Layer:  # what is exported can be saved

@@ -120,9 +120,12 @@ class ReduceLROnPlateau:
         """Start again, unless a training is resumed.
 
         Raises:
-            ValueError: a value of the validation is watched, and there are no validation data.
+            ValueError: a value of the validation is watched, and there are no validation data; or its optimizer is not
+                one of the training.
         """
         self.watched.check(state)
+        if not any(each is self.optimizer for each in state.optimizers):
+            raise ValueError(f"{type(self).__name__}: optimizer: expected one of this training, got {self.optimizer!r}")
         if state.epoch == state.batch == 0:
             self._start()
 

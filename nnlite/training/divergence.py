@@ -1,6 +1,6 @@
 """Divergence: where the first number that is not finite appears in a step, and the error that says so."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,18 @@ from nnlite.training.rows import Batch
 
 COLUMNS = 3  # at most so many columns are named as a likely cause
 FILL = "remove or fill the rows that are not finite"
+SMALLER_STEPS = ("a smaller learning rate", "clip_norm=1.0")  # what may help an optimizer
 NOT_MADE = "The step was not made: the parameters are those from before it"
 
 
 def loss_not_finite(
-    model: Layer, loss: Any, J: float, where: str, batches: Iterable[Batch], state: str = NOT_MADE
+    model: Layer,
+    loss: Any,
+    J: float,
+    where: str,
+    batches: Iterable[Batch],
+    state: str = NOT_MADE,
+    cures: Sequence[str] = SMALLER_STEPS,
 ) -> DivergenceError:
     """The error for a loss J that is not finite.
 
@@ -34,6 +41,7 @@ def loss_not_finite(
         where: the epoch and the batch.
         batches: the batches in which the first number that is not finite may be.
         state: which parameters the model has.
+        cures: what may help, beside standardized data.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1))
@@ -51,10 +59,12 @@ def loss_not_finite(
             break
     else:
         found = "all outputs of the model are finite, so the loss itself overflows or computes the logarithm of zero"
-    return _error(f"{what}: {found}", state, _cures(model, loss, batch))
+    return _error(f"{what}: {found}", state, _cures(model, loss, batch, cures))
 
 
-def gradient_not_finite(model: Layer, loss: Layer, where: str, batch: Batch | None) -> DivergenceError:
+def gradient_not_finite(
+    model: Layer, loss: Layer, where: str, batch: Batch | None, cures: Sequence[str] = SMALLER_STEPS
+) -> DivergenceError:
     """The error for a gradient that is not finite though the loss is; backward runs again to find the layer.
 
     >>> import nnlite as nn
@@ -78,7 +88,7 @@ def gradient_not_finite(model: Layer, loss: Layer, where: str, batch: Batch | No
         cause = next(filter(None, map(_gradient_not_finite, recording.backwards)), None) or (
             "backward is finite, so on_backward_end of a callback has changed it"
         )
-    return _error(f"{what}: {cause}", NOT_MADE, _cures(model, loss, batch))
+    return _error(f"{what}: {cause}", NOT_MADE, _cures(model, loss, batch, cures))
 
 
 def _gradient_not_finite(call: LayerCall) -> str | None:
@@ -133,9 +143,9 @@ def _entry_not_finite(batch: Batch) -> str | None:
     return None
 
 
-def _cures(model: Layer, loss: Any, batch: Batch | None) -> list[str]:
-    """What may help: standardized inputs and targets where sanity would find them unscaled, and smaller steps."""
-    cures = ["a smaller learning rate", "clip_norm=1.0"]
+def _cures(model: Layer, loss: Any, batch: Batch | None, others: Sequence[str] = SMALLER_STEPS) -> list[str]:
+    """What may help: standardized inputs and targets where sanity would find them unscaled, and the others."""
+    cures = [*others]
     if batch is None:
         return cures
     X = batch.X

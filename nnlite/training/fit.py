@@ -4,7 +4,6 @@ import math
 import os
 import warnings
 from collections.abc import Sequence
-from traceback import walk_tb
 from typing import Any
 
 from nnlite.basics.checks import one_of, whole
@@ -18,7 +17,7 @@ from nnlite.training.history import History
 from nnlite.training.prepare import prepare
 from nnlite.training.progress import Progress, progress
 from nnlite.training.rows import noting_shapes
-from nnlite.training.session import end_epoch, note_history, session
+from nnlite.training.session import end_epoch, note_history, note_layer, session
 from nnlite.training.step import as_optimizers
 from nnlite.training.training_state import Training
 from nnlite.training.validation import Validation
@@ -210,7 +209,7 @@ def _train(
                     step.update()
                 except BaseException as error:
                     step.undo()
-                    _note_layer(error)
+                    note_layer(error)
                     raise
                 state.batch += 1
                 shown.batch(means.so_far)
@@ -223,11 +222,3 @@ def _train(
                     return
             step.finish()
             end_epoch(state, events, validation, shown)
-
-
-def _note_layer(error: BaseException) -> None:
-    """Add to an error in the code of somebody's own layer the line that names the shapes and the likely cause."""
-    last = [frame for frame, _ in walk_tb(error.__traceback__)][-1]
-    own = isinstance(last.f_locals.get("self"), Layer) and not last.f_globals["__name__"].startswith("nnlite")
-    if own and isinstance(error, TypeError | ValueError):
-        error.add_note("nnlite.check_gradients(model, X[:5], Y[:5], loss) names the shapes and the likely cause")

@@ -43,16 +43,18 @@ class CSVLogger(Callback):
         self.separator = separator
         self.append = append
         self.names: list[str] = []
+        self.last = 0  # the epoch of the last row
 
     def on_train_begin(self, state: Training) -> None:
         """Check that the file can be written; nothing is written yet."""
         check_writable(self.path)
-        self.names = []
+        self.names, self.last = [], state.epoch
 
     def on_save(self, state: Training) -> None:
         """Add the row of the epoch, with what all callbacks have added to its values."""
-        if state.batch:
+        if state.batch or state.epoch == self.last:
             return
+        self.last = state.epoch
         row = {"epoch": state.epoch, **state.values}
         if not row.keys() <= set(self.names):  # the first row, or a value that is new
             self._rewrite([*self._rows_before(state), row])
@@ -107,6 +109,15 @@ class LearningRateLogger(Callback):
     >>> history["lr"]
     [0.1, 0.05, 0.025]
     """
+
+    def on_train_begin(self, state: Training) -> None:
+        """Check that there is a learning rate.
+
+        Raises:
+            ValueError: there is none, in a training by :func:`nnlite.minimize`.
+        """
+        if not state.optimizers:
+            raise ValueError("LearningRateLogger: there is no optimizer with a learning rate; leave it out of minimize")
 
     def on_epoch_begin(self, state: Training) -> None:
         """Record the learning rate."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from traceback import walk_tb
 
 import numpy as np
 
@@ -56,6 +57,14 @@ def note_history(error: BaseException, state: Training) -> str:
     """Keep what has been recorded as ``error.history``; return what was done after the error, or ""."""
     error.history = state.history  # type: ignore[attr-defined]
     return f"afterwards: {state.history.remark}" if state.history.remark else ""
+
+
+def note_layer(error: BaseException) -> None:
+    """Add to an error in the code of somebody's own layer the line that names the shapes and the likely cause."""
+    last = [frame for frame, _ in walk_tb(error.__traceback__)][-1]
+    own = isinstance(last.f_locals.get("self"), Layer) and not last.f_globals["__name__"].startswith("nnlite")
+    if own and isinstance(error, TypeError | ValueError):
+        error.add_note("nnlite.check_gradients(model, X[:5], Y[:5], loss) names the shapes and the likely cause")
 
 
 def _conclude(state: Training, shown: Progress) -> None:

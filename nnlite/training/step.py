@@ -17,7 +17,7 @@ from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
 from nnlite.optim.clipping import clip_to, scale_to_norm
 from nnlite.optim.optimizer import Optimizer
-from nnlite.training.divergence import gradient_not_finite, loss_not_finite, step_not_finite
+from nnlite.training.divergence import SMALLER_STEPS, gradient_not_finite, loss_not_finite, step_not_finite
 from nnlite.training.evaluate import loss_of
 from nnlite.training.rows import Batch
 from nnlite.training.weighted_loss import weight_of
@@ -46,6 +46,7 @@ class Step:
         clip_value: the largest absolute value of an entry of them; None for no limit.
         on_backward_end: what to call between backward and clipping.
         where: returns the epoch and the batch, for errors.
+        cures: what may help against divergence, for errors.
 
     >>> import nnlite as nn
     >>> layer = nn.Linear(1, 1, bias=False)
@@ -70,6 +71,7 @@ class Step:
         clip_value: float | None = None,
         on_backward_end: Sequence[Callable[[], object]] = (),
         where: Callable[[], str] = lambda: "this batch",
+        cures: Sequence[str] = SMALLER_STEPS,
     ) -> None:
         self.model = model
         self.loss = loss
@@ -84,6 +86,7 @@ class Step:
         self.clip_value = clip_value
         self.on_backward_end = on_backward_end
         self.where = where
+        self.cures = cures
         self.begun = False  # the first backward has been looked at
         self.batch: Batch | None = None  # until the step is made, or has been put off
         self.buffers = [buffer for layer in (model, loss) for _, buffer in layer.named_buffers()]
@@ -111,7 +114,7 @@ class Step:
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):
             self.undo()  # at once, so that a buffer of this batch is not named as the cause
-            raise loss_not_finite(self.model, self.loss, J, self.where(), [batch])
+            raise loss_not_finite(self.model, self.loss, J, self.where(), [batch], cures=self.cures)
         return Y_pred, J
 
     def backward(self) -> None:
