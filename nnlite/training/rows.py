@@ -152,7 +152,7 @@ class Rows:
         """Give each row of X a weight in the loss.
 
         Raises:
-            ValueError: there is not one finite number >= 0 for each row.
+            ValueError: there is not one finite number >= 0 for each row, or all are 0.
 
         >>> rows = Rows([[1], [2]], [3, 4])
         >>> rows.set_weight([0.5, 1.0])
@@ -170,6 +170,8 @@ class Rows:
         if wrong.any():
             row = int(wrong.argmax())
             raise ValueError(f"{expected}, got {weight[row]} for row {row}")
+        if rows and not weight.any():
+            raise ValueError(f"{expected}, got 0 for every row, so nothing would be learnt")
         self.weight = weight
 
     def count(self, batch_size: int) -> int | None:
