@@ -176,7 +176,7 @@ class ChannelsInColumns(NamedTuple):
 
     def _each(self, numbers: Array, k: int) -> Array:
         """A number for each column, k times."""
-        return numbers.reshape(-1) if k == 1 else np.broadcast_to(numbers, (k, self.shape[1])).reshape(-1)
+        return (numbers if k == 1 else numbers.reshape(1, -1).repeat(k, axis=0)).reshape(-1)
 
     def _sum(self, sums: Array, k: int) -> Array:
         """The sums of the C columns, (1, C), from those of k C."""
@@ -229,4 +229,5 @@ class ChannelsInRows(NamedTuple):
         return X.reshape(self.shape[0] * self.shape[1], self.values)
 
     def _rows(self, numbers: Array) -> Array:
-        return np.ascontiguousarray(np.broadcast_to(numbers, self.shape[:2])).reshape(-1, 1)
+        N = self.shape[0]
+        return (numbers if len(numbers) == N else numbers.repeat(N, axis=0)).reshape(-1, 1)

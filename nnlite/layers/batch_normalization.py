@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import positive, whole
+from nnlite.compute.normalization_kernels import ChannelsInRows
 from nnlite.compute.sums import column_sum
 from nnlite.layers.channel_normalization import ChannelNorm, RunningNorm
 from nnlite.layers.normalization import features_of
@@ -32,8 +33,16 @@ class BatchNorm(RunningNorm):
     ) -> None:
         self.make_state(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
-    def pooled(self, means: Array) -> Array:
-        return mean_over_samples(means)
+    def group_sums(self, sums: Array) -> Array:
+        return sums if len(sums) == 1 else column_sum(sums)[None]
+
+    def group_moments(self, X: Array) -> tuple[Array, Array]:
+        """Of several samples v is the mean of theirs, plus the variance of their means."""
+        mu, v = super().group_moments(X)
+        if len(mu) == 1:
+            return mu, v
+        of_batch = mean_over_samples(mu)
+        return of_batch, mean_over_samples(v + (mu - of_batch) ** 2)
 
     def group_size(self, shape: tuple[int, ...]) -> int:
         return math.prod(shape) // self.num_features
@@ -140,9 +149,6 @@ class InstanceNorm(RunningNorm):
         dtype: DTypeLike = np.float32,
     ) -> None:
         self.make_state(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
-
-    def pooled(self, means: Array) -> Array:
-        return means
 
     def group_size(self, shape: tuple[int, ...]) -> int:
         return math.prod(shape[1:] if len(shape) == self.without_samples else shape[2:])
@@ -280,16 +286,23 @@ class GroupNorm(ChannelNorm):
         self.affine, self.bias = bool(affine), bool(bias)
         self.make_parameters(self.num_channels, self.affine, self.affine and self.bias, dtype)
 
-    def pooled(self, means: Array) -> Array:
-        groups = means.reshape(len(means), self.num_groups, -1)
-        first = groups[:, :, :1]
-        of_groups = first + (groups - first).mean(axis=-1, keepdims=True)  # exact where all are equal
-        return np.broadcast_to(of_groups, groups.shape).reshape(means.shape)
+    def group_size(self, shape: tuple[int, ...]) -> int:
+        return math.prod(shape[1:]) // self.num_groups
+
+    def group_sums(self, sums: Array) -> Array:
+        channels = self.num_channels // self.num_groups
+        of_groups: Array = np.add.reduce(sums.reshape(len(sums), -1, channels), axis=2)
+        return of_groups.repeat(channels, axis=1)
+
+    def group_moments(self, X: Array) -> tuple[Array, Array]:
+        mu, v = ChannelsInRows(self.grouped).moments(X)
+        channels = self.num_channels // self.num_groups
+        return mu.repeat(channels, axis=1), v.repeat(channels, axis=1)
 
     @property
     def grouped(self) -> tuple[int, ...]:
         """The shape with an axis for the groups and one for what is in them."""
-        return (len(self.X), self.num_groups, self.X[:1].size // self.num_groups)
+        return (len(self.X), self.num_groups, self.group_size(self.X.shape))
 
     def extra_repr(self) -> str:
         return f"{self.num_groups}, {self.num_channels}" + self.options_repr(eps=1e-5, affine=True, bias=True)
@@ -309,7 +322,5 @@ def mean_over_samples(numbers: Array) -> Array:
     if len(numbers) == 1:
         return numbers
     first = numbers[:1]
-    out = np.empty(numbers.shape[1], numbers.dtype)
-    column_sum(numbers - first, out)
-    out /= out.dtype.type(len(numbers))
-    return first + out  # exact where all are equal
+    mean: Array = first + column_sum(numbers - first) / numbers.dtype.type(len(numbers))  # exact where all are equal
+    return mean

@@ -17,8 +17,8 @@ from nnlite.layers.normalization import Normalization
 class ChannelNorm(Normalization, parameters=("gamma", "beta")):
     """Base class of layers that normalize X (N, C, ...): ``Y = (X - mu) / sqrt(v + eps) gamma + beta``.
 
-    A mu and a v belong to a group of numbers. Subclasses say which by :meth:`pooled`, and :class:`RunningNorm` where
-    they are given numbers instead.
+    A mu and a v belong to a group of numbers. Subclasses say which by :meth:`group_moments` and :meth:`group_sums`,
+    and :class:`RunningNorm` where they are given numbers instead.
     """
 
     channels: int
@@ -29,33 +29,49 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
     flops_per_element = (6, 8)  # in training mode: sum, -, *, sum, *, +; sum, -, *, sum, *, *, -, -
     over_samples: bool = True  # whether a group extends over all samples
 
-    def pooled(self, means: Array) -> Array:
-        """The mean of each group, (N, C) or (1, C), of the means of the channels of each sample, (N, C)."""
+    def group_size(self, shape: tuple[int, ...]) -> int:
+        """The number of values that have one mu and v, in an X of this shape."""
         raise NotImplementedError
+
+    def group_sums(self, sums: Array) -> Array:
+        """The sum of each group, (N, C) or (1, C), of the sums of the channels of each sample, (N, C)."""
+        return sums
+
+    def group_moments(self, X: Array) -> tuple[Array, Array]:
+        """The mean of the group of each channel of each sample, and its variance, (N, C) or (1, C)."""
+        return self.layout.moments(X)
+
+    def statistics(self, X: Array) -> tuple[Array, Array]:
+        """What X is normalized by: mu and v, (N, C) or (1, C)."""
+        return self.group_moments(X)
 
     def given_statistics(self, X: Array) -> tuple[Array, Array] | None:
         """The statistics mu and v, (1, C), if they are not those of X."""
         return None
 
-    def statistics(self, X: Array) -> tuple[Array, Array]:
-        """The mean of each group and its variance: the mean of those of its parts plus the variance of their means."""
-        mu, v = self.layout.moments(X)
-        of_groups = self.pooled(mu)
-        if of_groups is mu:
-            return mu, v
-        return of_groups, self.pooled(v + (mu - of_groups) ** 2)
+    @property
+    def channel(self) -> int:
+        """The axis of the channels, for the formulas."""
+        return 0 if self.X.ndim == self.without_samples else 1
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The axes of X but that of the channels, for the formulas."""
+        return tuple(axis for axis in range(self.X.ndim) if axis != self.channel)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes of a group, for the formulas."""
+        return self.others if self.over_samples else self.others[self.channel :]
 
     def forward(self, X: Any) -> Array:
         X = np.ascontiguousarray(self.check_X(X))
         self.check_shape(X.shape)
         given = self.given_statistics(X)
         self.X, self.by_given = X, given is not None
-        self.channel = channel = 0 if X.ndim == self.without_samples else 1
-        self.others = (*range(channel), *range(channel + 1, X.ndim))  # of dgamma; for the formulas
-        self.axes = self.others if self.over_samples else self.others[channel:]
         if not X.size:
             return self.record_Y(np.empty_like(X))
-        shape = X.shape if channel else (1, *X.shape)
+        shape = (1, *X.shape) if X.ndim == self.without_samples else X.shape
         self.layout = (ChannelsInColumns if len(shape) == 2 and self.over_samples else ChannelsInRows)(shape)
         self.mu, v = self.statistics(X) if given is None else given
         self.scale = 1 / np.sqrt(v + self.eps)
@@ -75,10 +91,9 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         if self.by_given:
             dX = layout.affine(dY, self._zero(dY), A, self._zero(dY))
         else:
-            n = dY.dtype.type(layout.values)
-            mean_dH = self.pooled(self._times_gamma(sum_dY) / n)
-            mean_dHH = self.pooled(self._times_gamma(sum_dYH) / n)
-            dX = layout.backward(dY, self.X, mu, A, scale * scale * mean_dHH, scale * mean_dH)
+            part = scale * dY.dtype.type(1 / self.group_size(dY.shape))
+            sum_dH, sum_dHH = (self.group_sums(self._times_gamma(each)) for each in (sum_dY, sum_dYH))
+            dX = layout.backward(dY, self.X, mu, A, scale * part * sum_dHH, part * sum_dH)
         return dX.reshape(dY.shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -156,10 +171,6 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
     def uses_running(self) -> bool:
         """Whether mu and v are the running statistics."""
         return not self.training and self.running_mean is not None
-
-    def group_size(self, shape: tuple[int, ...]) -> int:
-        """The number of values that have one mu and v, in an X of this shape."""
-        raise NotImplementedError
 
     def update(self, mu: Array, v: Array) -> None:
         """Update the running statistics by those of a batch, where v divides by n - 1."""
