@@ -85,7 +85,10 @@ Optimizers
     ConstantLR, LinearLR, PolynomialLR   learning-rate schedules, for ``lr=``
     StepLR, MultiStepLR, ExponentialLR   likewise
     CosineAnnealingLR, OneCycleLR        likewise
+    CosineAnnealingWarmRestarts          likewise, again and again
+    CyclicLR                             likewise
     SequentialLR, PerEpoch               one schedule after another; a schedule that counts epochs
+    Warmup                               a schedule with smaller learning rates at first
     ReduceLROnPlateau                    a callback that lowers lr when a value stops improving
     clip_grad_norm, clip_grad_value      clip dPhi
 
@@ -95,6 +98,9 @@ Training
     History                              the values of each epoch, returned by ``fit``
     EarlyStopping, Checkpoint            callbacks: stop in time; save all that ``fit(resume=)`` needs
     CSVLogger, LearningRateLogger        callbacks that record values
+    WeightAverage                        a callback that averages the weights: EMA and SWA
+    update_bn                            compute the running statistics of BatchNorm anew
+    lr_finder                            find a learning rate: the loss while the rate rises
     Diagnostics                          a callback that records gradients, updates and activations of each layer
     Callback                             the base class
 
@@ -219,6 +225,7 @@ if TYPE_CHECKING:
     from nnlite.optim.adamax import Adamax
     from nnlite.optim.adamw import AdamW
     from nnlite.optim.asgd import ASGD
+    from nnlite.optim.cyclic_schedules import CosineAnnealingWarmRestarts, CyclicLR
     from nnlite.optim.lion import Lion
     from nnlite.optim.nadam import NAdam
     from nnlite.optim.per_epoch import PerEpoch
@@ -236,9 +243,13 @@ if TYPE_CHECKING:
         PolynomialLR,
         StepLR,
     )
+    from nnlite.optim.warmup import Warmup
     from nnlite.saving.files import load, save
     from nnlite.training.diagnostics_callback import Diagnostics
+    from nnlite.training.lr_finder import lr_finder
     from nnlite.training.minimize import minimize
+    from nnlite.training.update_bn import update_bn
+    from nnlite.training.weight_average import WeightAverage
 
 __all__ = [
     "ASGD",
@@ -271,9 +282,11 @@ __all__ = [
     "Concat",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "CyclicLR",
     "Diagnostics",
     "DivergenceError",
     "Divide",
@@ -384,6 +397,8 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Warmup",
+    "WeightAverage",
     "accuracy",
     "backward_steps",
     "binary_accuracy",
@@ -403,6 +418,7 @@ __all__ = [
     "jacobian",
     "kernel",
     "load",
+    "lr_finder",
     "manual_seed",
     "mean_over_batches",
     "minimize",
@@ -422,6 +438,7 @@ __all__ = [
     "summary",
     "tied",
     "to_mermaid",
+    "update_bn",
 ]
 
 # Modules that are imported at first use; together they would take a third of the import time.
@@ -443,6 +460,7 @@ _LATER = {
     "optim.adamax": "Adamax",
     "optim.adamw": "AdamW",
     "optim.asgd": "ASGD",
+    "optim.cyclic_schedules": "CosineAnnealingWarmRestarts CyclicLR",
     "optim.lion": "Lion",
     "optim.nadam": "NAdam",
     "optim.per_epoch": "PerEpoch",
@@ -452,9 +470,13 @@ _LATER = {
     "optim.radam": "RAdam",
     "optim.rmsprop": "RMSprop",
     "optim.rprop": "Rprop",
+    "optim.warmup": "Warmup",
     "saving.files": "load save",
     "training.diagnostics_callback": "Diagnostics",
+    "training.lr_finder": "lr_finder",
     "training.minimize": "minimize",
+    "training.update_bn": "update_bn",
+    "training.weight_average": "WeightAverage",
 }
 for _layer in [value for value in globals().values() if isinstance(value, type) and issubclass(value, Layer)]:
     if _layer is not Layer:  # what is exported can be saved

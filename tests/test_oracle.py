@@ -80,9 +80,22 @@ def optimizer_answers(name, dtype):
     return flat(path)
 
 
+def average_answers(name, dtype):
+    """nnlite's averaged parameters and floating buffers after each update."""
+    given = CASES[name]
+    layer, average, path = nn.BatchNorm1d(2, dtype=dtype), nn.WeightAverage(**given.options), []
+    for numbers in given.X:
+        layer.Phi, layer.running_mean, layer.running_var = numbers[:4], numbers[4:6], numbers[6:]
+        average.update(layer)
+        average.apply(layer)
+        path += [layer.Phi.copy(), layer.running_mean.copy(), layer.running_var.copy()]
+    return flat(path)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_outputs_gradients_and_steps_are_those_of_torch(kind):
     of_kind = optimizer_answers if kind in {"SGD", *OPTIONS} else answers
+    of_kind = average_answers if kind == "WeightAverage" else of_kind
     bars = {"SGD": SGD_BARS, "Hardsigmoid": TORCHS_SIXTH}.get(kind, BARS)
     for name in [name for name, given in CASES.items() if given.kind == kind]:
         for dtype in np.float64, np.float32:
@@ -99,7 +112,7 @@ def test_every_layer_loss_and_optimizer_has_cases():
     classes = [c for c in public if isinstance(c, type) and issubclass(c, nn.Layer | nn.Optimizer)]
     names = {c.__name__ for c in classes} - {"Layer", "Loss", "Optimizer", "Parameter", "Lion"}  # Parameters: of graphs
     assert any(len(given.args) > 1 for given in CASES.values() if given.kind == "Graph")
-    assert names == set(KINDS)
+    assert names | {"WeightAverage"} == set(KINDS)
 
 
 def test_the_record_is_what_torch_gives_now():

@@ -52,6 +52,12 @@ class BatchNorm(RunningNorm):
         batches += 1
         self.move_running(mu, v, 1 / int(batches) if self.momentum is None else self.momentum)
 
+    def reset_running_stats(self) -> None:
+        """Set the running statistics to those of a new layer: mean 0, variance 1, no batches."""
+        for buffer, start in (self.running_mean, 0), (self.running_var, 1), (self.num_batches_tracked, 0):
+            if buffer is not None:
+                buffer[...] = start
+
     @classmethod
     def from_saved(cls, num_features: Any, **options: Any) -> "BatchNorm":
         """A layer with as many features as the array has."""

@@ -1,7 +1,7 @@
 """Options by name: one value for each parameter, as in ``weight_decay={"W": 1e-4, "0": 0.0}``."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from nnlite.layer.layer import Layer
 LISTED = 12  # parameters, at most, in an error
 
 Match = tuple[int, bool]
+T = TypeVar("T")
 
 
 class ByName:
@@ -45,38 +46,70 @@ class ByName:
             if not isinstance(key, str):
                 raise TypeError(f"{option}: expected names of parameters or parts as keys, got {key!r}; write '{key}'")
             non_negative(value, f"{option}[{key!r}]")
-        parameters = [(path, P.size) for path, P in layer.named_parameters()]
+        self.parameters = [(path, P.size) for path, P in layer.named_parameters()]
         for key in values:
-            if not any(_match(key, path) for path, _ in parameters):
-                names = ", ".join([path for path, _ in parameters[:LISTED]] + ["..."] * (len(parameters) > LISTED))
+            if not any(_match(key, path) for path, _ in self.parameters):
+                listed = [path for path, _ in self.parameters[:LISTED]]
+                names = ", ".join(listed + ["..."] * (len(self.parameters) > LISTED))
                 raise ValueError(
                     f"{option}: {key!r} names no parameter of {layer.one_line()}; the parameters are {names}"
                 )
-        self.runs: list[tuple[slice, float]] = []
-        stop = 0
-        for path, size in parameters:
-            start, stop, value = stop, stop + size, self._value(path, default)
-            if self.runs and self.runs[-1][1] == value:
-                start = self.runs.pop()[0].start
-            self.runs.append((slice(start, stop), value))
+        self.runs: list[tuple[slice, float]] = self._runs([self._value(path, default) for path, _ in self.parameters])
         self._factor = 0.0
         self._array: Array | None = None
 
+    def _runs(self, values: Sequence[T]) -> list[tuple[slice, T]]:
+        """(slice of Phi, value) for each stretch of parameters with one value, given that of each parameter."""
+        runs: list[tuple[slice, T]] = []
+        stop = 0
+        for (_, size), value in zip(self.parameters, values, strict=True):
+            start, stop = stop, stop + size
+            if runs and runs[-1][1] == value:
+                start = runs.pop()[0].start
+            runs.append((slice(start, stop), value))
+        return runs
+
     def _value(self, path: str, default: float) -> float:
         """The value that the most specific of the keys has that name the parameter."""
+        keys = self._keys(path)
+        if len({float(self.values[key]) for key in keys}) > 1:
+            raise self._ambiguous(path, keys, ", with different values")
+        return float(self.values[keys[0]]) if keys else default
+
+    def _keys(self, path: str) -> list[str]:
+        """The keys that name the parameter: the one that is more specific than all others, or all if there is none."""
         matches = {key: match for key in self.values if (match := _match(key, path))}
         for key, (depth, own) in matches.items():
             if all(depth >= other_depth and own >= other_own for other_depth, other_own in matches.values()):
-                return float(self.values[key])
-        values = {float(self.values[key]) for key in matches}
-        if len(values) > 1:
-            part = max((key for key, (_, own) in matches.items() if not own), key=len)
-            keys = " and ".join(map(repr, matches))
-            raise ValueError(
-                f"{self.option}: {keys} both name {path}, with different values; add "
-                f"'{part}.{path.rpartition('.')[2]}', which is more specific"
-            )
-        return values.pop() if values else default
+                return [key]
+        return list(matches)
+
+    def _ambiguous(self, path: str, keys: list[str], why: str) -> ValueError:
+        part = max((key for key in keys if path.startswith(f"{key}.")), key=len)
+        return ValueError(
+            f"{self.option}: {' and '.join(map(repr, keys))} both name {path}{why}; add "
+            f"'{part}.{path.rpartition('.')[2]}', which is more specific"
+        )
+
+    def groups(self) -> list[tuple[float, list[slice]]]:
+        """(value, stretches of Phi) for each key: the parameters of which it is the most specific one.
+
+        Raises:
+            ValueError: two keys name the same parameter and neither is more specific.
+
+        >>> import nnlite as nn
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+        >>> ByName(model, {"W": 0.5, "2": 0.25, "2.W": 1.0}, 0.0, "clip_norm").groups()
+        [(0.5, [slice(0, 6, None)]), (0.25, [slice(12, 13, None)]), (1.0, [slice(9, 12, None)])]
+        """
+        found: list[str | None] = []
+        for path, _ in self.parameters:
+            keys = self._keys(path)
+            if len(keys) > 1:
+                raise self._ambiguous(path, keys, "")
+            found.append(keys[0] if keys else None)
+        runs = self._runs(found)
+        return [(float(value), [part for part, name in runs if name == key]) for key, value in self.values.items()]
 
     def fits(self, layer: Layer, values: Mapping[str, float]) -> bool:
         """Whether layer and values are still those that the runs are of; a model may have grown."""

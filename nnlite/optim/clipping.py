@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number
@@ -63,6 +64,30 @@ def scale_to_norm(gradients: list[Array], max_norm: float, p: float = 2.0) -> fl
         for dPhi in gradients:
             _scale(dPhi, factor)
     return norm
+
+
+def scale_parts_to_norms(dPhi: Array, limits: list[tuple[float, list[slice]]], gradients: list[Array]) -> None:
+    """:func:`clip_grad_norm` of several parts of dPhi, each with a norm of its own.
+
+    Args:
+        dPhi: the gradient of a model.
+        limits: (max_norm, slices of dPhi) of each part.
+        gradients: the arrays that count; each is a contiguous part of dPhi, or outside of it.
+
+    >>> dPhi = np.array([3.0, 4.0, 30.0, 40.0, 50.0])
+    >>> scale_parts_to_norms(dPhi, [(1.0, [slice(0, 2)]), (10.0, [slice(2, 5)])], [dPhi[:4]])
+    >>> dPhi.round(3)
+    array([ 0.6,  0.8,  6. ,  8. , 50. ])
+    """
+    bounds = [(each, *byte_bounds(each)) for each in gradients]
+    for max_norm, slices in limits:
+        found = []
+        for low, high in [byte_bounds(dPhi[part]) for part in slices]:
+            for each, start, stop in bounds:
+                first, last = max(low, start) - start, min(high, stop) - start
+                if first < last:
+                    found.append(each[first // each.itemsize : last // each.itemsize])
+        scale_to_norm(found, max_norm)
 
 
 def clip_grad_value(layer: Layer | Sequence[Layer], clip_value: float) -> None:

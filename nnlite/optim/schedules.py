@@ -1,8 +1,9 @@
 """Schedules: the learning rate as a function of the step, ``optimizer = SGD(model, lr=schedule)``.
 
 ``schedule(t)`` is the learning rate that PyTorch's scheduler of the same name has after t calls of its ``step()``. A
-schedule of your own is any function of the step, which counts from 0. OneCycleLR and SequentialLR are in
-phased_schedules.py; PerEpoch, for schedules that count epochs, is in per_epoch.py.
+schedule of your own is any function of the step, which counts from 0: ``lr=lambda t: 0.1 / (1 + t)`` is its LambdaLR.
+OneCycleLR and SequentialLR are in phased_schedules.py, those that repeat in cyclic_schedules.py; Warmup and PerEpoch,
+which change what another schedule does, are in warmup.py and per_epoch.py.
 """
 
 import math
@@ -111,7 +112,7 @@ class StepLR:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return self.lr * _power(self.gamma, step // self.step_size)
+        return self.lr * power(self.gamma, step // self.step_size)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class MultiStepLR:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return self.lr * _power(self.gamma, bisect_right(self.milestones, step))
+        return self.lr * power(self.gamma, bisect_right(self.milestones, step))
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class ExponentialLR:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return self.lr * _power(self.gamma, step)
+        return self.lr * power(self.gamma, step)
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,7 @@ class CosineAnnealingLR:
         return self.eta_min + (self.lr - self.eta_min) * (1 + math.cos(math.pi * step / self.T_max)) / 2
 
 
-def checked(schedule: Any, **checks: Callable[[Any, str], Any]) -> None:
+def checked(schedule: Any, /, **checks: Callable[[Any, str], Any]) -> None:
     """Replace each named attribute of the frozen schedule by what its check returns."""
     for name, check in checks.items():
         object.__setattr__(schedule, name, check(getattr(schedule, name), f"{type(schedule).__name__}: {name}"))
@@ -261,7 +262,7 @@ def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
     return tuple(whole(value, f"{name}[{index}]", least=0) for index, value in enumerate(values))
 
 
-def _power(base: float, exponent: int) -> float:
+def power(base: float, exponent: int) -> float:
     """Return ``base ** exponent``, or inf if that overflows, which the optimizer reports."""
     try:
         return float(base**exponent)

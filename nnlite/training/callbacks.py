@@ -48,8 +48,14 @@ class Callback:
     def on_batch_end(self, state: Training) -> Any:
         """Called after the step of each batch, also after the last one before an interrupt."""
 
+    def on_evaluation_begin(self, state: Training) -> Any:
+        """Called at the end of an epoch before the validation, to put other weights into the model for it."""
+
     def on_epoch_end(self, state: Training) -> Any:
         """Called when the values of the epoch are in ``state.values`` and in the history."""
+
+    def on_evaluation_end(self, state: Training) -> Any:
+        """Called after ``on_epoch_end`` of all callbacks, also after an error there, to put the weights back."""
 
     def on_save(self, state: Training) -> Any:
         """Called after a batch or an epoch, when all callbacks are done with it and can be saved."""
@@ -102,6 +108,15 @@ class Events:
         """Call what the callbacks have for the event."""
         for call in self.calls[event]:
             call()
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Call on_evaluation_begin, and at the end on_evaluation_end, whatever has happened in between."""
+        with ExitStack() as ends:
+            for end in self.calls["on_evaluation_end"]:
+                ends.callback(end)
+            self.call("on_evaluation_begin")
+            yield
 
     @contextmanager
     def begin(self, state: Training) -> Iterator[None]:

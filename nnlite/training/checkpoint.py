@@ -32,8 +32,8 @@ class Checkpoint(Callback):
     :func:`nnlite.load` reads the model alone. If that has an unregistered layer, a warning at the start of training
     names it, and the file holds everything but the architecture.
 
-    The parameters are those of the last step, also where :class:`nnlite.EarlyStopping` restores the best ones in the
-    model when training ends.
+    The parameters are those of the last step, also where the model gets others when training ends: the best ones from
+    :class:`nnlite.EarlyStopping`, or the average from :class:`nnlite.WeightAverage`.
 
     What must be the same when training is resumed, and what may differ, is listed at ``resume`` of :func:`nnlite.fit`.
 

@@ -91,6 +91,10 @@ class Diagnostics(Callback):
                 "Diagnostics: fit gets batches, and not rows to measure activations on; pass Diagnostics(X)"
             )
 
+    def on_epoch_begin(self, state: Training) -> None:
+        """Start from the present weights; the batches that were left at the end of an epoch may have made a step."""
+        self._before = state.model.Phi.copy()
+
     def on_batch_end(self, state: Training) -> None:
         """Add the norms of this batch."""
         Phi, dPhi = state.model.Phi, state.model.dPhi
@@ -114,7 +118,6 @@ class Diagnostics(Callback):
             _put(self.gradients, path, state.epoch, self._gradients.get(path, 0.0) / max(self._batches, 1))
             _put(self.updates, path, state.epoch, self._updates.get(path, 0.0) / max(self._steps, 1))
         self._gradients, self._updates, self._batches, self._steps = {}, {}, 0, 0
-        self._before = state.model.Phi.copy()
         for each in activities(state.model, self._rows(state)):
             _put(self.dead, each.path, state.epoch, each.dead / max(each.units, 1))
             _put(self.saturated, each.path, state.epoch, each.saturated)

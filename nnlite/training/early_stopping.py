@@ -115,6 +115,7 @@ class EarlyStopping(Callback):
             for name, buffer in state.model.named_buffers():
                 if name in self.best_buffers:  # a state from before buffers were kept has none
                     buffer[...] = self.best_buffers[name]
+            state.restored = True
             if state.batch or self.best_epoch != state.epoch:
                 state.remarks.append(f"restored epoch {self.best_epoch} ({self.monitor} {self.best:.4g})")
 

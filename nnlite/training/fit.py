@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnlite.basics.checks import one_of, whole
@@ -40,7 +40,7 @@ def fit(
     sample_weight: Any = None,
     class_weight: Any = None,
     accumulate_steps: int = 1,
-    clip_norm: float | None = None,
+    clip_norm: float | Mapping[str, float] | None = None,
     clip_value: float | None = None,
     resume: str | os.PathLike[str] | None = None,
     verbose: int = 1,
@@ -99,7 +99,9 @@ def fit(
             "balanced", ``rows / (classes * rows of the class)``. For several outputs a tuple or dict of dicts.
         accumulate_steps: how many batches make one step, equal to a step on all their rows at once; for batches that
             do not fit in memory.
-        clip_norm: the largest norm of the gradients that the optimizers apply; longer ones are scaled down.
+        clip_norm: the largest norm of the gradients that the optimizers apply; longer ones are scaled down. For limits
+            of parts a dict by names, ``{"0": 1.0, "lstm": 5.0}``, as in :class:`nnlite.Optimizer`: a norm for each
+            key, of the parameters of the model of which it is the most specific; the others are not clipped.
         clip_value: the largest absolute value of each entry of them.
         resume: a file that :class:`nnlite.Checkpoint` wrote: training continues from there, also in the middle of an
             epoch, and ends, after ``epochs`` more, bit-identical to a training without the break, on the same machine,
@@ -125,7 +127,7 @@ def fit(
             validation data are tried before the first step.
         DivergenceError: the loss, the gradient or a parameter is NaN or infinite. The model, its buffers and random
             generators and the optimizers are as they were before the step; if :class:`nnlite.EarlyStopping` has then
-            restored its best weights, a note says so.
+            restored its best weights, or :class:`nnlite.WeightAverage` the average, a note says so.
         KeyboardInterrupt: on Ctrl-C, after the current batch; SIGTERM likewise ends in SystemExit(143). If they are
             not caught, they end the program without a traceback.
         FileNotFoundError, CheckpointError: there is no file to resume from, or it is damaged.
@@ -176,7 +178,7 @@ def fit(
     note_feature_names(model, state.rows)
     try:
         with noting_shapes(state.rows, model):
-            _train(state, events, validation, shown, batch_size, shuffle)
+            _train(state, events, validation, shown, shuffle)
     except BaseException as error:
         afterwards = note_history(error, state)
         if on_nan == "raise" or not isinstance(error, DivergenceError):
@@ -187,9 +189,7 @@ def fit(
     return state.history
 
 
-def _train(
-    state: Training, events: Events, validation: Validation, shown: Progress, batch_size: int, shuffle: bool
-) -> None:
+def _train(state: Training, events: Events, validation: Validation, shown: Progress, shuffle: bool) -> None:
     """The epochs, and in each the batches."""
     rows, step, means = state.rows, state.step, state.means
     numbers = range(state.epoch + 1, state.epochs + 1)
@@ -201,7 +201,7 @@ def _train(
                 events.call("on_epoch_begin")
             if state.stop:
                 return
-            for batch in rows.batches(batch_size, state.order, first=state.batch):
+            for batch in rows.batches(state.batch_size, state.order, first=state.batch):
                 try:
                     Y_pred, J = step.forward(batch)
                     means.add(batch, J, Y_pred)

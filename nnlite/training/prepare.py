@@ -80,6 +80,7 @@ def prepare(
         rows=rows,
         means=Measurements(objective, metrics_by_name, tried=validation_rows is not None),
         step=one_step,
+        batch_size=batch_size,
         batches=rows.count(batch_size),
         validation=validation_rows,
         callbacks=callbacks,

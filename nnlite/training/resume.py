@@ -89,7 +89,7 @@ def resume_from(path: Any, state: Training) -> None:
                 + "\n  ".join(wrong)
                 + "\nuse the same ones; or to train on with others, begin a new training of nnlite.load(path)"
             )
-        undo = _undone(state)
+        undo = snapshot(state)
         try:
             restore(state, content)
             for name, callback in callbacks_with_state(state).items():
@@ -100,7 +100,7 @@ def resume_from(path: Any, state: Training) -> None:
             raise CheckpointError(f"its state does not fit this training, nothing was changed: {error}") from error
 
 
-def _undone(state: Training) -> Callable[[], None]:
+def snapshot(state: Training) -> Callable[[], None]:
     """A function that puts everything back as it is now."""
     content = collect(state) | {"model": state.model.state_dict()}
     attributes = [

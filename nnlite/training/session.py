@@ -41,13 +41,14 @@ def end_epoch(state: Training, events: Events, validation: Validation, shown: Pr
     values = state.means.values()
     if penalty := sum(type(each).penalty(each) for each in state.optimizers):  # an attribute may be called so
         values.setdefault("penalty", penalty)  # unless a metric is called so
-    state.values = values | validation.values(state.epoch) | state.extra
-    state.history.add(state.values)
-    for optimizer in state.optimizers:
-        optimizer.epochs_done = (optimizer.epochs_done or 0) + 1
-    state.batch = 0
-    shown.epoch(state.epoch, state.values)
-    events.call("on_epoch_end")
+    with events.evaluation():
+        state.values = values | validation.values(state.epoch) | state.extra
+        state.history.add(state.values)
+        for optimizer in state.optimizers:
+            optimizer.epochs_done = (optimizer.epochs_done or 0) + 1
+        state.batch = 0
+        shown.epoch(state.epoch, state.values)
+        events.call("on_epoch_end")
     state.values |= state.extra  # what the callbacks have added at the end of the epoch
     state.history.amend(state.extra)
     events.call("on_save")

@@ -2,12 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
@@ -15,7 +16,8 @@ from nnlite.basics.trees import spread
 from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
-from nnlite.optim.clipping import clip_to, scale_to_norm
+from nnlite.optim.by_name import ByName, option
+from nnlite.optim.clipping import clip_to, scale_parts_to_norms, scale_to_norm
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.divergence import SMALLER_STEPS, gradient_not_finite, loss_not_finite, step_not_finite
 from nnlite.training.evaluate import loss_of
@@ -42,7 +44,8 @@ class Step:
         loss: its loss, weighted or not.
         optimizers: they move the parameters of parts of the model or of the loss, each its own.
         accumulate_steps: how many batches make a step.
-        clip_norm: the largest norm of the gradients that the optimizers apply; None for no limit.
+        clip_norm: the largest norm of the gradients that the optimizers apply; or a dict of those of parts, by names of
+            parameters of the model; None for no limit.
         clip_value: the largest absolute value of an entry of them; None for no limit.
         on_backward_end: what to call between backward and clipping.
         where: returns the epoch and the batch, for errors.
@@ -67,7 +70,7 @@ class Step:
         optimizers: Sequence[Optimizer],
         *,
         accumulate_steps: int = 1,
-        clip_norm: float | None = None,
+        clip_norm: float | Mapping[str, float] | None = None,
         clip_value: float | None = None,
         on_backward_end: Sequence[Callable[[], object]] = (),
         where: Callable[[], str] = lambda: "this batch",
@@ -79,16 +82,22 @@ class Step:
         self.moved = [optimizer.layer for optimizer in optimizers]
         self.trained = [model, *(layer for layer in self.moved if not np.may_share_memory(layer.Phi, model.Phi))]
         self.accumulate_steps = whole(accumulate_steps, "accumulate_steps", least=1)
+        self.clip_norm: Any = clip_norm
+        self.clip_norms: list[tuple[float, list[slice]]] = []  # by names: each limit, and the slices of dPhi
+        if isinstance(clip_norm, Mapping):
+            self.clip_norms = ByName(model, clip_norm, 0.0, "clip_norm").groups()
+            self.clip_norm = option(clip_norm, "clip_norm") or None
+            clip_norm = None
         for name, limit in ("clip_norm", clip_norm), ("clip_value", clip_value):
             if limit is not None and not number(limit, name) >= 0:
                 raise ValueError(f"{name}: expected a number >= 0, got {limit}")
-        self.clip_norm = clip_norm
         self.clip_value = clip_value
         self.on_backward_end = on_backward_end
         self.where = where
         self.cures = cures
         self.begun = False  # the first backward has been looked at
         self.batch: Batch | None = None  # until the step is made, or has been put off
+        self.J = math.nan  # the loss of the last batch
         self.buffers = [buffer for layer in (model, loss) for _, buffer in layer.named_buffers()]
         held = [generator for layer in (model, loss) for _, generator in layer.named_generators()]
         self.generators = list({id(generator): generator for generator in held}.values())
@@ -115,6 +124,7 @@ class Step:
         if not math.isfinite(J):
             self.undo()  # at once, so that a buffer of this batch is not named as the cause
             raise loss_not_finite(self.model, self.loss, J, self.where(), [batch], cures=self.cures)
+        self.J = J
         return Y_pred, J
 
     def backward(self) -> None:
@@ -183,7 +193,9 @@ class Step:
         for call in self.on_backward_end:
             call()
         norm, lr = self._norm_and_lr()
-        if self.clip_norm is not None:
+        if self.clip_norms:
+            scale_parts_to_norms(self.model.dPhi, self.clip_norms, self._gradients())
+        elif self.clip_norm is not None:
             scale_to_norm(self._gradients(), self.clip_norm)
         if self.clip_value is not None:
             clip_to(self._gradients(), self.clip_value)
@@ -306,6 +318,6 @@ def as_optimizers(optimizer: Any, model: Layer, loss: Layer) -> list[Optimizer]:
 
 
 def _lies_in(part: Array, whole: Array) -> bool:
-    low, high = np.lib.array_utils.byte_bounds(whole)
-    start, stop = np.lib.array_utils.byte_bounds(part)
+    low, high = byte_bounds(whole)
+    start, stop = byte_bounds(part)
     return low <= start and stop <= high

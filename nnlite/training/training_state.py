@@ -25,6 +25,7 @@ class Training:
         loss: its loss.
         optimizers: the optimizers.
         epochs: the number of the last epoch.
+        batch_size: the number of rows of a batch.
         batches: how many batches an epoch has; None if it is not known.
         history: the values of the epochs that are done.
         epoch: the number of the current epoch, from 1.
@@ -32,6 +33,7 @@ class Training:
         values: the values of the epoch that is done, by name: "loss", "val_loss" ...
         extra: values of callbacks, to be added to those of the epoch, and so to the history.
         stop: True ends the training.
+        restored: the model has the best weights of an epoch, which :class:`nnlite.EarlyStopping` has restored.
         interrupted: by Ctrl-C or SIGTERM; the training ends after this batch.
         remarks: what to tell the user at the end: why the training stopped, which weights were restored.
 
@@ -55,6 +57,7 @@ class Training:
     callbacks: Sequence[Any] = ()
     rng: "np.random.Generator | None" = None  # in quotes, since NumPy loads numpy.random at its first mention
     order: Array | None = None  # of the rows in the current epoch
+    batch_size: int = 32
     batches: int | None = None
     epochs: int = 0
     epoch: int = 0
@@ -63,6 +66,7 @@ class Training:
     values: dict[str, float] = field(default_factory=dict)
     extra: dict[str, float] = field(default_factory=dict)
     stop: bool = False
+    restored: bool = False
     interrupted: bool = False
     remarks: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)  # compared when the training is resumed

@@ -101,10 +101,25 @@ def test_a_sequence_of_schedules_that_all_count_epochs():
     assert train(nested, 3, batch_size=50)[0] == {1: [9, 0.5], 2: [0.75] * 2, 3: [1.0] * 2}
 
 
+def test_a_warm_up_in_steps_of_a_schedule_of_epochs_and_in_epochs():
+    rates, optimizer, _ = train(nn.Warmup(HALVES, 4), 3, batch_size=50)
+    assert rates == {1: [0.25, 0.5], 2: [0.375, 0.5], 3: [0.25, 0.25]}
+    assert (optimizer.lr.counts_epochs, optimizer.lr.last_epoch) == (True, None)
+    rates, _, _ = train(nn.PerEpoch(nn.Warmup(0.5, 2)), 3, batch_size=50)
+    assert rates == {1: [0.25] * 2, 2: [0.5] * 2, 3: [0.5] * 2}
+    ends = nn.Warmup(nn.PerEpoch(nn.OneCycleLR(0.1, total_steps=3)), 2)
+    assert (ends.last_step, ends.last_epoch) == (None, 3)
+    with pytest.raises(ValueError, match="the schedule Warmup ends after 3 epochs, but training takes 5"):
+        train(ends, 5)
+    assert nn.Warmup(nn.StepLR(4.0, 1, 0.5), 4).at(1, None) == 1.0  # the epoch is not asked for
+
+
 # ------------------------------------------------------------------------------------------- several trainings
 
 
-@pytest.mark.parametrize("schedule", [HALVES, nn.SequentialLR([nn.LinearLR(1.0, 0.25, 1.0, 3), HALVES], [3])])
+@pytest.mark.parametrize(
+    "schedule", [HALVES, nn.SequentialLR([nn.LinearLR(1.0, 0.25, 1.0, 3), HALVES], [3]), nn.Warmup(HALVES, 5)]
+)
 @pytest.mark.parametrize("stop", [(1, 1), (1, 2), (2, 1), (2, 3), (3, 2)])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_resumed_training_has_the_same_rates_and_bytes(schedule, stop, stream, tmp_path):

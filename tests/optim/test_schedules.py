@@ -45,12 +45,26 @@ CASES = [
     ("OneCycleLR", {"epochs": 6, "steps_per_epoch": 11}),
     ("OneCycleLR", {"total_steps": 70, "div_factor": 4.0, "final_div_factor": 10.0}),
     ("OneCycleLR", {"total_steps": 70, "div_factor": 0.5, "final_div_factor": 0.2, "three_phase": True}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 7}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 1}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 3, "T_mult": 2, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 1, "T_mult": 3}),
+    ("CyclicLR", {"max_lr": 1.5}),
+    ("CyclicLR", {"max_lr": 1.5, "step_size_up": 7, "mode": "triangular2"}),
+    ("CyclicLR", {"max_lr": 1.5, "step_size_up": 4, "step_size_down": 9}),
+    ("CyclicLR", {"max_lr": 1.5, "step_size_up": 1, "step_size_down": 3, "mode": "triangular2"}),
+    ("CyclicLR", {"max_lr": 0.1, "step_size_up": 6, "step_size_down": 1, "mode": "exp_range", "gamma": 0.97}),
 ]
+FIRST = {"CyclicLR": "base_lr"}  # what the first argument is called, if not lr
 
 
 def torch_scheduler(optimizer, name, options):
     torch = pytest.importorskip("torch")
-    first = {"max_lr": 0.3, "cycle_momentum": False} if name == "OneCycleLR" else {}
+    own = {
+        "OneCycleLR": {"max_lr": 0.3, "cycle_momentum": False},
+        "CyclicLR": {"base_lr": 0.3, "cycle_momentum": False},
+    }
+    first = own.get(name, {})
     return getattr(torch.optim.lr_scheduler, name)(optimizer, **first, **options)
 
 
@@ -144,6 +158,19 @@ BY_HAND = [
     (nn.OneCycleLR(1, 4, pct_start=0.25, div_factor=2, final_div_factor=4), [1, 25 / 32, 11 / 32, 0.125]),
     (nn.SequentialLR([nn.LinearLR(1, 0.5, total_iters=2), nn.StepLR(4, 1)], [2]), [0.5, 0.75, 4, 0.4, 0.04]),
     (nn.StepLR(0, 1), [0, 0]),
+    # 3 steps from 5 to 1 by cosines of 0, 60 and 120 degrees, then 6 steps by those of 0, 30, 60 ...
+    (nn.CosineAnnealingWarmRestarts(5, 3, 2, 1), [5, 4, 2, 5, 3 + 3**0.5, 4, 3, 2, 3 - 3**0.5, 5]),
+    (nn.CosineAnnealingWarmRestarts(4, 3), [4, 3, 1] * 3),
+    (nn.CosineAnnealingWarmRestarts(4, 1, 1), [4, 4, 4]),
+    (nn.CyclicLR(1, 4, 3), [1, 2, 3, 4, 3, 2, 1, 2, 3, 4]),
+    (nn.CyclicLR(1, 3, 1, 2), [1, 3, 2, 1, 3, 2]),
+    (nn.CyclicLR(1, 9, 1, 1, "triangular2"), [1, 9, 1, 5, 1, 3, 1, 2, 1]),
+    (nn.CyclicLR(1, 9, 1, None, "triangular2"), [1, 9, 1, 5, 1, 3]),
+    (nn.CyclicLR(1, 9, 2, None, "exp_range", 0.5), [1, 3, 3, 1.5, 1, 1 + 4 / 32, 1 + 8 / 64]),
+    (nn.CyclicLR(1, 9, 2, gamma=0.5), [1, 5, 9, 5, 1]),  # gamma is of exp_range only
+    (nn.Warmup(nn.StepLR(8, 3, 0.5), 4), [2, 4, 6, 4, 4, 4, 2]),  # the schedule counts from the first step on
+    (nn.Warmup(0.5, 2), [0.25, 0.5, 0.5]),
+    (nn.Warmup(nn.ExponentialLR(2, 0.5), 1), [2, 1, 0.5]),
 ]
 
 
@@ -219,6 +246,34 @@ def test_a_second_training_counts_the_steps_of_the_first():
     optimizer.check_steps(6)
     with pytest.raises(ValueError, match=r"ends after 20 steps, but training takes 22"):
         optimizer.check_steps(7)
+
+
+def test_a_warm_up_times_a_schedule_is_torchs_chain_of_both():
+    """Its LinearLR with the factors 1 / n, 2 / n ... multiplies what the other scheduler has made of the rate."""
+    torch = pytest.importorskip("torch")
+    for steps, name, options in (9, "ExponentialLR", {"gamma": 0.9}), (40, "MultiStepLR", {"milestones": [20, 50]}):
+        optimizer = torch_optimizer()
+        warm_up = torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=1 / steps, total_iters=steps - 1)
+        chain = torch.optim.lr_scheduler.ChainedScheduler([warm_up, torch_scheduler(optimizer, name, options)])
+        expected = torch_values(optimizer, chain, 70)
+        schedule = nn.Warmup(getattr(nn, name)(0.3, **options), steps)
+        np.testing.assert_allclose([schedule(step) for step in range(70)], expected, rtol=1e-9)
+
+
+def test_a_warm_up_ends_where_its_schedule_does():
+    assert nn.Warmup(0.1, 5).last_step is None
+    schedule = nn.Warmup(nn.OneCycleLR(0.1, total_steps=20), 5)
+    assert (schedule.last_step, schedule.last_epoch, schedule.counts_epochs) == (20, None, False)
+    with pytest.raises(ValueError, match="the schedule Warmup ends after 20 steps, but training takes 25"):
+        train(schedule, epochs=5)
+    assert nn.SequentialLR([nn.ConstantLR(1), schedule], [5]).last_step == 25
+
+
+def test_restarts_far_away_cost_nothing():
+    schedule = nn.CosineAnnealingWarmRestarts(1.0, 10)
+    assert schedule(10**15) == schedule(0) == 1.0
+    assert nn.CyclicLR(1, 2, 5, mode="triangular2")(10 * 5000 + 5) == 1.0  # a factor of 2^-5000
+    assert nn.CyclicLR(1, 2, 1, mode="exp_range", gamma=10)(309) == math.inf
 
 
 def test_steps_come_in_any_order_and_change_nothing():
@@ -298,6 +353,8 @@ GOOD = {
     "PolynomialLR": {},
     "CosineAnnealingLR": {"T_max": 3},
     "OneCycleLR": {"total_steps": 3},
+    "CosineAnnealingWarmRestarts": {"T_0": 3},
+    "CyclicLR": {"max_lr": 0.2},
 }
 
 
@@ -313,7 +370,7 @@ GOOD = {
     ],
 )
 def test_a_wrong_lr_is_an_error(name, lr, error, message):
-    with pytest.raises(error, match=f"^{name}: lr: {message}"):
+    with pytest.raises(error, match=f"^{name}: {FIRST.get(name, 'lr')}: {message}"):
         getattr(nn, name)(lr, **GOOD[name])
 
 
@@ -331,6 +388,9 @@ def test_a_wrong_lr_is_an_error(name, lr, error, message):
         ("CosineAnnealingLR", "eta_min", ">= 0"),
         ("OneCycleLR", "div_factor", "above 0"),
         ("OneCycleLR", "final_div_factor", "above 0"),
+        ("CosineAnnealingWarmRestarts", "eta_min", ">= 0"),
+        ("CyclicLR", "max_lr", ">= 0"),
+        ("CyclicLR", "gamma", ">= 0"),
     ],
 )
 def test_an_option_out_of_its_range_is_an_error(name, option, bounds):
@@ -353,6 +413,10 @@ def test_an_option_out_of_its_range_is_an_error(name, option, bounds):
         ("PolynomialLR", "total_iters"),
         ("CosineAnnealingLR", "T_max"),
         ("OneCycleLR", "total_steps"),
+        ("CosineAnnealingWarmRestarts", "T_0"),
+        ("CosineAnnealingWarmRestarts", "T_mult"),
+        ("CyclicLR", "step_size_up"),
+        ("CyclicLR", "step_size_down"),
     ],
 )
 def test_a_number_of_steps_is_whole_and_at_least_1(name, option):
@@ -384,6 +448,20 @@ def test_a_number_of_steps_is_whole_and_at_least_1(name, option):
             ValueError,
             "OneCycleLR: anneal_strategy: expected 'cos' or 'linear', got 'cosine'",
         ),
+        (
+            lambda: nn.CyclicLR(1, 2, mode="sawtooth"),
+            ValueError,
+            "CyclicLR: mode: expected 'triangular' or 'triangular2' or 'exp_range', got 'sawtooth'",
+        ),
+        (lambda: nn.Warmup("0.1", 3), TypeError, "Warmup: schedule: expected a number, got '0.1'"),
+        (lambda: nn.Warmup(-0.1, 3), ValueError, "Warmup: schedule: expected a number >= 0, got -0.1"),
+        (
+            lambda: nn.Warmup(nn.StepLR, 3),
+            TypeError,
+            r"Warmup: schedule: expected a schedule or a number, got the class itself; write StepLR\(\.\.\.\)",
+        ),
+        (lambda: nn.Warmup(0.1, 0), ValueError, "Warmup: steps: expected at least 1, got 0"),
+        (lambda: nn.Warmup(0.1, 2.5), TypeError, "Warmup: steps: expected a whole number, got 2.5"),
         (lambda: nn.SequentialLR([], []), ValueError, "SequentialLR: schedulers: expected at least one, got none"),
         (
             lambda: nn.SequentialLR(0.1, []),

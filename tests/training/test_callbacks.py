@@ -42,7 +42,8 @@ def test_the_events_come_in_this_order():
             for batch in (1, 2, 3)
             for name in ("on_backward_end", "on_batch_end", "on_save")
         ]
-        + [("on_epoch_end", epoch, 0), ("on_save", epoch, 0)]
+        + [("on_evaluation_begin", epoch, 3), ("on_epoch_end", epoch, 0), ("on_evaluation_end", epoch, 0)]
+        + [("on_save", epoch, 0)]
         for epoch in (1, 2)
     ]
     assert recorder.seen == [("on_train_begin", 0, 0), *epochs[0], *epochs[1], ("on_train_end", 2, 0)]

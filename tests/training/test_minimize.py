@@ -245,7 +245,7 @@ def test_the_state_of_a_float32_model_is_written_back():
 def test_the_events_of_an_iteration_are_those_of_an_epoch():
     counts = Counts()
     history = minimize(linear(), counts, epochs=2)
-    epoch = ["on_epoch_begin", "on_backward_end", "on_batch_end", "on_save"]
+    epoch = ["on_epoch_begin", "on_backward_end", "on_batch_end", "on_evaluation_begin", "on_evaluation_end", "on_save"]
     expected = [("on_train_begin", 0), *((event, 1) for event in epoch), *((event, 2) for event in epoch)]
     assert counts.events == [*expected, ("on_save", 2), ("on_train_end", 2)]
     assert history.epochs == 2

@@ -26,6 +26,8 @@ MAKERS = {
     "CSVLogger that appends": lambda optimizer: nn.CSVLogger("log.csv", append=True),
     "LearningRateLogger": lambda optimizer: nn.LearningRateLogger(),
     "Diagnostics": lambda optimizer: nn.Diagnostics(),
+    "WeightAverage": lambda optimizer: nn.WeightAverage(0.9, every=3, use_buffers=True),
+    "WeightAverage of epochs": lambda optimizer: nn.WeightAverage(start_from_epoch=1, every=2),
 }
 
 
@@ -66,7 +68,7 @@ ENDINGS = {
 
 def network():
     rng = np.random.default_rng(3)
-    model = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.ReLU(), nn.Linear(4, 1, rng=rng))
+    model = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1, rng=rng))
     return model, nn.SGD(model, lr=0.05, momentum=0.5)
 
 

@@ -72,6 +72,8 @@ def torch_answers(name, dtype):
         return getattr(torch.nn, kind)(*args, **options)
 
     case, rng = CASES[name], seed(name)
+    if case.kind == "WeightAverage":
+        return torch_averages(case, dtype)
     if hasattr(torch.optim, case.kind):
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.from_numpy(np.empty(0, dtype)).dtype)  # that of NAdam's product
@@ -123,6 +125,24 @@ def torch_answers(name, dtype):
     gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
     dXs = [X.grad for X in Xs if X is not None and X.requires_grad]
     return flat([*(Y.detach() for Y in Ys), *dXs, *gradients, *buffers])
+
+
+def torch_averages(case, dtype):
+    """PyTorch's averaged parameters and floating buffers after each update."""
+    import torch
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    decay = case.options["decay"]
+    module = torch.nn.BatchNorm1d(2).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+    multi_avg_fn = None if decay is None else get_ema_multi_avg_fn(decay)
+    average = AveragedModel(module, multi_avg_fn=multi_avg_fn, use_buffers=case.options["use_buffers"])
+    path = []
+    for numbers in case.X:
+        for array, part in zip(module.state_dict().values(), np.split(numbers, 4), strict=False):
+            array.copy_(torch.tensor(part.astype(dtype)))
+        average.update_parameters(module)
+        path += [array.clone() for name, array in average.module.state_dict().items() if array.ndim]
+    return flat(path)
 
 
 def flat(arrays):
