@@ -48,6 +48,7 @@ class Sequential(Layer):
     """
 
     sums_tied = True
+    flops_per_element = (0, 0)
     _Y_keys: tuple[str, ...] = ()  # of the last output, where that is a dict
 
     def __init__(self, *layers: Layer) -> None:

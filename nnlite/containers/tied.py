@@ -102,6 +102,12 @@ class Tied(Layer):
         return layer
 
     @property
+    def twin(self) -> Layer:
+        """The layer that runs: on the original's parameters, with a cache and gradients of its own."""
+        layer: Layer = self._twin.layer
+        return layer
+
+    @property
     def needs_dX(self) -> bool:
         """See :class:`nnlite.Layer`."""
         needed: bool = self._twin.layer.needs_dX

@@ -9,11 +9,9 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.diagnostics.last_layer import last_layer
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
 from nnlite.diagnostics.samples import copies
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.layers.activations import Softmax
 
 
 def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) -> Array:
@@ -122,7 +120,7 @@ def _ones(model: Layer, Y: Any, output: int | None) -> Any:
     """dY: 1 at the output, or everywhere."""
     place = f"input_gradient: {model.one_line()}"
     if output is None:
-        if isinstance(last_layer(model), Softmax) or _are_probabilities(Y):
+        if _are_probabilities(Y):
             raise ValueError(f"{place}: its probabilities sum to 1, which has gradient 0; pass output=, a class index")
         return each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
     if isinstance(Y, tuple | dict):
@@ -136,10 +134,12 @@ def _ones(model: Layer, Y: Any, output: int | None) -> Any:
 
 
 def _are_probabilities(Y: Any) -> bool:
-    """Whether the entries along the last axis are shares of 1, whatever computed them."""
-    if isinstance(Y, tuple | dict) or np.ndim(Y) == 0 or np.size(Y) == 0 or np.shape(Y)[-1] == 1:
+    """Whether the entries along an axis are shares of 1, whatever computed them."""
+    if isinstance(Y, tuple | dict) or np.size(Y) == 0 or np.min(Y) < 0:
         return False
-    return bool(np.min(Y) >= 0 and np.allclose(np.sum(Y, axis=-1), 1, rtol=0, atol=8 * np.finfo(np.result_type(Y)).eps))
+    atol = 8 * np.finfo(np.result_type(Y)).eps
+    axes = [axis for axis in range(min(1, np.ndim(Y) - 1), np.ndim(Y)) if np.shape(Y)[axis] > 1]
+    return any(np.allclose(np.sum(Y, axis=axis), 1, rtol=0, atol=atol) for axis in axes)
 
 
 def _amount(size: int) -> str:

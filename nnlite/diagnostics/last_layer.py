@@ -4,10 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.containers.graph import Graph
-from nnlite.containers.sequential import Sequential
+from nnlite.containers.program import Program
 from nnlite.layer.layer import Layer
-from nnlite.layers.activations import LogSoftmax, Softmax
 
 ONE_OUTPUT = "use Sigmoid() for two classes, or one output per class"
 
@@ -19,22 +17,21 @@ def last_layer(model: Layer) -> Layer | None:
     >>> last_layer(nn.Sequential(nn.Linear(2, 1), nn.Sequential(nn.Sigmoid())))
     Sigmoid()
     """
-    while type(model).forward in (Sequential.forward, Graph.forward) and model.num_outputs == 1:
-        parts = [layer for _, layer in model.named_children()]
-        if not parts:
-            return None
-        model = parts[-1]
-    return model
+    try:
+        program = Program.of(model)
+    except TypeError:  # the layers fit together only for more inputs than the first one must have
+        return None
+    last = program.giver(program.outputs[0]) if len(program.outputs) == 1 else None
+    return None if last is None else last.layer
 
 
-def constant_softmax(model: Layer, Y: Any) -> str | None:
-    """A sentence that says that the model ends with a softmax over one class, which is constant; None if it does not.
+def constant_output(model: Layer, Y: Any) -> str | None:
+    """A sentence that says that the last layer's output is constant, as a softmax over one class; None if it is not.
 
     >>> import numpy as np, nnlite as nn
-    >>> constant_softmax(nn.Sequential(nn.Linear(2, 1), nn.Softmax()), np.ones((5, 1)))
+    >>> constant_output(nn.Sequential(nn.Linear(2, 1), nn.Softmax()), np.ones((5, 1)))
     'Softmax(dim=-1) of a single output is always 1'
     """
     last = last_layer(model)
-    if isinstance(last, Softmax | LogSoftmax) and np.shape(Y)[last.dim] == 1:
-        return f"{last} of a single output is always {int(isinstance(last, Softmax))}"
-    return None
+    always = None if last is None else last.constant_output(np.asarray(Y))
+    return None if always is None else f"{last} of a single output is always {always:g}"

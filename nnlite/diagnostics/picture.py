@@ -12,9 +12,9 @@ from nnlite.basics.trees import each_of, listed
 from nnlite.containers.argument_names import input_names_of, output_names_of
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.program import Operation, Program
+from nnlite.containers.stepping import gradient_name
 from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.array_text import scalar_text
-from nnlite.diagnostics.layer_step import gradient_name
 from nnlite.diagnostics.recording import stored_gradients
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import shortened

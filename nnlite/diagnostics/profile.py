@@ -8,16 +8,17 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
-from nnlite.basics.trees import each_of, spread
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.compute import blas
 from nnlite.compute.kernel import Kernel, numpy_function
-from nnlite.diagnostics.flops import Flops, known_flops
 from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
 from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
+from nnlite.layer.described import described
+from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss import Loss, arguments_of
 
 
 def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None, *, repeats: int = 20) -> Profile:
@@ -41,8 +42,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     Returns:
         A profile that prints as a table; see :class:`nnlite.diagnostics.profile_report.Profile`.
 
-    The operations of a layer of your own are unknown, ``?``, unless they are registered with
-    ``nnlite.diagnostics.flops.flops.register``.
+    The operations of a layer of your own are unknown, ``?``, unless it has ``flops_per_element`` or a method ``flops``.
 
     Raises:
         ValueError: ``repeats`` is below 1.
@@ -123,7 +123,7 @@ def _measured_calls(
     operations: dict[str, list[int | None]] = {"forward": [], "backward": []}
     for call in {call.path: call for call in calls}.values():
         path, layer = call.path, call.layer
-        known = known_flops(layer, next(iter((*call.args, *call.named.values())), None), call.Y) or (None, None)
+        known = flops_of(layer, next(iter((*call.args, *call.named.values())), None), call.Y) or (None, None)
         repeated = {"forward": (partial(layer.forward, *call.args, **call.named), call.Y)}
         if call.dYs is not None:
             repeated["backward"] = partial(layer.backward, *call.dYs, **call.named_dYs), call.dX
@@ -169,6 +169,32 @@ def _bare_products(products: Sequence[tuple[Array, Array]]) -> Callable[[], None
             call()
 
     return run
+
+
+def flops_of(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
+    """The operations of ``layer``'s forward and backward, after forward(X, ...) returned Y; None if unknown.
+
+    They are unknown for a subclass that overrides forward or backward and says nothing new.
+
+    >>> import nnlite as nn
+    >>> class Loud(nn.Tanh):
+    ...     def forward(self, X):
+    ...         return super().forward(2 * X)
+    >>> X = np.ones(4)
+    >>> flops_of(nn.Tanh(), X, X)[0].total, flops_of(Loud(), X, X) is None
+    (4, True)
+    """
+    count = described(layer, "flops", "forward", "backward")
+    if count is not None:
+        return count(X, Y)  # type: ignore[no-any-return]
+    per_element = described(layer, "flops_per_element", "forward", "backward")
+    if per_element is None:
+        return None
+    forward, backward = per_element
+    if isinstance(layer, Loss):  # its Y is a sum of as many elements as X has
+        forward, Y = forward + (layer.reduction != "none"), X
+    size = sum(map(np.size, listed(Y)))
+    return Flops(elementwise=round(forward * size)), Flops(elementwise=round(backward * size))
 
 
 # -------------------------------------------------------------------------------------------------- bytes

@@ -21,7 +21,7 @@ class Cost:
         q1: first quartile of the time, in seconds.
         median: median time of a call, in seconds.
         q3: third quartile.
-        operations: floating-point operations, counted by :class:`nnlite.diagnostics.flops.Flops`; None if unknown.
+        operations: floating-point operations, counted by :class:`nnlite.layer.flops.Flops`; None if unknown.
         bytes: the least memory traffic: each array that is read or written counts once. Forward reads its inputs and
             parameters and writes Y and its cache; backward reads dY, parameters and cache and writes gradients and dX.
         bare: the roof that the time is compared with: "GEMM", the layer's matrix products alone; "copy", a copy of the

@@ -1,23 +1,109 @@
 """forward_steps and backward_steps: a model's forward and backward, one layer at a time."""
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+import textwrap
+from collections.abc import Generator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from nnlite.basics.trees import listed, spread
-from nnlite.containers.argument_names import bound, gradient_names_of, input_names_of, is_plain, output_names_of
-from nnlite.containers.branches import Residual
-from nnlite.containers.graph import Graph
-from nnlite.containers.sequential import Sequential
-from nnlite.containers.slots import added, each_dX, put
-from nnlite.diagnostics.layer_step import Step, gradient_name, sum_step
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.basics.trees import spread
+from nnlite.containers.argument_names import input_names_of
+from nnlite.containers.stepping import Moves, backward_moves, forward_moves, gradient_name
+from nnlite.diagnostics.array_text import array_range, array_text
+from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.recording import stored_gradients
-from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_loss
 
-Steps = Generator[Step, None, Any]
+WIDTH = 80  # columns of a terminal
+
+Steps = Generator["Step", None, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One layer's forward or backward, or one sum of gradients.
+
+    The arrays are the model's own, not copies: a later step or a later forward may change them.
+
+    Attributes:
+        name: "forward", "backward" or "sum".
+        path: of the layer; for a sum, of the input, layer or parameter whose gradient it is.
+        layer: the layer; for a sum, the container that adds.
+        inputs: X or dY, by name; for a sum, its terms by the layers that returned them.
+        outputs: Y or dX, by name; for a sum, the sum.
+        gradients: the parameter gradients that backward stored, dW and db, by name.
+        own_formulas: the formulas of the step, if they are not those of the layer.
+
+    >>> import numpy as np, nnlite as nn
+    >>> print(next(nn.forward_steps(nn.Tanh(), np.array([0.0, 1.0]))))
+    forward   Tanh()
+      Y = tanh(X)
+      X  (2,)  [0. 1.]
+      Y  (2,)  [0.     0.7616]
+    """
+
+    name: str
+    path: str
+    layer: Layer
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    gradients: dict[str, Array] = field(default_factory=dict)
+    own_formulas: tuple[str, ...] = ()
+
+    @property
+    def formulas(self) -> tuple[str, ...]:
+        """The formulas of the step; empty for a layer that has none.
+
+        Raises:
+            ValueError: the layer's formulas are not valid.
+        """
+        if self.own_formulas:
+            return self.own_formulas
+        if self.name == "forward":
+            return tuple(map(str, formulas_of(self.layer, len(self.inputs)).forward))
+        formulas = formulas_of(self.layer, max(len(self.outputs), len(input_names_of(self.layer))))
+        left_out = {"d" + name for name in formulas.inputs} - self.outputs.keys()
+        return tuple([str(line) for line in formulas.backward if line.name not in left_out])
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """All arrays by name: inputs, outputs and parameter gradients."""
+        return self.inputs | self.outputs | self.gradients
+
+    def __str__(self) -> str:
+        lines = [self._title()]
+        for formula in self.formulas:
+            lines += textwrap.wrap(
+                formula, WIDTH, initial_indent="  ", subsequent_indent=" " * 6, break_long_words=False
+            )
+        shapes = {name: str(np.shape(A)) for name, A in self.arrays.items()}
+        widths = max(map(len, shapes), default=0), max(map(len, shapes.values()), default=0)
+        for name, A in self.arrays.items():
+            start = f"  {name:<{widths[0]}}  {shapes[name]:<{widths[1]}}  "
+            with np.printoptions(linewidth=WIDTH - len(start)):
+                values = array_text(A) or array_range(A)
+            lines.append(start + values.replace("\n", "\n" + " " * len(start)))
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self) -> str:
+        """Return the step as Markdown with a table, for notebooks."""
+        lines = [f"**{_escaped(self._title())}**", "", *(f"`{formula}`  " for formula in self.formulas), ""]
+        lines += ["| | shape | |", "|---|---|---|"]
+        for name, A in self.arrays.items():
+            values = (array_text(A) or array_range(A)).replace("\n", "")
+            lines.append(f"| `{name}` | {np.shape(A)} | {_escaped(values)} |")
+        return "\n".join(lines)
+
+    def _title(self) -> str:
+        of = "" if self.name == "sum" else self.layer.one_line()
+        return f"{self.name:<8}  {self.path}{'  ' if self.path and of else ''}{of}"
 
 
 def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None = None) -> Steps:
@@ -49,12 +135,9 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
     (1, 2)
     """
     check_layer(model, "model")
-    if loss is None:
-        inputs = X if target is None else tuple(arguments_of(model, X, target))
-        steps: Steps = spread(partial(_forward, model, ""), inputs)
-        return steps
-    check_loss(loss)
-    return _with_loss(model, X, target, loss)
+    if loss is not None:
+        check_loss(loss)
+    return _forward(model, X, target, loss)
 
 
 def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> Steps:
@@ -88,196 +171,40 @@ def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> S
     sum b {'db': 5.0}
     """
     check_layer(model, "model")
+    if loss is not None:
+        check_loss(loss)
+        if dY is not None:
+            raise TypeError("backward_steps: got both dY and loss, which computes dY; pass one of them")
+    return _backward(model, dY, loss)
+
+
+def _forward(model: Layer, X: Any, target: Any, loss: Layer | None) -> Steps:
+    inputs = X if target is None or loss is not None else tuple(arguments_of(model, X, target))
+    Y = yield from _steps(spread(partial(forward_moves, model, ""), inputs))
     if loss is None:
-        return _backward(model, "") if dY is None else spread(partial(_backward, model, ""), dY)
-    check_loss(loss)
-    if dY is not None:
-        raise TypeError("backward_steps: got both dY and loss, which computes dY; pass one of them")
-    return _from_loss(model, loss)
+        return Y
+    return (yield from _steps(forward_moves(loss, "loss", *arguments_of(loss, Y, target))))
 
 
-def walked(steps: Steps) -> tuple[list[Step], Any]:
-    """Return all steps, and what the generator returns.
+def _backward(model: Layer, dY: Any, loss: Layer | None) -> Steps:
+    if loss is not None:
+        dY = yield from _steps(backward_moves(loss, "loss"))
+    if dY is None:
+        return (yield from _steps(backward_moves(model, "")))
+    return (yield from _steps(spread(partial(backward_moves, model, ""), dY)))
 
-    >>> import numpy as np, nnlite as nn
-    >>> steps, Y = walked(forward_steps(nn.Sequential(nn.Tanh(), nn.Exp()), np.zeros(1)))
-    >>> [step.path for step in steps], Y
-    (['0', '1'], array([1.]))
-    """
-    found = []
+
+def _steps(moves: Moves) -> Steps:
+    """A step for each move; return what the generator returns."""
     while True:
         try:
-            found.append(next(steps))
+            name, path, layer, inputs, outputs, formulas = next(moves)
         except StopIteration as end:
-            return found, end.value
+            return end.value
+        stored = name == "backward" and not formulas
+        gradients = {gradient_name(each): dP for each, dP in stored_gradients(layer).items()} if stored else {}
+        yield Step(name, path, layer, inputs, outputs, gradients, formulas)
 
 
-def _with_loss(model: Layer, X: Any, target: Any, loss: Layer) -> Steps:
-    Y = yield from spread(partial(_forward, model, ""), X)
-    return (yield from _forward(loss, "loss", *arguments_of(loss, Y, target)))
-
-
-def _from_loss(model: Layer, loss: Layer) -> Steps:
-    dY = yield from _backward(loss, "loss")
-    return (yield from spread(partial(_backward, model, ""), dY))
-
-
-def _forward(layer: Layer, path: str, *Xs: Any, **named: Any) -> Steps:
-    """Yield the steps of the layer's forward; return its result."""
-    for container, through in _FORWARD.items():
-        if is_plain(layer, container):
-            layer._Y_shape = layer._Ys = None  # no backward before the last step
-            return (yield from through(layer, path, *Xs, **named))
-    Y = layer.forward(*Xs, **named)
-    inputs = bound(layer, Xs, named)
-    yield Step("forward", path, layer, inputs, dict(zip(output_names_of(layer), listed(Y), strict=False)))
-    return Y
-
-
-def _through_chain(model: Any, path: str, *Xs: Any, **named: Any) -> Steps:
-    X, *more = Xs or (None,)
-    X = model._gathered(X, tuple(more), named)
-    if not model.layers:
-        X = model.check_X(X).copy()
-    for name, layer in model.named_children():
-        with _placed(model, layer):
-            X = yield from spread(partial(_forward, layer, inside(path, name)), X)
-            if X is None:
-                raise TypeError("forward returned None; did it forget to return Y?")
-    return model._record(X)
-
-
-def _through_graph(graph: Any, path: str, *Xs: Any, **named: Any) -> Steps:
-    values = graph._start(Xs, named)
-    for (name, layer), (takes, gives, _) in zip(graph.named_children(), graph.wiring.wires, strict=True):
-        with _placed(graph, layer):
-            Y = yield from _forward(layer, inside(path, name), *[values[slot] for slot in takes])
-            put(values, gives, Y)
-    return graph._hand_out(values)
-
-
-def _through_residual(model: Any, path: str, X: Any) -> Steps:
-    f = yield from _through_chain(model, path, X)
-    Y = model._joined(X, f)
-    yield Step("forward", path, model, {"X": X, "f": f}, {"Y": Y}, own_formulas=("Y = X + f",))
-    return Y
-
-
-def _backward(layer: Layer, path: str, *dYs: Any, **named: Any) -> Steps:
-    """Yield the steps of the layer's backward; return its result."""
-    for container, back in _BACKWARD.items():
-        if is_plain(layer, container):
-            return (yield from back(layer, path, *dYs, **named))
-    dX = layer.backward(*dYs, **named)
-    dXs = [] if dX is None else listed(dX)
-    came = dict(zip(["d" + name for name in output_names_of(layer)], dYs, strict=False)) | named
-    went = dict(zip(gradient_names_of(layer, gradients=len(dXs)), dXs, strict=False))
-    gradients = {gradient_name(name): dP for name, dP in stored_gradients(layer).items()}
-    yield Step("backward", path, layer, came, went, gradients)
-    return dX
-
-
-def _back_through_chain(model: Any, path: str, dY: Any = None, *more: Any, **named: Any) -> Steps:
-    dY = model._several_dYs(dY, more, named) if named or more else model.check_dY(dY)
-    if not model.layers:
-        dY = dY.copy()
-    for name, layer in reversed(list(model.named_children())[model._first_of_backward :]):
-        with _placed(model, layer):
-            dY = yield from spread(partial(_backward, layer, inside(path, name)), dY)
-            if dY is None and layer.needs_dX and layer.differentiable_inputs(1):
-                raise TypeError(
-                    "backward returned None; did it forget to return dX? (inputs without one: without_gradient)"
-                )
-    yield from _sum_tied(model, path)
-    return dY if model._needs_dX else None
-
-
-def _back_through_graph(graph: Any, path: str, *dYs: Any, **named: Any) -> Steps:
-    places = list(graph.wiring.places())
-    sums = _Sums(graph, path, graph._start_backward(dYs, named))
-    for index, (takes, gives, _) in graph._backward_walk:
-        layer, place = graph.layers[index], inside(path, places[index])
-        with _placed(graph, layer):
-            for slot in gives:
-                yield from sums.of(slot)
-            dX = yield from _backward(layer, place, *[sums.gradients[slot] for slot in gives])
-            names = gradient_names_of(layer, len(takes))
-            for name, (slot, part) in zip(names, each_dX(layer, takes, dX), strict=False):
-                sums.add(slot, inside(place, name), part)
-    for slot in graph.differentiable_inputs(len(graph.input_names)) if graph.needs_dX else ():
-        yield from sums.of(slot)
-    yield from _sum_tied(graph, path)
-    return graph._hand_back(sums.gradients) if graph.needs_dX else None
-
-
-def _back_through_residual(model: Any, path: str, dY: Any) -> Steps:
-    dY = model.check_dY(dY)
-    yield Step("backward", path, model, {"dY": dY}, {"dX": dY, "df": dY}, own_formulas=("dX = dY", "df = dY"))
-    dX_f = yield from _back_through_chain(model, path, dY)
-    dX = dY + dX_f
-    terms = {inside(path, "dY"): dY, inside(path, "dX_f"): dX_f}
-    yield sum_step(model, inside(path, "X"), terms, dX)
-    return dX
-
-
-class _Sums:
-    """The gradients in a graph's backward so far, and the terms that they are sums of."""
-
-    def __init__(self, graph: Any, path: str, gradients: list[Any]) -> None:
-        self.graph, self.path, self.gradients = graph, path, gradients
-        self.terms: dict[int, dict[str, Any]] = {slot: {} for slot in range(len(gradients))}
-        for slot, name in zip(graph.wiring.outputs, output_names_of(graph), strict=True):
-            self.terms[slot][inside(path, "d" + name)] = gradients[slot]
-
-    def add(self, slot: int, name: str, part: Any) -> None:
-        before = self.gradients[slot]
-        self.gradients[slot] = part if before is None else added(before, part)
-        self.terms[slot][name] = part
-
-    def of(self, slot: int) -> Steps:
-        """Yield the sum as a step, if it has several terms."""
-        if len(self.terms[slot]) > 1:
-            inputs = dict(enumerate(input_names_of(self.graph)))
-            label = inputs.get(slot) or self.graph.wiring.labels()[slot]
-            yield sum_step(self.graph, inside(self.path, label), self.terms[slot], self.gradients[slot])
-
-
-def _sum_tied(model: Layer, path: str) -> Steps:
-    """Do the same as :meth:`Layer.add_tied`, one step per parameter of a tied layer."""
-    model.own_parts()
-    paths = {id(layer): place for place, layer in model.named_layers(path)}
-    names = {id(dP): inside(path, name) for name, dP in model.named_gradients()}
-    for reference in model._tied:
-        layer = reference.layer
-        if type(layer).add_gradients is not Layer.add_gradients:
-            layer.add_gradients()  # a method of the user's: no steps
-            continue
-        local = {id(dP): name for name, dP in (layer.original or layer).named_gradients()}
-        for dP, own in layer.own_gradients():
-            name = names.get(id(dP), "outside")
-            place = inside(paths[id(layer)], local.get(id(dP), name))
-            terms = {gradient_name(name): dP.copy(), gradient_name(place): own}
-            dP += own
-            yield sum_step(model, name, terms, dP)
-
-
-_FORWARD: dict[type[Layer], Callable[..., Steps]] = {
-    Residual: _through_residual,
-    Sequential: _through_chain,
-    Graph: _through_graph,
-}
-_BACKWARD: dict[type[Layer], Callable[..., Steps]] = {
-    Residual: _back_through_residual,
-    Sequential: _back_through_chain,
-    Graph: _back_through_graph,
-}
-
-
-@contextmanager
-def _placed(container: Any, layer: Layer) -> Iterator[None]:
-    """Add the layer's place in the container to an error, as the container does."""
-    try:
-        yield
-    except Exception as error:
-        container._note_place(error, layer)
-        raise
+def _escaped(line: str) -> str:
+    return line.replace("|", "\\|").replace("*", "\\*")

@@ -9,12 +9,8 @@ from nnlite.basics.arrays import Array
 from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer
-from nnlite.layers.activations import Identity, LogSoftmax, Softmax
-from nnlite.layers.arrangement import Transpose
-from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 
 SATURATED = 1e-2  # below this derivative next to no gradient passes: tanh from |x| = 3, sigmoid from |x| = 4.6
-NO_ACTIVATION = Identity, Flatten, Unflatten, Reshape, Transpose, Softmax, LogSoftmax
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def _derivative(call: LayerCall) -> Array | None:
     """The derivative of each entry of Y with respect to the same entry of X; None if the layer is no activation."""
     layer, Y = call.layer, call.Y
     if (
-        isinstance(layer, NO_ACTIVATION)
+        not (layer.original or layer).has_units
         or any(layer.named_children())
         or any(np.ndim(P) > 1 for _, P in layer.named_parameters())
     ):

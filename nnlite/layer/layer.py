@@ -17,6 +17,7 @@ from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.cache import cached_names, reads, refuse_undeclared
 from nnlite.layer.flat import adopt, check_depth, flatten
+from nnlite.layer.flops import Flops
 from nnlite.layer.hidden import Reference, check_hidden
 from nnlite.layer.state import declare, misfits, own_arrays, write
 
@@ -67,8 +68,10 @@ class Layer:
         formulas: what forward and backward compute, for :func:`nnlite.explain`: assignments in plain Python and NumPy,
             one a line, such as ``Y = X * gamma`` and ``dX = dY * gamma``. Optional.
         output_range: the smallest and the largest value that Y can have, for :func:`nnlite.sanity`. Optional.
+        has_units: whether Y's entries are units that can be dead or saturated, for :func:`nnlite.sanity`; False for a
+            layer such as Reshape or Softmax. An elementwise layer has units.
         flops_per_element: the floating-point operations of forward and of backward for each element of Y, for
-            :func:`nnlite.profile`. Optional.
+            :func:`nnlite.profile`; see :meth:`flops`. Optional.
 
     >>> class Scale(Layer, parameters=("gamma",)):
     ...     def __init__(self, features):
@@ -97,6 +100,7 @@ class Layer:
     feature_names: tuple[str, ...] | None = None
     formulas: str = ""
     output_range: tuple[float, float] | None = None
+    has_units: bool = True
     flops_per_element: tuple[float, float] | None = None
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
@@ -173,6 +177,21 @@ class Layer:
                     "rename the argument, or set without_gradient in the class"
                 )
         return tuple(n for n in range(count) if n >= len(names) or names[n] not in self.without_gradient)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
+        """The operations of forward and of backward, after forward(X, ...) returned Y; None if they are unknown.
+
+        For a count that is not proportional to the size of Y; see :attr:`flops_per_element`. Of a container only what
+        it computes itself, without its layers. A subclass with a forward or backward of its own needs its own.
+        """
+        return None
+
+    def constant_output(self, Y: Array) -> float | None:
+        """The number that every entry of Y is, whatever X: 1 for the softmax of a single class; None if there is none.
+
+        Training such a layer is an error of :func:`nnlite.fit`.
+        """
+        return None
 
     def untrained_entries(self) -> dict[str, Any]:
         """The index, for each parameter that has some, of entries that are not trained: backward stores 0 there.

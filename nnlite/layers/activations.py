@@ -9,6 +9,7 @@ from nnlite.basics.shapes import Shape, is_open, no_such_axis, text
 from nnlite.compute import kernels
 from nnlite.compute.softmax import along, from_rows, log_softmax, log_softmax_backward, rows, softmax, softmax_backward
 from nnlite.errors import ShapeError
+from nnlite.layer.flops import Flops, rows_along
 from nnlite.layer.layer import Layer
 
 
@@ -123,6 +124,7 @@ class Identity(Activation):
     array([1., 2.])
     """
 
+    has_units = False
     formulas = """
         Y = X
         dX = dY
@@ -159,6 +161,7 @@ class Softmax(Activation):
            [ 0.  , -0.  ]])
     """
 
+    has_units = False
     formulas = """
         Y = exp(X) / sum(exp(X), axis=dim, keepdims=True)
         dX = Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
@@ -176,6 +179,9 @@ class Softmax(Activation):
 
     def backward(self, dY: Any) -> Array:
         return along(self.dim, softmax_backward, self.check_dY(dY), self.Y)
+
+    def constant_output(self, Y: Array) -> float | None:
+        return 1.0 if Y.ndim and Y.shape[self.dim] == 1 else None
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -200,6 +206,7 @@ class LogSoftmax(Activation):
     array([[ 0.5, -0.5]])
     """
 
+    has_units = False
     formulas = """
         Y = X - log(sum(exp(X), axis=dim, keepdims=True))
         dX = dY - exp(Y) * sum(dY, axis=dim, keepdims=True)
@@ -217,6 +224,13 @@ class LogSoftmax(Activation):
         dY = self.check_dY(dY)
         dX = log_softmax_backward(rows(dY, self.dim), self.E, self.s)
         return from_rows(dX, dY.shape, self.dim)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        rows = rows_along(X, self.dim)
+        return Flops(elementwise=5 * X.size + rows), Flops(elementwise=4 * X.size)  # max, -, exp, sum, log, -
+
+    def constant_output(self, Y: Array) -> float | None:
+        return 0.0 if Y.ndim and Y.shape[self.dim] == 1 else None
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

@@ -179,6 +179,7 @@ class Transpose(Layer):
     (5, 2, 3)
     """
 
+    has_units = False
     formulas = """
         Y = swapaxes(X, axis1=dim0, axis2=dim1)
         dX = swapaxes(dY, axis1=dim0, axis2=dim1)

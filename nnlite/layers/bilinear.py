@@ -14,6 +14,7 @@ from nnlite.compute import blas
 from nnlite.compute.sums import column_sum
 from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
+from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer
 
 
@@ -111,6 +112,16 @@ class Bilinear(Layer, parameters=("W", "b")):
         dP = blas.matmul(dY, self.W.reshape(self.out_features, -1)).reshape(self.G_shape)
         dX1 = np.vecdot(dP, self.X2[:, None, :]).reshape(self.X1_shape)
         return dX1, np.vecdot(dP.swapaxes(1, 2), self.X1[:, None, :]).reshape(self.X2_shape)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        W, dY = self.W.reshape(self.out_features, -1), Y.reshape(-1, self.out_features)
+        bias = 0 if self.b is None else Y.size
+        forward = Flops(elementwise=self.P.size + bias, products=((self.P, W.T),))
+        if not self.needs_dX:
+            return forward, Flops(elementwise=bias, products=((dY.T, self.P),), reads=(self.P,))
+        # The products of each row of dP with x2 and x1: * and + for each number in it.
+        reads = self.P, self.X1, self.X2, self.W
+        return forward, Flops(elementwise=bias + 4 * self.P.size, products=((dY.T, self.P), (dY, W)), reads=reads)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         widths = ("X1", self.in1_features), ("X2", self.in2_features)

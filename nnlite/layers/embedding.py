@@ -13,6 +13,7 @@ from nnlite.basics.shapes import Shape
 from nnlite.compute.sums_of_rows import add_rows_at
 from nnlite.errors import ShapeError
 from nnlite.initializers import normal
+from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer
 
 
@@ -234,6 +235,9 @@ class Embedding(Lookup):
         add_rows_at(dY, numbers, bounds, out=self.dW)
         if self.scale_grad_by_freq:
             self._divide_by_counts(numbers)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        return Flops(reads=(Y,)), Flops(elementwise=Y.size, reads=(self.indices, self.dW))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (indices,) = shapes

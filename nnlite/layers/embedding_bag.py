@@ -13,6 +13,7 @@ from nnlite.basics.shapes import Shape, is_open, text
 from nnlite.compute.sums_of_rows import add_rows_at, sums_of_rows
 from nnlite.errors import ShapeError
 from nnlite.initializers import normal
+from nnlite.layer.flops import Flops
 from nnlite.layers.embedding import Lookup
 
 
@@ -132,6 +133,13 @@ class EmbeddingBag(Lookup):
             dw[self.kept] = kept
         dweights: Array = dw.reshape(self.shape)
         return dweights
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        numbers = len(self.numbers) * self.embedding_dim  # of the rows that are looked up
+        weighted, mean = self.weights is not None, self.mode == "mean"
+        forward = Flops(elementwise=(1 + weighted) * numbers + mean * Y.size)
+        summed = Y.size if self.mode == "max" else (1 + weighted) * numbers
+        return forward, Flops(elementwise=summed + mean * Y.size + 2 * weighted * self.needs_dX * numbers)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         indices = shapes[0]

@@ -14,6 +14,7 @@ from nnlite.compute import blas
 from nnlite.compute.sums import column_sum
 from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
+from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer
 
 
@@ -111,6 +112,14 @@ class Linear(Layer, parameters=("W", "b")):
             return None
         dX = blas.matmul(dY, self.W.T)
         return dX if len(self.X_shape) == 2 else dX.reshape(self.X_shape)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        rows, dY = self.X.reshape(-1, self.in_features), Y.reshape(-1, self.out_features)
+        bias = 0 if self.b is None else Y.size
+        forward = Flops(elementwise=bias, products=((rows, self.W),))
+        if not self.needs_dX:
+            return forward, Flops(elementwise=bias, products=((rows.T, dY),), reads=(self.X,))
+        return forward, Flops(elementwise=bias, products=((rows.T, dY), (dY, self.W.T)), reads=(self.X, self.W))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes

@@ -28,6 +28,7 @@ class Reshape(Layer):
     (5, 8, 8)
     """
 
+    has_units = False
     formulas = """
         Y = reshape(X, shape=shape)
         dX = reshape(dY, shape=X.shape)
@@ -81,6 +82,8 @@ class Flatten(Layer):
     (5, 64)
     """
 
+    flops_per_element = (0, 0)
+    has_units = False
     formulas = """
         Y = flatten(X, start=start_dim, end=end_dim)
         dX = reshape(dY, shape=X.shape)
@@ -141,6 +144,7 @@ class Unflatten(Layer):
     """
 
     flops_per_element = (0, 0)
+    has_units = False
     formulas = """
         Y = reshape(X, shape=Y_shape)
         dX = reshape(dY, shape=X.shape)

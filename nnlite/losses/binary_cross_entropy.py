@@ -43,7 +43,8 @@ class BCELoss(Loss):
            [ 0.73529412]])
     """
 
-    logits, same_scale = False, True
+    logits, same_scale, uniform_value = False, True, 0.5
+    flops_per_element = (9, 6)
     formulas = """
         J = -1 / N * sum(
             weight * (target * log(Y) + (1 - target) * log(1 - Y)), axis=() if reduction == "none" else None
@@ -56,6 +57,7 @@ class BCELoss(Loss):
     def __init__(self, *, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
         self.weight = finite_weight(weight, "BCELoss: weight")
+        self.flops_per_element = (9, 6) if weight is None else (10, 7)
 
     def forward(self, Y: Any, target: Any) -> Any:
         self.Y, self.target = Y, t = self.check_pair(Y, target)
@@ -69,6 +71,10 @@ class BCELoss(Loss):
         scale = self.scale(dJ)
         dY = kernels.binary_cross_entropy_backward(self.Y, self.target, scale)
         return times_weight(self, self.weight, dY)
+
+    def best_prediction(self, target: Array, constant: bool) -> Array:
+        best = np.asarray(target, np.float64)
+        return np.broadcast_to(best.mean(axis=0), best.shape) if constant else best
 
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), weight=self.weight)
@@ -99,7 +105,8 @@ class BCEWithLogitsLoss(Loss):
     array([-0.5 , -0.25])
     """
 
-    logits, same_scale = True, False
+    logits, same_scale, uniform_value = True, False, 0.0
+    flops_per_element = (10, 6)
     formulas = """
         J = 1 / N * sum(
             weight * (
@@ -117,6 +124,8 @@ class BCEWithLogitsLoss(Loss):
         super().__init__(reduction=reduction)
         self.weight = finite_weight(weight, "BCEWithLogitsLoss: weight")
         self.pos_weight = finite_weight(pos_weight, "BCEWithLogitsLoss: pos_weight")
+        more, positive = weight is not None, pos_weight is not None  # p t, + and * in forward, * in backward
+        self.flops_per_element = (10 + more + 3 * positive, 6 + more + positive)
 
     def forward(self, Y: Any, target: Any) -> Any:
         self.Z, self.target = Z, t = self.check_pair(Y, target)

@@ -8,6 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
 from nnlite.compute.softmax import expected_minus_given, exponentials, from_rows, rows, times_row
+from nnlite.layer.flops import Flops, rows_along
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.loss import check_probabilities, finite_weight, listing
 
@@ -45,7 +46,7 @@ class CrossEntropyLoss(ClassLoss):
            [ 0.  ,  0.  ]])
     """
 
-    logits = True
+    logits, uniform_value = True, 0.0
     formulas = """
         P = exp(Y) / sum(exp(Y), axis=axis, keepdims=True)
         Q = one_hot(target, like=Y, axis=axis, ignored=ignore_index)
@@ -107,6 +108,13 @@ class CrossEntropyLoss(ClassLoss):
             dZ = times_row(self.E, share / self.s)
             dZ.reshape(-1)[self.index] -= share[:, 0]
         return from_rows(dZ, self.shape, self.axis)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        rows, summed = rows_along(X, self.axis), self.reduction != "none"
+        return Flops(elementwise=7 * X.size + (1 + summed) * rows), Flops(elementwise=5 * X.size)
+
+    def too_narrow(self, low: float, high: float) -> bool:
+        return low >= 0
 
     def extra_repr(self) -> str:
         ignore_index = None if self.ignore_index == -100 else self.ignore_index

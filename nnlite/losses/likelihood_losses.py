@@ -11,6 +11,7 @@ from nnlite.compute import loss_kernels
 from nnlite.compute.softmax import from_rows, rows
 from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
+from nnlite.layer.flops import Flops, rows_along
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.loss import Loss, any_nan, finite_weight, listing, refuse
 
@@ -82,6 +83,13 @@ class NLLLoss(ClassLoss):
         dY = np.zeros((self.weights.size, self.shape[self.axis]), self.weights.dtype)
         dY.reshape(-1)[self.index] = -each
         return from_rows(dY, self.shape, self.axis)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        rows = rows_along(X, self.axis)  # -, *, sum; *, -
+        return Flops(elementwise=(2 + (self.reduction != "none")) * rows), Flops(elementwise=2 * rows)
+
+    def uniform_prediction(self, Y: Array) -> Array:
+        return np.full_like(Y, -np.log(Y.shape[self.axis_of_classes(Y)]))
 
     def extra_repr(self) -> str:
         ignore_index = None if self.ignore_index == -100 else self.ignore_index

@@ -42,6 +42,7 @@ class Loss(Layer):
         combined_formulas: simpler formulas of a gradient, for :func:`nnlite.explain`: that of the X of a layer before
             the loss, by the layer's forward formula, as ``Y = sigmoid(X)``, or of Y, by ``""``; and why they hold.
         bounds: how forward bounds its result, as "clips logarithms at -100"; for :func:`nnlite.explain`.
+        uniform_value: the value of Y that favours no class, 0 for logits; None if it is not a loss of classes.
         count: what the last forward divided the sum of the elements' losses by; None before forward.
 
     Raises:
@@ -72,6 +73,7 @@ class Loss(Layer):
     Y_range: tuple[float, float] = (-math.inf, math.inf)
     combined_formulas: Mapping[str, tuple[str, str]] = MappingProxyType({})
     bounds: str = ""
+    uniform_value: float | None = None
     count: float | None = None
     counts: Array | None = None
     _J_shape: tuple[int, ...] = ()
@@ -89,6 +91,18 @@ class Loss(Layer):
 
     def extra_repr(self) -> str:
         return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
+
+    def uniform_prediction(self, Y: Array) -> Array | None:
+        """Predictions in place of Y that favour no class, for :func:`nnlite.sanity`; None if there are no classes."""
+        return None if self.uniform_value is None else np.full_like(Y, self.uniform_value)
+
+    def best_prediction(self, target: Array, constant: bool) -> Array | None:
+        """The predictions, or the ``constant`` one, with the smallest loss, for :func:`nnlite.sanity`, where known."""
+        return None
+
+    def too_narrow(self, low: float, high: float) -> bool:
+        """Whether it expects logits, and outputs from ``low`` to ``high`` are none, for :func:`nnlite.sanity`."""
+        return self.uniform_value == 0 and max(low, -high) > -math.inf
 
     def check_pair(self, Y: Any, target: Any) -> tuple[Array, Array]:
         """Return Y and target as floating arrays of the same shape and dtype, that of Y.
@@ -225,6 +239,12 @@ def _input_names(cls: Any) -> tuple[str, ...]:
             if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.default is each.empty
         ]
     )
+
+
+def original_loss(loss: Layer) -> Loss:
+    """Return the loss itself, or the one that it is tied to: what describes it."""
+    original: Any = loss.original or loss
+    return original  # type: ignore[no-any-return]
 
 
 def is_loss(layer: Layer) -> bool:

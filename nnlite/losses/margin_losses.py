@@ -9,6 +9,7 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import finite
 from nnlite.compute import loss_kernels
 from nnlite.compute.softmax import from_rows, rows
+from nnlite.layer.flops import Flops, rows_along
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.loss import Loss, finite_weight, listing, refuse
 
@@ -34,7 +35,7 @@ class SoftMarginLoss(Loss):
     array([-0.5 ,  0.25])
     """
 
-    logits, same_scale = True, False
+    logits, same_scale, uniform_value = True, False, 0.0
     formulas = """
         J = 1 / N * sum(log(1 + exp(-target * Y)), axis=() if reduction == "none" else None)
         dY = -dJ / N * target / (1 + exp(target * Y))
@@ -175,6 +176,11 @@ class MultiMarginLoss(ClassLoss):
         dY = loss_kernels.hinge_of_rows_backward(self.H, share) if self.p == 1 else 2 * share * self.H
         dY.reshape(-1)[self.index] = -np.add.reduce(dY, axis=1)
         return from_rows(dY, self.shape, self.axis)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        rows = rows_along(X, self.axis)  # -, +, max, *, sum; >, *, sum
+        forward = (3 + self.p) * X.size + (1 + (self.reduction != "none")) * rows
+        return Flops(elementwise=forward), Flops(elementwise=3 * X.size + rows)
 
     def extra_repr(self) -> str:
         p, margin = (None if value == 1 else value for value in (self.p, self.margin))

@@ -7,6 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute import kernels, loss_kernels
 from nnlite.errors import ShapeError
+from nnlite.layer.flops import Flops, rows_along
 from nnlite.losses.loss import Loss, TargetError, any_nan, check_probabilities, finite_weight, listing, times_weight
 
 
@@ -102,6 +103,11 @@ class MultiLabelMarginLoss(Loss):
         labels[np.logical_or.accumulate(labels < 0, axis=1)] = -1
         return labels
 
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        rows = rows_along(X, -1)  # -, +, max, sum, >, count, + for each label; /
+        forward = (7 * self.most_labels + 1) * X.size + (1 + (self.reduction != "none")) * rows
+        return Flops(elementwise=forward), Flops(elementwise=X.size)
+
 
 class MultiLabelSoftMarginLoss(Loss):
     """Mean over the classes of the binary cross-entropy of logits: ``J = mean(sum(softplus(Z) - t Z) / C)``.
@@ -127,7 +133,7 @@ class MultiLabelSoftMarginLoss(Loss):
     array([[-0.25,  0.5 ]])
     """
 
-    logits, same_scale = True, False
+    logits, same_scale, uniform_value = True, False, 0.0
     formulas = """
         J = 1 / N * sum(
             mean(weight * ((1 - target) * Y + log(1 + exp(-Y))), axis=-1),
@@ -158,6 +164,11 @@ class MultiLabelSoftMarginLoss(Loss):
         scale = (scale if type(scale) is float else np.broadcast_to(scale[..., None], self.Z.shape)) / self.classes
         dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, self.target, scale)
         return times_weight(self, self.weight, dZ)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        more, rows = self.weight is not None, rows_along(X, -1)
+        forward = (11 + more) * X.size + (1 + (self.reduction != "none")) * rows
+        return Flops(elementwise=forward), Flops(elementwise=(6 + more) * X.size)
 
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), weight=self.weight)

@@ -197,7 +197,7 @@ def _release(layer: Layer, new: list[Layer]) -> None:
 
 def _share(tied: Tied) -> None:
     """Let it use the parameters of what it is tied to; it makes its own gradients in its first forward."""
-    for (_, own), (_, theirs) in zip(tied._twin.layer.named_layers(), tied.original.named_layers(), strict=True):
+    for (_, own), (_, theirs) in zip(tied.twin.named_layers(), tied.original.named_layers(), strict=True):
         for name in theirs._parameters:
             if (P := getattr(theirs, name)) is not None:
                 vars(own)["_" + name], vars(own)["_d" + name] = P, placeholder(P)

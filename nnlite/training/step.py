@@ -13,7 +13,7 @@ from numpy.lib.array_utils import byte_bounds
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
 from nnlite.basics.trees import spread
-from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax
+from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_output
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
 from nnlite.optim.by_name import ByName, option
@@ -118,7 +118,7 @@ class Step:
             states = [generator.bit_generator.state for generator in self.generators]
             self.before = [buffer.copy() for buffer in self.buffers], states
         Y_pred = spread(self.model.forward, batch.X)
-        if not self.begun and (constant := constant_softmax(self.model, Y_pred)):
+        if not self.begun and (constant := constant_output(self.model, Y_pred)):
             raise ValueError(f"model: {constant}, so nothing is learnt; {ONE_OUTPUT}")
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):

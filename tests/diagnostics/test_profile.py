@@ -11,8 +11,8 @@ import pytest
 import nnlite as nn
 from nnlite.compute import blas
 from nnlite.diagnostics import time_and_memory
-from nnlite.diagnostics.flops import Flops, flops
 from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
+from nnlite.layer.flops import Flops
 
 mpl.use("Agg")
 
@@ -294,9 +294,8 @@ def test_a_layer_of_ones_own_can_be_made_known():
         def forward(self, X):
             return super().forward(X)
 
-    @flops.register
-    def _(layer: Own, X, Y):
-        return Flops(elementwise=2 * X.size), Flops(elementwise=3 * Y.size, products=((X, Y.T),), reads=(X,))
+        def flops(self, X, Y):
+            return Flops(elementwise=2 * X.size), Flops(elementwise=3 * Y.size, products=((X, Y.T),), reads=(X,))
 
     row = only_row(Own(), ones(4, 5))
     assert counts(row, "operations") == (40, 60 + 2 * 4 * 5 * 4)
@@ -459,9 +458,8 @@ def slow(clock, *seconds):
             Slow.backwards += 1
             return dY + 1
 
-    @flops.register
-    def _(layer: Slow, X, Y):
-        return Flops(elementwise=500), Flops(elementwise=1000)
+        def flops(self, X, Y):
+            return Flops(elementwise=500), Flops(elementwise=1000)
 
     return Slow()
 

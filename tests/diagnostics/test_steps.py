@@ -12,7 +12,7 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.program import Program
 from nnlite.containers.tied import Tied
-from nnlite.diagnostics.layer_step import Step
+from nnlite.diagnostics.steps import Step
 from nnlite.layer.hidden import Reference
 
 over_all_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
-from nnlite.diagnostics.flops import flops
+from nnlite.diagnostics.profile import flops_of
 
 
 def test_bilinear_is_the_sum_over_both_widths():
@@ -136,12 +136,12 @@ def test_operations_that_profile_counts():
     layer = nn.Bilinear(3, 2, 4)
     X1, X2 = np.ones((5, 3), np.float32), np.ones((5, 2), np.float32)
     Y = layer.forward(X1, X2)
-    forward, backward = flops(layer, X1, Y)
+    forward, backward = flops_of(layer, X1, Y)
     assert forward.total == 5 * 3 * 2 + 2 * 5 * 6 * 4 + 5 * 4  # the outer products, their product with W, b
     assert backward.total == 2 * (2 * 5 * 6 * 4) + 4 * 5 * 3 * 2 + 5 * 4  # dW and dP; dx1 and dx2; db
     layer.needs_dX = False
-    assert flops(layer, X1, Y)[1].total == 2 * 5 * 6 * 4 + 5 * 4
-    assert [each.total for each in flops(nn.Unflatten(1, (3, 1)), X1, X1[..., None])] == [0, 0]
+    assert flops_of(layer, X1, Y)[1].total == 2 * 5 * 6 * 4 + 5 * 4
+    assert [each.total for each in flops_of(nn.Unflatten(1, (3, 1)), X1, X1[..., None])] == [0, 0]
     loss = nn.MarginRankingLoss()
     J = loss.forward(X1, X1, X1)
-    assert [each.total for each in flops(loss, X1, J)] == [5 * 15, 8 * 15]
+    assert [each.total for each in flops_of(loss, X1, J)] == [5 * 15, 8 * 15]

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.case import case
 
 import nnlite as nn
-from nnlite.diagnostics.flops import flops
+from nnlite.diagnostics.profile import flops_of
 
 RNG = np.random.default_rng(0)
 W = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]])
@@ -378,12 +378,12 @@ def test_operations_are_counted():
     layer = nn.EmbeddingBag(7, 4, mode="sum", padding_idx=0, rng=0)
     Y = layer.forward(WORDS, None, np.ones(WORDS.shape))
     used = 4 * np.count_nonzero(WORDS)
-    forward, backward = flops(layer, WORDS, Y)
+    forward, backward = flops_of(layer, WORDS, Y)
     assert (forward.total, backward.total) == (2 * used, 4 * used)  # w W, +; and dW: w dY, +; dw: *, +
     layer = nn.EmbeddingBag(7, 4, rng=0)
-    assert [each.total for each in flops(layer, WORDS, layer.forward(WORDS))] == [72 * 4 + 24 * 4] * 2
+    assert [each.total for each in flops_of(layer, WORDS, layer.forward(WORDS))] == [72 * 4 + 24 * 4] * 2
     layer = nn.Embedding(7, 4, rng=0)
-    assert [each.total for each in flops(layer, WORDS, layer.forward(WORDS))] == [0, 72 * 4]
+    assert [each.total for each in flops_of(layer, WORDS, layer.forward(WORDS))] == [0, 72 * 4]
 
 
 def test_weights_in_a_graph_are_passed_by_name():

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from support.case import case
 
 import nnlite as nn
-from nnlite.diagnostics.flops import flops
+from nnlite.diagnostics.profile import flops_of
 
 RAMP = np.arange(4.0)  # mean 1.5, variance 1.25, and 5/3 with n - 1
 STANDARD = (RAMP - 1.5) / np.sqrt(1.25)
@@ -349,7 +349,7 @@ def test_the_operations_that_profile_counts():
         (nn.RMSNorm(2), (4, 9)),
         (nn.LocalResponseNorm(3), (7, 8)),
     ]:
-        forward, backward = flops(layer, X, layer.forward(X))
+        forward, backward = flops_of(layer, X, layer.forward(X))
         assert (forward.total, backward.total) == (48 * operations[0], 48 * operations[1])
 
 

@@ -95,7 +95,7 @@ class Attributes(Mapping[str, Any]):
     """A layer's attributes by name, and those of the layer that it is tied to; N is what a loss divides by."""
 
     def __init__(self, layer: Layer) -> None:
-        used = layer._twin.layer if isinstance(layer, Tied) else layer
+        used = layer.twin if isinstance(layer, Tied) else layer
         self.holders = [used] if layer.original is None else [used, layer.original]
 
     def __getitem__(self, name: str) -> Any:

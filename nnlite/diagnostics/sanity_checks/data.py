@@ -4,18 +4,15 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_softmax, last_layer
+from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_output, last_layer
 from nnlite.diagnostics.samples import count_of
 from nnlite.diagnostics.sanity_checks.check import Check, first_few, standardize
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
 from nnlite.diagnostics.unscaled import SMALL, Scales, columns, unscaled_target
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
-from nnlite.losses.binary_cross_entropy import BCEWithLogitsLoss
 from nnlite.losses.class_loss import ClassLoss
-from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.margin_losses import SoftMarginLoss
-from nnlite.losses.multi_label_losses import MultiLabelSoftMarginLoss
+from nnlite.losses.loss import original_loss
 
 MATCH = "make the last layer, the loss and the targets match"
 
@@ -143,20 +140,18 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
     """Why the model cannot learn the targets, and the cure; None if it can."""
     limits = described(last, "output_range", "forward") if last else None
     low, high = limits or (-np.inf, np.inf)
-    binary = BCEWithLogitsLoss | SoftMarginLoss | MultiLabelSoftMarginLoss
-    for cls, too_narrow in (CrossEntropyLoss, low >= 0), (binary, max(low, -high) > -np.inf):
-        if isinstance(loss, cls) and too_narrow:
-            return f"{type(loss).__name__} expects logits, but the last layer is {last}", f"remove {last}"
+    if original_loss(loss).too_narrow(low, high):
+        return f"{type(loss).__name__} expects logits, but the last layer is {last}", f"remove {last}"
     if fault := _outside_Y_range(loss, Y):
         return fault
-    if constant := constant_softmax(last, Y) if last else None:
+    if constant := constant_output(last, Y) if last else None:
         return constant, ONE_OUTPUT
     output_rms = float(np.sqrt(np.mean(np.square(Y, dtype=np.float64))))
     target_rms = unscaled_target(loss, target, output_rms)
     if limits is None and target_rms:
         found = f"{name} has RMS {target_rms:.3g}, the initial outputs of the model {output_rms:.2g}"
         return found, f"standardize: {standardize(name)} (training rows)"
-    if limits is None or getattr(loss, "same_scale", None) is False or not target.size:
+    if limits is None or original_loss(loss).same_scale is False or not target.size:
         return None
     if target.min() < low or target.max() > high:
         found = f"{name} ranges from {target.min():.4g} to {target.max():.4g}, the last layer {last} from "
@@ -166,7 +161,7 @@ def _out_of_reach(last: Layer | None, loss: Layer, Y: Array, target: Array, name
 
 def _outside_Y_range(loss: Layer, Y: Array) -> tuple[str, str] | None:
     """Why the loss is not made for the outputs of the model, and the cure; None if it is."""
-    low, high = getattr(loss, "Y_range", (-np.inf, np.inf))
+    low, high = original_loss(loss).Y_range
     if not Y.size or (Y.min() >= low and Y.max() <= high):
         return None
     if high == 0:

@@ -13,13 +13,8 @@ from nnlite.diagnostics.sanity_checks.check import Check
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun
 from nnlite.diagnostics.unit_activity import Activity, activities
 from nnlite.diagnostics.unscaled import columns
-from nnlite.layer.layer import Layer
-from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.class_loss import ClassLoss
-from nnlite.losses.cross_entropy import CrossEntropyLoss
-from nnlite.losses.likelihood_losses import NLLLoss
-from nnlite.losses.margin_losses import SoftMarginLoss
-from nnlite.losses.multi_label_losses import MultiLabelSoftMarginLoss
+from nnlite.losses.loss import original_loss
 from nnlite.losses.per_output import Losses
 
 SATURATED_SHARE = 0.8  # a layer with more saturated entries passes too little gradient; half of a ReLU's are 0 at first
@@ -40,7 +35,7 @@ def initial_loss(run: DryRun) -> Check:
         return Check(title, None, "skipped: the loss could not be computed")
     if not math.isfinite(J):
         return Check(title, False, f"{J}", "see data and input scale above; use smaller initial weights")
-    uniform = [_uniform(loss, Y) for loss, Y, _, _ in run.outputs]
+    uniform = [original_loss(loss).uniform_prediction(Y) for loss, Y, _, _ in run.outputs]
     if not uniform or any(each is None for each in uniform):
         return Check(title, None, f"{J:.3g}; the expected value is known only for classification")
     expected = _loss_of(uniform, run)
@@ -51,17 +46,6 @@ def initial_loss(run: DryRun) -> Check:
     if 0.5 * expected > J:
         return Check(title, None, f"{found}: the model is already trained, or X contains the target")
     return Check(title, True, found)
-
-
-def _uniform(loss: Layer, Y: Array) -> Array | None:
-    """Predictions that favour no class; None if the loss is not one of classes."""
-    if isinstance(loss, BCELoss):
-        return np.full_like(Y, 0.5)
-    if isinstance(loss, BCEWithLogitsLoss | CrossEntropyLoss | SoftMarginLoss | MultiLabelSoftMarginLoss):
-        return np.zeros_like(Y)
-    if isinstance(loss, NLLLoss):
-        return np.full_like(Y, -np.log(Y.shape[min(1, Y.ndim - 1)]))
-    return None
 
 
 def _loss_of(predictions: list[Any], run: DryRun) -> float:

@@ -19,8 +19,7 @@ from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.errors import GradientError, ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import LogSoftmax
-from nnlite.losses.binary_cross_entropy import BCELoss
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss import arguments_of, original_loss
 from nnlite.losses.per_output import Losses, by_key
 
 TRIES = 5  # to find a point at which no unit is at a kink
@@ -281,14 +280,13 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
         predictions, targets = by_key(Y_pred), by_key(Y)
         pairs = [(each, predictions[key], targets[key]) for key, each in loss.by_output.items()]
         return loss.weighted_sum(_floor(*pair, single=single) for pair in pairs)
-    if isinstance(loss, BCELoss):
-        best = np.asarray(Y, np.float64)
-        return float(loss.forward(np.broadcast_to(best.mean(axis=0), best.shape) if single else best, Y))
+    if (best := original_loss(loss).best_prediction(Y, single)) is not None:
+        return float(loss.forward(best, Y))
     Ys = [np.asarray(each, np.float64) for each in listed(Y_pred)]  # several if the loss has several inputs
     starts = [each[:1] if single and each.ndim else each for each in Ys]
     ends = np.cumsum([each.size for each in starts])[:-1]
 
-    low, high = getattr(loss, "Y_range", (-math.inf, math.inf))
+    low, high = original_loss(loss).Y_range
     distributions = LogSoftmax(dim=min(1, Ys[0].ndim - 1)) if high == 0 else None
 
     def of_Z(Z: Array) -> tuple[float, Array]:
