@@ -18,7 +18,7 @@ from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
 from nnlite.diagnostics.formulas.printing import DOTS
 from nnlite.diagnostics.formulas.recorded_run import Recorded, record
-from nnlite.diagnostics.formulas.tree import Leaf, names_in
+from nnlite.diagnostics.formulas.tree import Leaf
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss
 
@@ -142,7 +142,8 @@ def explain(
       dL/db1 = sum_1(dL/du1)                             0.b
     <BLANKLINE>
     * is elementwise, a matrix product has no sign, sum_1 is the sum over the first axis.
-    N is what the mean of the loss divides by.
+    N is the number of samples.
+    Phi holds W1 in Phi[0:6], b1 in Phi[6:8], U in Phi[8:10], c in Phi[10:11], row by row.
     """
     check_layer(model, "model")
     if isinstance(loss, tuple | dict):
@@ -243,12 +244,22 @@ def _added(terms: list[ast.expr]) -> ast.expr:
     return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
+def _slices_of_Phi(naming: Naming) -> Iterator[str]:
+    """Yield where each parameter is in the vector of all: ``W1 in Phi[0:6]``; of many only the first and the last."""
+    start, found = 0, []
+    for path, P in naming.recorded.model.named_parameters():
+        found.append(f"{naming.symbols.get(naming.paths.get(path, -1), path)} in Phi[{start}:{start + P.size}]")
+        start += P.size
+    yield from found if len(found) <= MOST_TERMS else [*found[:3], DOTS, found[-1]]
+
+
 def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
-    if any("N" in names_in(each) for each in derivation.expressions):
-        counts = [getattr(each.layer, "count", None) for each in derivation.program.operations]
-        divisors = [count for count in counts if isinstance(count, int | float)]  # a user's loss may have none
-        here = f", here {divisors[-1]:g}" if divisors else ""
-        yield f"N is what the mean of the loss divides by{here}."
+    for letter, count in derivation.naming.divisors.items():
+        here = "" if count is None else f", here {count:g}"
+        meaning = "the number of samples" if letter.startswith("N") else "what the mean of the loss divides by"
+        yield f"{letter} is {meaning}{here}."
+    if slices := list(_slices_of_Phi(derivation.naming)):
+        yield f"Phi holds {', '.join(slices)}, row by row."
     if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.program.operations):
         yield "The gradient of an array that is broadcast is summed over the axes of that; pass X to see these."
     yield from derivation.remarks

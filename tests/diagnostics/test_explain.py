@@ -295,8 +295,8 @@ def test_a_loss_inside_a_graph_is_L():
     x, t = nn.Input("x"), nn.Input("t")
     graph = nn.Graph([x, t], nn.MSELoss()(linear(3, 2)(x), t))
     explanation = nn.explain(graph)
-    assert text_of(explanation.forward)[-1] == "L = 1/N sum((y^ - t)^2)"
-    assert text_of(explanation.backward)[0] == "dL/dy^ = 2/N (y^ - t)"
+    assert text_of(explanation.forward)[-1] == "L = 1/n sum((y^ - t)^2)"
+    assert text_of(explanation.backward)[0] == "dL/dy^ = 2/n (y^ - t)"
 
 
 def test_several_outputs_that_are_used_inside_as_well():
@@ -403,7 +403,40 @@ def test_a_loss_that_is_not_reduced(loss):
 def test_the_mean_and_the_sum():
     assert text_of(nn.explain(linear(2, 1), loss=nn.MSELoss(reduction="sum")).backward)[0] == "dL/dy^ = 2 (y^ - y)"
     explanation = nn.explain(linear(2, 3), numbers(4, 2), numbers(4, 3), nn.MSELoss())
-    assert "N is what the mean of the loss divides by, here 12." in str(explanation)
+    assert text_of(explanation.backward)[0] == "dL/dy^ = 2/n (y^ - y)"
+    assert explanation.remarks[0] == "n is what the mean of the loss divides by, here 12."
+    explanation = nn.explain(linear(2, 1), numbers(4, 2), numbers(4, 1), nn.MSELoss())
+    assert text_of(explanation.backward)[0] == "dL/dy^ = 2/N (y^ - y)"
+    assert explanation.remarks[0] == "N is the number of samples, here 4."
+
+
+def test_two_losses_share_no_symbol_but_the_number_of_samples():
+    x, t, v, labels = nn.Input("x"), nn.Input("t"), nn.Input("v"), nn.Input("labels")
+    losses = [nn.MSELoss()(linear(3, 2)(x), t), nn.MSELoss()(linear(3, 4)(x), v)]
+    losses += [nn.CrossEntropyLoss()(linear(3, 4)(x), labels), nn.CrossEntropyLoss()(linear(3, 5)(x), labels)]
+    graph = nn.Graph([x, t, v, labels], nn.Add()(*losses))
+    explanation = nn.explain(graph, (numbers(4, 3), numbers(4, 2), numbers(4, 4), np.array([0, 1, 2, 3])))
+    defined = [line.symbol for line in explanation.forward]
+    assert len(set(defined)) == len(defined)
+    assert explanation.remarks[:3] == (
+        "n is what the mean of the loss divides by, here 8.",
+        "n1 is what the mean of the loss divides by, here 16.",
+        "N is the number of samples, here 4.",
+    )
+
+
+def test_the_legend_of_Phi_tells_where_each_parameter_is():
+    model = of_three_layers()
+    (legend,) = [remark for remark in nn.explain(model, names=LETTERS).remarks if "Phi" in remark]
+    assert legend == (
+        "Phi holds W1 in Phi[0:12], b1 in Phi[12:15], W2 in Phi[15:21], b2 in Phi[21:23], U in Phi[23:25], "
+        "c in Phi[25:26], row by row."
+    )
+    for path, (first, last) in {"0.W": (0, 12), "2.b": (21, 23), "4.W": (23, 25)}.items():
+        np.testing.assert_array_equal(model.Phi[first:last], np.ravel(dict(model.named_parameters())[path]))
+    long = nn.Sequential(*(linear(2, 2) for _ in range(5)))
+    assert "b2 in" not in nn.explain(long).remarks[-1]
+    assert nn.explain(long).remarks[-1].endswith("..., b5 in Phi[28:30], row by row.")
 
 
 # ------------------------------------------------------------------------------------------ a user's own layer
@@ -726,7 +759,7 @@ def test_a_model_is_a_layer():
 
 def test_dicts_and_a_target_of_a_bare_loss():
     explanation = nn.explain(nn.MSELoss(), shares(4), numbers(4))
-    assert text_of(explanation.forward) == ["L = 1/N sum((Y - y)^2)"]
+    assert text_of(explanation.forward) == ["L = 1/N sum((y^ - y)^2)"]
 
 
 def test_lists_are_taken_as_arrays_are():
@@ -780,7 +813,7 @@ def test_a_loss_of_ones_own(cls, Xs):
     assert text_of(explanation.backward)[0] == (
         "dL/dy^ = 2 (y^ - y) / N" if says else f"dL/dy^ = {cls.__name__}.backward(1)"
     )
-    assert ("N is what the mean of the loss divides by." in str(explanation)) == says
+    assert (explanation.remarks[0][:26] == "N is the number of samples") == says
     if Xs:
         loss = cls()
         loss.forward(model.forward(Xs[0]), Xs[1])
@@ -835,9 +868,9 @@ def test_the_legend_names_what_occurs():
     assert "sum_2(" in str(explanation)
     assert " ".join(str(explanation).split("\n\n")[-1].split()) == (
         "* is elementwise, a matrix product has no sign, sum_2 is the sum over the second axis, "
-        "sum_1 is the sum over the first axis."
+        "sum_1 is the sum over the first axis. Phi holds W1 in Phi[0:6], b1 in Phi[6:8], row by row."
     )
-    last = explanation.markdown.split("\n")[-1]
+    last = explanation.markdown.split("\n")[-3]
     assert last == (
         r"$\odot$ is elementwise, a matrix product has no sign, $\sum_{2}$ is the sum over the second axis, "
         r"$\sum_{1}$ is the sum over the first axis."
@@ -846,7 +879,7 @@ def test_the_legend_names_what_occurs():
 
 def test_a_product_with_a_number_is_not_called_elementwise():
     markdown = nn.explain(linear(3, 2), loss=nn.MSELoss(reduction="sum")).markdown
-    assert markdown.endswith(r"A matrix product has no sign, $\sum_{1}$ is the sum over the first axis.")
+    assert r"A matrix product has no sign, $\sum_{1}$ is the sum over the first axis." in markdown.split("\n")
 
 
 @pytest.mark.parametrize(

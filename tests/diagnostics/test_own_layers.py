@@ -468,8 +468,8 @@ def test_formulas_of_an_embedding_and_of_a_loss_of_ones_own():
     lines = [str(line) for line in (*explanation.forward, *explanation.backward)]
     assert lines == [
         "y^ = take(W1, indices)",
-        "L = 1/N sum(log(cosh(y^ - y)))",
-        "dL/dy^ = 1/N tanh(y^ - y)",
+        "L = 1/n sum(log(cosh(y^ - y)))",
+        "dL/dy^ = 1/n tanh(y^ - y)",
         "dL/dW1 = SaidEmbedding.backward(dL/dy^)",
     ]
     assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]

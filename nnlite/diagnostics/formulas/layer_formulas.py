@@ -12,7 +12,7 @@ from typing import Any
 
 from nnlite.containers.argument_names import argument_names
 from nnlite.diagnostics.formulas.functions import FUNCTIONS
-from nnlite.diagnostics.formulas.substitution import COUNTS, Attributes, Options, Substitution
+from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Options, Substitution
 from nnlite.diagnostics.formulas.tree import Formula, names_in, parse
 from nnlite.layer.layer import Layer
 
@@ -146,7 +146,7 @@ def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer:
     An attribute that forward assigns may not exist yet; it is enough that a method of the class uses its name.
     """
     name_of_owner, attributes = type(owner).__name__, Attributes(layer)
-    known = {*known, *COUNTS, *(line.name for line in lines)}
+    known = {*known, COUNT, *(line.name for line in lines)}
     used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
     for line in lines:
         for name in sorted(names_in(line.expression) - known):

@@ -34,6 +34,7 @@ class Naming:
         numbers: the values of the edges that are constant numbers, which have no symbol.
         paths: what each path stands for.
         counts: the number of each operation, by its path.
+        divisors: what the means of losses divide by, by symbol; None if it is unknown.
         dYs: the symbols of the gradients of the outputs, if they were given.
         L: the symbol of the loss.
 
@@ -52,6 +53,7 @@ class Naming:
         self.recorded, self.program = recorded, recorded.program
         self.symbols: dict[Target, str] = {}
         self.numbers: dict[int, float] = {}
+        self.divisors: dict[str, float | None] = {}
         self.paths: dict[str, Target] = {}
         self.counts: dict[str, int] = {}
         if not isinstance(names, Mapping) or not all(isinstance(each, str) for pair in names.items() for each in pair):
@@ -98,6 +100,15 @@ class Naming:
         self._taken.add(new)
         return new
 
+    def count(self, value: float | None, of_samples: bool) -> str:
+        """Return the symbol of what the mean of a loss divides by: N if that is the number of samples, else n."""
+        letter = "N" if of_samples else "n"
+        same = value is None if of_samples else value is not None
+        if letter not in self.divisors or not (same and self.divisors[letter] == value):
+            letter = self.unused(letter)
+        self.divisors[letter] = value
+        return letter
+
     @property
     def leaves(self) -> list[int]:
         """The edges of the parameters that are nodes of a graph."""
@@ -116,7 +127,8 @@ class Naming:
     def _name_what_is_given(self) -> None:
         for edge in self.program.inputs:
             name = self.program.names[edge]
-            self._name(name, "y" if name == "target" else name, edge)
+            scores = len(self.program.operations) == 1 and self.loss_edge is not None and name == "Y"  # of a loss alone
+            self._name(name, "y" if name == "target" else "y^" if scores else name, edge)
         arrays = {edge: value for edge, value in self.program.constants.items() if value is not None and value.ndim}
         for number, edge in enumerate(arrays, start=1):
             self.symbols[edge] = self.unused(f"C{number}")

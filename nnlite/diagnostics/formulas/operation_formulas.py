@@ -14,7 +14,7 @@ from nnlite.diagnostics.formulas.naming import Key, Naming, Target, used_paramet
 from nnlite.diagnostics.formulas.notation import in_notation
 from nnlite.diagnostics.formulas.printing import Text
 from nnlite.diagnostics.formulas.recorded_run import is_broadcast
-from nnlite.diagnostics.formulas.substitution import COUNTS, Attributes, Substitution
+from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Substitution
 from nnlite.diagnostics.formulas.tree import Entry, Formula, Leaf, call, evaluated, names_in
 from nnlite.diagnostics.samples import largest
 from nnlite.losses.loss import is_loss
@@ -119,9 +119,9 @@ class OperationFormulas:
         value = self.values[name] if name in self.values else self._attribute(name)
         if name.startswith("d") and self._edges.get(name[1:]) == self.naming.loss_edge is not None:
             return Leaf("1", value)
-        if name in COUNTS and self._divides_by_one:
+        if name == COUNT and self._divides_by_one:
             return Leaf("1", 1)
-        return Leaf(self.symbols[name], value, scalar=name in COUNTS)
+        return Leaf(self.symbols[name], value, scalar=name == COUNT)
 
     @property
     def _divides_by_one(self) -> bool:
@@ -146,9 +146,17 @@ class OperationFormulas:
 
     def _own_symbol(self, name: str) -> str:
         """Return the symbol of an intermediate value or an attribute: its name with the number of the operation."""
-        if name in COUNTS or is_loss(self.layer) or name[-1].isdigit():
-            return name
-        return f"{name}{self.naming.counts[self.operation.path]}"
+        if name == COUNT:
+            return "1" if self._divides_by_one else self._symbol_of_the_count()
+        numbered = not is_loss(self.layer) and not name[-1].isdigit()
+        return self.naming.unused(f"{name}{self.naming.counts[self.operation.path]}" if numbered else name)
+
+    def _symbol_of_the_count(self) -> str:
+        """Return N if the mean of a loss divides by the number of samples, n if by another number."""
+        count, recorded, edge = self._attribute(COUNT), self.naming.recorded, self.takes[0]
+        shape = np.shape(recorded.values[edge]) if recorded.ran else recorded.shapes.get(edge, ())
+        of_samples = shape[1:] in ((), (1,)) if count is None else shape[:1] == (count,)
+        return self.naming.count(count, of_samples=of_samples and bool(shape))
 
     def _values(self) -> dict[str, Any]:
         """Return what is known of the names in the formulas: what the layer took and returned, and its parameters."""

@@ -19,6 +19,7 @@ class Recorded:
     """A program, and the values of its edges if it ran.
 
     Attributes:
+        model: the model, or the copy of it that ran.
         program: the operations.
         ran: whether it ran, so that there are values.
         shapes: the shape of each edge as far as it is known without running.
@@ -33,6 +34,7 @@ class Recorded:
     array([[0., 0.]])
     """
 
+    model: Layer
     program: Program
     shapes: dict[int, Shape]
     ran: bool = False
@@ -55,14 +57,14 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     count = len(X) if isinstance(X, tuple) and (target is None or loss is not None) else None
     if X is None:
         program = Program.of(model, loss, inputs=count)
-        return Recorded(program, program.shapes())
+        return Recorded(model, program, program.shapes())
     run = Run(model, loss)
     run.model.needs_dX = True
     target = None if target is None else each_of(partial(as_array, name="target"), target)
     Y = run.forward(each_of(partial(as_array, name="X"), X), target)
     dYs = None if dY is None else each_of(partial(as_array, name="dY"), dY)
     run.backward(dYs if dYs is not None or loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
-    found = Recorded(run.program, {}, ran=True, values=run.values, dYs=[] if dYs is None else listed(dYs))
+    found = Recorded(run.model, run.program, {}, ran=True, values=run.values, dYs=[] if dYs is None else listed(dYs))
     for operation in run.program.operations:
         call = run.call(operation)
         if call.dYs is not None:

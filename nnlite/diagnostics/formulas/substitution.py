@@ -11,7 +11,7 @@ from nnlite.containers.tied import Tied
 from nnlite.diagnostics.formulas.tree import Entry, Formula, evaluated, names_in, part_of
 from nnlite.layer.layer import Layer
 
-COUNTS = ("N", "n")  # what a mean divides by: formulas keep the letter, whatever its value
+COUNT = "N"  # what the mean of a loss divides by: formulas keep the letter, whatever its value
 
 
 class Substitution:
@@ -152,7 +152,7 @@ class Options(Substitution):
     def replaced(self, name: str) -> Sequence[ast.expr] | None:
         if name in self.lists:
             return [ast.Name(each, ast.Load()) for each in self.lists[name]]
-        if name in self.variables or name in COUNTS or name not in self.attributes:
+        if name in self.variables or name == COUNT or name not in self.attributes:
             return None
         value = self.attributes[name]
         value = value.item() if isinstance(value, np.generic) else value
