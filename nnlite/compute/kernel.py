@@ -7,25 +7,26 @@ Numba compiles (numba_source.py). Both do the same operations in the same order.
 """
 
 import functools
+import inspect
 import linecache
 import math
 import os
 import threading
 import weakref
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
+from nnlite.compute.arguments import apart, conform, entry_source, shapes_of
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.log1p import fast_log1p
 from nnlite.compute.numpy_source import constants, numpy_source
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.sums import column_sum, total
-from nnlite.compute.tracing import Trace, trace
-from nnlite.errors import ShapeError
+from nnlite.compute.tracing import Symbol, Trace, trace
 
 _MANY = 4096  # elements from which an array of one number is faster than the number
 
@@ -42,17 +43,18 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
             ``np.where(comparison, value, value)``, and for matrices ``np.max``, ``np.sum`` and ``np.mean`` of each row,
             with ``axis=-1, keepdims=True``; what it returns last may be sums of columns, ``np.sum`` with ``axis=0``.
             Arguments annotated with ``float`` are numbers.
-        into: names of arguments, one for each result, that the results are written into. They must not overlap in
-            memory with other arguments.
+        into: names of arguments, one for each result, that the results are written into. Other arguments that share
+            memory with them are copied first.
         errstate: how floating-point errors in it are treated, as in ``np.errstate``.
 
     Returns:
         The :class:`Kernel`, which is called as the function is. It returns new arrays, or None if it writes ``into``
-        its arguments.
+        its arguments. In the formula of another kernel it is part of that.
 
     Raises:
-        TypeError: in the first call, the formula does something else; in any, the first array is not floating.
-        ShapeError: large arrays have different shapes.
+        TypeError: in the first call, the formula does something else; in any, the first argument is no array of
+            floating numbers, or another one is neither an array nor a number.
+        ShapeError: arrays have different shapes. Only numbers are broadcast.
 
     >>> @kernel
     ... def tanh_backward(dY, Y):
@@ -91,30 +93,50 @@ class Kernel:
     make: "ClassVar[Callable[[Kernel, np.dtype[Any]], Callable[..., Any]]]"  # the function that computes a kernel
 
     def __init__(self, formula: Callable[..., Any], into: tuple[str, ...], errstate: dict[str, Any]) -> None:
-        functools.update_wrapper(self, formula)
+        if not (inspect.isfunction(formula) or inspect.ismethod(formula)):
+            raise TypeError(f"kernel: expected a function of ufuncs, such as lambda X: X * X, got {formula!r}")
+        with np.errstate(**errstate):  # an error if there is no such setting
+            functools.update_wrapper(self, formula)
         self.formula = formula
         self.name = formula.__name__ if formula.__name__.isidentifier() else "kernel"
         self.into = into
         self.errstate = errstate
-        self._functions: dict[Any, Callable[..., Any]] = {}  # by dtype
+        self._functions = _Functions(self)
+        self._entry = self._first_call
         Kernel.everyone.add(self)
 
     def __reduce__(self) -> str:
         """A copy is the kernel itself; a pickle holds its name."""
         return self.__qualname__  # type: ignore[no-any-return, attr-defined] # the formula's
 
-    def __call__(self, *arguments: Any) -> Array:  # or a tuple of them, or None
-        dtype = arguments[0].dtype
-        return (self._functions.get(dtype) or self._function(dtype))(*arguments)  # type: ignore[no-any-return]
+    def __call__(self, *arguments: Any, **named: Any) -> Array:  # or a tuple of them, or None
+        # Without an empty dict of named arguments a call takes half of the time.
+        result: Array = self._entry(*arguments, **named) if named else self._entry(*arguments)
+        return result
+
+    def _first_call(self, *arguments: Any, **named: Any) -> Any:
+        scope = {"ndarray": np.ndarray, "functions": self._functions, "apart": apart, "unusual": self._unusual}
+        made: dict[str, Callable[..., Any]] = {}
+        exec(entry_source(self.name, self.trace, self.into), scope, made)
+        entry = made[self.name]
+        entry.__defaults__ = self.formula.__defaults__
+        self._entry = entry
+        return entry(*arguments, **named)
+
+    def _unusual(self, *arguments: Any) -> Any:
+        if not any(isinstance(each, Symbol) for each in arguments):
+            own = conform(self.name, self.trace, self.into, arguments)
+            return self._functions[own[0].dtype](*own)
+        if self.into or self.errstate:
+            raise TypeError(f"kernel {self.name}: expected no into and no errstate where it is part of another kernel")
+        return self.formula(*arguments)
 
     def sum(self, *arguments: Any) -> float:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
-        if arguments[0].size <= BLOCK:
+        if np.size(arguments[0]) <= BLOCK:
             return float(np.add.reduce(self(*arguments), axis=None))
-        check_shapes(self, arguments)
-        return math.fsum(
-            in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), divisible(self, arguments))
-        )
+        own = divisible(self, conform(self.name, self.trace, (), arguments))
+        return math.fsum(in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), own))
 
     @functools.cached_property
     def trace(self) -> Trace:
@@ -125,13 +147,13 @@ class Kernel:
         """
         traced = trace(self.formula)
         if self.into:
-            arrays = traced.of_kind("full")
+            place, arrays = f"kernel {self.formula.__name__}: into", traced.of_kind("full")
             if len({*self.into} & {*arrays}) != len(self.into) or len(self.into) != len(traced.results):
-                raise TypeError(f"kernel: into: expected an array for each result, of {arrays}, got {self.into}")
+                raise TypeError(f"{place}: expected an array for each result, of {arrays}, got {self.into!r}")
             if {traced.kinds[each] for each in traced.results} != {"full"}:
-                raise TypeError("kernel: into: expected results that are whole arrays, got a number for each row")
+                raise TypeError(f"{place}: expected results that are whole arrays, got a number for each row")
             if traced.by_rows and any({*self.into} & {*each.operands} for each in traced.operations):
-                raise TypeError("kernel: into: a formula by rows cannot read the arrays that it writes into")
+                raise TypeError(f"{place}: a formula by rows cannot read the arrays that it writes into")
         return traced
 
     def __str__(self) -> str:
@@ -139,22 +161,35 @@ class Kernel:
 
     def forget(self) -> None:
         """Make the functions anew when they are next needed."""
-        self._functions = {}
-
-    def _function(self, dtype: "np.dtype[Any]") -> Callable[..., Any]:
-        """The function for a dtype, made when it is first needed."""
-        if dtype.kind != "f":
-            raise TypeError(f"{self.name}: expected arrays of a floating dtype, got {dtype}")
         with Kernel.making:
-            functions = self._functions
-            if dtype not in functions:
-                function = Kernel.make(self, dtype)
-                functions[dtype] = np.errstate(**self.errstate)(function) if self.errstate else function
-            return functions[dtype]
+            self._functions.clear()
+
+
+class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):
+    """The functions that compute a kernel, by dtype, made when they are first needed."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+
+    def __missing__(self, dtype: "np.dtype[Any]") -> Callable[..., Any]:
+        if dtype.kind != "f":
+            name, first = self.kernel.name, self.kernel.trace.arguments[0]
+            raise TypeError(
+                f"{name}: expected {first} of a floating dtype, got {dtype}; pass {first}.astype(np.float32)"
+            )
+        with Kernel.making:
+            if dtype not in self:
+                self[dtype] = Kernel.make(self.kernel, dtype)
+            return self[dtype]
 
 
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel with ufuncs."""
+    function = _with_ufuncs(kernel, dtype)
+    return np.errstate(**kernel.errstate)(function) if kernel.errstate else function
+
+
+def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     as_written = functools.partial(_as_written, kernel, dtype.newbyteorder("="))
     if dtype.itemsize > 8 or not dtype.isnative:  # selecting by bits needs integers of the same size and order
         return as_written
@@ -188,19 +223,11 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
 def blockwise(
     kernel: Kernel, function: Callable[..., Any], arguments: Any, scratch: int = 0, block: int = BLOCK
 ) -> Any:
-    """What the function computes with one block of the arrays after another; it returns the sums of columns last.
-
-    Raises:
-        ShapeError: see :func:`check_shapes`.
-    """
-    shapes = check_shapes(kernel, arguments)
-    trace, dtype = kernel.trace, arguments[0].dtype
-    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], dtype) for each in trace.outs]
+    """What the function computes with one block of the arrays after another; it returns the sums of columns last."""
+    trace, first = kernel.trace, arguments[0]
+    shapes = shapes_of(kernel.name, trace, first.shape)
+    outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], first.dtype) for each in trace.outs]
     inputs = divisible(kernel, arguments)
-    written = [own for name, own in zip(trace.arguments, inputs, strict=True) if name in kernel.into]
-    for number, name in enumerate(trace.arguments):  # what one block writes must not be what a later one reads
-        if name not in kernel.into and any(np.may_share_memory(inputs[number], own) for own in written):
-            inputs[number] = inputs[number].copy()
     returned = in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
     if trace.totals:
         parts = [each if isinstance(each, tuple) else (each,) for each in returned]
@@ -211,25 +238,7 @@ def blockwise(
     return (outs[0] if len(outs) == 1 else tuple(outs)) if outs else None
 
 
-def check_shapes(kernel: Kernel, arguments: Sequence[Any]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of arrays of each kind.
-
-    Raises:
-        ShapeError: an array has another shape than that of its kind, or rows need a matrix.
-    """
-    trace, shape = kernel.trace, np.shape(arguments[0])
-    if trace.by_rows and len(shape) != 2:
-        raise ShapeError(f"{kernel.name}: expected a matrix {trace.arguments[0]}, got an array of shape {shape}")
-    shapes = {"full": shape, "row": (*shape[:-1], 1), "column": shape[1:], "scalar": shape}
-    for name, each in zip(trace.arguments, arguments, strict=True):
-        if np.ndim(each) and np.shape(each) != shapes[trace.kinds[name]]:
-            raise ShapeError(
-                f"{kernel.name}: expected {name} of shape {shapes[trace.kinds[name]]}, got {np.shape(each)}"
-            )
-    return shapes
-
-
-def divisible(kernel: Kernel, arguments: Sequence[Any]) -> list[Any]:
+def divisible(kernel: Kernel, arguments: Any) -> list[Any]:
     """The arrays in a form that can be divided: contiguous, and with one axis unless the formula has rows."""
     if kernel.trace.by_rows:
         return [np.ascontiguousarray(each) if np.ndim(each) else each for each in arguments]

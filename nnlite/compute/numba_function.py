@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,7 +29,7 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     """The function that computes a kernel in one loop; that of NumPy, if the loop would not be faster."""
     with_ufuncs = numpy_function(kernel, dtype)
     own, into = kernel.trace, kernel.into
-    if not can_compile(own, dtype):
+    if not can_compile(own, dtype) or {*kernel.errstate.values()} - {"ignore"}:
         return with_ufuncs
     loops = Loops(kernel, dtype)
 
@@ -40,6 +41,7 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
                 return with_ufuncs(*arguments)
         elements = tuple(name for name in own.of_kind("scalar") if np.ndim(given[name]))
         numbers = {name: dtype.type(given[name]) for name in own.of_kind("scalar") if name not in elements}
+        contiguous = {name: np.ascontiguousarray(each) for name, each in given.items() if name not in numbers}
         loop = loops[elements]
 
         def on_block(*arrays: Any) -> tuple[Any, ...]:
@@ -47,22 +49,34 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
             loop(*arrays, *sums)
             return tuple(sums)
 
-        return blockwise(kernel, on_block, tuple((given | numbers).values()), block=LARGE)
+        return blockwise(kernel, on_block, [*(given | contiguous | numbers).values()], block=LARGE)
 
+    watched = frozenset() if "all" in kernel.errstate else _ERRORS - kernel.errstate.keys()
     scope: dict[str, Any] = {
         "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[()],
+        "with_ufuncs": with_ufuncs, "errors_are_raised": lambda: not watched.isdisjoint(_raised(_errstate())),
     }  # fmt: skip
     made: dict[str, Callable[..., Any]] = {}
-    exec(wrapper_source(kernel.name, own, into), scope, made)
-    fast = made[kernel.name]
+    exec(wrapper_source(kernel.name, own, into, bool(watched)), scope, made)
+    return made[kernel.name]
 
-    def run(*arguments: Any) -> Any:
-        try:
-            return fast(*arguments)
-        except (TypeError, AttributeError):  # arguments of other types, which the loop is not compiled for
-            return with_ufuncs(*arguments)
 
-    return run
+_ERRORS = frozenset({"divide", "over", "under", "invalid"})
+
+
+def _errstate_variable() -> Callable[[], Any]:
+    """What returns an object that is another one in each ``np.errstate``: np.geterr takes ten times as long."""
+    with np.errstate():
+        return next((each.get for each in copy_context() if each.name == "numpy.ufunc.extobj"), object)
+
+
+_errstate = _errstate_variable()
+
+
+@functools.lru_cache(maxsize=8)
+def _raised(errstate: Any) -> frozenset[str]:
+    """The floating-point errors that ``np.errstate``, of which that is the object, neither ignores nor warns of."""
+    return frozenset(error for error, treated in np.geterr().items() if treated not in ("ignore", "warn"))
 
 
 class Loops(dict[tuple[str, ...], Callable[..., None]]):

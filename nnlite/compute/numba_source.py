@@ -176,36 +176,37 @@ class _Body:
         return self.trace.kinds.get(value) in ("full", "column")
 
 
-def wrapper_source(name: str, trace: Trace, into: tuple[str, ...]) -> str:
-    """The source of the function that calls the loop, or for large arrays, and those that are unlike, ``general``.
+def wrapper_source(name: str, trace: Trace, into: tuple[str, ...], watched: bool = False) -> str:
+    """The source of the function that calls the loop; ufuncs raise errors that are ``watched``.
 
     >>> from nnlite.compute.tracing import trace
     >>> print(wrapper_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y)), ()))
     def tanh_backward(dY, Y):
-        if dY.size >= LARGE or Y.shape != dY.shape:
+        if dY.size >= LARGE:
             return general(dY, Y)
         out1 = np.empty(dY.shape, dtype)
-        loop(dY.ravel(), Y.ravel(), out1.ravel())
+        try:
+            loop(dY.ravel(), Y.ravel(), out1.ravel())
+        except TypeError:
+            return with_ufuncs(dY, Y)
         return out1
     <BLANKLINE>
     """
-    first = trace.arguments[0]
+    first, given = trace.arguments[0], ", ".join(trace.arguments)
     outs = {} if into else {f"out{number}": result for number, result in enumerate(trace.results, start=1)}
     scalars, by_rows = trace.of_kind("scalar"), trace.by_rows
-    unlike = [f"{first}.size >= LARGE", *([f"{first}.ndim != 2"] if by_rows else [])]
-    unlike += [f"{each}.shape != {first}.shape" for each in trace.of_kind("full") if each != first]
-    unlike += [f"{each}.shape != ({first}.shape[0], 1)" for each in trace.of_kind("row")]
-    unlike += [f"{each}.shape != {first}.shape[1:]" for each in trace.of_kind("column")]
-    unlike += [f"type({each}) is np.ndarray" for each in scalars]
+    unlike = [f"{first}.size >= LARGE", *(f"type({each}) is np.ndarray" for each in scalars)]
     contiguous = [each for each in trace.arguments if each not in scalars] if by_rows else into
     unlike += [f"not {each}.flags.c_contiguous" for each in contiguous]
-    flat = "" if by_rows else ".ravel()"
-    values = [f"real({each})" if each in scalars else f"{each}{flat}" for each in trace.arguments]
-    lines = [f"if {' or '.join(unlike)}:", f"    return general({', '.join(trace.arguments)})"]
+    lines = ["if errors_are_raised():", f"    return with_ufuncs({given})"] if watched else []
+    lines += [f"if {' or '.join(unlike)}:", f"    return general({given})"]
     for out, result in outs.items():
         of_kind = {"row": f"({first}.shape[0], 1)", "total": f"{first}.shape[1:]"}
         shape = of_kind.get(trace.kinds[result], f"{first}.shape")
         lines.append(f"{out} = np.empty({shape}, dtype)")
-    lines += [f"loop({', '.join([*values, *(f'{out}{flat}' for out in outs)])})"]
+    flat = "" if by_rows else ".ravel()"
+    values = [f"real({each})" if each in scalars else f"{each}{flat}" for each in trace.arguments]
+    lines += ["try:", f"    loop({', '.join([*values, *(f'{out}{flat}' for out in outs)])})"]
+    lines += ["except TypeError:", f"    return with_ufuncs({given})"]  # arrays that the loop is not compiled for
     lines += [f"return {', '.join(outs)}"] if outs else []
-    return f"def {name}({', '.join(trace.arguments)}):\n    " + "\n    ".join(lines) + "\n"
+    return f"def {name}({given}):\n    " + "\n    ".join(lines) + "\n"

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from numbers import Real
 from typing import Annotated, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -25,9 +26,18 @@ REDUCTIONS = frozenset({"max", "sum", "mean", "dot"})  # of each row; "dot" is t
 COLUMN_SUM = "column_sum"  # the sum of each column, known after the last row
 _KINDS: dict[Any, str] = {float: "scalar", Rows: "row", Columns: "column"}
 _ORDER = ["full", "row", "column", "scalar"]  # the kind of a result is the first of those of its operands
+_INSTEAD = {  # of functions that have no place in a formula
+    "clip": "use np.minimum(np.maximum(X, low), high)",
+    "isnan": "compare: X != X",
+    "isinf": "compare: np.abs(X) == np.inf",
+    "isfinite": "compare: np.abs(X) < np.inf",
+    "logical_and": "use (X > 0) & (X < 1)",
+    "logical_or": "use (X < 0) | (X > 1)",
+}
 _RESERVED = re.compile(  # names in the generated sources
     r"t\d+|out\d*|scratch\d+|ZERO|HALF|ONE|TWO|C[\d_].*|Cinf|Cnan|BLOCK|np|inf|nan|dtype|bits|many|in_blocks|as_written"
-    r"|row_\w+|\w+_row|column_sum|\w+_part|\w+_total|exp|log|log1p|start|row|column|index"
+    r"|row_\w+|\w+_row|column_sum|\w+_part|\w+_total|exp|log|log1p|start|row|column|index|type|float|ndarray|apart"
+    r"|unusual|functions"
 )
 
 
@@ -74,68 +84,124 @@ class Trace(NamedTuple):
         return [each for each in self.results if self.kinds[each] == "total"]
 
 
+class _Recording(NamedTuple):
+    """The operations of a formula so far, and the kind of each value."""
+
+    formula: str
+    operations: list[Operation]
+    kinds: dict[Operand, str]
+
+    def error(self, message: str) -> TypeError:
+        return TypeError(f"kernel {self.formula}: {message}")
+
+
 class Symbol(NDArrayOperatorsMixin):
     """Stands for an argument or an intermediate result, and records the functions that are called with it."""
 
-    def __init__(self, name: str, kind: str, operations: list[Operation], kinds: dict[Operand, str]) -> None:
-        self.name, self.kind, self.operations, self.kinds = name, kind, operations, kinds
-        kinds[name] = kind
+    def __init__(self, name: str, kind: str, recording: _Recording) -> None:
+        self.name, self.kind, self.recording = name, kind, recording
+        recording.kinds[name] = kind
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> "Symbol":
-        name = ufunc.__name__
-        if method != "__call__" or options:
-            raise TypeError(f"kernel: expected ufuncs without options, got np.{name} with options")
+        name, error = ufunc.__name__, self.recording.error
+        if method != "__call__":
+            raise error(f"expected ufuncs, got np.{name}.{method}; np.sum(X, axis=-1, keepdims=True) adds each row")
+        if options.keys() == {"out"} and options["out"][0] is self:
+            raise error(f"an operation in place, np.{name}; write X = X + Y instead of X += Y")
+        if options:
+            raise error(f"expected ufuncs without options, got np.{name} with {', '.join(options)}")
         masks = {isinstance(each, Mask) for each in operands}
         if name in LOGICAL:
             if masks != {True} or operands[0].kind != operands[1].kind:
-                raise TypeError(f"kernel: np.{name}: expected two comparisons, both of whole arrays")
+                raise error(f"np.{name}: expected two comparisons, both of whole arrays")
         elif True in masks:
-            raise TypeError(f"kernel: np.{name} of a comparison; use np.where(comparison, value, 0.0)")
+            raise error(f"np.{name} of a comparison; use np.where(comparison, value, 0.0)")
         elif name not in COMPARISONS and not _of_numpy(ufunc):
-            raise TypeError(f"kernel: expected NumPy's ufuncs whose result is of the arguments' dtype, got {name}")
+            cure = _INSTEAD.get(name, "call it outside the kernel, and pass its result as an argument")
+            raise error(f"expected NumPy's ufuncs whose result is of the arguments' dtype, got {name}; {cure}")
         if name == "power" and type(operands[1]) in (int, float) and operands[1] == 2:
             return self.record("multiply", operands[0], operands[0])
         return self.record(name, *operands)
 
     def __array_function__(self, function: Any, types: Any, operands: Any, options: Any) -> "Symbol":
+        name, error = function.__name__, self.recording.error
         if function is np.where:
             if [isinstance(each, Mask) for each in operands] != [True, False, False]:
-                raise TypeError("kernel: np.where: expected a comparison and two values")
+                raise error("np.where: expected a comparison and two values")
             if operands[0].kind != "full" and any(getattr(each, "kind", "") == "full" for each in operands):
-                raise TypeError("kernel: np.where of a comparison of a number for each row; compare whole arrays")
+                raise error("np.where of a comparison of a number for each row; compare whole arrays")
             return self.record("where", *operands)
-        if function in (np.max, np.sum, np.mean) and options == {"axis": -1, "keepdims": True}:
-            if type(self) is Symbol and self.kind == "full":
-                return self.record(function.__name__, *operands)
-            raise TypeError(f"kernel: np.{function.__name__}: expected the values of a whole array")
-        if function is np.sum and options == {"axis": 0} and type(self) is Symbol and self.kind == "full":
-            return self.record(COLUMN_SUM, *operands)
-        raise TypeError(
-            "kernel: expected ufuncs, np.where(comparison, value, value), np.max, np.sum and np.mean with axis=-1, "
-            f"keepdims=True, or np.sum with axis=0, of a whole array, got np.{function.__name__}"
-        )
+        if function in (np.max, np.sum, np.mean):
+            by_columns = function is np.sum and options == {"axis": 0}
+            if len(operands) != 1 or not (by_columns or options == {"axis": -1, "keepdims": True}):
+                given = ", ".join(f"{key}={value!r}" for key, value in options.items()) or "no options"
+                by_columns_too = " or np.sum(X, axis=0), of each column," * (function is np.sum)
+                raise error(f"expected np.{name}(X, axis=-1, keepdims=True), of each row,{by_columns_too} got {given}")
+            if type(self) is not Symbol or self.kind != "full":
+                raise error(f"np.{name}: expected the values of a whole array")
+            return self.record(COLUMN_SUM if by_columns else name, *operands)
+        cure = _INSTEAD.get(name, "call it outside the kernel, and pass its result as an argument")
+        raise error(f"expected ufuncs, np.where, np.max, np.sum and np.mean, got np.{name}; {cure}")
 
     def __bool__(self) -> NoReturn:
-        raise TypeError(
-            "kernel: a formula cannot branch on the values of arrays; use np.where(comparison, value, value)"
+        raise self.recording.error(
+            "a formula cannot branch on the values of arrays; use np.where(comparison, value, value)"
+        )
+
+    def __float__(self) -> NoReturn:
+        raise self.recording.error("no value of an array is a number; use ufuncs, such as np.exp instead of math.exp")
+
+    __int__ = __index__ = __float__
+
+    def __getattr__(self, attribute: str) -> NoReturn:
+        if attribute.startswith("__"):  # asked for by protocols
+            raise AttributeError(attribute)
+        if attribute in ("max", "sum", "mean"):
+            raise self.recording.error(f"{self._text}.{attribute}: use np.{attribute}(X, axis=-1, keepdims=True)")
+        raise self._outside(f"{self._text}.{attribute}")
+
+    def __getitem__(self, index: Any) -> NoReturn:
+        raise self._outside(f"{self._text}[...]")
+
+    def __iter__(self) -> NoReturn:
+        raise self._outside(f"a loop over {self._text}")
+
+    def __len__(self) -> NoReturn:
+        raise self._outside(f"len({self._text})")
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise self._outside(f"np.asarray({self._text})")
+
+    @property
+    def _text(self) -> str:
+        return "(...)" if self.name[1:].isdecimal() else self.name
+
+    def _outside(self, what: str) -> TypeError:
+        return self.recording.error(
+            f"{what}: a formula knows no array, only its elements; compute that outside the kernel, and pass it as an "
+            "argument"
         )
 
     def record(self, function: str, *operands: Any) -> "Symbol":
         """The result of a function, which is recorded unless that has been done."""
-        if any(isinstance(each, np.ndarray) for each in operands):
-            raise TypeError("kernel: expected arrays as arguments of the formula, got one as a constant")
+        for each in operands:
+            if isinstance(each, np.ndarray | list | tuple):
+                raise self.recording.error("expected arrays as arguments of the formula, got one as a constant")
+            if not isinstance(each, Symbol | Real):
+                raise self.recording.error(f"np.{function}: expected arguments and numbers, got {each!r}")
         names = tuple(each.name if isinstance(each, Symbol) else float(each) for each in operands)
         kinds = {each.kind for each in operands if isinstance(each, Symbol)}
         if "total" in kinds:
-            raise TypeError("kernel: np.sum with axis=0 is known after the last row; return it")
+            raise self.recording.error("np.sum with axis=0 is known after the last row; return it")
         kind = "full" if {"row", "column"} <= kinds else min(kinds, key=_ORDER.index)
         kind = "row" if function in REDUCTIONS else "total" if function == COLUMN_SUM else kind
+        operations = self.recording.operations
         this = repr((function, names))  # 0.0 and -0.0 are equal, and their texts are not
-        result = next((each.result for each in self.operations if repr(each[1:]) == this), "")
+        result = next((each.result for each in operations if repr(each[1:]) == this), "")
         if not result:
-            result = f"t{len(self.operations)}"
-            self.operations.append(Operation(result, function, names))
-        return (Mask if function in MASKS else Symbol)(result, kind, self.operations, self.kinds)
+            result = f"t{len(operations)}"
+            operations.append(Operation(result, function, names))
+        return (Mask if function in MASKS else Symbol)(result, kind, self.recording)
 
 
 class Mask(Symbol):
@@ -158,32 +224,45 @@ def trace(formula: Callable[..., Any], elements: Collection[str] = ()) -> Trace:
     Raises:
         TypeError: it does something else than call the functions that :class:`Symbol` knows.
     """
+    recording = _Recording(formula.__name__, [], {})
     parameters = inspect.signature(formula, eval_str=True).parameters
     kind_of = {
         name: "full" if name in elements else _KINDS.get(each.annotation, "full") for name, each in parameters.items()
     }
     for name, each in parameters.items():
         if each.kind is not each.POSITIONAL_OR_KEYWORD:
-            raise TypeError(f"kernel: expected positional arguments, got {each}")
+            raise recording.error(f"expected positional arguments, got {each}")
         if _RESERVED.fullmatch(name):
-            raise TypeError(f"kernel: rename the argument {name}: the generated source uses this name")
+            raise recording.error(f"rename the argument {name}: the generated source uses this name")
     if next(iter(kind_of.values()), "") != "full":
-        raise TypeError("kernel: expected a formula whose first argument is an array")
-    operations: list[Operation] = []
-    kinds: dict[Operand, str] = {}
-    returned = formula(*[Symbol(name, kind, operations, kinds) for name, kind in kind_of.items()])
+        raise recording.error("expected a formula whose first argument is an array")
+    returned = formula(*[Symbol(name, kind, recording) for name, kind in kind_of.items()])
     results: Sequence[Any] = returned if isinstance(returned, tuple) else (returned,)
-    if not all(type(each) is Symbol and each.name not in parameters for each in results):
-        raise TypeError("kernel: expected a formula that returns what ufuncs computed of its arguments")
-    names = tuple(each.name for each in results)
+    for each in results:
+        if type(each) is not Symbol or each.name in parameters:
+            raise recording.error(
+                f"expected a formula that returns what ufuncs computed of its arguments, {_not(each)}"
+            )
+    names, kinds = tuple(each.name for each in results), recording.kinds
+    if len({*names}) < len(names):
+        raise recording.error("expected different results, got one twice")
     own = [kinds[each] for each in names]
-    if len({*names}) < len(names) or not {*own} <= {"full", "row", "total"}:
-        raise TypeError(
-            "kernel: expected different results, each a whole array, a number for each row or a sum of columns"
-        )
+    if not {*own} <= {"full", "row", "total"}:
+        raise recording.error("expected results that are each a whole array, a number for each row or a sum of columns")
     if "total" in own[: len(own) - own.count("total")]:
-        raise TypeError("kernel: return the sums of columns last")
-    return Trace(tuple(parameters), _with_dots(_needed(operations, names), names, kinds), names, kinds)
+        raise recording.error("return the sums of columns last")
+    return Trace(tuple(parameters), _with_dots(_needed(recording.operations, names), names, kinds), names, kinds)
+
+
+def _not(result: Any) -> str:
+    """What a formula returned that is no result, and what to write."""
+    if isinstance(result, Mask):
+        return "got a comparison; return np.where(comparison, 1.0, 0.0)"
+    if isinstance(result, Symbol):
+        return f"got its argument {result.name}; return {result.name} * 1"
+    if result is None:
+        return "got None; end it with return"
+    return f"got {result!r}" + "; return a tuple" * isinstance(result, list)
 
 
 def _needed(operations: list[Operation], results: tuple[str, ...]) -> list[Operation]:

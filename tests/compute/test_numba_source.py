@@ -7,7 +7,6 @@ import gc
 import importlib
 import pkgutil
 import re
-import threading
 import weakref
 
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from support.python_loops import Loop, loops_of_python
 from support.random_formulas import LAYOUTS, arrays, formulas, plainly
 
 import nnlite as nn
@@ -31,44 +31,10 @@ LARGE = 40  # elements that are large in these tests, for each row a thread and 
 same_fixture = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class Loop:
-    """A loop of Python that is called only with what the compiled one can be called with, as Numba's is."""
-
-    threads: set = set()  # noqa: RUF012
-    calls = 0
-
-    def __init__(self, name, source, signature):
-        scope: dict = {}
-        exec(source, scope)
-        scope |= {each: getattr(value, "py_func", value) for each, value in scope.items()}
-        self.name, self.loop, self.types = name, scope["loop"], signature.args
-
-    def __call__(self, *arguments):
-        for each, kind in zip(arguments, self.types, strict=True):
-            dtype = np.dtype(getattr(kind, "dtype", kind).name)
-            fits = np.shape(each) is not None and each.dtype == dtype and each.ndim == getattr(kind, "ndim", 0)
-            if not fits or (each.ndim and not (each.flags.c_contiguous and (each.flags.writeable or not kind.mutable))):
-                raise TypeError("no matching definition")
-        Loop.threads = Loop.threads | {threading.get_ident()}
-        Loop.calls += 1
-        try:
-            self.loop(*arguments)
-        except TypeError as error:  # which would be no reason for computing it with NumPy
-            raise AssertionError(f"the loop of {self.name} is wrong") from error
-
-
 @pytest.fixture(autouse=True)
 def python_loops(monkeypatch):
-    monkeypatch.setattr(numba_function, "compiled", Loop)
-    for module in blocks, numba_function:
-        monkeypatch.setattr(module, "LARGE", LARGE)
-    monkeypatch.setattr(blocks, "_threads", lambda: 2)
-    blocks._pool.cache_clear()
-    nn.set_kernels("numba")
-    Loop.threads, Loop.calls = set(), 0
-    yield
-    nn.set_kernels("numpy")
-    blocks._pool.cache_clear()
+    with loops_of_python(monkeypatch, large=LARGE):
+        yield
 
 
 def check(formula, arguments, rtol=0.0, **options):

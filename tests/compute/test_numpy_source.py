@@ -174,18 +174,8 @@ def test_into_an_array_of_another_dtype():
 
 @pytest.mark.parametrize("array", [np.arange(3), np.array([True]), np.array([1j]), np.array(["a"]), np.array([None])])
 def test_a_kernel_of_no_floating_numbers_is_an_error(array):
-    with pytest.raises(TypeError, match="tanh: expected arrays of a floating dtype, got "):
+    with pytest.raises(TypeError, match=r"tanh: .*expected .*, got "):
         kernels.tanh(array)
-
-
-def test_small_arrays_are_broadcast_as_the_formula_broadcasts_or_are_errors():
-    A = np.arange(12.0).reshape(3, 4)
-    multiply = nn.kernel(lambda A, B: A * B + B)
-    for B in A[:1], A[:, :1], A[0], A[0, 0], 2.5:
-        assert_array_equal(multiply(A, B), A * B + B)
-    for B in A[:1], A[0], 2.5:
-        with pytest.raises((ValueError, TypeError), match=r"broadcast|must be of ArrayType"):
-            kernels.tanh_backward(A, B)  # whose first operation is of B alone
 
 
 LARGE = np.ones((300, 200))
@@ -288,8 +278,8 @@ def test_a_traceback_shows_the_line_of_the_operation_also_of_kernels_with_the_sa
     for each in first, second:
         each(np.ones(2), np.ones(2))
     for each, line in (first, "np.multiply(X, Y, out)"), (second, "np.divide(X, Y, out)"):
-        with pytest.raises(ValueError, match="broadcast") as error:
-            each(np.ones(2), np.ones(3))
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError) as error:
+            each(np.full(2, 1e-300), np.zeros(2) if each is second else np.full(2, 1e-300))
         assert line in "".join(traceback.format_exception(error.value))
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import math
 import pickle
 import subprocess
 import sys
@@ -112,9 +113,10 @@ REFUSED = {
     "chain": (lambda X: np.where(0 < X < 1, X, 0.0), "cannot branch"),
     "max of Python": (lambda X: max(X, 0.0), "cannot branch"),
     "options": (lambda X: np.exp(X, where=True), "without options, got np.exp"),
-    "out": (lambda X: np.add(X, 1, out=X), "without options"),
-    "in place": (lambda X: X.__iadd__(1), "without options"),
-    "method": (lambda X: np.add.reduce(X), "without options, got np.add"),
+    "out": (lambda X: np.add(X, 1, out=X), "in place, np.add; write X = X"),
+    "out of another": (lambda X, Y: np.add(X, 1, out=Y), "without options, got np.add with out"),
+    "in place": (lambda X: X.__iadd__(1), "in place, np.add; write X = X"),
+    "method": (lambda X: np.add.reduce(X), r"got np.add.reduce; np.sum\(X, axis=-1"),
     "two results": (lambda X: np.modf(X)[0], "got modf"),
     "another dtype": (lambda X: np.isnan(X), "got isnan"),
     "integers": (lambda X: np.where(np.logical_not(X > 0), X, 0.0), "np.logical_not of a comparison"),
@@ -124,7 +126,7 @@ REFUSED = {
     "mask times": (lambda X: X * (X > 0), "np.multiply of a comparison"),
     "mask compared": (lambda X: np.where((X > 0) == (X > 1), X, 0.0), "np.equal of a comparison"),
     "mask not": (lambda X: np.where(~(X > 0), X, 0.0), "np.invert of a comparison"),
-    "mask returned": (lambda X: X > 0, "returns what ufuncs computed"),
+    "mask returned": (lambda X: X > 0, r"got a comparison; return np.where\(comparison, 1.0, 0.0\)"),
     "mask chosen": (lambda X: np.where(X > 0, X > 1, 0.0), "expected a comparison and two values"),
     "mask summed": (lambda X: X / total(X > 0), "np.sum: expected the values of a whole array"),
     "mask and number": (lambda X: np.where((X > 0) & X, X, 0.0), "np.bitwise_and: expected two comparisons"),
@@ -136,16 +138,38 @@ REFUSED = {
     "where of one": (lambda X: np.where(X > 0), "expected a comparison and two values"),
     "sum of rows": (sum_of_rows, "np.sum: expected the values of a whole array"),
     "sum of a sum": (lambda X: X * total(total(X)), "np.sum: expected the values of a whole array"),
-    "sum over columns": (lambda X: X - np.sum(X, axis=0, keepdims=True), "with axis=0, of a whole array, got np.sum"),
+    "sum over columns": (lambda X: X - np.sum(X, axis=0, keepdims=True), r"axis=-1, keepdims=True\), .*, got axis=0"),
     "sum over columns that is used": (lambda X: X - np.sum(X, axis=0), "known after the last row; return it"),
-    "sum over columns of rows": (lambda X: np.sum(total(X), axis=0), "with axis=0, of a whole array, got np.sum"),
+    "sum over columns of rows": (lambda X: np.sum(total(X), axis=0), "np.sum: expected the values of a whole array"),
     "sum over columns first": (lambda X: (np.sum(X, axis=0), X + 1), "return the sums of columns last"),
-    "sum over all": (lambda X: X - np.sum(X), "with axis=0, of a whole array, got np.sum"),
-    "other function": (lambda X: np.clip(X, 0, 6), "got np.clip"),
-    "argument": (lambda X: X, "returns what ufuncs computed"),
+    "sum over all": (
+        lambda X: X - np.sum(X),
+        r"np.sum\(X, axis=-1, keepdims=True\), of each row, or .* got no options",
+    ),
+    "max by position": (lambda X: X - np.max(X, -1, keepdims=True), "expected np.max"),
+    "clip": (lambda X: np.clip(X, 0, 6), r"got np.clip; use np.minimum\(np.maximum\(X, low\), high\)"),
+    "dot": (lambda X: np.dot(X, X), "got np.dot; call it outside the kernel"),
+    "norm": (lambda X: X / np.linalg.norm(X), "got np.norm; call it outside the kernel"),
+    "finite": (lambda X: np.where(np.isfinite(X), X, 0.0), r"got isfinite; compare: np.abs\(X\) < np.inf"),
+    "of math": (lambda X: math.exp(X), "use ufuncs, such as np.exp instead of math.exp"),
+    "as an index": (lambda X: X * [1.0][X], "no value of an array is a number"),
+    "transposed": (lambda X, dY: dY.T * 2, r"dY.T: .*; compute that outside the kernel, and pass it as an argument"),
+    "shape": (lambda X: X / X.shape[0], r"X.shape: .*outside the kernel"),
+    "method of a result": (lambda X: (X * 2).copy(), r"\(...\).copy: .*outside the kernel"),
+    "method sum": (lambda X: X - X.sum(axis=-1), r"X.sum: use np.sum\(X, axis=-1, keepdims=True\)"),
+    "index": (lambda X: X[0] * 2, r"X\[...\]: .*outside the kernel"),
+    "loop": (lambda X: sum(each for each in X), r"a loop over X: .*outside the kernel"),
+    "length": (lambda X: X / len(X), r"len\(X\): .*outside the kernel"),
+    "array of it": (lambda X: np.asarray(X) * 2, r"np.asarray\(X\): .*outside the kernel"),
+    "None": (lambda X: X * None, "np.multiply: expected arguments and numbers, got None"),
+    "text": (lambda X: X + "1", "np.add: expected arguments and numbers, got '1'"),
+    "complex number": (lambda X: X * 1j, "np.multiply: expected arguments and numbers, got 1j"),
+    "constant list": (lambda X: X * [1.0, 2.0], "got one as a constant"),
+    "list": (lambda X: [X * 2], "got .*; return a tuple"),
+    "argument": (lambda X: X, r"returns what ufuncs computed of its arguments, got its argument X; return X \* 1"),
     "one of two": (lambda X: (X * 2, X), "returns what ufuncs computed"),
     "number": (lambda X: 1.0, "returns what ufuncs computed"),
-    "nothing": (lambda X: None, "returns what ufuncs computed"),
+    "nothing": (lambda X: None, "got None; end it with return"),
     "result twice": (lambda X: (X * 2, X * 2), "different results"),
     "column": (column_result, "each a whole array, a number for each row or a sum of columns"),
     "number of a number": (number_result, "each a whole array, a number for each row or a sum of columns"),
@@ -164,7 +188,8 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_formula_that_is_something_else_is_refused_with_the_reason(name):
     formula, message = REFUSED[name]
-    with pytest.raises(TypeError, match=message):
+    formula.__name__ = "softcap"
+    with pytest.raises(TypeError, match=f"kernel softcap: .*{message}"):
         nn.kernel(formula)(np.ones((2, 2)), *[np.ones((2, 2))] * (formula.__code__.co_argcount - 1))
 
 

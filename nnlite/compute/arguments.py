@@ -1,0 +1,113 @@
+"""The arguments of a kernel: by position or keyword, and usual or not.
+
+Usual arguments are plain arrays of the right shapes, and Python floats. A generated function recognizes them at once;
+others are converted, or refused with an error that names the kernel and the argument.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array, as_array
+from nnlite.compute.tracing import Trace
+from nnlite.errors import ShapeError
+
+
+def entry_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
+    """The source of the function that hands usual arguments to the one for their dtype, and others to ``unusual``.
+
+    >>> from nnlite.compute.tracing import trace
+    >>> print(entry_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
+    def tanh_backward(dY, Y):
+        if ndarray is type(dY) is type(Y) and dY.shape == Y.shape:
+            return functions[dY.dtype](dY, Y)
+        return unusual(dY, Y)
+    <BLANKLINE>
+    """
+    first, full, numbers = trace.arguments[0], trace.of_kind("full"), trace.of_kind("scalar")
+    arrays = [each for each in trace.arguments if each not in numbers]
+    usual = [" is ".join(["ndarray", *(f"type({each})" for each in arrays)])]
+    usual += [f"{first}.ndim == 2"] * trace.by_rows
+    usual += [" == ".join(f"{each}.shape" for each in full)] * (len(full) > 1)
+    usual += [f"{each}.shape == ({first}.shape[0], 1)" for each in trace.of_kind("row")]
+    usual += [f"{each}.shape == {first}.shape[1:]" for each in trace.of_kind("column")]
+    usual += [" is ".join(["float", *(f"type({each})" for each in numbers)])] * bool(numbers)
+    if into and (read := [each for each in arrays if each not in into]):
+        usual += [f"{own} is not {each}" for own, each in product(into, read)]
+        own_memory = " is ".join(["None", *(f"{each}.base" for each in arrays)])
+        usual += [f"({own_memory} or apart(({', '.join(into)},), ({', '.join(read)},)))"]
+    given = ", ".join(trace.arguments)
+    return (
+        f"def {name}({given}):\n    if {' and '.join(usual)}:\n"
+        f"        return functions[{first}.dtype]({given})\n    return unusual({given})\n"
+    )
+
+
+def apart(written: Sequence[Array], read: Sequence[Array]) -> bool:
+    """Whether none of the arrays that are written into shares memory with one that is read.
+
+    >>> A = np.zeros(3)
+    >>> apart([A[:2]], [A[2:]]), apart([A[:2]], [A[1:]])
+    (True, False)
+    """
+    return not any(np.may_share_memory(own, other) for own, other in product(written, read))
+
+
+def conform(name: str, trace: Trace, into: tuple[str, ...], arguments: Sequence[Any]) -> list[Any]:
+    """Return arrays of the right shapes, and numbers, in the place of what a kernel is called with.
+
+    A number is made an array where one is expected. Where a number is expected, an array may hold one for each element.
+    What shares memory with an array that is written into is copied.
+
+    Raises:
+        TypeError: one is neither an array of real numbers nor a number.
+        ShapeError: an array has another shape than the first, or than its kind demands.
+    """
+    own = [_array_or_number(f"{name}: {each}", value) for each, value in zip(trace.arguments, arguments, strict=True)]
+    own[0] = np.asarray(own[0])
+    shapes = shapes_of(name, trace, own[0].shape)
+    for number, each in enumerate(trace.arguments):
+        value, shape = own[number], shapes[trace.kinds[each]]
+        if np.ndim(value) and value.shape != shape:
+            cure = f"; pass np.broadcast_to({each}, {shape}) if that is meant" * _can_become(value.shape, shape)
+            raise ShapeError(f"{name}: expected {each} of shape {shape}, got {value.shape}{cure}")
+        if trace.kinds[each] != "scalar" and (type(value) is not np.ndarray or value.shape != shape):
+            if each in into:
+                raise TypeError(f"{name}: expected {each} as an array of shape {shape} to write into, got {value!r}")
+            own[number] = np.full(shape, value, own[0].dtype)
+    written = [value for each, value in zip(trace.arguments, own, strict=True) if each in into]
+    return [
+        value if each in into or not isinstance(value, np.ndarray) or apart(written, [value]) else value.copy()
+        for each, value in zip(trace.arguments, own, strict=True)
+    ]
+
+
+def _can_become(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether NumPy would broadcast an array of the given shape."""
+    sizes = zip(reversed(given), reversed(shape), strict=False)
+    return len(given) <= len(shape) and all(own in (1, wanted) for own, wanted in sizes)
+
+
+def _array_or_number(place: str, value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return as_array(value, place)
+    if isinstance(value, Real | np.generic) and np.asarray(value).dtype.kind in "fiub":
+        return value
+    argument = place.split(": ")[1]
+    raise TypeError(
+        f"{place}: expected an array or a number, got {type(value).__name__}; pass np.asarray({argument}, np.float32)"
+    )
+
+
+def shapes_of(name: str, trace: Trace, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of arrays of each kind, where the first has that shape.
+
+    Raises:
+        ShapeError: a formula by rows needs a matrix.
+    """
+    if trace.by_rows and len(shape) != 2:
+        raise ShapeError(f"{name}: expected a matrix {trace.arguments[0]}, got an array of shape {shape}")
+    return {"full": shape, "row": (*shape[:-1], 1), "column": shape[1:], "scalar": shape}
