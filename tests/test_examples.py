@@ -20,6 +20,8 @@ from support.case import case
 from support.formulas import CROSS_ENTROPIES
 from support.sweeps import seeds
 
+import nnlite as nn
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES = sorted(EXAMPLES.glob("*.py"))
 
@@ -68,7 +70,7 @@ def test_the_examples_are_these():
     names = [
         *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
         *("digits", "dropout_batchnorm", "embedding", "feedback_alignment", "imbalanced", "input_descent", "new_head"),
-        *("own_layer", "residual", "tied_autoencoder", "time_series", "xor"),
+        *("optimizers", "own_layer", "residual", "tied_autoencoder", "time_series", "xor"),
     ]
     assert [file.stem for file in FILES] == names
 
@@ -84,8 +86,8 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
                 imported.add(node.module)
         with case(file.name):
             assert len(text.splitlines()) < 60
-            needed = {"pandas"} if file.name == "dataframe.py" else set()
-            standard = {"argparse", "contextlib", "pathlib", "signal", "tempfile"}
+            needed = {"dataframe.py": {"pandas"}, "optimizers.py": {"matplotlib"}}.get(file.name, set())
+            standard = {"argparse", "contextlib", "pathlib", "signal", "tempfile", "time"}
             assert imported - standard == {"numpy", "nnlite"} | needed
 
 
@@ -349,6 +351,22 @@ def test_embedding_sees_the_order_of_words_and_finds_those_of_one_meaning(seed, 
     meanings = [{"good", "great", "lovely", "brilliant", "funny"}, {"bad", "poor", "awful", "boring", "dull"}]
     assert list(map(set, words)) == meanings
     assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_optimizers_all_learn_and_those_on_all_rows_reach_the_lowest_loss(seed, run, tmp_path_factory):
+    plot = tmp_path_factory.mktemp("plot") / "optimizers.png"
+    out, _ = run("optimizers.py", "--seed", str(seed), "--plot", str(plot))
+    rows = {name: (int(steps), float(loss), float(accuracy)) for name, steps, loss, accuracy in re.findall(
+        r"^(\S+) +\S+ +(\d+) +\d+\.\d\d +(\S+) +(\S+)$", out, re.MULTILINE)}  # fmt: skip
+    optimizers = {name for name in nn.__all__ if isinstance(getattr(nn, name), type)}
+    optimizers = {name for name in optimizers if issubclass(getattr(nn, name), nn.Optimizer)} - {"Optimizer"}
+    assert rows.keys() == optimizers | {"L-BFGS"}
+    assert all(steps == 280 for name, (steps, _, _) in rows.items() if name != "L-BFGS")
+    assert all(loss < 0.1 and accuracy > 0.92 for _, loss, accuracy in rows.values())
+    assert rows["L-BFGS"][0] < 100
+    assert max(rows[name][1] for name in ("L-BFGS", "Rprop")) < 1e-3
+    assert plot.read_bytes()[:4] == b"\x89PNG"
 
 
 @pytest.mark.parametrize("seed", seeds(1))
