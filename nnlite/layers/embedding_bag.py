@@ -47,7 +47,8 @@ class EmbeddingBag(Lookup):
             range; ``per_sample_weights`` with a mode other than "sum".
         ShapeError: indices of other than one or two axes; weights of another shape.
 
-    dW is dense; PyTorch's ``sparse`` is left out. It has no ``formulas``: their language does not describe segments.
+    dW is dense; PyTorch's ``sparse`` is left out. With ``mode="max"`` it has no ``formulas``: their language does not
+    describe the maximum of each bag.
 
     >>> layer = EmbeddingBag(3, 2, mode="sum")
     >>> layer.W = [[1, 2], [3, 4], [5, 6]]
@@ -57,6 +58,18 @@ class EmbeddingBag(Lookup):
     """
 
     without_gradient = ("indices", "offsets")
+    formulas = """
+        B = bags(indices, offsets, last=include_last_offset, ignored=padding_idx)
+        R = take(W, ravel(indices), axis=0)
+        Y = B @ (R * column(ravel(per_sample_weights))) / (
+            maximum(sum(B, axis=1, keepdims=True), 1) if mode == "mean" else 1
+        )
+        dR = B.T @ (dY / (maximum(sum(B, axis=1, keepdims=True), 1) if mode == "mean" else 1))
+        dW = add_at(
+            dR * column(ravel(per_sample_weights)), indices, like=W, ignored=padding_idx, averaged=scale_grad_by_freq
+        )
+        dper_sample_weights = view(sum(dR * R, axis=1), shape=per_sample_weights.shape)
+    """
     _defaults = Lookup._defaults | {"mode": "mean", "include_last_offset": False}
 
     def __init__(
@@ -80,6 +93,8 @@ class EmbeddingBag(Lookup):
         if not isinstance(include_last_offset, bool | np.bool_):
             raise TypeError(f"EmbeddingBag: include_last_offset: expected True or False, got {include_last_offset!r}")
         self.include_last_offset = bool(include_last_offset)
+        if mode == "max":
+            self.formulas = ""
         super().__init__(
             num_embeddings,
             embedding_dim,

@@ -24,8 +24,7 @@ class MultiLabelMarginLoss(Loss):
         scores Y (N, C) or (C,); the target has that shape: the class indices of the labels in front, then -1, behind
         which nothing counts; J a float, or an array of shape (N,) or ().
 
-    The work is that of as many hinge losses as the sample with most labels has. It has no ``formulas``: their language
-    has no sum over pairs.
+    The work is that of as many hinge losses as the sample with most labels has.
 
     Raises:
         TypeError: class indices that are not whole numbers.
@@ -41,6 +40,14 @@ class MultiLabelMarginLoss(Loss):
     """
 
     logits, same_scale = True, False
+    formulas = """
+        T = count_labels(target, like=Y)
+        P = outer(T, T == 0)
+        H = maximum(1 - pairs(Y), 0)
+        J = 1 / N * sum(P * H, axis=(-2, -1) if reduction == "none" else None) / classes
+        G = (expand_dims(dJ, axis=(-2, -1)) if reduction == "none" else dJ) / N * P * (H > 0) / classes
+        dY = sum(G, axis=-2) - sum(G, axis=-1)
+    """
 
     def forward(self, Y: Any, target: Any) -> Any:
         self.count = None  # no gradient until this forward has ended well
@@ -61,9 +68,9 @@ class MultiLabelMarginLoss(Loss):
             above = H > 0
             self.dY += above
             self.dY[samples, label] -= np.count_nonzero(above, axis=1)
-        classes = Y.shape[1]
-        self.dY /= classes
-        return self.reduce((J / classes).reshape(self.shape[:-1]))
+        self.classes = Y.shape[1]
+        self.dY /= self.classes
+        return self.reduce((J / self.classes).reshape(self.shape[:-1]))
 
     def backward(self, dJ: Any = 1.0) -> Array:
         share = np.asarray(self.scale(dJ), self.dY.dtype).reshape(-1, 1)  # of all samples, or of each

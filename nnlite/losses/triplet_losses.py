@@ -169,7 +169,7 @@ class TripletMarginWithDistanceLoss(TripletLoss):
     of the distances' shape. There is no target: in :func:`nnlite.fit` the model returns the tuple (anchor, positive,
     negative), and Y is the empty tuple ``()``; see :class:`nnlite.TripletMarginLoss`.
 
-    It has no `formulas`, since they depend on d.
+    Its `formulas` have no gradients, since they depend on d.
 
     Raises:
         TypeError: ``distance_function`` is no layer.
@@ -184,6 +184,13 @@ class TripletMarginWithDistanceLoss(TripletLoss):
     (array([[ 0., -1.]]), array([[ 1., -0.]]), array([[-1.,  1.]]))
     """
 
+    formulas = """
+        u = distance(anchor, positive)
+        v = minimum(distance(anchor, negative), distance(positive, negative)) if swap else distance(anchor, negative)
+        H = margin + u - v
+        J = 1 / N * sum(maximum(H, 0), axis=() if reduction == "none" else None)
+    """
+
     def __init__(
         self,
         distance_function: Layer | None = None,
@@ -196,6 +203,13 @@ class TripletMarginWithDistanceLoss(TripletLoss):
         if distance_function is not None:
             check_layer(distance_function, "TripletMarginWithDistanceLoss: distance_function")
         self.distance_function = distance_function
+
+    def distance(self, X1: Array, X2: Array) -> Array:
+        """Return the distance of each pair, without caching anything; for the formulas."""
+        if self.distance_function is None:
+            return norms(X1 - X2 + self.eps, self.p)
+        d: Array = self.distance_function.evaluation_twin().forward(X1, X2)
+        return d
 
     def distances(self, X1: Array, X2: Array) -> Array:
         if self.distance_function is None:

@@ -23,6 +23,7 @@ FUNCTIONS = {
         [A[:, max(0, c - before) : c + after + 1].sum(axis=1) for c in range(A.shape[1])], axis=1
     ),
     "broadcast": lambda X: X,  # what it is compared with has the shape
+    "pairs": lambda Y: Y[..., :, None] - Y[..., None, :],
     "rows": lambda X: X.reshape(-1, X.shape[-1]),
 }
 SIGNS = {
@@ -50,8 +51,10 @@ OPAQUE = (
     "flatten",
     "one_hot",
     "add_at",
+    "bags",
+    "count_labels",
+    "distance",
     "EmbeddingBag",
-    "MultiLabelMarginLoss",
 )
 
 
@@ -74,8 +77,8 @@ def computed(node):
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             return RELATIONS[type(op)](computed(left), computed(right)).astype(float)
         case ast.Call(func=ast.Name(id="sum" | "mean" as function), args=[of], keywords=keywords):
-            axes = next(keyword.value.value for keyword in keywords if keyword.arg == "axis")
-            return getattr(np, function)(computed(of), axis=axes, keepdims=True)
+            options = {keyword.arg: keyword.value.value for keyword in keywords}
+            return getattr(np, function)(computed(of), **options)
         case ast.Attribute(value=of, attr="T"):
             return np.swapaxes(computed(of), -1, -2)
         case ast.Call(func=ast.Name(id=function), args=args) if function in FUNCTIONS:

@@ -116,11 +116,31 @@ def add_at(A: Array, indices: Array, like: Array, ignored: int | None = None, av
     return sums / np.maximum(counts, 1).astype(like.dtype)[:, None] if averaged else sums
 
 
+def bags(indices: Array, offsets: Array | None = None, *, last: bool = False, ignored: int | None = None) -> Array:
+    """Return a matrix with a row for each bag of indices: 1 in the column of each of its indices, 0 elsewhere."""
+    starts = np.arange(len(indices) + 1) * indices.shape[1] if offsets is None else np.asarray(offsets)
+    ends = starts[1:] if last or offsets is None else np.append(starts[1:], indices.size)
+    columns = np.arange(indices.size)
+    inside = (columns >= starts[: len(ends), None]) & (columns < ends[:, None])
+    return np.asarray(inside & (np.ravel(indices) != (-1 if ignored is None else ignored)), float)
+
+
+def count_labels(target: Array, like: Array) -> Array:
+    """Return how often each class is among the labels of a sample, which stand in front of the first negative one."""
+    labels = np.where(np.logical_or.accumulate(target < 0, axis=-1), -1, target)
+    return np.asarray(np.sum(labels[..., None] == np.arange(like.shape[-1]), axis=-2), like.dtype)
+
+
+def pairs(Y: Array) -> Array:
+    """Return the differences of each two entries of a row: ``Y[j] - Y[k]`` at j, k."""
+    return Y[..., :, None] - Y[..., None, :]
+
+
 OWN: dict[str, Any] = {
     function.__name__: function
     for function in (
         *(rows, row, column, view, reshape, flatten, along, broadcast, split, unstack),
-        *(sum_to, outer, matvec, sigmoid, ndtr, one_hot, window_sum, add_at, range),
+        *(sum_to, outer, matvec, sigmoid, ndtr, one_hot, window_sum, add_at, bags, count_labels, pairs, range),
     )
 }
 

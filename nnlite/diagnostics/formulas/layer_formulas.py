@@ -1,11 +1,11 @@
 """The formulas of a layer, from its attribute ``formulas``, with its options substituted."""
 
 import ast
-import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from inspect import signature, unwrap
 from itertools import zip_longest
 from types import FunctionType, MethodType
 from typing import Any
@@ -44,7 +44,7 @@ class Formulas:
         return "\n".join(map(str, (*self.forward, *self.backward)))
 
 
-def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
+def formulas_of(layer: Layer, inputs: int | None = None, omitted: Collection[int] = ()) -> Formulas:
     """Return a layer's formulas with its options substituted.
 
     A name whose value is None, such as ``b`` in a Linear without bias, is dropped from its sum, product or call;
@@ -54,6 +54,7 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
     Args:
         layer: any Layer. Those of a layer made by :func:`nnlite.tied` are those of the layer that it is tied to.
         inputs: the number of inputs; by default those that its forward names.
+        omitted: the positions of those that are None; further arguments of forward whose default is None count as None.
 
     Returns:
         The formulas; empty for a layer that has none.
@@ -83,7 +84,9 @@ def formulas_of(layer: Layer, inputs: int | None = None) -> Formulas:
         lines, outputs = _with_gradients_named(lines, outputs, names)
     lists = more | {name.removeprefix("d"): [each.removeprefix("d") for each in Ys] for name, Ys in several.items()}
     parameters = [name for name in _parameter_names(layer) if getattr(source, name, 0) is not None]
-    options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists)
+    optional = [each.name for each in signature(type(source).forward).parameters.values() if each.default is None]
+    none = {*(names[place] for place in omitted), *(name for name in optional if name not in names)}
+    options = Options(layer, {*names, *outputs, *(line.name for line in lines)}, lists, none)
     lines = [each for line in lines for each in _with_options(options, line, owner)]
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
     _check_names(lines, {*names, *outputs, *parameters, *gradients}, source, layer)
@@ -168,7 +171,7 @@ def _cure(name: str, known: Iterable[str]) -> str:
 def _names_in_methods(cls: Any) -> set[str]:
     """Return the names of attributes that the methods of a class use, and of its properties."""
     own = [base for base in cls.__mro__ if not issubclass(Layer, base)]
-    methods = [inspect.unwrap(each) for base in own for each in vars(base).values() if callable(each)]
+    methods = [unwrap(each) for base in own for each in vars(base).values() if callable(each)]
     properties = {name for base in own for name, each in vars(base).items() if isinstance(each, property)}
     return properties.union(*(each.__code__.co_names for each in methods if isinstance(each, FunctionType)))
 

@@ -9,8 +9,17 @@ import numpy as np
 from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated
 
-NOT_SHOWN = frozenset(["row", "column", "view", "expand_dims", "along", "asarray"])
-ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last"}
+NOT_SHOWN = frozenset(["row", "column", "view", "ravel", "expand_dims", "along", "asarray"])
+MEANINGS = {  # of functions whose names do not tell
+    "rows": "rows(A) is A as a matrix: all axes but the last are merged into one",
+    "one_hot": "onehot(t) is 1 at the class t and 0 at the others",
+    "add_at": "add_at(A,t) adds the rows of A with the same index t",
+    "window_sum": "window_sum(A,b,a) adds the b channels before each and the a behind it",
+    "bags": "bags(t) has a row for each bag, with 1 at its indices and 0 elsewhere",
+    "count_labels": "count_labels(t) is 1 at the labels of a sample and 0 at the other classes",
+    "pairs": "pairs(A) is A[j] - A[k] at j, k",
+}
+ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last", -2: "last but one"}
 PRODUCTS = ast.Mult, ast.MatMult, Dot
 
 
@@ -203,8 +212,8 @@ def legend(nodes: Sequence[ast.expr]) -> Iterator[tuple[str, str]]:
             yield f"{name}_{axis_index(axes)}", f"is the {name} over the {' and the '.join(places)} axis"
     if any(isinstance(part, ast.Compare) for part in parts):
         yield "[a > b]", "is 1 where that holds and 0 elsewhere"
-    if any(part.func.id == "rows" for part in calls):  # type: ignore[attr-defined]
-        yield "rows(A)", "is A as a matrix: all axes but the last are merged into one"
+    used = {part.func.id for part in calls}  # type: ignore[attr-defined]
+    yield from (tuple(MEANINGS[name].split(" ", 1)) for name in MEANINGS if name in used)  # type: ignore[misc]
 
 
 def _has_sign(product: ast.BinOp) -> bool:

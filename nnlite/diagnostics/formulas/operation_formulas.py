@@ -1,6 +1,7 @@
 """The formulas of one operation, in the symbols of the network."""
 
 import ast
+from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,9 @@ class OperationFormulas:
         self.takes, self.gives = operation.takes, operation.gives
         self.name = type(self.layer.original or self.layer).__name__
         self.note = " ".join(filter(None, (operation.path, operation.layer.one_line())))
-        self.formulas = formulas = formulas_of(self.layer, len(operation.takes))
+        constants = naming.program.constants
+        omitted = [place for place, edge in enumerate(self.takes) if constants.get(edge, 0) is None]
+        self.formulas = formulas = formulas_of(self.layer, len(operation.takes), omitted)
         self.parameters: dict[str, Key] = {
             name: key for name, key in used_parameters(self.layer) if key in naming.symbols
         }
@@ -104,7 +107,7 @@ class OperationFormulas:
         leaves.setdefault("pi", [Leaf("pi", np.pi, scalar=True)])
         (tree,) = Substitution(leaves | {name: [leaf] for name, leaf in more.items()}).parts(expression)
         try:
-            value = evaluated(tree, FUNCTIONS)
+            value = evaluated(tree, ChainMap(FUNCTIONS, Attributes(self.layer)))  # type: ignore[arg-type]
         except NameError:
             value = None
         shapes = self.naming.recorded.shapes  # known without running

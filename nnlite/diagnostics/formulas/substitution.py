@@ -1,7 +1,7 @@
 """Substitution of names in formulas: of a layer's options by their values, of its names by symbols of a network."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -120,10 +120,13 @@ class Options(Substitution):
         layer: the layer that has the attributes.
         variables: the names of inputs, outputs and intermediate values, which are not attributes.
         lists: names of several arrays, and the names of each of these.
+        none: names of inputs that are None.
     """
 
-    def __init__(self, layer: Layer, variables: set[str], lists: dict[str, list[str]]) -> None:
-        self.attributes, self.variables = Attributes(layer), variables
+    def __init__(
+        self, layer: Layer, variables: set[str], lists: dict[str, list[str]], none: Collection[str] = ()
+    ) -> None:
+        self.attributes, self.variables, self.none = Attributes(layer), variables, none
         self.lists = lists | {"d" + name: ["d" + each for each in names] for name, names in lists.items()}
 
     def put_into(self, formula: Formula) -> list[Formula]:
@@ -150,6 +153,8 @@ class Options(Substitution):
         return part_of(value, n)  # of ``Ys = split(X)``
 
     def replaced(self, name: str) -> Sequence[ast.expr] | None:
+        if name in self.none:
+            return []
         if name in self.lists:
             return [ast.Name(each, ast.Load()) for each in self.lists[name]]
         if name in self.variables or name == COUNT or name not in self.attributes:
