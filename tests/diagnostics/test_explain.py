@@ -291,6 +291,25 @@ def test_tied_parameters_have_one_symbol_and_a_sum():
     assert "dL/dW1 = X^T dL/du1 + (dL/dy^)^T h1" in text_of(explanation.backward)
 
 
+@pytest.mark.parametrize("chain", [nn.Sequential, nn.Residual])
+def test_a_tied_chain_is_taken_apart(chain):
+    encoder = chain(linear(3, 3), nn.Tanh())
+    model, X = nn.Sequential(encoder, nn.Sequential(linear(3, 3), nn.tied(encoder))), numbers(4, 3)
+    model.backward(np.ones_like(model.forward(X)))
+    explanation = nn.explain(model, X, parameter="0.0.W", index=(1, 2))
+    forward, backward = text_of(explanation.forward), text_of(explanation.backward)
+    number = next(line for line in forward if " W1 + b1" in line and "X" not in line)[1]
+    assert backward[-1].startswith("dL/dW1 = X^T dL/du1 + u")
+    assert backward[-1].endswith(f"dL/du{number}")
+    assert not any("Sequential" in line for line in (*forward, *backward))
+    assert explanation.entry[-1].value == pytest.approx(encoder[0].dW[1, 2])
+    alone = nn.explain(model[1][1], X)
+    assert text_of(alone.forward)[:2] == [
+        "u1 = X W1 + b1",
+        "h1 = tanh(u1)" if chain is nn.Residual else "y^ = tanh(u1)",
+    ]
+
+
 def test_a_loss_inside_a_graph_is_L():
     x, t = nn.Input("x"), nn.Input("t")
     graph = nn.Graph([x, t], nn.MSELoss()(linear(3, 2)(x), t))
@@ -398,6 +417,28 @@ def test_a_loss_that_is_not_reduced(loss):
     assert text_of(one.backward) == text_of(other.backward)
     for a, b in zip(one.backward, other.backward, strict=True):
         np.testing.assert_allclose(a.value, b.value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_loss_with_a_layer_of_any_kind_for_its_distance(swap):
+    anchor, positive, negative = numbers(4, 3), shares(4, 3), numbers(4, 3)[::-1]
+    loss = nn.TripletMarginWithDistanceLoss(nn.CosineSimilarity(), swap=swap)
+    explanation = nn.explain(loss, (anchor, positive, negative))
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
+    second = (
+        "v = min(distance(anchor, negative), distance(positive, negative))"
+        if swap
+        else ("v = distance(anchor, negative)")
+    )
+    assert text_of(explanation.forward) == [
+        "u = distance(anchor, positive)",
+        second,
+        "H = 1 + u - v",
+        "L = 1/N sum(max(H, 0))",
+    ]
+    loss.forward(anchor, positive, negative)
+    for line, expected in zip(explanation.backward, loss.backward(), strict=True):
+        np.testing.assert_array_equal(line.value, expected)
 
 
 def test_the_mean_and_the_sum():

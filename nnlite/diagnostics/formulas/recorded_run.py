@@ -1,5 +1,6 @@
 """The arrays of one forward and backward, by the edges and operations of a program."""
 
+import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -9,7 +10,10 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.shapes import Shape, is_open, sizes
 from nnlite.basics.trees import each_of, listed
+from nnlite.containers.branches import Residual
 from nnlite.containers.program import Program
+from nnlite.containers.sequential import Sequential
+from nnlite.containers.tied import Tied, tied
 from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer
 
@@ -54,6 +58,7 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     >>> record(nn.Linear(2, 1)).ran
     False
     """
+    model, loss = _with_tied_chains_apart(model, loss)
     count = len(X) if isinstance(X, tuple) and (target is None or loss is not None) else None
     if X is None:
         program = Program.of(model, loss, inputs=count)
@@ -72,6 +77,28 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
             found.given[operation.path] = list(run.gradients_of_inputs(operation).values())
             found.gradients[operation.path] = call.gradients if operation.computes is operation.layer else {}
     return found
+
+
+def _with_tied_chains_apart(model: Layer, loss: Layer | None) -> tuple[Layer, Layer | None]:
+    """Return the model, or a copy in which each chain that is tied as a whole is a chain of tied layers."""
+    if not any(map(_is_tied_chain, dict(model.named_layers()).values())):
+        return model, loss
+    model, loss = copy.deepcopy((model, loss))
+    for part in list(dict(model.named_layers()).values()):
+        for n, layer in enumerate(part.layers if isinstance(part, Sequential) else ()):
+            if _is_tied_chain(layer):
+                part[n] = _apart(layer)  # type: ignore[index]
+    return _apart(model) if _is_tied_chain(model) else model, loss
+
+
+def _is_tied_chain(layer: Layer) -> bool:
+    return isinstance(layer, Tied) and type(layer.original) in (Sequential, Residual)
+
+
+def _apart(chain: Any) -> Layer:
+    layers = [tied(layer) for layer in chain.original.layers]
+    each = [_apart(layer) if _is_tied_chain(layer) else layer for layer in layers]
+    return type(chain.original)(*each)  # type: ignore[no-any-return]
 
 
 def is_broadcast(shape: Shape, to: Shape) -> bool:
