@@ -1,6 +1,6 @@
 """draw: the computational graph of a model as a figure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnlite.diagnostics.graph_layout import Arc, Layout, Point, Size, layout
@@ -20,7 +20,18 @@ FILLS = {"input": "#ddf4ff", "constant": "none", "parameter": "#fff8c5", "gate":
 EDGES = {"constant": "none", "output": "none"}
 
 
-def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> "Figure":
+def draw(
+    model: Layer,
+    X: Any = None,
+    target: Any = None,
+    loss: Layer | None = None,
+    *,
+    dY: Any = None,
+    values: bool = True,
+    gradients: bool = True,
+    names: Mapping[str, str] | None = None,
+    most: int = 4,
+) -> "Figure":
     """Draw the computational graph of a model, from left to right; returns the figure.
 
     Nodes are inputs, parameters and operations. The value of each edge is written above it (green), and the gradient
@@ -32,14 +43,21 @@ def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gr
         model: any Layer; :func:`nnlite.forward_steps` says which layers are split into several nodes.
         X: its input; a tuple or a dict by name if there are several. Without it only the structure is drawn, with the
             known shapes.
+        target: the target of the loss.
+        loss: a loss behind the model, which is drawn, too.
         dY: the gradient of the output, in the form of the output; 1 by default if the output is a single number. No
-            gradients are drawn without it.
+            gradients are drawn without it or a loss.
         values: whether to show values.
         gradients: whether to show gradients.
+        names: names of your own: for inputs by their name, for layers and parameters by their path, ``{"0": "hidden",
+            "0.W": "U"}``.
+        most: arrays of at most so many numbers are shown in full.
 
     Raises:
         ImportError: matplotlib, the extra ``plot``, is not installed.
-        TypeError: ``model`` is not a Layer, or X does not hold real numbers.
+        TypeError: ``model`` is not a Layer or ``loss`` not a Loss, X does not hold real numbers, or both a loss and dY
+            are given.
+        ValueError: an unknown name in ``names``, or ``most`` is below 1.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -47,7 +65,7 @@ def draw(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gr
     >>> [text.get_text() for text in figure.axes[0].texts if text.get_color() == COLOURS["gradient"]]
     ['2', '2', '3', '2', '3', '1', 'sum 5']
     """
-    shown = picture(model, X, dY, values=values, gradients=gradients)
+    shown = picture(model, X, target, loss, dY=dY, values=values, gradients=gradients, names=names, most=most)
     try:
         from nnlite.basics.figures import new_figure
     except ImportError as error:

@@ -138,7 +138,7 @@ def _are_probabilities(Y: Any) -> bool:
     if isinstance(Y, tuple | dict) or np.size(Y) == 0 or np.min(Y) < 0:
         return False
     atol = 8 * np.finfo(np.result_type(Y)).eps
-    axes = [axis for axis in range(min(1, np.ndim(Y) - 1), np.ndim(Y)) if np.shape(Y)[axis] > 1]
+    axes = [axis for axis in range(int(np.ndim(Y) > 1), np.ndim(Y)) if np.shape(Y)[axis] > 1]
     return any(np.allclose(np.sum(Y, axis=axis), 1, rtol=0, atol=atol) for axis in axes)
 
 

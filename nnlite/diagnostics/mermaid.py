@@ -17,7 +17,7 @@ STYLES = {
 }
 
 
-def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> str:
+def to_mermaid(model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None, **options: Any) -> str:
     """The drawing of :func:`nnlite.draw` as a Mermaid flowchart in a Markdown code block.
 
     The edges are labelled with the values, and below them the gradients after a nabla.
@@ -25,12 +25,12 @@ def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = Tr
     Args:
         model: as in :func:`nnlite.draw`, and so are the others.
         X: the input.
-        dY: the gradient of the output.
-        values: whether to show values.
-        gradients: whether to show gradients.
+        target: the target of the loss.
+        loss: a loss behind the model.
+        options: ``dY``, ``values``, ``gradients``, ``names`` and ``most``.
 
     Raises:
-        TypeError: ``model`` is not a Layer, or X does not hold real numbers.
+        TypeError, ValueError: as :func:`nnlite.draw`.
 
     >>> import nnlite as nn
     >>> print(to_mermaid(nn.Tanh(), 0.0))
@@ -46,7 +46,7 @@ def to_mermaid(model: Layer, X: Any = None, dY: Any = None, *, values: bool = Tr
         classDef output fill:none,stroke:none
     ```
     """
-    shown = picture(model, X, dY, values=values, gradients=gradients)
+    shown = picture(model, X, target, loss, **options)
     lines = [f"n{number}{_node(node)}:::{node.kind}" for number, node in enumerate(shown.nodes)]
     lines += map(_edge, shown.edges)
     kinds = {node.kind for node in shown.nodes}

@@ -1,41 +1,26 @@
 """Picture: the nodes and edges of a drawing of a model, with their texts, before they are placed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.basics.shapes import UNKNOWN, Shape, text
+from nnlite.basics.checks import whole
+from nnlite.basics.shapes import UNKNOWN, text
 from nnlite.basics.trees import each_of, listed
 from nnlite.containers.argument_names import input_names_of, output_names_of
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.program import Operation, Program
 from nnlite.containers.stepping import gradient_name
-from nnlite.containers.tied import TiedTranspose
 from nnlite.diagnostics.array_text import scalar_text
-from nnlite.diagnostics.recording import stored_gradients
+from nnlite.diagnostics.recording import own_parameters, stored_gradients
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import shortened
-from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.described import described
+from nnlite.layer.layer import Layer, check_layer, inside
 
-TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
-SIGNS = {
-    "Add": "+", "Subtract": MINUS, "Multiply": TIMES, "Divide": "÷", "Power": "xʸ", "Maximum": "max", "Minimum": "min",
-    "Negative": f"{MINUS}x", "Exp": "eˣ", "Log": "ln", "Square": "x²", "Sqrt": "√x", "Reciprocal": "1/x", "Abs": "|x|",
-    "Dot": "xᵀy", "Outer": "x yᵀ", "MatMul": "@", "Sum": "Σ", "Residual": "+",
-}  # fmt: skip
-ANY_ORDER = (
-    "Add",
-    "Multiply",
-    "Maximum",
-    "Minimum",
-    "Dot",
-    "Residual",
-)  # inputs without names
-
-FEW = 4  # arrays of up to so many numbers are shown in full
 LONGEST = 28  # characters of a layer's repr
 
 Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" or "gradient"
@@ -86,18 +71,22 @@ class Picture:
     edges: tuple[DrawnEdge, ...]
 
 
-def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True, gradients: bool = True) -> Picture:
-    """The nodes and edges that :func:`nnlite.draw` draws.
-
-    Args:
-        model: as in :func:`nnlite.draw`, and so are the others.
-        X: the input.
-        dY: the gradient of the output.
-        values: whether to show values.
-        gradients: whether to show gradients.
+def picture(
+    model: Layer,
+    X: Any = None,
+    target: Any = None,
+    loss: Layer | None = None,
+    *,
+    dY: Any = None,
+    values: bool = True,
+    gradients: bool = True,
+    names: Mapping[str, str] | None = None,
+    most: int = 4,
+) -> Picture:
+    """The nodes and edges that :func:`nnlite.draw` draws, whose arguments these are.
 
     Raises:
-        TypeError: ``model`` is not a Layer, or X does not hold real numbers.
+        TypeError, ValueError: as :func:`nnlite.draw`.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -105,89 +94,95 @@ def picture(model: Layer, X: Any = None, dY: Any = None, *, values: bool = True,
     (DrawnEdge(start=0, end=2, value='2', gradient='3'), DrawnEdge(start=1, end=2, value='3', gradient='2'), ...
     """
     check_layer(model, "model")
+    whole(most, "most", least=1)
+    if loss is not None and dY is not None:
+        raise TypeError("draw: got both dY and loss, which computes dY; pass one of them")
     if X is None:
-        program = Program.of(model)
-        return _Drawing(model, program, program.shapes()).picture()
-    run = Run(model)
+        return _Drawing(Program.of(model, loss), None, names or {}, most, values).picture()
+    run = Run(model, loss)
     run.model.needs_dX = True
-    Y = run.forward(each_of(lambda X: as_array(X, "X"), X))
-    if dY is None and all(np.size(each) == 1 for each in listed(Y)) and len(listed(Y)) == 1:
+    Y = run.forward(X, target)
+    if dY is None and loss is None and len(listed(Y)) == 1 and np.size(*listed(Y)) == 1:
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
-    if gradients and dY is not None:
+    if gradients and (dY is not None or loss is not None):
         dtype = np.result_type(*listed(Y))
-        dY = each_of(lambda dY: _floating_as(dtype, as_array(dY, "dY")), dY)
-        run.backward(dY)
-    return _Drawing(run.model, run.program, {}, run, listed(dY), values).picture()
+        run.backward(None if dY is None else each_of(lambda dY: _floating_as(dtype, as_array(dY, "dY")), dY))
+    return _Drawing(run.program, run, names or {}, most, values).picture()
 
 
 class _Drawing:
-    """Makes a picture of a program and, if it ran, of its values and gradients."""
+    """Makes a picture of a program and, if it ran, of its values and gradients.
 
-    def __init__(
-        self,
-        model: Layer,
-        program: Program,
-        shapes: dict[int, Shape],
-        run: Run | None = None,
-        dYs: Sequence[Any] = (),
-        shown: bool = True,
-    ) -> None:
-        self.model, self.program, self.shapes, self.dYs, self.shown = model, program, shapes, dYs, shown
+    Args:
+        program: what to draw.
+        run: its run; None to draw the structure.
+        names: names of the user's own.
+        most: the number of numbers of the largest array that is written out.
+        shown: whether to show values.
+    """
+
+    def __init__(self, program: Program, run: Run | None, names: Mapping[str, str], most: int, shown: bool) -> None:
+        self.program, self.run, self.names, self.most, self.shown = program, run, names, most, shown
+        self.shapes = program.shapes() if run is None else {}
         self.values: dict[int, Any] = dict(program.constants) if run is None else run.values  # of each edge
-        self.totals: dict[int, Any] = {}  # the gradient of each edge
-        self.parts: dict[tuple[str, int], Any] = {}  # the gradient that an operation returns, by path and position
-        self.stored: dict[str, dict[str, Array]] = {}  # the gradients of each operation's parameters
-        self.summed: set[int] = set()  # ids of the gradients to which a tied layer adds its own
-        if run is not None and run.recording.backwards:
-            self._read_gradients(run)
-
-    def _read_gradients(self, run: Run) -> None:
-        for operation in run.program.operations:
-            layer, call = operation.layer, run.call(operation)
-            if call.dYs is None:
-                continue
-            self.totals |= zip(operation.gives, call.dYs, strict=False)
-            self.parts |= {(operation.path, at): dX for at, dX in run.gradients_of_inputs(operation).items()}
-            if operation.computes is layer:
-                self.stored[operation.path] = stored_gradients(layer)
-            if layer.original is not None:
-                self.summed |= {id(dP) for dP, _ in layer.own_gradients()}
-        inputs = [self.program.inputs[place] for place in run.model.differentiable_inputs(len(self.program.inputs))]
-        self.totals |= zip(inputs, listed(run.dX), strict=False)
-
-    # ---------------------------------------------------------------------------------------------- the picture
+        self.totals: dict[int, Any] = {} if run is None else run.gradients  # of each edge
+        self.summed = {
+            id(dP)
+            for operation in program.operations
+            if operation.layer.original is not None and self.totals
+            for dP, _ in operation.layer.own_gradients()
+        }
+        known = [program.names[edge] for edge in program.inputs]
+        for operation in program.operations:
+            known += [operation.path, *(inside(operation.path, name) for name in own_parameters(operation.layer))]
+        if unknown := ", ".join(repr(name) for name in names if name not in known):
+            raise ValueError(f"draw: names: unknown {unknown}; known are {', '.join(filter(None, known))}")
 
     def picture(self) -> Picture:
-        found, place = self.program, dict[int, int]()
+        program, place = self.program, dict[int, int]()
         nodes: list[DrawnNode] = []
-        for edge in (*found.inputs, *found.constants):
+        for edge in (*program.inputs, *program.constants):
             place[edge] = len(nodes)
-            kind = "constant" if edge in found.constants else "input"
-            value = found.constants.get(edge)
-            name = found.names[edge] if value is None or np.size(value) > FEW else short(value)
+            value = program.constants.get(edge)
+            written = value is not None and np.size(value) <= self.most
+            name = short(value, self.most) if written else self._named(program.names[edge])
+            kind = "constant" if edge in program.constants else "input"
             nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge)))
         edges = []
-        for operation in found.operations:
-            named = len(operation.takes) > 1 and type(operation.layer).__name__ not in ANY_ORDER
-            names = input_names_of(operation.layer, len(operation.takes)) if named else [""] * len(operation.takes)
-            for number, (edge, name) in enumerate(zip(operation.takes, names, strict=True)):
-                gradient = self.parts.get((operation.path, number))
-                edges.append(self._edge(place[edge], len(nodes), edge, gradient, name))
+        for operation in program.operations:
+            takes, parts = operation.takes, self._parts(operation)
+            named = len(takes) > 1 and not operation.computes.any_order
+            names = input_names_of(operation.layer, len(takes)) if named else [""] * len(takes)
+            for number, (edge, name) in enumerate(zip(takes, names, strict=True)):
+                edges.append(self._edge(place[edge], len(nodes), edge, parts.get(number), name))
             place |= dict.fromkeys(operation.gives, len(nodes))
             totals = filter(None, map(self._total, operation.gives))
-            nodes.append(DrawnNode(_node_kind(operation.layer), tuple(self._lines(operation)), ", ".join(totals)))
-        outputs = output_names_of(self.model)
-        for number, edge in enumerate(found.outputs):
-            gradient = self.dYs[number] if self.totals else None
+            nodes.append(DrawnNode(_node_kind(operation), tuple(self._lines(operation)), ", ".join(totals)))
+        outputs = program.output_names
+        for number, edge in enumerate(program.outputs):
+            gradient = self.run.dYs[number] if self.run is not None and self.totals else None
             edges.append(self._edge(place[edge], len(nodes), edge, gradient, ""))
             nodes.append(DrawnNode("output", ((outputs[number] if number < len(outputs) else "Y", "name"),)))
         return Picture(tuple(nodes), tuple(edges))
 
+    def _parts(self, operation: Operation) -> dict[int, Any]:
+        return self.run.gradients_of_inputs(operation) if self.run is not None else {}
+
+    def _named(self, name: str) -> str:
+        return self.names.get(name, name)
+
+    def _short(self, values: Any, norm: bool = False) -> str:
+        return short(values, self.most, norm=norm)
+
     def _edge(self, start: int, end: int, edge: int, gradient: Any, name: str) -> DrawnEdge:
-        if edge in self.program.constants and np.size(self.program.constants[edge]) <= FEW:
+        constants = self.program.constants
+        if edge in constants and np.size(constants[edge]) <= self.most:
             value = ""  # shown in the node
+        elif self.shown and edge in self.values:
+            value = self._short(self.values[edge])
         else:
-            value = short(self.values[edge]) if self.shown and edge in self.values else self._shape(edge)
+            shape = self.shapes.get(edge, UNKNOWN)
+            value = "" if shape == UNKNOWN else text(shape)
         giver = self.program.giver(edge)
         if giver is not None and len(giver.gives) > 1:
             value = f"{output_names_of(giver.layer)[giver.gives.index(edge)]}: {value}"
@@ -195,52 +190,43 @@ class _Drawing:
             start,
             end,
             f"{name} = {value}" if name and value else name or value,
-            "" if gradient is None or edge in self.program.constants else short(gradient, norm=True),
+            "" if gradient is None or edge in constants else self._short(gradient, norm=True),
         )
-
-    def _shape(self, edge: int) -> str:
-        shape = self.shapes.get(edge, UNKNOWN)
-        return "" if shape == UNKNOWN else text(shape)
 
     def _total(self, edge: int) -> str:
-        used = sum(operation.takes.count(edge) for operation in self.program.operations) + (
-            edge in self.program.outputs
-        )
-        if used < 2 or self.totals.get(edge) is None:
+        """The sum of the gradients of a value that is used more than once."""
+        used = sum(operation.takes.count(edge) for operation in self.program.operations)
+        if used + (edge in self.program.outputs) < 2 or self.totals.get(edge) is None:
             return ""
-        return f"sum {short(self.totals[edge], norm=True)}"
+        return f"sum {self._short(self.totals[edge], norm=True)}"
 
     def _lines(self, operation: Operation) -> Iterator[tuple[str, str]]:
-        """The text of a node: the symbol of a gate, or path, repr and parameters of a layer."""
-        layer, kind = operation.layer, _node_kind(operation.layer)
+        """The text of a node: the sign of a gate, or path, repr and parameters of a layer."""
+        layer, kind, path = operation.layer, _node_kind(operation), operation.path
         if kind == "gate":
-            yield SIGNS[type(layer).__name__], "name"
+            yield operation.computes.sign, "name"
             return
         if kind == "parameter":
-            unnamed = operation.path.rpartition(".")[2].isdigit()  # a number alone would look like a constant
-            yield f"{'parameter ' * unnamed}{operation.path}", "name"
+            unnamed = path.rpartition(".")[2].isdigit()  # a number alone would look like a constant
+            yield self.names.get(path, f"{'parameter ' * unnamed}{path}"), "name"
             return
-        if operation.path:
-            yield operation.path, "detail"
-        line = layer.one_line().replace(f", dtype={layer.dtype}", "")
-        if isinstance(layer, TiedTranspose):
-            line, _, of = line.removesuffix(")").partition(", of ")
-            yield shortened(f"{line})", LONGEST), "name"
-            yield shortened(f"of {of}", LONGEST), "detail"
-        else:
-            yield shortened(line, LONGEST), "name"
-        for name in layer._parameters:
-            P = getattr(layer, name)
-            if P is not None:
-                numbers = short(P).replace("\n", ", ")
-                yield f"{name} {numbers if self.values and self.shown else P.shape}", "value"
-        for name, dP in self.stored.get(operation.path, {}).items():
-            numbers = short(dP, norm=True).replace("\n", ", ")
-            yield f"{gradient_name(name)}{' total' * (id(dP) in self.summed)} {numbers}", "gradient"
+        if path:
+            yield path, "detail"
+        line, _, of = layer.one_line().replace(f", dtype={layer.dtype}", "").partition(", of ")
+        yield shortened(self.names.get(path, f"{line})" if of else line), LONGEST), "name"
+        if of:
+            yield shortened(f"of {of.removesuffix(')')}", LONGEST), "detail"
+        for name, P in own_parameters(layer).items():
+            numbers = self._short(P).replace("\n", ", ") if self.run is not None and self.shown else P.shape
+            yield f"{self.names.get(inside(path, name), name)} {numbers}", "value"
+        if self.run is not None and self.run.call(operation).dYs is not None and operation.computes is layer:
+            for name, dP in stored_gradients(layer).items():
+                numbers = self._short(dP, norm=True).replace("\n", ", ")
+                yield f"{gradient_name(name)}{' total' * (id(dP) in self.summed)} {numbers}", "gradient"
 
 
-def short(values: Any, *, norm: bool = False) -> str:
-    """An array as text: its numbers if it is small, otherwise its shape or Euclidean norm.
+def short(values: Any, most: int = 4, *, norm: bool = False) -> str:
+    """An array as text: its numbers if there are at most ``most``, otherwise its shape or Euclidean norm.
 
     >>> short(np.array([1.0, 2.0])), short(np.zeros((4, 3))), short(np.ones((4, 4)), norm=True)
     ('[1, 2]', '(4, 3)', 'norm 4')
@@ -249,7 +235,7 @@ def short(values: Any, *, norm: bool = False) -> str:
     [3, 4]
     """
     A = np.asarray(values)
-    if A.size and A.size <= FEW and (A.ndim < 2 or (A.ndim == 2 and len(A) <= 2)):
+    if A.size and A.size <= most and (A.ndim < 2 or (A.ndim == 2 and 2 * len(A) <= max(most, 4))):
         rows = [f"[{', '.join(map(scalar_text, row))}]" for row in np.atleast_2d(A).tolist()]
         return "\n".join(rows) if A.ndim else scalar_text(A.item())
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
@@ -260,7 +246,7 @@ def _floating_as(dtype: Any, array: Array) -> Array:
     return array if array.dtype.kind == "f" else array.astype(dtype)
 
 
-def _node_kind(layer: Layer) -> str:
-    if isinstance(layer, Parameter):
+def _node_kind(operation: Operation) -> str:
+    if isinstance(operation.layer, Parameter):
         return "parameter"
-    return "gate" if type(layer).__name__ in SIGNS and type(layer).__module__.startswith("nnlite.") else "layer"
+    return "gate" if described(operation.computes, "sign", "forward", "backward") else "layer"

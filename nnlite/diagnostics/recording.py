@@ -200,7 +200,7 @@ class Recording:
         if not self.careful:
             dX = self._noting_failure(call, method, args, named)
         else:
-            before = {name: P.copy() for name, P in _own_parameters(layer).items()}
+            before = {name: P.copy() for name, P in own_parameters(layer).items()}
             next_draws = _next_draws(layer)
             dX = self._noting_failure(call, method, args, named)
             for name, P in before.items():
@@ -280,8 +280,13 @@ def one_or_all(args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return args[0] if len(args) == 1 else args
 
 
-def _own_parameters(layer: Layer) -> dict[str, Array]:
-    """The layer's own parameters, without those of its parts."""
+def own_parameters(layer: Layer) -> dict[str, Array]:
+    """The layer's own parameters by name, without those of its parts.
+
+    >>> import nnlite as nn
+    >>> list(own_parameters(nn.Linear(2, 1))), own_parameters(nn.Sequential(nn.Linear(2, 1)))
+    (['W', 'b'], {})
+    """
     return {name: P for name, P in layer.named_parameters() if "." not in name}
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.trees import listed, spread
+from nnlite.basics.arrays import as_array
+from nnlite.basics.trees import each_of, listed, spread
 from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.program import Operation, Program
 from nnlite.diagnostics.places import all_finite
@@ -58,9 +59,9 @@ class Run:
         """Run the model, and the loss if there is one; returns the model's output, or the loss.
 
         Raises:
-            TypeError: forward returned None.
+            TypeError: forward returned None, or an array does not hold real numbers.
         """
-        X, target = copies(X), None if target is None else copies(target)
+        X, target = _copies(X, "X"), _copies(target, "target")
         self._inputs = X if target is None or self.loss is not None else tuple(arguments_of(self.model, X, target))
         with self.recording.of(self.model, self.loss, self._originals):
             self.Y = spread(self.model.forward, self._inputs)
@@ -102,6 +103,25 @@ class Run:
         """The call of an operation's layer."""
         return self.recording.last(operation.path)
 
+    @cached_property
+    def gradients(self) -> dict[int, Any]:
+        """The gradient of the value on each edge, the sum over its uses, where backward computed one."""
+        gradients: dict[int, Any] = {}
+        for operation in self.program.operations:
+            call = self.call(operation)
+            if call.dYs is not None:
+                gradients |= zip(operation.gives, listed(call.dY), strict=False)
+        if not self.recording.backwards:
+            return gradients
+        inputs = self.program.inputs[: len(listed(self._inputs))]
+        with_gradient = [inputs[place] for place in self.model.differentiable_inputs(len(inputs))]
+        return gradients | dict(zip(with_gradient, listed(self.dX), strict=False))
+
+    @property
+    def dYs(self) -> list[Any]:
+        """The gradient of each output that backward started from."""
+        return listed(self.recording.last("loss").dY if self.loss is not None else self.recording.last("").dY)
+
     def gradients_of_inputs(self, operation: Operation) -> dict[int, Any]:
         """The gradient of each input of an operation that has one, by its position; empty if backward skipped it."""
         call, layer = self.call(operation), operation.computes
@@ -114,6 +134,11 @@ class Run:
             dX = layer.backward(*call.dYs)
         dXs = [] if dX is None else listed(dX)
         return dict(zip(layer.differentiable_inputs(len(operation.takes)), dXs, strict=False))
+
+
+def _copies(values: Any, name: str) -> Any:
+    """Copies of the arrays, since a layer may write into its input."""
+    return each_of(lambda A: None if A is None else np.array(as_array(A, name)), values)
 
 
 def output_not_finite(model: Layer, X: Any) -> str | None:

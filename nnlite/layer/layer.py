@@ -70,6 +70,8 @@ class Layer:
         output_range: the smallest and the largest value that Y can have, for :func:`nnlite.sanity`. Optional.
         has_units: whether Y's entries are units that can be dead or saturated, for :func:`nnlite.sanity`; False for a
             layer such as Reshape or Softmax. An elementwise layer has units.
+        sign: the sign of the operation in a circle that :func:`nnlite.draw` draws, such as ``+``. Optional.
+        any_order: whether the inputs can be exchanged, as those of a sum: drawings then leave out their names.
         flops_per_element: the floating-point operations of forward and of backward for each element of Y, for
             :func:`nnlite.profile`; see :meth:`flops`. Optional.
 
@@ -101,6 +103,8 @@ class Layer:
     formulas: str = ""
     output_range: tuple[float, float] | None = None
     has_units: bool = True
+    sign: str = ""
+    any_order: bool = False
     flops_per_element: tuple[float, float] | None = None
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied

@@ -72,6 +72,7 @@ class Add(Broadcasting):
     (array([3., 4.]), array([7.]))
     """
 
+    sign, any_order = "+", True
     formulas = """
         Z = X + Y + more
         dX = sum_to(dZ, X)
@@ -106,6 +107,7 @@ class Subtract(Broadcasting):
     (array([3., 4.]), array([-7.]))
     """
 
+    sign = "\N{MINUS SIGN}"
     formulas = """
         Z = X - Y
         dX = sum_to(dZ, X)
@@ -132,6 +134,7 @@ class Multiply(Broadcasting):
     (array([30., 40.]), array([11.]))
     """
 
+    sign, any_order = "\N{MULTIPLICATION SIGN}", True
     formulas = """
         Z = X * Y
         dX = sum_to(dZ * Y, X)
@@ -159,6 +162,7 @@ class Divide(Broadcasting):
     (array([1., 1.]), array([-0.75]))
     """
 
+    sign = "÷"
     formulas = """
         Z = X / Y
         dX = sum_to(dZ / Y, X)
@@ -192,6 +196,7 @@ class Power(Broadcasting):
     (array([ 3., 12.]), array([5.5452]))
     """
 
+    sign = "xʸ"
     formulas = """
         Z = X ** P
         dX = sum_to(dZ * P * X ** (P - 1), X)
@@ -225,6 +230,7 @@ class Maximum(Broadcasting):
     (array([0., 2., 4.]), array([6.]))
     """
 
+    sign, any_order = "max", True
     formulas = """
         Z = maximum(X, Y)
         dX = sum_to(dZ * ((X > Y) + (X == Y) / 2), X)
@@ -252,6 +258,7 @@ class Minimum(Broadcasting):
     (array([4., 2., 0.]), array([6.]))
     """
 
+    sign, any_order = "min", True
     formulas = """
         Z = minimum(X, Y)
         dX = sum_to(dZ * ((X < Y) + (X == Y) / 2), X)

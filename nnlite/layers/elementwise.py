@@ -18,6 +18,7 @@ class Negative(Activation):
     array([-3., -4.])
     """
 
+    sign = "\N{MINUS SIGN}x"
     formulas = """
         Y = -X
         dX = -dY
@@ -41,6 +42,7 @@ class Exp(Activation):
     array([2.        , 5.43656366])
     """
 
+    sign = "eˣ"
     formulas = """
         Y = exp(X)
         dX = dY * Y
@@ -65,6 +67,7 @@ class Log(Activation):
     array([2., 1.])
     """
 
+    sign = "ln"
     formulas = """
         Y = log(X)
         dX = dY / X
@@ -89,6 +92,7 @@ class Square(Activation):
     array([ 2., -6.])
     """
 
+    sign = "x²"
     formulas = """
         Y = X ** 2
         dX = 2 * dY * X
@@ -113,6 +117,7 @@ class Sqrt(Activation):
     array([3., 1.])
     """
 
+    sign = "√x"
     formulas = """
         Y = sqrt(X)
         dX = dY / (2 * Y)
@@ -137,6 +142,7 @@ class Reciprocal(Activation):
     array([-16.,  -1.])
     """
 
+    sign = "1/x"
     formulas = """
         Y = 1 / X
         dX = -dY * Y ** 2
@@ -161,6 +167,7 @@ class Abs(Activation):
     array([ 2.,  0., -2.])
     """
 
+    sign = "|x|"
     formulas = """
         Y = abs(X)
         dX = dY * sign(X)

@@ -27,6 +27,7 @@ class Dot(Gate):
     (array([ 20., 200.]), array([2., 4.]))
     """
 
+    sign, any_order = "xᵀy", True
     formulas = """
         Z = vecdot(X, Y)
         dX = sum_to(dZ[..., None] * Y, X)
@@ -60,6 +61,7 @@ class Outer(Gate):
     (array([ 10., 100.]), array([1., 2.]))
     """
 
+    sign = "x yᵀ"
     formulas = """
         Z = outer(X, Y)
         dX = sum_to(matvec(dZ, Y), X)
@@ -103,6 +105,7 @@ class MatMul(Gate):
             [  0.,   0.]]), array([1., 2.]))
     """
 
+    sign = "@"
     formulas = """
         Z = X @ Y
         dX = view(sum_to(view(dZ, shape=Z_shape) @ column(Y).mT, row(X)), shape=X.shape)

@@ -31,6 +31,7 @@ class Sum(Layer):
            [10., 20.]])
     """
 
+    sign = "Σ"
     formulas = """
         Y = sum(X, axis=dim, keepdims=keepdim)
         dX = broadcast(view(dY, shape=kept_shape), to=X.shape)

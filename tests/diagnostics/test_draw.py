@@ -87,7 +87,7 @@ def test_nothing_overlaps_as_it_is_drawn(name):
     model, X = pictures()[name]
     Y = model.forward(*X) if isinstance(X, tuple) else model.forward(X)
     dY = tuple(map(np.ones_like, Y)) if isinstance(Y, tuple) else np.ones_like(Y)
-    figure = nn.draw(model, X, dY)
+    figure = nn.draw(model, X, dY=dY)
     figure.canvas.draw()
     (axes,) = figure.axes
     written = [(text, text.get_window_extent()) for text in axes.texts]

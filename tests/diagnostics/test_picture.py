@@ -72,7 +72,7 @@ def test_five_nodes():
 
 def test_layers_show_their_path_and_their_parameters_with_the_gradients():
     model = nn.Sequential(linear(3, 2), nn.Sequential(nn.Tanh()))
-    shown = picture(model, numbers(4, 3), np.ones((4, 2)))
+    shown = picture(model, numbers(4, 3), dY=np.ones((4, 2)))
     node = shown.nodes[1]
     assert node.kind == "layer"
     assert node.lines[:3] == (("0", "detail"), ("Linear(3 -> 2)", "name"), ("W (3, 2)", "value"))
@@ -84,12 +84,12 @@ def test_layers_show_their_path_and_their_parameters_with_the_gradients():
 
 
 def test_large_arrays_are_shown_by_shape_and_norm():
-    shown = picture(nn.Tanh(), np.zeros((8, 3)), 2 * np.ones((8, 3)))
+    shown = picture(nn.Tanh(), np.zeros((8, 3)), dY=2 * np.ones((8, 3)))
     assert written(shown)[0] == ("X", "Tanh()", "(8, 3)", f"norm {np.sqrt(24 * 4):.3g}")
 
 
 def test_a_residual_is_a_sum_at_the_end_of_a_way_around():
-    shown = picture(nn.Residual(nn.Tanh()), np.array([0.0]), np.array([1.0]))
+    shown = picture(nn.Residual(nn.Tanh()), np.array([0.0]), dY=np.array([1.0]))
     assert written(shown) == [("X", "Tanh()", "[0]", "[1]"), ("X", "+", "[0]", "[1]"), ("Tanh()", "+", "[0]", "[1]"),
                               ("+", "Y", "[0]", "[1]")]  # fmt: skip
     assert shown.nodes[0].below == "sum [2]"
@@ -115,7 +115,7 @@ def test_tied_layers_show_what_they_add_and_the_original_the_sum():
 
 def test_a_transposed_tie_says_of_what_it_is():
     layer = linear(3, 4)
-    shown = picture(nn.Sequential(layer, nn.tied(layer, transpose=True)), np.ones((2, 3)), np.ones((2, 3)))
+    shown = picture(nn.Sequential(layer, nn.tied(layer, transpose=True)), np.ones((2, 3)), dY=np.ones((2, 3)))
     assert shown.nodes[2].lines[1:3] == (("TiedTranspose(4 -> 3)", "name"), ("of Linear(3 -> 4)", "detail"))
     assert any(line.startswith("dW total norm") for line, _ in shown.nodes[1].lines)
     assert any(line.startswith("dW norm") for line, _ in shown.nodes[2].lines)
@@ -138,8 +138,8 @@ def test_without_X_the_structure_with_the_known_shapes():
 def test_values_and_gradients_can_be_left_out():
     X, dY = np.array([1.0]), np.array([1.0])
     model = nn.Square()
-    assert written(picture(model, X, dY, values=False)) == [("X", "x²", "", "[2]"), ("x²", "Y", "", "[1]")]
-    assert written(picture(model, X, dY, gradients=False)) == [("X", "x²", "[1]", ""), ("x²", "Y", "[1]", "")]
+    assert written(picture(model, X, dY=dY, values=False)) == [("X", "x²", "", "[2]"), ("x²", "Y", "", "[1]")]
+    assert written(picture(model, X, dY=dY, gradients=False)) == [("X", "x²", "[1]", ""), ("x²", "Y", "[1]", "")]
     plain = picture(nn.Linear(1, 1), np.ones((1, 1)), values=False).nodes[1]
     assert ("W (1, 1)", "value") in plain.lines
 
@@ -200,7 +200,7 @@ def test_every_layer_in_the_contract_table_can_be_drawn(row):
     X = inputs_of(row)
     Y = model.forward(*X) if isinstance(X, tuple) else model.forward(**X) if isinstance(X, dict) else model.forward(X)
     dY = tuple(np.ones_like(each) for each in listed(Y)) if isinstance(Y, tuple) else None
-    shown = picture(row.make(), X, dY)
+    shown = picture(row.make(), X, dY=dY)
     assert all(edge.start < edge.end for edge in shown.edges)
     assert sum(node.kind == "output" for node in shown.nodes) == len(listed(Y))
     assert sum(node.kind == "input" for node in shown.nodes) == len(listed(X))
@@ -248,6 +248,57 @@ def test_wrong_inputs_are_told_as_forward_tells_them(given, error):
 
 def test_whole_numbers_are_taken_for_dY_as_for_X():
     model = nn.Linear(3, 2, rng=0)
-    assert picture(model, [[1, 2, 3]], [[1, 1]]) == picture(model, [[1.0, 2.0, 3.0]], [[1.0, 1.0]])
+    assert picture(model, [[1, 2, 3]], dY=[[1, 1]]) == picture(model, [[1.0, 2.0, 3.0]], dY=[[1.0, 1.0]])
     with pytest.raises(TypeError, match="dY: expected real numbers, got str"):
-        picture(model, [[1, 2, 3]], "x")
+        picture(model, [[1, 2, 3]], dY="x")
+
+
+def test_a_loss_behind_the_model():
+    """(2 x - 1)^2 at x = 2: J = 9, dJ/dy = 2 (4 - 1) = 6, dJ/dx = 12."""
+    model = nn.Sequential(linear(1, 1))
+    model[0].W, model[0].b = [[2.0]], [0.0]
+    shown = picture(model, [[2.0]], [[1.0]], nn.MSELoss())
+    assert written(shown) == [
+        ("X", "Linear(1 -> 1)", "[2]", "[12]"),
+        ("Linear(1 -> 1)", "MSELoss()", "Y = [4]", "[6]"),
+        ("target", "MSELoss()", "target = [1]", ""),
+        ("MSELoss()", "J", "9", "1"),
+    ]
+    with pytest.raises(TypeError, match="both dY and loss"):
+        picture(model, [[2.0]], [[1.0]], nn.MSELoss(), dY=1.0)
+    assert names(picture(model, loss=nn.MSELoss())) == ["X", "target", "Linear(1 -> 1)", "MSELoss()", "J"]
+
+
+def test_names_of_ones_own():
+    model = nn.Sequential(linear(1, 1), nn.Tanh())
+    shown = picture(model, [[2.0]], names={"X": "dose", "0": "response", "0.W": "slope"})
+    assert names(shown) == ["dose", "response", "Tanh()", "Y"]
+    assert any(line.startswith("slope [") for line, _ in shown.nodes[1].lines)
+    with pytest.raises(ValueError, match=r"draw: names: unknown '2.W'; known are X, 0, 0.W, 0.b, 1"):
+        picture(model, names={"2.W": "U"})
+
+
+def test_how_many_numbers_are_written_out_can_be_chosen():
+    X = np.arange(6.0).reshape(2, 3)
+    assert picture(nn.Tanh(), X).edges[0].value == "(2, 3)"
+    assert picture(nn.Tanh(), X, most=6).edges[0].value == "[0, 1, 2]\n[3, 4, 5]"
+    assert picture(nn.Tanh(), np.ones(2), most=1).edges[0].value == "(2,)"
+    with pytest.raises(ValueError, match="most"):
+        picture(nn.Tanh(), X, most=0)
+
+
+def test_a_subclass_without_code_of_its_own_has_the_sign_and_a_users_layer_may_have_one():
+    class Total(nn.Add):
+        pass
+
+    class Doubled(nn.Layer):
+        sign = "2x"
+
+        def forward(self, X):
+            return self.record_Y(2 * X)
+
+        def backward(self, dY):
+            return 2 * dY
+
+    x = nn.Input("x")
+    assert names(picture(nn.Graph(x, Total()(x, Doubled()(x))))) == ["x", "2x", "+", "Y"]

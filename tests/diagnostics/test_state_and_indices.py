@@ -226,7 +226,7 @@ def test_sanity_compares_rows_with_the_precision_of_the_coarsest_dtype():
 
 
 def test_the_drawing_has_each_gradient_at_its_own_input():
-    text = nn.to_mermaid(words_and_numbers(), (X[:1, 0], numbers[:1]), np.ones((1, 1)))
+    text = nn.to_mermaid(words_and_numbers(), (X[:1, 0], numbers[:1]), dY=np.ones((1, 1)))
     (words,) = (line for line in text.splitlines() if "n0 -->" in line)
     (of_numbers,) = (line for line in text.splitlines() if "n1 -->" in line)
     assert "∇" not in words
@@ -260,7 +260,7 @@ def test_the_drawing_where_the_first_input_of_a_layer_has_no_gradient():
 
 
 def test_a_model_of_indices_is_drawn():
-    text = nn.to_mermaid(network(), X[:2], np.ones((2, 1)))
+    text = nn.to_mermaid(network(), X[:2], dY=np.ones((2, 1)))
     assert text.count("∇") == 7  # behind each layer, and none before the first
     assert nn.to_mermaid(network()).count("-->") == 8
 
@@ -299,7 +299,7 @@ TOOLS = {
     "profile": lambda model, X, Y: nn.profile(model, X, Y, nn.MSELoss(), repeats=1),
     "per_sample_gradients": lambda model, X, Y: nn.per_sample_gradients(model, X, Y, nn.MSELoss()),
     "per_sample_gradient_norms": lambda model, X, Y: nn.per_sample_gradient_norms(model, X, Y, nn.MSELoss()),
-    "to_mermaid": lambda model, X, Y: nn.to_mermaid(model, X, Y),
+    "to_mermaid": lambda model, X, Y: nn.to_mermaid(model, X, dY=Y),
     "activities": lambda model, X, Y: activities(model, X),
     "run": lambda model, X, Y: Run(model).forward(X),
 }

@@ -66,7 +66,7 @@ def test_explain_says_what_the_layer_says():
 
 
 def test_draw():
-    figure = nn.draw(model(Scale), X, Y)
+    figure = nn.draw(model(Scale), X, dY=Y)
     assert any(text.get_text() == "Scale()" for axes in figure.axes for text in axes.texts)
     assert "Scale()" in nn.to_mermaid(model(Scale))
 

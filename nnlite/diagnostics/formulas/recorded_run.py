@@ -65,8 +65,7 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
         return Recorded(model, program, program.shapes())
     run = Run(model, loss)
     run.model.needs_dX = True
-    target = None if target is None else each_of(partial(as_array, name="target"), target)
-    Y = run.forward(each_of(partial(as_array, name="X"), X), target)
+    Y = run.forward(X, target)
     dYs = None if dY is None else each_of(partial(as_array, name="dY"), dY)
     run.backward(dYs if dYs is not None or loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
     found = Recorded(run.model, run.program, {}, ran=True, values=run.values, dYs=[] if dYs is None else listed(dYs))
