@@ -1,4 +1,4 @@
-"""Softmax along the rows of a matrix, and its logarithm, in a form that neither overflows nor cancels.
+"""Softmax of the rows of a matrix, and its logarithm, in a form that neither overflows nor cancels.
 
 With m the maximum of a row, E = exp(X - m) and s = sum(E), softmax is E / s, and its logarithm X - m - log(s). What
 backward needs of them, E and s, is not computed again.
@@ -14,6 +14,7 @@ from nnlite.basics.arrays import Array
 from nnlite.compute.kernel import kernel
 from nnlite.compute.tracing import Rows
 
+_FEW = 16  # columns, for which a loop over them takes longer than to make them rows
 SILENT: dict[str, Any] = {"invalid": "ignore", "under": "ignore", "divide": "ignore"}  # inf - inf is NaN
 
 
@@ -66,17 +67,38 @@ def expected_minus_given(E: Array, s: Rows, Q: Array, dJ: Rows) -> Array:
     return dJ * (E * (np.sum(Q, axis=-1, keepdims=True) / s) - Q)
 
 
-def along(axis: int, function: Callable[..., Array], *arrays: Array) -> Array:
-    """Return ``function(*arrays)`` of matrices with the axis as their rows, with the axes of the arrays.
+def along(axis: int, of_rows: Callable[..., Any], of_columns: Callable[..., Any], *arrays: Array) -> Any:
+    """What the function of rows, or that of columns, returns for the :func:`arranged` arrays; Y, the first, as X was.
 
-    >>> along(0, softmax, np.array([[0.0, 1.0], [0.0, 1.0]]))
+    >>> from nnlite.compute import softmax_of_columns
+    >>> along(0, softmax, softmax_of_columns.softmax, np.array([[0.0, 1.0], [0.0, 1.0]]))
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    if not arrays[0].size:
-        return arrays[0].copy()
-    result = function(*[rows(array, axis) for array in arrays])
-    return from_rows(result, arrays[0].shape, axis)
+    first, *others = (arranged(array, axis) for array in arrays)
+    returned = (of_rows if first.ndim == 2 else of_columns)(first, *others)
+    if not isinstance(returned, tuple):
+        return restored(returned, arrays[0].shape, axis)
+    Y, *cached = returned
+    return restored(Y, arrays[0].shape, axis), *cached
+
+
+def arranged(X: Array, axis: int) -> Array:
+    """X as a matrix with the axis as its rows, or as a stack of matrices (A, C, B) with the axis as their columns.
+
+    >>> arranged(np.zeros((4, 3)), 1).shape, arranged(np.zeros((4, 3, 8, 8)), 1).shape
+    ((4, 3), (4, 3, 64))
+    """
+    axis %= max(X.ndim, 1)
+    behind = math.prod(X.shape[axis + 1 :])
+    if behind < _FEW or not X.size:
+        return rows(X, axis)
+    return np.ascontiguousarray(X).reshape(math.prod(X.shape[:axis]), X.shape[axis], behind)
+
+
+def restored(Y: Array, shape: tuple[int, ...], axis: int) -> Array:
+    """The array of that shape which is :func:`arranged` as Y."""
+    return from_rows(Y, shape, axis % max(len(shape), 1)) if Y.ndim == 2 else Y.reshape(shape)
 
 
 def rows(X: Array, axis: int) -> Array:

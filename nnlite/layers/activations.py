@@ -7,7 +7,16 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
 from nnlite.basics.shapes import Shape, is_open, no_such_axis, text
 from nnlite.compute import kernels
-from nnlite.compute.softmax import along, from_rows, log_softmax, log_softmax_backward, rows, softmax, softmax_backward
+from nnlite.compute import softmax_of_columns as of_columns
+from nnlite.compute.softmax import (
+    along,
+    arranged,
+    log_softmax,
+    log_softmax_backward,
+    restored,
+    softmax,
+    softmax_backward,
+)
 from nnlite.errors import ShapeError
 from nnlite.layer.flops import Flops, rows_along
 from nnlite.layer.layer import Layer
@@ -174,11 +183,11 @@ class Softmax(Activation):
 
     def forward(self, X: Any) -> Array:
         X = _with_axis(self, self.check_X(X), self.dim)
-        self.Y = self.keep_Y(along(self.dim, softmax, X))
+        self.Y = self.keep_Y(along(self.dim, softmax, of_columns.softmax, X))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return along(self.dim, softmax_backward, self.check_dY(dY), self.Y)
+        return along(self.dim, softmax_backward, of_columns.softmax_backward, self.check_dY(dY), self.Y)  # type: ignore[no-any-return]
 
     def constant_output(self, Y: Array) -> float | None:
         return 1.0 if Y.ndim and Y.shape[self.dim] == 1 else None
@@ -217,13 +226,13 @@ class LogSoftmax(Activation):
 
     def forward(self, X: Any) -> Array:
         X = _with_axis(self, self.check_X(X), self.dim)
-        Y, self.E, self.s = log_softmax(rows(X, self.dim))
-        return self.record_Y(from_rows(Y, X.shape, self.dim))
+        Y, self.E, self.s = along(self.dim, log_softmax, of_columns.log_softmax, X)
+        return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
         dY = self.check_dY(dY)
-        dX = log_softmax_backward(rows(dY, self.dim), self.E, self.s)
-        return from_rows(dX, dY.shape, self.dim)
+        backward = log_softmax_backward if self.E.ndim == 2 else of_columns.log_softmax_backward
+        return restored(backward(arranged(dY, self.dim), self.E, self.s), dY.shape, self.dim)
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         rows = rows_along(X, self.dim)
@@ -262,11 +271,12 @@ class Softmin(Softmax):
 
     def forward(self, X: Any) -> Array:
         X = _with_axis(self, self.check_X(X), self.dim)
-        self.Y = self.keep_Y(along(self.dim, softmax, kernels.negative(X)))
+        self.Y = self.keep_Y(along(self.dim, softmax, of_columns.softmax, kernels.negative(X)))
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return along(self.dim, softmax_backward, kernels.negative(self.check_dY(dY)), self.Y)
+        dY = kernels.negative(self.check_dY(dY))
+        return along(self.dim, softmax_backward, of_columns.softmax_backward, dY, self.Y)  # type: ignore[no-any-return]
 
 
 class Softmax2d(Softmax):
