@@ -84,9 +84,8 @@ def _with_tied_chains_apart(model: Layer, loss: Layer | None) -> tuple[Layer, La
         return model, loss
     model, loss = copy.deepcopy((model, loss))
     for part in list(dict(model.named_layers()).values()):
-        for n, layer in enumerate(part.layers if isinstance(part, Sequential) else ()):
-            if _is_tied_chain(layer):
-                part[n] = _apart(layer)  # type: ignore[index]
+        if isinstance(part, Sequential):
+            part.layers[:] = [_apart(layer) if _is_tied_chain(layer) else layer for layer in part.layers]
     return _apart(model) if _is_tied_chain(model) else model, loss
 
 
