@@ -1,6 +1,7 @@
 """lr_finder: the loss while the learning rate rises, and the rate to train with."""
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -121,34 +122,43 @@ def lr_finder(
             rng=rng,
         )
 
-    control = _Rates([0.0] * steps, lambda losses: False)
-    rising = _Rates(
-        [low * (high / low) ** (step / (steps - 1)) for step in range(steps)],
-        lambda losses: _has_diverged(smooth(compared(losses, control.losses), smoothing)),
-    )
+    control = _Rates([0.0] * steps, smoothing)
+    rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
     try:
         for each, *_ in before:
             each.lr = low  # a schedule might have an end
         train(control)
-        train(rising)
-    except DivergenceError:
-        if len(rising.losses) < 2:
-            raise
+        if not control.losses:
+            raise ValueError("lr_finder: callbacks: one of them ended the training before its first step")
+        rising = _Rates(rates[: len(control.losses)], smoothing, control.losses)
+        try:
+            train(rising)
+        except DivergenceError:
+            if len(rising.losses) < 2:
+                raise
     finally:
         for each, lr, epochs_done in before:
             each.lr, each.epochs_done = lr, epochs_done
         if isinstance(model, Layer):
             model.feature_names = names
-    losses = compared(rising.losses, control.losses)
-    return RangeTest(rising.rates[: len(losses)], losses, smooth(losses, smoothing))
+    return RangeTest(rates[: len(rising.losses)], rising.losses, rising.smoothed)
 
 
 class _Rates(Callback):
-    """Gives each step its learning rate, and records the losses; at the end everything is put back."""
+    """Gives each step its learning rate, and records the losses; at the end everything is put back.
 
-    def __init__(self, rates: list[float], ends: Callable[[list[float]], bool]) -> None:
-        self.rates, self.ends = rates, ends
+    Args:
+        rates: the learning rate of each step.
+        smoothing: share of the losses before in a smoothed one.
+        control: the losses of the same steps without learning, to compare with; None in the control itself.
+    """
+
+    def __init__(self, rates: list[float], smoothing: float, control: list[float] | None = None) -> None:
+        self.rates, self.smoothing, self.control = rates, smoothing, control
         self.losses: list[float] = []
+        self.smoothed: list[float] = []
+        self.mean, self.lowest = 0.0, math.inf
+        self.usual = 0.0 if control is None else sum(control) / len(control)
 
     def on_train_begin(self, state: Training) -> None:
         self.put_back = snapshot(state)
@@ -158,39 +168,19 @@ class _Rates(Callback):
             optimizer.lr = self.rates[len(self.losses)]
 
     def on_batch_end(self, state: Training) -> bool:
-        self.losses.append(state.step.J)
-        return len(self.losses) == len(self.rates) or self.ends(self.losses)
+        """Record the loss; end where it diverges."""
+        t, loss = len(self.losses), state.step.J
+        if self.control is not None:
+            loss += self.usual - self.control[t]
+        self.losses.append(loss)
+        self.mean = self.smoothing * self.mean + (1 - self.smoothing) * loss
+        self.smoothed.append(self.mean / (1 - self.smoothing ** (t + 1)))
+        self.lowest = min(self.lowest, self.smoothed[t])
+        diverged = self.control is not None and self.smoothed[t] > self.lowest + 3 * abs(self.lowest)
+        return diverged or t + 1 == len(self.rates)
 
     def on_train_end(self, state: Training) -> None:
         self.put_back()
-
-
-def compared(losses: list[float], control: list[float]) -> list[float]:
-    """The losses without what their batches differ by in the control.
-
-    >>> compared([3.0, 1.5], [3.0, 2.0, 4.0])
-    [3.0, 2.5]
-    """
-    mean = sum(control) / len(control)
-    return [mean + J - J0 for J, J0 in zip(losses, control, strict=False)]
-
-
-def smooth(values: list[float], share: float) -> list[float]:
-    """Exponential averages without a bias to the first value.
-
-    >>> smooth([4.0, 1.0], 0.5)
-    [4.0, 2.0]
-    """
-    mean, found = 0.0, []
-    for t, value in enumerate(values, start=1):
-        mean = share * mean + (1 - share) * value
-        found.append(mean / (1 - share**t))
-    return found
-
-
-def _has_diverged(smoothed: list[float]) -> bool:
-    lowest = min(smoothed)
-    return smoothed[-1] > lowest + 3 * abs(lowest)
 
 
 @dataclass(frozen=True, repr=False)

@@ -27,8 +27,9 @@ class WeightAverage(Callback):
     as ``torch.optim.swa_utils.AveragedModel`` does. Training itself is not changed. At the end of each epoch the model
     has the average during the validation and ``on_epoch_end`` of all callbacks, so that "val_loss" and the best weights
     of :class:`nnlite.EarlyStopping` are those of the average; "loss" is that of the trained weights. Afterwards the
-    trained weights are put back: :class:`nnlite.Checkpoint` saves these, and the average beside them. When training
-    ends, whatever ends it, the model gets the average, or the best weights that EarlyStopping restores.
+    trained weights are put back: :class:`nnlite.Checkpoint` saves these, and the average beside them, which ``fit(...,
+    epochs=0, resume=path)`` gives. When training ends, whatever ends it, the model gets the average, or the best
+    weights that EarlyStopping restores.
 
     Args:
         decay: from 0 to 1, such as 0.999 for an exponential average; None for an equal mean.

@@ -169,6 +169,31 @@ def test_what_callbacks_and_clipping_do_to_gradients_counts():
     assert weighted.losses[0] == pytest.approx(9.0)
 
 
+def test_a_callback_may_end_the_test():
+    class Stop(nn.Callback):
+        def __init__(self, steps):
+            self.steps, self.count = steps, 0
+
+        def on_batch_end(self, state):
+            self.count += 1
+            return self.count in (self.steps, self.steps + 20)
+
+        def on_train_begin(self, state):
+            return self.steps == 0
+
+    model, ones, threes = line()
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 1.0), "max_lr": 1e-3, "batch_size": 4}
+    test = nn.lr_finder(model, ones, threes, callbacks=[Stop(3)], **options)
+    assert len(test.lr) == len(test.losses) == len(test.smoothed) == 3
+    with pytest.raises(
+        ValueError, match=r"^lr_finder: callbacks: one of them ended the training before its first step"
+    ):
+        nn.lr_finder(model, ones, threes, callbacks=[Stop(0)], **options)
+    average = nn.WeightAverage(0.5)  # gives the model the average, and is put back with it
+    nn.lr_finder(model, ones, threes, callbacks=[average], **options)
+    assert (average.updates, float(model.W[0, 0])) == (0, 0.0)
+
+
 def test_a_stream_of_batches_and_several_optimizers():
     model = network()
     optimizers = [nn.SGD(model[0], 1.0), nn.SGD(model[4], 1.0)]

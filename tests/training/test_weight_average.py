@@ -442,6 +442,9 @@ def test_a_training_that_ended_is_resumed_to_go_on(tmp_path):
     train(nn.WeightAverage(0.9), checkpoint, epochs=2)
     model, _, _ = train(nn.WeightAverage(0.9), epochs=2, resume=checkpoint.path)
     assert_array_equal(model.Phi, train(nn.WeightAverage(0.9))[0].Phi)
+    average, expected = nn.WeightAverage(0.9), train(nn.WeightAverage(0.9), epochs=2)[0]
+    model, _, _ = train(average, epochs=0, resume=checkpoint.path)  # nothing but the average
+    assert_array_equal(model.Phi, expected.Phi)
     with pytest.raises(nn.CheckpointError, match=r"WeightAverage: decay: 0\.9 in the file, 0\.8 here"):
         train(nn.WeightAverage(0.8), resume=checkpoint.path)
 
