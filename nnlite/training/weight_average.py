@@ -32,8 +32,9 @@ class WeightAverage(Callback):
     weights that EarlyStopping restores.
 
     Args:
-        decay: from 0 to 1, such as 0.999 for an exponential average; None for an equal mean.
-        warmup: use the decay ``min(decay, (1 + n) / (10 + n))``, so that a short training forgets its first weights.
+        decay: from 0 to 1, such as 0.99 for an exponential average; None for an equal mean. It averages over about
+            ``1 / (1 - decay)`` updates, and needs several times as many to forget the first weights.
+        warmup: use the decay ``min(decay, (1 + n) / (10 + n))``, which forgets the first weights sooner.
         start_from_epoch: the number of epochs to wait before averaging. An equal mean usually starts after three
             quarters of the training, which goes on with a constant, rather large learning rate.
         every: number of steps or epochs between two updates of the average.
