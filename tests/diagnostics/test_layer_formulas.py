@@ -11,7 +11,6 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
-from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.substitution import Attributes
 from nnlite.diagnostics.formulas.tree import evaluated
@@ -24,7 +23,7 @@ def values_of(layer, Xs, dYs=()):
     """The values of the layer's formulas; its forward has run, since they may use its cache."""
     omitted = [place for place, X in enumerate(Xs) if X is None]
     formulas = formulas_of(layer, len(Xs), omitted)
-    names = ChainMap(dict(zip(formulas.inputs, Xs, strict=True)), Attributes(layer), FUNCTIONS)
+    names = ChainMap(dict(zip(formulas.inputs, Xs, strict=True)), Attributes(layer), {"pi": np.pi})
     lines = list(formulas.forward)
     if dYs:
         names.update(zip(("d" + name for name in formulas.outputs), dYs, strict=True))

@@ -13,7 +13,7 @@ from typing import Any
 from nnlite.containers.argument_names import argument_names
 from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Options, Substitution
-from nnlite.diagnostics.formulas.tree import Formula, names_in, parse
+from nnlite.diagnostics.formulas.tree import Formula, functions_in, names_in, parse
 from nnlite.layer.layer import Layer
 
 
@@ -149,11 +149,12 @@ def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer:
     An attribute that forward assigns may not exist yet; it is enough that a method of the class uses its name.
     """
     name_of_owner, attributes = type(owner).__name__, Attributes(layer)
-    known = {*known, COUNT, *(line.name for line in lines)}
+    known = {*known, COUNT, "pi", *(line.name for line in lines)}
     used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
     for line in lines:
-        for name in sorted(names_in(line.expression) - known):
-            if not (name in attributes or name in used or name in FUNCTIONS):
+        for name in sorted(names_in(line.expression) | functions_in(line.expression)):
+            function = name in FUNCTIONS and name in functions_in(line.expression)
+            if not (name in known or name in attributes or name in used or function):
                 raise ValueError(f"{name_of_owner}: {line.written}: {_cure(name, known)}")
         if not _strings(line.expression) <= _strings_in_calls(line.expression):
             raise ValueError(f"{name_of_owner}: {line.written}: expected a formula such as X * gamma, got a string")

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated
 
 NOT_SHOWN = frozenset(["row", "column", "view", "ravel", "expand_dims", "along", "asarray"])
@@ -26,7 +25,7 @@ PRODUCTS = ast.Mult, ast.MatMult, Dot
 def known(node: ast.expr) -> Any:
     """Return the value of an expression of symbols; None if one of them has no value."""
     try:
-        return evaluated(node, FUNCTIONS)
+        return evaluated(node, {})
     except (NameError, NotImplementedError):
         return None
 

@@ -2,12 +2,11 @@
 
 import ast
 import math
-from collections import ChainMap, defaultdict
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.notation import axes_of, joined, known
 from nnlite.diagnostics.formulas.substitution import Substitution
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated, mapped, sum_over
@@ -66,7 +65,8 @@ def shape_of(node: ast.expr) -> tuple[int, ...] | None:
         return ()
     letters: defaultdict[str, int] = defaultdict(int)  # of a sum around it: any term of that has the shape
     try:
-        return np.shape(evaluated(node, ChainMap(FUNCTIONS, letters)))  # type: ignore[arg-type]
+        shape: tuple[int, ...] = np.shape(evaluated(node, letters))
+        return shape
     except (NameError, NotImplementedError, ValueError, TypeError, KeyError):
         return None  # unknown, or the notation leaves out what it depends on
 

@@ -1,7 +1,6 @@
 """The formulas of one operation, in the symbols of the network."""
 
 import ast
-from collections import ChainMap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from nnlite.containers.program import Operation
-from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.naming import Key, Naming, Target, used_parameters
 from nnlite.diagnostics.formulas.notation import in_notation
@@ -107,7 +105,7 @@ class OperationFormulas:
         leaves.setdefault("pi", [Leaf("pi", np.pi, scalar=True)])
         (tree,) = Substitution(leaves | {name: [leaf] for name, leaf in more.items()}).parts(expression)
         try:
-            value = evaluated(tree, ChainMap(FUNCTIONS, Attributes(self.layer)))  # type: ignore[arg-type]
+            value = evaluated(tree, Attributes(self.layer))
         except NameError:
             value = None
         shapes = self.naming.recorded.shapes  # known without running
@@ -140,12 +138,7 @@ class OperationFormulas:
         found |= {"d" + name: self.naming.gradient(target) for name, target in named.items() if found[name]}
         lines = (*self.formulas.forward, *self.formulas.backward)
         names = dict.fromkeys(name for line in lines for name in (line.name, *sorted(names_in(line.expression))))
-        defined = {line.name for line in lines}
-        for name in names:
-            function = name in FUNCTIONS and name not in defined and name not in Attributes(self.layer)
-            if name not in found and not function:
-                found[name] = self._own_symbol(name)
-        return found
+        return found | {name: self._own_symbol(name) for name in names if name not in found and name != "pi"}
 
     def _own_symbol(self, name: str) -> str:
         """Return the symbol of an intermediate value or an attribute: its name with the number of the operation."""

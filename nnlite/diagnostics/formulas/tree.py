@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.diagnostics.formulas.functions import FUNCTIONS
+
 SUPPORTED = (
     *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.UnaryOp, ast.USub, ast.UAdd),
     *(ast.Compare, ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.IfExp),
@@ -167,18 +169,26 @@ def mapped(node: ast.expr, change: Callable[[ast.expr], ast.expr | None]) -> ast
 
 
 def names_in(expression: ast.expr) -> set[str]:
-    """Return every name in an expression, but those that a sum defines, such as t in ``sum(... for t in range(T))``."""
-    names = [node for node in ast.walk(expression) if isinstance(node, ast.Name)]
+    """Return every name in an expression but those of functions and those that a sum defines, ``for t in range(T)``."""
+    nodes = list(ast.walk(expression))
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    names = [node for node in nodes if isinstance(node, ast.Name) and id(node) not in called]
     return {node.id for node in names} - {node.id for node in names if isinstance(node.ctx, ast.Store)}
 
 
+def functions_in(expression: ast.expr) -> set[str]:
+    """Return the names of the functions that an expression calls."""
+    calls = [node.func for node in ast.walk(expression) if isinstance(node, ast.Call)]
+    return {function.id for function in calls if isinstance(function, ast.Name)}
+
+
 def evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
-    """Return the value of an expression.
+    """Return the value of an expression; it may call the functions of functions.py.
 
     Raises:
         NameError: a name in it is not among ``names``, or the value of a symbol is unknown.
 
-    >>> evaluated(ast.parse("sum(a * t for t in range(3))", mode="eval").body, {"a": 2, "range": range})
+    >>> evaluated(ast.parse("sum(a * t for t in range(3))", mode="eval").body, {"a": 2})
     6
     """
     with np.errstate(all="ignore"):  # layers handle log 0, formulas do not
@@ -213,7 +223,8 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
             return reduce(operator.add, _each(terms, names))
         case ast.Call(func=func, args=args, keywords=keywords):
             options = {keyword.arg or "": _value(keyword.value, names) for keyword in keywords}
-            return _value(func, names)(*_listed(args, names), **options)
+            called = FUNCTIONS[func.id] if isinstance(func, ast.Name) and func.id in FUNCTIONS else _value(func, names)
+            return called(*_listed(args, names), **options)
         case ast.Attribute(value=value, attr=attr):
             return getattr(_value(value, names), attr)
         case ast.Subscript(value=value, slice=index):
