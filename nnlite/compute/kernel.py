@@ -40,9 +40,9 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
 
     Args:
         formula: a function of arrays of one shape and dtype, float32 or float64, that calls ufuncs and operators, and
-            ``np.where(comparison, value, value)``, and for matrices ``np.max``, ``np.sum`` and ``np.mean`` of each row,
-            with ``axis=-1, keepdims=True``; what it returns last may be sums of columns, ``np.sum`` with ``axis=0``.
-            Arguments annotated with ``float`` are numbers.
+            ``np.where(comparison, value, value)``, ``np.clip(value, low, high)``, and for matrices ``np.max``,
+            ``np.sum`` and ``np.mean`` of each row, with ``axis=-1, keepdims=True``; what it returns last may be sums of
+            columns, ``np.sum`` with ``axis=0``. Arguments annotated with ``float`` are numbers.
         into: names of arguments, one for each result, that the results are written into. Other arguments that share
             memory with them are copied first.
         errstate: how floating-point errors in it are treated, as in ``np.errstate``.
@@ -258,12 +258,12 @@ def _as_written(kernel: Kernel, dtype: "np.dtype[Any]", *arguments: Any) -> Any:
 
 def _many(number: Array, like: Array) -> Array:
     """The number, or for many elements an array that is full of it, which ``maximum`` is faster with."""
-    if not _MANY <= like.size <= BLOCK:
+    if number.ndim or not _MANY <= like.size <= BLOCK:
         return number
     return _full(number.dtype, number.tobytes())[: like.size].reshape(like.shape)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)  # 8 MB at most
 def _full(dtype: "np.dtype[Any]", number: bytes) -> Array:  # equal bytes, since 0.0 == -0.0
     return np.full(BLOCK, np.frombuffer(number, dtype))
 

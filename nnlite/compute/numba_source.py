@@ -25,6 +25,7 @@ _EXPRESSIONS = {
     "sign": "(ONE if {0} > ZERO else (-ONE if {0} < ZERO else (ZERO if {0} == ZERO else {0})))",
     "maximum": "({0} if {0} > {1} or {0} != {0} else {1})",
     "minimum": "({0} if {0} < {1} or {0} != {0} else {1})",
+    "clip": "({2} if ({1} if {0} < {1} else {0}) > {2} else ({1} if {0} < {1} else {0}))",
     "where": "({1} if {0} else {2})",
     "greater": "{0} > {1}",
     "greater_equal": "{0} >= {1}",

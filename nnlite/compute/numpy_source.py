@@ -1,16 +1,18 @@
 """A kernel as NumPy: its operations as calls of ufuncs that write into as few arrays as possible.
 
-Three ufuncs are slow, and are written in another way (microseconds for 16,384 numbers of float32 on an AMD EPYC):
+A few functions are slow, and are written in another way (microseconds for 16,384 numbers of float32, of which the
+processor has not learned the signs, on an AMD EPYC; a sum takes 2):
 
-- ``maximum(X, 0)`` does not vectorize for a number, 9; for an array of zeros it takes 4.
-- ``where(Y > 0, dY, 0)`` takes 31. Y > 0 as integers 0 and 1, times the bits of dY, takes 6.5; a product of floating
+- ``maximum(X, 0)`` does not vectorize for a number, 7; for an array of zeros it takes 3, and ``X.clip(0, 1)`` 2.5.
+- ``where(Y > 0, dY, 0)`` takes 130. Y > 0 as an integer, 0 or 1, times the bits of dY, takes 7; a product of floating
   numbers would be NaN where dY is infinite.
-- ``where(c, A, B)`` takes 31 too: where c is 1, the bits in which A and B differ are changed in B's, which takes 13.
+- ``where(c, A, B)`` takes 130 too: where c is 1, the bits in which A and B differ are changed in B's, which takes 10.
+- ``sign(X, X)`` takes 150, into another array 7.
 """
 
 from collections.abc import Collection, Iterator
 
-from nnlite.compute.tracing import COLUMN_SUM, COMPARISONS, MASKS, REDUCTIONS, Operand, Operation, Trace
+from nnlite.compute.tracing import COLUMN_SUM, MASKS, REDUCTIONS, Operand, Operation, Trace
 
 _WORDS = {"0.0": "ZERO", "0.5": "HALF", "1.0": "ONE", "2.0": "TWO"}
 
@@ -59,11 +61,13 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     made: list[str] = []  # arrays that a ufunc makes
     for number, operation in enumerate(trace.operations):
         operands = [places.of[each] if isinstance(each, str) else constant(each) for each in operation.operands]
-        if trace.kinds[operation.result] == "full":
-            selects = operation.function == "where" and operands[2] != "ZERO"
-            out = places.place(number, operation.result, apart_from=(operands[0], operands[2]) if selects else ())
-            lines = [*_statements(operation, operands, out, selects)]
-            if not into and out not in used and operation.function not in (*MASKS, "where"):
+        if operation.function in MASKS:
+            places.of[operation.result] = operation.result
+            statements.append(f"{operation.result} = np.{operation.function}({', '.join(operands)})")
+        elif trace.kinds[operation.result] == "full":
+            out = places.place(number, operation.result, apart_from=_read_again(operation, operands))
+            lines = [*_statements(operation, operands, out, trace)]
+            if not into and out not in used and operation.function != "where":
                 made.append(out)
                 lines = [f"{out} = {line}" for line in lines]
             used.add(out)
@@ -142,26 +146,41 @@ class _Places:
         return [f"np.copyto({out}, {self.of[each]})" for each, out in self.targets.items() if self.of[each] != out]
 
 
-def _statements(operation: Operation, operands: list[str], out: str, selects: bool) -> Iterator[str]:
-    """The calls that compute an operation; masks are the integers 0 and 1."""
+def _read_again(operation: Operation, operands: list[str]) -> list[str]:
+    """The operands that must not be overwritten while the result is computed."""
     function = operation.function
-    if selects:
-        mask, A, B, target = (f"{each}.view(bits)" for each in (*operands, out))
-        yield f"np.bitwise_xor({A}, {B}, {target})"
-        yield f"np.multiply({target}, {mask}, {target})"
-        yield f"np.bitwise_xor({target}, {B}, {target})"
-    elif function == "where":
-        yield f"np.multiply({operands[0]}.view(bits), {operands[1]}.view(bits), {out}.view(bits))"
-    elif function in COMPARISONS:
-        yield f"np.{function}({', '.join(operands)}, out={out}.view(bits))"
-    elif function in MASKS:
-        yield f"np.{function}({', '.join(f'{each}.view(bits)' for each in operands)}, {out}.view(bits))"
+    return operands if function == "sign" else [operands[2]] if function == "where" and "ZERO" not in operands else []
+
+
+def _statements(operation: Operation, operands: list[str], out: str, trace: Trace) -> Iterator[str]:
+    """The calls that compute an operation."""
+    function = operation.function
+    if function == "where":
+        yield from _selection(operands, out, [trace.kinds.get(each, "scalar") for each in operation.operands])
     elif function in ("maximum", "minimum"):
         A, B = operands
-        numbers = [not isinstance(each, str) for each in operation.operands]
+        numbers = [trace.kinds.get(each, "scalar") == "scalar" for each in operation.operands]
         A, B = f"many({A}, {B})" if numbers[0] else A, f"many({B}, {A})" if numbers[1] else B
         yield f"np.{function}({A}, {B}, out={out})"
+    elif function == "clip":
+        yield f"{operands[0]}.clip({operands[1]}, {operands[2]}, {out})"
     elif function == "log1p":
         yield f"log1p({operands[0]}, {out})"
     else:
         yield f"np.{function}({', '.join(operands)}, {out})"
+
+
+def _selection(operands: list[str], out: str, kinds: list[str]) -> Iterator[str]:
+    """The calls that compute ``where(mask, A, B)``."""
+    mask, (A, B, target) = operands[0], (f"{each}.view(bits)" for each in (*operands[1:], out))
+    if operands[2] == "ZERO":
+        yield f"np.multiply({mask}, {A}, {target})"
+    elif operands[1] == "ZERO":
+        yield f"np.multiply(~{mask}, {B}, {target})"
+    elif "full" in kinds[1:]:
+        yield f"np.bitwise_xor({A}, {B}, {target})"
+        yield f"np.multiply({mask}, {target}, {target})"
+        yield f"np.bitwise_xor({target}, {B}, {target})"
+    else:
+        yield f"np.multiply({mask}, {A} ^ {B}, {target})"
+        yield f"np.bitwise_xor({target}, {B}, {target})"

@@ -27,7 +27,7 @@ COLUMN_SUM = "column_sum"  # the sum of each column, known after the last row
 _KINDS: dict[Any, str] = {float: "scalar", Rows: "row", Columns: "column"}
 _ORDER = ["full", "row", "column", "scalar"]  # the kind of a result is the first of those of its operands
 _INSTEAD = {  # of functions that have no place in a formula
-    "clip": "use np.minimum(np.maximum(X, low), high)",
+    "clip": "use np.clip(X, low, high)",
     "isnan": "compare: X != X",
     "isinf": "compare: np.abs(X) == np.inf",
     "isfinite": "compare: np.abs(X) < np.inf",
@@ -131,6 +131,11 @@ class Symbol(NDArrayOperatorsMixin):
             if operands[0].kind != "full" and any(getattr(each, "kind", "") == "full" for each in operands):
                 raise error("np.where of a comparison of a number for each row; compare whole arrays")
             return self.record("where", *operands)
+        if function is np.clip and len(operands) == 3 and not options:
+            X, low, high = operands
+            if type(X) is Symbol and all(getattr(each, "kind", "scalar") == "scalar" for each in (low, high)):
+                return self.record("clip", X, low, high)
+            return np.minimum(high, np.maximum(low, X))  # type: ignore[no-any-return]
         if function in (np.max, np.sum, np.mean):
             by_columns = function is np.sum and options == {"axis": 0}
             if len(operands) != 1 or not (by_columns or options == {"axis": -1, "keepdims": True}):
@@ -141,7 +146,7 @@ class Symbol(NDArrayOperatorsMixin):
                 raise error(f"np.{name}: expected the values of a whole array")
             return self.record(COLUMN_SUM if by_columns else name, *operands)
         cure = _INSTEAD.get(name, "call it outside the kernel, and pass its result as an argument")
-        raise error(f"expected ufuncs, np.where, np.max, np.sum and np.mean, got np.{name}; {cure}")
+        raise error(f"expected ufuncs, np.where, np.clip, np.max, np.sum and np.mean, got np.{name}; {cure}")
 
     def __bool__(self) -> NoReturn:
         raise self.recording.error(

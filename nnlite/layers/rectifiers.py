@@ -45,11 +45,11 @@ class LeakyReLU(Activation):
         self.negative_slope = number(negative_slope, "LeakyReLU: negative_slope")
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.leaky_relu(self.check_X(X), self.negative_slope)
-        return self.record_Y(Y)
+        self.X = self.check_X(X)
+        return self.record_Y(kernels.leaky_relu(self.X, self.negative_slope))
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.leaky_relu_backward(self.check_dY(dY), self.X, self.negative_slope)
 
     def extra_repr(self) -> str:
         return f"negative_slope={self.negative_slope}"
@@ -107,21 +107,26 @@ class PReLU(Layer, parameters=("W",)):
     def forward(self, X: Any) -> Array:
         X = self.check_X(X)
         self.output_shape(X.shape)
-        self.X = self._matrix(X)
-        Y, self.D = kernels.prelu(self.X, np.repeat(self.W, self.X.shape[1] // self.num_parameters))
+        self.X = X
+        if self.num_parameters == 1:
+            return self.record_Y(kernels.leaky_relu(X, self.W.item()))
+        Y, self.D = kernels.prelu(self._matrix(X), np.repeat(self.W, math.prod(X.shape[2:])))
         return self.record_Y(Y.reshape(X.shape))
 
     def backward(self, dY: Any) -> Array:
         dY = self.check_dY(dY)
+        if self.num_parameters == 1:
+            self.dW = np.full(1, kernels.prelu_slope_backward.sum(dY, self.X), dY.dtype)
+            return kernels.leaky_relu_backward(dY, self.X, self.W.item())
         matrix = self._matrix(dY)
         by_column = np.empty(matrix.shape[1], matrix.dtype)
-        column_sum(kernels.prelu_slope_backward(matrix, self.X), out=by_column)
+        column_sum(kernels.prelu_slope_backward(matrix, self._matrix(self.X)), out=by_column)
         self.dW = by_column.reshape(self.num_parameters, -1).sum(axis=1)
         return kernels.times(matrix, self.D).reshape(dY.shape)
 
     def _matrix(self, X: Array) -> Array:
         """X with all its axes but the first as one; the columns of a channel are next to each other."""
-        return X.reshape(len(X), math.prod(X.shape[1:])) if X.ndim > 1 else X.reshape(1, X.size)
+        return X.reshape(len(X), math.prod(X.shape[1:]))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
@@ -175,9 +180,9 @@ class RReLU(Activation):
         if self.training:
             drawn = self.rng.random(X.shape, np.float32)  # in every dtype the same
             slopes = np.asarray(self.lower + (self.upper - self.lower) * drawn, X.dtype)
-            Y, self.D = kernels.rectified(X, slopes)
         else:
-            Y, self.D = kernels.leaky_relu(X, (self.lower + self.upper) / 2)
+            slopes = np.full_like(X, (self.lower + self.upper) / 2)
+        Y, self.D = kernels.rectified(X, slopes)
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
@@ -220,11 +225,11 @@ class ELU(Activation):
         return min(-self.alpha, 0.0), math.inf
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.exponential_linear(self.check_X(X), 1.0, self.alpha, 1.0)
-        return self.record_Y(Y)
+        self.X = self.check_X(X)
+        return self.record_Y(kernels.exponential_linear(self.X, self.alpha, 1.0))
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.exponential_linear_backward(self.check_dY(dY), self.X, 1.0, self.alpha, 1.0)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}"
@@ -262,11 +267,11 @@ class CELU(Activation):
         return -self.alpha, math.inf
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.exponential_linear(self.check_X(X), 1.0, self.alpha, 1 / self.alpha)
-        return self.record_Y(Y)
+        self.X = self.check_X(X)
+        return self.record_Y(kernels.exponential_linear(self.X, self.alpha, 1 / self.alpha))
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.exponential_linear_backward(self.check_dY(dY), self.X, 1.0, 1.0, 1 / self.alpha)
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}"
@@ -299,8 +304,8 @@ class SELU(Activation):
     flops_per_element = (11, 1)
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.exponential_linear(self.check_X(X), self.scale, self.scale * self.alpha, 1.0)
-        return self.record_Y(Y)
+        self.X = self.check_X(X)
+        return self.record_Y(kernels.scaled_exponential_linear(self.X, self.scale, self.alpha))
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.exponential_linear_backward(self.check_dY(dY), self.X, self.scale, self.scale * self.alpha, 1.0)

@@ -54,17 +54,23 @@ class GELU(Activation):
         return self.approximate == "none"
 
     def forward(self, X: Any) -> Array:
-        X = self.check_X(X)
+        self.X = X = self.check_X(X)
         if not self.exact:
-            Y, self.D = kernels.gelu_tanh(X)
+            Y, self.V = kernels.gelu_tanh(X)
         elif X.dtype == np.float32:
-            Y, self.D = kernels.gelu_float32(X)
+            Y, self.tail = kernels.gelu_float32(X)
         else:
-            Y, self.D = kernels.gelu(X, kernels.normal_integral(X))
+            self.tail = kernels.normal_tail(X)
+            Y = kernels.gelu(X, self.tail)
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        dY = self.check_dY(dY)
+        return (
+            kernels.gelu_backward(dY, self.X, self.tail)
+            if self.exact
+            else kernels.gelu_tanh_backward(dY, self.X, self.V)
+        )
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
@@ -94,11 +100,12 @@ class SiLU(Activation):
     flops_per_element = (8, 1)
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.silu(self.check_X(X))
+        self.X = self.check_X(X)
+        Y, self.V = kernels.silu(self.X)
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.silu_backward(self.check_dY(dY), self.X, self.V)
 
 
 class Mish(Activation):
@@ -124,11 +131,12 @@ class Mish(Activation):
     flops_per_element = (20, 1)
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.mish(self.check_X(X))
+        self.X = self.check_X(X)
+        Y, self.E = kernels.mish(self.X)
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.mish_backward(self.check_dY(dY), self.X, self.E)
 
 
 class Softplus(Activation):
@@ -165,11 +173,11 @@ class Softplus(Activation):
         self.threshold = number(threshold, "Softplus: threshold")
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.softplus(self.check_X(X), self.beta, self.threshold)
-        return self.record_Y(Y)
+        self.X = self.check_X(X)
+        return self.record_Y(kernels.softplus(self.X, self.beta, self.threshold))
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.softplus_backward(self.check_dY(dY), self.X, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, threshold={self.threshold}"
@@ -195,11 +203,11 @@ class LogSigmoid(Activation):
     flops_per_element = (10, 1)
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.log_sigmoid(self.check_X(X))
-        return self.record_Y(Y)
+        self.X = self.check_X(X)
+        return self.record_Y(kernels.log_sigmoid(self.X))
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.log_sigmoid_backward(self.check_dY(dY), self.X)
 
 
 class Softsign(Activation):
@@ -224,11 +232,11 @@ class Softsign(Activation):
     flops_per_element = (5, 1)
 
     def forward(self, X: Any) -> Array:
-        Y, self.D = kernels.softsign(self.check_X(X))
+        Y, self.V = kernels.softsign(self.check_X(X))
         return self.record_Y(Y)
 
     def backward(self, dY: Any) -> Array:
-        return kernels.times(self.check_dY(dY), self.D)
+        return kernels.softsign_backward(self.check_dY(dY), self.V)
 
 
 class GLU(Layer):
@@ -270,14 +278,15 @@ class GLU(Layer):
         if not -X.ndim <= self.dim < X.ndim:
             raise no_such_axis(self, X.shape, self.dim)
         self.output_shape(X.shape)
-        A, B = np.split(X, 2, axis=self.dim)
-        self.halves = [A.shape[self.dim]] * 2
-        Y, self.S = kernels.glu(A, B)
+        half = X.shape[self.dim] // 2
+        self.halves = [half, half]
+        before = (slice(None),) * (self.dim % X.ndim)
+        Y, self.V = kernels.glu(X[(*before, slice(half))], X[(*before, slice(half, None))])
         self.Y = self.keep_Y(Y)
         return self.Y
 
     def backward(self, dY: Any) -> Array:
-        return np.concatenate(kernels.glu_backward(self.check_dY(dY), self.Y, self.S), axis=self.dim)
+        return np.concatenate(kernels.glu_backward(self.check_dY(dY), self.Y, self.V), axis=self.dim)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         known = with_axes(self, shapes[0], self.dim)

@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from support.random_formulas import LAYOUTS, arrays, formulas, plainly
 
 import nnlite as nn
+from nnlite.compute import kernel as kernel_module
 from nnlite.compute import kernels, softmax
 from nnlite.compute.blocks import BLOCK
 from nnlite.compute.tracing import Columns, Rows
@@ -118,6 +119,36 @@ def test_selection_keeps_every_bit(size, dtype):
     got += (nn.kernel(lambda mask, A: np.where(mask > 0, A, -0.0))(mask, A),)
     for own, other in zip(got, (B, np.zeros(size, dtype), np.full(size, -0.0, dtype)), strict=True):
         assert own.tobytes() == np.where(mask > 0, A, other).tobytes()
+    assert (
+        nn.kernel(lambda mask, A: np.where(mask > 0, 0.0, A))(mask, A).tobytes() == np.where(mask > 0, 0, A).tobytes()
+    )
+
+
+@floating
+@pytest.mark.parametrize("numbers", [*itertools.permutations([np.nan, np.inf, 0.0, -0.0, 1.5], 2)])
+def test_selection_of_numbers(numbers, dtype):
+    def choose(mask, A: float, B: float):
+        return np.where(mask > 0, A, B)
+
+    mask = np.array([1.0, 0.0, np.nan, -1.0, 2.0], dtype)
+    A, B = (np.full(5, each, dtype) for each in numbers)
+    for kernel in nn.kernel(choose), nn.kernel(lambda mask, A, B: choose(mask, *numbers)):
+        for other in (A, B), numbers:
+            assert kernel(mask, *other).tobytes() == np.where(mask > 0, A, B).tobytes()
+
+
+@floating
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 5000])
+def test_clip_keeps_the_sign_of_a_zero_that_equals_a_bound(size, dtype):
+    """As PyTorch does; np.maximum(-0.0, 0.0) may be either."""
+
+    @nn.kernel
+    def clip(X, low: float, high: float):
+        return np.clip(X, low, high)
+
+    for X in np.full(size, -0.0, dtype), np.full(size, 0.0, dtype):
+        for low, high in (0.0, 1.0), (-1.0, -0.0), (-0.0, 0.0), (0.0, -0.0):
+            assert clip(X, low, high).tobytes() == X.tobytes()
 
 
 @floating
@@ -241,6 +272,22 @@ def test_slow_ufuncs_are_avoided():
     assert "many" not in str(nn.kernel(lambda X, Y: np.maximum(X, Y)))
     for formula in lambda X, Y: np.where(X > Y, X, 0.0), lambda X, Y: np.where(X > Y, X, Y):
         assert "np.where" not in str(nn.kernel(formula))
+    assert "np.sign(out, scratch1)" in str(nn.kernel(lambda X: np.sign(2 * X)))  # into the same array it is slow
+
+
+def test_numbers_that_are_arguments_fill_arrays_as_constants_do():
+    """Few of these are kept: a learning rate may be another number in each call."""
+
+    @nn.kernel
+    def at_least(X, low: float):
+        return np.maximum(X, low)
+
+    assert "many(low, X)" in str(at_least)
+    X = np.linspace(-1, 1, 5000)
+    for low in np.linspace(-2, 2, 100):
+        assert_array_equal(at_least(X, low), np.maximum(X, low))
+    assert_array_equal(at_least(X, -X), np.abs(X))
+    assert kernel_module._full.cache_info().currsize <= 32
 
 
 class Stepper(bdb.Bdb):

@@ -16,6 +16,7 @@ BROADCAST = {
     "maximum": lambda a, b: np.maximum(a, b),
     "minimum": lambda a, b: np.minimum(b, a),
     "choose by": lambda a, b: np.where(a >= b, a, b * 2),
+    "clip by": lambda a, b: np.clip(a, -0.5, b),
 }
 WHOLE = {
     "negative": lambda a: -a,
@@ -23,8 +24,9 @@ WHOLE = {
     "sqrt": lambda a: np.sqrt(np.abs(a)),
     "sign": lambda a: np.sign(a),
     "with numbers": lambda a: 0.5 - 3 * a,
-    "clip": lambda a: np.minimum(np.maximum(a, 0.0), 2.0),
+    "clip": lambda a: np.clip(a, 0.0, 2.0),
     "keep": lambda a, b: np.where(a > 0, b, 0.0),
+    "drop": lambda a, b: np.where(a > 0, 0.0, b),
     "choose": lambda a, b, c: np.where((a > -1) & (b <= c), b, a),
     "choose number": lambda a: np.where((a > 1) | (a != a), -0.5, a),
 }
