@@ -68,57 +68,37 @@ def log1p(x):  # type: ignore[no-untyped-def] # compiled by Numba
     return log(u) + (x - (u - _ONE))
 
 
-# Reductions of a row. LLVM may change the order of the sums, or it could not vectorize them.
+# Reductions of a row.
 
 
 @njit(error_model="numpy", fastmath={"reassoc", "nsz"})
-def row_sum(x):  # type: ignore[no-untyped-def]
-    """The sum of the numbers."""
-    total = x.dtype.type(0)
-    for k in range(x.size):
-        total += x[k]
-    return total
+def plus(x, y):  # type: ignore[no-untyped-def]
+    """The sum. LLVM may change the order of sums of these, or it could not vectorize them."""
+    return x + y
 
 
-@njit(error_model="numpy", fastmath={"reassoc", "nsz"})
-def row_dot(x, y):  # type: ignore[no-untyped-def]
-    """The sum of the products."""
-    total = x.dtype.type(0)
-    for k in range(x.size):
-        total += x[k] * y[k]
-    return total
+def _keys(real, integer, infinity):  # type: ignore[no-untyped-def]
+    """Functions from numbers of the dtype ``real`` to integers of its size, in the same order, and back; the least one.
 
-
-@njit(error_model="numpy")
-def row_mean(x):  # type: ignore[no-untyped-def]
-    """The mean of the numbers."""
-    return row_sum(x) / x.dtype.type(x.size)
-
-
-def _row_max(real, integer, infinity):  # type: ignore[no-untyped-def]
-    """The function of the largest number, of the dtype ``real`` and integers of its size.
-
-    It is NaN if one of the numbers is, and -inf if there are none. LLVM vectorizes the maximum of integers. The bits of
-    floating numbers are in their order, but for those of negative numbers, in the opposite one.
+    NaN has the largest. LLVM vectorizes the maximum of integers. The bits of floating numbers are in their order, but
+    for those of negative numbers, in the opposite one.
     """
     most, shift = integer(np.iinfo(integer).max), integer(np.iinfo(integer).bits - 1)
     infinity, least = integer(infinity), integer(infinity ^ -1)  # the keys of inf and -inf
 
     @njit(error_model="numpy")
-    def row_max(x):  # type: ignore[no-untyped-def]
-        bits = x.view(integer)
-        largest = least
-        for k in range(bits.size):
-            magnitude = integer(bits[k] & most)
-            key = integer(bits[k] ^ ((bits[k] >> shift) & most))
-            key = most if magnitude > infinity else key  # NaN
-            largest = key if key > largest else largest
-        if largest == most:
-            return real(np.nan)
-        return integer(largest ^ ((largest >> shift) & most)).view(real)
+    def key(x):  # type: ignore[no-untyped-def]
+        bits = real(x).view(integer)
+        same_order = integer(bits ^ ((bits >> shift) & most))
+        return most if integer(bits & most) > infinity else same_order
 
-    return row_max
+    @njit(error_model="numpy")
+    def number(key):  # type: ignore[no-untyped-def]
+        own = integer(key)
+        return real(np.nan) if own == most else integer(own ^ ((own >> shift) & most)).view(real)
+
+    return key, number, least
 
 
-row_max_float32 = _row_max(np.float32, np.int32, 0x7F800000)
-row_max_float64 = _row_max(np.float64, np.int64, 0x7FF0000000000000)
+key_float32, number_float32, LEAST_float32 = _keys(np.float32, np.int32, 0x7F800000)
+key_float64, number_float64, LEAST_float64 = _keys(np.float64, np.int64, 0x7FF0000000000000)

@@ -49,24 +49,28 @@ def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
 def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") -> str:
     """The source of the loop.
 
-    A formula with reductions takes several passes over each row: a reduction ends a pass, and what later passes need of
-    earlier ones is stored in the row of a result, or in an array for one row.
+    A formula with reductions takes several passes over each row: a reduction is complete at the end of a pass, and what
+    later passes need of earlier ones is stored in the row of a result, or in an array for one row.
 
     >>> from nnlite.compute.tracing import trace
     >>> formula = trace(lambda Y, dY: Y * (dY - np.sum(dY * Y, axis=-1, keepdims=True)))
     >>> print(numba_source(formula, (), np.dtype(np.float32)))
     import numpy as np
     from numpy import inf, nan
-    from nnlite.compute.numba_math import exp, log, log1p, row_max_float32 as row_max
-    from nnlite.compute.numba_math import row_dot, row_mean, row_sum
+    from nnlite.compute.numba_math import LEAST_float32 as LEAST, exp, log, log1p
+    from nnlite.compute.numba_math import key_float32 as key, number_float32 as number, plus
     <BLANKLINE>
-    ONE = np.float32(1.0)
-    ZERO = np.float32(0.0)
+    real = np.float32
+    ONE = real(1.0)
+    ZERO = real(0.0)
     <BLANKLINE>
     <BLANKLINE>
     def loop(Y, dY, out1):
         for row in range(Y.shape[0]):
-            t1 = row_dot(dY[row], Y[row])
+            t1_sum = ZERO
+            for column in range(Y.shape[1]):
+                t1_sum = plus(t1_sum, dY[row, column] * Y[row, column])
+            t1 = t1_sum
             for column in range(Y.shape[1]):
                 t2 = dY[row, column] - t1
                 t3 = Y[row, column] * t2
@@ -78,10 +82,11 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") ->
     head = [
         "import numpy as np",
         "from numpy import inf, nan",
-        f"from nnlite.compute.numba_math import exp, log, log1p, row_max_{dtype} as row_max",
+        f"from nnlite.compute.numba_math import LEAST_{dtype} as LEAST, exp, log, log1p",
+        f"from nnlite.compute.numba_math import key_{dtype} as key, number_{dtype} as number, plus",
+        "",
     ]
-    head += ["from nnlite.compute.numba_math import row_dot, row_mean, row_sum", ""]
-    head += [f"{name} = np.{dtype.name}({value!r})" for name, value in numbers.items()]
+    head += [f"real = np.{dtype}", *(f"{name} = real({value!r})" for name, value in numbers.items())]
     parameters = [*trace.arguments, *(() if into else outs)]
     body = _Body(trace, dict(zip(trace.results, outs, strict=True))).lines()
     return "\n".join(head) + f"\n\n\ndef loop({', '.join(parameters)}):\n    " + "\n    ".join(body) + "\n"
@@ -95,16 +100,13 @@ class _Body:
         self.element = "[row, column]" if trace.by_rows else "[index]"
         self.passes: dict[Operand, int] = {}  # of each value that is computed
         for result, function, operands in trace.operations:
-            done = max(self.passes.get(each, 0) for each in operands)
-            of_computed = function in REDUCTIONS and any(self._full(each) and each in self.passes for each in operands)
-            self.passes[result] = done + of_computed
+            self.passes[result] = max(self.passes.get(each, 0) for each in operands) + (function in REDUCTIONS)
         self.stored = {
             each: f"{each}_row"
             for operation in trace.operations
             for each in operation.operands
-            if each in self.passes and self._full(each) and (
-                operation.function in REDUCTIONS or self.passes[operation.result] > self.passes[each]
-            ) and each not in outs
+            if each in self.passes and self._full(each) and each not in outs
+            and self.passes[operation.result] - (operation.function in REDUCTIONS) > self.passes[each]
         }  # fmt: skip
 
     def lines(self) -> list[str]:
@@ -126,6 +128,11 @@ class _Body:
             lines += [f"{place}{self._at(each)} = {each}" for each, place in written.items() if place]
             totals = [each for each in own if each.function == COLUMN_SUM]
             lines += [f"{each.result}_part[column] += {self._text(each.operands[0], number)}" for each in totals]
+            for reduced in self.trace.operations:
+                if reduced.function in REDUCTIONS and self.passes[reduced.result] == number + 1:
+                    begin, step = self._reduction(reduced, number)
+                    inner.append(begin)
+                    lines.append(step)
             inner += (
                 [f"for column in range({first}.shape[1]):", *(f"    {line}" for line in lines)]
                 if by_rows and lines
@@ -151,8 +158,10 @@ class _Body:
 
     def _line(self, operation: Operation) -> str:
         result, function, operands = operation
+        if function == "max":
+            return f"{result} = number({result}_key)"
         if function in REDUCTIONS:
-            return f"{result} = row_{function}({', '.join(self._row(each) for each in operands)})"
+            return f"{result} = {result}_sum" + f" / real({self.trace.arguments[0]}.shape[1])" * (function == "mean")
         texts = [self._text(each, self.passes[result]) for each in operands]
         return f"{result} = {(_EXPRESSIONS | _FLOAT32)[function].format(*texts)}"
 
@@ -166,9 +175,13 @@ class _Body:
         at = {"full": self.element, "row": "[row, 0]", "column": "[column]", "scalar": ""}
         return operand + at[self.trace.kinds[operand]]
 
-    def _row(self, operand: Operand) -> str:
-        """How the row of a value is read that has been computed, or was given."""
-        return self.stored.get(operand) or f"{self.outs.get(str(operand), operand)}[row]"
+    def _reduction(self, operation: Operation, number: int) -> tuple[str, str]:
+        """What is done before the loop over a row, and for each of its elements."""
+        result, function, operands = operation
+        value = " * ".join(self._text(each, number) for each in operands)
+        if function == "max":
+            return f"{result}_key = LEAST", f"{result}_key = max({result}_key, key({value}))"
+        return f"{result}_sum = ZERO", f"{result}_sum = plus({result}_sum, {value})"
 
     def _at(self, value: str) -> str:
         return "[column]" if value in self.stored else self.element

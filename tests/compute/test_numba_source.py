@@ -213,11 +213,12 @@ def test_each_value_is_computed_once_in_the_first_pass_over_a_row_that_can():
     lines = [line.strip() for line in source[source.index("def loop") :].splitlines()]
     assert [line.split(" in ")[0] for line in lines if re.match(r"for|t\d+ =", line)] == [
         "for row",
-        "t0 = row_max(X[row])",
+        "for column",
+        "t0 = number(t0_key)",
         "for column",
         "t1 = X[row, column] - t0",
         "t2 = exp(t1)",
-        "t3 = row_sum(t2_row)",
+        "t3 = t3_sum",
         "for column",
         "t4 = t2_row[column] / t3",
     ]
