@@ -1,7 +1,7 @@
 """Adafactor: gradients scaled by averages of their squares, of which a matrix keeps those of its rows and columns."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,8 +10,6 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import finite, non_negative
 from nnlite.compute.kernel import Kernel, kernel
-from nnlite.compute.row_reductions import row_dot
-from nnlite.compute.sums import column_sum
 from nnlite.compute.tracing import Columns, Rows
 from nnlite.layer.layer import Layer
 from nnlite.optim.clipping import sum_of_squares
@@ -100,72 +98,99 @@ class Adafactor(Optimizer):
         self.variance: Array | None = None
 
     def move(self, lr: Any) -> None:
-        weight_decay, b, start = self.over_Phi("weight_decay"), (self.steps + 1) ** self.beta2_decay, 0
-        for P, dP, averages in self._with_averages():
-            eps1 = float(np.finfo(P.dtype).eps) if self.eps[0] is None else self.eps[0]
-            us = (_of_matrices if P.ndim > 1 else _of_vector)(dP, averages, b, eps1)
-            own_lr, decay = _at(lr, start), _at(weight_decay, start)
-            alpha = max(self.eps[1], _rms([P])) * min(own_lr, 1 / (self.steps + 1) ** 0.5)
-            rate = alpha / max(1.0, _rms(us) / self.d)  # 1 where the rms is NaN, as in PyTorch
-            for part, u in zip(P.reshape(len(us), -1), us, strict=True):
-                _adafactor(part, u.reshape(-1), 1 - own_lr * decay, -rate if self.maximize else rate)
+        layout = self._layout()
+        row_var, col_var, variance = (self.array(name, size=layout.sizes[name]) for name in self.arrays)
+        weight_decay, t = self.over_Phi("weight_decay"), self.steps + 1
+        b, root = t**self.beta2_decay, t**0.5
+        average = _average(b < 0.5)
+        eps1 = float(np.finfo(row_var.dtype).eps) if self.eps[0] is None else self.eps[0]
+        for P, dP, start, rows, columns in layout.matrices:
+            us = [
+                _of_matrix(g, R, C, average, b, eps1)
+                for g, R, C in zip(dP, _split(row_var[rows], len(dP)), _split(col_var[columns], len(dP)), strict=True)
+            ]
+            self._move_parameter(P, us, _at(lr, start), _at(weight_decay, start), root)
+        for P, dP, start, own in layout.others:
+            v = variance[own]
+            average(v, dP * dP, b, 1.0)
+            self._move_parameter(P, [_scaled(dP, v, eps1**2)], _at(lr, start), _at(weight_decay, start), root)
+
+    def _move_parameter(self, P: Array, us: list[Array], lr: float, weight_decay: float, root: float) -> None:
+        """Move P, which has a row for each matrix of a stack, along the update of each."""
+        alpha = max(self.eps[1], _rms([P])) * min(lr, 1 / root)
+        rate = alpha / max(1.0, _rms(us) / self.d)  # alpha where the rms is NaN, as in PyTorch
+        for part, u in zip(P, us, strict=True):
+            _adafactor(part, u.reshape(-1), 1 - lr * weight_decay, -rate if self.maximize else rate)
+
+    def _layout(self) -> "_Layout":
+        """Where the averages of each parameter are; made again where Phi is another array."""
+        made: dict[str, Any] = vars(self).setdefault("_made", {})  # it is no part of copies
+        if "layout" not in made or made["layout"].Phi is not self.layer.Phi:
+            made["layout"] = _Layout(self.layer)
+        layout: _Layout = made["layout"]
+        return layout
+
+
+class _Layout:
+    """The parameters, each as rows, one for each matrix of a stack, and the slices of the arrays of their averages.
+
+    >>> import nnlite as nn
+    >>> _Layout(nn.Linear(3, 2)).sizes
+    {'row_var': 3, 'col_var': 2, 'variance': 2}
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.Phi = layer.Phi
+        self.matrices: list[tuple[Array, Array, int, slice, slice]] = []
+        self.others: list[tuple[Array, Array, int, slice]] = []
+        start = rows = columns = others = 0
+        for (_, P), (_, dP) in zip(layer.named_parameters(), layer.named_gradients(), strict=True):
+            if P.ndim > 1:
+                n, m = P.shape[-2:]
+                stack = P.size // (n * m)
+                places = slice(rows, rows := rows + stack * n), slice(columns, columns := columns + stack * m)
+                self.matrices.append((P.reshape(stack, n * m), dP.reshape(stack, n, m), start, *places))
+            else:
+                place = slice(others, others := others + P.size)
+                self.others.append((P.reshape(1, P.size), dP.reshape(P.size), start, place))
             start += P.size
-
-    def _with_averages(self) -> Iterator[tuple[Array, Array, list[Array]]]:
-        """P, dP and its averages of each parameter: R and C, a row of each for each matrix of a stack, or v."""
-        named = zip(self.layer.named_parameters(), self.layer.named_gradients(), strict=True)
-        parameters = [(P, dP) for (_, P), (_, dP) in named]
-        shapes = [_shapes(P.shape) for P, _ in parameters]
-        sizes = {name: sum(math.prod(each[name]) for each in shapes if name in each) for name in self.arrays}
-        rest = {name: self.array(name, size=size) for name, size in sizes.items()}
-        for (P, dP), own in zip(parameters, shapes, strict=True):
-            averages = []
-            for name, shape in own.items():
-                array, rest[name] = np.split(rest[name], [math.prod(shape)])
-                averages.append(array.reshape(shape))
-            yield P, dP, averages
+        self.sizes = {"row_var": rows, "col_var": columns, "variance": others}
 
 
-def _shapes(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of the averages of a parameter of this shape, by their names."""
-    if len(shape) < 2:
-        return {"variance": (math.prod(shape),)}
-    stack = math.prod(shape[:-2])
-    return {"row_var": (stack, shape[-2]), "col_var": (stack, shape[-1])}
+def _of_matrix(g: Array, R: Array, C: Array, average: Kernel, b: float, eps1: float) -> Array:
+    """Update the averages R and C of a matrix, and return its u."""
+    n, m = g.shape
+    by_rows, by_columns = _sums_of_squares(g)
+    average(R, by_rows.reshape(n), b, float(m))
+    average(C, by_columns, b, float(n))
+    mean = max(float(np.add.reduce(R)) / n, eps1)  # in this order NaN stays
+    return _scaled_by_factors(g, R.reshape(n, 1), C, mean, eps1**2)
 
 
-def _of_matrices(g: Array, averages: list[Array], b: float, eps1: float) -> list[Array]:
-    """Update the averages R and C of a stack of matrices, and return the u of each."""
-    (R, C), (n, m) = averages, g.shape[-2:]
-    us, sums = [], np.empty(m, g.dtype)
-    for G, r, c in zip(g.reshape(-1, n, m), R, C, strict=True):
-        column_sum(G * G, sums)
-        r[...] = lerp(r, row_dot(G, G)[:, 0] / m, b, b < 0.5)
-        c[...] = lerp(c, sums / n, b, b < 0.5)
-        mean = float(np.maximum(np.mean(r), eps1))  # NaN stays
-        us.append(_scaled_by_factors(G, r[:, None], c, mean, eps1**2))
-    return us
+def _split(array: Array, parts: int) -> Array:
+    return array.reshape(parts, -1)
 
 
-def _of_vector(g: Array, averages: list[Array], b: float, eps1: float) -> list[Array]:
-    """Update the average v of a vector or a number, and return its u."""
-    (v,), g = averages, g.reshape(-1)
-    _average_of_squares(b < 0.5)(v, g, b)
-    return [_scaled(g, v, eps1**2)]
+@kernel
+def _sums_of_squares(g: Array) -> tuple[Array, Array]:
+    """The sums of the rows and of the columns."""
+    return np.sum(g * g, axis=-1, keepdims=True), np.sum(g * g, axis=0)
+
+
+@cache
+def _average(near: bool) -> Kernel:
+    """The average v with a new mean of count squares, whose sum is given."""
+
+    @kernel(into=("v",))
+    def average_of_squares(v: Array, squares: Array, rate: float, count: float) -> Array:
+        return lerp(v, squares / count, rate, near)
+
+    return average_of_squares
 
 
 @kernel
 def _scaled_by_factors(g: Array, R: Rows, C: Columns, mean: float, floor: float) -> Array:
     return g / np.sqrt(np.maximum(R * C / mean, floor))
-
-
-@cache
-def _average_of_squares(near: bool) -> Kernel:
-    @kernel(into=("v",))
-    def average_of_squares(v: Array, g: Array, rate: float) -> Array:
-        return lerp(v, g * g, rate, near)
-
-    return average_of_squares
 
 
 @kernel
