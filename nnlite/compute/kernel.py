@@ -9,7 +9,6 @@ Numba compiles (numba_source.py). Both do the same operations in the same order.
 import functools
 import inspect
 import linecache
-import math
 import os
 import threading
 import weakref
@@ -28,6 +27,7 @@ from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.sums import column_sum, total
 from nnlite.compute.tracing import Symbol, Trace, trace
 
+_ROW = 512  # elements that are added in float32; then their sums are added in float64
 _MANY = 4096  # elements from which an array of one number is faster than the number
 
 
@@ -133,10 +133,24 @@ class Kernel:
 
     def sum(self, *arguments: Any) -> float:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
-        if np.size(arguments[0]) <= BLOCK:
+        size = np.size(arguments[0])
+        if size <= _ROW * 16 or self.trace.by_rows:
             return float(np.add.reduce(self(*arguments), axis=None))
-        own = divisible(self, conform(self.name, self.trace, (), arguments))
-        return math.fsum(in_blocks(lambda *block: float(np.add.reduce(self(*block), axis=None)), own))
+        whole = size - size % _ROW
+        flat = divisible(self, conform(self.name, self.trace, (), arguments))
+        sums = self._row_sums(*[each[:whole].reshape(-1, _ROW) if np.ndim(each) else each for each in flat])
+        rest = self(*[each[whole:] if np.ndim(each) else each for each in flat])
+        return float(np.add.reduce(sums, axis=None, dtype=np.float64) + np.add.reduce(rest))
+
+    @functools.cached_property
+    def _row_sums(self) -> "Kernel":
+        """The sums of the rows of the result."""
+
+        @functools.wraps(self.formula)
+        def sums(*arguments: Any) -> Any:
+            return np.sum(self.formula(*arguments), axis=-1, keepdims=True)
+
+        return Kernel(sums, (), self.errstate)
 
     @functools.cached_property
     def trace(self) -> Trace:
@@ -209,26 +223,37 @@ def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     exec(compile(source, file, "exec"), scope, made)
     function = made[kernel.name]
     keywords = [*(function.__kwdefaults__ or ())]
+    cost = trace.cost
 
     def large(arguments: Any) -> Any:
         def on_block(*arrays: Any) -> Any:
             given = len(arguments)
             return function(*arrays[:given], **dict(zip(keywords, arrays[given:], strict=True)))
 
-        return blockwise(kernel, on_block, arguments, len(keywords) - (0 if into else len(trace.outs)))
+        scratch = len(keywords) - (0 if into else len(trace.outs))
+        return blockwise(kernel, on_block, arguments, scratch, operations=cost)
 
     return function
 
 
 def blockwise(
-    kernel: Kernel, function: Callable[..., Any], arguments: Any, scratch: int = 0, block: int = BLOCK
+    kernel: Kernel,
+    function: Callable[..., Any],
+    arguments: Any,
+    scratch: int = 0,
+    *,
+    operations: float,
+    fused: bool = False,
 ) -> Any:
-    """What the function computes with one block of the arrays after another; it returns the sums of columns last."""
+    """What the function computes with one block of the arrays after another; it returns the sums of columns last.
+
+    For ``operations`` and ``fused`` see :func:`in_blocks`.
+    """
     trace, first = kernel.trace, arguments[0]
     shapes = shapes_of(kernel.name, trace, first.shape)
     outs = [] if kernel.into else [np.empty(shapes[trace.kinds[each]], first.dtype) for each in trace.outs]
     inputs = divisible(kernel, arguments)
-    returned = in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, block)
+    returned = in_blocks(function, [*inputs, *divisible(kernel, outs)], scratch, operations=operations, fused=fused)
     if trace.totals:
         parts = [each if isinstance(each, tuple) else (each,) for each in returned]
         outs += [total(of_blocks) for of_blocks in list(zip(*parts, strict=True))[-len(trace.totals) :]]

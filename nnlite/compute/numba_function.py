@@ -32,6 +32,8 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     if not can_compile(own, dtype) or {*kernel.errstate.values()} - {"ignore"}:
         return with_ufuncs
     loops = Loops(kernel, dtype)
+    # A loop needs the GIL once, so threads pay earlier; and little time beside that for memory, but for functions.
+    cost = 2 + len(own.operations) / 2 + 3 * own.functions
 
     def general(*arguments: Any) -> Any:
         given = dict(zip(own.arguments, arguments, strict=True))
@@ -49,11 +51,11 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
             loop(*arrays, *sums)
             return tuple(sums)
 
-        return blockwise(kernel, on_block, [*(given | contiguous | numbers).values()], block=LARGE)
+        return blockwise(kernel, on_block, [*(given | contiguous | numbers).values()], operations=cost, fused=True)
 
     watched = frozenset() if "all" in kernel.errstate else _ERRORS - kernel.errstate.keys()
     scope: dict[str, Any] = {
-        "np": np, "dtype": dtype, "real": dtype.type, "LARGE": LARGE, "general": general, "loop": loops[()],
+        "np": np, "dtype": dtype, "real": dtype.type, "LARGE": int(LARGE / cost), "general": general, "loop": loops[()],
         "with_ufuncs": with_ufuncs, "errors_are_raised": lambda: not watched.isdisjoint(_raised(_errstate())),
     }  # fmt: skip
     made: dict[str, Callable[..., Any]] = {}

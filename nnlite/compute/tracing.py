@@ -22,6 +22,7 @@ Operand = str | float  # the name of an argument or of an intermediate result, o
 COMPARISONS = frozenset({"greater", "greater_equal", "less", "less_equal", "equal", "not_equal"})
 LOGICAL = frozenset({"bitwise_and", "bitwise_or"})  # of comparisons
 MASKS = COMPARISONS | LOGICAL  # what returns masks, which only ``where`` uses
+FUNCTIONS = frozenset({"exp", "expm1", "exp2", "log", "log1p", "log2", "log10", "tanh", "sin", "cos", "power"})
 REDUCTIONS = frozenset({"max", "sum", "mean", "dot"})  # of each row; "dot" is the sum of a product
 COLUMN_SUM = "column_sum"  # the sum of each column, known after the last row
 _KINDS: dict[Any, str] = {float: "scalar", Rows: "row", Columns: "column"}
@@ -67,6 +68,16 @@ class Trace(NamedTuple):
     def of_kind(self, *kinds: str) -> list[str]:
         """The arguments of these kinds."""
         return [each for each in self.arguments if self.kinds[each] in kinds]
+
+    @property
+    def cost(self) -> float:
+        """About how long NumPy takes for an element, in the time of an addition; a function takes that of four."""
+        return len(self.operations) + 3 * self.functions
+
+    @property
+    def functions(self) -> int:
+        """How many of the operations are such as exp and log."""
+        return sum(each.function in FUNCTIONS for each in self.operations)
 
     @property
     def by_rows(self) -> bool:

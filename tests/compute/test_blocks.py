@@ -95,7 +95,7 @@ def test_errstate_holds_in_every_thread(threads):
         formula(A, A)
 
 
-def test_two_threads_share_the_blocks(monkeypatch):
+def test_two_threads_share_the_blocks_from_both_ends(monkeypatch):
     monkeypatch.setattr(blocks, "LARGE", LARGE)
     monkeypatch.setattr(blocks, "_threads", lambda: 2)
     blocks._pool.cache_clear()
@@ -108,7 +108,45 @@ def test_two_threads_share_the_blocks(monkeypatch):
             both.wait()
 
     blocks.in_blocks(note, [np.arange(5.0 * blocks.BLOCK)])
-    assert sorted(seen.values()) == [0, 2.5 * blocks.BLOCK]  # contiguous halves
+    assert sorted(seen.values()) == [0, 4 * blocks.BLOCK]
+
+
+def test_for_a_thread_that_is_busy_nobody_waits(monkeypatch):
+    monkeypatch.setattr(blocks, "LARGE", LARGE)
+    monkeypatch.setattr(blocks, "_threads", lambda: 2)
+    blocks._pool.cache_clear()
+    end = threading.Event()
+    busy = blocks._pool().submit(end.wait, 60)
+    A = np.zeros(5 * blocks.BLOCK)
+    blocks.in_blocks(lambda A: np.add(A, 1, A), [A])
+    assert busy.running()
+    end.set()
+    assert_array_equal(A, np.ones(A.size))
+    blocks._pool.cache_clear()
+
+
+def test_after_an_interruption_no_thread_computes_any_more(monkeypatch):
+    monkeypatch.setattr(blocks, "LARGE", LARGE)
+    monkeypatch.setattr(blocks, "_threads", lambda: 2)
+    blocks._pool.cache_clear()
+    main, begun, raised, done = threading.get_ident(), threading.Event(), threading.Event(), []
+
+    def interrupted(A):
+        if threading.get_ident() != main:
+            begun.set()
+            raised.wait(10)
+            done.append(A[0])
+            return
+        begun.wait(10)
+        raised.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        blocks.in_blocks(interrupted, [np.arange(100.0 * blocks.BLOCK)])
+    count = len(done)
+    assert count < 99
+    assert blocks._pool().submit(len, done).result() == count
+    blocks._pool.cache_clear()
 
 
 @pytest.mark.parametrize(

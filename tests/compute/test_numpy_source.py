@@ -13,15 +13,31 @@ from numpy.testing import assert_array_equal
 from support.random_formulas import LAYOUTS, arrays, formulas, plainly
 
 import nnlite as nn
+from nnlite.compute import blocks, kernels, softmax
 from nnlite.compute import kernel as kernel_module
-from nnlite.compute import kernels, softmax
-from nnlite.compute.blocks import BLOCK
 from nnlite.compute.tracing import Columns, Rows
 from nnlite.errors import ShapeError
 
+BLOCK = 2**15  # in these tests, to keep them quick
 SIZES = [(), (0,), (1,), (7,), (3, 4), (2, 0, 3), (BLOCK - 1,), (BLOCK,), (BLOCK + 1,), (2, BLOCK + 3)]
 SILENT = {"all": "ignore"}
 floating = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_blocks():
+    with pytest.MonkeyPatch.context() as patch:
+        for module in blocks, kernel_module:
+            patch.setattr(module, "BLOCK", BLOCK)
+        forget()
+        yield
+    forget()
+
+
+def forget():
+    """Make the functions of all kernels anew: BLOCK is a constant in them."""
+    nn.set_kernels("numpy")
+    kernel_module._full.cache_clear()
 
 
 def called(kernel, arguments):

@@ -248,7 +248,7 @@ def test_one_optimizer_equals_one_for_each_part_to_the_bit(options, dtype):
 
 
 def test_a_model_of_several_blocks():
-    model = nn.Sequential(nn.Linear(300, 300, rng=0), nn.Linear(300, 300, rng=1))
+    model = nn.Sequential(nn.Linear(512, 512, rng=0), nn.Linear(512, 512, rng=1))
     assert model.Phi.size > 2 * BLOCK
     before, gradient = model.Phi.copy(), np.random.default_rng(0).normal(size=model.Phi.size).astype(np.float32)
     model.dPhi = gradient

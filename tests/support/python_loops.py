@@ -27,7 +27,7 @@ class Loop:
             fits = np.shape(each) is not None and each.dtype == dtype and each.ndim == getattr(kind, "ndim", 0)
             if not fits or (each.ndim and not (each.flags.c_contiguous and (each.flags.writeable or not kind.mutable))):
                 raise TypeError("no matching definition")
-        Loop.threads = Loop.threads | {threading.get_ident()}
+        Loop.threads.add(threading.get_ident())
         Loop.calls += 1
         try:
             with np.errstate(all="ignore"):  # machine code gives no warnings
@@ -44,6 +44,7 @@ def loops_of_python(monkeypatch, large):
     monkeypatch.setattr(numba_function, "compiled", Loop)
     for module in blocks, numba_function:
         monkeypatch.setattr(module, "LARGE", large)
+    monkeypatch.setattr(blocks, "BLOCK", large)
     monkeypatch.setattr(blocks, "_threads", lambda: 2)
     blocks._pool.cache_clear()
     nn.set_kernels("numba")
