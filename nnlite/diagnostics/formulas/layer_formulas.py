@@ -13,7 +13,7 @@ from typing import Any
 from nnlite.containers.argument_names import argument_names
 from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Options, Substitution
-from nnlite.diagnostics.formulas.tree import Formula, functions_in, names_in, parse
+from nnlite.diagnostics.formulas.tree import Formula, functions_in, parse
 from nnlite.layer.layer import Layer
 
 
@@ -90,7 +90,7 @@ def formulas_of(layer: Layer, inputs: int | None = None, omitted: Collection[int
     lines = [each for line in lines for each in _with_options(options, line, owner)]
     gradients = {"d" + name for name in (*names, *outputs, *parameters)}
     _check_names(lines, {*names, *outputs, *parameters, *gradients}, source, layer)
-    first = next((i for i, line in enumerate(lines) if gradients & {line.name, *names_in(line.expression)}), len(lines))
+    first = next((i for i, line in enumerate(lines) if gradients & {line.name, *line.names}), len(lines))
     missing = [name for name in outputs if name not in {line.name for line in lines[:first]}]
     if first and missing:
         raise ValueError(f"{owner}: formulas: no line defines {' or '.join(missing)}, whose gradient backward takes")
@@ -120,9 +120,9 @@ def _with_gradients_named(
     Where the argument is called ``grad``, for example, the last lines before it is used define the outputs, and it is
     renamed to dY.
     """
-    used = {name for line in lines for name in (line.name, *names_in(line.expression))}
+    used = {name for line in lines for name in (line.name, *line.names)}
     ends = {"d" + name for name in inputs}
-    uses = (i for i, line in enumerate(lines) if line.name in ends or names_in(line.expression) & set(arguments))
+    uses = (i for i, line in enumerate(lines) if line.name in ends or line.names & set(arguments))
     before = [line.name for line in lines[: next(uses, len(lines))]][-len(arguments) :]
     outputs, renamed = [], {}
     for argument, last in zip_longest(arguments, before[: len(arguments)]):
@@ -152,8 +152,9 @@ def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer:
     known = {*known, COUNT, "pi", *(line.name for line in lines)}
     used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
     for line in lines:
-        for name in sorted(names_in(line.expression) | functions_in(line.expression)):
-            function = name in FUNCTIONS and name in functions_in(line.expression)
+        functions = functions_in(line.expression)
+        for name in sorted(line.names | functions):
+            function = name in FUNCTIONS and name in functions
             if not (name in known or name in attributes or name in used or function):
                 raise ValueError(f"{name_of_owner}: {line.written}: {_cure(name, known)}")
         if not _strings(line.expression) <= _strings_in_calls(line.expression):

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -109,12 +110,12 @@ class Naming:
         self.divisors[letter] = value
         return letter
 
-    @property
+    @cached_property
     def leaves(self) -> list[int]:
         """The edges of the parameters that are nodes of a graph."""
         return [each.gives[0] for each in self.program.operations if isinstance(each.layer, Parameter)]
 
-    @property
+    @cached_property
     def loss_edge(self) -> int | None:
         """The edge of the loss; None if there is no loss, so that L is the sum of the outputs."""
         last = self.program.operations[-1] if self.program.operations else None

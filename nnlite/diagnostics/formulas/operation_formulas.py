@@ -137,7 +137,7 @@ class OperationFormulas:
         found = {name: self.naming.symbols.get(target, "") for name, target in named.items()}
         found |= {"d" + name: self.naming.gradient(target) for name, target in named.items() if found[name]}
         lines = (*self.formulas.forward, *self.formulas.backward)
-        names = dict.fromkeys(name for line in lines for name in (line.name, *sorted(names_in(line.expression))))
+        names = dict.fromkeys(name for line in lines for name in (line.name, *sorted(line.names)))
         return found | {name: self._own_symbol(name) for name in names if name not in found and name != "pi"}
 
     def _own_symbol(self, name: str) -> str:

@@ -5,7 +5,7 @@ import operator
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from textwrap import dedent
 from typing import Any
 
@@ -54,6 +54,11 @@ class Formula:
     name: str
     expression: ast.expr
     written: str = field(default="", compare=False)
+
+    @cached_property
+    def names(self) -> set[str]:
+        """The names on the right side; see :func:`names_in`."""
+        return names_in(self.expression)
 
     def __str__(self) -> str:
         return f"{self.name} = {ast.unparse(self.expression)}"
