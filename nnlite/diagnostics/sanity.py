@@ -16,8 +16,8 @@ from nnlite.diagnostics.sanity_checks.learning import (
     correct_gradients,
     independent_rows,
     overfits_small_batch,
-    relative_updates,
 )
+from nnlite.diagnostics.sanity_checks.updates import relative_updates
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 
@@ -34,12 +34,12 @@ class Sanity:
         scale: is the RMS of each input column near 1?
         targets: does the loss accept the targets, and can the last layer output them?
         initial_loss: is the loss that of uniform probabilities, ln 2 or ln K?
-        gradients: is backward the derivative of forward?
+        gradients: is backward the derivative of forward, in evaluation and in training mode?
         rows: is the output for a sample the same alone as in a batch?
         units: are there dead or saturated units?
         symmetry: are there units with equal weights, which stay equal?
         updates: is the relative update of each layer about 1e-3?
-        overfitting: can the model overfit a small batch?
+        overfitting: can the model overfit a small batch, and does the optimizer reduce its loss?
 
     >>> right = Check("data", True, "fine")
     >>> Sanity(*[right] * 10).right
@@ -90,15 +90,17 @@ def sanity(
 ) -> Sanity:
     """Check a model, its loss and its data before training, and say what is wrong and what to do.
 
-    Runs on copies in evaluation mode; the model stays unchanged. Of more than 1,000 rows, 1,000 drawn at random are
-    used, except for the targets and the search for non-finite values. A small network takes a few seconds at most.
+    Runs on copies in evaluation mode, and for the gradients in training mode, too; the model stays unchanged. Of more
+    than 1,000 rows, 1,000 drawn at random are used, except for the targets and the search for non-finite values. A
+    small network takes less than a second.
 
     Args:
         model: any Layer with one row per sample.
         loss: such as ``BCELoss()``; for a model with several outputs a tuple or dict of losses, as in ``fit``.
         X: the inputs; a tuple or dict if there are several.
         Y: the targets.
-        optimizer: one, or a list of several, as in ``fit``, to check the size of its first step.
+        optimizer: one, or a list of several, as in ``fit``, to check the size of its first step, and that it reduces
+            the loss of a few rows.
         batch_size: of that step.
         rng: seed or generator for the choice of rows and entries.
 
@@ -143,5 +145,5 @@ def sanity(
             units=active_units(run),
             symmetry=unequal_units(run),
             updates=relative_updates(run, optimizers, model, batch_size, rngs[2]),
-            overfitting=overfits_small_batch(run, rngs[3]),
+            overfitting=overfits_small_batch(run, rngs[3], optimizers, model),
         )

@@ -759,3 +759,47 @@ def test_bad_arguments():
         nn.sanity(network(), nn.BCELoss(reduction="none"), X, Y)
     with pytest.raises(ValueError, match="batch_size"):
         nn.sanity(network(), nn.BCELoss(), X, Y, batch_size=0)
+
+
+def sanity_of_xor(lr):
+    """Two hidden units, four rows: the network for which the learning rate matters."""
+    X, Y = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([[0], [1], [1], [0]])
+    model = nn.Sequential(nn.Linear(2, 2, rng=1), nn.Tanh(), nn.Linear(2, 1, rng=2), nn.Sigmoid())
+    return nn.sanity(model, nn.BCELoss(), X, Y, optimizer=nn.SGD(model, lr=lr))
+
+
+def test_an_optimizer_that_hardly_reduces_the_loss_is_a_warning():
+    check = sanity_of_xor(0.01).overfitting
+    assert check.right is None
+    assert "with 4 rows your optimizer only reaches 0.70" in check.found
+    assert "larger learning rate" in check.cure
+    assert sanity_of_xor(1.0).overfitting.right
+
+
+class HalvedInTraining(nn.Layer):
+    """``Y = X / 2`` in training mode, where backward forgets the factor."""
+
+    def forward(self, X):
+        return self.record_Y(X * (0.5 if self.training else 1.0))
+
+    def backward(self, dY):
+        return dY * 1.0
+
+
+def test_gradients_are_checked_in_training_mode_where_it_computes_something_else():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), HalvedInTraining(), nn.Tanh(), nn.Linear(4, 1, rng=1))
+    check = nn.sanity(model, nn.MSELoss(), X, X[:, :1]).gradients
+    assert check.right is False
+    assert check.found.startswith("in training mode: backward is not the derivative of forward in Sequential[1]")
+
+
+def test_dropout_and_batch_normalization_are_right_in_training_mode():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    model = nn.Sequential(
+        nn.Linear(3, 8, rng=0), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(rng=0), nn.Linear(8, 1, rng=1)
+    )
+    before = model.state_dict()
+    result = nn.sanity(model, nn.MSELoss(), X, X[:, :1])
+    assert result.gradients.right
+    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
