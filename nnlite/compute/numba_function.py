@@ -24,6 +24,8 @@ from nnlite.compute.kernel import Kernel, blockwise, numpy_function
 from nnlite.compute.numba_source import can_compile, numba_source, wrapper_source
 from nnlite.compute.tracing import trace
 
+numba.njit("void()")(lambda: None)  # so that Numba's start, 0.4 s, is a part of set_kernels and not of the first kernel
+
 
 def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel in one loop; that of NumPy, if the loop would not be faster."""

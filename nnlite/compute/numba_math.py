@@ -17,7 +17,7 @@ _E = [_f(each) for each in (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4
 _E0, _E1, _E2, _E3, _E4, _E5 = _E
 
 
-@njit(inline="always", error_model="numpy")
+@njit(error_model="numpy")
 def exp(x):  # type: ignore[no-untyped-def] # compiled by Numba
     """The exponential: ``2^n e^r`` with x = n log 2 + r."""
     x = _LARGEST if x > _LARGEST else (_SMALLEST if x < _SMALLEST else x)
@@ -40,7 +40,7 @@ _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = _L
 _TINY, _SQRT_HALF, _INF, _NAN, _ZERO = _f(1.17549435e-38), _f(0.70710678), _f(np.inf), _f(np.nan), _f(0)
 
 
-@njit(inline="always", error_model="numpy")
+@njit(error_model="numpy")
 def log(x):  # type: ignore[no-untyped-def] # compiled by Numba
     """The natural logarithm: that of 2^n and of the rest, 1 + m, from sqrt(1/2) to sqrt(2)."""
     denormal = x < _TINY
@@ -61,7 +61,7 @@ def log(x):  # type: ignore[no-untyped-def] # compiled by Numba
     return y if x >= _ZERO else _NAN
 
 
-@njit(inline="always", error_model="numpy")
+@njit(error_model="numpy")
 def log1p(x):  # type: ignore[no-untyped-def] # compiled by Numba
     """``log(1 + x)`` for x from -1 to 1; see log1p.py."""
     u = _ONE + x

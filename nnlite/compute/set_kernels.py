@@ -10,10 +10,12 @@ def set_kernels(name: str) -> None:
 
     Args:
         name: "numpy", the default, or "numba", which needs the extra ``fast``: each formula is then one loop, which
-            Numba compiles when it is first used (0.1 s, that of softmax 1 s) and caches for later processes in
-            ``~/.cache/nnlite``, if that can be written. OMP_NUM_THREADS sets the number of threads, as for NumPy.
+            Numba compiles when it is first used (0.1 to 0.3 s) and caches for later processes in ``~/.cache/nnlite``,
+            if that can be written. OMP_NUM_THREADS sets the number of threads, as for NumPy. Numba's start takes 0.6 s.
 
-    Their results may differ in the last bit. The environment variable ``NNLITE_KERNELS=numba`` does the same.
+    Their results may differ in the last bit. Numba's loops give no warnings of overflow and the like; where
+    ``np.errstate`` asks for an error, NumPy computes instead, and raises it. The environment variable
+    ``NNLITE_KERNELS=numba`` does the same as the call.
 
     Raises:
         ValueError: another name.

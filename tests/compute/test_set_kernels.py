@@ -1,6 +1,6 @@
 """Numba's loops compute what NumPy's ufuncs compute.
 
-Compiling a kernel takes up to two seconds, so every run compares a few of each file; for all of them:
+Compiling a kernel takes up to half a second, so every run compares a few of each file; for all of them:
 
     NNLITE_SWEEP=2 python -m pytest tests/compute/test_set_kernels.py
 """
