@@ -21,7 +21,7 @@ def row_max(X: Array) -> Array:
     """
     if not X.size:
         return np.full((len(X), 1), -np.inf, X.dtype)
-    return np.maximum.reduceat(X.reshape(-1), _starts(*X.shape))[:, None]
+    return np.maximum.reduceat(X.reshape(-1), row_starts(*X.shape))[:, None]
 
 
 def row_sum(X: Array) -> Array:
@@ -57,9 +57,11 @@ REDUCTIONS = {"max": row_max, "sum": row_sum, "mean": row_mean, "dot": row_dot}
 
 
 @lru_cache
-def _starts(rows: int, columns: int) -> Array:
-    """The indices at which the rows of a matrix begin in a flat array."""
-    return np.arange(0, rows * columns, columns)
+def row_starts(rows: int, columns: int) -> Array:
+    """The indices at which the rows of a matrix begin in a flat array; read-only."""
+    starts = np.arange(0, rows * columns, columns)
+    starts.setflags(write=False)
+    return starts
 
 
 @lru_cache

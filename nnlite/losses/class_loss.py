@@ -1,5 +1,7 @@
 """ClassLoss: the base class of losses whose target is a class index, and the checks that they share."""
 
+from typing import Any
+
 import numpy as np
 
 from nnlite.basics.arrays import Array
@@ -47,6 +49,18 @@ class ClassLoss(Loss):
             raise ShapeError(f"{self}: weight: expected shape ({classes},), one per class, got {self.weight.shape}")
         return self.weight.astype(dtype)
 
+    def weights_of(self, labels: Array, counted: Array | None, classes: int, dtype: Any) -> Array | None:
+        """Return how much each sample counts: the weight of its class, 0 if it is ignored; None if each counts 1.
+
+        Raises:
+            ShapeError: there is not one weight for each class.
+        """
+        weight = self.weight_of_classes(classes, dtype)
+        if weight is None:
+            return None if counted is None else counted.astype(dtype)
+        weights: Array = weight[labels]
+        return weights if counted is None else weights * counted
+
     def indices(self, target: Array, classes: int) -> tuple[Array, Array | None]:
         """Return the class index of each sample, in one row, 0 for ignored ones; and which count, None if all do.
 
@@ -59,11 +73,13 @@ class ClassLoss(Loss):
                 f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; "
                 "pass target.astype(np.int64)"
             )
-        labels = target.reshape(-1).astype(np.intp)
-        outside = target.astype(np.uint64) >= classes  # without its sign, -1 is a large number
+        labels = target.reshape(-1).astype(np.intp, copy=False)
+        without_sign = target.view(np.uint64) if target.dtype == np.int64 else target.astype(np.uint64)  # -1 is large
         ignored = self.ignore_index
-        if not np.count_nonzero(outside) and (ignored is None or not 0 <= ignored < classes):
+        none_ignored = ignored is None or not 0 <= ignored < classes
+        if none_ignored and np.maximum.reduce(without_sign, axis=None, initial=0) < classes:
             return labels, None
+        outside = without_sign >= classes
         counted = np.ones(target.shape, bool) if ignored is None else target != ignored
         wrong = outside & counted
         if wrong.any():

@@ -7,6 +7,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
+from nnlite.compute.row_reductions import row_starts
 from nnlite.compute.softmax import expected_minus_given, exponentials, from_rows, rows, times_row
 from nnlite.layer.flops import Flops, rows_along
 from nnlite.losses.class_loss import ClassLoss
@@ -93,8 +94,8 @@ class CrossEntropyLoss(ClassLoss):
         if self.weights is not None and Z.size and self.reduction == "mean" and not self.weights.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; use larger batches")
         Z = rows(Z, self.axis)
-        self.E, m, self.s, log_s = exponentials(Z)
-        J = _samples(Z, m, log_s, self.index, self.weights, self.Q)
+        self.E, m, self.s = exponentials(Z)
+        J = _samples(Z, m, self.s, self.index, self.weights, self.Q)
         samples = self.shape[: self.axis] + self.shape[self.axis + 1 :]
         counts = None if self.weights is None else self.weights.reshape(samples)
         return self.reduce(J.reshape(samples), counts)
@@ -145,11 +146,11 @@ class CrossEntropyLoss(ClassLoss):
             index, counts, counted = None, None, None
         elif target.shape == samples:
             labels, which = self.indices(target, classes)
-            counted = None if which is None else which.astype(Z.dtype)
-            index = np.arange(0, labels.size * classes, classes) + labels
-            counts = counted if weight is None else weight[labels] if counted is None else weight[labels] * counted
+            index = row_starts(labels.size, classes) + labels
+            counts = self.weights_of(labels, which, classes, Z.dtype)
             if not self.label_smoothing:
                 return index, counts, None
+            counted = None if which is None else which.astype(Z.dtype)
             Q = np.zeros((labels.size, classes), Z.dtype)
             Q.reshape(-1)[index] = 1 if counts is None else counts
         else:
@@ -161,12 +162,13 @@ class CrossEntropyLoss(ClassLoss):
         return index, counts, Q
 
 
-@np.errstate(invalid="ignore")
-def _samples(Z: Array, m: Array, log_s: Array, index: Array | None, weights: Array | None, Q: Array | None) -> Array:
+@np.errstate(invalid="ignore", divide="ignore")
+def _samples(Z: Array, m: Array, s: Array, index: Any, weights: Array | None, Q: Array | None) -> Array:
     """The loss of each row of the logits."""
+    log_s = np.log(s)
     if Q is not None:
         terms = Q * (Z - m - log_s)
         terms[Q == 0] = 0  # also of 0 log 0
         return -np.add.reduce(terms, axis=1)  # type: ignore[no-any-return]
-    J: Array = m[:, 0] - Z.reshape(-1)[index] + log_s[:, 0]
+    J: Array = m[:, 0] - Z.reshape(-1).take(index) + log_s[:, 0]
     return J if weights is None else np.where(weights != 0, weights * J, J.dtype.type(0))  # also where J is not finite

@@ -8,6 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.basics.checks import non_negative, positive, whole
 from nnlite.compute import loss_kernels
+from nnlite.compute.row_reductions import row_starts
 from nnlite.compute.softmax import from_rows, rows
 from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
@@ -65,23 +66,20 @@ class NLLLoss(ClassLoss):
         if target.shape != Y.shape[: self.axis] + Y.shape[self.axis + 1 :]:
             raise self.target_error(target.shape, Y.shape)
         labels, counted = self.indices(target, classes)
-        weight = self.weight_of_classes(classes, Y.dtype)
-        self.weights = np.ones(labels.size, Y.dtype) if weight is None else weight[labels]
-        if counted is not None:
-            self.weights *= counted
-        if self.reduction == "mean" and labels.size and not self.weights.any():
+        self.weights = weights = self.weights_of(labels, counted, classes, Y.dtype)
+        if weights is not None and self.reduction == "mean" and labels.size and not weights.any():
             raise ValueError(f"{self}: empty batch: each sample is ignored or has weight 0; use larger batches")
-        self.index = np.arange(0, labels.size * classes, classes) + labels
-        J = -rows(Y, self.axis).reshape(-1)[self.index]
-        if weight is not None or counted is not None:
-            J[self.weights == 0] = 0  # also where J is not finite
-            J *= self.weights
-        return self.reduce(J.reshape(target.shape), self.weights.reshape(target.shape))
+        self.index, self.Y_dtype = row_starts(labels.size, classes) + labels, Y.dtype
+        J = -rows(Y, self.axis).reshape(-1).take(self.index)
+        if weights is None:
+            return self.reduce(J.reshape(target.shape))
+        J[weights == 0] = 0  # also where J is not finite
+        return self.reduce((J * weights).reshape(target.shape), weights.reshape(target.shape))
 
     def backward(self, dJ: Any = 1.0) -> Array:
-        each = np.ravel(self.scale(dJ)) * self.weights
-        dY = np.zeros((self.weights.size, self.shape[self.axis]), self.weights.dtype)
-        dY.reshape(-1)[self.index] = -each
+        each = np.ravel(self.scale(dJ))
+        dY = np.zeros((self.index.size, self.shape[self.axis]), self.Y_dtype)
+        dY.reshape(-1)[self.index] = -each if self.weights is None else -each * self.weights
         return from_rows(dY, self.shape, self.axis)
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
