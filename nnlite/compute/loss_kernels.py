@@ -157,6 +157,15 @@ def hinge_of_rows(Y: Array, y: Rows, margin: float) -> Array:
     return np.maximum(Y + (margin - y), 0.0)
 
 
+@kernel(invalid="ignore")
+def hinge_of_a_label(Y: Array, y: Rows, dY: Array, margin: float) -> tuple[Array, Array, Array]:
+    """Add 1 to dY for each class above the margin; the sum of :func:`hinge_of_rows`, and how many these classes are."""
+    M = Y + (margin - y)
+    above = np.where(M > 0, 1.0, 0.0)
+    H = np.sum(np.maximum(M, 0.0), axis=-1, keepdims=True)
+    return dY + above, H, np.sum(above, axis=-1, keepdims=True)
+
+
 @kernel
 def hinge_of_rows_backward(H: Array, share: Rows) -> Array:
     return share * np.where(H > 0, 1.0, 0.0)

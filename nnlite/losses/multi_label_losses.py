@@ -53,24 +53,19 @@ class MultiLabelMarginLoss(Loss):
         self.count = None  # no gradient until this forward has ended well
         Y = self.check_X(Y, "Y")
         labels = self._labels(as_array(target, "MultiLabelMarginLoss: target"), Y)
-        self.shape, samples = Y.shape, np.arange(len(labels))
-        Y = Y.reshape(labels.shape)
+        self.shape, self.classes, self.most_labels = Y.shape, Y.shape[-1], labels.shape[1]
+        Y, samples = np.reshape(Y, (len(labels), self.classes)), np.arange(len(labels))
         others = Y.copy()
         n, place = np.nonzero(labels >= 0)
         others[n, labels[n, place]] = -np.inf  # max(0, 1 - Y_j - inf) is 0
-        J = np.zeros(len(Y), Y.dtype)
-        self.dY = np.zeros_like(Y)
-        self.most_labels = int(place.max(initial=-1)) + 1
-        for label in labels[:, : self.most_labels].T:
-            y = np.where(label >= 0, Y[samples, label], np.inf)[:, None]
-            H = loss_kernels.hinge_of_rows(others, y, 1.0)
-            J += np.add.reduce(H, axis=1)
-            above = H > 0
-            self.dY += above
-            self.dY[samples, label] -= np.count_nonzero(above, axis=1)
-        self.classes = Y.shape[1]
-        self.dY /= self.classes
-        return self.reduce((J / self.classes).reshape(self.shape[:-1]))
+        J, dY = np.zeros((len(Y), 1), Y.dtype), np.zeros_like(others)
+        for label in labels.T:
+            y = np.where(label >= 0, Y[samples, label], Y.dtype.type(np.inf))[:, None]
+            dY, H, above = loss_kernels.hinge_of_a_label(others, y, dY, 1.0)
+            dY[samples, label] -= above[:, 0]
+            J += H
+        self.dY = dY / Y.dtype.type(self.classes)
+        return self.reduce((J / Y.dtype.type(self.classes)).reshape(self.shape[:-1]))
 
     def backward(self, dJ: Any = 1.0) -> Array:
         share = np.asarray(self.scale(dJ), self.dY.dtype).reshape(-1, 1)  # of all samples, or of each
@@ -78,7 +73,7 @@ class MultiLabelMarginLoss(Loss):
         return dY.reshape(self.shape)
 
     def _labels(self, target: Array, Y: Array) -> Array:
-        """Return the class indices of each sample as rows, with -1 wherever there is none.
+        """Return the class indices of each sample, in rows as long as the longest, with -1 behind the last one.
 
         Raises:
             TypeError, ShapeError, ValueError: the target is wrong.
@@ -94,20 +89,23 @@ class MultiLabelMarginLoss(Loss):
                 f"{self}: expected class indices of a whole-number dtype, got {target.dtype}; for a target of 0 and 1 "
                 f"for each class {as_indices}, else target.astype(np.int64)"
             )
-        outside = (target < -1) | (target >= classes)
-        if outside.any():
+        least, most = (int(target.min()), int(target.max())) if target.size else (-1, -1)
+        if least < -1 or most >= classes:
+            outside = (target < -1) | (target >= classes)
             index = tuple(map(int, np.argwhere(outside)[0]))
             raise TargetError(
                 f"{self}: expected class indices from 0 to {classes - 1}, then -1, got {target[index]} at {index}",
                 index,
             )
-        if classes > 2 and target.size and target.min() >= 0 and target.max() <= 1:
+        if classes > 2 and least >= 0 and most <= 1:
             raise ValueError(
                 f"{self}: expected class indices, then -1, got 0 or 1 for each class; {as_indices}, or use "
                 "MultiLabelSoftMarginLoss"
             )
-        labels = target.reshape(-1, classes).astype(np.intp)
-        labels[np.logical_or.accumulate(labels < 0, axis=1)] = -1
+        behind = np.reshape(target, (target.size // max(classes, 1), classes)) < 0
+        lengths = np.where(behind.any(axis=1), behind.argmax(axis=1), classes) if target.size else np.zeros(0, int)
+        labels = np.reshape(target, behind.shape)[:, : lengths.max(initial=0)].astype(np.intp)
+        labels[np.arange(labels.shape[1]) >= lengths[:, None]] = -1
         return labels
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
