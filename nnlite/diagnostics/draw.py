@@ -15,6 +15,7 @@ FONT = 10.0  # points, as all lengths here
 FAMILY = "DejaVu Sans"  # comes with matplotlib and has all the symbols
 GAP = 28.0, 14.0  # between columns, and between the boxes of a column
 MARGIN = 12.0
+PAGE = 720.0  # the width of the lines into which a long chain is folded
 COLOURS = {"name": "black", "detail": "0.5", "value": "#1a7f37", "gradient": "#cf222e"}
 FILLS = {"input": "#ddf4ff", "constant": "none", "parameter": "#fff8c5", "gate": "white", "layer": "0.96"}
 EDGES = {"constant": "none", "output": "none"}
@@ -36,8 +37,8 @@ def draw(
 
     Nodes are inputs, parameters and operations. The value of each edge is written above it (green), and the gradient
     that comes back below it (red). Small arrays are shown in full, larger ones by their shape, and their gradients by
-    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. Runs on a copy; the
-    model stays unchanged.
+    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. A long chain is
+    folded into lines of ten inches. Runs on a copy; the model stays unchanged.
 
     Args:
         model: any Layer; :func:`nnlite.forward_steps` says which layers are split into several nodes.
@@ -107,7 +108,7 @@ def arranged(shown: Picture, measure: Callable[[str, float], Size]) -> Layout:
         above, below = measure(edge.value, FONT - 1), measure(edge.gradient, FONT - 1)
         arcs.append(Arc(edge.start, edge.end, (max(above[0], below[0]) + 6, 2 * max(above[1], below[1]) + 10)))
     inputs = [number for number, node in enumerate(shown.nodes) if node.kind == "input"]
-    return layout(sizes, arcs, GAP, inputs)
+    return layout(sizes, arcs, GAP, inputs, PAGE)
 
 
 def body(node: DrawnNode, measure: Callable[[str, float], Size]) -> Size:

@@ -64,12 +64,16 @@ class _Box:
     x: float = 0.0
     y: float = 0.0
     span: tuple[float, float] = 0.0, 0.0  # left and right end of its column
+    line: int = 0  # of the folded picture, and its upper end
+    top: float = 0.0
 
     def neighbours(self, to_the_left: bool) -> list["_Box"]:
         return self.before if to_the_left else self.after
 
 
-def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequence[int] = ()) -> Layout:
+def layout(
+    sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequence[int] = (), most: float = math.inf
+) -> Layout:
     """Place nodes of the given sizes and the arcs between them, which must form no cycle.
 
     The order within the columns is improved in passes from left to right and back, which sort each box to the mean
@@ -80,6 +84,7 @@ def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequenc
         arcs: the edges, each from a node to a later one.
         gap: the distance between columns, and between boxes of one column.
         first: nodes of the first column; other nodes without predecessors are placed as far to the right as possible.
+        most: a much wider layout is folded into lines of that width, between columns that a single arc connects.
 
     Source: Sugiyama, Tagawa and Toda, Methods for visual understanding of hierarchical system structures, 1981.
 
@@ -96,9 +101,11 @@ def layout(sizes: Sequence[Size], arcs: Sequence[Arc], gap: Size, first: Sequenc
     _put_in_order(columns)
     width = _set_x(columns, gap[0])
     height = _set_y(columns, gap[1])
+    if width > 1.5 * most and len(lines := _lines(columns, most)) > 1:
+        width, height = _fold(lines, gap)
     return Layout(
         [(box.x, box.y) for box in nodes],
-        [_points(route) for route in routes],
+        [_points(route, gap) for route in routes],
         [(route[-2].x, route[-2].y) for route in routes],
         (width, height),
     )
@@ -128,12 +135,55 @@ def _route(start: _Box, end: _Box, label: Size) -> list[_Box]:
     return route
 
 
-def _points(route: list[_Box]) -> list[Point]:
+def _points(route: list[_Box], gap: Size) -> list[Point]:
     start, *between, end = route
     points = [(start.x + start.width / 2, start.y), (start.span[1], start.y)]
-    for box in between:
-        points += [(box.span[0], box.y), (box.span[1], box.y)]
-    return [*points, (end.span[0], end.y), (end.x - end.width / 2, end.y)]
+    for before, box in pairwise([start, *between]):
+        points += [*_around(before, box, gap), (box.span[0], box.y), (box.span[1], box.y)]
+    return [*points, *_around(between[-1], end, gap), (end.span[0], end.y), (end.x - end.width / 2, end.y)]
+
+
+def _around(box: _Box, other: _Box, gap: Size) -> list[Point]:
+    """The points of an arc from the end of one line to the beginning of the next one."""
+    if box.line == other.line:
+        return []
+    right, left, between = box.span[1] + gap[0] / 2, other.span[0] - gap[0] / 2, other.top + gap[1]
+    return [(right, box.y), (right, between), (left, between), (left, other.y)]
+
+
+def _lines(columns: list[list[_Box]], most: float) -> list[list[list[_Box]]]:
+    """The columns in lines no wider than ``most``; in one line where that is impossible."""
+    ends = [n for n in range(1, len(columns)) if _may_end(columns[n - 1], columns[n])]
+    lines, start = [], 0
+    for end, following in pairwise([*ends, len(columns), len(columns)]):
+        if columns[following - 1][0].span[1] - columns[start][0].span[0] > most or end == len(columns):
+            lines.append(columns[start:end])
+            start = end
+    fit = all(line[-1][0].span[1] - line[0][0].span[0] <= most for line in lines)
+    return lines if fit else [columns]
+
+
+def _fold(lines: list[list[list[_Box]]], gap: Size) -> Size:
+    """Place the lines below each other; returns the size."""
+    top = 0.0
+    for line, part in enumerate(lines):
+        boxes = [box for column in part for box in column]
+        low, high = (min(box.y - box.height / 2 for box in boxes), max(box.y + box.height / 2 for box in boxes))
+        left = boxes[0].span[0] - gap[0] * (line > 0)
+        for box in boxes:
+            box.x, box.y, box.span = box.x - left, box.y + top - high, (box.span[0] - left, box.span[1] - left)
+            box.line, box.top = line, top
+        top -= high - low + 3 * gap[1]
+    height = -top - 3 * gap[1]
+    every = [box for part in lines for column in part for box in column]
+    for box in every:
+        box.y, box.top = box.y + height, box.top + height
+    return max(box.span[1] for box in every) + gap[0], height
+
+
+def _may_end(column: list[_Box], following: list[_Box]) -> bool:
+    """Whether a line of a folded picture may end after the column: before nodes, to which one arc leads."""
+    return sum(len(box.after) for box in column) == 1 and any(box.node for box in following)
 
 
 # ---------------------------------------------------------------------------------------- the order in a column

@@ -134,3 +134,43 @@ def test_two_arcs_between_the_same_nodes_stand_apart():
 def test_it_is_the_same_each_time():
     sizes, arcs = random_graph(3)
     assert layout(sizes, arcs, GAP) == layout(sizes, arcs, GAP)
+
+
+def chain_with_a_fork(count):
+    """A chain of nodes, with a second arc around the third one."""
+    arcs = [Arc(n, n + 1, (30.0, 20.0)) for n in range(count - 1)]
+    return [(20.0, 20.0)] * count, [*arcs, Arc(1, 3, (30.0, 20.0))]
+
+
+def test_a_long_chain_is_folded_into_lines_where_a_single_arc_leads_on():
+    sizes, arcs = chain_with_a_fork(12)
+    placed = layout(sizes, arcs, GAP, most=500.0)
+    assert layout(sizes, arcs, GAP).size[0] > 750
+    assert placed.size[0] <= 500 + 2 * GAP[0]
+    lines = sorted({round(y) for _, y in placed.nodes}, reverse=True)
+    assert len(lines) == 4  # of three lines, the first of which has a fork
+    assert len({round(y) for _, y in placed.nodes[1:4]}) <= 2
+    boxes = [box(centre, size) for centre, size in zip(placed.nodes, sizes, strict=True)]
+    labels = [box(centre, arc.label) for centre, arc in zip(placed.labels, arcs, strict=True)]
+    for one, other in combinations(boxes + labels, 2):
+        assert not overlap(one, other)
+    for left, low, right, high in boxes + labels:
+        assert left >= -1e-6
+        assert low >= -1e-6
+        assert right <= placed.size[0]
+        assert high <= placed.size[1] + 1e-6
+    for number, (arc, route) in enumerate(zip(arcs, placed.routes, strict=True)):
+        assert route[0] == (boxes[arc.start][2], placed.nodes[arc.start][1])
+        assert route[-1] == (boxes[arc.end][0], placed.nodes[arc.end][1])
+        others = [each for n, each in enumerate(boxes) if n not in (arc.start, arc.end)]
+        others += [each for n, each in enumerate(labels) if n != number]
+        for (x, y), (x_end, y_end) in pairwise(route):
+            piece = min(x, x_end) + 1e-6, min(y, y_end) - 1e-6, max(x, x_end) - 1e-6, max(y, y_end) + 1e-6
+            assert not any(overlap(piece, other) for other in others)
+
+
+def test_what_is_not_long_or_cannot_be_divided_stays_in_one_line():
+    sizes, arcs = chain_with_a_fork(12)
+    assert layout(sizes, arcs, GAP, most=700.0) == layout(sizes, arcs, GAP)
+    arcs = [*arcs, Arc(0, 11, (30.0, 20.0))]
+    assert layout(sizes, arcs, GAP, most=300.0) == layout(sizes, arcs, GAP)
