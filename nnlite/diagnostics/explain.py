@@ -4,7 +4,6 @@ import ast
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from nnlite.containers.argument_names import input_names_of
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.naming import Naming, Target
 from nnlite.diagnostics.formulas.notation import known
-from nnlite.diagnostics.formulas.one_entry import entry, with_values, written_out
+from nnlite.diagnostics.formulas.one_entry import MOST_TERMS, added, entry, with_values, written_out
 from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
 from nnlite.diagnostics.formulas.printing import DOTS
@@ -21,8 +20,6 @@ from nnlite.diagnostics.formulas.recorded_run import Recorded, record
 from nnlite.diagnostics.formulas.tree import Leaf
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss
-
-MOST_TERMS = 6  # of a sum that is written out whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +223,7 @@ def _entry(derivation: Derivation, wanted: Target, index: tuple[int, ...]) -> It
     terms = written_out(here)
     numbers = list(map(with_values, terms))
     total = float(sum(map(known, numbers)))
-    yield Line(line.symbol, _added(terms), "", total, (_added(numbers), ast.Constant(total)), place)
+    yield Line(line.symbol, added(terms), "", total, (added(numbers), ast.Constant(total)), place)
 
 
 def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: str) -> tuple[int, ...]:
@@ -235,13 +232,6 @@ def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: str) -
     if len(index) != len(shape) or not all(-size <= n < size for n, size in zip(index, shape, strict=True)):
         raise IndexError(f"explain: index: {symbol} has shape {shape}, got the index {index}")
     return tuple(n % size for n, size in zip(index, shape, strict=True))
-
-
-def _added(terms: list[ast.expr]) -> ast.expr:
-    """Return the sum of the terms; of many only the first three and the last."""
-    if len(terms) > MOST_TERMS:
-        terms = [*terms[:3], Leaf(DOTS), terms[-1]]
-    return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
 def _slices_of_Phi(naming: Naming) -> Iterator[str]:

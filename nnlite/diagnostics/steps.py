@@ -14,6 +14,9 @@ from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.stepping import Moves, backward_moves, forward_moves, gradient_name
 from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
+from nnlite.diagnostics.formulas.notation import MEANINGS
+from nnlite.diagnostics.formulas.tree import Formula, functions_in
+from nnlite.diagnostics.formulas.worked_step import Worked, worked
 from nnlite.diagnostics.recording import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
@@ -43,6 +46,7 @@ class Step:
     >>> print(next(nn.forward_steps(nn.Tanh(), np.array([0.0, 1.0]))))
     forward   Tanh()
       Y = tanh(X)
+          Y[1] = tanh(1) = 0.7616
       X  (2,)  [0. 1.]
       Y  (2,)  [0.     0.7616]
     """
@@ -62,13 +66,17 @@ class Step:
         Raises:
             ValueError: the layer's formulas are not valid.
         """
+        return self.own_formulas or tuple(map(str, self._lines))
+
+    @property
+    def _lines(self) -> list[Formula]:
         if self.own_formulas:
-            return self.own_formulas
+            return []
         if self.name == "forward":
-            return tuple(map(str, formulas_of(self.layer, len(self.inputs)).forward))
+            return list(formulas_of(self.layer, len(self.inputs)).forward)
         formulas = formulas_of(self.layer, max(len(self.outputs), len(input_names_of(self.layer))))
         left_out = {"d" + name for name in formulas.inputs} - self.outputs.keys()
-        return tuple([str(line) for line in formulas.backward if line.name not in left_out])
+        return [line for line in formulas.backward if line.name not in left_out]
 
     @property
     def arrays(self) -> dict[str, Any]:
@@ -77,26 +85,43 @@ class Step:
 
     def __str__(self) -> str:
         lines = [self._title()]
+        found = self._worked()
         for formula in self.formulas:
-            lines += textwrap.wrap(
-                formula, WIDTH, initial_indent="  ", subsequent_indent=" " * 6, break_long_words=False
-            )
-        shapes = {name: str(np.shape(A)) for name, A in self.arrays.items()}
+            result = found.get(formula.partition(" = ")[0])
+            for text, indent in (result.formula if result else formula, 2), (result.entry if result else "", 6):
+                lines += textwrap.wrap(
+                    text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * 6, break_long_words=False
+                )
+        arrays = self._shown(found)
+        shapes = {name: str(np.shape(A)) for name, A in arrays.items()}
         widths = max(map(len, shapes), default=0), max(map(len, shapes.values()), default=0)
-        for name, A in self.arrays.items():
+        for name, A in arrays.items():
             start = f"  {name:<{widths[0]}}  {shapes[name]:<{widths[1]}}  "
             with np.printoptions(linewidth=WIDTH - len(start)):
                 values = array_text(A) or array_range(A)
             lines.append(start + values.replace("\n", "\n" + " " * len(start)))
-        return "\n".join(line.rstrip() for line in lines)
+        called = {name for line in self._lines for name in functions_in(line.expression)}
+        text = "\n".join(line.rstrip() for line in lines)
+        notes = [f"{meaning}." for name, meaning in MEANINGS.items() if name in called and f"{name}(" in text]
+        return "\n".join([text, *(textwrap.fill(note, WIDTH, initial_indent="  ") for note in notes)])
 
     __repr__ = __str__
+
+    def _worked(self) -> dict[str, Worked]:
+        """Return the formulas whose values are those of the layer, by the name of the result."""
+        arrays = self.inputs | self.outputs | {gradient_name(name): dP for name, dP in self.gradients.items()}
+        return {each.name: each for each in worked(self._lines, self.arrays | arrays, self.layer)}
+
+    def _shown(self, found: dict[str, Worked]) -> dict[str, Any]:
+        """Return the arrays by name, those that the formulas use besides behind what the layer received."""
+        besides = {name: A for each in found.values() for name, A in each.used.items()}
+        return self.inputs | besides | self.arrays
 
     def _repr_markdown_(self) -> str:
         """Return the step as Markdown with a table, for notebooks."""
         lines = [f"**{_escaped(self._title())}**", "", *(f"`{formula}`  " for formula in self.formulas), ""]
         lines += ["| | shape | |", "|---|---|---|"]
-        for name, A in self.arrays.items():
+        for name, A in self._shown(self._worked()).items():
             values = (array_text(A) or array_range(A)).replace("\n", "")
             lines.append(f"| `{name}` | {np.shape(A)} | {_escaped(values)} |")
         return "\n".join(lines)

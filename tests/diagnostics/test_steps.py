@@ -494,6 +494,7 @@ def test_print_shows_small_arrays_in_numbers_and_large_ones_in_words():
     assert str(step) == (
         "forward   Square()\n"
         "  Y = X ** 2\n"
+        "      Y[0,1] = 2**2 = 4\n"
         "  X  (2, 3)  [[1. 2. 3.]\n"
         "              [4. 5. 6.]]\n"
         "  Y  (2, 3)  [[ 1.  4.  9.]\n"
@@ -503,6 +504,69 @@ def test_print_shows_small_arrays_in_numbers_and_large_ones_in_words():
     assert str(step).endswith("  X  (20,)  from 0 to 19\n  Y  (20,)  from 0 to 361")
     assert repr(step) == str(step)
     assert step._repr_markdown_().endswith("| `X` | (20,) | from 0 to 19 |\n| `Y` | (20,) | from 0 to 361 |")
+
+
+def test_a_printed_step_has_what_its_formula_uses_and_one_entry_in_numbers():
+    """By hand: 0.25 * 0.72 * (1 - 0.72) = 0.0504."""
+    layer = nn.Sigmoid()
+    layer.forward(np.log([[0.5 / 0.5, 0.72 / 0.28]]))
+    (step,) = nn.backward_steps(layer, np.array([[1.0, 0.25]]))
+    assert str(step).split("\n") == [
+        "backward  Sigmoid()",
+        "  dX = dY * Y * (1 - Y)",
+        "      dX[0,1] = 0.25 * 0.72 * (1 - 0.72) = 0.0504",
+        "  dY  (1, 2)  [[1.   0.25]]",
+        "  Y   (1, 2)  [[0.5  0.72]]",
+        "  dX  (1, 2)  [[0.25   0.0504]]",
+    ]
+    assert "| `Y` | (1, 2) | [[0.5  0.72]] |" in step._repr_markdown_()
+
+
+def test_a_step_of_a_linear_layer_by_hand():
+    layer = nn.Linear(2, 2, dtype=np.float64)
+    layer.W, layer.b = [[1.0, 2.0], [3.0, 4.0]], [10.0, 20.0]
+    (forward,) = nn.forward_steps(layer, np.array([[5.0, 6.0], [7.0, 8.0]]))
+    assert "  Y = X @ W + b\n      Y[0,1] = 5 * 2 + 6 * 4 + 20 = 54\n  X" in str(forward)
+    (step,) = nn.backward_steps(layer, np.array([[1.0, -1.0], [2.0, 0.5]]))
+    text = str(step)
+    assert "  dW = X.T @ dY\n      dW[0,1] = 5 * (-1) + 7 * 0.5 = -1.5\n" in text  # no rows(X): X is a matrix
+    assert "  dX = dY @ W.T\n      dX[0,1] = 1 * 3 + (-1) * 4 = -1\n" in text
+    assert "W (2, 2) [[1. 2.] [3. 4.]]" in " ".join(text.split())
+
+
+def test_a_step_explains_rows_and_sum_to_where_they_matter():
+    layer = nn.Linear(2, 1, dtype=np.float64)
+    layer.forward(np.ones((3, 2, 2)))
+    (step,) = nn.backward_steps(layer, np.ones((3, 2, 1)))
+    assert "rows(A) is A as a matrix: all axes but the last are merged into one." in str(step)
+    a, b = nn.Input("a"), nn.Input("b")
+    graph = nn.Graph([a, b], a * b)
+    graph.forward(np.ones((2, 3)), np.ones(3))
+    (step,) = nn.backward_steps(graph, np.ones((2, 3)))
+    assert "  dX = dZ * Y\n" in str(step)
+    assert "  dY = sum_to(dZ * X, Y)\n      dY[1] = 1 * 1 + 1 * 1 = 2\n" in str(step)
+    assert "sum_to(A,X) sums A over the axes along which X was broadcast." in str(step)
+
+
+def test_a_step_does_not_show_what_a_layer_caches_under_the_name_of_something_else():
+    class Halved(nn.Square):
+        def forward(self, X):
+            Y = super().forward(X)
+            self.X = X / 2
+            return Y
+
+        def backward(self, dY):
+            return 4 * dY * self.X
+
+    layer = Halved()
+    layer.forward(np.array([[3.0]]))
+    (step,) = nn.backward_steps(layer, np.array([[1.0]]))
+    assert str(step).split("\n") == [
+        "backward  Halved()",
+        "  dX = 2 * dY * X",
+        "  dY  (1, 1)  [[1.]]",
+        "  dX  (1, 1)  [[6.]]",
+    ]
 
 
 def test_a_markdown_cell_stays_one_cell():

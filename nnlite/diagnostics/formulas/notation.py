@@ -10,6 +10,7 @@ from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated
 
 NOT_SHOWN = frozenset(["row", "column", "view", "ravel", "expand_dims", "along", "asarray"])
 MEANINGS = {  # of functions whose names do not tell
+    "sum_to": "sum_to(A,X) sums A over the axes along which X was broadcast",
     "rows": "rows(A) is A as a matrix: all axes but the last are merged into one",
     "one_hot": "onehot(t) is 1 at the class t and 0 at the others",
     "add_at": "add_at(A,t) adds the rows of A with the same index t",

@@ -3,11 +3,14 @@
 import ast
 import math
 from collections import defaultdict
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from nnlite.diagnostics.formulas.notation import axes_of, joined, known
+from nnlite.diagnostics.formulas.printing import DOTS
 from nnlite.diagnostics.formulas.substitution import Substitution
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated, mapped, sum_over
 
@@ -16,6 +19,7 @@ Index = tuple[int | str, ...]
 ELEMENTWISE = {
     *("tanh", "exp", "log", "sqrt", "abs", "absolute", "sign", "maximum", "minimum", "sigmoid", "ndtr", "sin", "cos"),
 }
+MOST_TERMS = 6  # of a sum that is written out whole
 LETTERS = "nklmpqrstuvw"
 
 
@@ -46,6 +50,13 @@ def written_out(node: ast.expr) -> list[ast.expr]:
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return written_out(left) + written_out(right)
     return [node]
+
+
+def added(terms: Sequence[ast.expr]) -> ast.expr:
+    """Return the sum of the terms; of many only the first three and the last."""
+    if len(terms) > MOST_TERMS:
+        terms = [*terms[:3], Leaf(DOTS), terms[-1]]
+    return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
 def with_values(node: ast.expr) -> ast.expr:

@@ -61,9 +61,9 @@ GREEK = frozenset(
 )
 
 
-def number_text(value: Any) -> str:
-    """Return a number as formulas show it: of 1/3 the first six digits."""
-    return str(value) if isinstance(value, bool) else f"{value:.6g}"
+def number_text(value: Any, digits: int = 6) -> str:
+    """Return a number as formulas show it: of 1/3 the first digits."""
+    return str(value) if isinstance(value, bool) else f"{value:.{digits}g}"
 
 
 def is_sum(node: ast.expr) -> bool:
@@ -87,8 +87,8 @@ class Text:
     signs: Mapping[str, str] = {"times": " * ", "": " ", "minus": "-"}
     after_scalar = POWER  # the strength that the right side of a product with a scalar needs
 
-    def __init__(self, shapes: bool = False) -> None:
-        self.shapes = shapes
+    def __init__(self, shapes: bool = False, digits: int = 6) -> None:
+        self.shapes, self.digits = shapes, digits
 
     def __call__(self, node: ast.expr) -> str:
         match node:
@@ -120,11 +120,11 @@ class Text:
                 return self.call(CALLED.get(name, name), axis_index(axes_of(node)), [self(arg) for arg in args])
             case ast.BinOp():
                 return self.operation(node)
-        return self.word(_python(node))
+        return self.word(in_python(node))
 
     def _index(self, index: ast.expr) -> str:
         parts = index.elts if isinstance(index, ast.Tuple) else [index]
-        return ",".join(_python(part) for part in parts)
+        return ",".join(in_python(part) for part in parts)
 
     def operation(self, node: ast.BinOp) -> str:
         """Return two operands with the sign between them."""
@@ -158,7 +158,7 @@ class Text:
         return self.signs.get(sign, " * " if sign == "number" else f" {sign} ")
 
     def number(self, value: Any) -> str:
-        return number_text(value)
+        return number_text(value, self.digits)
 
     def symbol(self, name: str) -> str:
         return name
@@ -208,7 +208,7 @@ class Text:
         return sign
 
 
-def _python(node: ast.expr) -> str:
+def in_python(node: ast.expr) -> str:
     """Return an expression that has no notation of its own as Python."""
     return ast.unparse(mapped(node, lambda part: ast.Name(part.id) if isinstance(part, Leaf) else None))
 
