@@ -120,8 +120,6 @@ def minimize(
     decay = _decay(model, weight_decay)
     state: Training
     with in_float64(model, loss) as (own, own_loss):
-        if limits is not None:
-            own.Phi = np.clip(own.Phi, *limits)
         state, events, validation = prepare(
             own,
             X,
@@ -147,6 +145,8 @@ def minimize(
             note_feature_names(each, state.rows)
         try:
             with noting_shapes(state.rows, own), session(state, events, shown) as interrupts:
+                if limits is not None:
+                    own.Phi = np.clip(own.Phi, *limits)
                 descent = Descent(state, events, validation, shown, interrupts, decay)
                 if state.epoch < state.epochs and not state.stop:
                     descent(own.Phi.copy())

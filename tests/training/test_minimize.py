@@ -550,11 +550,12 @@ def test_columns_of_a_frame_are_remembered():
     ],
 )
 def test_wrong_arguments_are_errors_and_nothing_is_trained(error, message, options):
-    model = nn.Linear(3, 1, rng=0)
-    before = model.Phi.copy()
-    with pytest.raises(error, match=f"^{message}"):
-        minimize(model, **options)
-    assert_array_equal(model.Phi, before)
+    for dtype in np.float32, np.float64:
+        model = nn.Linear(3, 1, rng=0, dtype=dtype)
+        before = model.Phi.copy()
+        with pytest.raises(error, match=f"^{message}"):
+            minimize(model, **{"bounds": None if "method" in options else (5, 6)} | options)
+        assert_array_equal(model.Phi, before)
 
 
 def test_equal_bounds_of_two_names_of_one_parameter_are_no_conflict():
