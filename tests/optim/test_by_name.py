@@ -595,3 +595,11 @@ def test_a_training_from_before_there_was_a_penalty_is_resumed(tmp_path):
     model, history = run(resume=path)
     assert np.isnan(history["penalty"]).tolist() == [True, True, False, False]
     assert history["penalty"][-1] == pytest.approx(0.25 * np.sum(model.Phi**2), rel=1e-12)
+
+
+def test_a_learning_rate_of_0_moves_nothing():
+    for lr in 0.0, lambda step: 0.0:
+        model = nn.Linear(2, 1, rng=0)
+        model.dPhi, before = np.ones(3), model.Phi.copy()
+        nn.SGD(model, lr=lr, lr_factor={"W": 0.5}).step()
+        np.testing.assert_array_equal(model.Phi, before)

@@ -1,5 +1,7 @@
 """Which of two values is better, by their name; one rule for everything that watches one."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import nnlite as nn
@@ -73,6 +75,39 @@ def test_a_known_name_is_the_same_for_all():
 @pytest.mark.parametrize(("mode", "new", "better"), [("min", 0.75, True), ("min", 0.85, False), ("max", 1.25, True)])
 def test_an_improvement_is_by_more_than_min_delta(mode, new, better):
     assert Monitor("", "x", mode, min_delta=0.2).is_better(new, 1.0) is better
+
+
+def test_what_is_exactly_as_good_or_better_by_min_delta_alone_is_no_improvement():
+    for mode, limit in ("min", 0.75), ("max", 1.25):
+        assert not Monitor("", "x", mode, min_delta=0.25).is_better(limit, 1.0)
+        assert not Monitor("", "x", mode).is_better(1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "validation", "extra", "known"),
+    [
+        ("val_loss", None, {}, False),
+        ("val_loss", "rows", {}, True),
+        ("val_loss", None, {"val_loss": 0.0}, True),  # a value of a callback
+        ("loss", None, {}, True),
+        ("val_own", None, {}, True),  # it may come yet
+    ],
+)
+def test_a_value_of_the_validation_without_validation_is_an_error(name, validation, extra, known):
+    state = SimpleNamespace(means=SimpleNamespace(names=["loss"]), validation=validation, extra=extra)
+    monitor = Monitor("Plateau", name, "min")
+    if known:
+        assert monitor.check(state) is None
+    else:
+        with pytest.raises(ValueError, match=r"^Plateau: monitor: there is no 'val_loss' without .*monitor='loss'$"):
+            monitor.check(state)
+
+
+def test_the_value_is_that_of_the_epoch():
+    state = SimpleNamespace(values={"loss": 0.5})
+    assert Monitor("Plateau", "loss", "min").value(state) == 0.5
+    with pytest.raises(KeyError, match=r"Plateau: monitor: there is no 'val_loss' among \['loss'\]"):
+        Monitor("Plateau", "val_loss", "min").value(state)
 
 
 def test_another_mode_is_an_error():

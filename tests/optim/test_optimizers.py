@@ -256,3 +256,41 @@ def test_adafactor_keeps_a_number_for_each_row_and_column_and_a_state_of_other_s
     other.step()
     with pytest.raises(ValueError, match=r"row_var: expected \(4,\) float32, got \(6,\) float32"):
         other.load_state_dict(optimizer.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "Adamax", "NAdam", "RAdam"])
+@pytest.mark.parametrize("beta", [0.9, 0.5, 0.4])
+def test_the_average_of_gradients_is_rounded_from_the_end_that_is_nearer_as_by_torch_lerp(kind, beta):
+    layer = nn.Linear(30, 1, bias=False, dtype=np.float64, rng=0)
+    optimizer, m = getattr(nn, kind)(layer, betas=(beta, 0.9)), np.zeros(30)
+    for g in np.random.default_rng(0).normal(size=(2, 30)):
+        layer.dPhi = g
+        optimizer.step()
+        m = m + (1 - beta) * (g - m) if beta > 0.5 else g - (g - m) * (1 - (1 - beta))
+        np.testing.assert_array_equal(optimizer.m, m)
+
+
+@pytest.mark.parametrize(("beta2", "steps"), [(0.9, 5), (0.9, 6), (0.9, 20), (0.999, 5), (0.999, 6)])
+def test_steps_of_radam_are_adaptive_once_there_are_more_than_five_effective_ones(beta2, steps):
+    layer = nn.Linear(1, 1, bias=False, dtype=np.float64)
+    optimizer, before = nn.RAdam(layer, lr=0.5, betas=(0.5, beta2), eps=0.0), 0.0
+    layer.dW = [[-4.0]]  # with equal gradients both averages, without their bias, are 4 and 16
+    for _ in range(steps):
+        before = layer.W.item()
+        optimizer.step()
+    most = 2 / (1 - beta2) - 1
+    effective = most - 2 * steps * beta2**steps / (1 - beta2**steps)
+    variance = (effective - 4) * (effective - 2) / ((most - 4) * (most - 2)) * most / effective
+    assert layer.W.item() - before == pytest.approx(0.5 * (variance**0.5 if effective > 5 else 4.0), rel=1e-9)
+
+
+def test_averages_of_adafactor_are_rounded_from_the_nearer_end():
+    layer = nn.Linear(30, 1, bias=False, dtype=np.float64, rng=0)
+    optimizer, C, R = nn.Adafactor(layer, beta2_decay=-0.8), np.zeros(1), np.zeros(30)
+    for t, g in enumerate(np.random.default_rng(0).normal(size=(4, 30)), start=1):
+        layer.dPhi, b = g, t**-0.8
+        optimizer.step()
+        R = R + b * (g * g - R) if b < 0.5 else g * g - (g * g - R) * (1 - b)
+        C += b * (np.mean(g * g) - C)
+        np.testing.assert_array_equal(optimizer.row_var, R)
+        np.testing.assert_allclose(optimizer.col_var, C)

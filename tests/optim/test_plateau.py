@@ -170,6 +170,21 @@ def test_a_number_that_is_not_there_is_an_error_that_lists_those_that_are():
     assert error.value.args == (message,)
 
 
+def test_it_starts_again_with_each_training_but_not_where_one_is_resumed():
+    optimizer = sgd()
+    plateau = nn.ReduceLROnPlateau(optimizer, monitor="loss")
+    start = plateau.state_dict()
+    for epoch, batch in (0, 0), (0, 2), (3, 0):
+        plateau.step(1.0)
+        plateau.step(1.0)
+        before = plateau.state_dict()
+        state = SimpleNamespace(epoch=epoch, batch=batch, optimizers=[sgd(), optimizer])
+        state.means, state.validation, state.extra = SimpleNamespace(names=["loss"]), None, {}
+        plateau.on_train_begin(state)
+        assert start != before
+        assert plateau.state_dict() == (start if epoch == batch == 0 else before)
+
+
 def test_the_learning_rate_may_be_set_in_between():
     optimizer = sgd()
     plateau = nn.ReduceLROnPlateau(optimizer, patience=0, factor=0.5)
