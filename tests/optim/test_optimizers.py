@@ -294,3 +294,28 @@ def test_averages_of_adafactor_are_rounded_from_the_nearer_end():
         C += b * (np.mean(g * g) - C)
         np.testing.assert_array_equal(optimizer.row_var, R)
         np.testing.assert_allclose(optimizer.col_var, C)
+
+
+@pytest.mark.parametrize(
+    ("kind", "defaults"),
+    [
+        ("Adam", {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
+        ("AdamW", {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 1e-2}),
+        ("Adamax", {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
+        ("NAdam", {"lr": 2e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "momentum_decay": 4e-3}),
+        ("RAdam", {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0}),
+        ("RMSprop", {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0, "momentum": 0}),
+        ("Adagrad", {"lr": 1e-2, "lr_decay": 0, "weight_decay": 0, "initial_accumulator_value": 0, "eps": 1e-10}),
+        ("Adadelta", {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0}),
+        ("ASGD", {"lr": 1e-2, "lambd": 1e-4, "alpha": 0.75, "t0": 1e6, "weight_decay": 0}),
+        ("Adafactor", {"lr": 1e-2, "beta2_decay": -0.8, "eps": (None, 1e-3), "d": 1.0, "weight_decay": 0}),
+        ("Rprop", {"lr": 1e-2, "etas": (0.5, 1.2), "step_sizes": (1e-6, 50)}),
+        ("Lion", {"lr": 1e-4, "betas": (0.9, 0.99), "weight_decay": 0}),
+        ("SGD", {"momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False}),
+    ],
+)
+def test_the_defaults_are_those_of_pytorchs_documentation(kind, defaults):
+    optimizer = getattr(nn, kind)(nn.Linear(1, 1), **({"lr": 1} if kind == "SGD" else {}))
+    assert {name: getattr(optimizer, name) for name in defaults} == defaults
+    switches = ("maximize", "amsgrad", "centered", "decoupled_weight_decay")
+    assert not any(getattr(optimizer, name, False) for name in switches if (kind, name) != ("AdamW", switches[3]))
