@@ -6,6 +6,7 @@ Compiling a kernel takes up to half a second, so every run compares a few of eac
 """
 
 import itertools
+import re
 import subprocess
 import sys
 
@@ -99,3 +100,22 @@ def test_without_numba_the_error_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "nnlite.compute.numba_function", raising=False)
     with pytest.raises(ImportError, match="extra 'fast'"):
         nn.set_kernels("numba")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            "numba",
+            "ImportError: nnlite: the package numba cannot be imported: .*; install nnlite's extra 'fast', or do",
+        ),
+        ("cython", "ValueError: set_kernels: expected 'numpy' or 'numba', got 'cython'"),
+    ],
+)
+def test_an_environment_variable_that_cannot_be_followed_is_an_error_of_the_import(value, message):
+    program = "import sys; sys.modules['numba'] = None; import nnlite"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={"NNLITE_KERNELS": value}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert re.search(message, done.stderr)
