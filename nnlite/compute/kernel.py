@@ -63,10 +63,10 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
     array([1. , 1.5])
 
     >>> @kernel(into=("Phi",))
-    ... def descend(Phi, dPhi, lr: float):
+    ... def descend(Phi, dPhi, lr: float = 0.01):
     ...     return Phi - lr * dPhi
     >>> Phi = np.array([1.0, 2.0])
-    >>> descend(Phi, np.array([10.0, 20.0]), 0.1)
+    >>> descend(Phi, np.array([10.0, 20.0]), lr=0.1)
     >>> Phi
     array([0., 0.])
     """
