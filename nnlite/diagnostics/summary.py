@@ -10,7 +10,7 @@ from nnlite.basics.trees import listed
 from nnlite.containers.nodes import Parameter
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
 from nnlite.diagnostics.run import Run
-from nnlite.diagnostics.text_table import text_table
+from nnlite.diagnostics.text_table import html_table, text_table
 from nnlite.layer.layer import Layer, check_layer
 
 
@@ -49,13 +49,20 @@ class Summary:
     bytes: int
     buffers: int = 0
 
-    def __str__(self) -> str:
-        rows = [("path", "layer", "output shape", "parameters", "bytes", "buffers")]
+    def _table(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("path", "layer", "output shape", "parameters", "bytes", "buffers")]
         rows += [(row.path, row.layer, _shape(row.output_shape), *_row_counts(row)) for row in self.rows]
         rows.append(("", "total", "", *_row_counts(self)))
-        return text_table([row[: None if self.buffers else -1] for row in rows], left=3, foot=1)
+        return [row[: None if self.buffers else -1] for row in rows]
+
+    def __str__(self) -> str:
+        return text_table(self._table(), left=3, foot=1)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return the table in HTML, for notebooks."""
+        return html_table(self._table(), left=3, foot=1)
 
 
 def summary(model: Layer, input_shape: Any) -> Summary:

@@ -1,5 +1,6 @@
 """Text in columns, no wider than a terminal of 80 columns where possible."""
 
+import html
 from collections.abc import Sequence
 
 WIDTH = 80
@@ -38,6 +39,24 @@ def text_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
     rule = "-" * max(map(len, lines))
     last = len(lines) - foot
     return "\n".join([lines[0], rule, *lines[1:last], *([rule] if foot else []), *lines[last:]])
+
+
+def html_table(rows: Sequence[Sequence[str]], left: int, foot: int = 0) -> str:
+    """The table of :func:`text_table` in HTML, for notebooks; nothing is cut.
+
+    >>> html_table([("layer", "bytes"), ("Linear(3 -> 2)", "32")], left=1)
+    "<table><tr><th style='text-align:left'>layer</th><th style='text-align:right'>bytes</th></tr><tr><td
+    style='text-align:left'>Linear(3 -&gt; 2)</td><td style='text-align:right'>32</td></tr></table>"
+    """
+    lines = []
+    for number, row in enumerate(rows):
+        tag = "th" if number == 0 or number >= len(rows) - foot else "td"
+        cells = [
+            f"<{tag} style='text-align:{'left' if column < left else 'right'}'>{html.escape(cell)}</{tag}>"
+            for column, cell in enumerate(row)
+        ]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f"<table>{''.join(lines)}</table>"
 
 
 def shortened(text: str, most: int) -> str:

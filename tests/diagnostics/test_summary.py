@@ -1,5 +1,7 @@
 """summary: a model as a table."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,11 @@ def test_shapes_of_other_inputs(shape, message):
     a, b = nn.Input("a"), nn.Input("b")
     with pytest.raises(TypeError, match=message):
         nn.summary(nn.Graph([a, b], a + b), shape)
+
+
+def test_in_a_notebook_it_is_a_table_of_html():
+    html = nn.summary(nn.Sequential(nn.Linear(3, 2)), 3)._repr_html_()
+    cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall("<t[hd].*?</t[hd]>", html)]
+    assert cells == ["path", "layer", "output shape", "parameters", "bytes", "0", "Linear(3 -&gt; 2)", "(N, 2)", "8",
+                     "32", "", "total", "", "8", "32"]  # fmt: skip
+    assert html.count("<tr>") == html.count("</tr>") == 3
