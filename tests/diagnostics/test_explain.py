@@ -12,7 +12,8 @@ from support.formula_values import CannotBeComputedError, computed
 import nnlite as nn
 from nnlite.basics.shapes import UNKNOWN
 from nnlite.basics.trees import listed, spread
-from nnlite.diagnostics.formulas.printing import LaTeX, Text
+from nnlite.diagnostics.formulas.printing import Text
+from nnlite.diagnostics.formulas.typeset import LaTeX
 from nnlite.diagnostics.named_inputs import gradients_by_name, inputs_by_name
 
 plain, latex = Text(), LaTeX()
@@ -727,7 +728,7 @@ def test_html_of_a_network():
     html = nn.explain(of_three_layers(), loss=nn.BCELoss(), names=LETTERS)._repr_html_()
     gradient = "<mfrac><mrow><mo>∂</mo><mi>L</mi></mrow><mrow><mo>∂</mo>{}</mrow></mfrac>"
     W1, u1 = (gradient.format(f"<msub><mi>{name}</mi><mn>1</mn></msub>") for name in "Wu")
-    X_T = "<msup><mrow><mi>X</mi></mrow><mo>\N{DOWN TACK}</mo></msup>"
+    X_T = "<msup><mrow><mi>X</mi></mrow><mrow><mo>\N{DOWN TACK}</mo></mrow></msup>"
     assert f"<math displaystyle='true'>{W1}</math>" in html
     assert f"<mo>=</mo>{X_T}<mspace width='0.25em'></mspace>{u1}</math>" in html
 

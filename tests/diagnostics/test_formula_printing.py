@@ -12,9 +12,10 @@ import nnlite as nn
 from nnlite.diagnostics.formulas.notation import in_notation, known
 from nnlite.diagnostics.formulas.one_entry import entry, with_values
 from nnlite.diagnostics.formulas.page import shapes_below
-from nnlite.diagnostics.formulas.printing import LaTeX, Text
+from nnlite.diagnostics.formulas.printing import Text
 from nnlite.diagnostics.formulas.substitution import Substitution
 from nnlite.diagnostics.formulas.tree import Leaf
+from nnlite.diagnostics.formulas.typeset import LaTeX
 
 SYMBOLS = {
     "N": Leaf("N", scalar=True),

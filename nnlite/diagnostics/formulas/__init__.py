@@ -7,7 +7,7 @@ In five steps:
 3. operation_formulas.py puts in the symbols of the network, which naming.py chooses, with their values: X becomes h1,
    dY becomes dL/du2. Steps 2 and 3 are one substitution of names, substitution.py.
 4. notation.py leaves out what only rearranges axes; derivation.py adds the terms of each gradient along the chain rule.
-5. printing.py and mathml.py print the tree as text, LaTeX or MathML, and page.py lays the lines out.
+5. printing.py prints the tree as text, its variants in typeset.py as LaTeX and MathML, and page.py lays the lines out.
 
 one_entry.py takes one entry of a tree, ``sum_n X[n,i] dL/du1[n,j]``, between steps 4 and 5.
 

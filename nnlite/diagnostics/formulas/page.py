@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from nnlite.diagnostics.array_text import array_text
-from nnlite.diagnostics.formulas.mathml import MathML
 from nnlite.diagnostics.formulas.notation import legend
 from nnlite.diagnostics.formulas.operation_formulas import Line
-from nnlite.diagnostics.formulas.printing import LaTeX, Text
+from nnlite.diagnostics.formulas.printing import Text
+from nnlite.diagnostics.formulas.typeset import LaTeX, MathML
 
 MOST_NUMBERS = 30  # of an array that is shown in numbers
 WIDTH = 80  # columns of a terminal
@@ -156,7 +156,7 @@ def _matrix(line: Line, values: bool, style: LaTeX) -> str:
         return ""
     if array.ndim == 0:
         return style.number(round(array.item(), 6))
-    return style.matrix([[f"{value:.4g}" for value in row] for row in np.atleast_2d(array)])
+    return style.matrix(np.atleast_2d(array))
 
 
 def as_html(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:

@@ -1,7 +1,6 @@
-"""Formulas as text, LaTeX and MathML: one printer, whose variants write symbols, fractions and products differently."""
+"""Formulas as text: the printer, whose variants in typeset.py write LaTeX and MathML."""
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,43 +21,7 @@ STRENGTH: dict[type, int] = {
 }
 RELATIONS: dict[type, str] = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "=", ast.NotEq: "!="}
 CALLED = {"maximum": "max", "minimum": "min", "one_hot": "onehot", "absolute": "abs"}
-TIMES = r" \times "  # in a shape
 DOTS = "..."  # the terms of a sum that are left out
-GREEK = frozenset(
-    [
-        "alpha",
-        "beta",
-        "gamma",
-        "delta",
-        "epsilon",
-        "zeta",
-        "eta",
-        "theta",
-        "kappa",
-        "lambda",
-        "mu",
-        "nu",
-        "xi",
-        "pi",
-        "rho",
-        "sigma",
-        "tau",
-        "phi",
-        "chi",
-        "psi",
-        "omega",
-        "Gamma",
-        "Delta",
-        "Theta",
-        "Lambda",
-        "Xi",
-        "Pi",
-        "Sigma",
-        "Phi",
-        "Psi",
-        "Omega",
-    ]
-)
 
 
 def number_text(value: Any, digits: int = 6) -> str:
@@ -190,11 +153,8 @@ class Text:
 
     def power(self, base: ast.expr, exponent: ast.expr, numeric: bool) -> str:
         hat = isinstance(base, Leaf) and not base.id.isalnum()
-        return (
-            (self.bracketed(self(base)) if hat else self.within(base, WHOLE))
-            + ("**" if numeric else "^")
-            + self.within(exponent, WHOLE)
-        )
+        text = self.bracketed(self(base)) if hat else self.within(base, WHOLE)
+        return text + ("**" if numeric else "^") + self.within(exponent, WHOLE)
 
     def quotient(self, left: ast.expr, right: ast.expr) -> str:
         slash = "/" if is_scalar(left) and is_scalar(right) else " / "
@@ -211,131 +171,3 @@ class Text:
 def in_python(node: ast.expr) -> str:
     """Return an expression that has no notation of its own as Python."""
     return ast.unparse(mapped(node, lambda part: ast.Name(part.id) if isinstance(part, Leaf) else None))
-
-
-def parts_of_symbol(name: str) -> tuple[str, str, bool]:
-    """Return the stem, the index and whether there is a hat: final digits are an index, ``^`` is a hat."""
-    stem, index, hat = re.fullmatch(r"(.*?)_?(\d*)(\^?)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    return (stem, index, bool(hat)) if stem else (name, "", False)
-
-
-def gradient_parts(name: str) -> tuple[str, str] | None:
-    """Return L and u1 for ``dL/du1``; None if it is no gradient."""
-    found = re.fullmatch(r"d([^/]+)/d(.+)", name)
-    return (found[1], found[2]) if found else None
-
-
-class LaTeX(Text):
-    r"""Formulas as LaTeX: ``\frac{\partial L}{\partial W_1} = X^\top \frac{\partial L}{\partial u_1}``."""
-
-    signs: Mapping[str, str] = {
-        "times": r" \odot ",
-        "": " ",
-        "minus": "-",
-        "number": r" \cdot ",
-        ">=": r" \geq ",
-        "<=": r" \leq ",
-        "!=": r" \neq ",
-    }
-    after_scalar = MATRICES
-    functions: Mapping[str, str] = {
-        **{name: "\\" + name for name in ("tanh", "exp", "log", "max", "min", "sin", "cos", "sum")},
-        "sigmoid": r"\sigma",
-        "ndtr": r"\Phi",
-    }
-
-    def sign(self, sign: str) -> str:
-        return self.signs.get(sign, f" {sign} ")
-
-    def symbol(self, name: str) -> str:
-        if parts := gradient_parts(name):
-            return rf"\frac{{\partial {self.symbol(parts[0])}}}{{\partial {self.symbol(parts[1])}}}"
-        if name == DOTS:
-            return r"\cdots"
-        stem, index, hat = parts_of_symbol(name)
-        text = f"\\{stem}" if stem in GREEK else stem if len(stem) == 1 else rf"\mathrm{{{escaped(stem)}}}"
-        text = rf"\hat{{{text}}}" if hat else text
-        return text + (f"_{index}" if len(index) == 1 else f"_{{{index}}}" if index else "")
-
-    def word(self, text: str) -> str:
-        return rf"\mathtt{{{escaped(text)}}}"
-
-    def leaf(self, leaf: Leaf) -> str:
-        text = self.symbol(leaf.id)
-        if leaf.transposed:
-            text = self.transposed(self.bracketed(text) if gradient_parts(leaf.id) else text)
-        return self.shaped(text, np.shape(leaf.value))
-
-    def shaped(self, text: str, shape: tuple[int, ...]) -> str:
-        return f"\\underset{{{TIMES.join(map(str, shape))}}}{{{text}}}" if shape else text
-
-    def entry(self, of: ast.expr, index: str) -> str:
-        text = self.symbol(of.id) if isinstance(of, Leaf) else self(of)
-        closed = isinstance(of, Leaf) and gradient_parts(of.id)
-        text = self.bracketed(text) if closed else text if "_" not in text else f"{{{text}}}"
-        return f"{text}_{{{index}}}"
-
-    def part(self, of: str, index: str) -> str:
-        return rf"{of}_{{[{escaped(index)}]}}"
-
-    def transposed(self, of: str) -> str:
-        return rf"{of}^\top"
-
-    def over(self, letter: str) -> str:
-        return rf"\sum_{{{letter}}} "
-
-    def call(self, name: str, axes: str, args: Sequence[str]) -> str:
-        if name == "sqrt":
-            return rf"\sqrt{{{args[0]}}}"
-        if name == "abs":
-            return rf"\left|{args[0]}\right|"
-        return self.function(name, axes) + self.bracketed(", ".join(args))
-
-    def function(self, name: str, axes: str) -> str:
-        """Return the name of a function, with the axes of a sum."""
-        written = self.functions.get(name, rf"\operatorname{{{escaped(name)}}}")
-        return written + (f"_{{{axes}}}" if axes else "")
-
-    def power(self, base: ast.expr, exponent: ast.expr, numeric: bool) -> str:
-        closed = isinstance(base, Leaf) and gradient_parts(base.id)
-        return (self.bracketed(self(base)) if closed else self.within(base, WHOLE)) + f"^{{{self(exponent)}}}"
-
-    def quotient(self, left: ast.expr, right: ast.expr) -> str:
-        if isinstance(left, ast.UnaryOp):
-            return self.sign("minus") + self.quotient(left.operand, right)
-        return rf"\frac{{{self(left)}}}{{{self(right)}}}"
-
-    def within(self, node: ast.expr, strength: int, *, right: bool = False) -> str:
-        """Return an operand, in brackets if it needs them; a fraction needs none, but as the base of a power."""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and strength < WHOLE:
-            return self(node)
-        return super().within(node, strength, right=right)
-
-    def bracketed(self, text: str, kind: str = "()") -> str:
-        return rf"\left{kind[0]}{text}\right{kind[1]}"
-
-    def inline(self, sign: str) -> str:
-        return f"${self.of_legend(sign)}$"
-
-    def of_legend(self, sign: str) -> str:
-        """Return a sign of the legend."""
-        if sign == "*":
-            return self.sign("times").strip()
-        name, _, axes = sign.partition("_")
-        return self.function(name, axes) if axes else sign
-
-    def note(self, text: str) -> str:
-        """Return the note of a line."""
-        return escaped(text).replace("->", r"$\to$")
-
-    def matrix(self, rows: list[list[str]]) -> str:
-        """Return numbers as a matrix."""
-        inner = r" \\ ".join(map(" & ".join, rows))
-        return rf"\begin{{pmatrix}} {inner} \end{{pmatrix}}"
-
-
-def escaped(text: str) -> str:
-    """Return text for LaTeX."""
-    for sign in "_&%#$":
-        text = text.replace(sign, "\\" + sign)
-    return text
