@@ -233,6 +233,21 @@ def test_each_value_is_computed_once_in_the_first_pass_over_a_row_that_can():
     ]
 
 
+def test_only_what_a_later_pass_over_a_row_reads_is_stored():
+    def formula(X):
+        return X * 2 - np.sum(X * 3, axis=-1, keepdims=True)
+
+    def shifted(X):
+        E = np.exp(X)
+        return E - np.sum(E, axis=-1, keepdims=True)
+
+    stored = [
+        re.findall(r"(t\d+)_row = np.empty", numba_source(trace(each), (), np.dtype(np.float32)))
+        for each in (formula, shifted)
+    ]
+    assert stored == [["t0"], ["t0"]]
+
+
 def test_the_choice_holds_for_kernels_that_have_been_used_before():
     nn.set_kernels("numpy")
     double = nn.kernel(lambda X: X + X)
