@@ -50,7 +50,8 @@ def fit(
     """Train a model: for each batch of each epoch forward, loss, backward, step.
 
     A step is backward, then ``on_backward_end`` of the callbacks, which may change ``dPhi``, then clipping, then the
-    optimizers. A step whose loss or gradient is not finite is not made.
+    optimizers. A step whose loss or gradient is not finite is not made. L-BFGS and other methods that use all rows at
+    once are in :func:`nnlite.minimize`.
 
     Args:
         model: any Layer. It trains in training mode; its mode is restored at the end.

@@ -51,9 +51,9 @@ def minimize(
 ) -> History:
     """Train a model on all rows at once, by a method of ``scipy.optimize.minimize`` that uses gradients.
 
-    The loss of all rows, with the penalty ``sum(weight_decay / 2 Phi^2)``, is minimized as a function of Phi. For small
-    and medium networks on thousands of rows L-BFGS reaches a lower training loss than SGD, in less time. It is also
-    what PyTorch's ``LBFGS`` is for, an optimizer with a closure, which does not exist here.
+    The loss of all rows, with the penalty ``sum(weight_decay / 2 Phi^2)``, is minimized as a function of Phi. On small
+    networks and thousands of rows L-BFGS often reaches a lower training loss than SGD in the same time. It is also what
+    PyTorch's ``LBFGS`` is for, an optimizer with a closure, which does not exist here.
 
     SciPy computes in float64, and so does the model while it is trained: another one is copied to float64, which is the
     ``state.model`` of callbacks, and the result is written back at the end. Arrays that SciPy gets are copies. Each

@@ -145,7 +145,8 @@ def test_products_with_the_hessian_of_a_square_are_exact(monkeypatch):
     expected = 2 / 20 * X.T @ (X @ p) + 0.5 * p
     descent = given["hessp"].__self__
     descent.interrupts = ()
-    assert_allclose(given["hessp"](np.ones(3), p), expected, rtol=1e-8)
+    for Phi in np.ones(3), np.array([1.0, 0.0, 0.0]), np.zeros(3), np.full(3, 1e6):
+        assert_allclose(given["hessp"](Phi, p), expected, rtol=1e-8)
     assert_array_equal(given["hessp"](np.ones(3), np.zeros(3)), np.zeros(3))
 
 
@@ -237,6 +238,23 @@ def test_the_state_of_a_float32_model_is_written_back():
     assert model[0].running_mean.dtype == np.float32
     assert np.all(model[0].running_mean != 0)
     assert model[1].rng.bit_generator.state != np.random.default_rng(1).bit_generator.state
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_state_of_a_loss_changes_as_that_of_a_model(dtype):
+    class Counting(nn.MSELoss, buffers=("calls",)):
+        def __init__(self):
+            super().__init__()
+            self.calls = np.zeros(1)
+
+        def forward(self, Y, target):
+            self.calls += 1
+            return super().forward(Y, target)
+
+    loss = Counting().astype(dtype)
+    history = minimize(nn.Linear(3, 1, rng=0, dtype=dtype), loss=loss, validation_data=(X, Y))
+    assert loss.calls == history.epochs > 1
+    assert loss.calls.dtype == dtype
 
 
 # --------------------------------------------------------------------------------------------------- callbacks
@@ -399,6 +417,25 @@ def test_divergence_at_the_start_and_of_a_gradient():
     with pytest.raises(nn.DivergenceError, match=r"^the gradient is not finite in epoch 1: .*Sqrt.*weight_decay"):
         minimize(root)
     assert_array_equal(root.Phi, 0 * before)
+
+
+@pytest.mark.parametrize("remark", [[], ["averaged"]])
+def test_what_callbacks_do_after_an_error_is_in_its_notes(remark, monkeypatch):
+    class Remarks(nn.Callback):
+        def on_train_end(self, state):
+            state.remarks += remark
+
+    with pytest.raises(nn.DivergenceError) as caught:
+        nn.minimize(linear(), X, Y * np.nan, loss=nn.MSELoss(), callbacks=[Remarks()], verbose=0)
+    assert getattr(caught.value, "__notes__", []) == [f"afterwards: {each}" for each in remark]
+
+    def stop(fun, x0, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scipy.optimize, "minimize", stop)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        minimize(linear(), Remarks())
+    assert not hasattr(stopped.value, "__notes__")
 
 
 def test_an_error_of_a_layer_names_the_place_and_leaves_the_last_iteration():
