@@ -26,6 +26,7 @@ from nnlite.compute.numpy_source import constants, numpy_source
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.sums import column_sum, total
 from nnlite.compute.tracing import Symbol, Trace, trace
+from nnlite.compute.unbuffered import unbuffered
 
 _ROW = 512  # elements that are added in float32; then their sums are added in float64
 _MANY = 4096  # elements from which an array of one number is faster than the number
@@ -231,7 +232,8 @@ def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
             return function(*arrays[:given], **dict(zip(keywords, arrays[given:], strict=True)))
 
         scratch = len(keywords) - (0 if into else len(trace.outs))
-        return blockwise(kernel, on_block, arguments, scratch, operations=cost)
+        with unbuffered(np.shape(arguments[0])[-1] if trace.by_rows else 0):
+            return blockwise(kernel, on_block, arguments, scratch, operations=cost)
 
     return function
 

@@ -25,7 +25,7 @@ from nnlite.compute.tracing import Columns, Rows
 
 SILENT: dict[str, Any] = {"invalid": "ignore", "over": "ignore"}  # inf - inf is NaN; squares overflow before X
 
-_WIDE = 2**13  # elements in a row, beyond which the time of starting a loop does not matter
+_WIDE = 2**10  # elements in a row, beyond which the time of starting a loop does not matter
 
 # --- each row by its own statistics, with a gamma and beta for each column
 
@@ -129,8 +129,8 @@ def _column_backward(dY: Array, X: Array, mu: Columns, A: Columns, B: Columns, C
 class ChannelsInColumns(NamedTuple):
     """The layout of arrays (N, C). Statistics are those of the columns, (1, C).
 
-    A ufunc starts a loop for each row. So of large arrays k rows are made one of k C numbers: with C = 16 this takes
-    half of the time.
+    There is a loop for each row. So of large arrays k rows are made one of k C numbers: with C = 16 this takes half of
+    the time.
     """
 
     shape: tuple[int, ...]

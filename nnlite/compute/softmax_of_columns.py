@@ -13,6 +13,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.compute.blocks import in_blocks
 from nnlite.compute.sums import column_sum
+from nnlite.compute.unbuffered import unbuffered
 
 _MANY = 128  # numbers from which on float32 must not be added one after another
 
@@ -71,7 +72,8 @@ def log_softmax_backward(dY: Array, E: Array, s: Array) -> Array:
 
 @np.errstate(invalid="ignore", under="ignore", divide="ignore")  # inf - inf is NaN
 def _in_blocks(block: Callable[..., None], *arrays: Any) -> None:
-    in_blocks(block, arrays)
+    with unbuffered(arrays[0].shape[2]):
+        in_blocks(block, arrays)
 
 
 def _sums(X: Array) -> Array:
