@@ -1,8 +1,8 @@
 """A kernel as one loop: memory is read and written once, however long the formula is.
 
 The loop does the same operations in the same order as the NumPy function (numpy_source.py), so results are the same to
-the last bit, but for exp and log of float32, which numba_math.py computes, since Numba's wheels have none that LLVM
-can vectorize. Formulas with other functions, such as tanh, and exp or log of float64, remain NumPy's.
+the last bit, but for exp, log, log1p and tanh of float32, which numba_math.py computes, since Numba's wheels have none
+that LLVM can vectorize. Formulas with other functions, and with these of float64, remain NumPy's.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ _EXPRESSIONS = {
     "bitwise_or": "({0} or {1})",
 }
 _FEW = 64  # rows that are added in float32
-_FLOAT32 = {"exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})"}
+_FLOAT32 = {"exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})", "tanh": "tanh({0})"}
 
 
 def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
@@ -57,7 +57,7 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") ->
     >>> print(numba_source(formula, (), np.dtype(np.float32)))
     import numpy as np
     from numpy import inf, nan
-    from nnlite.compute.numba_math import LEAST_float32 as LEAST, exp, log, log1p
+    from nnlite.compute.numba_math import LEAST_float32 as LEAST, exp, log, log1p, tanh
     from nnlite.compute.numba_math import key_float32 as key, number_float32 as number, plus
     <BLANKLINE>
     real = np.float32
@@ -82,7 +82,7 @@ def numba_source(trace: Trace, into: tuple[str, ...], dtype: "np.dtype[Any]") ->
     head = [
         "import numpy as np",
         "from numpy import inf, nan",
-        f"from nnlite.compute.numba_math import LEAST_{dtype} as LEAST, exp, log, log1p",
+        f"from nnlite.compute.numba_math import LEAST_{dtype} as LEAST, exp, log, log1p, tanh",
         f"from nnlite.compute.numba_math import key_{dtype} as key, number_{dtype} as number, plus",
         "",
     ]

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 import nnlite as nn
 from nnlite.compute import kernels
+from nnlite.compute.log1p import log1p
 from nnlite.compute.numba_source import numba_source
 from nnlite.compute.tracing import trace
 
@@ -54,12 +55,31 @@ def test_log_is_within_2_ulp_of_exact():
     assert kernels.log(np.ones(1, np.float32)) == 0
 
 
+def test_log1p_is_within_2_ulp_of_exact_from_minus_1_to_1():
+    X = every_exponent()
+    X = np.concatenate([X[np.abs(X) < 1], np.linspace(-1, 1, 300_002, dtype=np.float32)[1:]])
+    X = X[X != 0]
+    got = nn.kernel(lambda X: log1p(X))(X)
+    assert ulps(got, np.log1p(X.astype(np.float64))).max() <= 2
+
+
+def test_tanh_is_within_3_ulp_of_exact_and_its_sign_is_that_of_the_number():
+    X = np.concatenate([every_exponent(), np.linspace(-10, 10, 300_001, dtype=np.float32), np.float32([0.0, -0.0])])
+    got = kernels.tanh(X)
+    assert ulps(got, np.tanh(X.astype(np.float64))).max() <= 3
+    assert np.abs(got).max() == 1
+    assert_array_equal(np.signbit(got), np.signbit(X))
+    assert_array_equal(kernels.tanh(np.float32([np.nan, np.inf, -np.inf])), [np.nan, 1, -1])
+
+
 def test_exp_and_log_of_special_numbers():
     inf, nan, tiny = np.inf, np.nan, np.finfo(np.float32).smallest_subnormal
     X = np.float32([nan, inf, -inf, 0.0, -0.0, 1e30, -1e30, 88.73, -103.9, -104])
     assert_array_equal(kernels.exp(X), np.float32([nan, inf, 0, 1, 1, inf, 0, inf, tiny, 0]))
     X = np.float32([nan, inf, -inf, 0.0, -0.0, -tiny, -1.0, 1.0])
     assert_array_equal(kernels.log(X), np.float32([nan, inf, nan, -inf, -inf, nan, nan, 0]))
+    got = nn.kernel(lambda X: log1p(X))(np.float32([nan, -1, -2, 0.0, 1e-45]))
+    assert_array_equal(got, np.float32([nan, -inf, nan, 0, 1e-45]))
 
 
 def test_a_read_only_array_takes_the_loop(monkeypatch):
