@@ -27,7 +27,7 @@ class Explanation:
     """The derivation of a network; ``print`` shows it as text, a notebook as typeset formulas.
 
     Attributes:
-        given: the inputs and parameters with their values; empty without ``values=True``.
+        given: the inputs, constants and parameters with their values; empty without ``values=True``.
         forward: the forward formulas.
         backward: the chain rule, from the loss back.
         entry: one entry of a gradient, written out; empty without ``index=``.
@@ -250,7 +250,7 @@ def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
         yield f"{letter} is {meaning}{here}."
     if slices := list(_slices_of_Phi(derivation.naming)):
         yield f"Phi holds {', '.join(slices)}, row by row."
-    if not recorded.ran and "sum_to" in " ".join(each.layer.formulas for each in derivation.program.operations):
+    if recorded.run is None and "sum_to" in " ".join(each.layer.formulas for each in derivation.program.operations):
         yield "The gradient of an array that is broadcast is summed over the axes of that; pass X to see these."
     yield from derivation.remarks
     for name in derivation.without_formulas:

@@ -686,6 +686,15 @@ def test_sums_over_time_steps_and_einsum():
     assert text_of(by_X.backward)[1] == "dL/dX = einsum('nm,dm,t->ntd', dL/dy^, W1, ones(5))"
 
 
+def test_the_letter_of_a_sum_is_no_attribute_of_the_layer():
+    class WithT(SumOverTime):
+        t = 3
+
+    explanation = nn.explain(WithT(), numbers(4, 5, 3))
+    assert text_of(explanation.forward)[0] == "y^ = sum_t X[:,t] W1"
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
+
+
 class WithEinsum(nn.Linear):
     formulas = """
         Y = einsum("nd,dm->nm", X, W) + b

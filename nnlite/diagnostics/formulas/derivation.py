@@ -117,7 +117,7 @@ class Derivation:
         terms = [joined(ast.Mult(), dY, self.naming.leaf(edge)) for dY, edge in zip(factors, edges, strict=True)]
         total = _added([call("sum", term, axis=None, keepdims=False) for term in terms])
         value = None
-        if self.recorded.ran:
+        if self.recorded.run:
             dYs = dYs or [np.ones_like(values[edge]) for edge in edges]
             value = sum([float(np.sum(dY * values[edge])) for dY, edge in zip(dYs, edges, strict=True)])
         self.forward.append(Line(self.naming.L, total, "" if symbols else "no loss is given", value))
@@ -144,7 +144,7 @@ class Derivation:
         if len(terms) < self._uses[target]:
             return
         terms.sort(key=lambda term: term.place)
-        value = reduce(add, [term.value for term in terms]) if self.recorded.ran else None
+        value = reduce(add, [term.value for term in terms]) if self.recorded.run else None
         if isinstance(target, tuple) or target in self.naming.leaves:
             note = self.naming.path_of(target)
         line = Line(self.naming.gradient(target), _added([term.expression for term in terms]), note, value)

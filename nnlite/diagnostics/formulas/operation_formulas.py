@@ -130,7 +130,7 @@ class OperationFormulas:
 
     def _attribute(self, name: str) -> Any:
         attributes = Attributes(self.layer)
-        return attributes[name] if name in attributes and self.naming.recorded.ran else None
+        return attributes[name] if name in attributes and self.naming.recorded.run else None
 
     def _symbols(self) -> dict[str, str]:
         named: dict[str, Target] = {**self._edges, **self.parameters}
@@ -150,20 +150,20 @@ class OperationFormulas:
     def _symbol_of_the_count(self) -> str:
         """Return N if the mean of a loss divides by the number of samples, n if by another number."""
         count, recorded, edge = self._attribute(COUNT), self.naming.recorded, self.takes[0]
-        shape = np.shape(recorded.values[edge]) if recorded.ran else recorded.shapes.get(edge, ())
+        shape = np.shape(recorded.values[edge]) if recorded.run else recorded.shapes.get(edge, ())
         of_samples = shape[1:] in ((), (1,)) if count is None else shape[:1] == (count,)
         return self.naming.count(count, of_samples=of_samples and bool(shape))
 
     def _values(self) -> dict[str, Any]:
         """Return what is known of the names in the formulas: what the layer took and returned, and its parameters."""
-        recorded, path = self.naming.recorded, self.operation.path
-        if not recorded.ran:
+        recorded = self.naming.recorded
+        if recorded.run is None:
             return {}
         found = {name: recorded.values[edge] for name, edge in self._edges.items()}
         found |= {name: getattr(*key) for name, key in self.parameters.items()}
-        taken = recorded.taken.get(path, ())
+        taken = recorded.run.call(self.operation).dYs or ()
         if self.gives == (self.naming.loss_edge,):
-            taken = [np.ones_like(recorded.values[self.gives[0]])]
+            taken = (np.ones_like(recorded.values[self.gives[0]]),)
         return found | dict(zip(["d" + name for name in self.formulas.outputs], taken, strict=False))
 
     def _forward(self) -> Iterator[Line]:
@@ -179,10 +179,13 @@ class OperationFormulas:
 
     def _backward(self) -> Iterator[tuple[str, ast.expr, Any]]:
         """Yield (name, expression, value) of each line; without a formula, the layer's call."""
-        recorded, path = self.naming.recorded, self.operation.path
-        given = dict(zip(["d" + name for name in self._inputs], recorded.given.get(path, ()), strict=False))
-        given |= {"d" + name: dP for name, dP in recorded.gradients.get(path, {}).items()}
-        if path in recorded.taken or not recorded.ran:
+        run, operation, given = self.naming.recorded.run, self.operation, {}
+        if run is not None:
+            dXs = run.gradients_of_inputs(operation)
+            given = {"d" + self.formulas.inputs[place]: dX for place, dX in dXs.items()}
+            gradients = run.call(operation).gradients if operation.computes is operation.layer else {}
+            given |= {"d" + name: dP for name, dP in gradients.items()}
+        if run is None or run.call(operation).dYs is not None:
             for line, expression, value in self._computed(self.formulas.backward, given):
                 yield line.name, expression, value
         defined = {line.name for line in self.formulas.backward}

@@ -2,12 +2,12 @@
 
 import copy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.arrays import as_array
 from nnlite.basics.shapes import Shape, is_open, sizes
 from nnlite.basics.trees import each_of, listed
 from nnlite.containers.branches import Residual
@@ -20,17 +20,12 @@ from nnlite.layer.layer import Layer
 
 @dataclass(eq=False)
 class Recorded:
-    """A program, and the values of its edges if it ran.
+    """A model's program, and its run if it ran.
 
     Attributes:
         model: the model, or the copy of it that ran.
         program: the operations.
-        ran: whether it ran, so that there are values.
-        shapes: the shape of each edge as far as it is known without running.
-        values: by edge.
-        taken: what each operation's backward received, by the operation's path.
-        given: what it returned.
-        gradients: the gradients of its parameters, by their names in the layer.
+        run: what every layer received and returned.
         dYs: the gradients of the outputs, if they were given.
 
     >>> import nnlite as nn
@@ -40,13 +35,18 @@ class Recorded:
 
     model: Layer
     program: Program
-    shapes: dict[int, Shape]
-    ran: bool = False
-    values: dict[int, Any] = field(default_factory=dict)
-    taken: dict[str, list[Any]] = field(default_factory=dict)
-    given: dict[str, list[Any]] = field(default_factory=dict)
-    gradients: dict[str, dict[str, Array]] = field(default_factory=dict)
+    run: Run | None = None
     dYs: list[Any] = field(default_factory=list)
+
+    @property
+    def values(self) -> dict[int, Any]:
+        """The array on each edge, if it ran."""
+        return {} if self.run is None else self.run.values
+
+    @cached_property
+    def shapes(self) -> dict[int, Shape]:
+        """The shape of each edge as far as it is known without running; empty if it ran."""
+        return self.program.shapes() if self.run is None else {}
 
 
 def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None, dY: Any = None) -> Recorded:
@@ -55,27 +55,20 @@ def record(model: Layer, X: Any = None, target: Any = None, loss: Layer | None =
     Without a loss the gradient of the output is ``dY``, or 1, that of its sum.
 
     >>> import nnlite as nn
-    >>> record(nn.Linear(2, 1)).ran
-    False
+    >>> record(nn.Linear(2, 1)).run is None
+    True
     """
     model, loss = _with_tied_chains_apart(model, loss)
     count = len(X) if isinstance(X, tuple) and (target is None or loss is not None) else None
     if X is None:
-        program = Program.of(model, loss, inputs=count)
-        return Recorded(model, program, program.shapes())
+        return Recorded(model, Program.of(model, loss, inputs=count))
     run = Run(model, loss)
     run.model.needs_dX = True
-    Y = run.forward(X, target)
+    target = None if target is None else each_of(partial(as_array, name="target"), target)
+    Y = run.forward(each_of(partial(as_array, name="X"), X), target)
     dYs = None if dY is None else each_of(partial(as_array, name="dY"), dY)
     run.backward(dYs if dYs is not None or loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
-    found = Recorded(run.model, run.program, {}, ran=True, values=run.values, dYs=[] if dYs is None else listed(dYs))
-    for operation in run.program.operations:
-        call = run.call(operation)
-        if call.dYs is not None:
-            found.taken[operation.path] = list(call.dYs)
-            found.given[operation.path] = list(run.gradients_of_inputs(operation).values())
-            found.gradients[operation.path] = call.gradients if operation.computes is operation.layer else {}
-    return found
+    return Recorded(run.model, run.program, run, [] if dYs is None else listed(dYs))
 
 
 def _with_tied_chains_apart(model: Layer, loss: Layer | None) -> tuple[Layer, Layer | None]:

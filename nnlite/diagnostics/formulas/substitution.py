@@ -1,6 +1,7 @@
 """Substitution of names in formulas: of a layer's options by their values, of its names by symbols of a network."""
 
 import ast
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from typing import Any
@@ -21,6 +22,8 @@ class Substitution:
         replacements: the expressions that replace a name: none, one, or several, which a call has as arguments.
     """
 
+    letters: frozenset[str] | set[str] = frozenset()  # of the sums around, which are no names of the layer
+
     def __init__(self, replacements: Mapping[str, Sequence[ast.expr]]) -> None:
         self.replacements = replacements
 
@@ -40,7 +43,7 @@ class Substitution:
         """Return the expressions that replace one."""
         match node:
             case ast.Name(id=name):
-                found = self.replaced(name)
+                found = None if name in self.letters else self.replaced(name)
                 return [node] if found is None else list(found)
             case ast.BinOp(left=left, op=op, right=right):
                 return _operation(self.parts(left), op, self.parts(right))
@@ -73,8 +76,10 @@ class Substitution:
                 lefts, rights = self.parts(left), self.parts(right)
                 return [ast.Compare(lefts[0], ops, rights)] if lefts and rights else []
             case ast.GeneratorExp(elt=term, generators=[over]):
+                letter, within = ast.unparse(over.target), copy.copy(self)
+                within.letters = {*self.letters, letter}
                 over = ast.comprehension(over.target, self.option(over.iter), [], 0)
-                return [ast.GeneratorExp(part, [over]) for part in self.parts(term)]
+                return [ast.GeneratorExp(part, [over]) for part in within.parts(term)]
         return [node]
 
     def all_parts(self, nodes: list[ast.expr]) -> list[ast.expr]:
