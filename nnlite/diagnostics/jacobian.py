@@ -1,6 +1,5 @@
 """jacobian and input_gradient: derivatives for study, sensitivity analysis and control."""
 
-import copy
 import math
 import operator
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.trees import each_of, listed, spread
+from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
-from nnlite.diagnostics.samples import copies
+from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer, check_layer
 
 
@@ -45,9 +44,10 @@ def jacobian(layer: Layer, X: Any, wrt: str = "X", *, max_bytes: int = 2**30) ->
     (5, 3, 2, 3)
     """
     check_layer(layer, "layer")
-    layer = copy.deepcopy(layer)
+    run = Run(layer)
+    layer = run.model
     layer.needs_dX = True
-    Y, *more = listed(spread(layer.forward, copies(X)))
+    Y, *more = listed(run.forward(X))
     if more:
         raise TypeError(f"jacobian: expected a layer of one output, got {layer.one_line()}, which has {len(more) + 1}")
     inputs = inputs_by_name(layer, X)
@@ -102,15 +102,15 @@ def input_gradient(model: Layer, X: Any, output: int | None = None) -> Any:
     >>> input_gradient(nn.Square(), np.array([1.0, 2.0]), output=1)
     array([0., 4.])
     """
-    check_layer(model, "model")
-    model = copy.deepcopy(model).eval()
+    run = Run(model, evaluation=True)
+    model = run.model
     model.needs_dX = True
-    Y = spread(model.forward, copies(X))
+    Y = run.forward(X)
     inputs = inputs_by_name(model, X)
     if not differentiable(model, inputs):
         raise TypeError(f"input_gradient: {model.one_line()} has no gradient with respect to its input")
-    dX = spread(model.backward, _ones(model, Y, output))
-    gradients = gradients_by_name(model, inputs, dX)
+    run.backward(_ones(model, Y, output))
+    gradients = gradients_by_name(model, inputs, run.dX)
     if isinstance(X, dict):
         return {name: gradients.get(name) for name in X}
     return tuple(map(gradients.get, inputs)) if isinstance(X, tuple) else gradients["X"]

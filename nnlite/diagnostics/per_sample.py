@@ -12,8 +12,7 @@ from nnlite.basics.trees import listed, spread
 from nnlite.compute import blas
 from nnlite.containers.argument_names import is_plain
 from nnlite.diagnostics.recording import LayerCall
-from nnlite.diagnostics.restored_state import restorer
-from nnlite.diagnostics.run import Run
+from nnlite.diagnostics.run import Run, restorer
 from nnlite.diagnostics.samples import (
     alike,
     check_rows,

@@ -1,6 +1,7 @@
 """Run: a model's forward and backward on copies of everything, with what every layer received and returned."""
 
 import copy
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,6 @@ from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.program import Operation, Program
 from nnlite.diagnostics.places import all_finite
 from nnlite.diagnostics.recording import LayerCall, Recording
-from nnlite.diagnostics.samples import copies
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
 
@@ -74,7 +74,7 @@ class Run:
         with self.recording.of(self.model, self.loss, self._originals):
             if self.loss is not None:
                 dY = self.loss.backward()
-            self.dX = self.model.backward() if dY is None else spread(self.model.backward, copies(dY))
+            self.dX = self.model.backward() if dY is None else spread(self.model.backward, _copies(dY, "dY"))
 
     # ------------------------------------------------------------------------------------- as a program
 
@@ -153,3 +153,35 @@ def output_not_finite(model: Layer, X: Any) -> str | None:
         run.forward(X)
     wrong = next((call for call in run.recording.forwards if not all_finite(call.Y)), None)
     return f"{wrong.place} is the first layer whose output is not finite" if wrong else None
+
+
+def restorer(*layers: Layer) -> Callable[[], None]:
+    """A function that puts every generator and buffer in the layers back to its present state.
+
+    >>> import numpy as np
+    >>> class Noise(Layer, buffers=("forwards",)):
+    ...     def __init__(self, rng):
+    ...         self.rng, self.forwards = np.random.default_rng(rng), 0
+    ...     def forward(self, X):
+    ...         self.forwards += 1
+    ...         return X + self.rng.normal(size=X.shape)
+    >>> layer = Noise(0)
+    >>> restore = restorer(layer)
+    >>> Y = layer.forward(np.zeros(2))
+    >>> restore()
+    >>> np.array_equal(layer.forward(np.zeros(2)), Y), int(layer.forwards)
+    (True, 1)
+    """
+    originals = [part.original for layer in layers for _, part in layer.named_layers() if part.original is not None]
+    used = [*layers, *originals]  # a tied layer uses the state of another one, which may be outside
+    generators = [generator for layer in used for _, generator in layer.named_generators()]
+    states = [(generator.bit_generator, generator.bit_generator.state) for generator in generators]
+    buffers = [(buffer, buffer.copy()) for layer in used for _, buffer in layer.named_buffers()]
+
+    def restore() -> None:
+        for bit_generator, state in states:
+            bit_generator.state = state
+        for buffer, before in buffers:
+            buffer[...] = before
+
+    return restore

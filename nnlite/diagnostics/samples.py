@@ -1,16 +1,14 @@
 """The samples of a batch: their rows, and whether the output for one depends on the others."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.diagnostics.places import place
-from nnlite.diagnostics.recording import Recording
-from nnlite.diagnostics.restored_state import restorer
+from nnlite.diagnostics.recording import LayerCall, Recording
+from nnlite.diagnostics.run import restorer
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 
@@ -110,18 +108,6 @@ def largest(array: Array) -> float:
     return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
-def records(model: Layer, X: Any) -> list[tuple[str, Layer, list[Any]]]:
-    """Run the model; returns (path, layer, outputs) of every layer, in the order in which their forwards end.
-
-    >>> import nnlite as nn
-    >>> [path for path, layer, Ys in records(nn.Sequential(nn.Tanh()), np.ones((2, 1)))]
-    ['0', '']
-    """
-    with Recording().of(model) as recording:
-        spread(model.forward, X)
-    return [(call.path, call.layer, listed(call.Y)) for call in recording.forwards]
-
-
 def check_rows(model: Layer, Y: Any, count: int) -> None:
     """Raise unless each output has one row per sample.
 
@@ -156,24 +142,32 @@ def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
     'Sequential[1] Softmax(dim=0)'
     """
     count, restore = count_of(X), restorer(model)
-    together = records(model, copies(X))
-    eps = coarsest([*(Y for _, _, Ys in together for Y in Ys), *(P for _, P in model.named_parameters())])
-    check_rows(model, tuple(together[-1][2]), count)
+    together = _calls(model, copies(X))
+    Ys = [Y for call in together for Y in listed(call.Y)]
+    eps = coarsest([*Ys, *(P for _, P in model.named_parameters())])
+    check_rows(model, together[-1].Y, count)
+
+    def differ(whole: LayerCall, single: LayerCall, number: int) -> bool:
+        return whole.path != single.path or not all(
+            _same_sample(Y, one, count=count, number=number, eps=eps)
+            for Y, one in zip(listed(whole.Y), listed(single.Y), strict=False)
+        )
+
     for number in numbers:
         restore()
-        alone = records(model, pick(X, slice(number, number + 1)))
-        check_rows(model, tuple(alone[-1][2]), 1)
-        of_this = partial(_same_sample, count=count, number=number, eps=eps)
-        if _apart(together[-1], alone[-1], of_this):
-            continue
-        for whole, single in zip(together, alone, strict=False):
-            if not _apart(whole, single, of_this):
-                return place(model, whole[0], whole[1])
+        alone = _calls(model, pick(X, slice(number, number + 1)))
+        check_rows(model, alone[-1].Y, 1)
+        if differ(together[-1], alone[-1], number):
+            for whole, single in zip(together, alone, strict=False):
+                if differ(whole, single, number):
+                    return whole.place
     return None
 
 
-def _apart(together: tuple[Any, ...], alone: tuple[Any, ...], same: Any) -> bool:
-    return together[0] == alone[0] and all(map(same, together[2], alone[2]))
+def _calls(model: Layer, X: Any) -> list[LayerCall]:
+    with Recording().of(model) as recording:
+        spread(model.forward, X)
+    return recording.forwards
 
 
 def _same_sample(Y: Any, single: Any, *, count: int, number: int, eps: float) -> bool:

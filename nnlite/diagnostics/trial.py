@@ -7,7 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
-from nnlite.diagnostics.restored_state import restorer
+from nnlite.diagnostics.run import restorer
 from nnlite.layer.layer import Layer, inside
 from nnlite.losses.loss import arguments_of
 

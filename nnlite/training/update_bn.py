@@ -9,7 +9,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
 from nnlite.basics.trees import spread
 from nnlite.diagnostics.places import place
-from nnlite.diagnostics.restored_state import restorer
+from nnlite.diagnostics.run import restorer
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.training.feature_names import check_feature_names

@@ -10,7 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.check_gradients import check_gradients
-from nnlite.diagnostics.restored_state import restorer
+from nnlite.diagnostics.run import restorer
 from nnlite.diagnostics.samples import copies, count_of, first_that_mixes, pick
 from nnlite.diagnostics.sanity_checks.check import Check, first_few
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun, row_bytes
