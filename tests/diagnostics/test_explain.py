@@ -695,6 +695,14 @@ def test_the_letter_of_a_sum_is_no_attribute_of_the_layer():
     assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
 
 
+def test_an_index_that_is_a_number():
+    class First(nn.Identity):
+        formulas = "Y = X[:, 0, place]; dX = dY"
+        place = 1
+
+    assert text_of(nn.explain(First()).forward)[0] == "y^ = X[:,0,1]"
+
+
 class WithEinsum(nn.Linear):
     formulas = """
         Y = einsum("nd,dm->nm", X, W) + b

@@ -68,7 +68,8 @@ class Substitution:
                 numbers = {letter: found[0].value for letter, found in self.replacements.items()}  # type: ignore[attr-defined]
                 return [Entry(value, [numbers.get(place, place) for place in node.index])]  # type: ignore[arg-type]
             case ast.Subscript(value=value, slice=index):
-                return [ast.Subscript(part, self.option(index), ast.Load()) for part in self.parts(value)]
+                place = next(iter(self.parts(index)), index)
+                return [ast.Subscript(part, place, ast.Load()) for part in self.parts(value)]
             case ast.Slice():
                 ends = [part and self.option(part) for part in (node.lower, node.upper, node.step)]
                 return [ast.Slice(*ends)]
@@ -170,7 +171,7 @@ class Options(Substitution):
 
     def option(self, value: ast.expr) -> ast.expr:
         """Return the value of ``axis=...`` if it is known before the layer runs."""
-        if names_in(value) & self.variables:
+        if names_in(value) & (self.variables | self.letters):
             return value
         try:
             known = evaluated(value, self.attributes)
