@@ -40,7 +40,7 @@ def line(w=0.0, size=4):
     return model, np.ones((size, 1)), np.full((size, 1), 3.0)
 
 
-def test_rates_and_losses_are_those_of_a_training_by_hand():
+def test_rates_and_losses_are_those_of_a_training_by_hand(capsys):
     """w <- w - lr 2 (w - 3), J = (w - 3)^2, with the rates 0.001, 0.01, 0.1, 1: the error times 1 - 2 lr each step."""
     model, ones, threes = line()
     test = nn.lr_finder(model, ones, threes, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=9.0), min_lr=1e-3, max_lr=1,
@@ -52,6 +52,7 @@ def test_rates_and_losses_are_those_of_a_training_by_hand():
     expected = [J[0], (J[0] + 2 * J[1]) / 3, (J[0] + 2 * J[1] + 4 * J[2]) / 7]
     assert_allclose(test.smoothed, [*expected, (J[0] + 2 * J[1] + 4 * J[2] + 8 * J[3]) / 15], rtol=1e-12)
     assert test.suggestion == pytest.approx(0.1)  # a tenth of the last rate, which has the lowest loss
+    assert capsys.readouterr() == ("", "")
 
 
 def test_it_ends_where_the_smoothed_loss_is_above_four_times_the_lowest():
@@ -228,6 +229,26 @@ def test_a_loss_that_is_not_finite_at_once_is_an_error_and_later_an_end():
     model, ones, threes = line()
     with pytest.raises(nn.DivergenceError):  # the second loss
         nn.lr_finder(model, ones, threes, loss=nn.MSELoss(), optimizer=nn.SGD(model, 1.0), min_lr=1e200, max_lr=1e201)
+
+
+@pytest.mark.parametrize(("step", "recorded"), [(2, None), (3, 2), (4, 3)])
+def test_a_gradient_that_is_not_finite_ends_the_test_after_two_losses(step, recorded):
+    class Spoil(nn.Callback):
+        count = 0
+
+        def on_backward_end(self, state):
+            self.count += 1
+            if self.count == 5 + step:  # after the control
+                state.model.dPhi[...] = np.nan
+
+    model, ones, threes = line()
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 1.0), "max_lr": 1e-3, "steps": 5, "batch_size": 4}
+    if recorded is None:
+        with pytest.raises(nn.DivergenceError, match="the gradient is not finite"):
+            nn.lr_finder(model, ones, threes, callbacks=[Spoil()], **options)
+    else:
+        test = nn.lr_finder(model, ones, threes, callbacks=[Spoil()], **options)
+        assert len(test.lr) == len(test.losses) == recorded
 
 
 def test_the_plot_is_drawn_on_axes_that_are_given():
