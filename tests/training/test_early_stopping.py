@@ -194,6 +194,15 @@ def test_the_state_holds_the_best_buffers_and_one_from_before_they_were_kept_loa
     for wrong in {**state, "patience": 3}, {"best": 1.0}:
         with pytest.raises(ValueError, match="EarlyStopping: expected a state with best, best_epoch"):
             other.load_state_dict(wrong)
+    for name, value, message in (
+        ("best_epoch", -1, "best_epoch: expected at least 0, got -1"),
+        ("waited", 0.5, "waited: expected a whole number, got 0.5"),
+        ("best", "3", "best: expected a number, got '3'"),
+        ("best_Phi", [1.0], "best_Phi, best_buffers: expected arrays"),
+        ("best_buffers", {"0.mean": 1.0}, "best_Phi, best_buffers: expected arrays"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"^EarlyStopping: {message}"):
+            other.load_state_dict({**state, name: value})
     assert (other.patience, other.best) == (9, 3.0)
 
 
