@@ -49,6 +49,13 @@ def test_gradients_and_updates_are_the_means_of_a_loop_by_hand():
     assert list(diagnostics.gradients) == list(diagnostics.updates) == ["0", "2", "4"]
 
 
+def test_the_update_of_weights_that_are_0_is_not_relative():
+    model, diagnostics = nn.Sequential(nn.Linear(3, 1, dtype=np.float64)), nn.Diagnostics()
+    model.Phi[...] = 0
+    model, _ = train([diagnostics], epochs=1, model=model, batch_size=10)
+    assert diagnostics.updates["0"] == [pytest.approx(np.linalg.norm(model.Phi))]
+
+
 def test_dead_and_saturated_are_those_at_the_epochs_end():
     diagnostics, seen = nn.Diagnostics(), []
 
