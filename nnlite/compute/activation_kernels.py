@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from nnlite.basics.arrays import Array
+from nnlite.compute import kernels
 from nnlite.compute.blocks import in_blocks
 from nnlite.compute.kernel import kernel
 from nnlite.compute.log1p import log1p
@@ -186,9 +187,26 @@ def mish_backward(dY: Array, X: Array, E: Array) -> Array:
     return dX
 
 
-@kernel(all="ignore")
 def softplus(X: Array, beta: float, threshold: float) -> Array:
-    """``Y = log(1 + exp(beta X)) / beta``; above ``beta X = threshold`` the exponential of -|beta X| is left out."""
+    """``Y = log(1 + exp(beta X)) / beta``, and X where beta X is above the threshold."""
+    return kernels.softplus(X) if _is_plain(X, beta, threshold) else _cut_softplus(X, beta, threshold)
+
+
+def softplus_backward(dY: Array, X: Array, beta: float, threshold: float) -> Array:
+    """The derivative is ``sigmoid(beta X)``, and 1 where beta X is above the threshold."""
+    if _is_plain(X, beta, threshold):
+        return kernels.softplus_backward(dY, X)
+    return _cut_softplus_backward(dY, X, beta, threshold)
+
+
+def _is_plain(X: Array, beta: float, threshold: float) -> bool:
+    """Whether ``log(1 + exp(X))`` is X above the threshold, since ``1 + exp(-17)`` rounds to 1 in float32."""
+    return beta == 1 and threshold >= 17 and X.dtype == np.float32
+
+
+@kernel(all="ignore")
+def _cut_softplus(X: Array, beta: float, threshold: float) -> Array:
+    """Above the threshold the exponential of -|beta X| is left out."""
     Z = beta * X
     E = np.where(threshold < Z, 0.0, np.exp(-np.abs(Z)))
     Y: Array = (np.maximum(Z, 0.0) + log1p(E)) / beta
@@ -196,7 +214,7 @@ def softplus(X: Array, beta: float, threshold: float) -> Array:
 
 
 @kernel(all="ignore")
-def softplus_backward(dY: Array, X: Array, beta: float, threshold: float) -> Array:
+def _cut_softplus_backward(dY: Array, X: Array, beta: float, threshold: float) -> Array:
     Z = -beta * X
     dX: Array = dY / (1 + np.where(-threshold > Z, 0.0, np.exp(Z)))
     return dX

@@ -14,6 +14,7 @@ import threading
 import weakref
 import zlib
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any, ClassVar, overload
 
 import numpy as np
@@ -201,6 +202,8 @@ class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel with ufuncs."""
     function = _with_ufuncs(kernel, dtype)
+    if kernel.errstate == {"all": "ignore"}:
+        return lambda *arguments: _SILENT.copy().run(function, *arguments)
     return np.errstate(**kernel.errstate)(function) if kernel.errstate else function
 
 
@@ -281,6 +284,15 @@ def _as_written(kernel: Kernel, dtype: "np.dtype[Any]", *arguments: Any) -> Any:
     for name, result in zip(kernel.into, results, strict=True):
         arguments[kernel.trace.arguments.index(name)][...] = result
     return None
+
+
+def _silent_context() -> Context:
+    with np.errstate(all="ignore"):
+        return copy_context()
+
+
+# To call a function in a copy of this context takes 0.1 us, with np.errstate(all="ignore") 0.5 us.
+_SILENT = Context().run(_silent_context)
 
 
 def _many(number: Array, like: Array) -> Array:

@@ -19,7 +19,7 @@ def tanh_backward(dY: Array, Y: Array) -> Array:
     return dY * (1 - Y * Y)
 
 
-@kernel(over="ignore", under="ignore")
+@kernel(all="ignore")
 def sigmoid(X: Array) -> Array:
     """``1 / (1 + exp(-X))``, within 4 ulp wherever that is a normal number; 0 below.
 
@@ -121,10 +121,16 @@ def log1p_exp_minus_abs(X: Array) -> Array:
     return log1p(np.exp(-np.abs(X)))
 
 
-@kernel(under="ignore")
+@kernel(all="ignore")
 def softplus(X: Array) -> Array:
     """``log(1 + exp(X))``."""
     return np.maximum(X, 0.0) + log1p_exp_minus_abs(X)
+
+
+@kernel(all="ignore")
+def softplus_backward(dY: Array, X: Array) -> Array:
+    """The derivative is the sigmoid."""
+    return dY / (1 + np.exp(-X))
 
 
 # --- losses
@@ -152,17 +158,29 @@ def binary_cross_entropy_backward(Y: Array, t: Array, dJ: float) -> Array:
     return (Y - t) / np.maximum(Y * (1 - Y), 1e-12) * dJ
 
 
-@kernel(invalid="ignore", under="ignore")
-def binary_cross_entropy_with_logits(Z: Array, t: Array, pt: Array) -> Array:
-    """``(1 - t) log(1 + exp(Z)) + p t log(1 + exp(-Z))`` of logits Z: a sum without negative terms, so none cancel.
+@kernel(all="ignore")
+def binary_cross_entropy_with_logits(Z: Array, t: Array) -> Array:
+    """``(1 - t) log(1 + exp(Z)) + t log(1 + exp(-Z))`` of logits Z: a sum without negative terms, so none cancel.
 
     Where Z is infinite, a factor of 0 gives NaN, and the limit is 0.
     """
+    return log1p_exp_minus_abs(Z) + (np.where(Z > 0, 1.0, 0.0) - t) * Z
+
+
+@kernel(all="ignore")
+def binary_cross_entropy_with_logits_backward(Z: Array, t: Array, dJ: float) -> Array:
+    """``dJ (sigmoid(Z) - t)``."""
+    return (1 / (1 + np.exp(-Z)) - t) * dJ
+
+
+@kernel(all="ignore")
+def weighted_cross_entropy_with_logits(Z: Array, t: Array, pt: Array) -> Array:
+    """``(1 - t) log(1 + exp(Z)) + p t log(1 + exp(-Z))``, with p the weight of the positive class."""
     softplus = log1p_exp_minus_abs(Z)
     return (1 - t + pt) * softplus + (1 - t) * np.maximum(Z, 0.0) - pt * np.minimum(Z, 0.0)
 
 
-@kernel(over="ignore", under="ignore")
-def binary_cross_entropy_with_logits_backward(Z: Array, t: Array, pt: Array, dJ: float) -> Array:
+@kernel(all="ignore")
+def weighted_cross_entropy_with_logits_backward(Z: Array, t: Array, pt: Array, dJ: float) -> Array:
     """``dJ ((1 - t + p t) sigmoid(Z) - p t)``."""
     return ((1 - t + pt) / (1 + np.exp(-Z)) - pt) * dJ

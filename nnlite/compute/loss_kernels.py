@@ -24,28 +24,32 @@ def absolute_error_backward(Y: Array, t: Array, dJ: float) -> Array:
 
 @kernel
 def huber(Y: Array, t: Array, delta: float) -> Array:
-    """``E^2 / 2`` up to an error E of delta, and ``delta (E - delta / 2)`` beyond, without a branch."""
-    E = np.abs(Y - t)
-    m = np.minimum(E, delta)
-    return m * (E - 0.5 * m)
+    """``E^2 / 2`` up to an error E of delta, and ``delta (|E| - delta / 2)`` beyond, without a branch."""
+    E = Y - t
+    m = np.clip(E, -delta, delta)
+    J: Array = m * (E - 0.5 * m)
+    return J
 
 
 @kernel
 def huber_backward(Y: Array, t: Array, delta: float, dJ: float) -> Array:
-    return np.maximum(np.minimum(Y - t, delta), -delta) * dJ
+    dY: Array = np.clip(Y - t, -delta, delta) * dJ
+    return dY
 
 
 @kernel(over="ignore")  # E / beta, of which no more than 1 is used
 def smooth_absolute_error(Y: Array, t: Array, beta: float) -> Array:
-    """``E^2 / (2 beta)`` up to an error E of beta, and ``E - beta / 2`` beyond, without a branch."""
-    E = np.abs(Y - t)
-    m = np.minimum(E / beta, 1.0)
-    return m * (E - 0.5 * beta * m)
+    """``E^2 / (2 beta)`` up to an error E of beta, and ``|E| - beta / 2`` beyond, without a branch."""
+    E = Y - t
+    m = np.clip(E / beta, -1.0, 1.0)
+    J: Array = m * (E - 0.5 * beta * m)
+    return J
 
 
 @kernel(over="ignore")
 def smooth_absolute_error_backward(Y: Array, t: Array, beta: float, dJ: float) -> Array:
-    return np.maximum(np.minimum((Y - t) / beta, 1.0), -1.0) * dJ
+    dY: Array = np.clip((Y - t) / beta, -1.0, 1.0) * dJ
+    return dY
 
 
 # --- likelihoods

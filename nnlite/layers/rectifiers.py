@@ -39,7 +39,7 @@ class LeakyReLU(Activation):
         Y = maximum(X, 0) + negative_slope * minimum(X, 0)
         dX = dY * ((X > 0) + negative_slope * (X <= 0))
     """
-    flops_per_element = (2, 1)
+    flops_per_element = (2, 2)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = number(negative_slope, "LeakyReLU: negative_slope")
@@ -93,7 +93,7 @@ class PReLU(Layer, parameters=("W",)):
         dW = view(sum_to(dS, W if num_parameters == 1 else along(W, axis=1, like=X)), shape=(num_parameters,))
         dX = dY * ((X > 0) + (W if num_parameters == 1 else along(W, axis=1, like=X)) * (X <= 0))
     """
-    flops_per_element = (2, 3)
+    flops_per_element = (2, 4)
 
     W: Array
     dW: Array
@@ -215,7 +215,7 @@ class ELU(Activation):
         Y = maximum(X, 0) + alpha * (exp(minimum(X, 0)) - 1)
         dX = dY * ((X > 0) + alpha * exp(minimum(X, 0)) * (X <= 0))
     """
-    flops_per_element = (10, 1)
+    flops_per_element = (8, 6)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = number(alpha, "ELU: alpha")
@@ -257,7 +257,7 @@ class CELU(Activation):
         Y = maximum(X, 0) + alpha * (exp(minimum(X, 0) / alpha) - 1)
         dX = dY * ((X > 0) + exp(minimum(X, 0) / alpha) * (X <= 0))
     """
-    flops_per_element = (10, 1)
+    flops_per_element = (8, 6)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = positive(alpha, "CELU: alpha")
@@ -301,7 +301,7 @@ class SELU(Activation):
         dX = dY * scale * ((X > 0) + alpha * exp(minimum(X, 0)) * (X <= 0))
     """
     output_range = (-scale * alpha, math.inf)
-    flops_per_element = (11, 1)
+    flops_per_element = (9, 6)
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)

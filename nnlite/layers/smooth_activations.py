@@ -43,7 +43,7 @@ class GELU(Activation):
         dX = dY * (P + X * dP)
     """
     output_range = (-0.17005, math.inf)
-    flops_per_element = (35, 1)
+    flops_per_element = (23, 9)
 
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = one_of(approximate, "GELU: approximate", ("none", "tanh"))
@@ -97,7 +97,7 @@ class SiLU(Activation):
         dX = dY * S * (1 + X * (1 - S))
     """
     output_range = (-0.27847, math.inf)
-    flops_per_element = (8, 1)
+    flops_per_element = (4, 6)
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
@@ -128,7 +128,7 @@ class Mish(Activation):
         dX = dY * (T + X * (1 - T ** 2) * sigmoid(X))
     """
     output_range = (-0.30885, math.inf)
-    flops_per_element = (20, 1)
+    flops_per_element = (7, 14)
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
@@ -166,7 +166,7 @@ class Softplus(Activation):
         dX = dY * sigmoid(beta * X)
     """
     output_range = (0.0, math.inf)
-    flops_per_element = (14, 1)
+    flops_per_element = (9, 5)
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta = positive(beta, "Softplus: beta")
@@ -200,7 +200,7 @@ class LogSigmoid(Activation):
         dX = dY * sigmoid(-X)
     """
     output_range = (-math.inf, 0.0)
-    flops_per_element = (10, 1)
+    flops_per_element = (6, 3)
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
@@ -229,7 +229,7 @@ class Softsign(Activation):
         dX = dY / (1 + abs(X)) ** 2
     """
     output_range = (-1.0, 1.0)
-    flops_per_element = (5, 1)
+    flops_per_element = (3, 2)
 
     def forward(self, X: Any) -> Array:
         Y, self.V = kernels.softsign(self.check_X(X))
@@ -268,7 +268,7 @@ class GLU(Layer):
         Y = A * S
         dX = concatenate([dY * S, dY * Y * (1 - S)], axis=dim)
     """
-    flops_per_element = (5, 4)
+    flops_per_element = (4, 5)
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, "GLU: dim")

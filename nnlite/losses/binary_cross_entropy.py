@@ -106,7 +106,7 @@ class BCEWithLogitsLoss(Loss):
     """
 
     logits, same_scale, uniform_value = True, False, 0.0
-    flops_per_element = (10, 6)
+    flops_per_element = (8, 6)
     formulas = """
         J = 1 / N * sum(
             weight * (
@@ -124,23 +124,31 @@ class BCEWithLogitsLoss(Loss):
         super().__init__(reduction=reduction)
         self.weight = finite_weight(weight, "BCEWithLogitsLoss: weight")
         self.pos_weight = finite_weight(pos_weight, "BCEWithLogitsLoss: pos_weight")
-        more, positive = weight is not None, pos_weight is not None  # p t, + and * in forward, * in backward
-        self.flops_per_element = (10 + more + 3 * positive, 6 + more + positive)
+        more, positive = weight is not None, pos_weight is not None
+        self.flops_per_element = (8 + more + 6 * positive, 6 + more + 2 * positive)
 
     def forward(self, Y: Any, target: Any) -> Any:
         self.Z, self.target = Z, t = self.check_pair(Y, target)
-        self.pt = t if self.pos_weight is None else times_weight(self, self.pos_weight, t)
         check_probabilities(self, t)
-        J = self.reduce_kernel(kernels.binary_cross_entropy_with_logits, Z, t, self.pt, weight=self.weight)
+        inputs: tuple[Array, ...] = (Z, t)
+        formula = kernels.binary_cross_entropy_with_logits
+        if self.pos_weight is not None:
+            self.pt = times_weight(self, self.pos_weight, t)
+            inputs = (Z, t, self.pt)
+            formula = kernels.weighted_cross_entropy_with_logits
+        J = self.reduce_kernel(formula, *inputs, weight=self.weight)
         if any_nan(J):  # perhaps of 0 * inf, whose limit is 0
-            elements = kernels.binary_cross_entropy_with_logits(Z, t, self.pt)
+            elements = formula(*inputs)
             elements[np.isinf(Z) & np.isnan(elements)] = 0
             J = self.reduce(times_weight(self, self.weight, elements))
         return J
 
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
-        dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, self.pt, scale)
+        if self.pos_weight is None:
+            dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, scale)
+        else:
+            dZ = kernels.weighted_cross_entropy_with_logits_backward(self.Z, self.target, self.pt, scale)
         return times_weight(self, self.weight, dZ)
 
     def extra_repr(self) -> str:

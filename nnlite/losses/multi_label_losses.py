@@ -157,7 +157,7 @@ class MultiLabelSoftMarginLoss(Loss):
             raise ShapeError(f"{self}: expected logits of shape (N, C) or (C,), got {Z.shape}")
         check_probabilities(self, t)
         self.classes = Z.shape[-1]
-        elements = times_weight(self, self.weight, kernels.binary_cross_entropy_with_logits(Z, t, t))
+        elements = times_weight(self, self.weight, kernels.binary_cross_entropy_with_logits(Z, t))
         J = np.asarray(np.add.reduce(elements, axis=-1) / self.classes)
         if any_nan(J):  # perhaps of 0 * inf, whose limit is 0
             elements[np.isinf(Z) & np.isnan(elements)] = 0
@@ -167,12 +167,12 @@ class MultiLabelSoftMarginLoss(Loss):
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
         scale = (scale if type(scale) is float else np.broadcast_to(scale[..., None], self.Z.shape)) / self.classes
-        dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, self.target, scale)
+        dZ = kernels.binary_cross_entropy_with_logits_backward(self.Z, self.target, scale)
         return times_weight(self, self.weight, dZ)
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         more, rows = self.weight is not None, rows_along(X, -1)
-        forward = (11 + more) * X.size + (1 + (self.reduction != "none")) * rows
+        forward = (9 + more) * X.size + (1 + (self.reduction != "none")) * rows
         return Flops(elementwise=forward), Flops(elementwise=(6 + more) * X.size)
 
     def extra_repr(self) -> str:

@@ -140,6 +140,15 @@ def same_shape(loss: Loss, **inputs: Any) -> list[Array]:
         ShapeError: the shapes differ.
     """
     loss.count = None  # backward is an error until this forward has succeeded
+    first, *others = inputs.values()
+    if (
+        first.__class__ is np.ndarray
+        and first.dtype in FLOATING
+        and all(
+            each.__class__ is np.ndarray and each.dtype == first.dtype and each.shape == first.shape for each in others
+        )
+    ):
+        return [first, *others]
     arrays = {name: as_array(X, f"{loss.one_line()}: {name}") for name, X in inputs.items()}
     if len({X.dtype for X in arrays.values()}) > 1 or next(iter(arrays.values())).dtype not in FLOATING:
         floating = [as_floating(X, "").dtype for X in arrays.values() if X.dtype.kind == "f"]
@@ -161,7 +170,9 @@ def signs(loss: Loss, given: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         ShapeError: it has another shape.
         ValueError: one is neither -1 nor 1; it is named with its index.
     """
-    target = as_floating(given, f"{loss}: target", dtype)
+    target: Array = given
+    if type(given) is not np.ndarray or given.dtype != dtype:
+        target = as_floating(given, f"{loss}: target", dtype)
     if target.shape != shape:
         cure = reshaped("target", target.shape, shape)
         raise ShapeError(f"{loss}: expected a target of shape {shape}, got {target.shape}{cure}")
