@@ -24,6 +24,22 @@ def bernoulli(rng: "Generator", p: float, shape: tuple[int, ...]) -> Array:
     """
     bits = 8 if (256 * p).is_integer() else 32
     size = prod(shape)
-    drawn = rng.integers(0, 2**64, -(-size * bits // 64), np.uint64).view(f"u{bits // 8}")
+    drawn = _integers(rng, -(-size * bits // 64)).view(f"u{bits // 8}")
     smaller: Array = drawn[:size] < min(round(p * 2**bits), 2**bits - 1)
     return smaller.reshape(shape)
+
+
+def _integers(rng: "Generator", count: int) -> Array:
+    """As many random integers of 64 bits.
+
+    ``random_raw`` returns the same as ``rng.integers(0, 2**64, count, np.uint64)``, in 0.5 us for a few instead of 4.5,
+    but for generators of 32 bits.
+    """
+    source = rng.bit_generator
+    if type(source).__name__ in _OF_64_BITS:
+        raw: Array = source.random_raw(count)
+        return raw
+    return rng.integers(0, 2**64, count, np.uint64)
+
+
+_OF_64_BITS = frozenset({"PCG64", "PCG64DXSM", "SFC64", "Philox"})  # numpy.random is not imported for their types

@@ -20,6 +20,15 @@ def state(layer):
     return copy.deepcopy(layer.rng.bit_generator.state)
 
 
+@pytest.mark.parametrize("source", ["PCG64", "PCG64DXSM", "SFC64", "Philox", "MT19937"])
+def test_a_mask_has_the_bits_of_random_integers_of_each_generator(source):
+    rng, same = (np.random.Generator(getattr(np.random, source)(3)) for _ in range(2))
+    for count in 3, 16, 1000:
+        drawn = same.integers(0, 2**64, -(-count // 8), np.uint64).view(np.uint8)[:count]
+        np.testing.assert_array_equal(bernoulli(rng, 0.25, (count,)), drawn < 64)
+    assert rng.random() == same.random()
+
+
 @pytest.mark.parametrize("p", [0.0, 1e-12, 0.1, 0.3, 0.5, 0.75, 1 - 1e-12])
 def test_random_bits_are_true_with_their_probability(p):
     size = 1_000_000
