@@ -45,7 +45,7 @@ class CTCLoss(Loss):
     In :func:`nnlite.fit` the targets Y are the tuple (targets, input_lengths, target_lengths), with padded targets; a
     model that returns (N, T, C) ends with ``Transpose(0, 1)``.
 
-    It has no `formulas`, whose language has no words for loops.
+    It has no ``formulas``: a sum over all alignments in their language would be another algorithm than this recursion.
 
     Raises:
         TypeError: targets or lengths that are not whole numbers.

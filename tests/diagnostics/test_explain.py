@@ -686,6 +686,56 @@ def test_sums_over_time_steps_and_einsum():
     assert text_of(by_X.backward)[1] == "dL/dX = einsum('nm,dm,t->ntd', dL/dy^, W1, ones(5))"
 
 
+class Recurrent(nn.Layer, parameters=("W", "U")):
+    """``Y_t = tanh(X_t W + Y_{t-1} U)``."""
+
+    formulas = """
+        Y = tanh(X @ W + before(Y) @ U)
+        dA = (dY + after(dA) @ U.T) * (1 - Y * Y)
+        dW = rows(X).T @ rows(dA)
+        dU = rows(before(Y)).T @ rows(dA)
+        dX = dA @ W.T
+    """
+
+    def __init__(self):
+        self.dtype = np.dtype(np.float64)
+        self.W, self.U = numbers(3, 2), numbers(2, 2) / 4
+
+    def forward(self, X):
+        self.X, self.Y = X, np.zeros((*X.shape[:2], 2))
+        for t in range(X.shape[1]):
+            self.Y[:, t] = np.tanh(X[:, t] @ self.W + (self.Y[:, t - 1] @ self.U if t else 0))
+        return self.Y
+
+    def backward(self, dY):
+        self.dA, dH = np.zeros_like(self.Y), 0.0
+        self.dW, self.dU = np.zeros_like(self.W), np.zeros_like(self.U)
+        for t in reversed(range(self.Y.shape[1])):
+            self.dA[:, t] = (dY[:, t] + dH) * (1 - self.Y[:, t] ** 2)
+            dH = self.dA[:, t] @ self.U.T
+            self.dW += self.X[:, t].T @ self.dA[:, t]
+            self.dU += self.Y[:, t - 1].T @ self.dA[:, t] if t else 0
+        return self.dA @ self.W.T
+
+
+def test_a_recurrence_is_an_equation_of_all_its_steps():
+    assert nn.check_gradients(Recurrent(), numbers(2, 4, 3)).right
+    explanation = nn.explain(Recurrent(), numbers(2, 4, 3), dY=numbers(2, 4, 2))
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark]
+    assert text_of(explanation.forward)[0] == "y^ = tanh(X W1 + before(y^) U1)"
+    assert text_of(explanation.backward)[1:4] == [
+        "dA1 = (dL/dy^ + after(dA1) U1^T) * (1 - y^ * y^)",
+        "dL/dW1 = rows(X)^T rows(dA1)",
+        "dL/dU1 = rows(before(y^))^T rows(dA1)",
+    ]
+    assert "before(A) is A one step earlier, and 0 at the first" in " ".join(str(explanation).split())
+
+    class Wrong(Recurrent):
+        formulas = Recurrent.formulas.replace("before(Y) @ U)", "after(Y) @ U)")
+
+    assert any("but the layer computes" in remark for remark in nn.explain(Wrong(), numbers(2, 4, 3)).remarks)
+
+
 def test_the_letter_of_a_sum_is_no_attribute_of_the_layer():
     class WithT(SumOverTime):
         t = 3

@@ -23,6 +23,7 @@ and backward: arguments (``X``, ``dY``), parameters and other attributes (``W``,
 
 - Formulas may call every NumPy function, ``einsum("nd,dm->nm", X, W)`` too, and those of functions.py. ``rows(X)``
   reshapes an X of any number of axes to a matrix; ``sum_to(dZ, X)`` sums over the axes along which X was broadcast.
+- A recurrence is an equation of all steps at once, ``Y = tanh(X @ W + before(Y) @ U)``, for the Y that the layer gives.
 - ``X[:, t]`` is an index, and ``sum(X[:, t] @ W for t in range(T))`` a sum over one letter, such as time steps.
 - A name whose value is None is dropped from its sum, product or call, such as ``b`` in a Linear without bias;
   ``A if reduction == "none" else B`` is decided by the layer's attributes; a number among these replaces its name.

@@ -136,11 +136,37 @@ def pairs(Y: Array) -> Array:
     return Y[..., :, None] - Y[..., None, :]
 
 
+def before(A: Array, axis: int = 1) -> Array:
+    """Return A one step earlier along an axis, such as that of time; 0 at the first step."""
+    steps = np.arange(A.shape[axis]) - 1
+    return np.where(along(steps >= 0, axis, A), np.take(A, steps, axis), 0)
+
+
+def after(A: Array, axis: int = 1) -> Array:
+    """Return A one step later along an axis; 0 at the last step."""
+    return np.flip(before(np.flip(A, axis), axis), axis)
+
+
 OWN: dict[str, Any] = {
     function.__name__: function
     for function in (
         *(rows, row, column, view, reshape, flatten, along, broadcast, split, unstack),
-        *(sum_to, outer, matvec, sigmoid, ndtr, one_hot, window_sum, add_at, bags, count_labels, pairs, range),
+        *(
+            sum_to,
+            outer,
+            matvec,
+            sigmoid,
+            ndtr,
+            one_hot,
+            window_sum,
+            add_at,
+            bags,
+            count_labels,
+            pairs,
+            before,
+            after,
+            range,
+        ),
     )
 }
 

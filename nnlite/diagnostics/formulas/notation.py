@@ -17,6 +17,8 @@ MEANINGS = {  # of functions whose names do not tell
     "window_sum": "window_sum(A,b,a) adds the b channels before each and the a behind it",
     "bags": "bags(t) has a row for each bag, with 1 at its indices and 0 elsewhere",
     "count_labels": "count_labels(t) is 1 at the labels of a sample and 0 at the other classes",
+    "before": "before(A) is A one step earlier, and 0 at the first",
+    "after": "after(A) is A one step later, and 0 at the last",
     "pairs": "pairs(A) is A[j] - A[k] at j, k",
 }
 ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last", -2: "last but one"}
