@@ -603,3 +603,12 @@ def test_a_learning_rate_of_0_moves_nothing():
         model.dPhi, before = np.ones(3), model.Phi.copy()
         nn.SGD(model, lr=lr, lr_factor={"W": 0.5}).step()
         np.testing.assert_array_equal(model.Phi, before)
+
+
+def test_groups_need_one_key_for_each_parameter():
+    model = nn.Sequential(nn.Linear(2, 1), nn.Tanh(), nn.Linear(1, 1))
+    found = ByName(model, {"b": 1.0, "0": 1.0, "0.b": 2.0}, 0.0, "clip_norm").groups()
+    assert found == [(1.0, [slice(4, 5)]), (1.0, [slice(0, 2)]), (2.0, [slice(2, 3)])]
+    agreeing = ByName(model, {"b": 1.0, "0": 1.0}, 0.0, "clip_norm")  # as values, but which norm is limited?
+    with pytest.raises(ValueError, match=r"^clip_norm: 'b' and '0' both name 0\.b; add '0\.b', which is more specific"):
+        agreeing.groups()
