@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -612,3 +613,10 @@ def test_groups_need_one_key_for_each_parameter():
     agreeing = ByName(model, {"b": 1.0, "0": 1.0}, 0.0, "clip_norm")  # as values, but which norm is limited?
     with pytest.raises(ValueError, match=r"^clip_norm: 'b' and '0' both name 0\.b; add '0\.b', which is more specific"):
         agreeing.groups()
+
+
+@pytest.mark.parametrize(("layers", "listed"), [(6, "5.b"), (7, "5.b, ...")])
+def test_an_unknown_name_lists_at_most_twelve_parameters(layers, listed):
+    model = nn.Sequential(*(nn.Linear(1, 1) for _ in range(layers)))
+    with pytest.raises(ValueError, match=rf"the parameters are 0\.W, 0\.b, .*, {re.escape(listed)}$"):
+        nn.SGD(model, lr=0.1, weight_decay={"nowhere": 1.0})

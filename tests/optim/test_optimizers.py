@@ -270,18 +270,21 @@ def test_the_average_of_gradients_is_rounded_from_the_end_that_is_nearer_as_by_t
         np.testing.assert_array_equal(optimizer.m, m)
 
 
+@pytest.mark.parametrize("eps", [0.0, 3.0])
 @pytest.mark.parametrize(("beta2", "steps"), [(0.9, 5), (0.9, 6), (0.9, 20), (0.999, 5), (0.999, 6)])
-def test_steps_of_radam_are_adaptive_once_there_are_more_than_five_effective_ones(beta2, steps):
+def test_steps_of_radam_are_adaptive_once_there_are_more_than_five_effective_ones(beta2, steps, eps):
     layer = nn.Linear(1, 1, bias=False, dtype=np.float64)
-    optimizer, before = nn.RAdam(layer, lr=0.5, betas=(0.5, beta2), eps=0.0), 0.0
-    layer.dW = [[-4.0]]  # with equal gradients both averages, without their bias, are 4 and 16
+    optimizer, before = nn.RAdam(layer, lr=0.5, betas=(0.5, beta2), eps=eps), 0.0
+    layer.dW = [[-4.0]]  # with equal gradients the averages, without their bias, are 4 and 16
     for _ in range(steps):
         before = layer.W.item()
         optimizer.step()
     most = 2 / (1 - beta2) - 1
     effective = most - 2 * steps * beta2**steps / (1 - beta2**steps)
     variance = (effective - 4) * (effective - 2) / ((most - 4) * (most - 2)) * most / effective
-    assert layer.W.item() - before == pytest.approx(0.5 * (variance**0.5 if effective > 5 else 4.0), rel=1e-9)
+    root = (1 - beta2**steps) ** 0.5
+    adaptive = variance**0.5 * 4 * root / (4 * root + eps) if effective > 5 else 4.0
+    assert layer.W.item() - before == pytest.approx(0.5 * adaptive, rel=1e-9)
 
 
 def test_averages_of_adafactor_are_rounded_from_the_nearer_end():
