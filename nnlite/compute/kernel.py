@@ -136,7 +136,7 @@ class Kernel:
     def sum(self, *arguments: Any) -> float:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
         size = np.size(arguments[0])
-        if size <= _ROW * 16 or self.trace.by_rows:
+        if size < _ROW * 128 or self.trace.by_rows:
             return float(np.add.reduce(self(*arguments), axis=None))
         whole = size - size % _ROW
         flat = divisible(self, conform(self.name, self.trace, (), arguments))
