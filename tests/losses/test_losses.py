@@ -394,10 +394,12 @@ def test_a_prediction_that_is_no_probability_is_an_error_with_its_place(value):
 @pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
 @pytest.mark.parametrize("value", [2.0, -1.0, np.nan, np.inf, -np.inf, -1e-300, np.nextafter(1, 2)])
 def test_a_binary_target_that_is_no_probability_is_an_error_with_the_cure(kind, value):
-    target = np.array([0.0, 1.0, value, 1.0])
-    with pytest.raises(ValueError, match=rf"^{kind.__name__}\(\): expected each target from 0 to 1, got") as error:
-        kind().forward(np.full(4, 0.5), target)
-    assert str(error.value).endswith(f"got {value} at index (2,); code the two classes as 0 and 1")
+    for size in 4, 1000:
+        target = np.resize([0.0, 1.0], size)
+        target[2] = value
+        with pytest.raises(ValueError, match=rf"^{kind.__name__}\(\): expected each target from 0 to 1, got") as error:
+            kind().forward(np.full(size, 0.5), target)
+        assert str(error.value).endswith(f"got {value} at index (2,); code the two classes as 0 and 1")
 
 
 @pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
