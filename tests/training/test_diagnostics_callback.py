@@ -49,6 +49,15 @@ def test_gradients_and_updates_are_the_means_of_a_loop_by_hand():
     assert list(diagnostics.gradients) == list(diagnostics.updates) == ["0", "2", "4"]
 
 
+def test_numbers_of_the_table_are_aligned_on_the_right():
+    diagnostics = nn.Diagnostics()
+    diagnostics.layers = {"0": "Linear(2 -> 1)"}
+    diagnostics.gradients, diagnostics.updates = {"0": [0.5]}, {"0": [0.002]}
+    header, _, row = str(diagnostics).splitlines()
+    for title, number in ("|gradient|", "0.5"), ("|step| / |weights|", "0.002"):
+        assert header.index(title) + len(title) == row.index(number) + len(number)
+
+
 def test_the_update_of_weights_that_are_0_is_not_relative():
     model, diagnostics = nn.Sequential(nn.Linear(3, 1, dtype=np.float64)), nn.Diagnostics()
     model.Phi[...] = 0
