@@ -105,10 +105,8 @@ class Adafactor(Optimizer):
         average = _average(b < 0.5)
         eps1 = float(np.finfo(row_var.dtype).eps) if self.eps[0] is None else self.eps[0]
         for P, dP, start, rows, columns in layout.matrices:
-            us = [
-                _of_matrix(g, R, C, average, b, eps1)
-                for g, R, C in zip(dP, _split(row_var[rows], len(dP)), _split(col_var[columns], len(dP)), strict=True)
-            ]
+            Rs, Cs = (array.reshape(len(dP), -1) for array in (row_var[rows], col_var[columns]))
+            us = [_of_matrix(g, R, C, average, b, eps1) for g, R, C in zip(dP, Rs, Cs, strict=True)]
             self._move_parameter(P, us, _at(lr, start), _at(weight_decay, start), root)
         for P, dP, start, own in layout.others:
             v = variance[own]
@@ -165,10 +163,6 @@ def _of_matrix(g: Array, R: Array, C: Array, average: Kernel, b: float, eps1: fl
     average(C, by_columns, b, float(n))
     mean = max(float(np.add.reduce(R)) / n, eps1)  # in this order NaN stays
     return _scaled_by_factors(g, R.reshape(n, 1), C, mean, eps1**2)
-
-
-def _split(array: Array, parts: int) -> Array:
-    return array.reshape(parts, -1)
 
 
 @kernel

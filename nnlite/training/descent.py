@@ -1,5 +1,7 @@
 """Descent: a training as a method of SciPy sees it, a function to minimize that is told when an iteration is done."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -137,6 +139,15 @@ class Descent:
         self.begin_iteration()
         if state.stop:
             raise Ended
+
+    @contextmanager
+    def leaving_the_last_iteration(self) -> Iterator[None]:
+        """A context after which, if there was an error, the model is as it was at the end of the last iteration."""
+        try:
+            yield
+        except BaseException:
+            self.put_back()
+            raise
 
     def undo(self) -> None:
         """Put back what an evaluation has changed in the buffers, if it was not at the end of an iteration."""

@@ -149,10 +149,11 @@ def minimize(
                     own.Phi = np.clip(own.Phi, *limits)
                 descent = Descent(state, events, validation, shown, interrupts, decay)
                 if state.epoch < state.epochs and not state.stop:
-                    descent(own.Phi.copy())
-                    descent.begin_iteration()
-                    if not state.stop:
-                        _run(descent, method, limits, tol, options)
+                    with descent.leaving_the_last_iteration():
+                        descent(own.Phi.copy())
+                        descent.begin_iteration()
+                        if not state.stop:
+                            _run(descent, method, limits, tol, options)
         except BaseException as error:
             if (afterwards := note_history(error, state)) and isinstance(error, Exception):
                 error.add_note(afterwards)
@@ -170,7 +171,7 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
     try:
         result = minimize_with_scipy(
             descent,
-            descent.at,
+            descent.at.copy(),
             jac=True,
             method=method,
             hessp=descent.product if method in WITH_HESSIAN else None,
@@ -184,9 +185,6 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
         message = str(result.message).strip()
     except Ended as ended:
         message = str(ended)
-    except BaseException:
-        descent.put_back()
-        raise
     descent.put_back()
     if not message and descent.interrupts and not state.stop:
         state.interrupted = True

@@ -412,11 +412,13 @@ def test_divergence_at_the_start_and_of_a_gradient():
     before = model.Phi.copy()
     with pytest.raises(nn.DivergenceError, match=r"^the loss is nan in epoch 1: Y\[0, 0\] is nan"):
         nn.minimize(model, X, Y * np.nan, loss=nn.MSELoss(), verbose=0)
-    root = nn.Sequential(model, nn.Abs(), nn.Sqrt())
-    root.Phi = 0 * before
+    assert_array_equal(model.Phi, before)
+    root = nn.Sequential(nn.BatchNorm1d(3, dtype="d"), model, nn.Abs(), nn.Sqrt())
+    root.Phi = 0 * root.Phi
     with pytest.raises(nn.DivergenceError, match=r"^the gradient is not finite in epoch 1: .*Sqrt.*weight_decay"):
         minimize(root)
-    assert_array_equal(root.Phi, 0 * before)
+    assert_array_equal(root.Phi, 0)
+    assert_array_equal(root[0].running_mean, 0)
 
 
 @pytest.mark.parametrize("remark", [[], ["averaged"]])
