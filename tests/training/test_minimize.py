@@ -30,13 +30,14 @@ class Value(nn.Loss):
 
 
 class Counts(nn.Callback):
-    """Records the events, and the parameters at the end of each epoch."""
+    """Records the events, the parameters at the end of each epoch, and the states."""
 
     def __init__(self, stop=None):
         self.events, self.path, self.states, self.stop = [], [], [], stop
 
     def on_epoch_end(self, state):
         self.path.append(state.model.Phi.copy())
+        self.states.append(state)
         return state.epoch == self.stop and "enough"
 
 
@@ -240,6 +241,15 @@ def test_the_state_of_a_float32_model_is_written_back():
     assert model[1].rng.bit_generator.state != np.random.default_rng(1).bit_generator.state
 
 
+def test_rows_of_float32_are_converted_first():
+    rows, paths = np.float32(X), []
+    for given in rows, np.float64(rows):
+        model, counts = nn.Sequential(nn.Exp(), linear()), Counts()
+        nn.minimize(model, given, np.float32(Y), loss=nn.MSELoss(), epochs=3, callbacks=[counts], verbose=0)
+        paths.append(counts.path)
+    assert_array_equal(paths[0], paths[1])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_state_of_a_loss_changes_as_that_of_a_model(dtype):
     class Counting(nn.MSELoss, buffers=("calls",)):
@@ -376,14 +386,15 @@ def test_a_signal_leaves_the_parameters_of_the_last_iteration(signal, error, met
         return X
 
     counts, checkpoint = Counts(), nn.Checkpoint(tmp_path / "c.npz", every=1000)
-    log, histories = nn.CSVLogger(tmp_path / "log.csv"), []
+    log = nn.CSVLogger(tmp_path / "log.csv")
     model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), Breaks(15, interrupted), nn.Linear(4, 1, rng=1))
     model.astype(dtype)
     with pytest.raises(error):
-        minimize(model, counts, checkpoint, log, lambda state: histories.append(state.history), method=method)
-    epochs = len(counts.path)
-    assert checkpoint.epochs_done == histories[0].epochs == epochs >= 1
-    assert histories[0].remark == f"interrupted after epoch {epochs}"
+        minimize(model, counts, checkpoint, log, method=method)
+    epochs, state = len(counts.path), counts.states[0]
+    assert checkpoint.epochs_done == state.history.epochs == epochs >= 1
+    assert state.history.remark == f"interrupted after epoch {epochs}"
+    assert state.interrupted
     assert_array_equal(model.Phi, counts.path[-1].astype(dtype))
     assert len((tmp_path / "log.csv").read_text().splitlines()) == 1 + epochs
     assert ("on_save", epochs) in counts.events
@@ -408,11 +419,12 @@ def test_divergence_leaves_the_state_of_the_last_iteration(method, dtype):
 
 
 def test_divergence_at_the_start_and_of_a_gradient():
-    model = linear()
+    model, counts = linear(), Counts()
     before = model.Phi.copy()
     with pytest.raises(nn.DivergenceError, match=r"^the loss is nan in epoch 1: Y\[0, 0\] is nan"):
-        nn.minimize(model, X, Y * np.nan, loss=nn.MSELoss(), verbose=0)
+        nn.minimize(model, X, Y * np.nan, loss=nn.MSELoss(), callbacks=[counts], verbose=0)
     assert_array_equal(model.Phi, before)
+    assert counts.events == [("on_train_begin", 0), ("on_train_end", 0)]
     root = nn.Sequential(nn.BatchNorm1d(3, dtype="d"), model, nn.Abs(), nn.Sqrt())
     root.Phi = 0 * root.Phi
     with pytest.raises(nn.DivergenceError, match=r"^the gradient is not finite in epoch 1: .*Sqrt.*weight_decay"):
@@ -535,7 +547,9 @@ def test_progress_in_lines(capsys):
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert lines[-1].endswith(f"loss={history['loss'][-1]:.4g}")
     history = nn.minimize(linear(), X, Y, loss=nn.MSELoss())
-    assert capsys.readouterr().err.splitlines()[-1] == history.remark
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("epoch 1/1000  loss=")
+    assert lines[-1] == history.remark
 
 
 def test_warnings_point_to_the_line_that_calls_minimize(tmp_path):
