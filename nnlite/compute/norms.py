@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number
+from nnlite.compute.kernel import kernel
 
 
 def exponent(p: float, name: str) -> float:
@@ -18,6 +19,26 @@ def exponent(p: float, name: str) -> float:
     if not result >= 0:
         raise ValueError(f"{name}: expected a number >= 0, got {p}")
     return result
+
+
+def distances(X1: Array, X2: Array, eps: float, p: float) -> tuple[Array, Array]:
+    """``D = X1 - X2 + eps``, and its :func:`norms`.
+
+    >>> distances(np.array([[3.0, 0.0]]), np.array([[0.0, 4.0]]), eps=0.0, p=2)
+    (array([[ 3., -4.]]), array([5.]))
+    """
+    if p == 2 and X1.shape == X2.shape and X1.dtype == X2.dtype and X1.ndim > 1 and X1.size:
+        D, y = _euclidean(X1.reshape(-1, X1.shape[-1]), X2.reshape(-1, X1.shape[-1]), eps)
+        return D.reshape(X1.shape), y.reshape(X1.shape[:-1])
+    D = X1 - X2
+    D += eps
+    return D, norms(D, p)
+
+
+@kernel
+def _euclidean(X1: Array, X2: Array, eps: float) -> tuple[Array, Array]:
+    D = X1 - X2 + eps
+    return D, np.sqrt(np.sum(D * D, axis=-1, keepdims=True))
 
 
 def norms(D: Array, p: float) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import non_negative, number, whole
 from nnlite.basics.shapes import UNKNOWN, Shape, broadcast_shapes, text, with_axes
-from nnlite.compute.norms import exponent, norms, norms_backward
+from nnlite.compute.norms import distances, exponent, norms_backward
 from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
 from nnlite.layers.arithmetic import Arrays, Gate
@@ -120,11 +120,10 @@ class PairwiseDistance(Gate):
 
     def forward(self, X1: Any, X2: Any) -> Array:
         X1, X2 = self.check_Xs(X1, X2)
-        self.output_shape(X1.shape, X2.shape)
+        if X1.shape != X2.shape or not X1.ndim:
+            self.output_shape(X1.shape, X2.shape)  # an error if they do not match
         self.X1_shape, self.X2_shape = X1.shape, X2.shape
-        self.D = D = X1 - X2
-        D += self.eps
-        self.y = norms(D, self.p)
+        self.D, self.y = distances(X1, X2, self.eps, self.p)
         self.kept_shape = (*self.y.shape, 1)
         return self.record_Y(self.y.reshape(self.kept_shape) + 0 if self.keepdim else self.y.copy())
 

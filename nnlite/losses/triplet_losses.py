@@ -7,7 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number
 from nnlite.basics.checks import positive as above_0
-from nnlite.compute.norms import exponent, norms, norms_backward
+from nnlite.compute.norms import distances, exponent, norms, norms_backward
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import Loss, listing
@@ -24,17 +24,15 @@ class TripletLoss(Loss):
         super().__init__(reduction=reduction)
         self.margin, self.swap = above_0(margin, f"{type(self).__name__}: margin"), bool(swap)
 
-    def distances(self, X1: Array, X2: Array) -> Array:
-        """Return the distance of each pair, one after another along the first axis."""
-        self.D = X1 - X2
-        self.D += self.eps
-        self.norms = norms(self.D, self.p)
-        return self.norms
+    def distances(self, X1: list[Array], X2: list[Array]) -> list[Array]:
+        """Return the distances of the rows of each array of X1 to those of X2."""
+        self.D, d = zip(*[distances(*pair, self.eps, self.p) for pair in zip(X1, X2, strict=True)], strict=True)
+        return list(d)
 
-    def distances_backward(self, dd: Array) -> tuple[Array, Array]:
+    def distances_backward(self, dd: list[Array]) -> tuple[list[Array], list[Array]]:
         """Return the gradients of X1 and X2."""
-        dD = norms_backward(dd, self.D, self.norms, self.p)
-        return dD, -dD
+        dD = [norms_backward(*each, self.p) for each in zip(dd, self.D, self.d, strict=True)]
+        return dD, [-each for each in dD]
 
     def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
         A, P, N = same_shape(self, anchor=anchor, positive=positive, negative=negative)
@@ -43,8 +41,7 @@ class TripletLoss(Loss):
         self.X_shape = A.shape
         A, P, N = (X if X.ndim > 1 else X[None] for X in (A, P, N))
         X1, X2 = ([A, A, P], [P, N, N]) if self.swap else ([A, A], [P, N])
-        d = self.distances(np.concatenate(X1), np.concatenate(X2))
-        self.d = d.reshape(len(X1), len(A), *d.shape[1:])
+        self.d = self.distances(X1, X2)
         closest = np.minimum(self.d[1], self.d[2]) if self.swap else self.d[1]
         self.H = self.margin + self.d[0] - closest
         if len(self.X_shape) == 1:
@@ -58,8 +55,8 @@ class TripletLoss(Loss):
             _, an, pn = self.d
             share = ((an < pn) + 0.5 * (an == pn)).astype(dH.dtype)
             dd = [dH, -dH * share, dH * (share - 1)]
-        dX1, dX2 = (np.split(dX, len(dd)) for dX in self.distances_backward(np.concatenate(dd)))
-        dA, dP, dN = dX1[0] + dX1[1], dX2[0].copy(), dX2[1].copy()
+        dX1, dX2 = self.distances_backward(dd)
+        dA, dP, dN = dX1[0] + dX1[1], dX2[0], dX2[1]
         if self.swap:
             dP += dX1[2]
             dN += dX2[2]
@@ -211,20 +208,21 @@ class TripletMarginWithDistanceLoss(TripletLoss):
         d: Array = self.distance_function.evaluation_twin().forward(X1, X2)
         return d
 
-    def distances(self, X1: Array, X2: Array) -> Array:
+    def distances(self, X1: list[Array], X2: list[Array]) -> list[Array]:
         if self.distance_function is None:
             return super().distances(X1, X2)
-        d: Array = self.distance_function.forward(X1, X2)
-        if np.shape(d)[:1] != X1.shape[:1]:
+        pairs, count = len(X1) * len(X1[0]), len(X1)
+        d: Array = self.distance_function.forward(np.concatenate(X1), np.concatenate(X2))
+        if np.shape(d)[:1] != (pairs,):
             raise ShapeError(
                 f"{self.one_line()}: expected {self.distance_function.one_line()} to return a number for each of "
-                f"{len(X1)} pairs, got shape {np.shape(d)}"
+                f"{pairs} pairs, got shape {np.shape(d)}"
             )
-        return d
+        return np.split(d, count)
 
-    def distances_backward(self, dd: Array) -> tuple[Array, Array]:
+    def distances_backward(self, dd: list[Array]) -> tuple[list[Array], list[Array]]:
         if self.distance_function is None:
             return super().distances_backward(dd)
-        dX1, dX2 = self.distance_function.backward(dd)
+        dX1, dX2 = self.distance_function.backward(np.concatenate(dd))
         self.add_tied()
-        return dX1, dX2
+        return np.split(dX1, len(dd)), [each.copy() for each in np.split(dX2, len(dd))]
