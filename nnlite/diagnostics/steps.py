@@ -1,5 +1,6 @@
 """forward_steps and backward_steps: a model's forward and backward, one layer at a time."""
 
+import html
 import textwrap
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.notation import MEANINGS
 from nnlite.diagnostics.formulas.tree import Formula, functions_in
-from nnlite.diagnostics.formulas.worked_step import Worked, worked
+from nnlite.diagnostics.formulas.worked_step import Worked, as_mathml, worked
 from nnlite.diagnostics.recording import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
@@ -87,7 +88,7 @@ class Step:
         lines = [self._title()]
         found = self._worked()
         for formula in self.formulas:
-            result = found.get(formula.partition(" = ")[0])
+            result = found.get(formula)
             for text, indent in (result.formula if result else formula, 2), (result.entry if result else "", 6):
                 lines += textwrap.wrap(
                     text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * 6, break_long_words=False
@@ -108,23 +109,30 @@ class Step:
     __repr__ = __str__
 
     def _worked(self) -> dict[str, Worked]:
-        """Return the formulas whose values are those of the layer, by the name of the result."""
+        """Return the formulas whose values are those of the layer, as they are written."""
         arrays = self.inputs | self.outputs | {gradient_name(name): dP for name, dP in self.gradients.items()}
-        return {each.name: each for each in worked(self._lines, self.arrays | arrays, self.layer)}
+        return {str(each.line): each for each in worked(self._lines, self.arrays | arrays, self.layer)}
 
     def _shown(self, found: dict[str, Worked]) -> dict[str, Any]:
         """Return the arrays by name, those that the formulas use besides behind what the layer received."""
         besides = {name: A for each in found.values() for name, A in each.used.items()}
         return self.inputs | besides | self.arrays
 
-    def _repr_markdown_(self) -> str:
-        """Return the step as Markdown with a table, for notebooks."""
-        lines = [f"**{_escaped(self._title())}**", "", *(f"`{formula}`  " for formula in self.formulas), ""]
-        lines += ["| | shape | |", "|---|---|---|"]
-        for name, A in self._shown(self._worked()).items():
-            values = (array_text(A) or array_range(A)).replace("\n", "")
-            lines.append(f"| `{name}` | {np.shape(A)} | {_escaped(values)} |")
-        return "\n".join(lines)
+    def _repr_html_(self) -> str:
+        """Return the step as HTML for notebooks: its formulas as MathML, and a table of the arrays."""
+        found = self._worked()
+        arrays = self._shown(found)
+        values = arrays | {gradient_name(name): dP for name, dP in self.gradients.items()}
+        parts = [f"<p><b>{html.escape(self._title())}</b></p>"]
+        for line in self._lines:
+            entry = found[str(line)].entry if str(line) in found else ""
+            parts += [f"<p>{as_mathml(line, values)}</p>", f"<p><code>{html.escape(entry)}</code></p>" if entry else ""]
+        parts += [f"<p><code>{html.escape(formula)}</code></p>" for formula in self.own_formulas]
+        parts.append("<table>")
+        for name, A in arrays.items():
+            shown = html.escape(array_text(A) or array_range(A))
+            parts.append(f"<tr><td>{html.escape(name)}</td><td>{np.shape(A)}</td><td><pre>{shown}</pre></td></tr>")
+        return "\n".join(filter(None, [*parts, "</table>"]))
 
     def _title(self) -> str:
         of = "" if self.name == "sum" else self.layer.one_line()
@@ -229,7 +237,3 @@ def _steps(moves: Moves) -> Steps:
         stored = name == "backward" and not formulas
         gradients = {gradient_name(each): dP for each, dP in stored_gradients(layer).items()} if stored else {}
         yield Step(name, path, layer, inputs, outputs, gradients, formulas)
-
-
-def _escaped(line: str) -> str:
-    return line.replace("|", "\\|").replace("*", "\\*")

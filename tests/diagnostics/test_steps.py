@@ -1,6 +1,7 @@
 """Forward and backward, one layer at a time."""
 
 import types
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -114,7 +115,7 @@ def test_the_steps_are_the_operations_of_the_program_and_back_in_the_opposite_or
     assert [step.path for step in steps if step.name == "backward"] == [o.path for o in found.operations][::-1]
     for step in steps:
         assert str(step)
-        assert step._repr_markdown_()
+        ElementTree.fromstring(f"<div>{step._repr_html_()}</div>")
 
 
 def chain():
@@ -451,7 +452,7 @@ def test_formulas_are_the_layers_own():
     steps = list(nn.forward_steps(chain(), numbers(4, 3), numbers(4, 1), nn.MSELoss()))
     assert steps[0].formulas == ("Y = X @ W + b",)
     assert "Y = X @ W + b" in str(steps[0])
-    assert "`Y = tanh(X)`" in steps[1]._repr_markdown_()
+    assert "<mo>=</mo><mi>tanh</mi><mrow><mo>(</mo><munder><mrow><mi>X</mi>" in steps[1]._repr_html_()
     assert Step("forward", "", Scale(2), {}, {}).formulas == ()
 
 
@@ -503,7 +504,8 @@ def test_print_shows_small_arrays_in_numbers_and_large_ones_in_words():
     (step,) = nn.forward_steps(nn.Square(), np.arange(20.0))
     assert str(step).endswith("  X  (20,)  from 0 to 19\n  Y  (20,)  from 0 to 361")
     assert repr(step) == str(step)
-    assert step._repr_markdown_().endswith("| `X` | (20,) | from 0 to 19 |\n| `Y` | (20,) | from 0 to 361 |")
+    (*_, last) = ElementTree.fromstring(f"<div>{step._repr_html_()}</div>").iter("tr")
+    assert ["".join(cell.itertext()) for cell in last] == ["Y", "(20,)", "from 0 to 361"]
 
 
 def test_a_printed_step_has_what_its_formula_uses_and_one_entry_in_numbers():
@@ -519,7 +521,8 @@ def test_a_printed_step_has_what_its_formula_uses_and_one_entry_in_numbers():
         "  Y   (1, 2)  [[0.5  0.72]]",
         "  dX  (1, 2)  [[0.25   0.0504]]",
     ]
-    assert "| `Y` | (1, 2) | [[0.5  0.72]] |" in step._repr_markdown_()
+    assert "<td>Y</td><td>(1, 2)</td><td><pre>[[0.5  0.72]]</pre></td>" in step._repr_html_()
+    assert "<code>dX[0,1] = 0.25 * 0.72 * (1 - 0.72) = 0.0504</code>" in step._repr_html_()
 
 
 def test_a_step_of_a_linear_layer_by_hand():
@@ -569,15 +572,23 @@ def test_a_step_does_not_show_what_a_layer_caches_under_the_name_of_something_el
     ]
 
 
-def test_a_markdown_cell_stays_one_cell():
+def test_html_escapes_what_a_layer_says():
     class Barred(nn.Tanh):
         def extra_repr(self):
-            return "a|b"
+            return "a<b"
 
     (step,) = nn.forward_steps(Barred(), numbers(2, 3))
-    assert r"a\|b" in step._repr_markdown_()
-    table = step._repr_markdown_().split("\n")[-2:]
-    assert all(line.count("|") == 4 for line in table)
+    assert "<b>forward   Barred(a&lt;b)</b>" in step._repr_html_()
+
+
+def test_lines_that_define_a_name_again_are_printed_as_they_are():
+    loss = nn.CrossEntropyLoss(label_smoothing=0.1, weight=[1.0, 2, 3])
+    (step,) = nn.forward_steps(loss, numbers(4, 3), np.array([0, 1, 2, 0]))
+    assert [line for line in str(step).split("\n") if line.startswith("  Q = ")] == [
+        "  Q = one_hot(target, like=Y, axis=1, ignored=-100)",
+        "  Q = (1 - 0.1) * Q + 0.1 * mean(Q, axis=1, keepdims=True)",
+        "  Q = along(weight, axis=1, like=Y) * Q",
+    ]
 
 
 @pytest.mark.parametrize(

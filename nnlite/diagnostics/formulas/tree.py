@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
 from textwrap import dedent
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nnlite.diagnostics.formulas.functions import FUNCTIONS
+
+Node = TypeVar("Node", bound=ast.AST)
 
 SUPPORTED = (
     *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.UnaryOp, ast.USub, ast.UAdd),
@@ -159,16 +161,17 @@ def sum_over(letter: str, size: int | None, term: ast.expr) -> ast.Call:
     return call("sum", ast.GeneratorExp(term, [over]))
 
 
-def mapped(node: ast.expr, change: Callable[[ast.expr], ast.expr | None]) -> ast.expr:
+def mapped(node: Node, change: Callable[[Any], Any]) -> Node:
     """Return a copy of an expression in which each part for which ``change`` returns another one is replaced by it."""
-    if (new := change(node)) is not None:
+    new: Node | None = change(node)
+    if new is not None:
         return new
     if isinstance(node, Leaf | Entry):
         return node
     copy = type(node)()
     for name, value in ast.iter_fields(node):
         parts = value if isinstance(value, list) else [value]
-        parts = [mapped(part, change) if isinstance(part, ast.expr) else part for part in parts]
+        parts = [mapped(part, change) if isinstance(part, ast.AST) else part for part in parts]
         setattr(copy, name, parts if isinstance(value, list) else parts[0])
     return copy
 

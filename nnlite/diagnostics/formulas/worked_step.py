@@ -12,6 +12,7 @@ from nnlite.diagnostics.formulas.operation_formulas import farthest
 from nnlite.diagnostics.formulas.printing import Text, in_python
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Substitution
 from nnlite.diagnostics.formulas.tree import Entry, Formula, Leaf, evaluated, mapped
+from nnlite.diagnostics.formulas.typeset import MathML
 from nnlite.layer.layer import Layer
 from nnlite.losses.loss import is_loss
 
@@ -20,13 +21,13 @@ class Worked(NamedTuple):
     """A formula whose value is that of the layer.
 
     Attributes:
-        name: of the result.
+        line: the formula.
         formula: in Python, without what only matters for other shapes than those of the step.
         used: the arrays that it uses besides those of the step, such as a cached Y or the parameter W, by name.
         entry: one entry of the result, with the numbers put in; empty if it is no sum of products.
     """
 
-    name: str
+    line: Formula
     formula: str
     used: dict[str, Any]
     entry: str
@@ -65,7 +66,15 @@ def worked(lines: Sequence[Formula], arrays: Mapping[str, Any], layer: Layer) ->
         names[line.name] = value if own is None else own
         used = {name: array for name, array in besides.items() if isinstance(array, np.ndarray)}
         formula = f"{line.name} = {in_python(_for_these_shapes(tree))}"
-        yield Worked(line.name, formula, used, _entry(line.name, tree, np.shape(value)))
+        yield Worked(line, formula, used, _entry(line.name, tree, np.shape(value)))
+
+
+def as_mathml(line: Formula, values: Mapping[str, Any]) -> str:
+    """Return a formula, in the layer's own names, as MathML; the shapes of arrays that are known are below them."""
+    math = MathML()
+    leaves = {name: [Leaf(name, values.get(name), scalar=name == COUNT)] for name in line.names}
+    (tree,) = Substitution(leaves).parts(line.expression)
+    return math.whole(f"{math(Leaf(line.name, values.get(line.name)))}<mo>=</mo>{math(in_notation(tree))}")
 
 
 def _for_these_shapes(tree: ast.expr) -> ast.expr:
