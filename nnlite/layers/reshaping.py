@@ -162,7 +162,12 @@ class Unflatten(Layer):
 
     def forward(self, X: Any) -> Array:
         X = self.check_X(X)
-        self.X_shape, self.Y_shape = X.shape, tuple(map(int, self.output_shape(X.shape)))  # type: ignore[arg-type]
+        self.X_shape, parts = X.shape, self.unflattened_size
+        if -1 not in parts and -X.ndim <= self.dim < X.ndim and math.prod(parts) == X.shape[self.dim]:
+            dim = self.dim % X.ndim
+            self.Y_shape = (*X.shape[:dim], *parts, *X.shape[dim + 1 :])
+        else:
+            self.Y_shape = tuple(map(int, self.output_shape(X.shape)))  # type: ignore[arg-type]
         return self.record_Y(X.copy().reshape(self.Y_shape))
 
     def backward(self, dY: Any) -> Array:
