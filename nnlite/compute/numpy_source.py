@@ -6,6 +6,7 @@ processor has not learned the signs, on an AMD EPYC; a sum takes 2):
 - ``maximum(X, 0)`` does not vectorize for a number, 7; for an array of zeros it takes 3, and ``X.clip(0, 1)`` 2.5.
 - ``where(Y > 0, dY, 0)`` takes 130. Y > 0 as an integer, 0 or 1, times the bits of dY, takes 7; a product of floating
   numbers would be NaN where dY is infinite.
+- ``where(c, 1, 0)`` is c itself, copied to floating numbers in 2.
 - ``where(c, A, B)`` takes 130 too: where c is 1, the bits in which A and B differ are changed in B's, which takes 10.
 - ``sign(X, X)`` takes 150, into another array 7.
 """
@@ -173,7 +174,9 @@ def _statements(operation: Operation, operands: list[str], out: str, trace: Trac
 def _selection(operands: list[str], out: str, kinds: list[str]) -> Iterator[str]:
     """The calls that compute ``where(mask, A, B)``."""
     mask, (A, B, target) = operands[0], (f"{each}.view(bits)" for each in (*operands[1:], out))
-    if operands[2] == "ZERO":
+    if operands[1:] == ["ONE", "ZERO"]:
+        yield f"np.copyto({out}, {mask})"
+    elif operands[2] == "ZERO":
         yield f"np.multiply({mask}, {A}, {target})"
     elif operands[1] == "ZERO":
         yield f"np.multiply(~{mask}, {B}, {target})"
