@@ -61,7 +61,7 @@ def prelu(X: Array, W: Columns) -> tuple[Array, Array]:
 @kernel(all="ignore")
 def prelu_slope_backward(dY: Array, X: Array) -> Array:
     """The gradient of the slope of each element, ``dY min(X, 0)``."""
-    return dY * np.minimum(X, 0.0)
+    return dY * np.minimum(0.0, X)
 
 
 def _exponential_linear(X: Array, negative: float, rate: float) -> Array:
@@ -88,7 +88,7 @@ def scaled_exponential_linear(X: Array, scale: float, alpha: float) -> Array:
 @kernel(all="ignore")
 def exponential_linear_backward(dY: Array, X: Array, positive: float, negative: float, rate: float) -> Array:
     """The derivative is ``positive`` above 0, ``negative exp(rate X)`` elsewhere."""
-    return dY * np.where(X > 0, positive, negative * np.exp(rate * np.minimum(X, 0.0)))
+    return dY * np.where(X > 0, positive, negative * np.exp(rate * np.minimum(0.0, X)))
 
 
 # --- smooth activations
@@ -209,7 +209,7 @@ def _cut_softplus(X: Array, beta: float, threshold: float) -> Array:
     """Above the threshold the exponential of -|beta X| is left out."""
     Z = beta * X
     E = np.where(threshold < Z, 0.0, np.exp(-np.abs(Z)))
-    Y: Array = (np.maximum(Z, 0.0) + log1p(E)) / beta
+    Y: Array = (np.maximum(0.0, Z) + log1p(E)) / beta
     return Y
 
 
@@ -222,7 +222,7 @@ def _cut_softplus_backward(dY: Array, X: Array, beta: float, threshold: float) -
 
 @kernel(all="ignore")
 def log_sigmoid(X: Array) -> Array:
-    Y: Array = np.minimum(X, 0.0) - log1p(np.exp(-np.abs(X)))
+    Y: Array = np.minimum(0.0, X) - log1p(np.exp(-np.abs(X)))
     return Y
 
 

@@ -30,7 +30,6 @@ from nnlite.compute.tracing import Symbol, Trace, trace
 from nnlite.compute.unbuffered import unbuffered
 
 _ROW = 512  # elements that are added in float32; then their sums are added in float64
-_MANY = 4096  # elements from which an array of one number is faster than the number
 
 
 @overload
@@ -216,7 +215,7 @@ def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     scope: dict[str, Any] = {name: np.array(value, dtype) for name, value in constants(trace).items()}
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
     scope |= {
-        "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"), "many": _many,
+        "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"),
         "log1p": fast_log1p, "as_written": as_written, "in_blocks": lambda *arguments: large(arguments),
         "column_sum": column_sum,
     }  # fmt: skip
@@ -295,18 +294,6 @@ def _silent_context() -> Context:
 
 # To call a function in a copy of this context takes 0.1 us, with np.errstate(all="ignore") 0.5 us.
 _SILENT = Context().run(_silent_context)
-
-
-def _many(number: Array, like: Array) -> Array:
-    """The number, or for many elements an array that is full of it, which ``maximum`` is faster with."""
-    if number.ndim or not _MANY <= like.size <= BLOCK:
-        return number
-    return _full(number.dtype, number.tobytes())[: like.size].reshape(like.shape)
-
-
-@functools.lru_cache(maxsize=32)  # 8 MB at most
-def _full(dtype: "np.dtype[Any]", number: bytes) -> Array:  # equal bytes, since 0.0 == -0.0
-    return np.full(BLOCK, np.frombuffer(number, dtype))
 
 
 def _after_fork() -> None:

@@ -124,7 +124,7 @@ def log1p_exp_minus_abs(X: Array) -> Array:
 @kernel(all="ignore")
 def softplus(X: Array) -> Array:
     """``log(1 + exp(X))``."""
-    return np.maximum(X, 0.0) + log1p_exp_minus_abs(X)
+    return np.maximum(0.0, X) + log1p_exp_minus_abs(X)
 
 
 @kernel(all="ignore")
@@ -177,7 +177,7 @@ def binary_cross_entropy_with_logits_backward(Z: Array, t: Array, dJ: float) -> 
 def weighted_cross_entropy_with_logits(Z: Array, t: Array, pt: Array) -> Array:
     """``(1 - t) log(1 + exp(Z)) + p t log(1 + exp(-Z))``, with p the weight of the positive class."""
     softplus = log1p_exp_minus_abs(Z)
-    return (1 - t + pt) * softplus + (1 - t) * np.maximum(Z, 0.0) - pt * np.minimum(Z, 0.0)
+    return (1 - t + pt) * softplus + (1 - t) * np.maximum(0.0, Z) - pt * np.minimum(0.0, Z)
 
 
 @kernel(all="ignore")

@@ -137,7 +137,7 @@ def gaussian_backward(Y: Array, t: Array, var: Array, eps: float, dJ: float) -> 
 def soft_margin(Y: Array, t: Array) -> Array:
     """``log(1 + exp(-t Y))``."""
     X = t * Y
-    return log1p_exp_minus_abs(X) - np.minimum(X, 0.0)
+    return log1p_exp_minus_abs(X) - np.minimum(0.0, X)
 
 
 @kernel(over="ignore", under="ignore")
@@ -147,7 +147,7 @@ def soft_margin_backward(Y: Array, t: Array, dJ: float) -> Array:
 
 @kernel
 def hinge_embedding(Y: Array, t: Array, margin: float) -> Array:
-    return np.where(t > 0, Y, np.maximum(margin - Y, 0.0))
+    return np.where(t > 0, Y, np.maximum(0.0, margin - Y))
 
 
 @kernel
@@ -158,7 +158,7 @@ def hinge_embedding_backward(Y: Array, t: Array, margin: float, dJ: float) -> Ar
 @kernel(invalid="ignore")  # infinities of masked classes
 def hinge_of_rows(Y: Array, y: Rows, margin: float) -> Array:
     """``max(0, margin - y + Y)``: by how much each class is above the margin below the score y of the right one."""
-    return np.maximum(Y + (margin - y), 0.0)
+    return np.maximum(0.0, Y + (margin - y))
 
 
 @kernel(invalid="ignore")
@@ -166,7 +166,7 @@ def hinge_of_a_label(Y: Array, y: Rows, dY: Array, margin: float) -> tuple[Array
     """Add 1 to dY for each class above the margin; the sum of :func:`hinge_of_rows`, and how many these classes are."""
     M = Y + (margin - y)
     above = np.where(M > 0, 1.0, 0.0)
-    H = np.sum(np.maximum(M, 0.0), axis=-1, keepdims=True)
+    H = np.sum(np.maximum(0.0, M), axis=-1, keepdims=True)
     return dY + above, H, np.sum(above, axis=-1, keepdims=True)
 
 

@@ -9,7 +9,7 @@ from nnlite.compute.kernel import kernel
 @kernel
 def margin_ranking(X1: Array, X2: Array, t: Array, margin: float) -> Array:
     """``max(0, margin - t (X1 - X2))``."""
-    J: Array = np.maximum(margin - t * (X1 - X2), 0.0)
+    J: Array = np.maximum(0.0, margin - t * (X1 - X2))
     return J
 
 
