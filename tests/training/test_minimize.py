@@ -276,6 +276,8 @@ def test_the_events_of_an_iteration_are_those_of_an_epoch():
     epoch = ["on_epoch_begin", "on_backward_end", "on_batch_end", "on_evaluation_begin", "on_evaluation_end", "on_save"]
     expected = [("on_train_begin", 0), *((event, 1) for event in epoch), *((event, 2) for event in epoch)]
     assert counts.events == [*expected, ("on_save", 2), ("on_train_end", 2)]
+    step = counts.states[-1].step
+    assert (step.count, step.batch) == (0, None)  # no step is begun
     assert history.epochs == 2
     assert history.remark == ""
 
@@ -306,6 +308,12 @@ def test_history_has_the_values_at_the_end_of_each_iteration():
             values = nn.evaluate(model, *rows, loss=nn.MSELoss(), metrics=[nn.r2])
             for key, value in values.items():
                 assert_allclose(history[name + key][epoch], value)
+
+
+def test_the_rows_that_are_held_back_are_those_of_fit():
+    history, model = minimize(linear(), validation_split=0.25, epochs=1), linear()
+    fitted = nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), validation_split=0.25, verbose=0)
+    assert_array_equal(history.validation_rows, fitted.validation_rows)
 
 
 def test_diagnostics_see_the_updates():
