@@ -101,6 +101,8 @@ def test_text(formula, text):
         ("X - (W - Y)", r"x - \left(W_1 - \hat{y}\right)"),
         ("X - W - Y", r"x - W_1 - \hat{y}"),
         ("Y ** 2", r"\hat{y}^{2}"),
+        ("(X / W) ** 2", r"\left(\frac{x}{W_1}\right)^{2}"),
+        ("X * (W / Y)", r"x \odot \frac{W_1}{\hat{y}}"),
         ("dY ** 2", r"\left(\frac{\partial L}{\partial u_1}\right)^{2}"),
         ("dY.T @ X", r"\left(\frac{\partial L}{\partial u_1}\right)^\top x"),
         ("(X + W) @ W", r"\left(x + W_1\right) W_1"),

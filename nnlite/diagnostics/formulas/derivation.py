@@ -161,7 +161,7 @@ class Derivation:
         if last.gives != (self.naming.loss_edge,) or place < len(self.operations) - 2:
             return
         edge, before = operation.takes[0], None if operation is last else operation
-        if self._uses.get(edge) != 1 or (before and before.gives != last.with_gradient):
+        if before and before.gives != last.with_gradient:
             return
         behind = "" if before is None else "; ".join(map(str, before.formulas.forward))
         text, note = getattr(last.layer, "combined_formulas", {}).get(behind, ("", ""))

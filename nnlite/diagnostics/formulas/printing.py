@@ -44,7 +44,7 @@ def strength_of(node: ast.expr) -> int:
 class Text:
     """Formulas as plain text: ``dL/dW1 = X^T dL/du1``. ``*`` is elementwise; a matrix product has no sign.
 
-    With ``shapes``, each symbol has its shape before it, between two marks, for :func:`with_shapes_below`.
+    With ``shapes``, each symbol has its shape before it, between two marks, for ``shapes_below`` of page.py.
     """
 
     signs: Mapping[str, str] = {"times": " * ", "": " ", "minus": "-"}
