@@ -28,7 +28,7 @@ def leaky_relu(X: Array, slope: float) -> Array:
     return (_larger if 0 < slope <= 1 else _chosen)(X, slope)
 
 
-@kernel(under="ignore")
+@kernel(all="ignore")
 def _larger(X: Array, slope: float) -> Array:
     Y: Array = np.maximum(slope * X, X)
     return Y

@@ -277,8 +277,9 @@ class GLU(Layer):
         X = self.check_X(X)
         if not -X.ndim <= self.dim < X.ndim:
             raise no_such_axis(self, X.shape, self.dim)
-        self.output_shape(X.shape)
-        half = X.shape[self.dim] // 2
+        half, odd = divmod(X.shape[self.dim], 2)
+        if odd:
+            self.output_shape(X.shape)  # an error
         self.halves = [half, half]
         before = (slice(None),) * (self.dim % X.ndim)
         Y, self.V = kernels.glu(X[(*before, slice(half))], X[(*before, slice(half, None))])

@@ -4,6 +4,7 @@ import bdb
 import itertools
 import linecache
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -266,6 +267,21 @@ def test_numbers_of_any_type():
         Y = kernels.squared_error_backward(A, np.zeros_like(A), number)
         assert Y.dtype == np.float32
         assert_array_equal(Y, 4 * A)
+
+
+# --- np.errstate
+
+
+def test_a_kernel_without_warnings_is_called_by_several_threads_at_once():
+    kernel = nn.kernel(all="ignore")(lambda X: np.exp(X) / np.sqrt(np.log(X - 1)))
+    arrays = [np.full(100_000, 1e3, np.float32)] * 20
+    with ThreadPoolExecutor(4) as pool:
+        for Y in pool.map(kernel, arrays):
+            assert np.isinf(Y).all()
+    with np.errstate(over="raise"):
+        kernel(arrays[0])
+        with pytest.raises(FloatingPointError):
+            np.exp(arrays[0])
 
 
 # --- the source

@@ -22,6 +22,17 @@ def test_derivatives_at_0_are_those_that_are_promised():
     assert derivative(nn.SELU(), [0.0]) == pytest.approx(1.7580993408473766, rel=1e-15)
 
 
+@pytest.mark.parametrize("slope", [-2.0, 0.0, 0.25, 1.0, 1.5])
+def test_leaky_units_of_any_slope(slope):
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -3.0, 2.0])
+    with np.errstate(invalid="ignore"):
+        Y = np.where(x > 0, x, slope * x)
+    for layer in nn.LeakyReLU(slope), nn.PReLU(init=slope, dtype=np.float64):
+        np.testing.assert_array_equal(layer.forward(x), Y)
+        np.testing.assert_array_equal(np.signbit(layer.forward(x))[1:], np.signbit(Y)[1:])
+        np.testing.assert_array_equal(layer.backward(np.ones(7)), np.where(x > 0, 1, slope))
+
+
 def test_exponential_units_in_closed_form():
     # exp(ln a) - 1 = a - 1, for a below 1
     a = np.array([0.125, 0.5, 0.875])

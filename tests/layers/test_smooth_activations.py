@@ -85,6 +85,23 @@ def test_softplus_above_its_threshold_is_the_identity():
     assert derivative(nn.Softplus(), 19.5) < 1
 
 
+def test_in_float32_the_usual_threshold_of_softplus_needs_no_mask():
+    x = np.linspace(16, 24, 8001, dtype=np.float32)
+    for threshold in 16.0, 17.0, 20.0:
+        layer, above = nn.Softplus(threshold=threshold), x > threshold
+        np.testing.assert_array_equal(layer.forward(x)[above], x[above])
+        np.testing.assert_array_equal(layer.backward(np.ones_like(x))[above], 1)
+    assert derivative(nn.Softplus(threshold=16.0), np.float32(15.5)) < 1
+
+
+def test_far_above_0_they_are_the_identity():
+    for make in nn.GELU, nn.Mish:
+        for x in np.array([1e30, np.inf]), np.array([1e30, np.inf], np.float32):
+            np.testing.assert_array_equal(make().forward(x), x)
+    np.testing.assert_allclose(derivative(nn.Mish(), [1e30, np.inf]), 1, rtol=1e-15)
+    assert nn.GELU().forward(np.array(-np.inf)) == 0
+
+
 def test_softsign_by_hand():
     np.testing.assert_array_equal(nn.Softsign().forward(np.array([-1, 0, 3.0])), [-0.5, 0, 0.75])
     np.testing.assert_array_equal(derivative(nn.Softsign(), [-1, 0, 3.0]), [0.25, 1, 0.0625])
