@@ -15,7 +15,7 @@ from nnlite.containers.nodes import Parameter
 from nnlite.containers.program import Operation, Program
 from nnlite.containers.stepping import gradient_name
 from nnlite.diagnostics.array_text import scalar_text
-from nnlite.diagnostics.recording import own_parameters, stored_gradients
+from nnlite.diagnostics.own_parameters import own_parameters, stored_gradients
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.described import described

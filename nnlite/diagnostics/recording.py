@@ -12,6 +12,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.containers.argument_names import bound
+from nnlite.diagnostics.own_parameters import own_parameters, stored_gradients
 from nnlite.diagnostics.places import place
 from nnlite.layer.layer import Layer
 from nnlite.losses.loss import is_loss
@@ -254,20 +255,6 @@ def wrapping(model: Layer, wrap: Wrap, path: str = "") -> Iterator[None]:
                 attributes[name] = own
 
 
-def stored_gradients(layer: Layer) -> dict[str, Array]:
-    """The gradients of the layer's parameters; of a tied layer those that it adds to the original's.
-
-    >>> import nnlite as nn
-    >>> list(stored_gradients(nn.Linear(2, 1)))
-    ['W', 'b']
-    """
-    gradients = dict(layer.named_gradients())
-    if layer.original is not None:
-        names = {id(dP): name for name, dP in layer.original.named_gradients()}
-        gradients |= {names[id(dP)]: own for dP, own in layer.own_gradients() if id(dP) in names}
-    return gradients
-
-
 def one_or_all(args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     """The one argument, all of them as a tuple, or those by name as a dict; a number as an array.
 
@@ -278,16 +265,6 @@ def one_or_all(args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     if named:
         return named if not args else (*args, *named.values())
     return args[0] if len(args) == 1 else args
-
-
-def own_parameters(layer: Layer) -> dict[str, Array]:
-    """The layer's own parameters by name, without those of its parts.
-
-    >>> import nnlite as nn
-    >>> list(own_parameters(nn.Linear(2, 1))), own_parameters(nn.Sequential(nn.Linear(2, 1)))
-    (['W', 'b'], {})
-    """
-    return {name: P for name, P in layer.named_parameters() if "." not in name}
 
 
 def _next_draws(layer: Layer) -> list[int]:

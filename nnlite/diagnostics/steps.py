@@ -18,7 +18,7 @@ from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.notation import MEANINGS
 from nnlite.diagnostics.formulas.tree import Formula, functions_in
 from nnlite.diagnostics.formulas.worked_step import Worked, as_mathml, worked
-from nnlite.diagnostics.recording import stored_gradients
+from nnlite.diagnostics.own_parameters import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_loss

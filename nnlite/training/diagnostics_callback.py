@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnlite.diagnostics.phi_slices import own_slices
+from nnlite.diagnostics.own_parameters import own_slices
 from nnlite.diagnostics.text_table import text_table
 from nnlite.diagnostics.unit_activity import activities
 from nnlite.training.callbacks import Callback

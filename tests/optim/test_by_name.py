@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 import nnlite as nn
 from nnlite.compute.blocks import BLOCK
-from nnlite.diagnostics.phi_slices import own_slices
+from nnlite.diagnostics.own_parameters import own_slices
 from nnlite.optim.by_name import ByName
 
 

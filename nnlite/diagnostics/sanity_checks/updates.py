@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import spread
-from nnlite.diagnostics.phi_slices import own_slices
+from nnlite.diagnostics.own_parameters import own_slices
 from nnlite.diagnostics.samples import copies, count_of, pick
 from nnlite.diagnostics.sanity_checks.check import Check, first_few
 from nnlite.diagnostics.sanity_checks.dry_run import DryRun
