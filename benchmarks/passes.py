@@ -16,7 +16,7 @@ import numpy as np
 from cases import Case, case_of
 from contenders import Run, repeated
 
-BLOCK, LARGE = 2**15, 2**18  # elements that stay in the cache, and from which on two threads are faster than one
+BLOCK, LARGE = 2**18, 2**20  # elements that stay in the cache, and from which on two threads are faster than one
 
 
 def inputs(case: Case, shape: Sequence[int], dtype: str) -> list[np.ndarray]:

@@ -55,7 +55,7 @@ def in_blocks(
     threads = _threads() if first.size * operations >= LARGE else 1
     if threads == 1 and (fused or first.size <= BLOCK):
         return [function(*arguments, *[np.empty_like(first) for _ in range(scratch)])]
-    whole = [np.ndim(each) < first.ndim for each in arguments]
+    whole = [getattr(each, "ndim", 0) < first.ndim for each in arguments]  # np.ndim is slow for numbers
     rows = len(first)
     share = -(-rows // (threads * 64)) * 64  # a multiple, so that no line of the cache belongs to two threads
     step = min(share, max(1, BLOCK * rows // first.size))

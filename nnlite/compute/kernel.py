@@ -272,8 +272,8 @@ def blockwise(
 def divisible(kernel: Kernel, arguments: Any) -> list[Any]:
     """The arrays in a form that can be divided: contiguous, and with one axis unless the formula has rows."""
     if kernel.trace.by_rows:
-        return [np.ascontiguousarray(each) if np.ndim(each) else each for each in arguments]
-    return [each.reshape(-1) if np.ndim(each) else each for each in arguments]
+        return [np.ascontiguousarray(each) if getattr(each, "ndim", 0) else each for each in arguments]
+    return [each.reshape(-1) if getattr(each, "ndim", 0) else each for each in arguments]
 
 
 def _as_written(kernel: Kernel, dtype: "np.dtype[Any]", *arguments: Any) -> Any:

@@ -35,16 +35,19 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
         return with_ufuncs
     loops = Loops(kernel, dtype)
     # A loop needs the GIL once, so threads pay earlier; and little time beside that for memory, but for functions.
+    scalars = own.of_kind("scalar")
     cost = 2 + len(own.operations) / 2 + 3 * own.functions
 
     def general(*arguments: Any) -> Any:
         given = dict(zip(own.arguments, arguments, strict=True))
-        for name, each in given.items():
-            unlike = (np.ndim(each) and each.dtype != dtype) or (name in into and not each.flags.c_contiguous)
-            if unlike or not np.ndim(arguments[0]):
+        arrays = {name for name, each in given.items() if getattr(each, "ndim", 0)}  # np.ndim is slow for numbers
+        for name in arrays:
+            if given[name].dtype != dtype or (name in into and not given[name].flags.c_contiguous):
                 return with_ufuncs(*arguments)
-        elements = tuple(name for name in own.of_kind("scalar") if np.ndim(given[name]))
-        numbers = {name: dtype.type(given[name]) for name in own.of_kind("scalar") if name not in elements}
+        if own.arguments[0] not in arrays:
+            return with_ufuncs(*arguments)
+        elements = tuple(name for name in scalars if name in arrays)
+        numbers = {name: dtype.type(given[name]) for name in scalars if name not in arrays}
         contiguous = {name: np.ascontiguousarray(each) for name, each in given.items() if name not in numbers}
         loop = loops[elements]
 
