@@ -458,6 +458,9 @@ def test_the_mean_and_the_sum():
     explanation = nn.explain(linear(2, 1), numbers(4, 2), numbers(4, 1), nn.MSELoss())
     assert text_of(explanation.backward)[0] == "dL/dy^ = 2/N (y^ - y)"
     assert explanation.remarks[0] == "N is the number of samples, here 4."
+    assert nn.explain(nn.Tanh(), loss=nn.MSELoss()).remarks[0] == "n is what the mean of the loss divides by."
+    assert nn.explain(linear(3, 1), loss=nn.MSELoss()).remarks[0] == "N is the number of samples."
+    assert nn.explain(nn.MSELoss(), numbers(4), shares(4)).remarks[0] == "N is the number of samples, here 4."
 
 
 def test_two_losses_share_no_symbol_but_the_number_of_samples():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.basics.shapes import UNKNOWN
 from nnlite.containers.program import Operation
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.naming import Key, Naming, Target, used_parameters
@@ -151,8 +152,8 @@ class OperationFormulas:
         """Return N if the mean of a loss divides by the number of samples, n if by another number."""
         count, recorded, edge = self._attribute(COUNT), self.naming.recorded, self.takes[0]
         shape = np.shape(recorded.values[edge]) if recorded.run else recorded.shapes.get(edge, ())
-        of_samples = shape[1:] in ((), (1,)) if count is None else shape[:1] == (count,)
-        return self.naming.count(count, of_samples=of_samples and bool(shape))
+        one_column = shape[1:] == (1,) or (len(shape) == 1 and shape != UNKNOWN)
+        return self.naming.count(count, of_samples=one_column if count is None else shape[:1] == (count,))
 
     def _values(self) -> dict[str, Any]:
         """Return what is known of the names in the formulas: what the layer took and returned, and its parameters."""
