@@ -19,7 +19,11 @@ from nnlite.training.rows import Batch
 
 COLUMNS = 3  # at most so many columns are named as a likely cause
 FILL = "remove or fill the rows that are not finite"
-SMALLER_STEPS = ("a smaller learning rate", "clip_norm=1.0")  # what may help an optimizer
+SMALLER_STEPS = (  # what may help an optimizer
+    "a smaller learning rate",
+    "clip_norm=1.0",
+    "nnlite.sanity(model, loss, X, Y), which checks them in a second",
+)
 NOT_MADE = "The step was not made: the parameters are those from before it"
 
 
