@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-_LONG = 256  # numbers in a row
+_LONG = 512  # numbers in a row, from which on both kinds of broadcasting gain
 _SMALLEST = 16  # numbers in a buffer; it is not used if a row does not fit
 
 

@@ -42,7 +42,8 @@ class BatchNorm(RunningNorm):
         if len(mu) == 1:
             return mu, v
         of_batch = mean_over_samples(mu)
-        return of_batch, mean_over_samples(v + (mu - of_batch) ** 2)
+        sums = column_sum(v + (mu - of_batch) ** 2)
+        return of_batch, sums[None] / v.dtype.type(len(v))
 
     def group_size(self, shape: tuple[int, ...]) -> int:
         return math.prod(shape) // self.num_features
