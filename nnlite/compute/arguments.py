@@ -1,7 +1,7 @@
 """The arguments of a kernel: by position or keyword, and usual or not.
 
-Usual arguments are plain arrays of the right shapes, and Python floats. A generated function recognizes them at once;
-others are converted, or refused with an error that names the kernel and the argument.
+Usual arguments are plain arrays of one dtype and of the right shapes, and Python floats. A generated function
+recognizes them at once; others are converted, or refused with an error that names the kernel and the argument.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def entry_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     >>> from nnlite.compute.tracing import trace
     >>> print(entry_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
     def tanh_backward(dY, Y):
-        if ndarray is type(dY) is type(Y) and dY.shape == Y.shape:
+        if ndarray is type(dY) is type(Y) and dY.dtype is Y.dtype and dY.shape == Y.shape:
             return functions[dY.dtype](dY, Y)
         return unusual(dY, Y)
     <BLANKLINE>
@@ -30,6 +30,7 @@ def entry_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     first, full, numbers = trace.arguments[0], trace.of_kind("full"), trace.of_kind("scalar")
     arrays = [each for each in trace.arguments if each not in numbers]
     usual = [" is ".join(["ndarray", *(f"type({each})" for each in arrays)])]
+    usual += [" is ".join(f"{each}.dtype" for each in arrays)] * (len(arrays) > 1)
     usual += [f"{first}.ndim == 2"] * trace.by_rows
     usual += [" == ".join(f"{each}.shape" for each in full)] * (len(full) > 1)
     usual += [f"{each}.shape == ({first}.shape[0], 1)" for each in trace.of_kind("row")]

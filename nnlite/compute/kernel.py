@@ -127,7 +127,12 @@ class Kernel:
     def _unusual(self, *arguments: Any) -> Any:
         if not any(isinstance(each, Symbol) for each in arguments):
             own = conform(self.name, self.trace, self.into, arguments)
-            return self._functions[own[0].dtype](*own)
+            dtype = own[0].dtype
+            function = self._functions[dtype]
+            kinds = [self.trace.kinds[each] for each in self.trace.arguments]
+            if any(value.dtype != dtype for value, kind in zip(own, kinds, strict=True) if kind != "scalar"):
+                function = _treated(self, functools.partial(_as_written, self, dtype))
+            return function(*own)
         if self.into or self.errstate:
             raise TypeError(f"kernel {self.name}: expected no into and no errstate where it is part of another kernel")
         return self.formula(*arguments)
@@ -200,24 +205,26 @@ class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):
 
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel with ufuncs."""
-    function = _with_ufuncs(kernel, dtype)
+    return _treated(kernel, _with_ufuncs(kernel, dtype))
+
+
+def _treated(kernel: Kernel, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with the kernel's treatment of floating-point errors."""
     if kernel.errstate == {"all": "ignore"}:
         return lambda *arguments: _SILENT.copy().run(function, *arguments)
     return np.errstate(**kernel.errstate)(function) if kernel.errstate else function
 
 
 def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
-    as_written = functools.partial(_as_written, kernel, dtype.newbyteorder("="))
     if dtype.itemsize > 8 or not dtype.isnative:  # selecting by bits needs integers of the same size and order
-        return as_written
+        return functools.partial(_as_written, kernel, dtype)
     trace, into = kernel.trace, kernel.into
     source = numpy_source(kernel.name, trace, into)
     scope: dict[str, Any] = {name: np.array(value, dtype) for name, value in constants(trace).items()}
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
     scope |= {
         "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"),
-        "log1p": fast_log1p, "as_written": as_written, "in_blocks": lambda *arguments: large(arguments),
-        "column_sum": column_sum,
+        "log1p": fast_log1p, "in_blocks": lambda *arguments: large(arguments), "column_sum": column_sum,
     }  # fmt: skip
     # Equal names of different kernels must not share a file: debuggers would show the source of the other.
     file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"
@@ -277,9 +284,11 @@ def divisible(kernel: Kernel, arguments: Any) -> list[Any]:
 
 
 def _as_written(kernel: Kernel, dtype: "np.dtype[Any]", *arguments: Any) -> Any:
-    """Call the formula itself; results have the dtype."""
+    """Call the formula itself; results have the dtype, in the order of bytes of this machine."""
     returned = kernel.formula(*arguments)
-    results = [np.asarray(each, dtype) for each in (returned if isinstance(returned, tuple) else (returned,))]
+    results = [
+        np.asarray(each, dtype.newbyteorder("=")) for each in (returned if isinstance(returned, tuple) else (returned,))
+    ]
     if not kernel.into:
         return tuple(results) if len(results) > 1 else results[0]
     for name, result in zip(kernel.into, results, strict=True):

@@ -41,14 +41,11 @@ def numba_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
     def general(*arguments: Any) -> Any:
         given = dict(zip(own.arguments, arguments, strict=True))
         arrays = {name for name, each in given.items() if getattr(each, "ndim", 0)}  # np.ndim is slow for numbers
-        for name in arrays:
-            if given[name].dtype != dtype or (name in into and not given[name].flags.c_contiguous):
-                return with_ufuncs(*arguments)
-        if own.arguments[0] not in arrays:
+        if own.arguments[0] not in arrays or not all(given[name].flags.c_contiguous for name in into):
             return with_ufuncs(*arguments)
         elements = tuple(name for name in scalars if name in arrays)
         numbers = {name: dtype.type(given[name]) for name in scalars if name not in arrays}
-        contiguous = {name: np.ascontiguousarray(each) for name, each in given.items() if name not in numbers}
+        contiguous = {name: np.ascontiguousarray(each, dtype) for name, each in given.items() if name not in numbers}
         loop = loops[elements]
 
         def on_block(*arrays: Any) -> tuple[Any, ...]:

@@ -89,9 +89,6 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     rows = {out for result, out in places.targets.items() if trace.kinds[result] == "row"}
     given = ", ".join(trace.arguments)
     head = []
-    if viewed := _viewed(trace, into):
-        unlike = " or ".join(f"{each}.dtype != dtype" for each in viewed)
-        head += [f"if {unlike}:", f"    return as_written({given})"]
     # A ufunc makes its own array in a sixth of the time of empty_like; but of an array without axes a scalar.
     large = f"{own[0]} is None and ({like}.size > BLOCK or not {like}.ndim)" if made else f"{like}.size > BLOCK"
     large = f"{like}.ndim != 2 or ({large} and len({like}) > 1)" if trace.by_rows else large
@@ -104,15 +101,6 @@ def numpy_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     tail = [] if into else [f"return {', '.join(places.targets.values())}"]
     parameters = ", ".join([*trace.arguments, *(["*"] if own else []), *(f"{each}=None" for each in own)])
     return f"def {name}({parameters}):\n    " + "\n    ".join([*head, *statements, *tail]) + "\n"
-
-
-def _viewed(trace: Trace, into: tuple[str, ...]) -> list[str]:
-    """The arguments beside the first whose dtype is that of arrays that are read or written as bits."""
-    if not any(operation.function == "where" for operation in trace.operations):
-        return []
-    # An array that is made of an argument has its dtype; comparisons write into arrays of the first one's.
-    read = {each for operation in trace.operations if operation.function not in MASKS for each in operation.operands}
-    return [each for each in trace.arguments[1:] if each in read.union(into) and trace.kinds[each] != "scalar"]
 
 
 class _Places:

@@ -143,6 +143,26 @@ def test_rows_and_columns_of_other_shapes_are_errors(given, message):
         scaled(*given)
 
 
+@pytest.mark.parametrize("size", [3, 2 * LARGE, 2**15 + 5])
+@pytest.mark.parametrize("other", ["f4", "f8", "i8", ">f8", "?"])
+@pytest.mark.parametrize("first", ["f4", "f8"])
+def test_arrays_of_other_dtypes_are_computed_as_the_formula_says_and_results_are_of_the_first_ones(first, other, size):
+    A, B = np.linspace(-1, 1, size).astype(first), np.linspace(-5, 7, size).astype(other)
+
+    @nn.kernel(divide="ignore")
+    def formula(A, B):
+        return A * B, np.where(A > 0, B, 0.0), np.where(A > 0, A, B) / 0.0
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = A * B, np.where(A > 0, B, 0.0), np.where(A > 0, A, B) / 0.0
+    with np.errstate(invalid="ignore", divide="raise"):
+        got = formula(A, B)
+    for own, wanted in zip(got, expected, strict=True):
+        assert own.dtype == first
+        assert_array_equal(own, wanted.astype(first))
+    assert_array_equal(descended(A, A, B), (A - np.asarray(B, first) * A))
+
+
 class Own(np.ndarray):
     """Somebody's own array."""
 
@@ -165,6 +185,8 @@ ONES = np.ones(2)
         ((ONES, ONES, 0.5, "1"), "decay: expected an array or a number, got str"),
         ((ONES, ONES, 1j), "lr: expected an array or a number, got complex"),
         ((ONES, ONES, np.complex64(1)), "lr: expected an array or a number, got complex64"),
+        ((ONES, ONES * 1j), "dPhi: expected real numbers, got ndarray of dtype complex128"),
+        ((ONES, np.array(["a", "b"])), "dPhi: expected real numbers"),
         ((None, ONES), "Phi: expected an array or a number, got NoneType"),
         ((1.0, ONES), "Phi of a floating dtype, got float64|dPhi of shape"),
         ((np.arange(2), ONES), r"expected Phi of a floating dtype, got int64; pass Phi.astype\(np.float32\)"),

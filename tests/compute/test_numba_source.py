@@ -274,6 +274,13 @@ def test_formulas_that_llvm_cannot_vectorize_are_computed_by_numpy():
     assert Loop.calls == 0
 
 
+@pytest.mark.parametrize("function", [np.exp, np.log, np.log1p, np.tanh])
+def test_functions_of_float32_that_llvm_vectorizes_are_computed_in_the_loop(function):
+    X = np.linspace(0.1, 0.9, 7, dtype=np.float32)
+    check(lambda X: function(X), [X], rtol=1e-6)
+    assert Loop.calls == 1
+
+
 def kernels_of_the_package():
     names = [each.name for each in pkgutil.iter_modules(nn.compute.__path__) if "numba" not in each.name]
     values = [each for name in names for each in vars(importlib.import_module(f"nnlite.compute.{name}")).values()]

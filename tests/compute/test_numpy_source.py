@@ -335,7 +335,7 @@ def test_a_debugger_steps_through_what_print_shows():
     stepper = Stepper()
     stepper.runcall(kernel, np.ones(2), np.ones(2))
     source = str(kernel).splitlines(keepends=True)
-    assert stepper.lines == [line for line in source[1:] if "return in_blocks" not in line and "as_written" not in line]
+    assert stepper.lines == [line for line in source[1:] if "return in_blocks" not in line]
 
 
 def test_a_traceback_shows_the_line_of_the_operation_also_of_kernels_with_the_same_name():
