@@ -812,6 +812,14 @@ def test_one_parameter_alone():
     assert not any("db" in line or "W2" in line for line in text_of(explanation.backward))
 
 
+def test_the_gradient_of_an_input_that_nobody_else_needs():
+    model, X = linear(3, 2), numbers(4, 3)
+    model.needs_dX = False
+    explanation = nn.explain(model, X, parameter="X")
+    np.testing.assert_allclose(explanation.backward[-1].value, np.ones((4, 2)) @ model.W.T)
+    assert not model.needs_dX
+
+
 def test_an_input_alone():
     explanation = nn.explain(of_three_layers(), loss=nn.BCELoss(), parameter="X")
     assert text_of(explanation.backward)[-1] == "dL/dX = dL/du1 W1^T"

@@ -152,10 +152,9 @@ def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer:
     known = {*known, COUNT, "pi", *(line.name for line in lines)}
     used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
     for line in lines:
-        functions = functions_in(line.expression)
-        for name in sorted(line.names | functions):
-            function = name in FUNCTIONS and name in functions
-            if not (name in known or name in attributes or name in used or function):
+        called = functions_in(line.expression)
+        for name in sorted((line.names | called) - known):
+            if not ((name in called and name in FUNCTIONS) or name in used or name in attributes):
                 raise ValueError(f"{name_of_owner}: {line.written}: {_cure(name, known)}")
         if not _strings(line.expression) <= _strings_in_calls(line.expression):
             raise ValueError(f"{name_of_owner}: {line.written}: expected a formula such as X * gamma, got a string")
