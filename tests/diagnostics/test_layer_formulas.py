@@ -11,6 +11,7 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
+from nnlite.diagnostics.formulas.functions import bags
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.substitution import Attributes
 from nnlite.diagnostics.formulas.tree import evaluated
@@ -73,6 +74,15 @@ def test_every_public_layer_has_formulas_but_containers_and_what_their_language_
         *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel),
         nn.CTCLoss,
     }
+
+
+def test_bags_of_indices():
+    indices = np.array([[3, 0, 1], [0, 0, 2]])
+    np.testing.assert_array_equal(bags(indices), [[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]])
+    np.testing.assert_array_equal(bags(indices, ignored=0), [[1, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1]])
+    flat, expected = np.array([3, 0, 1, 2]), [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]]
+    np.testing.assert_array_equal(bags(flat, np.array([0, 2, 2])), expected)
+    np.testing.assert_array_equal(bags(flat, np.array([0, 2, 2, 4]), last=True), expected)
 
 
 def names(formulas):

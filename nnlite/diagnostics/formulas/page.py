@@ -116,8 +116,7 @@ def _numbers_of(line: Line, start: str) -> list[str]:
 
 def sentence(sections: Sections, style: Text) -> str:
     """Return the legend of the signs that occur; empty if they need none."""
-    lines = [line for title, found in sections.items() if title != "One entry" for line in found]
-    expressions = [line.expression for line in lines if line.expression is not None]
+    expressions = [line.expression for found in sections.values() for line in found if line.expression is not None]
     parts = [f"{style.inline(sign)} {meaning}" if sign else meaning for sign, meaning in legend(expressions)]
     if parts and parts[0].startswith("a "):
         parts[0] = f"A{parts[0][1:]}"
