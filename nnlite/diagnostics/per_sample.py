@@ -1,5 +1,6 @@
 """per_sample_gradients and per_sample_gradient_norms: the contribution of each sample to dPhi."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,6 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.trees import listed, spread
 from nnlite.compute import blas
-from nnlite.containers.argument_names import is_plain
 from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import Run, restorer
 from nnlite.diagnostics.samples import (
@@ -22,8 +22,8 @@ from nnlite.diagnostics.samples import (
     pick,
     samples,
 )
+from nnlite.layer.described import described
 from nnlite.layer.layer import Layer, check_layer, inside
-from nnlite.layers.linear import Linear
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import as_one_loss
 
@@ -72,8 +72,9 @@ def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[s
 def per_sample_gradient_norms(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:
     """The Euclidean norm of each gradient of :func:`per_sample_gradients`, without storing these.
 
-    For a Linear with 2-D input they are not even computed: ``|dW_i| = |x_i| |dy_i|`` and ``|db_i| = |dy_i|``. Other
-    layers, and parameters that are used twice, such as tied ones, run on one sample at a time.
+    For a Linear with 2-D input they are not even computed: ``|dW_i| = |x_i| |dy_i|`` and ``|db_i| = |dy_i|``, and so
+    for a layer of your own that has ``gradient_factors``. Other layers, and parameters that are used twice, such as
+    tied ones, run on one sample at a time.
 
     Args:
         model: as in :func:`per_sample_gradients`.
@@ -166,7 +167,7 @@ def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
 
 
 def _products(model: Layer, calls: list[LayerCall], count: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
-    """The factors of each Linear whose gradient is one product with one row per sample."""
+    """The factors of each gradient of which the layer says that it is a sum of products with one row per sample."""
     tied = {
         id(part)
         for _, layer in model.named_layers()
@@ -175,15 +176,15 @@ def _products(model: Layer, calls: list[LayerCall], count: int) -> Iterator[tupl
     }
     for path, layer in model.named_layers():
         own = [call for call in calls if call.path == path]
-        if not is_plain(layer, Linear) or id(layer) in tied or len(own) != 1 or own[0].dYs is None:
+        factors_of = described(layer, "gradient_factors", "forward", "backward")
+        if factors_of is None or id(layer) in tied or len(own) != 1 or own[0].dYs is None:
             continue
-        dY = as_floating(own[0].dY, "dY", layer.dtype)
-        if len(layer.X_shape) != 2 or len(dY) != count:
-            continue
-        if alike(blas.matmul(layer.X.T, dY), layer.dW, largest(layer.X) * largest(dY)):
-            yield inside(path, "W"), (layer.X, dY)
-            if layer.b is not None:
-                yield inside(path, "b"), (dY,)
+        for name, factors in factors_of(as_floating(own[0].dY, "dY", layer.dtype)).items():
+            if all(A.ndim == 2 and len(A) == count for A in factors):
+                total = blas.matmul(factors[0].T, factors[1]) if len(factors) == 2 else factors[0].sum(axis=0)
+                dP = getattr(layer, "d" + name)
+                if alike(total, dP, math.prod(map(largest, factors)), coarsest([dP])):
+                    yield inside(path, name), factors
 
 
 def _keep_those_of_samples(run: _Run, number: int) -> None:

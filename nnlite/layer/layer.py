@@ -190,6 +190,14 @@ class Layer:
         """
         return None
 
+    def gradient_factors(self, dY: Array) -> dict[str, tuple[Array, ...]]:
+        """After forward, for parameters whose gradient is a sum over the samples: its factors, with a row for each.
+
+        Of ``dW = X^T dY`` they are (X, dY), of ``db``, the sum of dY over its rows, (dY,). By the names of parameters;
+        empty where there is none. For :func:`nnlite.per_sample_gradient_norms`, which then runs no sample alone.
+        """
+        return {}
+
     def constant_output(self, Y: Array) -> float | None:
         """The number that every entry of Y is, whatever X: 1 for the softmax of a single class; None if there is none.
 

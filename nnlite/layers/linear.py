@@ -113,6 +113,11 @@ class Linear(Layer, parameters=("W", "b")):
         dX = blas.matmul(dY, self.W.T)
         return dX if len(self.X_shape) == 2 else dX.reshape(self.X_shape)
 
+    def gradient_factors(self, dY: Array) -> dict[str, tuple[Array, ...]]:
+        if len(self.X_shape) != 2:
+            return {}
+        return {"W": (self.X, dY)} | ({} if self.b is None else {"b": (dY,)})
+
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         rows, dY = self.X.reshape(-1, self.in_features), Y.reshape(-1, self.out_features)
         bias = 0 if self.b is None else Y.size

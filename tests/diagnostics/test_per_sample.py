@@ -280,3 +280,42 @@ def test_something_else_than_a_loss():
 def test_a_single_sample_and_a_model_without_parameters():
     check_sums(network(), X[:1], Y[:1], nn.MSELoss())
     assert nn.per_sample_gradients(nn.Tanh(), X, X, nn.MSELoss()) == {}
+
+
+class OwnLinear(nn.Layer, parameters=("U",)):
+    """``Y = X U``, which counts the samples that run alone, and may say what its gradient is a sum of."""
+
+    alone = 0
+
+    def __init__(self, factors=None):
+        self.U, self.factors = np.arange(6.0).reshape(3, 2) / 10, factors
+
+    def forward(self, X):
+        OwnLinear.alone += len(X) == 1
+        self.X = self.check_X(X)
+        return self.record_Y(self.X @ self.U)
+
+    def backward(self, dY):
+        dY = self.check_dY(dY)
+        self.dU = self.X.T @ dY
+        return dY @ self.U.T
+
+    def gradient_factors(self, dY):
+        return {} if self.factors is None else {"U": self.factors(self.X, dY)}
+
+
+@pytest.mark.parametrize(
+    ("factors", "alone"),
+    [(None, 4 + 7), (lambda X, dY: (X, dY), 4), (lambda X, dY: (X, 2 * dY), 4 + 7)],
+    ids=["none", "own", "wrong"],
+)
+def test_a_users_layer_may_say_what_its_gradient_is_a_sum_of(factors, alone):
+    """Where what it says is not so, each of the seven samples runs alone; the first and the last always do, twice."""
+    X, target = np.random.default_rng(0).normal(size=(7, 3)), np.ones((7, 2))
+    layer = OwnLinear(factors)
+    Y = layer.forward(X)
+    expected = np.linalg.norm(X, axis=1) * np.linalg.norm((Y - target) / 7, axis=1)  # |x_i| |dy_i|
+    OwnLinear.alone = 0
+    found = nn.per_sample_gradient_norms(layer, X, target, nn.MSELoss())["U"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert OwnLinear.alone == alone
