@@ -888,6 +888,7 @@ def test_a_model_is_a_layer():
 def test_dicts_and_a_target_of_a_bare_loss():
     explanation = nn.explain(nn.MSELoss(), shares(4), numbers(4))
     assert text_of(explanation.forward) == ["L = 1/N sum((y^ - y)^2)"]
+    assert text_of(nn.explain(nn.Add(), (1.0, 2.0)).forward) == ["L = X + Y"]
 
 
 def test_lists_are_taken_as_arrays_are():

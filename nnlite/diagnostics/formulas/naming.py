@@ -126,9 +126,10 @@ class Naming:
         return edge if scalar or is_loss(last.layer) else None
 
     def _name_what_is_given(self) -> None:
+        alone = [is_loss(operation.computes) for operation in self.program.operations] == [True]
         for edge in self.program.inputs:
             name = self.program.names[edge]
-            scores = len(self.program.operations) == 1 and self.loss_edge is not None and name == "Y"  # of a loss alone
+            scores = alone and name == "Y"
             self._name(name, "y" if name == "target" else "y^" if scores else name, edge)
         arrays = {edge: value for edge, value in self.program.constants.items() if value is not None and value.ndim}
         for number, edge in enumerate(arrays, start=1):
