@@ -159,9 +159,9 @@ def _statements(operation: Operation, operands: list[str], out: str, trace: Trac
 
 
 def _bound(function: str, operands: list[str], out: str, kinds: list[str]) -> Iterator[str]:
-    """The calls that compute ``maximum(A, B)`` or ``minimum(A, B)``, which are B where A and B are zeros."""
+    """The calls that compute ``maximum(A, B)`` or ``minimum(A, B)``; of -0.0 and the number 0.0 it is B."""
     A, B = operands
-    if "scalar" not in kinds or constant(-0.0) == B:
+    if "scalar" not in kinds:
         yield f"np.{function}({A}, {B}, out={out})"
         return
     X, number = (B, A) if kinds[0] == "scalar" else (A, B)
