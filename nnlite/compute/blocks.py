@@ -56,36 +56,40 @@ def in_blocks(
     if threads == 1 and (fused or first.size <= BLOCK):
         return [function(*arguments, *[np.empty_like(first) for _ in range(scratch)])]
     whole = [getattr(each, "ndim", 0) < first.ndim for each in arguments]  # np.ndim is slow for numbers
-    rows = len(first)
+    rows, row = len(first), (first.shape[1:], first.dtype)
     share = -(-rows // (threads * 64)) * 64  # a multiple, so that no line of the cache belongs to two threads
     step = min(share, max(1, BLOCK * rows // first.size))
-    numbers = deque(range(-(-rows // step)))  # of the blocks that nobody has begun
-    results: list[Any] = [None] * len(numbers)
+    # What nobody has begun. When all is done, a thread that begins late holds no array whose memory the next needs.
+    blocks = deque(
+        (number, [each if same else each[low : low + step] for each, same in zip(arguments, whole, strict=True)])
+        for number, low in enumerate(range(0, rows, step))
+    )
+    results: list[Any] = [None] * len(blocks)
 
-    def compute(next_number: Callable[[], int]) -> None:
-        own = [np.empty((min(step, rows), *first.shape[1:]), first.dtype) for _ in range(scratch)]
+    def compute(next_block: Callable[[], tuple[int, list[Any]]]) -> None:
+        own = [np.empty((step, *row[0]), row[1]) for _ in range(scratch)]
         while True:
             try:
-                number = next_number()
+                number, block = next_block()
             except IndexError:
                 return
-            low, high = number * step, min(number * step + step, rows)
-            blocks = [each if same else each[low:high] for each, same in zip(arguments, whole, strict=True)]
-            results[number] = function(*blocks, *[each[: high - low] for each in own])
+            results[number] = function(*block, *[each[: len(block[0])] for each in own])
 
     # Each thread gets a copy of the context, which holds the setting of np.errstate.
-    helpers = min(threads, len(numbers)) - 1
-    others = [_pool().submit(copy_context().run, compute, numbers.pop) for _ in range(helpers)]
+    helpers = min(threads, len(blocks)) - 1
+    others = [_pool().submit(copy_context().run, compute, blocks.pop) for _ in range(helpers)]
     try:
-        compute(numbers.popleft)
+        compute(blocks.popleft)
     finally:
-        numbers.clear()  # if there was an error, the others stop
+        blocks.clear()  # if there was an error, the others stop
         begun = [other for other in others if not other.cancel()]
         for other in begun:
             other.exception()  # waits for it
     for other in begun:
         other.result()
-    return results
+    returned = results.copy()
+    results.clear()
+    return returned
 
 
 @cache

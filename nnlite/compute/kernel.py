@@ -232,14 +232,13 @@ def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     made: dict[str, Callable[..., Any]] = {}
     exec(compile(source, file, "exec"), scope, made)
     function = made[kernel.name]
-    keywords = [*(function.__kwdefaults__ or ())]
+    keywords, given = [*(function.__kwdefaults__ or ())], len(trace.arguments)
     cost = trace.cost
     # Masks become integers in NumPy's buffers: without these it takes ten times as long.
     broadcasts = trace.by_rows and not any(each.function == "where" for each in trace.operations)
 
     def large(arguments: Any) -> Any:
         def on_block(*arrays: Any) -> Any:
-            given = len(arguments)
             return function(*arrays[:given], **dict(zip(keywords, arrays[given:], strict=True)))
 
         scratch = len(keywords) - (0 if into else len(trace.outs))

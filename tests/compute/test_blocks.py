@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -111,17 +112,20 @@ def test_two_threads_share_the_blocks_from_both_ends(monkeypatch):
     assert sorted(seen.values()) == [0, 4 * blocks.BLOCK]
 
 
-def test_for_a_thread_that_is_busy_nobody_waits(monkeypatch):
+def test_for_a_thread_that_is_busy_nobody_waits_and_it_holds_no_array(monkeypatch):
     monkeypatch.setattr(blocks, "LARGE", LARGE)
     monkeypatch.setattr(blocks, "_threads", lambda: 2)
     blocks._pool.cache_clear()
     end = threading.Event()
     busy = blocks._pool().submit(end.wait, 60)
     A = np.zeros(5 * blocks.BLOCK)
-    blocks.in_blocks(lambda A: np.add(A, 1, A), [A])
+    results = blocks.in_blocks(lambda A: np.add(A, 1, A), [A])
+    assert_array_equal(np.concatenate(results), np.ones(A.size))
+    held = weakref.ref(A)
+    del A, results
+    assert held() is None
     assert busy.running()
     end.set()
-    assert_array_equal(A, np.ones(A.size))
     blocks._pool.cache_clear()
 
 
