@@ -3,6 +3,7 @@
 import copy
 import gc
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -305,6 +306,31 @@ def test_a_kernel_that_nobody_holds_is_garbage():
     gc.collect()
     assert held() is None
     assert function() is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_that_is_forked_while_a_thread_makes_a_function_makes_its_own():
+    program = """
+        import os, signal, threading, warnings
+        import numpy as np, nnlite as nn
+        from nnlite.compute.kernel import Kernel
+        held = threading.Event()
+
+        def hold():
+            with Kernel.making:
+                held.set()
+                threading.Event().wait()
+
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        warnings.simplefilter("ignore")  # newer Pythons warn of a fork beside threads
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends it, if it waits for a thread that it does not have
+            os._exit(0 if nn.kernel(lambda X: X * 2)(np.ones(1)) == 2 else 1)
+        os._exit(os.waitpid(child, 0)[1] != 0)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60)
 
 
 # --- errors of floating-point numbers, and sums
