@@ -190,3 +190,12 @@ def test_threads_and_processes_use_a_kernel_at_once_and_a_fork_and_later_process
 
     assert {hits(process) for process in [started(), started()]} <= {"[0]", "[1]"}  # compiled, or read, once
     assert hits(started()) == "[1]"
+
+
+def test_sums_of_columns_of_a_million_rows_in_float32():
+    sums = nn.kernel(lambda X: (np.sum(X, axis=0), np.sum(X * X, axis=0)))
+    for value, width in (0.1, 1), (1000.3, 3):
+        X = np.full((1_000_000, width), value, np.float32)
+        of_values, of_squares = sums(X)
+        np.testing.assert_allclose(of_values, X.sum(axis=0, dtype=np.float64), rtol=1e-5)
+        np.testing.assert_allclose(of_squares, (X[0] ** 2).astype(np.float64) * 1e6, rtol=1e-5)
