@@ -139,7 +139,7 @@ REFUSED = {
     "where of one": (lambda X: np.where(X > 0), "expected a comparison and two values"),
     "sum of rows": (sum_of_rows, "np.sum: expected the values of a whole array"),
     "sum of a sum": (lambda X: X * total(total(X)), "np.sum: expected the values of a whole array"),
-    "sum over columns": (lambda X: X - np.sum(X, axis=0, keepdims=True), r"axis=-1, keepdims=True\), .*, got axis=0, keepdims=True"),
+    "sum over columns": (lambda X: X - np.sum(X, axis=0, keepdims=True), "got axis=0, keepdims=True"),
     "sum over columns that is used": (lambda X: X - np.sum(X, axis=0), "known after the last row; return it"),
     "sum over columns of rows": (lambda X: np.sum(total(X), axis=0), "np.sum: expected the values of a whole array"),
     "sum over columns first": (lambda X: (np.sum(X, axis=0), X + 1), "return the sums of columns last"),
