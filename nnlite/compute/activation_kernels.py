@@ -85,9 +85,20 @@ def scaled_exponential_linear(X: Array, scale: float, alpha: float) -> Array:
     return scale * _exponential_linear(X, alpha, 1.0)
 
 
-@kernel(all="ignore")
 def exponential_linear_backward(dY: Array, X: Array, positive: float, negative: float, rate: float) -> Array:
-    """The derivative is ``positive`` above 0, ``negative exp(rate X)`` elsewhere."""
+    """The derivative is ``positive`` above 0, ``negative exp(rate X)`` elsewhere: often ``exp(min(0, rate X))``."""
+    if positive == negative == 1:
+        return _continuous_backward(dY, X, rate)
+    return _steps_backward(dY, X, positive, negative, rate)
+
+
+@kernel(all="ignore")
+def _continuous_backward(dY: Array, X: Array, rate: float) -> Array:
+    return dY * np.exp(rate * np.minimum(0.0, X))
+
+
+@kernel(all="ignore")
+def _steps_backward(dY: Array, X: Array, positive: float, negative: float, rate: float) -> Array:
     return dY * np.where(X > 0, positive, negative * np.exp(rate * np.minimum(0.0, X)))
 
 
