@@ -15,6 +15,7 @@ from nnlite.training.interrupts import Interrupts
 from nnlite.training.progress import Progress
 from nnlite.training.session import end_epoch, note_layer
 from nnlite.training.training_state import Training
+from nnlite.training.update_bn import update_statistics
 from nnlite.training.validation import Validation
 
 STEP = 2.0 ** (-52 / 3)  # of central differences: the cube root of the precision
@@ -28,7 +29,9 @@ class Descent:
     """The loss of all rows with its penalty and gradient, as a function of the parameters; and what ends an iteration.
 
     Each iteration of the method is an epoch of the training. A method evaluates the function at many points; only those
-    at the end of an iteration change buffers, and each evaluation begins with the random generators as they were.
+    at the end of an iteration change buffers, and each evaluation begins with the random generators as they were. At
+    the end of an iteration the running statistics of BatchNorm are computed anew: they are those of all rows with its
+    parameters, not a mean over iterations, whose number is small.
 
     Args:
         state, events, validation, shown, interrupts: of the training.
@@ -122,10 +125,12 @@ class Descent:
 
         Raises:
             Ended: it was the last one.
+            DivergenceError: a running statistic is not finite.
         """
         state = self.state
         if not np.array_equal(Phi, self.at):  # the last point was only tried
             self(Phi)
+        update_statistics(state.model, [self.batch])
         self.kept, self.on_trial, self.begun = self.at, False, False
         state.means.add(self.batch, self.J, self.Y_pred)
         state.batch = 1

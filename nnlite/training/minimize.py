@@ -20,6 +20,7 @@ from nnlite.training.progress import progress
 from nnlite.training.rows import noting_shapes
 from nnlite.training.session import note_history, session
 from nnlite.training.training_state import Training
+from nnlite.training.update_bn import with_statistics
 
 METHODS = ("L-BFGS-B", "BFGS", "CG", "TNC", "SLSQP", "trust-constr", "Newton-CG", "trust-ncg", "trust-krylov")
 WITH_BOUNDS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr")
@@ -58,7 +59,9 @@ def minimize(
     SciPy computes in float64, and so does the model while it is trained: another one is copied to float64, which is the
     ``state.model`` of callbacks, and the result is written back at the end. Arrays that SciPy gets are copies. Each
     evaluation begins with the random generators of the model as they were, so that Dropout drops the same elements
-    each time, and the loss is a function of Phi. Buffers, such as BatchNorm's, change at the end of an iteration only.
+    each time, and the loss is a function of Phi. Buffers change at the end of an iteration only. The running statistics
+    of BatchNorm are then computed anew, as by :func:`nnlite.update_bn` with all rows in one batch: one more forward for
+    each iteration. So validation, callbacks and ``predict`` use the statistics that belong to the parameters.
     Parameters of the loss are not trained.
 
     Args:
@@ -94,7 +97,8 @@ def minimize(
         decay also "penalty", which "loss" does not include. ``history.remark`` is why the method ended.
 
     Raises:
-        TypeError, ValueError: an argument is wrong; the message names it. Nothing is trained then.
+        TypeError, ValueError: an argument is wrong; the message names it; or a tied layer uses a BatchNorm a second
+            time. Nothing is trained then.
         DivergenceError: the loss or a gradient is NaN or infinite where the method tries it. The model is as it was at
             the end of the last iteration.
         KeyboardInterrupt: on Ctrl-C, after the current evaluation; SIGTERM likewise ends in SystemExit(143). The model
@@ -115,6 +119,7 @@ def minimize(
     check_layer(model, "model")
     if not model.Phi.size:
         raise ValueError(f"model: {model.one_line()} has no parameters")
+    with_statistics(model, "minimize", "fit")  # which refuses those that cannot be computed anew
     epochs, loss = whole(epochs, "epochs", least=0), as_loss(loss)
     limits = _checked_bounds(model, bounds, method)
     decay = _decay(model, weight_decay)

@@ -90,8 +90,15 @@ def update_statistics(model: Layer, batches: Iterable[Batch]) -> dict[str, Array
     return {inside(path, name): statistic for path, name, statistic in found}
 
 
-def with_statistics(model: Layer) -> list[str]:
+def with_statistics(
+    model: Layer, caller: str = "update_bn", otherwise: str = "WeightAverage(use_buffers=True)"
+) -> list[str]:
     """The paths of the layers whose running statistics can be computed anew.
+
+    Args:
+        model: any Layer.
+        caller: who computes them, for the error.
+        otherwise: what to use for such a model, for the error.
 
     Raises:
         ValueError: a tied layer uses one of them a second time, so that its statistics are those of two places.
@@ -103,8 +110,8 @@ def with_statistics(model: Layer) -> list[str]:
     for path, layer in model.named_layers():
         if layer.original is not None and any(map(_has_statistics, dict(layer.original.named_layers()).values())):
             raise ValueError(
-                f"update_bn: {place(model, path, layer)} uses running statistics a second time, which cannot be "
-                "computed anew; use a BatchNorm for each place, or WeightAverage(use_buffers=True)"
+                f"{caller}: {place(model, path, layer)} uses running statistics a second time, which cannot be "
+                f"computed anew; use a BatchNorm for each place, or {otherwise}"
             )
     return [path for path, layer in model.named_layers() if _has_statistics(layer)]
 

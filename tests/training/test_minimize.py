@@ -221,9 +221,8 @@ def test_buffers_change_once_an_iteration_and_dropout_is_the_same_in_each_evalua
     counts = Counts()
     history = minimize(model, counts, method=method, epochs=12)
     assert np.all(np.diff(history["loss"]) <= 0)
-    for Phi in counts.path:
-        copy.Phi = Phi
-        copy.forward(X)
+    copy.Phi = counts.path[-1]
+    nn.update_bn(copy, X, batch_size=len(X))
     for (_, own), (_, expected) in zip(model.named_buffers(), copy.named_buffers(), strict=True):
         assert_allclose(own, expected)
     once = np.random.default_rng(1)
@@ -232,10 +231,36 @@ def test_buffers_change_once_an_iteration_and_dropout_is_the_same_in_each_evalua
     assert model[2].rng.bit_generator.state == once.bit_generator.state
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_running_statistics_are_those_of_the_rows_with_the_present_parameters(dtype):
+    A, rows = np.tile(X + 5, (50, 1)), np.tile(Y, (50, 1))  # many, so that n / (n - 1) is near 1
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1, rng=2)).astype(dtype)
+    means = []
+
+    def look(state):
+        means.append((nn.predict(state.model[0], A).mean(0), state.model[1].running_mean.copy()))
+
+    history = nn.minimize(
+        model, A, rows, loss=nn.MSELoss(), validation_data=(A, rows), epochs=8, callbacks=[look], verbose=0
+    )
+    assert_allclose(history["val_loss"], history["loss"], rtol=0.02)
+    for expected, mean in means:
+        assert_allclose(mean, expected)
+    assert_allclose(model[1].running_mean, means[-1][0], rtol=1e-6)
+    assert_allclose(nn.evaluate(model, A, rows, loss=nn.MSELoss())["loss"], history["val_loss"][-1], rtol=1e-3)
+
+
+def test_running_statistics_of_two_places_are_refused():
+    norm = nn.BatchNorm1d(3, dtype="d")
+    model = nn.Sequential(norm, nn.Tanh(), nn.tied(norm), linear())
+    with pytest.raises(ValueError, match=r"^minimize: .*Sequential\[2\].* a second time, .* each place, or fit$"):
+        minimize(model)
+
+
 def test_the_state_of_a_float32_model_is_written_back():
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.1, rng=1), nn.Linear(3, 1, rng=0))
     minimize(model, epochs=3)
-    assert model[0].num_batches_tracked == 3
+    assert model[0].num_batches_tracked == 1
     assert model[0].running_mean.dtype == np.float32
     assert np.all(model[0].running_mean != 0)
     assert model[1].rng.bit_generator.state != np.random.default_rng(1).bit_generator.state
@@ -412,7 +437,7 @@ def test_a_signal_leaves_the_parameters_of_the_last_iteration(signal, error, met
 @pytest.mark.parametrize("method", ["L-BFGS-B", "TNC", "Newton-CG"])
 def test_divergence_leaves_the_state_of_the_last_iteration(method, dtype):
     counts = Counts()
-    layers = nn.BatchNorm1d(3), nn.Linear(3, 4, rng=0), nn.Tanh(), Breaks(12, lambda X: X * np.inf)
+    layers = nn.BatchNorm1d(3), nn.Linear(3, 4, rng=0), nn.Tanh(), Breaks(11, lambda X: X * np.inf)
     model = nn.Sequential(*layers, nn.Linear(4, 1, rng=1)).astype(dtype).eval()
     with pytest.raises(
         nn.DivergenceError, match=r"^the loss is nan in epoch \d+: .* smaller initial weights;"
@@ -422,7 +447,7 @@ def test_divergence_leaves_the_state_of_the_last_iteration(method, dtype):
     assert caught.value.history.epochs == epochs >= 1
     assert f"in epoch {epochs + 1}:" in str(caught.value)
     assert_array_equal(model.Phi, counts.path[-1].astype(dtype))
-    assert model[0].num_batches_tracked == epochs
+    assert model[0].num_batches_tracked == 1  # as after each iteration
     assert not model.training
 
 
