@@ -2,7 +2,9 @@
 
 With mu a mean, v the mean of (X - mu)^2, in a second pass, and scale = 1 / sqrt(v + eps):
 Y = (X - mu) scale gamma + beta. X - mu is computed first: X scale - mu scale would cancel where mu is large. A mean is
-that of the differences to one of the numbers, or to a first mean, so that it is exact where all are equal.
+that of the differences to one of the numbers, so that it is exact where all are equal. Rounded to float32, a mean of
+10,000 is wrong by up to 0.0005: so it is two numbers, mu and the rest that was rounded off, and X - mu is corrected by
+the rest, which costs nothing where it enters the numbers of a channel.
 
 With H = (X - mu) scale and dH = dY gamma, where the statistics depend on X,
 dX = scale (dH - mean(dH) - H mean(dH H)); where they are given numbers, dX = scale dH.
@@ -34,20 +36,20 @@ _WIDE = 2**10  # elements in a row, beyond which the time of starting a loop doe
 def layer_norm(
     X: Array, first: Rows, gamma: Columns, beta: Columns, part: float, eps: float
 ) -> tuple[Array, Array, Array]:
-    """Y, mu and scale; ``part`` is 1 / (number of columns), ``first`` the first column."""
+    """Y, mu - first and scale; ``part`` is 1 / (number of columns), ``first`` the first column."""
     D = X - first
     mean = np.sum(D, axis=-1, keepdims=True) * part
     D = D - mean
     scale = 1 / np.sqrt(np.sum(D * D, axis=-1, keepdims=True) * part + eps)
-    return D * scale * gamma + beta, first + mean, scale
+    return D * scale * gamma + beta, mean, scale
 
 
 @kernel(**SILENT)
 def layer_norm_backward(
-    dY: Array, X: Array, mu: Rows, scale: Rows, gamma: Columns, part: float
+    dY: Array, X: Array, first: Rows, mean: Rows, scale: Rows, gamma: Columns, part: float
 ) -> tuple[Array, Array, Array]:
-    """Gradients of X, gamma and beta."""
-    H = (X - mu) * scale
+    """Gradients of X, gamma and beta, with the ``mean`` of X - first."""
+    H = (X - first - mean) * scale
     dH = dY * gamma
     a = np.sum(dH, axis=-1, keepdims=True) * part
     b = np.sum(dH * H, axis=-1, keepdims=True) * part
@@ -82,11 +84,12 @@ def _backward(dY: Any, X: Any, mu: Any, A: Any, B: Any, C: Any) -> Any:
 
 
 @kernel(**SILENT)
-def _row_moments(X: Array, first: Rows, part: float) -> tuple[Array, Array]:
+def _row_moments(X: Array, first: Rows, part: float) -> tuple[Array, Array, Array]:
     D = X - first
     mean = np.sum(D, axis=-1, keepdims=True) * part
     D = D - mean
-    return first + mean, np.sum(D * D, axis=-1, keepdims=True) * part
+    mu = first + mean
+    return mu, mean - (mu - first), np.sum(D * D, axis=-1, keepdims=True) * part
 
 
 @kernel(**SILENT)
@@ -103,6 +106,11 @@ def _row_sums(dY: Array, X: Array, mu: Rows) -> tuple[Array, Array]:
 @kernel(**SILENT)
 def _row_backward(dY: Array, X: Array, mu: Rows, A: Rows, B: Rows, C: Rows) -> Array:
     return _backward(dY, X, mu, A, B, C)
+
+
+@kernel(**SILENT)
+def _column_differences(X: Array, first: Columns) -> Array:
+    return np.sum(X - first, axis=0)
 
 
 @kernel(**SILENT)
@@ -145,13 +153,13 @@ class ChannelsInColumns(NamedTuple):
         """How many rows are made one."""
         return _rows_in_one(*self.shape)
 
-    def moments(self, X: Array) -> tuple[Array, Array]:
-        """The mean of each column, and the mean of the squared deviations from it."""
-        k, n = self.k, X.dtype.type(len(X))
+    def moments(self, X: Array) -> tuple[Array, Array, Array]:
+        """The mean of each column as mu and rest, and the mean of the squared deviations from it."""
+        k, n, first = self.k, X.dtype.type(len(X)), X[:1]
         X = self._wide(X, k)
-        mu = self._sum(column_sum(X), k) / n
-        correction, v = (self._sum(each, k) / n for each in _column_deviations(X, self._each(mu, k)))
-        return mu + correction, np.maximum(v - correction**2, 0)
+        mu = first + self._sum(_column_differences(X, self._each(first, k)), k) / n
+        rest, v = (self._sum(each, k) / n for each in _column_deviations(X, self._each(mu, k)))
+        return mu, rest, np.maximum(v - rest**2, 0)
 
     def affine(self, X: Array, mu: Array, scale: Array, shift: Array) -> Array:
         """``(X - mu) scale + shift``, with arrays (1, C)."""
@@ -201,13 +209,14 @@ class ChannelsInRows(NamedTuple):
         """The number of values that a statistic is over."""
         return math.prod(self.shape[2:])
 
-    def moments(self, X: Array) -> tuple[Array, Array]:
-        """The mean of each channel of each sample, and the mean of the squared deviations from it."""
+    def moments(self, X: Array) -> tuple[Array, Array, Array]:
+        """The mean of each channel of each sample as mu and rest, and the mean of the squared deviations from it."""
         if self.values == 1:
-            return X.reshape(self.shape[:2]), np.zeros(self.shape[:2], X.dtype)
+            zeros = np.zeros(self.shape[:2], X.dtype)
+            return X.reshape(self.shape[:2]), zeros, zeros
         matrix = self._matrix(X)
-        mu, v = _row_moments(matrix, np.ascontiguousarray(matrix[:, :1]), 1 / self.values)
-        return mu.reshape(self.shape[:2]), v.reshape(self.shape[:2])
+        mu, rest, v = _row_moments(matrix, np.ascontiguousarray(matrix[:, :1]), 1 / self.values)
+        return mu.reshape(self.shape[:2]), rest.reshape(self.shape[:2]), v.reshape(self.shape[:2])
 
     def affine(self, X: Array, mu: Array, scale: Array, shift: Array) -> Array:
         """``(X - mu) scale + shift``, with arrays (N, C) or (1, C)."""

@@ -36,14 +36,15 @@ class BatchNorm(RunningNorm):
     def group_sums(self, sums: Array) -> Array:
         return sums if len(sums) == 1 else column_sum(sums)[None]
 
-    def group_moments(self, X: Array) -> tuple[Array, Array]:
+    def group_moments(self, X: Array) -> tuple[Array, Array, Array]:
         """Of several samples v is the mean of theirs, plus the variance of their means."""
-        mu, v = super().group_moments(X)
+        mu, rest, v = super().group_moments(X)
         if len(mu) == 1:
-            return mu, v
+            return mu, rest, v
         of_batch = mean_over_samples(mu)
-        sums = column_sum(v + (mu - of_batch) ** 2)
-        return of_batch, sums[None] / v.dtype.type(len(v))
+        D = mu - of_batch + rest
+        rest_of_batch = mean_over_samples(D)
+        return of_batch, rest_of_batch, mean_over_samples(v + (D - rest_of_batch) ** 2)
 
     def group_size(self, shape: tuple[int, ...]) -> int:
         return math.prod(shape) // self.num_features
@@ -301,10 +302,10 @@ class GroupNorm(ChannelNorm):
         of_groups: Array = np.add.reduce(sums.reshape(len(sums), -1, channels), axis=2)
         return of_groups.repeat(channels, axis=1)
 
-    def group_moments(self, X: Array) -> tuple[Array, Array]:
-        mu, v = ChannelsInRows(self.grouped).moments(X)
+    def group_moments(self, X: Array) -> tuple[Array, Array, Array]:
         channels = self.num_channels // self.num_groups
-        return mu.repeat(channels, axis=1), v.repeat(channels, axis=1)
+        mu, rest, v = (each.repeat(channels, axis=1) for each in ChannelsInRows(self.grouped).moments(X))
+        return mu, rest, v
 
     @property
     def grouped(self) -> tuple[int, ...]:

@@ -37,16 +37,16 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         """The sum of each group, (N, C) or (1, C), of the sums of the channels of each sample, (N, C)."""
         return sums
 
-    def group_moments(self, X: Array) -> tuple[Array, Array]:
-        """The mean of the group of each channel of each sample, and its variance, (N, C) or (1, C)."""
+    def group_moments(self, X: Array) -> tuple[Array, Array, Array]:
+        """The mean of the group of each channel of each sample as mu and rest, and its variance, (N, C) or (1, C)."""
         return self.layout.moments(X)
 
-    def statistics(self, X: Array) -> tuple[Array, Array]:
-        """What X is normalized by: mu and v, (N, C) or (1, C)."""
+    def statistics(self, X: Array) -> tuple[Array, Array, Array]:
+        """What X is normalized by: the mean as mu and rest, and v, (N, C) or (1, C)."""
         return self.group_moments(X)
 
-    def given_statistics(self, X: Array) -> tuple[Array, Array] | None:
-        """The statistics mu and v, (1, C), if they are not those of X."""
+    def given_statistics(self, X: Array) -> tuple[Array, Array, Array] | None:
+        """As :meth:`statistics`, if they are not those of X."""
         return None
 
     @property
@@ -73,10 +73,11 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
             return self.record_Y(np.empty_like(X))
         shape = (1, *X.shape) if X.ndim == self.without_samples else X.shape
         self.layout = (ChannelsInColumns if len(shape) == 2 and self.over_samples else ChannelsInRows)(shape)
-        self.mu, v = self.statistics(X) if given is None else given
+        self.mu, self.rest, v = self.statistics(X) if given is None else given
         self.scale = 1 / np.sqrt(v + self.eps)
-        shift = self._zero(X) if self.beta is None else self.beta[None]
-        return self.record_Y(self.layout.affine(X, self.mu, self._times_gamma(self.scale), shift).reshape(X.shape))
+        A = self._times_gamma(self.scale)
+        shift = (self._zero(X) if self.beta is None else self.beta[None]) - self.rest * A
+        return self.record_Y(self.layout.affine(X, self.mu, A, shift).reshape(X.shape))
 
     def backward(self, dY: Any) -> Array:
         dY = np.ascontiguousarray(self.check_dY(dY))
@@ -84,8 +85,9 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
             self._store(self._zero(dY), self._zero(dY))
             return np.empty_like(dY)
         layout, mu, scale = self.layout, self.mu, self.scale
-        sum_dY, sum_dYH = layout.sums(dY, self.X, mu)  # of each channel of each sample, where H = (X - mu) scale
-        sum_dYH *= scale
+        sum_dY, sum_dYH = layout.sums(dY, self.X, mu)  # of each channel of each sample
+        sum_dYH -= self.rest * sum_dY
+        sum_dYH *= scale  # where H = (X - mu - rest) scale
         self._store(sum_dYH, sum_dY)
         A = self._times_gamma(scale)
         if self.by_given:
@@ -93,7 +95,8 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         else:
             part = scale * dY.dtype.type(1 / self.group_size(dY.shape))
             sum_dH, sum_dHH = (self.group_sums(self._times_gamma(each)) for each in (sum_dY, sum_dYH))
-            dX = layout.backward(dY, self.X, mu, A, scale * part * sum_dHH, part * sum_dH)
+            B = scale * part * sum_dHH
+            dX = layout.backward(dY, self.X, mu, A, B, part * sum_dH - self.rest * B)
         return dX.reshape(dY.shape)
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -183,21 +186,21 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
             running *= 1 - factor
             running += factor * new[0]
 
-    def given_statistics(self, X: Array) -> tuple[Array, Array] | None:
+    def given_statistics(self, X: Array) -> tuple[Array, Array, Array] | None:
         if self.running_mean is not None and self.running_var is not None and not self.training:
-            return self.running_mean[None].astype(X.dtype), self.running_var[None].astype(X.dtype)
+            return self.running_mean[None].astype(X.dtype), self._zero(X), self.running_var[None].astype(X.dtype)
         if self.group_size(X.shape) == 1:
             raise ValueError(
                 f"{self}: expected more than one value for each mean and variance, got X of shape {X.shape}{self.cure}"
             )
         return None
 
-    def statistics(self, X: Array) -> tuple[Array, Array]:
-        mu, v = super().statistics(X)
+    def statistics(self, X: Array) -> tuple[Array, Array, Array]:
+        mu, rest, v = super().statistics(X)
         if self.training and self.running_mean is not None:
             n = self.group_size(X.shape)
-            self.update(mu, v * (n / (n - 1)))
-        return mu, v
+            self.update(mu + rest, v * (n / (n - 1)))
+        return mu, rest, v
 
     def extra_repr(self) -> str:
         return str(self.num_features) + self.options_repr(**self.defaults)

@@ -171,8 +171,8 @@ class LayerNorm(_OverLastAxes, parameters=("gamma", "beta")):
         beta = self.each_column(self.beta, 0, X.dtype)
         if not X.size:
             return self.record_Y(np.empty_like(X))
-        first = np.ascontiguousarray(self.X[:, :1])
-        Y, self.mu, self.scale = layer_norm(self.X, first, self.each_gamma, beta, 1 / self.size, self.eps)
+        self.first = np.ascontiguousarray(self.X[:, :1])  # the mean is that of X - first
+        Y, self.mean, self.scale = layer_norm(self.X, self.first, self.each_gamma, beta, 1 / self.size, self.eps)
         return self.record_Y(np.reshape(Y, X.shape))
 
     def backward(self, dY: Any) -> Array:
@@ -181,7 +181,7 @@ class LayerNorm(_OverLastAxes, parameters=("gamma", "beta")):
             dX, dgamma, dbeta = np.empty_like(dY), np.zeros(self.size), np.zeros(self.size)
         else:
             dX, dgamma, dbeta = layer_norm_backward(
-                self.rows(dY), self.X, self.mu, self.scale, self.each_gamma, 1 / self.size
+                self.rows(dY), self.X, self.first, self.mean, self.scale, self.each_gamma, 1 / self.size
             )
         if self.gamma is not None:
             self.dgamma = dgamma.reshape(self.normalized_shape)
