@@ -125,13 +125,14 @@ def check_rows(model: Layer, Y: Any, count: int) -> None:
             )
 
 
-def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
+def first_that_mixes(model: Layer, X: Any, numbers: list[int], axis: int = 0) -> str | None:
     """The place of the first layer whose output for a sample depends on the other samples; None if there is none.
 
     Args:
         model: a copy, since it runs, in its current mode.
         X: the inputs.
         numbers: the samples to compare, alone and in the batch.
+        axis: of the output that holds the samples.
 
     Raises:
         ShapeError: the output does not have one row per sample.
@@ -142,7 +143,7 @@ def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
     'Sequential[1] Softmax(dim=0)'
     """
     count, restore = count_of(X), restorer(model)
-    together = _calls(model, copies(X))
+    together = _calls(model, copies(X), axis)
     Ys = [Y for call in together for Y in listed(call.Y)]
     eps = coarsest([*Ys, *(P for _, P in model.named_parameters())])
     check_rows(model, together[-1].Y, count)
@@ -155,7 +156,7 @@ def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
 
     for number in numbers:
         restore()
-        alone = _calls(model, pick(X, slice(number, number + 1)))
+        alone = _calls(model, pick(X, slice(number, number + 1)), axis)
         check_rows(model, alone[-1].Y, 1)
         if differ(together[-1], alone[-1], number):
             for whole, single in zip(together, alone, strict=False):
@@ -164,9 +165,12 @@ def first_that_mixes(model: Layer, X: Any, numbers: list[int]) -> str | None:
     return None
 
 
-def _calls(model: Layer, X: Any) -> list[LayerCall]:
+def _calls(model: Layer, X: Any, axis: int) -> list[LayerCall]:
+    """The calls; what the model itself returned has the samples in front."""
     with Recording().of(model) as recording:
         spread(model.forward, X)
+    output = recording.forwards[-1]
+    output.Y = each_of(lambda Y: np.moveaxis(Y, axis, 0) if np.ndim(Y) > axis else Y, output.Y)
     return recording.forwards
 
 

@@ -1,5 +1,6 @@
 """CTCLoss: connectionist temporal classification, of sequences without an alignment."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
 from nnlite.errors import ShapeError
+from nnlite.layer.flops import Flops
 from nnlite.losses.loss import Loss, TargetError, listing
 
 SILENT: dict[str, Any] = {"divide": "ignore", "invalid": "ignore", "under": "ignore"}  # log 0 is -inf
@@ -75,7 +77,8 @@ class CTCLoss(Loss):
     """
 
     without_gradient = ("targets", "input_lengths", "target_lengths")
-    logits, same_scale = False, False
+    logits, same_scale, Y_range = False, False, (-math.inf, 0.0)
+    batch_axis, class_axis = 1, 2
 
     def __init__(self, blank: int = 0, *, zero_infinity: bool = False, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
@@ -140,6 +143,10 @@ class CTCLoss(Loss):
             entries = np.arange(T * N).reshape(T, N, 1) * C + self.labels
             dX = np.bincount(entries.ravel(), posterior.ravel(), T * N * C)
             return dX.reshape(self.X_shape).astype(self.X_dtype)
+
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        states = self.E.size  # of all frames: + and the sum of three exponentials; +, the sum, +, -, exp, *, +
+        return Flops(elementwise=13 * states), Flops(elementwise=18 * states)
 
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), blank=self.blank or None, zero_infinity=self.zero_infinity or None)

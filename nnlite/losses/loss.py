@@ -39,6 +39,7 @@ class Loss(Layer):
         same_scale: whether Y and the target are of one scale, so that :func:`nnlite.sanity` compares their values;
             False for logits and classes, for instance; None if it is not known.
         Y_range: the smallest and the largest value of Y that it is made for, such as (-inf, 0) for log-probabilities.
+        batch_axis, class_axis: the axes of Y with the samples and, where it has some, the classes.
         combined_formulas: simpler formulas of a gradient, for :func:`nnlite.explain`: that of the X of a layer before
             the loss, by the layer's forward formula, as ``Y = sigmoid(X)``, or of Y, by ``""``; and why they hold.
         bounds: how forward bounds its result, as "clips logarithms at -100"; for :func:`nnlite.explain`.
@@ -71,6 +72,8 @@ class Loss(Layer):
     logits: bool | None = None
     same_scale: bool | None = None
     Y_range: tuple[float, float] = (-math.inf, math.inf)
+    batch_axis: int = 0
+    class_axis: int = 1
     combined_formulas: Mapping[str, tuple[str, str]] = MappingProxyType({})
     bounds: str = ""
     uniform_value: float | None = None

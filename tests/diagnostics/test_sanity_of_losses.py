@@ -79,3 +79,18 @@ def test_the_initial_loss_of_uniform_log_probabilities_is_the_logarithm_of_the_n
     network[2].W, network[2].b = np.zeros((8, 3)), np.zeros(3)
     check = initial_loss(DryRun.of(network, nn.NLLLoss(), X, labels))
     assert check.found == "1.1, expected ln 3 = 1.1 for uniform probabilities"
+
+
+def test_ctc_whose_axis_1_holds_the_samples_and_axis_2_the_classes():
+    X = np.random.default_rng(0).normal(size=(6, 12, 3))
+    Y = np.arange(24).reshape(6, 4) % 4 + 1, np.full(6, 12), np.full(6, 4)
+    model = nn.Sequential(nn.Linear(3, 5, rng=0), nn.LogSoftmax(dim=2), nn.Transpose(0, 1))
+    report = str(nn.sanity(model, nn.CTCLoss(), X, Y))
+    assert "right  rows" in report
+    assert "WRONG" not in report
+    assert "constant prediction has -" not in report  # log-probabilities, of which no loss is negative
+    model = nn.Sequential(nn.Linear(3, 5, rng=0), nn.Tanh(), nn.Transpose(0, 1))
+    assert "LogSoftmax(dim=2)" in str(nn.sanity(model, nn.CTCLoss(), X, Y))
+    model = nn.Sequential(nn.Linear(3, 5, rng=0), nn.LogSoftmax(dim=0), nn.Transpose(0, 1))
+    report = str(nn.sanity(model, nn.CTCLoss(), X, Y))
+    assert "LogSoftmax(dim=0): the output for a sample depends on the other samples" in " ".join(report.split())

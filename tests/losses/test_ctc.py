@@ -169,3 +169,12 @@ def test_a_network_learns_to_read_sequences():
     assert nn.evaluate(model, X, Y, loss=nn.CTCLoss(), batch_size=7)["loss"] == pytest.approx(
         nn.evaluate(model, X, Y, loss=nn.CTCLoss())["loss"], rel=1e-5
     )
+
+
+def test_profile_counts_its_operations_by_states_and_frames():
+    loss = nn.CTCLoss()
+    X = nn.LogSoftmax(dim=2).forward(np.zeros((3, 2, 4)))
+    loss.forward(X, np.array([[1, 2], [3, 1]]), np.array([3, 3]), np.array([2, 2]))
+    forward, backward = loss.flops(X, 0.0)
+    states = 3 * 2 * (2 * 2 + 1)  # frames, samples, two labels with the blanks around them
+    assert (forward.elementwise, backward.elementwise) == (13 * states, 18 * states)

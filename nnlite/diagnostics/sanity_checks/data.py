@@ -13,6 +13,7 @@ from nnlite.layer.described import described
 from nnlite.layer.layer import Layer
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.loss import original_loss
+from nnlite.losses.per_output import Losses
 
 MATCH = "make the last layer, the loss and the targets match"
 
@@ -133,6 +134,10 @@ def targets_in_range(run: DryRun) -> Check:
         missing = missing or not all_occur
     if run.J is None:
         return Check(title, False, run.refusal, MATCH)
+    if not remarks:  # several arrays of targets, whose ranges only the loss knows
+        single = isinstance(run.Y_pred, np.ndarray) and not isinstance(run.loss, Losses)
+        fault = _outside_Y_range(run.loss, run.Y_pred) if single else None
+        return Check(title, False, *fault) if fault else Check(title, True, "the loss accepts them")
     return Check(title, None if missing else True, "; ".join(remarks))  # a class may be rare
 
 
@@ -165,7 +170,10 @@ def _outside_Y_range(loss: Layer, Y: Array) -> tuple[str, str] | None:
     if not Y.size or (Y.min() >= low and Y.max() <= high):
         return None
     if high == 0:
-        expected, cure = "log-probabilities, at most 0", "end the model with LogSoftmax(dim=1)"
+        expected, cure = (
+            "log-probabilities, at most 0",
+            f"end the model with LogSoftmax(dim={original_loss(loss).class_axis})",
+        )
     else:
         expected, cure = "outputs of at least 0", "end the model with Softplus()"
     found = f"{type(loss).__name__} expects {expected}, but the outputs of the model range from "

@@ -101,17 +101,18 @@ def independent_rows(run: DryRun, rng: "np.random.Generator") -> Check:
                           samples in the batch
            -> check its axes: axis 0 holds the samples
     """
-    title, count = "rows", count_of(run.X)
+    title, count, axis = "rows", count_of(run.X), getattr(original_loss(run.loss), "batch_axis", 0)
+    cure = f"axis {axis} holds the samples"
     if count == 1:
         return Check(title, None, "skipped: only one row")
     numbers = rng.choice(count, min(count, 4), replace=False).tolist()
     try:
-        mixing = first_that_mixes(copy.deepcopy(run.model), run.X, numbers)
+        mixing = first_that_mixes(copy.deepcopy(run.model), run.X, numbers, axis)
     except ShapeError as error:
-        return Check(title, False, str(error), "check the axes of the layers: axis 0 holds the samples")
+        return Check(title, False, str(error), f"check the axes of the layers: {cure}")
     if mixing:
         found = f"{mixing}: the output for a sample depends on the other samples in the batch"
-        return Check(title, False, found, "check its axes: axis 0 holds the samples")
+        return Check(title, False, found, f"check its axes: {cure}")
     return Check(title, True, "the output for a sample does not depend on other samples")
 
 
@@ -209,7 +210,8 @@ def _floor(loss: Layer, Y_pred: Any, Y: Any, *, single: bool = False) -> float:
     ends = np.cumsum([each.size for each in starts])[:-1]
 
     low, high = original_loss(loss).Y_range
-    distributions = LogSoftmax(dim=min(1, Ys[0].ndim - 1)) if high == 0 else None
+    axis = min(original_loss(loss).class_axis, Ys[0].ndim - 1)
+    distributions = LogSoftmax(dim=axis) if high == 0 else None
 
     def of_Z(Z: Array) -> tuple[float, Array]:
         parts = zip(np.split(Z, ends), starts, Ys, strict=True)
