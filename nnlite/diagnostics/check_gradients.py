@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.basics.checks import whole
+from nnlite.basics.checks import non_negative, positive, whole
 from nnlite.basics.generators import Rng, generator
-from nnlite.basics.trees import each_of
+from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.central_differences import NARROW_STEP, Differences, KinkError, chosen_entries
 from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
 from nnlite.diagnostics.diagnosis import diagnosis, first_random, narrow_layer
@@ -25,7 +25,7 @@ from nnlite.diagnostics.trial import Trial, floats_as_float64, is_floating
 from nnlite.errors import GradientError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import is_loss
-from nnlite.losses.per_output import as_one_loss
+from nnlite.losses.per_output import as_one_loss, check_target
 
 WIDTH = 80  # columns of a terminal
 HEAD = ["", "gradient", "shape", "wrong", "worst at", "backward", "numerical", "angle"]
@@ -129,7 +129,8 @@ def check_gradients(
             also the error's ``report``; its ``verdict`` says what is wrong and where.
         ValueError: an entry of X or of a parameter is at a kink (ReLU at 0), where there is no derivative: move X away
             from it. Or forward modifies its input in place, or is random with a generator that the layer does not hold,
-            or J is not finite, or ``max_entries`` is below 1.
+            or J is not finite. Or X is empty, a loss has no target, ``step`` or ``max_entries`` is not above 0, or
+            ``rtol`` or ``atol`` is negative.
         TypeError: forward or backward returned None; ``loss`` is not a Loss; a target without a loss.
 
     >>> import nnlite as nn
@@ -150,6 +151,12 @@ def check_gradients(
     loss = None if loss is None else as_one_loss(loss)
     if target is not None and loss is None and not is_loss(layer):
         raise TypeError(f"check_gradients: got a target, but {layer.one_line()} is not a nnlite.Loss; pass loss= too")
+    check_target(loss, target)
+    step = positive(step, "check_gradients: step")
+    rtol = non_negative(rtol, "check_gradients: rtol")
+    atol = None if atol is None else non_negative(atol, "check_gradients: atol")
+    if max_entries is not None:
+        whole(max_entries, "check_gradients: max_entries", least=1)
     originals = layer, loss
     layer, loss = copy.deepcopy((layer, loss))  # together: a loss may hold the model, to penalize its weights
     for each in (loss, layer):
@@ -159,8 +166,6 @@ def check_gradients(
     single = not isinstance(X, tuple | dict) and layer.differentiable_inputs(1)
     converted = single and not is_floating(X)
     X = X.astype(np.float64) if single else each_of(floats_as_float64, X)
-    if max_entries is not None:
-        whole(max_entries, "max_entries", least=1)
     rng = generator(rng, "check_gradients: rng")
     trial = Trial(layer, X, target, loss)
     try:
@@ -216,6 +221,7 @@ def _run(
             raise
     if before.writes:
         raise ValueError(str(before.writes[0]))
+    _check_not_empty(trial, before.last("").Y)
     if trial.loss is None:
         trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
     with Recording(careful=True).of(layer, trial.loss, originals) as recording:
@@ -252,6 +258,13 @@ def _run(
         if name in gradients and gradients[name].shape != P.shape:
             raise _without_comparisons(f"{original.one_line()}: {shape_fault(name, P, gradients[name])}")
     return gradients, recording
+
+
+def _check_not_empty(trial: Trial, Y: Any) -> None:
+    """Raise a ValueError if the output is empty, or every array that there is a gradient for."""
+    if not any(map(np.size, listed(Y))) or (not trial.arrays() and not all(map(np.size, listed(trial.X)))):
+        X, Y = (" and ".join(str(np.shape(each)) for each in listed(values)) for values in (trial.X, Y))
+        raise ValueError(f"check_gradients: nothing to compare: X has shape {X}, Y {Y}; pass at least one sample")
 
 
 def _add_cause(error: Exception, recording: Recording) -> None:

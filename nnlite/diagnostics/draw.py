@@ -58,7 +58,7 @@ def draw(
         ImportError: matplotlib, the extra ``plot``, is not installed.
         TypeError: ``model`` is not a Layer or ``loss`` not a Loss, X does not hold real numbers, or both a loss and dY
             are given.
-        ValueError: an unknown name in ``names``, or ``most`` is below 1.
+        ValueError: an unknown name in ``names``, ``most`` is below 1, or a loss and X without a target.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")

@@ -19,7 +19,7 @@ from nnlite.diagnostics.formulas.printing import DOTS
 from nnlite.diagnostics.formulas.recorded_run import Recorded, record
 from nnlite.diagnostics.formulas.tree import Leaf
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.per_output import check_loss
+from nnlite.losses.per_output import check_loss, check_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,8 @@ def explain(
         index = _whole(index)
     if values and X is None:
         raise ValueError("explain: values: values=True needs X; pass X, and target= if there is a loss")
-    if loss is not None and X is not None and target is None:
-        raise ValueError(f"explain: target: {loss.one_line()} needs a target as well as X; pass target=")
+    if X is not None:
+        check_target(loss, target)
     if dY is not None and (X is None or loss is not None):
         raise ValueError("explain: dY: expected X and no loss, which gives the gradient of the output itself")
     if index is not None and parameter is None:

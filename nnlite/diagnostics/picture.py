@@ -20,6 +20,7 @@ from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.losses.per_output import check_loss
 
 LONGEST = 28  # characters of a layer's repr
 
@@ -95,6 +96,8 @@ def picture(
     """
     check_layer(model, "model")
     whole(most, "most", least=1)
+    if loss is not None:
+        check_loss(loss)
     if loss is not None and dY is not None:
         raise TypeError("draw: got both dY and loss, which computes dY; pass one of them")
     if X is None:

@@ -19,6 +19,7 @@ from nnlite.layer.described import described
 from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import Loss, arguments_of
+from nnlite.losses.per_output import check_loss
 
 
 def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None, *, repeats: int = 20) -> Profile:
@@ -45,8 +46,8 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     The operations of a layer of your own are unknown, ``?``, unless it has ``flops_per_element`` or a method ``flops``.
 
     Raises:
-        ValueError: ``repeats`` is below 1.
-        TypeError: forward returns None, or X does not hold real numbers.
+        ValueError: ``repeats`` is below 1, or there is a loss and no target.
+        TypeError: forward returns None, ``loss`` is not a Loss, or X does not hold real numbers.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(3, 2), nn.Tanh())
@@ -58,6 +59,8 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     ...
     """
     check_layer(model, "model")
+    if loss is not None:
+        check_loss(loss)
     whole(repeats, "profile: repeats", least=1)
     X = each_of(lambda X: np.array(as_array(X, "X")), X)  # copies: a layer may write into its input
     target = each_of(lambda target: None if target is None else np.array(as_array(target, "target")), target)

@@ -15,6 +15,7 @@ from nnlite.diagnostics.places import all_finite
 from nnlite.diagnostics.recording import LayerCall, Recording
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
+from nnlite.losses.per_output import check_target
 
 
 class Run:
@@ -60,7 +61,9 @@ class Run:
 
         Raises:
             TypeError: forward returned None, or an array does not hold real numbers.
+            ValueError: there is a loss and no target.
         """
+        check_target(self.loss, target)
         X, target = _copies(X, "X"), _copies(target, "target")
         self._inputs = X if target is None or self.loss is not None else tuple(arguments_of(self.model, X, target))
         with self.recording.of(self.model, self.loss, self._originals):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
-from nnlite.basics.trees import spread
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.trees import each_of, spread
 from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.stepping import Moves, backward_moves, forward_moves, gradient_name
 from nnlite.diagnostics.array_text import array_range, array_text
@@ -21,7 +21,7 @@ from nnlite.diagnostics.formulas.worked_step import Worked, as_mathml, worked
 from nnlite.diagnostics.own_parameters import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
-from nnlite.losses.per_output import check_loss
+from nnlite.losses.per_output import check_loss, check_target
 
 WIDTH = 80  # columns of a terminal
 
@@ -157,6 +157,7 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
 
     Raises:
         TypeError: ``model`` is not a Layer or ``loss`` not a Loss. Errors of a layer are raised at its step.
+        ValueError: there is a loss and no target.
 
     >>> import numpy as np, nnlite as nn
     >>> model = nn.Sequential(nn.Linear(2, 3, rng=0), nn.Tanh())
@@ -170,7 +171,8 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
     check_layer(model, "model")
     if loss is not None:
         check_loss(loss)
-    return _forward(model, X, target, loss)
+        check_target(loss, target)
+    return _forward(model, _as_arrays(X, "X"), _as_arrays(target, "target"), loss)
 
 
 def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> Steps:
@@ -208,7 +210,12 @@ def backward_steps(model: Layer, dY: Any = None, loss: Layer | None = None) -> S
         check_loss(loss)
         if dY is not None:
             raise TypeError("backward_steps: got both dY and loss, which computes dY; pass one of them")
-    return _backward(model, dY, loss)
+    return _backward(model, _as_arrays(dY, "dY"), loss)
+
+
+def _as_arrays(values: Any, name: str) -> Any:
+    """Return lists of numbers as arrays, so that the steps hold what their formulas can be evaluated with."""
+    return each_of(lambda each: as_array(each, name) if isinstance(each, list) else each, values)
 
 
 def _forward(model: Layer, X: Any, target: Any, loss: Layer | None) -> Steps:

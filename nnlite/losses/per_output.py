@@ -131,6 +131,12 @@ def check_loss(value: Any) -> None:
     )
 
 
+def check_target(loss: Layer | None, target: Any) -> None:
+    """Raise a ValueError if there is a loss, but no target for it."""
+    if loss is not None and target is None:
+        raise ValueError(f"target: {loss.one_line()} needs a target as well as X; pass target=")
+
+
 def _subclasses(cls: type[Loss]) -> list[type[Loss]]:
     direct = cls.__subclasses__()
     return direct + [each for subclass in direct for each in _subclasses(subclass)]

@@ -395,7 +395,44 @@ def test_entries_of_X_that_share_memory_are_moved_one_by_one(kind):
 
 
 def test_empty_arrays_are_left_out():
-    assert [line.name for line in nn.check_gradients(nn.Linear(3, 2), np.zeros((0, 3))).comparisons] == ["W", "b"]
+    report = nn.check_gradients(nn.Concat(), (np.zeros((2, 0)), np.ones((2, 3))))
+    assert [line.name for line in report.comparisons] == ["X2"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "X", "shapes"),
+    [
+        (nn.Tanh(), np.zeros((0, 2)), r"X has shape \(0, 2\), Y \(0, 2\)"),
+        (nn.Linear(2, 1), np.zeros((0, 2)), r"X has shape \(0, 2\), Y \(0, 1\)"),  # all its gradients are 0
+        (nn.MSELoss(reduction="sum"), (np.zeros((0, 2)),) * 2, r"X has shape \(0, 2\) and \(0, 2\), Y \(\)"),
+    ],
+)
+def test_an_empty_batch_is_an_error(layer, X, shapes):
+    with pytest.raises(ValueError, match=f"check_gradients: nothing to compare: {shapes}; pass at least one sample"):
+        nn.check_gradients(layer, X)
+
+
+def test_an_empty_batch_before_a_loss_is_an_error():
+    with pytest.raises(ValueError, match=r"X has shape \(0, 2\), Y \(0, 1\)"):
+        nn.check_gradients(nn.Linear(2, 1), np.zeros((0, 2)), np.zeros((0, 1)), nn.MSELoss(reduction="sum"))
+
+
+@pytest.mark.parametrize("name", ["step", "rtol", "atol"])
+@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), (np.nan, ValueError), ("a", TypeError)])
+def test_a_step_or_tolerance_that_decides_nothing_is_an_error(name, value, error):
+    with pytest.raises(error, match=f"check_gradients: {name}: expected a "):
+        nn.check_gradients(nn.Tanh(), X, **{name: value})
+
+
+def test_a_step_of_0_is_an_error():
+    with pytest.raises(ValueError, match="check_gradients: step: expected a number above 0, got 0"):
+        nn.check_gradients(nn.Tanh(), X, step=0)
+
+
+@pytest.mark.parametrize("tool", [nn.draw, nn.explain, nn.profile, nn.check_gradients, nn.forward_steps])
+def test_a_loss_without_a_target_is_the_same_error_in_every_tool(tool):
+    with pytest.raises(ValueError, match=r"^target: MSELoss\(\) needs a target as well as X; pass target=$"):
+        tool(nn.Tanh(), X, loss=nn.MSELoss())
 
 
 def test_it_works_on_a_copy():

@@ -729,3 +729,9 @@ def test_plot_without_matplotlib_says_what_to_install():
     with pytest.raises(ImportError, match="matplotlib") as caught:
         by_hand().plot()
     assert "install nnlite's extra 'plot'" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("tool", [nn.profile, nn.draw])
+def test_what_is_no_loss_is_an_error_that_names_one(tool):
+    with pytest.raises(TypeError, match=r"loss: expected a Loss, got 'mse'; write loss=nnlite.MSELoss\(\)"):
+        tool(nn.Tanh(), np.ones((2, 2)), np.ones((2, 2)), "mse")

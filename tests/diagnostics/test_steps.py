@@ -635,3 +635,14 @@ def test_a_step_fits_a_terminal():
     assert max(map(len, text.split("\n"))) <= 80
     assert step.formulas[0] in " ".join(text.split())
     assert len(step.formulas[0]) > 80
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(2, 2, rng=0), nn.Tanh(), nn.ReLU()], ids=str)
+def test_a_list_is_shown_as_the_array_of_its_numbers(layer):
+    def steps(convert):
+        yield from nn.forward_steps(layer, convert([[1.0, 2.0]]))
+        yield from nn.backward_steps(layer, convert([[3.0, 4.0]]))
+
+    of_lists, of_arrays = list(map(str, steps(list))), list(map(str, steps(np.array)))
+    assert of_lists == of_arrays
+    assert "Y[0,1] = " in of_lists[0]
