@@ -36,6 +36,7 @@ class Descent:
     Args:
         state, events, validation, shown, interrupts: of the training.
         decay: (slice of Phi, weight decay) of each part that has one.
+        limits: the lower and upper bounds over Phi; None if there are none.
 
     Attributes:
         at, value: the parameters at which the function was last evaluated, and its value.
@@ -50,9 +51,10 @@ class Descent:
         shown: Progress,
         interrupts: Interrupts,
         decay: list[tuple[slice, float]],
+        limits: tuple[Array, Array] | None,
     ) -> None:
         self.state, self.events, self.validation = state, events, validation
-        self.shown, self.interrupts, self.decay = shown, interrupts, decay
+        self.shown, self.interrupts, self.decay, self.limits = shown, interrupts, decay, limits
         self.batch = next(state.rows.batches(len(state.rows)))  # type: ignore[arg-type]  # a stream is refused before
         self.batch.X, self.batch.Y = (each_of(_in_float64, values) for values in (self.batch.X, self.batch.Y))
         self.generators = [(each, each.bit_generator.state) for each in state.step.generators]
@@ -101,6 +103,10 @@ class Descent:
         h = STEP * (1 + float(np.linalg.norm(Phi))) / length
         return (self(Phi + h * p)[1] - self(Phi - h * p)[1]) / (2 * h)
 
+    def within(self, Phi: Array) -> Array:
+        """The parameters moved into the bounds, which some methods leave by rounding or on the way."""
+        return Phi if self.limits is None else np.clip(Phi, *self.limits)
+
     def begin_iteration(self) -> None:
         """Begin the next iteration from here.
 
@@ -127,7 +133,7 @@ class Descent:
             Ended: it was the last one.
             DivergenceError: a running statistic is not finite.
         """
-        state = self.state
+        state, Phi = self.state, self.within(Phi)
         if not np.array_equal(Phi, self.at):  # the last point was only tried
             self(Phi)
         update_statistics(state.model, [self.batch])

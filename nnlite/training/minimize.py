@@ -74,8 +74,9 @@ def minimize(
             with the Hessian. These are central differences of gradients, and also used by "trust-constr".
         epochs: the largest number of iterations, each of which is an epoch of the history and of callbacks.
         bounds: a pair (low, high) for all parameters, where None is no limit; or a dict of pairs by names, as
-            ``{"W": (0, None)}``, see :class:`nnlite.Optimizer`. Parameters outside are first moved to the bound. For
-            the methods "L-BFGS-B", "TNC", "SLSQP" and "trust-constr".
+            ``{"W": (0, None)}``, see :class:`nnlite.Optimizer`. Parameters outside are first moved to the bound.
+            Bounds are rounded inward to the dtype of the model, and kept at the end of each iteration. For the methods
+            "L-BFGS-B", "TNC", "SLSQP" and "trust-constr".
         weight_decay: factor of the penalty; or a dict of factors by names of parameters, such as ``{"W": 1e-4}``.
         tol: how exact the minimum is to be; see ``scipy.optimize.minimize``.
         options: of the method, such as ``{"gtol": 1e-6}``. Its limits of iterations and evaluations do not count unless
@@ -152,7 +153,7 @@ def minimize(
             with noting_shapes(state.rows, own), session(state, events, shown) as interrupts:
                 if limits is not None:
                     own.Phi = np.clip(own.Phi, *limits)
-                descent = Descent(state, events, validation, shown, interrupts, decay)
+                descent = Descent(state, events, validation, shown, interrupts, decay, limits)
                 if state.epoch < state.epochs and not state.stop:
                     with descent.leaving_the_last_iteration():
                         descent(own.Phi.copy())
@@ -185,7 +186,8 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
             options=own_limits | dict(options or {}),
             callback=descent.end_iteration,
         )
-        if result.fun < descent.kept_value:  # a method may end within an iteration
+        moved = not np.array_equal(descent.within(result.x), descent.kept)
+        if moved and result.fun < descent.kept_value:  # a method may end within an iteration
             descent.end_iteration(result.x)
         message = str(result.message).strip()
     except Ended as ended:

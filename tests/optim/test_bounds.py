@@ -49,3 +49,16 @@ def test_each_entry_of_phi_has_those_of_the_most_specific_name(bounds, low, high
 def test_what_is_no_bound_is_an_error(error, message, bounds):
     with pytest.raises(error, match=f"^{message}"):
         bounds_over_Phi(MODEL, bounds, "here")
+
+
+def test_bounds_are_rounded_inward_to_the_dtype_of_the_parameters():
+    layer = nn.Linear(1, 1)
+    least, most = (float(bound[0]) for bound in bounds_over_Phi(layer, (-0.1, 0.1), "bounds"))
+    assert most == np.float32(most)
+    assert -0.1 < least == -most
+    assert most < 0.1 < float(np.nextafter(np.float32(most), np.float32(1)))
+    largest = float(np.finfo(np.float32).max)
+    for pair, expected in ((0.1, 0.1), np.float32([0.1, 0.1])), ((-1e300, 1e300), (-largest, largest)):
+        assert_array_equal(np.array(bounds_over_Phi(layer, pair, "bounds"))[:, 0], expected)
+    layer.astype(np.float64)
+    assert_array_equal(np.array(bounds_over_Phi(layer, {"W": (0.1, 1e300)}, "bounds"))[:, 0], [0.1, 1e300])

@@ -133,6 +133,21 @@ def test_bounds_by_name_move_the_start_and_are_kept():
     assert_allclose(model.W[:2, 0], [0.5, -0.25])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("method", WITH_BOUNDS)
+def test_bounds_are_kept_exactly_in_the_dtype_of_the_model(method, dtype):
+    for low, high in (-0.1, 0.3), (None, 0.1):
+        model, counts = nn.Linear(3, 1, rng=0, dtype=dtype), Counts()
+        minimize(model, counts, method=method, bounds=(low, high), epochs=8)
+        for Phi in *counts.path, np.float64(model.Phi):
+            assert (-np.inf if low is None else low) <= Phi.min()
+            assert Phi.max() <= high
+        assert_array_equal(model.Phi, counts.path[-1].astype(dtype))
+    model = nn.Linear(3, 1, rng=0, dtype=dtype)
+    minimize(model, method=method, bounds={"W": (0.1, 0.1)}, epochs=8)
+    assert_array_equal(model.W, dtype(0.1))
+
+
 def test_products_with_the_hessian_of_a_square_are_exact(monkeypatch):
     given = {}
     monkeypatch.setattr(scipy.optimize, "minimize", lambda fun, x0, **options: given.update(options) or stop())
@@ -508,6 +523,20 @@ def scipy_that(monkeypatch, does):
 
 def result(x, fun):
     return scipy.optimize.OptimizeResult(x=x, fun=fun, message="done")
+
+
+def test_a_method_that_ends_outside_the_bounds_has_no_iteration_more(monkeypatch):
+    outside = np.full(4, 1 + 1e-12)
+
+    def leaves(fun, x0, callback):
+        callback(outside)
+        return result(outside, -1.0)
+
+    scipy_that(monkeypatch, leaves)
+    model, counts = linear(), Counts()
+    assert minimize(model, counts, bounds=(None, 1)).epochs == 1
+    assert_array_equal(model.Phi, counts.path[0])
+    assert_array_equal(model.Phi, 1)
 
 
 def test_a_method_may_end_within_an_iteration(monkeypatch):
