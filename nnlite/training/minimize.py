@@ -1,12 +1,13 @@
 """minimize: train on all rows at once, by a method of SciPy such as L-BFGS."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nnlite.basics.checks import one_of, whole
+from nnlite.basics.checks import finite, non_negative, number, one_of, whole
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.optim.bounds import bounds_over_Phi
 from nnlite.optim.by_name import ByName, option
@@ -25,6 +26,7 @@ from nnlite.training.update_bn import with_statistics
 METHODS = ("L-BFGS-B", "BFGS", "CG", "TNC", "SLSQP", "trust-constr", "Newton-CG", "trust-ncg", "trust-krylov")
 WITH_BOUNDS = ("L-BFGS-B", "TNC", "SLSQP", "trust-constr")
 WITH_HESSIAN = ("trust-constr", "Newton-CG", "trust-ncg", "trust-krylov")
+OWN_ARGUMENTS = ("fun", "x0", "args", "jac", "hess", "hessp", "bounds", "constraints", "callback")  # not options
 MANY = 2**31 - 1  # iterations and evaluations: SciPy's own limits do not count, since epochs is one
 CURES = ("smaller initial weights", "weight_decay=1e-4", 'bounds=(-10, 10) with method="L-BFGS-B"')
 
@@ -78,7 +80,7 @@ def minimize(
             Bounds are rounded inward to the dtype of the model, and kept at the end of each iteration. For the methods
             "L-BFGS-B", "TNC", "SLSQP" and "trust-constr".
         weight_decay: factor of the penalty; or a dict of factors by names of parameters, such as ``{"W": 1e-4}``.
-        tol: how exact the minimum is to be; see ``scipy.optimize.minimize``.
+        tol: how exact the minimum is to be, a number >= 0; see ``scipy.optimize.minimize``.
         options: of the method, such as ``{"gtol": 1e-6}``. Its limits of iterations and evaluations do not count unless
             they are given here.
         validation_data: as of :func:`nnlite.fit`.
@@ -124,6 +126,9 @@ def minimize(
     epochs, loss = whole(epochs, "epochs", least=0), as_loss(loss)
     limits = _checked_bounds(model, bounds, method)
     decay = _decay(model, weight_decay)
+    if tol is not None:
+        non_negative(tol, "tol")
+    own_options = _checked_options(model, options, method)
     state: Training
     with in_float64(model, loss) as (own, own_loss):
         state, events, validation = prepare(
@@ -159,7 +164,7 @@ def minimize(
                         descent(own.Phi.copy())
                         descent.begin_iteration()
                         if not state.stop:
-                            _run(descent, method, limits, tol, options)
+                            _run(descent, method, limits, tol, own_options)
         except BaseException as error:
             if (afterwards := note_history(error, state)) and isinstance(error, Exception):
                 error.add_note(afterwards)
@@ -167,12 +172,11 @@ def minimize(
     return state.history
 
 
-def _run(descent: Descent, method: str, limits: Any, tol: float | None, options: Mapping[str, Any] | None) -> None:
+def _run(descent: Descent, method: str, limits: Any, tol: float | None, options: dict[str, Any]) -> None:
     """Let SciPy's method minimize; at the end the model is as after the last iteration."""
     from scipy.optimize import Bounds
     from scipy.optimize import minimize as minimize_with_scipy
 
-    own_limits = {"TNC": {"maxfun": MANY}, "L-BFGS-B": {"maxiter": MANY, "maxfun": MANY}}.get(method, {"maxiter": MANY})
     state = descent.state
     try:
         result = minimize_with_scipy(
@@ -183,7 +187,7 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
             hessp=descent.product if method in WITH_HESSIAN else None,
             bounds=None if limits is None else Bounds(*limits),
             tol=tol,
-            options=own_limits | dict(options or {}),
+            options=options,
             callback=descent.end_iteration,
         )
         moved = not np.array_equal(descent.within(result.x), descent.kept)
@@ -218,6 +222,55 @@ def _checked_bounds(model: Layer, bounds: Any, method: str) -> Any:
     if method not in WITH_BOUNDS:
         raise ValueError(f'bounds: the method "{method}" has none; use one of {", ".join(WITH_BOUNDS)}')
     return bounds_over_Phi(model, bounds, "bounds")
+
+
+def _checked_options(model: Layer, options: Mapping[str, Any] | None, method: str) -> dict[str, Any]:
+    """The options of the method, with limits of iterations and evaluations that do not count.
+
+    Raises:
+        TypeError, ValueError: they are no mapping, or the method does not accept them.
+    """
+    limits = {"TNC": {"maxfun": MANY}, "L-BFGS-B": {"maxiter": MANY, "maxfun": MANY}}.get(method, {"maxiter": MANY})
+    if options is None:
+        return limits
+    if not isinstance(options, Mapping):
+        raise TypeError(f'options: expected a dict by names, such as {{"gtol": 1e-6}}, got {options!r}')
+    for name, value in options.items():
+        if name in OWN_ARGUMENTS:
+            raise ValueError(f"options: {name!r} is no option of the method but set by minimize; leave it out")
+        if str(name).endswith("tol"):  # the defaults of TNC are negative
+            (finite if method == "TNC" else non_negative)(value, f"options[{name!r}]")
+        elif str(name).startswith("max") and value is not None:
+            number(value, f"options[{name!r}]")
+    checked = limits | dict(options)
+    _try_out(checked, model.Phi.size, method)
+    return checked
+
+
+def _try_out(options: dict[str, Any], size: int, method: str) -> None:
+    """Call the method with the options up to the first evaluation of the function, before which it checks their names.
+
+    Raises:
+        ValueError: it does not accept them.
+    """
+    from scipy.optimize import OptimizeWarning
+    from scipy.optimize import minimize as minimize_with_scipy
+
+    def stop(*_: Any) -> Any:
+        raise Ended
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", OptimizeWarning)
+            minimize_with_scipy(stop, np.zeros(size), jac=True, method=method, hessp=stop, options=options)
+    except Ended:
+        pass
+    except (TypeError, ValueError, OptimizeWarning) as error:
+        raise ValueError(
+            f'options: the method "{method}" does not accept them: {error}; its options are listed by '
+            f'scipy.optimize.show_options("minimize", "{method.lower()}")'
+        ) from None
 
 
 def _decay(model: Layer, weight_decay: float | Mapping[str, float]) -> list[tuple[slice, float]]:

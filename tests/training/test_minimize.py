@@ -662,6 +662,16 @@ def test_columns_of_a_frame_are_remembered():
         (ValueError, "validation_split: expected a share", {"validation_split": 2}),
         (ValueError, "EarlyStopping: monitor: there is no 'val_loss'", {"callbacks": [nn.EarlyStopping()]}),
         (TypeError, "loss: expected", {"loss": 3}),
+        (ValueError, "tol: expected a number >= 0, got -1", {"tol": -1}),
+        (ValueError, "tol: expected a finite number, got nan", {"tol": np.nan}),
+        (TypeError, "tol: expected a number, got 'a'", {"tol": "a"}),
+        (TypeError, "options: expected a dict by names, .*, got 3", {"options": 3}),
+        (TypeError, r"options\['gtol'\]: expected a number, got 'a'", {"options": {"gtol": "a"}}),
+        (ValueError, r"options\['ftol'\]: expected a number >= 0, got -1", {"options": {"ftol": -1}}),
+        (ValueError, r"options\['ftol'\]: .*finite.* nan", {"options": {"ftol": np.nan}, "method": "TNC"}),
+        (TypeError, r"options\['maxiter'\]: expected a number, got 'a'", {"options": {"maxiter": "a"}}),
+        (ValueError, "options: 'callback' is no option .*; leave it out", {"options": {"callback": 3}}),
+        (ValueError, "options: .* does not accept them: keywords must be strings", {"options": {3: 3}}),
     ],
 )
 def test_wrong_arguments_are_errors_and_nothing_is_trained(error, message, options):
@@ -671,6 +681,16 @@ def test_wrong_arguments_are_errors_and_nothing_is_trained(error, message, optio
         with pytest.raises(error, match=f"^{message}"):
             minimize(model, **{"bounds": None if "method" in options else (5, 6)} | options)
         assert_array_equal(model.Phi, before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_option_that_the_method_does_not_know_is_an_error_before_training(method):
+    model, counts = linear(), Counts()
+    with pytest.raises(ValueError, match=rf'^options: the method "{method}" does not accept them: .*foo.*show_options'):
+        minimize(model, counts, method=method, options={"foo": 1})
+    assert not counts.events
+    minimize(model, counts, method=method, options={"maxfun" if method == "TNC" else "maxiter": 9})
+    assert counts.events.count(("on_train_begin", 0)) == 1
 
 
 def test_equal_bounds_of_two_names_of_one_parameter_are_no_conflict():
