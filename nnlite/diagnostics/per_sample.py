@@ -47,7 +47,8 @@ def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[s
         parameters appear once, with the sum over their uses. Together they need N times the memory of dPhi.
 
     Raises:
-        ValueError: the output for a sample depends on the other samples, or is random.
+        ValueError: the output for a sample depends on the other samples, or on random numbers drawn for each, as in
+            dropout.
         ShapeError: an array or an output does not have one row per sample.
 
     >>> import nnlite as nn

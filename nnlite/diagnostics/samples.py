@@ -1,6 +1,7 @@
 """The samples of a batch: their rows, and whether the output for one depends on the others."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,8 @@ def check_rows(model: Layer, Y: Any, count: int) -> None:
 def first_that_mixes(model: Layer, X: Any, numbers: list[int], axis: int = 0) -> str | None:
     """The place of the first layer whose output for a sample depends on the other samples; None if there is none.
 
+    A layer that draws more random numbers for several samples than for one is such a layer, whatever it drew.
+
     Args:
         model: a copy, since it runs, in its current mode.
         X: the inputs.
@@ -162,7 +165,27 @@ def first_that_mixes(model: Layer, X: Any, numbers: list[int], axis: int = 0) ->
             for whole, single in zip(together, alone, strict=False):
                 if differ(whole, single, number):
                     return whole.place
-    return None
+    return _first_that_draws_for_each(model, X, axis, restore)
+
+
+def _first_that_draws_for_each(model: Layer, X: Any, axis: int, restore: Callable[[], None]) -> str | None:
+    """The place of the first layer that draws more random numbers for many samples than for one; None without one."""
+    if count_of(X) == 1 or not any(model.named_generators()):
+        return None
+    calls, drawn = [], []
+    for count in 1, 16:  # a 64-bit number of the generator is enough for the dropout of 8 entries
+        restore()
+        calls = _calls(model, pick(X, np.zeros(count, int)), axis)
+        drawn.append(_next_random_numbers(model))
+    return next((call.place for call in calls if drawn[0].get(call.path) != drawn[1].get(call.path)), None)
+
+
+def _next_random_numbers(model: Layer) -> dict[str, list[bytes]]:
+    """What the generators of each layer would draw next, by path: it shows whether they have drawn equally often."""
+    return {
+        path: [copy.deepcopy(generator).bytes(16) for _, generator in layer.named_generators()]
+        for path, layer in model.named_layers()
+    }
 
 
 def _calls(model: Layer, X: Any, axis: int) -> list[LayerCall]:

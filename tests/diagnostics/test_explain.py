@@ -1091,3 +1091,14 @@ def test_remarks_are_broken_between_words():
     for remark in explanation.remarks:
         assert remark in " ".join(text.split())
     assert any(len(remark) > 80 for remark in explanation.remarks)
+
+
+def test_a_line_of_backward_that_no_gradient_depends_on_is_left_out():
+    model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.BatchNorm1d(2), nn.Linear(2, 1, rng=1))
+
+    def own_lines():
+        return {line.symbol for line in nn.explain(model, loss=nn.MSELoss()).backward if "dL" not in line.symbol}
+
+    assert own_lines() == {"dH2", "mean_dHH2"}
+    model.eval()  # forward does not use the mean of the batch
+    assert own_lines() == {"dH2"}

@@ -236,6 +236,26 @@ def test_a_layer_that_mixes_samples_or_is_random_is_named(layer):
             function(model, X, Y, nn.MSELoss())
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_dropout_is_named_also_where_single_samples_have_the_mask_of_the_batch(seed):
+    model = nn.Sequential(nn.Linear(3, 1, rng=0), nn.Dropout(0.5, rng=seed))
+    with pytest.raises(ValueError, match=r"^Sequential\[1\] Dropout\(p=0.5\): .* random"):
+        nn.per_sample_gradients(model, X, Y[:, :1], nn.MSELoss())
+
+
+def test_dropout_of_a_single_sample_is_put_back():
+    check_sums(network(nn.Dropout(0.5, rng=0)), X[:1], Y[:1], nn.MSELoss())
+
+
+class SharedNoise(Noise):
+    def forward(self, X):
+        return X + self.rng.normal(size=X.shape[1:])
+
+
+def test_random_numbers_that_all_samples_share_are_put_back():
+    check_sums(network(SharedNoise()), X, Y, nn.MSELoss())
+
+
 def test_in_evaluation_mode_it_may_not_mix_them():
     check_sums(network(Centred()).eval(), X, Y, nn.MSELoss())
 

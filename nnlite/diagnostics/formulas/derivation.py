@@ -12,7 +12,7 @@ from nnlite.diagnostics.formulas.layer_formulas import one_formula
 from nnlite.diagnostics.formulas.naming import Naming, Target
 from nnlite.diagnostics.formulas.notation import joined
 from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas, farthest
-from nnlite.diagnostics.formulas.tree import Leaf, call
+from nnlite.diagnostics.formulas.tree import Leaf, call, names_in
 
 
 class Term(NamedTuple):
@@ -129,13 +129,23 @@ class Derivation:
         operation = self.operations[place]
         if self._needed.isdisjoint(operation.gives):
             return
-        for name, expression, value in operation.backward:
+        for name, expression, value in self._used(operation):
             target = operation.target(name)
             if target is None:
                 self.backward.append(Line(operation.symbols[name], expression, operation.note, value))
-            elif target in self._uses:
+            else:
                 self._add(target, Term(place, expression, value), operation.note)
         self._add_combined(place)
+
+    def _used(self, operation: OperationFormulas) -> list[tuple[str, ast.expr, Any]]:
+        """Return the lines of its backward that a needed gradient depends on: in another mode not all are."""
+        names, used = set[str](), []
+        for name, expression, value in reversed(operation.backward):
+            target = operation.target(name)
+            if target in self._uses if target is not None else operation.symbols[name] in names:
+                used.append((name, expression, value))
+                names |= names_in(expression)
+        return used[::-1]
 
     def _add(self, target: Target, term: Term, note: str) -> None:
         """Add a term to a gradient, and the gradient's line after its last term."""
