@@ -17,7 +17,14 @@ GAP = 28.0, 14.0  # between columns, and between the boxes of a column
 MARGIN = 12.0
 PAGE = 720.0  # the width of the lines into which a long chain is folded
 COLOURS = {"name": "black", "detail": "0.5", "value": "#1a7f37", "gradient": "#cf222e"}
-FILLS = {"input": "#ddf4ff", "constant": "none", "parameter": "#fff8c5", "gate": "white", "layer": "0.96"}
+FILLS = {
+    "input": "#ddf4ff",
+    "target": "#ddf4ff",
+    "constant": "none",
+    "parameter": "#fff8c5",
+    "gate": "white",
+    "layer": "0.96",
+}
 EDGES = {"constant": "none", "output": "none"}
 
 
@@ -37,8 +44,9 @@ def draw(
 
     Nodes are inputs, parameters and operations. The value of each edge is written above it (green), and the gradient
     that comes back below it (red). Small arrays are shown in full, larger ones by their shape, and their gradients by
-    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. A long chain is
-    folded into lines of ten inches. Runs on a copy; the model stays unchanged.
+    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. A long chain,
+    with or without a loss, is folded into lines of ten inches; where two values are needed side by side, as along a
+    skip connection, no line ends. Runs on a copy; the model stays unchanged.
 
     Args:
         model: any Layer; :func:`nnlite.forward_steps` says which layers are split into several nodes.

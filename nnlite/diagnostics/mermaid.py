@@ -5,10 +5,11 @@ from typing import Any
 from nnlite.diagnostics.picture import DrawnEdge, DrawnNode, picture
 from nnlite.layer.layer import Layer
 
-SHAPES = {"input": "([{}])", "gate": "(({}))", "parameter": "({})"}  # all others are boxes
+SHAPES = {"input": "([{}])", "target": "([{}])", "gate": "(({}))", "parameter": "({})"}  # all others are boxes
 MARKUP = '"#&<>|`*_+@\\'
 STYLES = {
     "input": "fill:#ddf4ff,stroke:#57606a,color:#000",
+    "target": "fill:#ddf4ff,stroke:#57606a,color:#000",
     "parameter": "fill:#fff8c5,stroke:#57606a,color:#000",
     "gate": "fill:#fff,stroke:#57606a,color:#000",
     "layer": "fill:#f6f8fa,stroke:#57606a,color:#000",

@@ -32,7 +32,7 @@ class DrawnNode:
     """A node of a picture.
 
     Attributes:
-        kind: "input", "constant", "parameter", "gate", "layer" or "output".
+        kind: "input", "target", "constant", "parameter", "gate", "layer" or "output".
         lines: the text in it.
         below: the text below it: the sum of its gradients if its value is used more than once.
 
@@ -144,12 +144,14 @@ class _Drawing:
     def picture(self) -> Picture:
         program, place = self.program, dict[int, int]()
         nodes: list[DrawnNode] = []
+        of_the_loss = {edge for each in program.operations if each.path == "loss" for edge in each.takes}
         for edge in (*program.inputs, *program.constants):
             place[edge] = len(nodes)
             value = program.constants.get(edge)
             written = value is not None and np.size(value) <= self.most
             name = short(value, self.most) if written else self._named(program.names[edge])
-            kind = "constant" if edge in program.constants else "input"
+            given = "target" if edge in of_the_loss else "input"
+            kind = "constant" if edge in program.constants else given
             nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge)))
         edges = []
         for operation in program.operations:

@@ -167,3 +167,16 @@ def test_without_matplotlib_it_says_what_to_install():
 def test_it_takes_a_layer():
     with pytest.raises(TypeError, match="model: expected a Layer"):
         nn.draw(nn.Tanh)
+
+
+def test_a_chain_with_a_loss_is_folded_too_and_nothing_is_cut_off():
+    model = nn.Sequential(nn.Linear(2, 2, rng=0), nn.Tanh(), nn.Linear(2, 1, rng=1), nn.Sigmoid())
+    figure = nn.draw(model, [[1.0, 2.0]], [[1.0]], nn.BCELoss())
+    assert figure.get_size_inches()[0] < 10.5
+    inside = figure.bbox
+    for text in figure.axes[0].texts:
+        box = text.get_window_extent()
+        assert inside.x0 < box.x0 < box.x1 < inside.x1, text.get_text()
+        assert inside.y0 < box.y0 < box.y1 < inside.y1, text.get_text()
+    places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    assert places["target"][1] < places["Tanh()"][1]  # beside the loss, in the last line
