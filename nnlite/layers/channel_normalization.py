@@ -65,8 +65,9 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         return self.others if self.over_samples else self.others[self.channel :]
 
     def forward(self, X: Any) -> Array:
-        X = np.ascontiguousarray(self.check_X(X))
+        X = self.check_X(X)
         self.check_shape(X.shape)
+        X = np.ascontiguousarray(X)
         given = self.given_statistics(X)
         self.X, self.by_given = X, given is not None
         if not X.size:
