@@ -75,7 +75,7 @@ def _cure(array: Array, argument: str) -> str:
         return ""
     if argument[:1] == "X":
         return "; encode text as numbers, such as one column of 0 and 1 for each word"
-    return f"; {numbered(argument)}"
+    return f"; if they are classes, {numbered(argument)}"
 
 
 def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array:

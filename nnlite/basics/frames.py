@@ -113,8 +113,10 @@ def _cure(series: Any, column: str, encode: str = "") -> str:
     texts = [value for value in series.head(1000) if isinstance(value, str)]
     if texts and encode and (line := _text_as_numbers(texts, column)):
         return f"if it holds numbers, {line}"
+    if texts and encode:
+        return f'{encode}{column}.astype("category").cat.codes{fill}'
     if texts:
-        return f'{encode}{column}.astype("category").cat.codes{fill}' if encode else numbered(column)
+        return f"if they are classes, {numbered(column)}"
     return f"if it holds numbers, {column}.astype(float)" if series.dtype == object else "convert it to numbers"
 
 

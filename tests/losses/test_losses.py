@@ -699,9 +699,19 @@ def test_labels_that_begin_at_1_or_are_text_name_the_cure():
     for labels in np.array(["cat", "dog", "cat"]), np.array(["cat", "dog", "cat"], object), ["cat", "dog", "cat"]:
         with pytest.raises(TypeError, match=r"^CrossEntropyLoss: target: expected real numbers, got") as caught:
             nn.CrossEntropyLoss().forward(np.zeros((3, 3)), labels)
-        assert str(caught.value).endswith(cure)
+        assert str(caught.value).endswith(cure.replace("; number", "; if they are classes, number", 1))
     _, target = np.unique(["cat", "dog", "cat"], return_inverse=True)
     assert nn.CrossEntropyLoss().forward(np.zeros((3, 2)), target) == pytest.approx(LOG_2)
+
+
+def test_text_for_a_regression_is_not_said_to_be_classes():
+    """What the target holds is not known: the line for classes is under a condition, in fit as well."""
+    message = "target: expected real numbers, got list of dtype <U1; if they are classes, number"
+    with pytest.raises(TypeError, match=message):
+        nn.MSELoss().forward([1.0, 2.0], ["a", "b"])
+    model = nn.Linear(1, 1)
+    with pytest.raises(TypeError, match="Y: expected real numbers, got list of dtype <U1; if they are classes, number"):
+        nn.fit(model, [[1.0], [2.0]], ["a", "b"], loss=nn.MSELoss(), optimizer=nn.SGD(model, 0.1), verbose=0)
 
 
 def test_classes_along_the_last_axis_name_the_cure():

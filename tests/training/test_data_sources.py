@@ -166,7 +166,9 @@ def test_a_constant_column_that_was_standardized_names_the_column_to_leave_out()
 def test_a_series_of_text_or_category_labels_has_its_cure():
     words = pd.Series(np.array(["a", "b", "c"])[LABELS])
     message = message_of(lambda: classify(X, words))
-    line, further = re.search("classes, Y = (np.unique.*); for other rows Y = (.*)", message).groups()
+    line, further = re.search(
+        "dtype [a-z]+; if they are classes, .*classes, Y = (np.unique.*); for other rows Y = (.*)", message
+    ).groups()
     classes, numbers = eval(line, {"Y": words, "np": np})
     np.testing.assert_array_equal(numbers, LABELS)
     others = pd.Series(["c", "b", "c"])  # numbered by themselves they would be 1, 0, 1
