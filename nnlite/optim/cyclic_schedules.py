@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from nnlite.basics.checks import non_negative, one_of
-from nnlite.optim.schedules import COUNT, checked, power
+from nnlite.optim.schedules import COUNT, checked, scaled
 
 MODES = ("triangular", "triangular2", "exp_range")
 
@@ -59,8 +59,10 @@ class CyclicLR:
         up, down = self.step_size_up, self.step_size_down or self.step_size_up
         k, t = divmod(step, up + down)
         u = t / up if t <= up else (up + down - t) / down
-        s = {"triangular": 1.0, "triangular2": 0.5**k, "exp_range": power(self.gamma, step)}[self.mode]
-        return self.base_lr + (self.max_lr - self.base_lr) * u * s
+        height = (self.max_lr - self.base_lr) * u
+        if self.mode == "exp_range":
+            return self.base_lr + scaled(height, self.gamma, step)
+        return self.base_lr + height * (0.5**k if self.mode == "triangular2" else 1.0)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class StepLR:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return self.lr * power(self.gamma, step // self.step_size)
+        return scaled(self.lr, self.gamma, step // self.step_size)
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ class MultiStepLR:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return self.lr * power(self.gamma, bisect_right(self.milestones, step))
+        return scaled(self.lr, self.gamma, bisect_right(self.milestones, step))
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class ExponentialLR:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of a step."""
-        return self.lr * power(self.gamma, step)
+        return scaled(self.lr, self.gamma, step)
 
 
 @dataclass(frozen=True)
@@ -262,9 +262,9 @@ def whole_numbers(values: Any, name: str) -> tuple[int, ...]:
     return tuple(whole(value, f"{name}[{index}]", least=0) for index, value in enumerate(values))
 
 
-def power(base: float, exponent: int) -> float:
-    """Return ``base ** exponent``, or inf if that overflows, which the optimizer reports."""
+def scaled(lr: float, gamma: float, exponent: int) -> float:
+    """Return ``lr * gamma ** exponent``: inf if the power overflows, which the optimizer reports; 0 if lr is 0."""
     try:
-        return float(base**exponent)
+        return float(lr * gamma**exponent)
     except OverflowError:
-        return math.inf
+        return math.copysign(math.inf, lr) if lr else 0.0

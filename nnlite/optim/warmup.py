@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from nnlite.basics.checks import non_negative
@@ -67,6 +68,8 @@ class Warmup:
         return self._warmed(step, self.schedule(step) if callable(self.schedule) else self.schedule)
 
     def _warmed(self, step: int, lr: float) -> float:
+        if not isinstance(lr, Real):
+            return lr  # the optimizer reports it
         return lr * min(1.0, (step + 1) / self.steps)
 
 

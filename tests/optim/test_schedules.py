@@ -276,6 +276,13 @@ def test_restarts_far_away_cost_nothing():
     assert nn.CyclicLR(1, 2, 1, mode="exp_range", gamma=10)(309) == math.inf
 
 
+def test_zero_times_a_power_that_overflows_is_zero():
+    assert nn.CyclicLR(0.5, 1, 1, mode="exp_range", gamma=10)(400) == 0.5  # at the end of a cycle
+    assert nn.CyclicLR(0.5, 0.5, 1, mode="exp_range", gamma=10)(401) == 0.5
+    assert nn.ExponentialLR(0.0, 10)(400) == nn.StepLR(0.0, 1, 10)(400) == 0.0
+    assert nn.ExponentialLR(0.1, 10)(400) == math.inf
+
+
 def test_steps_come_in_any_order_and_change_nothing():
     for schedule, _ in BY_HAND:
         before = copy.deepcopy(schedule)

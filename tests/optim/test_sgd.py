@@ -208,14 +208,15 @@ def test_a_schedule_of_numpys_numbers_leaves_float32_parameters_so():
 
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf, None, "0.1", 1j, [0.1], np.array(0.1)])
-def test_a_schedule_that_gives_no_rate_is_an_error_that_names_it(value):
+@pytest.mark.parametrize("wrap", [lambda schedule: nn.SequentialLR([schedule], []), lambda each: nn.Warmup(each, 2)])
+def test_a_schedule_that_gives_no_rate_is_an_error_that_names_it(value, wrap):
     layer = nn.Linear(1, 1)
     layer.dPhi[...] = 1
-    optimizer = nn.SGD(layer, lr=nn.SequentialLR([lambda step: 0.5 if step < 2 else value], []))
+    optimizer = nn.SGD(layer, lr=wrap(lambda step: 0.5 if step < 2 else value))
     optimizer.step()
     optimizer.step()
     before = layer.Phi.copy()
-    message = r"^SGD: lr: expected a finite number >= 0 from the schedule SequentialLR\(.*\), got .* for step 2$"
+    message = r"^SGD: lr: expected a finite number >= 0 from the schedule \w+\(.*\), got .* for step 2$"
     with pytest.raises(ValueError, match=message):
         optimizer.step()
     with pytest.raises(ValueError, match=message):
