@@ -73,7 +73,7 @@ class EarlyStopping(Callback):
 
     def _forget(self) -> None:
         self.best: float | None = None
-        self.best_epoch = self.waited = 0
+        self.best_epoch = self.best_averaged = self.waited = 0
         self.best_Phi: Array | None = None
         self.best_buffers: dict[str, Array] = {}
 
@@ -101,7 +101,7 @@ class EarlyStopping(Callback):
         if math.isfinite(value) and (self.best is None or self.watched.is_better(value, self.best)):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best_weights:
-                self.best_Phi = state.model.Phi.copy()
+                self.best_Phi, self.best_averaged = state.model.Phi.copy(), state.averaged
                 self.best_buffers = {name: buffer.copy() for name, buffer in state.model.named_buffers()}
             if self.baseline is None or self.watched.is_better(value, self.baseline):
                 self.waited = 0
@@ -115,13 +115,13 @@ class EarlyStopping(Callback):
             for name, buffer in state.model.named_buffers():
                 if name in self.best_buffers:  # a state from before buffers were kept has none
                     buffer[...] = self.best_buffers[name]
-            state.restored = True
+            state.restored, state.averaged = True, self.best_averaged
             if state.batch or self.best_epoch != state.epoch:
                 state.remarks.append(f"restored epoch {self.best_epoch} ({self.monitor} {self.best:.4g})")
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed training needs."""
-        names = "best", "best_epoch", "waited", "best_Phi", "best_buffers"
+        names = "best", "best_epoch", "best_averaged", "waited", "best_Phi", "best_buffers"
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -130,7 +130,8 @@ class EarlyStopping(Callback):
         Raises:
             TypeError, ValueError: a name is missing or unknown, or a value is not a number or array; nothing is loaded.
         """
-        state = {"best_buffers": {}} | state
+        added: dict[str, Any] = {"best_buffers": {}, "best_averaged": 0}  # which older states do not have
+        state = added | state
         own = self.state_dict()
         if own.keys() != state.keys():
             raise ValueError(f"EarlyStopping: expected a state with {', '.join(own)}, got {', '.join(state)}")
@@ -139,6 +140,7 @@ class EarlyStopping(Callback):
             raise TypeError("EarlyStopping: best_Phi, best_buffers: expected arrays")
         best = None if state["best"] is None else number(state["best"], "EarlyStopping: best")
         whole(state["best_epoch"], "EarlyStopping: best_epoch", least=0)
+        whole(state["best_averaged"], "EarlyStopping: best_averaged", least=0)
         whole(state["waited"], "EarlyStopping: waited", least=0)
         vars(self).update(state, best=best)
 

@@ -20,7 +20,8 @@ class History(Mapping[str, list[float]]):
 
     Attributes:
         validation_rows: the indices of the rows that ``validation_split`` held back; None without it.
-        remark: why the training ended before its last epoch, and which weights were restored; "" otherwise.
+        remark: why the training ended before its last epoch, which epoch was restored, whether its weights are
+            averaged; "" otherwise.
 
     >>> history = History()
     >>> history.add({"loss": 0.7, "val_loss": 0.8})

@@ -69,7 +69,9 @@ def note_layer(error: BaseException) -> None:
 
 
 def _conclude(state: Training, shown: Progress) -> None:
-    """Say why the training ended and what was restored, in one line."""
+    """Say why the training ended and which weights the model has, in one line."""
+    if state.averaged:
+        state.remarks.append(f"averaged weights ({state.averaged} update{'s' * (state.averaged != 1)})")
     state.history.remark = "; ".join(state.remarks)
     if state.remarks:
         shown.say(state.history.remark)

@@ -34,8 +34,9 @@ class Training:
         extra: values of callbacks, to be added to those of the epoch, and so to the history.
         stop: True ends the training.
         restored: the model has the best weights of an epoch, which :class:`nnlite.EarlyStopping` has restored.
+        averaged: the number of updates of the average that the model has; 0 if it has trained weights.
         interrupted: by Ctrl-C or SIGTERM; the training ends after this batch.
-        remarks: what to tell the user at the end: why the training stopped, which weights were restored.
+        remarks: what to tell the user at the end: why the training stopped, which epoch was restored.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
@@ -67,6 +68,7 @@ class Training:
     extra: dict[str, float] = field(default_factory=dict)
     stop: bool = False
     restored: bool = False
+    averaged: int = 0
     interrupted: bool = False
     remarks: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)  # compared when the training is resumed

@@ -173,18 +173,20 @@ class WeightAverage(Callback):
             self._count(state)
         if self.evaluate and self.updates:
             self._trained = self._put_in(state)
+            state.averaged = self.updates
 
     def on_evaluation_end(self, state: Training) -> None:
         """Put the trained weights back."""
         if self._trained is not None:
             _write(state.model, *self._trained)
             self._trained = None
+            state.averaged = 0
 
     def on_train_end(self, state: Training) -> None:
         """Put the average into the model, unless it has the best weights of an epoch."""
         if self.updates and not state.restored:
             self._put_in(state)
-            state.remarks.append(f"averaged weights ({self.updates} update{'s' * (self.updates != 1)})")
+            state.averaged = self.updates
 
     def _count_step(self, state: Training) -> None:
         """Count a step, if the last batch made one: several batches may be accumulated."""

@@ -274,12 +274,30 @@ def test_early_stopping_restores_the_best_average_in_any_order(decay, order):
     assert_array_equal(model.Phi, look.Phi["on_epoch_end", 2, 0])
     for name, buffer in model.named_buffers():
         assert_array_equal(buffer, look.buffers["on_epoch_end", 2, 0][name])
-    assert "restored epoch 2 (fake 3)" in history.remark
+    assert history.remark == f"restored epoch 2 (fake 3); averaged weights ({2 if decay is None else 6} updates)"
     assert not np.array_equal(model.Phi, callbacks[order > 0].Phi)
     keeps = nn.EarlyStopping("fake", mode="min", patience=9, restore_best_weights=False)
     average = nn.WeightAverage(decay)
     model, _, _ = train(Fake(), *[keeps, average][::order])
     assert_array_equal(model.Phi, average.Phi)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("options", "best", "remark"),
+    [
+        ({}, 4, "averaged weights (4 updates)"),  # the last epoch is the best one
+        ({"evaluate": False}, 4, ""),  # trained weights are the best ones
+        ({"start_from_epoch": 2}, 1, "restored epoch 1 (fake 0)"),  # before the first update
+    ],
+)
+def test_the_remark_says_which_weights_the_model_has_in_any_order(options, best, remark, order):
+    class Fake(nn.Callback):
+        def on_epoch_begin(self, state):
+            state.extra["fake"] = float(state.epoch != best)
+
+    callbacks = [nn.EarlyStopping("fake", mode="min", patience=9), nn.WeightAverage(**options)][::order]
+    assert train(Fake(), *callbacks)[2].remark == remark
 
 
 class At(nn.Callback):
