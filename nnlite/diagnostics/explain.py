@@ -17,7 +17,6 @@ from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
 from nnlite.diagnostics.formulas.printing import DOTS
 from nnlite.diagnostics.formulas.recorded_run import Recorded, record
-from nnlite.diagnostics.formulas.tree import Leaf
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss, check_target
 
@@ -214,7 +213,10 @@ def _entry(derivation: Derivation, wanted: Target, index: tuple[int, ...]) -> It
     try:
         general, here = entry(line.expression, letters), entry(line.expression, place)
     except NotImplementedError:
-        yield Line(line.symbol, Leaf(line.symbol), "no sum of products", line.value[place], index=place)
+        if line.value is None:
+            raise ValueError(f"explain: index: {line.symbol} is no sum of products; pass X for its values") from None
+        value = float(line.value[place])
+        yield Line(line.symbol, ast.Constant(value), "no sum of products", value, index=place)
         return
     yield Line(line.symbol, general, "", index=letters)
     if line.value is None:

@@ -1102,3 +1102,36 @@ def test_a_line_of_backward_that_no_gradient_depends_on_is_left_out():
     assert own_lines() == {"dH2", "mean_dHH2"}
     model.eval()  # forward does not use the mean of the batch
     assert own_lines() == {"dH2"}
+
+
+@pytest.mark.parametrize(
+    ("options", "index", "expected"),
+    [
+        ({}, (1, 0), "dL/du1[0,0,0] + dL/du1[1,0,0]"),
+        ({}, (3, 0), "0"),
+        ({"padding_idx": 1}, (1, 0), "0"),
+        ({"scale_grad_by_freq": True}, (1, 0), "1/2 (dL/du1[0,0,0] + dL/du1[1,0,0])"),
+    ],
+)
+def test_an_entry_of_an_embedding_is_the_sum_over_the_places_of_its_row(options, index, expected):
+    model = nn.Sequential(nn.Embedding(5, 2, rng=0, **options), nn.Flatten(), nn.Linear(4, 1, rng=1))
+    indices, target, loss = np.array([[1, 2], [1, 4]]), np.ones((2, 1)), nn.MSELoss()
+    entry = nn.explain(model, indices, target, loss, parameter="0.W", index=index).entry
+    assert str(entry[0]) == "dL/dW1[i,j] = add_at(dL/du1, indices)[i,j]"
+    assert str(entry[1]).startswith(f"dL/dW1[1,0] = {expected} = ".replace("[1,0]", "[{},{}]".format(*index), 1))
+    loss.forward(model.forward(indices), target)
+    model.backward(loss.backward())
+    assert entry[1].value == pytest.approx(model[0].dW[index])
+
+
+def test_an_entry_of_an_embedding_with_thousands_of_places():
+    entry = nn.explain(nn.Embedding(2, 2), np.zeros(5000, int), parameter="W", index=(0, 1)).entry
+    assert entry[1].value == 5000
+
+
+def test_an_entry_that_is_no_sum_of_products():
+    model, X = nn.Sequential(linear(3, 2), Scale(2)), numbers(4, 3)
+    (line,) = nn.explain(model, X, parameter="1.gamma", index=1).entry
+    assert str(line) == f"{line.symbol}[1] = {line.value:.6g}"
+    with pytest.raises(ValueError, match="explain: index: dL/dgamma2 is no sum of products; pass X for its values"):
+        nn.explain(model, parameter="1.gamma", index=1)

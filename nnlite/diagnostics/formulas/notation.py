@@ -127,6 +127,9 @@ def in_notation(node: ast.expr, broadcast: frozenset[str] = frozenset(), one_num
             return call("rows", read(args[0])) if shown else _in_shape(node, read(args[0]))
         if name in ("sum", "mean"):
             return _along(name, args[0], options.get("axis"), bool(options.get("keepdims")))
+        if name == "add_at":  # what is not shown decides which rows an entry is the sum of
+            hidden = {each.arg: known(each.value) for each in node.keywords if each.arg in ("ignored", "averaged")}
+            return call(name, *map(read, args), **hidden)
         if name == "sum_to":
             return _sum_to(args[0], args[1])
         if name in ("vecdot", "matvec", "outer"):

@@ -82,6 +82,14 @@ def shape_of(node: ast.expr) -> tuple[int, ...] | None:
         return None  # unknown, or the notation leaves out what it depends on
 
 
+def _balanced(terms: Sequence[ast.expr]) -> ast.expr:
+    """Return the sum of the terms, nested no deeper than necessary: there may be thousands."""
+    if len(terms) < 2:
+        return terms[0] if terms else ast.Constant(0)
+    half = len(terms) // 2
+    return ast.BinOp(_balanced(terms[:half]), ast.Add(), _balanced(terms[half:]))
+
+
 def _within(places: ast.expr, index: Index) -> Index:
     """Return the index in X of what has the given index in ``X[:, t]``.
 
@@ -136,6 +144,8 @@ class _Entry:
                 return self._sum(name, node, of, index)
             case ast.Call(func=ast.Name(id="einsum"), args=[ast.Constant(value=str(spec)), *of]):
                 return self._einsum(spec, of, index)
+            case ast.Call(func=ast.Name(id="add_at"), args=[of, indices], keywords=options):
+                return self._add_at(node, of, known(indices), index, *(known(each.value) for each in options))
             case ast.Call(func=ast.Name(id=name), args=args) if name in ELEMENTWISE:
                 return call(name, *(self.of(arg, index) for arg in args))
         raise NotImplementedError("it rearranges entries")
@@ -170,6 +180,19 @@ class _Entry:
             size = math.prod(sizes[axis] or 0 for axis in summed)
             return joined(ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(size)), term)
         return term
+
+    def _add_at(
+        self, node: ast.expr, of: ast.expr, indices: Any, index: Index, ignored: Any = None, averaged: Any = False
+    ) -> ast.expr:
+        """Return the sum, or the mean, of the entries in the rows whose index is that of the row."""
+        (row, *column), shape = index, shape_of(of)
+        if indices is None or shape is None or isinstance(row, str):
+            return Entry(node, index)
+        places = [] if row == ignored else np.argwhere(np.reshape(indices, shape[:-1]) == row).tolist()
+        total = _balanced([self.of(of, (*place, *column)) for place in places])
+        if averaged and len(places) > 1:
+            return joined(ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(len(places))), total)
+        return total
 
     def _einsum(self, spec: str, of: list[ast.expr], index: Index) -> ast.expr:
         """Return the sum of products that ``einsum("nd,dm->nm", X, W)`` stands for."""
