@@ -36,6 +36,7 @@ def entry_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
     usual += [f"{each}.shape == ({first}.shape[0], 1)" for each in trace.of_kind("row")]
     usual += [f"{each}.shape == {first}.shape[1:]" for each in trace.of_kind("column")]
     usual += [" is ".join(["float", *(f"type({each})" for each in numbers)])] * bool(numbers)
+    usual += [f"{own}.flags.writeable" for own in into]
     if into and (read := [each for each in arrays if each not in into]):
         usual += [f"{own} is not {each}" for own, each in product(into, read)]
         own_memory = " is ".join(["None", *(f"{each}.base" for each in arrays)])
@@ -64,17 +65,32 @@ def conform(name: str, trace: Trace, into: tuple[str, ...], arguments: Sequence[
     What shares memory with an array that is written into is copied.
 
     Raises:
-        TypeError: one is neither an array of real numbers nor a number.
+        TypeError: one is neither an array of real numbers nor a number, or an array has another floating dtype than the
+            first.
         ShapeError: an array has another shape than the first, or than its kind demands.
+        ValueError: an array to write into is read-only.
     """
-    own = [_array_or_number(f"{name}: {each}", value) for each, value in zip(trace.arguments, arguments, strict=True)]
-    own[0] = np.asarray(own[0])
+    kinds = [trace.kinds[each] for each in trace.arguments]
+    own = [
+        _array_or_number(f"{name}: {each}", kind, value)
+        for each, kind, value in zip(trace.arguments, kinds, arguments, strict=True)
+    ]
+    first, own[0] = trace.arguments[0], np.asarray(own[0])
+    arrays = [each for each, value in zip(trace.arguments, own, strict=True) if np.ndim(value)]
+    if arrays and not own[0].ndim and not trace.by_rows:
+        raise TypeError(
+            f"{name}: expected {first} as an array, as {arrays[0]} is, got {own[0]}; "
+            f"pass np.full_like({arrays[0]}, {first})"
+        )
     shapes = shapes_of(name, trace, own[0].shape)
     for number, each in enumerate(trace.arguments):
         value, shape = own[number], shapes[trace.kinds[each]]
-        if np.ndim(value) and value.shape != shape:
-            cure = f"; pass np.broadcast_to({each}, {shape}) if that is meant" * _can_become(value.shape, shape)
-            raise ShapeError(f"{name}: expected {each} of shape {shape}, got {value.shape}{cure}")
+        if np.ndim(value):
+            _check_array(name, each, kinds[number], value, shape, first, own[0].dtype)
+        if each in into and isinstance(value, np.ndarray) and not value.flags.writeable:
+            raise ValueError(
+                f"{name}: expected {each} as an array to write into, got one that is read-only; pass {each}.copy()"
+            )
         if trace.kinds[each] != "scalar" and (type(value) is not np.ndarray or value.shape != shape):
             if each in into:
                 raise TypeError(f"{name}: expected {each} as an array of shape {shape} to write into, got {value!r}")
@@ -86,21 +102,41 @@ def conform(name: str, trace: Trace, into: tuple[str, ...], arguments: Sequence[
     ]
 
 
+def _check_array(
+    name: str, argument: str, kind: str, value: Array, shape: tuple[int, ...], first: str, dtype: "np.dtype[Any]"
+) -> None:
+    """Raise unless the array has the shape, and the dtype of the first argument or one of whole numbers."""
+    if value.shape != shape:
+        if kind == "scalar":
+            raise ShapeError(
+                f"{name}: expected {argument} as a number, or an array of {first}'s shape {shape}, got one of shape "
+                f"{value.shape}"
+            )
+        cure = f"; pass np.broadcast_to({argument}, {shape}) if that is meant" * _can_become(value.shape, shape)
+        raise ShapeError(f"{name}: expected {argument} of shape {shape}, got {value.shape}{cure}")
+    if value.dtype.kind == dtype.kind == "f" and value.dtype.itemsize != dtype.itemsize:
+        raise TypeError(
+            f"{name}: expected {argument} of {first}'s dtype {dtype}, got {value.dtype}; "
+            f"pass {argument}.astype({first}.dtype)"
+        )
+
+
 def _can_become(given: tuple[int, ...], shape: tuple[int, ...]) -> bool:
     """Whether NumPy would broadcast an array of the given shape."""
     sizes = zip(reversed(given), reversed(shape), strict=False)
     return len(given) <= len(shape) and all(own in (1, wanted) for own, wanted in sizes)
 
 
-def _array_or_number(place: str, value: Any) -> Any:
+def _array_or_number(place: str, kind: str, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return as_array(value, place)
     if isinstance(value, Real | np.generic) and np.asarray(value).dtype.kind in "fiub":
         return value
     argument = place.split(": ")[1]
-    raise TypeError(
-        f"{place}: expected an array or a number, got {type(value).__name__}; pass np.asarray({argument}, np.float32)"
-    )
+    expected = "a number" if kind == "scalar" else "an array or a number"
+    sequence = hasattr(value, "__len__") and not isinstance(value, str | bytes)
+    cure = f"; pass np.asarray({argument}, np.float32)" * (sequence and kind != "scalar")
+    raise TypeError(f"{place}: expected {expected}, got {type(value).__name__}{cure}")
 
 
 def shapes_of(name: str, trace: Trace, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

@@ -40,10 +40,12 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
     """Make an elementwise formula fast: decorator of a function of ufuncs.
 
     Args:
-        formula: a function of arrays of one shape and dtype, float32 or float64, that calls ufuncs and operators, and
+        formula: a function of arrays of one shape and floating dtype that calls ufuncs and operators, and
             ``np.where(comparison, value, value)``, ``np.clip(value, low, high)``, and for matrices ``np.max``,
             ``np.sum`` and ``np.mean`` of each row, with ``axis=-1, keepdims=True``; what it returns last may be sums of
-            columns, ``np.sum`` with ``axis=0``. Arguments annotated with ``float`` are numbers.
+            columns, ``np.sum`` with ``axis=0``. Arguments annotated with ``float`` are numbers, in place of which an
+            array of that shape may hold one for each element. Float32 and float64 are fast; of float16 and longdouble
+            the results have that dtype too. Arrays of whole numbers and bools may stand beside a floating first one.
         into: names of arguments, one for each result, that the results are written into. Other arguments that share
             memory with them are copied first.
         errstate: how floating-point errors in it are treated, as in ``np.errstate``.
@@ -54,7 +56,9 @@ def kernel(formula: Callable[..., Any] | None = None, *, into: tuple[str, ...] =
 
     Raises:
         TypeError: in the first call, the formula does something else; in any, the first argument is no array of
-            floating numbers, or another one is neither an array nor a number.
+            floating numbers, or another one is neither an array nor a number, or of another floating dtype. There is no
+            such option of ``np.errstate``.
+        ValueError: an array to write into is read-only, or an option of ``np.errstate`` has another value.
         ShapeError: arrays have different shapes. Only numbers are broadcast.
 
     >>> @kernel
@@ -96,8 +100,16 @@ class Kernel:
     def __init__(self, formula: Callable[..., Any], into: tuple[str, ...], errstate: dict[str, Any]) -> None:
         if not (inspect.isfunction(formula) or inspect.ismethod(formula)):
             raise TypeError(f"kernel: expected a function of ufuncs, such as lambda X: X * X, got {formula!r}")
-        with np.errstate(**errstate):  # an error if there is no such setting
-            functools.update_wrapper(self, formula)
+        try:
+            with np.errstate(**errstate):
+                pass
+        except (TypeError, ValueError) as error:
+            given = ", ".join(f"{option}={value!r}" for option, value in errstate.items())
+            raise type(error)(
+                f"kernel {formula.__name__}: expected options of np.errstate, such as over='ignore', got {given}: "
+                f"{error}"
+            ) from None
+        functools.update_wrapper(self, formula)
         self.formula = formula
         self.name = formula.__name__ if formula.__name__.isidentifier() else "kernel"
         self.into = into

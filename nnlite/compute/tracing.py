@@ -179,6 +179,11 @@ class Symbol(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> NoReturn:
         raise self._outside(f"{self._text}[...]")
 
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise self.recording.error(
+            f"{self._text}[...] = ...: a formula writes into no array; return np.where(comparison, value, {self._text})"
+        )
+
     def __iter__(self) -> NoReturn:
         raise self._outside(f"a loop over {self._text}")
 

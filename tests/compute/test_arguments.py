@@ -83,10 +83,14 @@ def test_what_is_no_function_is_no_kernel(given):
 
 
 def test_options_of_errstate_are_checked_when_a_kernel_is_made():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'overflow'"):
-        nn.kernel(overflow="ignore")(lambda X: X * 2)
-    with pytest.raises(ValueError, match="silent"):
-        nn.kernel(over="silent")(lambda X: X * 2)
+    def double(X):
+        return X * 2
+
+    expected = "kernel double: expected options of np.errstate, such as over='ignore', got"
+    with pytest.raises(TypeError, match=f"{expected} overflow='ignore': .*unexpected keyword argument 'overflow'"):
+        nn.kernel(overflow="ignore")(double)
+    with pytest.raises(ValueError, match=f"{expected} over='silent': .*silent"):
+        nn.kernel(over="silent")(double)
 
 
 # --- what it is called with
@@ -113,7 +117,10 @@ def test_arrays_are_not_broadcast(other, size):
     shapes = rf"Y of shape \({size},\), got {re.escape(str(wrong.shape))}"
     with pytest.raises(ShapeError, match=f"tanh_backward: expected {shapes}{cure}$"):
         kernels.tanh_backward(A, wrong)
-    with pytest.raises(ShapeError, match="expected lr of shape"):
+    expected = (
+        rf"lr as a number, or an array of Phi's shape \({size},\), got one of shape {re.escape(str(wrong.shape))}$"
+    )
+    with pytest.raises(ShapeError, match=f"descended: expected {expected}"):
         descended(A, A, wrong)
     with pytest.raises(ShapeError, match="squared_error: expected t of shape"):
         kernels.squared_error.sum(A, wrong)
@@ -144,8 +151,7 @@ def test_rows_and_columns_of_other_shapes_are_errors(given, message):
 
 
 @pytest.mark.parametrize("size", [3, 2 * LARGE, 2**15 + 5])
-@pytest.mark.parametrize("other", ["f4", "f8", "i8", ">f8", "?"])
-@pytest.mark.parametrize("first", ["f4", "f8"])
+@pytest.mark.parametrize(("first", "other"), [("f4", "i8"), ("f8", "i8"), ("f8", ">f8"), ("f4", ">f4"), ("f4", "?")])
 def test_arrays_of_other_dtypes_are_computed_as_the_formula_says_and_results_are_of_the_first_ones(first, other, size):
     A, B = np.linspace(-1, 1, size).astype(first), np.linspace(-5, 7, size).astype(other)
 
@@ -161,6 +167,31 @@ def test_arrays_of_other_dtypes_are_computed_as_the_formula_says_and_results_are
         assert own.dtype == first
         assert_array_equal(own, wanted.astype(first))
     assert_array_equal(descended(A, A, B), (A - np.asarray(B, first) * A))
+
+
+@pytest.mark.parametrize("size", [3, 2**15 + 5])
+@pytest.mark.parametrize(
+    ("first", "other"), [("f4", "f8"), ("f8", "f4"), ("f4", ">f8"), ("f4", "f2"), ("f2", "f4"), ("f8", "longdouble")]
+)
+def test_another_floating_dtype_is_an_error_that_says_how_to_convert(first, other, size):
+    A, B = np.ones(size, first), np.ones(size, other)
+    for call, name in (lambda: descended(A, B), "dPhi"), (lambda: descended(A, A, B), "lr"):
+        with pytest.raises(TypeError) as raised:
+            call()
+        assert str(raised.value) == (
+            f"descended: expected {name} of Phi's dtype {A.dtype}, got {B.dtype}; pass {name}.astype(Phi.dtype)"
+        )
+    with pytest.raises(TypeError, match="expected s of X's dtype float32, got float64"):
+        scaled(np.ones((2, 3), "f4"), np.ones((2, 1)), np.ones(3, "f4"))
+    assert_array_equal(descended(A, B.astype(A.dtype)), A - 0.5)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "longdouble"])
+def test_results_of_half_and_long_double_have_their_dtype(dtype):
+    A = np.linspace(1, 2, 5).astype(dtype)
+    got = descended(A, A, 0.25)
+    assert got.dtype == A.dtype
+    assert_array_equal(got, A - A.dtype.type(0.25) * A)
 
 
 class Own(np.ndarray):
@@ -181,14 +212,17 @@ ONES = np.ones(2)
         ((np.array(["a", "b"]).view(Own), ONES), "Phi: expected real numbers"),
         (([1.0, 2.0], ONES), r"Phi: expected an array or a number, got list; pass np.asarray\(Phi, np.float32\)"),
         ((ONES, [1.0, 2.0]), r"dPhi: .*got list; pass np.asarray\(dPhi, np.float32\)"),
-        ((ONES, ONES, None), "lr: expected an array or a number, got NoneType"),
-        ((ONES, ONES, 0.5, "1"), "decay: expected an array or a number, got str"),
-        ((ONES, ONES, 1j), "lr: expected an array or a number, got complex"),
-        ((ONES, ONES, np.complex64(1)), "lr: expected an array or a number, got complex64"),
+        ((ONES, ONES, None), "lr: expected a number, got NoneType$"),
+        ((ONES, ONES, 0.5, "1"), "decay: expected a number, got str$"),
+        ((ONES, ONES, [0.5]), "lr: expected a number, got list$"),
+        ((ONES, ONES, 1j), "lr: expected a number, got complex$"),
+        ((ONES, ONES, np.complex64(1)), "lr: expected a number, got complex64$"),
+        ((ONES, "1"), "dPhi: expected an array or a number, got str$"),
         ((ONES, ONES * 1j), "dPhi: expected real numbers, got ndarray of dtype complex128"),
         ((ONES, np.array(["a", "b"])), "dPhi: expected real numbers"),
-        ((None, ONES), "Phi: expected an array or a number, got NoneType"),
-        ((1.0, ONES), "Phi of a floating dtype, got float64|dPhi of shape"),
+        ((None, ONES), "Phi: expected an array or a number, got NoneType$"),
+        ((2.0, ONES), r"expected Phi as an array, as dPhi is, got 2.0; pass np.full_like\(dPhi, Phi\)"),
+        ((2.0, 1.0, ONES), r"expected Phi as an array, as lr is, got 2.0; pass np.full_like\(lr, Phi\)"),
         ((np.arange(2), ONES), r"expected Phi of a floating dtype, got int64; pass Phi.astype\(np.float32\)"),
         ((np.array([True, False]), ONES), "expected Phi of a floating dtype, got bool"),
     ],
@@ -240,6 +274,21 @@ def test_slices_of_one_array_that_do_not_overlap_are_not_copied(monkeypatch):
 def test_a_number_cannot_be_written_into():
     with pytest.raises(TypeError, match=r"expected B as an array of shape \(2,\) to write into, got 2.0"):
         nn.kernel(into=("B",))(lambda A, B: A + B)(np.ones(2), 2.0)
+
+
+@pytest.mark.parametrize("size", [2, 2 * LARGE])
+def test_an_array_that_is_written_into_must_not_be_read_only(size):
+    B = np.ones(size)
+    B.flags.writeable = False
+    with pytest.raises(
+        ValueError, match=r"total_into: expected B as an array to write into, .* read-only; pass B.copy\(\)$"
+    ):
+        total_into(np.ones(size), B)
+
+
+@nn.kernel(into=("B",))
+def total_into(A, B):
+    return A + B
 
 
 # --- errors of floating-point numbers

@@ -188,7 +188,7 @@ def test_infinite_and_nan_constants():
 
 
 @pytest.mark.parametrize("size", [2, 8, BLOCK + 2])
-@pytest.mark.parametrize(("first", "other"), [*itertools.product(["f4", "f8"], ["f2", "f4", "f8", "i4", ">f8"])])
+@pytest.mark.parametrize(("first", "other"), [("f4", "i4"), ("f8", "i4"), ("f4", ">f4"), ("f8", ">f8")])
 def test_other_dtypes_give_the_same_numbers_in_the_dtype_of_the_first(first, other, size):
     A, B = np.linspace(-1, 1, size).astype(first), np.linspace(-5, 7, size).astype(other)
 
@@ -209,12 +209,12 @@ def test_values_computed_of_rows_of_another_dtype_are_not_taken_by_their_bits():
     def formula(X, s: Rows):
         return np.where(X > 0, 2 * s, 0.0)
 
-    X, s = np.ones((3, 2), np.float32), np.array([[1.0], [2.0], [3.0]])
+    X, s = np.ones((3, 2), np.float32), np.array([[1], [2], [3]])
     assert_array_equal(nn.kernel(formula)(X, s), formula(X, s))
 
 
 def test_into_an_array_of_another_dtype():
-    X, Y = np.array([1.0, -1.0], np.float32), np.array([5.0, 6.0])
+    X, Y = np.array([1.0, -1.0]), np.array([5.0, 6.0], ">f8")
     nn.kernel(into=("Y",))(lambda X, Y: np.where(X > 0, Y, -Y))(X, Y)
     assert_array_equal(Y, [5, -6])
 
@@ -234,7 +234,10 @@ LARGE = np.ones((300, 200))
         (lambda: kernels.tanh_backward(LARGE, LARGE[:1]), r"Y of shape \(300, 200\), got \(1, 200\)"),
         (lambda: kernels.tanh_backward(LARGE, LARGE.T), r"Y of shape \(300, 200\), got \(200, 300\)"),
         (lambda: kernels.squared_error.sum(LARGE, np.ones((600, 200))), r"t of shape \(300, 200\), got \(600, 200\)"),
-        (lambda: kernels.squared_error_backward(LARGE, LARGE, LARGE[0]), r"dJ of shape \(300, 200\), got \(200,\)"),
+        (
+            lambda: kernels.squared_error_backward(LARGE, LARGE, LARGE[0]),
+            r"dJ as a number, or an array of Y's shape \(300, 200\), got one of shape \(200,\)",
+        ),
         (lambda: softmax.times_row(LARGE, LARGE[:1, :1]), r"factor of shape \(300, 1\), got \(1, 1\)"),
         (lambda: softmax.times_row(LARGE, LARGE[:, 0]), r"factor of shape \(300, 1\), got \(300,\)"),
         (lambda: scaled(LARGE, LARGE[0, 1:]), r"c of shape \(200,\), got \(199,\)"),

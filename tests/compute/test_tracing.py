@@ -104,6 +104,11 @@ def where_of_rows(X, s: Rows):
     return np.where(s > 0, X, 0.0)
 
 
+def set_first(X):
+    X[0] = 1
+    return X * 2
+
+
 def sum_of_rows(X, s: Rows):
     return X * total(s)
 
@@ -159,6 +164,7 @@ REFUSED = {
     "shape": (lambda X: X / X.shape[0], r"X.shape: .*outside the kernel"),
     "method of a result": (lambda X: (X * 2).copy(), r"\(...\).copy: .*outside the kernel"),
     "method sum": (lambda X: X - X.sum(axis=-1), r"X.sum: use np.sum\(X, axis=-1, keepdims=True\)"),
+    "index set": (set_first, r"X\[...\] = ...: a formula writes into no array; return np.where"),
     "index": (lambda X: X[0] * 2, r"X\[...\]: .*outside the kernel"),
     "loop": (lambda X: sum(each for each in X), r"a loop over X: .*outside the kernel"),
     "length": (lambda X: X / len(X), r"len\(X\): .*outside the kernel"),
