@@ -44,9 +44,9 @@ def draw(
 
     Nodes are inputs, parameters and operations. The value of each edge is written above it (green), and the gradient
     that comes back below it (red). Small arrays are shown in full, larger ones by their shape, and their gradients by
-    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. A long chain,
-    with or without a loss, is folded into lines of ten inches; where two values are needed side by side, as along a
-    skip connection, no line ends. Runs on a copy; the model stays unchanged.
+    the Euclidean norm. Below a node whose value is used more than once is the sum of its gradients. A chain of
+    more than 15 inches, with or without a loss, is folded into lines of ten; where two values are needed side by side,
+    as along a skip connection, no line ends. Runs on a copy; the model stays unchanged.
 
     Args:
         model: any Layer; :func:`nnlite.forward_steps` says which layers are split into several nodes.

@@ -110,8 +110,8 @@ def explain(
     Raises:
         TypeError: ``model`` is not a Layer or ``loss`` not a Loss; a layer's ``formulas`` is not a string.
         ValueError: ``values`` or ``dY`` without an X, ``dY`` beside a loss, a target without a loss, or a loss with an
-            X but no target; an unknown name in ``names`` or ``parameter``; a layer's formula is not valid (the message
-            has the class and the line).
+            X but no target; an ``index`` without an X where the entry is no sum of products; an unknown name in
+            ``names`` or ``parameter``; a layer's formula is not valid (the message has the class and the line).
         IndexError: there is no such entry.
 
     Source: Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, 1986.
