@@ -40,9 +40,10 @@ def lr_finder(
 ) -> "RangeTest":
     """Learning-rate range test: train for some steps with a rising learning rate, and put everything back.
 
-    Step t has the learning rate ``min_lr (max_lr / min_lr)^(t / (steps - 1))``. Before, the same steps are made with
-    the learning rate 0, whose losses J0 show which batches are difficult. So what is measured is the effect of the
-    training alone, which at low rates is much smaller than the differences of batches:
+    Step t has the learning rate ``min_lr (max_lr / min_lr)^(t / (steps - 1))``, and its loss J is that of the next
+    batch, which the step has changed. Before, the same steps are made with the learning rate 0, whose losses J0 show
+    which batches are difficult. So what is measured is the effect of the training alone, which at low rates is much
+    smaller than the differences of batches:
 
         L = mean(J0) + J - J0
         m <- smoothing m + (1 - smoothing) L,    smoothed = m / (1 - smoothing^(t + 1))
@@ -51,8 +52,9 @@ def lr_finder(
     positive loss; or where a loss, gradient or parameter is not finite.
 
     The suggestion is a tenth of the learning rate at which the smoothed loss is lowest: there it is about to diverge,
-    and a tenth is fast and safe. It is None where the loss never falls. Look at the plot as well: where the loss falls
-    over a wide range, somewhat larger rates are fine too.
+    and a tenth is fast and safe. It is None where the loss is lowest after the first step: ``min_lr`` is too large,
+    or there are too few steps. Look at the plot as well: where the loss falls over a wide range, somewhat larger rates
+    are fine too.
 
     Afterwards the model with its buffers, the loss, the optimizers, all random generators and the callbacks are as they
     were, also after Ctrl-C and after an error.
@@ -65,7 +67,8 @@ def lr_finder(
         optimizer: one, or a list of several, which all get the same rates; ``lr_factor`` makes them differ.
         min_lr: the first learning rate, above 0.
         max_lr: the last one, above ``min_lr``.
-        steps: how many steps there are at most, at least 2, and as many without learning. They may take several epochs.
+        steps: how many learning rates there are at most, at least 2. One batch more is read for the loss of the last
+            one, and as many without learning. They may take several epochs.
         smoothing: share of the losses before in the smoothed loss, from 0 to below 1.
         batch_size: as for the training: larger batches allow larger rates.
         callbacks: what the training does to gradients, such as a penalty.
@@ -77,7 +80,7 @@ def lr_finder(
 
     Raises:
         TypeError, ValueError: an argument is wrong.
-        DivergenceError: the first step diverges, or a batch has a loss that is not finite with the learning rate 0.
+        DivergenceError: the loss after the first step is not finite, or that of a batch with the learning rate 0.
 
     Sources: Smith, Cyclical learning rates for training neural networks, 2017; smoothing, end and suggestion are the
     practice of the fastai library, described in Gugger, How do you find a good learning rate, 2018. The comparison with
@@ -111,7 +114,7 @@ def lr_finder(
             Y,
             loss=loss,
             optimizer=optimizer,
-            epochs=steps,  # enough, as each has at least one
+            epochs=steps + 1,  # enough, as each has at least one
             batch_size=batch_size,
             callbacks=[rates, *callbacks],
             sample_weight=sample_weight,
@@ -121,20 +124,20 @@ def lr_finder(
             verbose=0,
             rng=rng,
         )
+        if len(rates.of_batches) < 2:
+            raise ValueError("lr_finder: callbacks: one of them ended the training before its second step")
 
-    control = _Rates([0.0] * steps, smoothing)
+    control = _Rates([0.0] * (steps + 1), smoothing)
     rates = [low * (high / low) ** (step / (steps - 1)) for step in range(steps)]
     try:
         for each, *_ in before:
             each.lr = low  # a schedule might have an end
         train(control)
-        if not control.losses:
-            raise ValueError("lr_finder: callbacks: one of them ended the training before its first step")
-        rising = _Rates(rates[: len(control.losses)], smoothing, control.losses)
+        rising = _Rates([*rates, 0.0][: len(control.of_batches)], smoothing, control.of_batches)
         try:
             train(rising)
         except DivergenceError:
-            if len(rising.losses) < 2:
+            if not rising.losses:
                 raise
     finally:
         for each, lr, epochs_done in before:
@@ -148,14 +151,15 @@ class _Rates(Callback):
     """Gives each step its learning rate, and records the losses; at the end everything is put back.
 
     Args:
-        rates: the learning rate of each step.
+        rates: the learning rate of each batch; that of the last one, of which only the loss is wanted, is not measured.
         smoothing: share of the losses before in a smoothed one.
-        control: the losses of the same steps without learning, to compare with; None in the control itself.
+        control: the losses of the same batches without learning, to compare with; None in the control itself.
     """
 
     def __init__(self, rates: list[float], smoothing: float, control: list[float] | None = None) -> None:
         self.rates, self.smoothing, self.control = rates, smoothing, control
-        self.losses: list[float] = []
+        self.of_batches: list[float] = []
+        self.losses: list[float] = []  # after each step: from the second batch on
         self.smoothed: list[float] = []
         self.mean, self.lowest = 0.0, math.inf
         self.usual = 0.0 if control is None else sum(control) / len(control)
@@ -165,19 +169,20 @@ class _Rates(Callback):
 
     def on_backward_end(self, state: Training) -> None:
         for optimizer in state.optimizers:
-            optimizer.lr = self.rates[len(self.losses)]
+            optimizer.lr = self.rates[len(self.of_batches)]
 
     def on_batch_end(self, state: Training) -> bool:
-        """Record the loss; end where it diverges."""
-        t, loss = len(self.losses), state.step.J
-        if self.control is not None:
-            loss += self.usual - self.control[t]
+        """Record the loss, which is due to the step before; end where it diverges."""
+        self.of_batches.append(state.step.J)
+        done = len(self.of_batches) == len(self.rates)
+        if self.control is None or len(self.of_batches) == 1:
+            return done
+        t, loss = len(self.losses), state.step.J + self.usual - self.control[len(self.losses) + 1]
         self.losses.append(loss)
         self.mean = self.smoothing * self.mean + (1 - self.smoothing) * loss
         self.smoothed.append(self.mean / (1 - self.smoothing ** (t + 1)))
         self.lowest = min(self.lowest, self.smoothed[t])
-        diverged = self.control is not None and self.smoothed[t] > self.lowest + 3 * abs(self.lowest)
-        return diverged or t + 1 == len(self.rates)
+        return done or self.smoothed[t] > self.lowest + 3 * abs(self.lowest)
 
     def on_train_end(self, state: Training) -> None:
         self.put_back()
@@ -189,7 +194,7 @@ class RangeTest:
 
     Attributes:
         lr: the learning rate of each step.
-        losses: the loss of each step, before it was made, without what its batch differs by from others.
+        losses: the loss after each step, that of the next batch, without what this differs by from others.
         smoothed: the smoothed losses.
 
     >>> test = RangeTest([0.001, 0.01, 0.1, 1.0], [2.0, 1.0, 0.5, 9.0], [2.0, 1.5, 1.0, 5.0])
@@ -203,7 +208,7 @@ class RangeTest:
 
     @property
     def suggestion(self) -> float | None:
-        """A tenth of the learning rate with the lowest smoothed loss; None if no loss is lower than the first one."""
+        """A tenth of the learning rate with the lowest smoothed loss; None if that is the first one."""
         lowest = min(range(len(self.smoothed)), key=self.smoothed.__getitem__)
         return self.lr[lowest] / 10 if lowest else None
 

@@ -46,13 +46,21 @@ def test_rates_and_losses_are_those_of_a_training_by_hand(capsys):
     test = nn.lr_finder(model, ones, threes, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=9.0), min_lr=1e-3, max_lr=1,
                         steps=4, smoothing=0.5, batch_size=2)  # fmt: skip
     assert_allclose(test.lr, [1e-3, 1e-2, 1e-1, 1.0], rtol=1e-12)
-    errors = 3 * np.cumprod([1, 1 - 2e-3, 1 - 2e-2, 1 - 2e-1])
+    errors = 3 * np.cumprod([1 - 2e-3, 1 - 2e-2, 1 - 2e-1, 1 - 2])  # each after the step
     assert_allclose(test.losses, errors**2, rtol=1e-12)
     J = errors**2
     expected = [J[0], (J[0] + 2 * J[1]) / 3, (J[0] + 2 * J[1] + 4 * J[2]) / 7]
     assert_allclose(test.smoothed, [*expected, (J[0] + 2 * J[1] + 4 * J[2] + 8 * J[3]) / 15], rtol=1e-12)
-    assert test.suggestion == pytest.approx(0.1)  # a tenth of the last rate, which has the lowest loss
+    assert test.suggestion == pytest.approx(0.1)  # a tenth of the last rate, which has the lowest smoothed loss
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_rate_that_diverges_is_not_suggested():
+    """The step with 100 multiplies the error by -199: its loss is the one after it."""
+    model, ones, threes = line()
+    test = nn.lr_finder(model, ones, threes, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=1.0), steps=2, max_lr=100.0)
+    assert_allclose(test.losses, [9 * (1 - 2e-6) ** 2, 9 * (1 - 2e-6) ** 2 * 199**2])
+    assert test.suggestion is None
 
 
 def test_it_ends_where_the_smoothed_loss_is_above_four_times_the_lowest():
@@ -167,7 +175,7 @@ def test_what_callbacks_and_clipping_do_to_gradients_counts():
     assert_allclose(nn.lr_finder(model, ones, threes, callbacks=[Nothing()], **options).losses, 9.0)
     weighted = nn.lr_finder(model, ones, np.array([[3.0], [5.0]] * 2), sample_weight=[1, 0] * 2,
                             **options | {"batch_size": 4})  # fmt: skip
-    assert weighted.losses[0] == pytest.approx(9.0)
+    assert weighted.losses[0] == pytest.approx((3 * (1 - 2 * 0.1)) ** 2)  # after the step with the rate 0.1
 
 
 def test_a_callback_may_end_the_test():
@@ -185,11 +193,11 @@ def test_a_callback_may_end_the_test():
     model, ones, threes = line()
     options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 1.0), "max_lr": 1e-3, "batch_size": 4}
     test = nn.lr_finder(model, ones, threes, callbacks=[Stop(3)], **options)
-    assert len(test.lr) == len(test.losses) == len(test.smoothed) == 3
-    with pytest.raises(
-        ValueError, match=r"^lr_finder: callbacks: one of them ended the training before its first step"
-    ):
-        nn.lr_finder(model, ones, threes, callbacks=[Stop(0)], **options)
+    assert len(test.lr) == len(test.losses) == len(test.smoothed) == 2
+    early = "^lr_finder: callbacks: one of them ended the training before its second step"
+    for stop in Stop(0), Stop(1), Stop(-15):  # the last one at the first batch after the control
+        with pytest.raises(ValueError, match=early):
+            nn.lr_finder(model, ones, threes, callbacks=[stop], **options | {"steps": 3})
     average = nn.WeightAverage(0.5)  # gives the model the average, and is put back with it
     nn.lr_finder(model, ones, threes, callbacks=[average], **options)
     assert (average.updates, float(model.W[0, 0])) == (0, 0.0)
@@ -231,14 +239,14 @@ def test_a_loss_that_is_not_finite_at_once_is_an_error_and_later_an_end():
         nn.lr_finder(model, ones, threes, loss=nn.MSELoss(), optimizer=nn.SGD(model, 1.0), min_lr=1e200, max_lr=1e201)
 
 
-@pytest.mark.parametrize(("step", "recorded"), [(2, None), (3, 2), (4, 3)])
-def test_a_gradient_that_is_not_finite_ends_the_test_after_two_losses(step, recorded):
+@pytest.mark.parametrize(("step", "recorded"), [(1, None), (2, None), (3, 1), (4, 2)])
+def test_a_gradient_that_is_not_finite_ends_the_test_after_the_first_loss(step, recorded):
     class Spoil(nn.Callback):
         count = 0
 
         def on_backward_end(self, state):
             self.count += 1
-            if self.count == 5 + step:  # after the control
+            if self.count == 6 + step:  # after the control
                 state.model.dPhi[...] = np.nan
 
     model, ones, threes = line()
