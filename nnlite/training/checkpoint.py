@@ -189,3 +189,12 @@ def contents(state: Training) -> tuple[dict[str, Any], dict[str, Array], str]:
     training["callbacks"] = {name: each.state_dict() for name, each in callbacks_with_state(state).items()}
     content = {"kind": "checkpoint", "model": description, "training": pack(training, arrays, "training")}
     return content, arrays, missing
+
+
+def check_reached(state: Training, first: int, what: str) -> None:
+    """Raise a ValueError if a new training ends before its epoch number ``first``, and cannot be resumed to go on."""
+    resumable = any(isinstance(each, Checkpoint) for each in state.callbacks)
+    if 0 < state.epochs < first and state.epoch == state.batch == 0 and not resumable:
+        raise ValueError(
+            f"{what} in epoch {first}, but training ends after epoch {state.epochs}; train for more epochs"
+        )

@@ -10,6 +10,7 @@ from nnlite.basics.checks import finite, non_negative, number, whole
 from nnlite.errors import CheckpointError
 from nnlite.optim.monitor import Monitor
 from nnlite.training.callbacks import Callback
+from nnlite.training.checkpoint import check_reached
 from nnlite.training.training_state import Training
 
 
@@ -34,7 +35,7 @@ class EarlyStopping(Callback):
 
     Raises:
         ValueError: an argument is out of range; the name does not tell the mode; or, before training, a value of the
-            validation is watched, and there are no validation data.
+            validation is watched, and there are no validation data; or training ends before it begins.
         KeyError: at the end of the first epoch, there is no such value.
 
     Source: Prechelt, Early stopping - but when?, 1998.
@@ -80,6 +81,8 @@ class EarlyStopping(Callback):
     def on_train_begin(self, state: Training) -> str | None:
         """Start again; where a training is resumed that had been stopped, stop it again."""
         self.watched.check(state)
+        first = self.start_from_epoch + 1
+        check_reached(state, first, f"EarlyStopping: start_from_epoch={self.start_from_epoch}: it begins")
         if state.epoch == state.batch == 0:
             self._forget()
         elif self.best_Phi is not None:

@@ -114,7 +114,7 @@ def lr_finder(
             Y,
             loss=loss,
             optimizer=optimizer,
-            epochs=steps + 1,  # enough, as each has at least one
+            epochs=10**9,  # enough, also for a callback that starts late: it ends after the last step
             batch_size=batch_size,
             callbacks=[rates, *callbacks],
             sample_weight=sample_weight,

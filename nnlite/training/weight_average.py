@@ -10,6 +10,7 @@ from nnlite.compute.kernel import kernel
 from nnlite.errors import CheckpointError, StateError
 from nnlite.layer.layer import Layer
 from nnlite.training.callbacks import Callback
+from nnlite.training.checkpoint import check_reached
 from nnlite.training.streams import Stream
 from nnlite.training.training_state import Training
 from nnlite.training.update_bn import update_statistics, with_statistics
@@ -50,8 +51,8 @@ class WeightAverage(Callback):
         updates: the number of weights that have been averaged.
 
     Raises:
-        TypeError, ValueError: an argument is out of range; before training, there are two of them, or running
-            statistics cannot be computed anew.
+        TypeError, ValueError: an argument is out of range; before training, there are two of them, it ends before the
+            first update, or running statistics cannot be computed anew.
 
     Sources: Polyak and Juditsky, Acceleration of stochastic approximation by averaging, 1992; Izmailov, Podoprikhin,
     Garipov, Vetrov and Wilson, Averaging weights leads to wider optima and better generalization, 2018. The warm-up is
@@ -144,6 +145,8 @@ class WeightAverage(Callback):
             raise ValueError("WeightAverage: the model can have one average when training ends; pass one, not several")
         if self.unit == "step" and not state.optimizers:  # as in nn.minimize
             raise ValueError('WeightAverage: unit: there are no steps of optimizers; pass unit="epoch"')
+        first = self.start_from_epoch + (self.every if self.unit == "epoch" else 1)
+        check_reached(state, first, f"WeightAverage: start_from_epoch={self.start_from_epoch}: the first update is")
         if state.epoch == state.batch == 0:
             self._forget()
         else:

@@ -140,7 +140,6 @@ def test_a_loop_by_hand():
         ({"start_from_epoch": 1}, [5, 8, 11]),
         ({"start_from_epoch": 1, "every": 2}, [8]),
         ({"unit": "step", "start_from_epoch": 3}, [9, 10, 11]),
-        ({"start_from_epoch": 4}, []),
     ],
 )
 def test_steps_and_epochs_that_are_averaged(options, taken):
@@ -225,11 +224,36 @@ def test_the_trained_weights_may_be_evaluated():
 
 
 def test_before_the_first_update_the_trained_weights_are_evaluated():
-    model, _, history = train(nn.WeightAverage(start_from_epoch=2), epochs=2)
-    plain, _, expected = train(epochs=2)
-    assert history["val_loss"] == expected["val_loss"]
+    _, _, history = train(nn.WeightAverage(start_from_epoch=2))
+    _, _, expected = train()
+    assert history["val_loss"][:2] == expected["val_loss"][:2]
+
+
+@pytest.mark.parametrize(
+    ("callback", "first"),
+    [
+        (nn.WeightAverage(start_from_epoch=3), 4),
+        (nn.WeightAverage(0.9, start_from_epoch=3, every=2), 4),
+        (nn.WeightAverage(start_from_epoch=1, every=3), 4),
+        (nn.EarlyStopping(start_from_epoch=3), 4),
+    ],
+    ids=str,
+)
+def test_a_training_that_ends_before_a_callback_begins_is_an_error(callback, first, tmp_path):
+    model = network()
+    before = model.Phi.copy()
+    message = f"start_from_epoch=.*in epoch {first}, but training ends after epoch 3; train for more epochs"
+    with pytest.raises(ValueError, match=message):
+        train(callback, epochs=3, model=model)
+    assert_array_equal(model.Phi, before)
+    train(callback, epochs=first)
+    checkpoint = nn.Checkpoint(tmp_path / "training.npz")  # from which it may go on
+    history = train(callback, checkpoint, epochs=3)[2]
     assert history.remark == ""
-    assert_array_equal(model.Phi, plain.Phi)
+    train(callback, checkpoint, epochs=1, resume=checkpoint.path)
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, 0.1), "steps": 2, "batch_size": 32}
+    if isinstance(callback, nn.WeightAverage):  # in which no epochs are given
+        nn.lr_finder(model, X, Y, callbacks=[callback], **options)
 
 
 def test_diagnostics_see_the_steps_of_the_training():
