@@ -36,7 +36,7 @@ def test_a_state_dict_holds_what_was_saved(version):
         assert loaded[name].dtype == np.asarray(value).dtype.newbyteorder("=")
 
 
-@pytest.mark.parametrize("version", [*VERSIONS, "2-without-fingerprints"])
+@pytest.mark.parametrize("version", [*VERSIONS, "2-without-fingerprints", "2-without-averages"])
 def test_a_training_stopped_in_the_middle_of_an_epoch_goes_on_to_the_same_end(version, tmp_path):
     found = kept_files.train(tmp_path / "next.npz", resume=FOLDER / f"training-{version}.npz", epochs=2)
     assert_equal(found, expected(version[0], *found))
