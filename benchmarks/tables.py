@@ -187,7 +187,7 @@ def plot(path: Path, files: Mapping[str, Any]) -> None:
         axes.axhline(1, color="black", linewidth=1)
         axes.set(xscale="log", yscale="log", title=f"{way}, kernels: {kernels}")
         axes.grid(alpha=0.3, which="both")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     figure.supxlabel("elements")
     figure.supylabel("time of PyTorch / time of nnlite")
     figure.savefig(path, dpi=100)
