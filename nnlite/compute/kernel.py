@@ -115,7 +115,6 @@ class Kernel:
         self.into = into
         self.errstate = errstate
         self._functions = _Functions(self)
-        self._entry = self._first_call
         Kernel.everyone.add(self)
 
     def __reduce__(self) -> str:
@@ -123,18 +122,17 @@ class Kernel:
         return self.__qualname__  # type: ignore[no-any-return, attr-defined] # the formula's
 
     def __call__(self, *arguments: Any, **named: Any) -> Array:  # or a tuple of them, or None
-        # Without an empty dict of named arguments a call takes half of the time.
-        result: Array = self._entry(*arguments, **named) if named else self._entry(*arguments)
-        return result
+        """Make the function that looks at the arguments, and a class of this kernel alone, whose call it is.
 
-    def _first_call(self, *arguments: Any, **named: Any) -> Any:
+        A call of it through a method of Kernel would take a fifth of the time of a kernel for few numbers.
+        """
         scope = {"ndarray": np.ndarray, "functions": self._functions, "apart": apart, "unusual": self._unusual}
         made: dict[str, Callable[..., Any]] = {}
         exec(entry_source(self.name, self.trace, self.into), scope, made)
         entry = made[self.name]
         entry.__defaults__ = self.formula.__defaults__
-        self._entry = entry
-        return entry(*arguments, **named)
+        self.__class__ = type("Kernel", (Kernel,), {"__call__": staticmethod(entry)})
+        return entry(*arguments, **named)  # type: ignore[no-any-return]
 
     def _unusual(self, *arguments: Any) -> Any:
         if not any(isinstance(each, Symbol) for each in arguments):
@@ -215,6 +213,12 @@ class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):
             return self[dtype]
 
 
+try:
+    from numpy._core.umath import clip as _clip  # type: ignore[attr-defined] # np.clip, which calls it, takes 1 us more
+except ImportError:  # this ufunc is not public
+    _clip = np.clip
+
+
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     """The function that computes a kernel with ufuncs."""
     return _treated(kernel, _with_ufuncs(kernel, dtype))
@@ -236,7 +240,7 @@ def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
     scope |= {
         "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"),
-        "log1p": fast_log1p, "in_blocks": lambda *arguments: large(arguments), "column_sum": column_sum,
+        "log1p": fast_log1p, "clip": _clip, "in_blocks": lambda *arguments: large(arguments), "column_sum": column_sum,
     }  # fmt: skip
     # Equal names of different kernels must not share a file: debuggers would show the source of the other.
     file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"

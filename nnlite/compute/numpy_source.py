@@ -3,7 +3,7 @@
 A few functions are slow, and are written in another way (microseconds for 16,384 numbers of float32, of which the
 processor has not learned the signs, on an AMD EPYC; a sum takes 2):
 
-- ``maximum(0, X)`` does not vectorize for a number, and takes 7; ``X.clip(0, inf)`` takes 2.5.
+- ``maximum(0, X)`` does not vectorize for a number, and takes 7; ``clip(X, 0, inf)`` takes 2.5.
 - ``where(Y > 0, dY, 0)`` takes 130. Y > 0 as an integer, 0 or 1, times the bits of dY, takes 7; a product of floating
   numbers would be NaN where dY is infinite.
 - ``where(c, 1, 0)`` is c itself, copied to floating numbers in 2.
@@ -151,7 +151,7 @@ def _statements(operation: Operation, operands: list[str], out: str, trace: Trac
     elif function in ("maximum", "minimum"):
         yield from _bound(function, operands, out, [trace.kinds.get(each, "scalar") for each in operation.operands])
     elif function == "clip":
-        yield f"{operands[0]}.clip({operands[1]}, {operands[2]}, {out})"
+        yield f"clip({operands[0]}, {operands[1]}, {operands[2]}, {out})"
     elif function == "log1p":
         yield f"log1p({operands[0]}, {out})"
     else:
@@ -169,7 +169,7 @@ def _bound(function: str, operands: list[str], out: str, kinds: list[str]) -> It
         yield f"np.add({X}, ZERO, {out})"  # -0.0 + 0.0 is 0.0
         X = out
     low, high = (number, constant(math.inf)) if function == "maximum" else (constant(-math.inf), number)
-    yield f"{X}.clip({low}, {high}, {out})"
+    yield f"clip({X}, {low}, {high}, {out})"
 
 
 def _selection(operands: list[str], out: str, kinds: list[str]) -> Iterator[str]:

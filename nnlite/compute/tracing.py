@@ -36,7 +36,7 @@ _INSTEAD = {  # of functions that have no place in a formula
     "logical_or": "use (X < 0) | (X > 1)",
 }
 _RESERVED = re.compile(  # names in the generated sources
-    r"t\d+(_\w+)?|out\d*|scratch\d+|ZERO|HALF|ONE|TWO|C[\d_].*|Cinf|Cnan|BLOCK|np|inf|nan|dtype|bits|in_blocks"
+    r"t\d+(_\w+)?|out\d*|scratch\d+|ZERO|HALF|ONE|TWO|C[\d_].*|Cinf|Cnan|BLOCK|np|inf|nan|dtype|bits|in_blocks|clip"
     r"|row_\w+|column_sum|exp|log|log1p|tanh|start|row|column|index|type|float|ndarray|apart|unusual|functions|min|max|range"
     r"|real|key|number|plus|LEAST|LARGE|loop|general|with_ufuncs|errors_are_raised"
 )

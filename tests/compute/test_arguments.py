@@ -266,7 +266,7 @@ def test_slices_of_one_array_that_do_not_overlap_are_not_copied(monkeypatch):
     update = nn.kernel(into=("A",))(lambda A, B: A + B)
     update(np.ones(3), np.ones(3))
     monkeypatch.setattr(update, "_unusual", None)
-    update._entry.__globals__["unusual"] = None
+    type(update).__call__.__globals__["unusual"] = None
     update(whole[:4], whole[4:])
     assert_array_equal(whole, [4, 6, 8, 10, 4, 5, 6, 7])
 
