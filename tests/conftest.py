@@ -1,6 +1,7 @@
 """Fixtures that several test files use, and how hypothesis draws its examples."""
 
 import gc
+import signal
 import sys
 
 import pytest
@@ -11,6 +12,10 @@ import nnlite as nn
 
 # pytest would import the helpers under a second name, to look for doctests in them.
 collect_ignore = ["support"]
+
+# A shell ignores Ctrl-C in what it runs in the background, and so would every process of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("nnlite", examples(40))
 settings.load_profile("nnlite")
