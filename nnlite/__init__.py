@@ -119,7 +119,7 @@ Diagnostics
     sanity                               ten checks of data, loss, gradients and activations before training
     explain                              the derivation of a model, as text and as LaTeX
     forward_steps, backward_steps        run a model one layer at a time
-    draw, to_mermaid                     the computational graph, as a figure and as Markdown
+    draw, to_mermaid, to_dot             the computational graph: a figure, Markdown, Graphviz
     summary                              layers, output shapes, numbers of parameters
     profile                              time, operations and bytes of each layer
     jacobian, input_gradient             derivatives of outputs by inputs and parameters
@@ -211,8 +211,8 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.check_gradients import check_gradients
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.explain import explain
+    from nnlite.diagnostics.graph_text import to_dot, to_mermaid
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
-    from nnlite.diagnostics.mermaid import to_mermaid
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.sanity import sanity
@@ -437,6 +437,7 @@ __all__ = [
     "set_kernels",
     "summary",
     "tied",
+    "to_dot",
     "to_mermaid",
     "update_bn",
 ]
@@ -447,7 +448,7 @@ _LATER = {
     "diagnostics.explain": "explain",
     "diagnostics.check_gradients": "check_gradients",
     "diagnostics.jacobian": "input_gradient jacobian",
-    "diagnostics.mermaid": "to_mermaid",
+    "diagnostics.graph_text": "to_dot to_mermaid",
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
     "diagnostics.profile": "profile",
     "diagnostics.sanity": "sanity",

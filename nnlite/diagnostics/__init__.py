@@ -11,9 +11,9 @@ How data flows, from the model to what is printed:
    ``careful=True`` it keeps copies, and notes what a layer modifies in place.
 4. ``run.py`` is where tools run a model: a Run copies model, loss and arrays, runs forward and backward, and has the
    Recording, and the arrays on the edges of the Program. The caller's model, generators and arrays stay as they are.
-5. The tools are views of a Run: ``summary``; ``picture.py``, which ``draw`` and ``to_mermaid`` show; ``explain``, whose
-   way from a formula to a printed line is in ``formulas/``; ``profile``; ``per_sample``; ``unit_activity``; ``sanity``
-   and its checks.
+5. The tools are views of a Run: ``summary``; ``picture.py``, which ``draw``, ``to_mermaid`` and ``to_dot`` show;
+   ``explain``, whose way from a formula to a printed line is in ``formulas/``; ``profile``; ``per_sample``;
+   ``unit_activity``; ``sanity`` and its checks.
 
 ``check_gradients`` compares backward with numerical differences: a Trial (``trial.py``) is a layer as a function of its
 arrays, ``central_differences.py`` differentiates it, ``comparison.py`` compares. If they differ, ``diagnosis.py`` goes

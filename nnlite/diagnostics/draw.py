@@ -1,10 +1,10 @@
 """draw: the computational graph of a model as a figure."""
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Unpack
 
 from nnlite.diagnostics.graph_layout import Arc, Layout, Point, Size, layout
-from nnlite.diagnostics.picture import DrawnNode, Picture, picture
+from nnlite.diagnostics.picture import FILLS, DrawnNode, Options, Picture, picture
 from nnlite.layer.layer import Layer
 
 if TYPE_CHECKING:
@@ -17,28 +17,11 @@ GAP = 28.0, 14.0  # between columns, and between the boxes of a column
 MARGIN = 12.0
 PAGE = 720.0  # the width of the lines into which a long chain is folded
 COLOURS = {"name": "black", "detail": "0.5", "value": "#1a7f37", "gradient": "#cf222e"}
-FILLS = {
-    "input": "#ddf4ff",
-    "target": "#ddf4ff",
-    "constant": "none",
-    "parameter": "#fff8c5",
-    "gate": "white",
-    "layer": "0.96",
-}
-EDGES = {"constant": "none", "output": "none"}
+EDGE = "0.35"
 
 
 def draw(
-    model: Layer,
-    X: Any = None,
-    target: Any = None,
-    loss: Layer | None = None,
-    *,
-    dY: Any = None,
-    values: bool = True,
-    gradients: bool = True,
-    names: Mapping[str, str] | None = None,
-    most: int = 4,
+    model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None, **options: Unpack[Options]
 ) -> "Figure":
     """Draw the computational graph of a model, from left to right; returns the figure.
 
@@ -54,13 +37,13 @@ def draw(
             known shapes.
         target: the target of the loss.
         loss: a loss behind the model, which is drawn, too.
-        dY: the gradient of the output, in the form of the output; 1 by default if the output is a single number. No
-            gradients are drawn without it or a loss.
-        values: whether to show values.
-        gradients: whether to show gradients.
-        names: names of your own: for inputs by their name, for layers and parameters by their path, ``{"0": "hidden",
-            "0.W": "U"}``.
-        most: arrays of at most so many numbers are shown in full.
+        options: by name,
+            ``dY``, the gradient of the output, in the form of the output; 1 by default if the output is a single
+            number. No gradients are drawn without it or a loss;
+            ``values=True`` and ``gradients=True``: whether to show them;
+            ``names``, names of your own: for inputs by their name, for layers and parameters by their path,
+            ``{"0": "hidden", "0.W": "U"}``;
+            ``most=4``: arrays of at most so many numbers are shown in full.
 
     Raises:
         ImportError: matplotlib, the extra ``plot``, is not installed.
@@ -74,58 +57,54 @@ def draw(
     >>> [text.get_text() for text in figure.axes[0].texts if text.get_color() == COLOURS["gradient"]]
     ['2', '2', '3', '2', '3', '1', 'sum 5']
     """
-    shown = picture(model, X, target, loss, dY=dY, values=values, gradients=gradients, names=names, most=most)
+    shown = picture(model, X, target, loss, **options)
     try:
         from nnlite.basics.figures import new_figure
     except ImportError as error:
         error.add_note("draw needs matplotlib: install nnlite's extra 'plot'")
         raise
-    placed = arranged(shown, text_size)
+    placed = arranged(shown)
     width, height = (length + 2 * MARGIN for length in placed.size)
     figure = new_figure(figsize=(width / 72, height / 72))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
     axes.set_axis_off()
-    for edge, route, centre in zip(shown.edges, placed.routes, placed.labels, strict=True):
-        (start, y), (end, y_end) = placed.nodes[edge.start], placed.nodes[edge.end]
-        out, into = (body(shown.nodes[number], text_size)[0] / 2 for number in (edge.start, edge.end))
-        _draw_route(axes, [(start + out, y), *route[1:-1], (end - into, y_end)])
-        x, y = centre
-        for line, kind, away, side in (edge.value, "value", 2, "bottom"), (edge.gradient, "gradient", -3, "top"):
-            if line:
-                _write(axes, x, y + away, line, kind, side)
+    for edge, route, (x, y) in zip(shown.edges, placed.routes, placed.labels, strict=True):
+        (start, low), (end, high) = placed.nodes[edge.start], placed.nodes[edge.end]
+        out, into = (body(shown.nodes[number])[0] / 2 for number in (edge.start, edge.end))
+        _draw_route(axes, [(start + out, low), *route[1:-1], (end - into, high)])
+        _write(axes, x, y + 2, edge.value, "value", "bottom")
+        _write(axes, x, y - 3, edge.gradient, "gradient", "top")
     for node, centre in zip(shown.nodes, placed.nodes, strict=True):
         _draw_node(axes, node, centre)
     return figure
 
 
-def arranged(shown: Picture, measure: Callable[[str, float], Size]) -> Layout:
-    """The layout of a picture, in points; ``measure`` returns the width and height of a text.
+def arranged(shown: Picture) -> Layout:
+    """The layout of a picture, in points.
 
     >>> import nnlite as nn
-    >>> placed = arranged(picture(nn.Tanh()), lambda text, size: (6.0 * len(text), size))
-    >>> [round(x) for x, y in placed.nodes]
-    [13, 112, 211]
+    >>> [round(y, 3) for x, y in arranged(picture(nn.Tanh())).nodes]
+    [13.0, 13.0, 13.0]
     """
     sizes = []
     for node in shown.nodes:
-        width, height = body(node, measure)
-        below = measure(node.below, FONT - 1)
+        (width, height), below = body(node), text_size(node.below, FONT - 1)
         sizes.append((max(width, below[0]), height + 2 * (below[1] + 4) * bool(node.below)))
     arcs = []
     for edge in shown.edges:
-        above, below = measure(edge.value, FONT - 1), measure(edge.gradient, FONT - 1)
+        above, below = text_size(edge.value, FONT - 1), text_size(edge.gradient, FONT - 1)
         arcs.append(Arc(edge.start, edge.end, (max(above[0], below[0]) + 6, 2 * max(above[1], below[1]) + 10)))
     inputs = [number for number, node in enumerate(shown.nodes) if node.kind == "input"]
     return layout(sizes, arcs, GAP, inputs, PAGE)
 
 
-def body(node: DrawnNode, measure: Callable[[str, float], Size]) -> Size:
+def body(node: DrawnNode) -> Size:
     """The size of a node without the text below it.
 
-    >>> body(DrawnNode("gate", (("+", "name"),)), lambda text, size: (6.0 * len(text), size))
+    >>> body(DrawnNode("gate", (("+", "name"),)))
     (26.0, 26.0)
     """
-    lines = [measure(line, _size(kind)) for line, kind in node.lines]
+    lines = [text_size(line, _size(kind)) for line, kind in node.lines]
     width, height = max(w for w, _ in lines), sum(h for _, h in lines) + 3 * (len(lines) - 1)
     if node.kind == "gate":
         side = max(width + 8, height + 8, 26.0)
@@ -151,13 +130,14 @@ def text_size(text: str, size: float) -> Size:
     return float(max(widths)) * 1.05, 1.2 * size * len(lines)
 
 
-def _write(axes: "Axes", x: float, y: float, text: str, kind: str, side: str) -> None:
-    look: dict[str, Any] = {"color": COLOURS[kind], "size": _size(kind), "family": FAMILY}
-    axes.text(x, y, text, ha="center", va=side, zorder=3, parse_math=False, **look)  # a dollar sign starts no formula
-
-
 def _size(kind: str) -> float:
     return {"name": FONT + 1, "detail": FONT - 3}.get(kind, FONT - 1)
+
+
+def _write(axes: "Axes", x: float, y: float, text: str, kind: str, side: str) -> None:
+    look: dict[str, Any] = {"color": COLOURS[kind], "size": _size(kind), "family": FAMILY}
+    if text:
+        axes.text(x, y, text, ha="center", va=side, zorder=3, parse_math=False, **look)  # a dollar sign: no formula
 
 
 def _draw_route(axes: "Axes", route: list[Point]) -> None:
@@ -166,39 +146,30 @@ def _draw_route(axes: "Axes", route: list[Point]) -> None:
     from matplotlib.path import Path
 
     points, codes = [route[0]], [Path.MOVETO]
-    for number, point in enumerate(route[1:], start=1):
-        before = route[number - 1]
-        if before[1] == point[1]:
-            points.append(point)
-            codes.append(Path.LINETO)
-        else:
-            middle = (before[0] + point[0]) / 2
-            points += [(middle, before[1]), (middle, point[1]), point]
-            codes += [Path.CURVE4] * 3
-    axes.add_patch(PathPatch(Path(points, codes), fill=False, edgecolor="0.35", linewidth=0.9, zorder=1))
+    for (x, y), (x_next, y_next) in pairwise(route):
+        middle = (x + x_next) / 2  # a curve between points of one height is a straight line
+        points += [(middle, y), (middle, y_next), (x_next, y_next)]
+        codes += [Path.CURVE4] * 3
+    axes.add_patch(PathPatch(Path(points, codes), fill=False, edgecolor=EDGE, linewidth=0.9, zorder=1))
     x, y = route[-1]
     head = [(x, y), (x - 6, y + 2.5), (x - 6, y - 2.5)]
-    axes.add_patch(Polygon(head, facecolor="0.35", edgecolor="none", zorder=1))
+    axes.add_patch(Polygon(head, facecolor=EDGE, edgecolor="none", zorder=1))
 
 
 def _draw_node(axes: "Axes", node: DrawnNode, centre: Point) -> None:
     """Draw a node, the text in it, and below it the sum of its gradients."""
-    from matplotlib.patches import Ellipse, FancyBboxPatch
+    from matplotlib.patches import Ellipse, FancyBboxPatch, Patch
 
-    x, y = centre
-    width, height = body(node, text_size)
-    look: dict[str, Any] = {"facecolor": FILLS.get(node.kind, "none"), "edgecolor": EDGES.get(node.kind, "0.35")}
-    if node.kind == "gate":
-        axes.add_patch(Ellipse(centre, width, height, linewidth=0.9, zorder=2, **look))
-    else:
+    (x, y), (width, height), fill = centre, body(node), FILLS[node.kind]
+    look: dict[str, Any] = {"fc": fill, "ec": "none" if fill == "none" else EDGE, "linewidth": 0.9, "zorder": 2}
+    shape: Patch = Ellipse(centre, width, height, **look)
+    if node.kind != "gate":
         corner = x - width / 2, y - height / 2
-        axes.add_patch(
-            FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=6", linewidth=0.9, zorder=2, **look)
-        )
+        shape = FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=6", **look)
+    axes.add_patch(shape)
     heights = [text_size(line, _size(kind))[1] for line, kind in node.lines]
     top = y + (sum(heights) + 3 * (len(heights) - 1)) / 2
     for (line, kind), tall in zip(node.lines, heights, strict=True):
         _write(axes, x, top - tall / 2, line, kind, "center")
         top -= tall + 3
-    if node.below:
-        _write(axes, x, y - height / 2 - 3, node.below, "gradient", "top")
+    _write(axes, x, y - height / 2 - 3, node.below, "gradient", "top")

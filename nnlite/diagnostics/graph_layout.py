@@ -6,14 +6,17 @@ overlap: boxes of one column are separated, and between columns there are only a
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import combinations, pairwise
 from random import Random
 from statistics import fmean
 
 Point = tuple[float, float]
 Size = tuple[float, float]
+STARTS = 8  # of the search for few crossings
+PASSES = 12  # through the columns, from left to right and back
+STRAIGHT = 1e8  # how much more an arc over several columns counts than a node
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,15 @@ class _Box:
     node: bool
     before: list["_Box"] = field(default_factory=list)
     after: list["_Box"] = field(default_factory=list)
-    order: float = 0.0
+    follows: str = ""  # of an arc: the end, "start" or "end", that has fewer arcs
+    order: int = 0
     x: float = 0.0
     y: float = 0.0
     span: tuple[float, float] = 0.0, 0.0  # left and right end of its column
-    line: int = 0  # of the folded picture, and its upper end
-    top: float = 0.0
+    top: float = 0.0  # of its line in a folded picture
 
-    def neighbours(self, to_the_left: bool) -> list["_Box"]:
-        return self.before if to_the_left else self.after
+
+Columns = list[list[_Box]]
 
 
 def layout(
@@ -77,7 +80,7 @@ def layout(
     """Place nodes of the given sizes and the arcs between them, which must form no cycle.
 
     The order within the columns is improved in passes from left to right and back, which sort each box to the mean
-    position of its neighbours. Then the heights are chosen so that the arcs bend as little as possible.
+    position of its neighbours. Then further passes move each box to the mean height of its neighbours.
 
     Args:
         sizes: width and height of each node.
@@ -94,20 +97,21 @@ def layout(
     ranks = _ranks(len(sizes), arcs, first)
     nodes = [_Box(2 * rank, *size, node=True) for rank, size in zip(ranks, sizes, strict=True)]
     routes = [_route(nodes[arc.start], nodes[arc.end], arc.label) for arc in arcs]
-    boxes = nodes + [box for route in routes for box in route[1:-1]]
-    columns: list[list[_Box]] = [[] for _ in range(max((box.column for box in boxes), default=-1) + 1)]
-    for box in boxes:
-        columns[box.column].append(box)
-    _put_in_order(columns)
-    width = _set_x(columns, gap[0])
-    height = _set_y(columns, gap[1])
-    if width > 1.5 * most and len(lines := _lines(columns, most)) > 1:
-        width, height = _fold(lines, gap)
+    for start, *between, end in routes:
+        for box in between:
+            out, into = len(start.after), len(end.before)
+            box.follows = "start" if out < into or out == 1 else "end" if into < out else ""
+    columns = _in_order(nodes)
+    _set_x(columns, gap[0])
+    _set_y(columns, gap[1])
+    lines = _lines(columns, most) if _right(columns) > 1.5 * most else [columns]
+    _fold(lines, gap)
+    boxes = [box for column in columns for box in column]
     return Layout(
         [(box.x, box.y) for box in nodes],
         [_points(route, gap) for route in routes],
         [(route[-2].x, route[-2].y) for route in routes],
-        (width, height),
+        (_right(columns) + gap[0] * (len(lines) > 1), max((box.top for box in boxes), default=0.0)),
     )
 
 
@@ -116,11 +120,8 @@ def _ranks(count: int, arcs: Sequence[Arc], first: Sequence[int]) -> list[int]:
     ranks = [0] * count
     for arc in sorted(arcs, key=lambda arc: arc.start):
         ranks[arc.end] = max(ranks[arc.end], ranks[arc.start] + 1)
-    ends = {arc.end for arc in arcs}
-    for node in range(count):
-        targets = [ranks[arc.end] for arc in arcs if arc.start == node]
-        if node not in ends and node not in first and targets:
-            ranks[node] = min(targets) - 1
+    for node in set(range(count)) - {arc.end for arc in arcs} - set(first):
+        ranks[node] = min((ranks[arc.end] for arc in arcs if arc.start == node), default=1) - 1
     return ranks
 
 
@@ -136,165 +137,165 @@ def _route(start: _Box, end: _Box, label: Size) -> list[_Box]:
 
 
 def _points(route: list[_Box], gap: Size) -> list[Point]:
-    start, *between, end = route
-    points = [(start.x + start.width / 2, start.y), (start.span[1], start.y)]
-    for before, box in pairwise([start, *between]):
-        points += [*_around(before, box, gap), (box.span[0], box.y), (box.span[1], box.y)]
-    return [*points, *_around(between[-1], end, gap), (end.span[0], end.y), (end.x - end.width / 2, end.y)]
+    start, *_, end = route
+    points = [(start.x + start.width / 2, start.y)]
+    for box, other in pairwise(route):
+        points.append((box.span[1], box.y))
+        if box.top != other.top:  # around, to the beginning of the next line
+            right, left, between = box.span[1] + gap[0] / 2, other.span[0] - gap[0] / 2, other.top + gap[1]
+            points += [(right, box.y), (right, between), (left, between), (left, other.y)]
+        points.append((other.span[0], other.y))
+    return [*points, (end.x - end.width / 2, end.y)]
 
 
-def _around(box: _Box, other: _Box, gap: Size) -> list[Point]:
-    """The points of an arc from the end of one line to the beginning of the next one."""
-    if box.line == other.line:
-        return []
-    right, left, between = box.span[1] + gap[0] / 2, other.span[0] - gap[0] / 2, other.top + gap[1]
-    return [(right, box.y), (right, between), (left, between), (left, other.y)]
-
-
-def _lines(columns: list[list[_Box]], most: float) -> list[list[list[_Box]]]:
-    """The columns in lines no wider than ``most``; in one line where that is impossible."""
-    ends = [n for n in range(1, len(columns)) if _may_end(columns[n - 1], columns[n])]
-    lines, start = [], 0
-    for end, following in pairwise([*ends, len(columns), len(columns)]):
-        if columns[following - 1][0].span[1] - columns[start][0].span[0] > most or end == len(columns):
-            lines.append(columns[start:end])
-            start = end
-    fit = all(line[-1][0].span[1] - line[0][0].span[0] <= most for line in lines)
-    return lines if fit else [columns]
-
-
-def _fold(lines: list[list[list[_Box]]], gap: Size) -> Size:
-    """Place the lines below each other; returns the size."""
-    top = 0.0
-    for line, part in enumerate(lines):
-        boxes = [box for column in part for box in column]
-        low, high = (min(box.y - box.height / 2 for box in boxes), max(box.y + box.height / 2 for box in boxes))
-        left = boxes[0].span[0] - gap[0] * (line > 0)
-        for box in boxes:
-            box.x, box.y, box.span = box.x - left, box.y + top - high, (box.span[0] - left, box.span[1] - left)
-            box.line, box.top = line, top
-        top -= high - low + 3 * gap[1]
-    height = -top - 3 * gap[1]
-    every = [box for part in lines for column in part for box in column]
-    for box in every:
-        box.y, box.top = box.y + height, box.top + height
-    return max(box.span[1] for box in every) + gap[0], height
-
-
-def _may_end(column: list[_Box], following: list[_Box]) -> bool:
-    """Whether a line of a folded picture may end after the column: before nodes, to which one arc leads."""
-    return sum(len(box.after) for box in column) == 1 and any(box.node for box in following)
+def _right(columns: Columns) -> float:
+    return max((box.span[1] for column in columns for box in column), default=0.0)
 
 
 # ---------------------------------------------------------------------------------------- the order in a column
 
 
-def _put_in_order(columns: list[list[_Box]], starts: int = 8, rounds: int = 12) -> None:
-    """Sort each column so that few arcs cross: the best result of several initial orders."""
+def _in_order(nodes: list[_Box]) -> Columns:
+    """The boxes in columns, sorted so that few arcs cross: the best of several depth-first orders."""
     random = Random(0)  # the same picture each time
-    best, order = math.inf, [list(column) for column in columns]
-    for start in range(starts):
-        for column in columns:
-            if start:
-                random.shuffle(column)
-        _set_order(columns)
-        for turn in range(rounds):
-            _go_through(columns, to_the_left=turn % 2 == 0)
+    best, least = list[list[_Box]](), math.inf
+    for start in range(STARTS):
+        columns = _depth_first(nodes, random if start else None)
+        for turn in range(PASSES):
             found = _crossings(columns)
-            if found < best:
-                best, order = found, [list(column) for column in columns]
-        if not best:
-            break
-    for column, boxes in zip(columns, order, strict=True):
-        column[:] = boxes
-    _set_order(columns)
+            if found < least:
+                best, least = columns, found
+            if not least:
+                return best
+            columns = _sorted(columns, to_the_left=turn % 2 == 0)
+    return best
 
 
-def _go_through(columns: list[list[_Box]], to_the_left: bool) -> None:
-    """Sort each column by the mean position of each box's neighbours on one side."""
+def _depth_first(nodes: list[_Box], random: Random | None) -> Columns:
+    """Each column in the order in which a walk from the outputs finds its boxes; in a tree no arcs cross then."""
+    columns: Columns = [[] for _ in range(max((box.column for box in nodes), default=-1) + 1)]
+    waiting, seen = [box for box in reversed(nodes) if not box.after], set[int]()
+    while waiting:
+        box = waiting.pop()
+        if id(box) not in seen:
+            seen.add(id(box))
+            columns[box.column].append(box)
+            waiting += random.sample(box.before, len(box.before)) if random else reversed(box.before)
+    return columns
+
+
+def _sorted(columns: Columns, to_the_left: bool) -> Columns:
+    """Each column sorted by the mean position of each box's neighbours on one side."""
 
     def wanted(box: _Box) -> float:
-        return fmean([neighbour.order for neighbour in box.neighbours(to_the_left)] or [box.order])
+        neighbours = box.before if to_the_left else box.after
+        return fmean(other.order for other in neighbours) if neighbours else box.order
 
+    columns = [list(column) for column in columns]
     for column in columns if to_the_left else reversed(columns):
         column.sort(key=wanted)
-        _set_order([column])
+        for number, box in enumerate(column):
+            box.order = number
+    return columns
 
 
-def _set_order(columns: list[list[_Box]]) -> None:
+def _crossings(columns: Columns) -> int:
+    """How many pairs of arcs cross; also numbers the boxes of each column."""
     for column in columns:
-        for place, box in enumerate(column):
-            box.order = float(place)
-
-
-def _crossings(columns: list[list[_Box]]) -> int:
+        for number, box in enumerate(column):
+            box.order = number
     return sum(
         a.order > b.order
         for column in columns
-        for place, above in enumerate(column)
-        for below in column[place + 1 :]
-        for a in above.after
-        for b in below.after
+        for one, other in combinations(column, 2)
+        for a in one.after
+        for b in other.after
     )
 
 
 # --------------------------------------------------------------------------------------------------- coordinates
 
 
-def _set_x(columns: list[list[_Box]], gap: float) -> float:
-    """Place each column to the right of the one before; returns the total width."""
-    right = 0.0
-    for number, column in enumerate(columns):
-        width = max((box.width for box in column), default=0.0)
-        left = right + gap * (number > 0)
+def _set_x(columns: Columns, gap: float) -> None:
+    """Place each column to the right of the one before."""
+    left = 0.0
+    for column in columns:
+        width = max(box.width for box in column)
         for box in column:
             box.x = left + (box.width if box.node else width) / 2  # nodes aligned left: arcs meet only at their ends
             box.span = left, left + width
-        right = left + width
-    return right
+        left += width + gap
 
 
-def _set_y(columns: list[list[_Box]], gap: float) -> float:
-    """Choose heights at which arcs are straight and nodes centred on their arcs; returns the total height.
+def _set_y(columns: Columns, gap: float) -> None:
+    """Move each box to the mean height of its neighbours on one side, then on the other, and so on.
 
-    A linear programme: minimize the sum of the differences t, where ``t >= y_a - y_b`` and ``t >= y_b - y_a``.
+    In the last two turns an arc moves once, to the one of its ends that has fewer arcs.
     """
-    from scipy.optimize import linprog
-    from scipy.sparse import coo_array
-
-    boxes = [box for column in columns for box in column]
-    place = {id(box): number for number, box in enumerate(boxes)}
-    apart = [(one, other) for column in columns for one, other in pairwise(column)]
-    terms = [term for box in boxes for term in _height_terms(box)]
-    entries: list[tuple[int, int, float]] = []  # (row, column, value) of A in A (y, t) <= limits
-    limits = []
-    for row, (one, other) in enumerate(apart):
-        entries += [(row, place[id(one)], -1.0), (row, place[id(other)], 1.0)]
-        limits.append(-((one.height + other.height) / 2 + gap))
-    for number, (_, box, others) in enumerate(terms):
-        for sign in 1.0, -1.0:
-            row = len(limits)
-            entries += [(row, place[id(box)], sign), (row, len(boxes) + number, -1.0)]
-            entries += [(row, place[id(other)], -sign / len(others)) for other in others]
-            limits.append(0.0)
-    if limits:
-        rows, across, values = zip(*entries, strict=True)
-        A = coo_array((values, (rows, across)), (len(limits), len(boxes) + len(terms)))
-        found = linprog([0.0] * len(boxes) + [weight for weight, _, _ in terms], A_ub=A.tocsr(), b_ub=limits)
-        for box, y in zip(boxes, found.x[: len(boxes)].tolist(), strict=True):
-            box.y = y
-    low = min((box.y - box.height / 2 for box in boxes), default=0.0)
-    for box in boxes:
-        box.y -= low
-    return max((box.y + box.height / 2 for box in boxes), default=0.0)
+    for turn in range(PASSES + 1):
+        right = turn % 2 == 0
+        for column in columns if right else reversed(columns):
+            moves = [turn < PASSES - 1 or box.node or box.follows == ("start" if right else "end") for box in column]
+            sides = [box.before if right else box.after for box in column]
+            _stack(column, [side if move else [] for side, move in zip(sides, moves, strict=True)], gap)
 
 
-def _height_terms(box: _Box) -> Iterator[tuple[float, _Box, list[_Box]]]:
-    """(weight, box, others): the weight of the difference between the box's height and the mean of the others."""
-    if box.node:
-        for others in box.before, box.after:
-            if others:
-                yield 3.0, box, others
-            yield from ((0.5, box, [other]) for other in others if len(others) > 1)
-    else:
-        yield from ((8.0, box, [other]) for other in box.after if not other.node)
+def _stack(column: list[_Box], neighbours: list[list[_Box]], gap: float) -> None:
+    """Place the boxes of a column as near to the mean height of their neighbours as their order and sizes permit.
+
+    Boxes that would overlap form a group, which stands at the mean of what its boxes want: the pool of adjacent
+    violators of Ayer, Brunk, Ewing, Reid and Silverman, 1955, which minimizes the sum of the squares.
+    """
+    down, before = 0.0, None
+    groups: list[tuple[float, float, list[tuple[_Box, float]]]] = []  # (weight, sum, boxes and how far down they are)
+    for box, others in zip(column, neighbours, strict=True):
+        down += (before.height + box.height) / 2 + gap if before else 0.0
+        weight = 1.0 if box.node or all(other.node for other in box.before + box.after) else STRAIGHT
+        wanted = fmean(other.y for other in others) if others else box.y
+        group = weight, weight * (wanted + down), [(box, down)]
+        while groups and groups[-1][1] / groups[-1][0] < group[1] / group[0]:
+            above = groups.pop()
+            group = above[0] + group[0], above[1] + group[1], above[2] + group[2]
+        groups.append(group)
+        before = box
+    for weight, total, boxes in groups:
+        for box, depth in boxes:
+            box.y = total / weight - depth
+
+
+# ------------------------------------------------------------------------------------------------------ lines
+
+
+def _lines(columns: Columns, most: float) -> list[Columns]:
+    """The columns in lines no wider than ``most``, each of which ends before nodes to which a single arc leads."""
+
+    def width(line: Columns) -> float:
+        return line[-1][0].span[1] - line[0][0].span[0]
+
+    parts: list[Columns] = []
+    for column in columns:
+        if parts and (sum(len(box.after) for box in parts[-1][-1]) != 1 or not any(box.node for box in column)):
+            parts[-1].append(column)
+        else:
+            parts.append([column])
+    lines: list[Columns] = []
+    for part in parts:
+        if lines and width(lines[-1] + part) <= most:
+            lines[-1] += part
+        else:
+            lines.append(list(part))
+    return lines if all(width(line) <= most for line in lines) else [columns]
+
+
+def _fold(lines: list[Columns], gap: Size) -> None:
+    """Place the lines below each other."""
+    base = 0.0
+    for number, line in reversed(list(enumerate(lines))):
+        boxes = [box for column in line for box in column]
+        low = min((box.y - box.height / 2 for box in boxes), default=0.0)
+        top = base + max((box.y + box.height / 2 for box in boxes), default=0.0) - low
+        left = boxes[0].span[0] - gap[0] * (number > 0) if boxes else 0.0
+        for box in boxes:
+            box.x, box.y, box.span = box.x - left, box.y - low + base, (box.span[0] - left, box.span[1] - left)
+            box.top = top
+        base = top + 3 * gap[1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -23,8 +23,27 @@ from nnlite.layer.layer import Layer, check_layer, inside
 from nnlite.losses.per_output import check_loss
 
 LONGEST = 28  # characters of a layer's repr
+FILLS = {  # the colour of each kind of node
+    "input": "#ddf4ff",
+    "target": "#ddf4ff",
+    "parameter": "#fff8c5",
+    "gate": "#ffffff",
+    "layer": "#f6f8fa",
+    "constant": "none",
+    "output": "none",
+}
 
 Lines = tuple[tuple[str, str], ...]  # (text, kind): "name", "detail", "value" or "gradient"
+
+
+class Options(TypedDict, total=False):
+    """What to show in a picture: the keyword arguments of :func:`nnlite.draw`, :func:`nnlite.to_mermaid` and others."""
+
+    dY: Any
+    values: bool
+    gradients: bool
+    names: Mapping[str, str] | None
+    most: int
 
 
 @dataclass(frozen=True)
@@ -32,7 +51,7 @@ class DrawnNode:
     """A node of a picture.
 
     Attributes:
-        kind: "input", "target", "constant", "parameter", "gate", "layer" or "output".
+        kind: one of ``FILLS``.
         lines: the text in it.
         below: the text below it: the sum of its gradients if its value is used more than once.
 

@@ -111,9 +111,9 @@ def test_nothing_overlaps_as_it_is_drawn(name):
 def test_what_stands_below_a_node_has_its_place():
     name = (("x", "name"),)
     nodes = DrawnNode("input", name, below="sum [1, 2]\n[3, 4]"), DrawnNode("input", name), DrawnNode("output", name)
-    placed = arranged(Picture(nodes, (DrawnEdge(0, 2), DrawnEdge(1, 2))), text_size)
+    placed = arranged(Picture(nodes, (DrawnEdge(0, 2), DrawnEdge(1, 2))))
     below = text_size(nodes[0].below, FONT - 1)[1]
-    heights = [body(node, text_size)[1] for node in nodes]
+    heights = [body(node)[1] for node in nodes]
     (_, first), (_, second), _ = placed.nodes
     assert abs(first - second) >= (heights[0] + heights[1]) / 2 + below
 

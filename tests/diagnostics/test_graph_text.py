@@ -58,3 +58,22 @@ def test_every_line_is_a_node_an_arc_or_a_style():
 def test_it_takes_a_layer():
     with pytest.raises(TypeError, match="model: expected a Layer"):
         nn.to_mermaid(np.zeros(3))
+
+
+def test_dot_has_the_nodes_and_edges_of_the_picture():
+    a, b = nn.Input("a"), nn.Input("b")
+    text = nn.to_dot(nn.Graph([a, b], (a + b) * (b + 1)), (2.0, 1.0)).split("\n")
+    lines = [line.strip() for line in text]
+    assert (lines[0], lines[-1]) == ("digraph {", "}")
+    assert r'n1 [label="b\n∇ sum 5", fillcolor="#ddf4ff"]' in lines
+    assert 'n3 [label="+", shape=circle, fillcolor="#ffffff"]' in lines
+    assert r'n1 -> n3 [label="1\n∇ 2"]' in lines
+    assert sum("->" in line for line in lines) == 7
+
+
+def test_quotes_and_backslashes_are_escaped_in_dot():
+    class Odd(nn.Tanh):
+        def extra_repr(self):
+            return r'"a" \n'
+
+    assert r'[label="Odd(\"a\" \\n)",' in nn.to_dot(Odd())
