@@ -114,6 +114,9 @@ Files
     save, load                           a model, or a state_dict, in one file
     register                             let a layer class of your own be saved with its model
 
+Weights of other programs; :func:`save` and :func:`load` read and write safetensors files
+    from_torch, to_torch                 load the weights of a PyTorch module, and give them back
+
 Diagnostics
     check_gradients                      compare backward with numerical differences; name what is wrong
     sanity                               ten checks of data, loss, gradients and activations before training
@@ -218,6 +221,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.interop.pytorch import from_torch, to_torch
     from nnlite.optim.adadelta import Adadelta
     from nnlite.optim.adafactor import Adafactor
     from nnlite.optim.adagrad import Adagrad
@@ -412,6 +416,7 @@ __all__ = [
     "f1",
     "fit",
     "forward_steps",
+    "from_torch",
     "generator",
     "initializers",
     "input_gradient",
@@ -439,6 +444,7 @@ __all__ = [
     "tied",
     "to_dot",
     "to_mermaid",
+    "to_torch",
     "update_bn",
 ]
 
@@ -454,6 +460,7 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "interop.pytorch": "from_torch to_torch",
     "optim.adadelta": "Adadelta",
     "optim.adafactor": "Adafactor",
     "optim.adagrad": "Adagrad",

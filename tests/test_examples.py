@@ -69,8 +69,16 @@ def number(pattern, text):
 def test_the_examples_are_these():
     names = [
         *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
-        *("digits", "dropout_batchnorm", "embedding", "feedback_alignment", "imbalanced", "input_descent", "new_head"),
-        *("optimizers", "own_layer", "residual", "tied_autoencoder", "time_series", "xor"),
+        *(
+            "digits",
+            "dropout_batchnorm",
+            "embedding",
+            "feedback_alignment",
+            "from_torch",
+            "imbalanced",
+            "input_descent",
+        ),
+        *("new_head", "optimizers", "own_layer", "residual", "tied_autoencoder", "time_series", "xor"),
     ]
     assert [file.stem for file in FILES] == names
 
@@ -385,6 +393,16 @@ def test_new_head_is_trained_alone(seed, run):
     out, _ = run("new_head.py", "--seed", str(seed))
     assert "the body has not changed: True" in out
     assert number(r"accuracy with a new head: (\S+)", out) > 0.75
+
+
+def test_weights_of_a_larger_file_of_pytorch_are_read_and_written_back(run):
+    pytest.importorskip("safetensors")
+    out, _ = run("from_torch.py")
+    assert out.splitlines() == [
+        "in the file: 6 arrays of float16",
+        "largest difference from the formula: below 1e-5",
+        "the same names: True",
+    ]
 
 
 def test_residual_layers_learn_where_a_chain_does_not(run):

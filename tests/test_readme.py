@@ -35,7 +35,13 @@ def test_the_code_of_the_readme_runs_and_prints_what_it_shows(tmp_path, monkeypa
     assert (nn.predict(same, names["X"]) == nn.predict(model, names["X"])).all()
     states = [dict(each.named_generators())["1.rng"].bit_generator.state for each in (same, model)]
     assert states[0] == states[1]
-    assert {path.name for path in tmp_path.iterdir()} == {"neuron.png", "training.npz", "model.npz", "own.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "neuron.png",
+        "training.npz",
+        "model.npz",
+        "own.npz",
+        "mlp.safetensors",
+    }
 
 
 def test_a_network_takes_15_lines():

@@ -9,7 +9,7 @@ import sys
 import weakref
 from inspect import signature
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -242,6 +242,8 @@ class Parameter(Layer, Node, parameters=("value",)):
     >>> theta.value
     array(1.5, dtype=float32)
     """
+
+    torch_names: ClassVar = {"value": ""}
 
     value: Array
     dvalue: Array

@@ -1,7 +1,7 @@
 """tied: a second layer on the same parameters."""
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -195,6 +195,7 @@ class TiedTranspose(Layer, parameters=("b",)):
         db = sum(rows(dY), axis=0)
         dX = dY @ W
     """
+    torch_names: ClassVar = {"b": "bias", "original.W": "weight"}
 
     b: Array | None
     db: Array | None

@@ -6,7 +6,7 @@ from copy import copy
 from inspect import Parameter, signature
 from operator import is_
 from types import EllipsisType
-from typing import Any, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 import numpy as np
 from numpy import ndarray  # a global name is found sooner than an attribute of np, and every layer needs it
@@ -74,6 +74,9 @@ class Layer:
         any_order: whether the inputs can be exchanged, as those of a sum: drawings then leave out their names.
         flops_per_element: the floating-point operations of forward and of backward for each element of Y, for
             :func:`nnlite.profile`; see :meth:`flops`. Optional.
+        torch_names: what PyTorch calls the parameters and buffers, for :func:`nnlite.from_torch`; ``.T`` says that it
+            has the transpose, as in ``{"W": "weight.T", "b": "bias"}``. One that is not listed has the same name there;
+            "" is the path of the layer itself, without a name below it.
 
     >>> class Scale(Layer, parameters=("gamma",)):
     ...     def __init__(self, features):
@@ -106,6 +109,7 @@ class Layer:
     sign: str = ""
     any_order: bool = False
     flops_per_element: tuple[float, float] | None = None
+    torch_names: ClassVar[Mapping[str, str]] = {}
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
     sums_tied: bool = False  # backward ends with add_tied

@@ -1,7 +1,7 @@
 """Bilinear: a product of two inputs with a matrix for each output."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -59,6 +59,7 @@ class Bilinear(Layer, parameters=("W", "b")):
         dX1 = view(matvec(G, rows(X2)), shape=X1.shape)
         dX2 = view(matvec(G.mT, rows(X1)), shape=X2.shape)
     """
+    torch_names: ClassVar = {"W": "weight", "b": "bias"}
 
     W: Array
     b: Array | None

@@ -1,7 +1,7 @@
 """Embedding: a vector for each index."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -21,6 +21,7 @@ class Lookup(Layer, parameters=("W",)):
     """A table W with a row for each index, and the options that Embedding and EmbeddingBag share."""
 
     without_gradient: tuple[str, ...] = ("indices",)
+    torch_names: ClassVar = {"W": "weight"}
 
     W: Array
     dW: Array

@@ -1,7 +1,7 @@
 """Linear: Y = X W + b."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -62,6 +62,7 @@ class Linear(Layer, parameters=("W", "b")):
         db = sum(rows(dY), axis=0)
         dX = dY @ W.T
     """
+    torch_names: ClassVar = {"W": "weight.T", "b": "bias"}
 
     W: Array
     b: Array | None

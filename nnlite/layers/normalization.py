@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,6 +20,8 @@ class Normalization(Layer):
 
     A group of numbers that are all equal gives exactly beta.
     """
+
+    torch_names: ClassVar = {"gamma": "weight", "beta": "bias"}
 
     gamma: Array | None
     beta: Array | None

@@ -1,7 +1,7 @@
 """Activations that are the identity above 0, and something else below: leaky and exponential linear units."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -94,6 +94,7 @@ class PReLU(Layer, parameters=("W",)):
         dX = dY * ((X > 0) + (W if num_parameters == 1 else along(W, axis=1, like=X)) * (X <= 0))
     """
     flops_per_element = (2, 4)
+    torch_names: ClassVar = {"W": "weight"}
 
     W: Array
     dW: Array

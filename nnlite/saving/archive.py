@@ -138,21 +138,31 @@ def read_archive(path: Any) -> tuple[Any, dict[str, Array]]:
     >>> read_archive(path)
     ({'answer': 42}, {'a': array([0, 1, 2])})
     """
+    with reading(path), opened(path) as (file, size):
+        _check_digest(file, size)
+        try:
+            return _read(file, size)
+        except (CheckpointError, MemoryError):
+            raise
+        except Exception as error:  # whatever zipfile, NumPy and JSON raise on a file that was made by hand
+            raise CheckpointError(f"the zip is damaged: {error}") from error
+
+
+@contextmanager
+def opened(path: Any) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield a file and its size.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.
+        CheckpointError: it is a device, a pipe or a socket.
+    """
     path = os.fsdecode(path)
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "expected a file, got a folder", path)
-    with reading(path):
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise CheckpointError("expected a regular file, got a device, pipe or socket")
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            _check_digest(file, size)
-            try:
-                return _read(file, size)
-            except (CheckpointError, MemoryError):
-                raise
-            except Exception as error:  # whatever zipfile, NumPy and JSON raise on a file that was made by hand
-                raise CheckpointError(f"the zip is damaged: {error}") from error
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CheckpointError("expected a regular file, got a device, pipe or socket")
+    with open(path, "rb") as file:
+        yield file, os.fstat(file.fileno()).st_size
 
 
 @contextmanager

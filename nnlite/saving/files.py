@@ -4,12 +4,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from nnlite.basics.arrays import Array
+import numpy as np
+from numpy.typing import DTypeLike
+
+from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.errors import CheckpointError
 from nnlite.layer.layer import Layer
 from nnlite.saving.archive import read_archive, reading, write_archive
 from nnlite.saving.describe import describe
 from nnlite.saving.rebuild import rebuild
+from nnlite.saving.safetensors_file import SUFFIX, read_safetensors, write_safetensors
 
 
 def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -19,6 +23,10 @@ def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None
     gradients and caches are not. A slice of a model is saved as a Sequential. The file is replaced as a whole: after a
     crash or on a full disk, the old one is complete.
 
+    A dict of arrays whose path ends in ``.safetensors`` is written in that format, which has no architecture, by the
+    package of that name, the extra ``safetensors``; with it the texts in the ``metadata`` of a dict that :func:`load`
+    read from such a file, or that :func:`nnlite.to_torch` made.
+
     Args:
         model: a layer whose classes are nnlite's or registered; or a dict of arrays.
         path: of the file; no suffix is added.
@@ -26,7 +34,9 @@ def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None
     Raises:
         TypeError: a class is unregistered, or an argument of a layer or the state of a generator cannot be saved; see
             :func:`nnlite.register`. Or it is neither a layer nor a dict of arrays.
-        ValueError: layers are tied to one outside of the model, or a name cannot be that of a file in a zip.
+        ValueError: layers are tied to one outside of the model, or a name cannot be that of a file in a zip; or a model
+            is to be a ``.safetensors`` file.
+        ImportError: the package safetensors is needed and not installed.
         FileNotFoundError, IsADirectoryError: the folder does not exist, or the path is a folder.
         OSError: the disk is full, the folder is read-only, or the like.
 
@@ -40,27 +50,45 @@ def save(model: Layer | Mapping[str, Any], path: str | os.PathLike[str]) -> None
       (1): Tanh()
     )
     """
+    in_safetensors = os.fsdecode(path).endswith(SUFFIX)
     if isinstance(model, Layer):
+        if in_safetensors:
+            raise ValueError(
+                f"save: a {SUFFIX} file holds arrays only, and no architecture; pass model.state_dict(), or "
+                "nnlite.to_torch(model) for PyTorch, or end the path in .npz"
+            )
         arrays: dict[str, Any] = {}
         write_archive(path, {"kind": "model", "model": describe(model, arrays)}, arrays)
     elif isinstance(model, Mapping):
-        write_archive(path, {"kind": "state_dict"}, model)
+        if in_safetensors:
+            write_safetensors(path, model)
+        else:
+            write_archive(path, {"kind": "state_dict"}, model)
     else:
         raise TypeError(f"save: expected a Layer or a dict of arrays, got {model!r}")
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], *, dtype: DTypeLike | None = None) -> Any:
     """Read the model or dict of arrays that :func:`nnlite.save` wrote, or the model of a checkpoint.
 
     The file cannot run code: it names classes, of which only nnlite's and registered ones are found. It is read and
     checked as a whole before anything is built.
 
+    A path that ends in ``.safetensors`` is read in that format, by the package of that name, the extra ``safetensors``,
+    whoever wrote it: a dict of arrays in the order of the file, whose ``metadata`` are the file's texts. NumPy has no
+    bfloat16, which becomes float32. The format has no digest, so that a change in the numbers is not found. For names
+    and layouts of PyTorch see :func:`nnlite.from_torch`.
+
     Args:
         path: of the file.
+        dtype: floating dtype to convert a model, or the floating arrays of a dict, to; by default their own.
 
     Raises:
         FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.
-        CheckpointError: the file is damaged, was not written by nnlite, or names an unregistered class.
+        CheckpointError: the file is damaged, was not written by nnlite, or names an unregistered class; or numbers are
+            too large for ``dtype``.
+        TypeError: ``dtype`` is not floating.
+        ImportError: the package safetensors is needed and not installed.
 
     >>> import os, tempfile, nnlite as nn
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -69,9 +97,30 @@ def load(path: str | os.PathLike[str]) -> Any:
     ...     sorted(nn.load(path))
     ['W', 'b']
     """
-    content, arrays = read_archive(path)
-    with reading(path):
-        return from_content(content, arrays)
+    wanted = None if dtype is None else floating_dtype(dtype)
+    if os.fsdecode(path).endswith(SUFFIX):
+        loaded: Any = read_safetensors(path)
+    else:
+        content, arrays = read_archive(path)
+        with reading(path):
+            loaded = from_content(content, arrays)
+    if wanted is not None:
+        with reading(path):
+            _convert(loaded, wanted)
+    return loaded
+
+
+def _convert(loaded: Any, dtype: np.dtype[Any]) -> None:
+    """Convert a model or a dict of arrays, in place."""
+    try:
+        with np.errstate(over="raise"):
+            if isinstance(loaded, Layer):
+                loaded.astype(dtype)
+            else:
+                floating = [name for name, array in loaded.items() if array.dtype.kind == "f"]
+                loaded.update({name: loaded[name].astype(dtype, copy=False) for name in floating})
+    except FloatingPointError:
+        raise CheckpointError(f"it has numbers that are too large for {dtype}; read it with a larger dtype") from None
 
 
 def from_content(content: Any, arrays: dict[str, Array]) -> Any:

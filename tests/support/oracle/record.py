@@ -42,14 +42,9 @@ def torch_gate(kind, *args, **options):
     }.get(kind)
 
 
-def torch_answers(name, dtype):
-    """PyTorch's answer to a case as one flat array: the outputs, the gradients, the buffers."""
+def torch_module(dtype, kind, *args, **options):
+    """PyTorch's module of a kind that ``torch.nn`` has, or a container."""
     import torch
-
-    def tensor(values):
-        if values is None or np.asarray(values).dtype.kind == "i":  # an argument that is left out; indices
-            return None if values is None else torch.tensor(values)
-        return torch.tensor(np.asarray(values, dtype), requires_grad=True)
 
     class Residual(torch.nn.Sequential):
         def forward(self, X):
@@ -59,17 +54,21 @@ def torch_answers(name, dtype):
         def forward(self, X):
             return torch.cat([branch(X) for branch in self], dim=-1)
 
-    def build(kind, *args, **options):
-        if kind == "Sequential":
-            return torch.nn.Sequential(*(build(*spec) for spec in args))
-        if kind == "Residual":
-            return Residual(*(build(*spec) for spec in args))
-        if kind == "Parallel":
-            return Parallel(*(build(*spec) for spec in args))
-        options = {
-            key: torch.tensor(value.astype(dtype)) if "weight" in key else value for key, value in options.items()
-        }
-        return getattr(torch.nn, kind)(*args, **options)
+    containers = {"Sequential": torch.nn.Sequential, "Residual": Residual, "Parallel": Parallel}
+    if kind in containers:
+        return containers[kind](*(torch_module(dtype, *spec) for spec in args))
+    options = {key: torch.tensor(value.astype(dtype)) if "weight" in key else value for key, value in options.items()}
+    return getattr(torch.nn, kind)(*args, **options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+
+
+def torch_answers(name, dtype):
+    """PyTorch's answer to a case as one flat array: the outputs, the gradients, the buffers."""
+    import torch
+
+    def tensor(values):
+        if values is None or np.asarray(values).dtype.kind == "i":  # an argument that is left out; indices
+            return None if values is None else torch.tensor(values)
+        return torch.tensor(np.asarray(values, dtype), requires_grad=True)
 
     case, rng = CASES[name], seed(name)
     if case.kind == "WeightAverage":
@@ -97,7 +96,7 @@ def torch_answers(name, dtype):
     elif gate is not None:
         module, parameters = gate, []
     else:
-        module = build(case.kind, *case.args, **case.options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
+        module = torch_module(dtype, case.kind, *case.args, **case.options)
         parameters = list(module.parameters())
         for P in parameters:
             transposed = P.ndim == 2 and not case.kind.startswith("Embedding")  # torch stores W^T

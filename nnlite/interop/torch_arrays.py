@@ -1,0 +1,91 @@
+"""Where PyTorch has the arrays of a model: the name and the layout of each, as the layers say in ``torch_names``."""
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.frames import NUMBERS
+from nnlite.containers.tied import Tied
+from nnlite.layer.layer import Layer, inside
+
+
+class Entry(NamedTuple):
+    """A parameter or buffer of a model, and its place in a state dict of PyTorch.
+
+    Attributes:
+        module: path of the layer, which is that of the module.
+        torch_name: name in the module, such as "weight".
+        name: name in the layer, such as "W".
+        array: the parameter or buffer itself.
+        transposed: whether PyTorch has the transpose.
+        shared: whether it is that of another layer, to which this one is tied; PyTorch lists it a second time.
+    """
+
+    module: str
+    torch_name: str
+    name: str
+    array: Array
+    transposed: bool
+    shared: bool
+
+    @property
+    def key(self) -> str:
+        """The name in the state dict."""
+        return self.key_in(self.module) or self.name
+
+    def key_in(self, module: str) -> str:
+        """The name in the state dict, if the module has this path."""
+        return inside(module, self.torch_name) if self.torch_name else module
+
+    def turned(self, array: Array) -> Array:
+        """An array of PyTorch's in the layout of the layer, or the other way round: the transpose, or the same."""
+        return array.T if self.transposed else array
+
+    def expected(self) -> str:
+        """The shape in PyTorch, for messages."""
+        shape = self.array.shape
+        return f"{shape[::-1]}, which is {self.name} {shape} transposed" if self.transposed else f"{shape}"
+
+
+def entries(model: Layer, path: str = "", shared: bool = False) -> Iterator[Entry]:
+    """Each parameter and buffer of the model in the order of its layers, and the shared ones of tied layers.
+
+    >>> import nnlite as nn
+    >>> [(entry.key, entry.name) for entry in entries(nn.Sequential(nn.Linear(2, 3), nn.PReLU()))]
+    [('0.weight', 'W'), ('0.bias', 'b'), ('1.weight', 'W')]
+    """
+    for below, layer in model.named_layers():
+        place = inside(path, below) if below else path
+        own = [name for name in (*layer._parameters, *layer._buffers) if getattr(layer, name) is not None]
+        others = [name for name in layer.torch_names if "." in name]  # such as "original.W"
+        for name in (*own, *others):
+            expression = layer.torch_names.get(name, name)
+            torch_name = expression.removesuffix(".T")
+            array: Any = attrgetter(name)(layer)
+            yield Entry(place, torch_name, name, array, torch_name != expression, shared or name in others)
+        if isinstance(layer, Tied):
+            yield from entries(layer.original, place, shared=True)
+
+
+def array_of(value: Any) -> Array:
+    """A tensor or an array as an array. Tensors of half precision become float32, exactly: NumPy has no bfloat16.
+
+    Raises:
+        TypeError: it does not hold real numbers, or is no dense tensor.
+
+    >>> array_of([1.0, 2.0])
+    array([1., 2.])
+    """
+    if hasattr(value, "detach"):
+        try:
+            tensor = value.detach().cpu()
+            small = tensor.is_floating_point() and tensor.element_size() < 4
+            value = (tensor.float() if small else tensor).numpy()
+        except (TypeError, RuntimeError) as error:  # sparse, quantized, or without numbers
+            raise TypeError(f"expected a dense tensor: {error}") from error
+    if isinstance(value, np.ndarray) and value.dtype.kind not in NUMBERS:
+        raise TypeError(f"expected real numbers, got {value.dtype}")
+    return as_array(value, "array")

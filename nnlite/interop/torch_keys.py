@@ -1,0 +1,101 @@
+"""The keys in a state dict of PyTorch that belong to the arrays of a model: by paths of modules, or by their order."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from nnlite.interop.torch_arrays import Entry, array_of
+from nnlite.layer.layer import inside
+
+Keys = Sequence[str | None]  # one for each entry; None if there is none
+
+
+def renamed(own: list[Entry], names: Mapping[str, str] | None) -> list[str]:
+    """The key of each entry, where some modules have other paths.
+
+    Raises:
+        TypeError: ``names`` is not a dict of texts.
+        ValueError: it has a path that the model has not.
+    """
+    if names is None:
+        return [entry.key for entry in own]
+    if not isinstance(names, Mapping) or not all(isinstance(text, str) for pair in names.items() for text in pair):
+        raise TypeError(f'names: expected the paths of layers and modules, such as {{"0": "fc1"}}, got {names!r}')
+    for path in names:
+        if not any(_is_inside(entry.key, path) for entry in own):
+            modules = ", ".join(dict.fromkeys(repr(entry.module) for entry in own))
+            raise ValueError(f"names: the model has no layer with arrays at {path!r}, only at {modules}")
+    return [_renamed(entry.key, names) for entry in own]
+
+
+def _is_inside(key: str, path: str) -> bool:
+    return not path or key == path or key.startswith(f"{path}.")
+
+
+def _renamed(key: str, names: Mapping[str, str]) -> str:
+    """The key with the longest path that fits replaced by the other one."""
+    path = max((path for path in names if _is_inside(key, path)), key=len, default=None)
+    if path is None:
+        return key
+    rest = key[len(path) :].removeprefix(".")
+    return inside(names[path], rest) if rest else names[path]
+
+
+def in_order(own: list[Entry], given: Mapping[str, Any]) -> Keys:
+    """The key of each entry: the first layer with arrays gets the first module, and so on; None where none is left."""
+    keys: list[str | None] = []
+    left = dict.fromkeys(given)
+    for _, group in groupby(own, attrgetter("module")):
+        layer = list(group)
+        module = _module(next(iter(left), ""), layer)
+        found: Keys = [None if module is None else entry.key_in(module) for entry in layer]
+        found = [key if key in left else None for key in found]
+        if all(entry.shared for entry in layer) and not _repeats(
+            layer, found, dict(zip(keys, own, strict=False)), given
+        ):
+            found = [None] * len(layer)  # it is not listed a second time
+        keys += found
+        left = {key: None for key in left if key not in found}
+    return keys
+
+
+def _module(key: str, layer: list[Entry]) -> str | None:
+    """The path of the module to which a key belongs, if it ends with the name of one of a layer's arrays."""
+    for entry in layer:
+        module = key.removesuffix(entry.torch_name).removesuffix(".")
+        if key and entry.key_in(module) == key:
+            return module
+    return None
+
+
+def _repeats(layer: list[Entry], found: Keys, before: Mapping[str | None, Entry], given: Mapping[str, Any]) -> bool:
+    """Whether the keys found for a tied layer have the same numbers as those of the layer that it is tied to."""
+    firsts = {id(entry.array): (key, entry) for key, entry in before.items() if key is not None and not entry.shared}
+    for entry, key in zip(layer, found, strict=True):
+        first, original = firsts.get(id(entry.array), (None, entry))
+        if key is None or first is None:
+            return False
+        arrays = entry.turned(array_of(given[key])), original.turned(array_of(given[first]))
+        if not np.array_equal(*arrays, equal_nan=arrays[0].dtype.kind == "f"):
+            return False
+    return True
+
+
+def suggestion(own: list[Entry], given: Mapping[str, Any], fits: Callable[[Keys], bool]) -> str:
+    """What to pass, for the end of a message, if other names or the order would fit."""
+    if not own or not given:
+        return ""
+    first, key = next(iter(given)), own[0].key
+    if first.endswith(f".{key}") and fits(renamed(own, names := {"": first.removesuffix(f".{key}")})):
+        return f"\nEverything fits in one module: pass names={names}"
+    try:
+        keys = in_order(own, given)
+    except TypeError:  # what is no tensor has been told
+        return ""
+    if not fits(keys):
+        return ""
+    modules = {entry.module: _module(key, [entry]) for entry, key in zip(own, keys, strict=True) if key is not None}
+    return f"\nIn this order everything fits: pass names={modules} if that is meant, or by_order=True"
