@@ -33,7 +33,7 @@ class Run:
         model: the copy.
         loss: the copy.
         recording: the calls.
-        Y: the model's output.
+        Y: the model's output; None before.
         dX: what its backward returned.
 
     >>> import nnlite as nn
@@ -54,6 +54,7 @@ class Run:
         if evaluation:
             self.model.eval()
         self.recording = Recording(careful)
+        self.Y: Any = None
         self._inputs: Any = None
 
     def forward(self, X: Any, target: Any = None) -> Any:

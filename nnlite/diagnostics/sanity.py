@@ -1,7 +1,7 @@
 """sanity: ten checks of a model, its loss and its data before training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +9,17 @@ import numpy as np
 from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.diagnostics.sanity_checks.check import Check
-from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale, targets_in_range
-from nnlite.diagnostics.sanity_checks.dry_run import DryRun
-from nnlite.diagnostics.sanity_checks.initialization import active_units, initial_loss, unequal_units
-from nnlite.diagnostics.sanity_checks.learning import (
-    correct_gradients,
-    independent_rows,
-    overfits_small_batch,
-)
+from nnlite.diagnostics.sanity_checks.correctness import correct_gradients, independent_rows
+from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale
+from nnlite.diagnostics.sanity_checks.initialization import active_units, unequal_units
+from nnlite.diagnostics.sanity_checks.overfitting import overfits_small_batch
+from nnlite.diagnostics.sanity_checks.rehearsal import Rehearsal
+from nnlite.diagnostics.sanity_checks.targets import initial_loss, targets_in_range
 from nnlite.diagnostics.sanity_checks.updates import relative_updates
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer
+
+TITLES = {"scale": "input scale", "initial_loss": "initial loss"}  # where they are not the name of the check
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ class Sanity:
         updates: is the relative update of each layer about 1e-3?
         overfitting: can the model overfit a small batch, and does the optimizer reduce its loss?
 
-    >>> right = Check("data", True, "fine")
-    >>> Sanity(*[right] * 10).right
+    >>> Sanity(*[Check(True, "fine")] * 10).right
     True
     """
 
@@ -124,26 +123,26 @@ def sanity(
     WRONG  targets        BCELoss(): expected each target from 0 to 1, got -1.0 at index ...
            -> make the last layer, the loss and the targets match
     """
-    if optimizer is None:
-        optimizer = []
-    optimizers = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+    given: Any = [] if optimizer is None else optimizer
+    optimizers = list(given) if isinstance(given, list | tuple) else [given]
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer: expected one such as SGD(model, lr=0.1), got {each!r}")
     batch_size, rng = whole(batch_size, "batch_size", least=1), generator(rng, "sanity: rng")
     with np.errstate(all="ignore"):  # overflow is reported by the checks
-        run = DryRun.of(model, loss, X, Y, rng)
+        run = Rehearsal(model, loss, X, Y, rng)
         # One generator for each check, so that none depends on what another draws.
         rngs = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=4)]
-        return Sanity(
-            data=finite_data(run),
-            scale=input_scale(run),
-            targets=targets_in_range(run),
-            initial_loss=initial_loss(run),
-            gradients=correct_gradients(run, rngs[0]),
-            rows=independent_rows(run, rngs[1]),
-            units=active_units(run),
-            symmetry=unequal_units(run),
-            updates=relative_updates(run, optimizers, model, batch_size, rngs[2]),
-            overfitting=overfits_small_batch(run, rngs[3], optimizers, model),
-        )
+        checks = {
+            "data": finite_data(run),
+            "scale": input_scale(run),
+            "targets": targets_in_range(run),
+            "initial_loss": initial_loss(run),
+            "gradients": correct_gradients(run, rngs[0]),
+            "rows": independent_rows(run, rngs[1]),
+            "units": active_units(run),
+            "symmetry": unequal_units(run),
+            "updates": relative_updates(run, optimizers, model, batch_size, rngs[2]),
+            "overfitting": overfits_small_batch(run, rngs[3], optimizers, model),
+        }
+    return Sanity(**{name: replace(check, title=TITLES.get(name, name)) for name, check in checks.items()})

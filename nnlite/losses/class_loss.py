@@ -37,6 +37,12 @@ class ClassLoss(Loss):
             )
         return axis
 
+    def class_counts(self, Y: Array, target: Array) -> Array | None:
+        if target.ndim == Y.ndim:  # probabilities of the classes
+            return None
+        counted = target[target != self.ignore_index] if self.ignore_index is not None else target
+        return np.bincount(counted.reshape(-1).astype(np.intp), minlength=Y.shape[self.axis_of_classes(Y)])
+
     def weight_of_classes(self, classes: int, dtype: "np.dtype[np.floating]") -> Array | None:
         """Return the weight of each class in that dtype; None without weights.
 

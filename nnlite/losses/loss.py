@@ -99,6 +99,10 @@ class Loss(Layer):
         """Predictions in place of Y that favour no class, for :func:`nnlite.sanity`; None if there are no classes."""
         return None if self.uniform_value is None else np.full_like(Y, self.uniform_value)
 
+    def class_counts(self, Y: Array, target: Array) -> Array | None:
+        """How often each class occurs, for :func:`nnlite.sanity`; None if the target holds no class indices."""
+        return None
+
     def best_prediction(self, target: Array, constant: bool) -> Array | None:
         """The predictions, or the ``constant`` one, with the smallest loss, for :func:`nnlite.sanity`, where known."""
         return None

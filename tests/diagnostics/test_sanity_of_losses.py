@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.diagnostics.sanity_checks.data import targets_in_range
-from nnlite.diagnostics.sanity_checks.dry_run import DryRun
-from nnlite.diagnostics.sanity_checks.initialization import initial_loss
-from nnlite.diagnostics.sanity_checks.learning import overfits_small_batch
+from nnlite.diagnostics.sanity_checks.overfitting import overfits_small_batch
+from nnlite.diagnostics.sanity_checks.rehearsal import Rehearsal
+from nnlite.diagnostics.sanity_checks.targets import initial_loss, targets_in_range
 
 X = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
 scores = X @ np.random.default_rng(1).normal(size=(4, 3))
@@ -39,7 +38,7 @@ def model(*last):
 )
 def test_nothing_is_wrong(network, loss, target):
     """Of the ten checks these three know losses; initial_loss does not know the value for all."""
-    run = DryRun.of(network, loss, X, target)
+    run = Rehearsal(network, loss, X, target)
     assert targets_in_range(run).right
     assert initial_loss(run).right is not False
     assert overfits_small_batch(run, np.random.default_rng(0)).right
@@ -68,7 +67,7 @@ def test_nothing_is_wrong(network, loss, target):
     ids=["NLL", "KLDiv", "HingeEmbedding", "SoftMargin"],
 )
 def test_outputs_that_the_loss_is_not_made_for(network, loss, target, found, cure):
-    check = targets_in_range(DryRun.of(network, loss, X, target))
+    check = targets_in_range(Rehearsal(network, loss, X, target))
     assert check.right is False
     assert found in check.found
     assert check.cure.endswith(cure)
@@ -77,7 +76,7 @@ def test_outputs_that_the_loss_is_not_made_for(network, loss, target, found, cur
 def test_the_initial_loss_of_uniform_log_probabilities_is_the_logarithm_of_the_number_of_classes():
     network = model(nn.LogSoftmax())
     network[2].W, network[2].b = np.zeros((8, 3)), np.zeros(3)
-    check = initial_loss(DryRun.of(network, nn.NLLLoss(), X, labels))
+    check = initial_loss(Rehearsal(network, nn.NLLLoss(), X, labels))
     assert check.found == "1.1, expected ln 3 = 1.1 for uniform probabilities"
 
 

@@ -1,6 +1,7 @@
 """Check: the result of one check of nnlite.sanity."""
 
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +13,20 @@ class Check:
     """The result of one check; ``print`` shows it in lines of 80 columns.
 
     Attributes:
-        title: what is checked.
         right: True if it passed, False if it failed, None if it was skipped or the result may be intended.
         found: what was found.
         cure: what to do, if it failed.
+        title: what is checked.
 
-    >>> print(Check("data", False, "X[3, 0] is nan", "remove the row"))
+    >>> print(Check(False, "X[3, 0] is nan", "remove the row", title="data"))
     WRONG  data           X[3, 0] is nan
            -> remove the row
     """
 
-    title: str
     right: bool | None
     found: str
     cure: str = ""
+    title: str = ""
 
     def __str__(self) -> str:
         verdict = {True: "right", False: "WRONG", None: "-"}[self.right]
@@ -39,8 +40,8 @@ def _wrapped(start: str, text: str) -> list[str]:
                          break_long_words=False, break_on_hyphens=False)  # fmt: skip
 
 
-def first_few(names: Any, most: int = 3) -> str:
-    """The first names of an iterable, separated by commas, and "..." if there are more.
+def first_few(names: Iterable[Any], most: int = 3) -> str:
+    """The first names, separated by commas, and "..." if there are more.
 
     >>> first_few([1, 2, 3, 4, 5])
     '1, 2, 3 ...'
@@ -49,10 +50,19 @@ def first_few(names: Any, most: int = 3) -> str:
     return ", ".join(names[:most]) + " ..." * (len(names) > most)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "row"), counted(2000, "row")
+    ('1 row', '2,000 rows')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def standardize(name: str) -> str:
     """The line that scales an array by its training rows.
 
     >>> standardize("X")
-    'X = (X - X.mean(axis=0)) / X.std(axis=0)'
+    'standardize: X = (X - X.mean(axis=0)) / X.std(axis=0) (training rows)'
     """
-    return f"{name} = ({name} - {name}.mean(axis=0)) / {name}.std(axis=0)"
+    return f"standardize: {name} = ({name} - {name}.mean(axis=0)) / {name}.std(axis=0) (training rows)"

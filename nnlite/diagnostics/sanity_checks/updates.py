@@ -8,86 +8,47 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.trees import spread
 from nnlite.diagnostics.own_parameters import own_slices
-from nnlite.diagnostics.samples import copies, count_of, pick
+from nnlite.diagnostics.samples import count_of, pick
 from nnlite.diagnostics.sanity_checks.check import Check, first_few
-from nnlite.diagnostics.sanity_checks.dry_run import DryRun
+from nnlite.diagnostics.sanity_checks.rehearsal import Rehearsal, loss_and_gradients
 from nnlite.layer.layer import Layer
-from nnlite.losses.loss import arguments_of
+from nnlite.optim.optimizer import Optimizer
 
-LARGEST, SMALLEST = 0.5, 1e-6  # bounds of the relative update |step| / |weights| of a layer; about 1e-3 is typical
+TYPICAL = 1e-3  # relative update |step| / |weights| of a layer
+LARGEST, SMALLEST = 0.5, 1e-6  # its bounds
 UNEVEN = 1e4  # largest ratio between the relative updates of two layers
 STEPS = 500  # of the optimizers, on a few rows
 SLOW = "use a larger learning rate, or many epochs; with few rows each epoch has few steps"
 
 
 def relative_updates(
-    run: DryRun, optimizers: list[Any], original: Layer, batch_size: int, rng: "np.random.Generator"
+    run: Rehearsal, optimizers: Sequence[Optimizer], original: Layer, batch_size: int, rng: "np.random.Generator"
 ) -> Check:
     """Check the relative update ``|step| / |weights|`` of each layer in the first step: about 1e-3 is typical.
 
     Without an optimizer the ratios ``|gradient| / |weights|`` of the layers are compared, and a learning rate is
     suggested.
-
-    >>> import nnlite as nn
-    >>> rng = np.random.default_rng(0)
-    >>> run = DryRun.of(nn.Linear(1, 1, rng=0), nn.MSELoss(), np.ones((4, 1)), np.ones((4, 1)))
-    >>> relative_updates(run, [], run.model, 4, rng).right
-    True
     """
-    title = "updates"
-    if not run.can_learn:
-        return run.cannot_learn(title)
+    if run.cannot_learn:
+        return Check(None, run.cannot_learn)
     inputs = run.differentiable_inputs.values()  # not indices, which may all be 0
     if inputs and not any(array.any() for array in inputs):
-        return Check(title, None, "skipped: X is all zeros, so the gradient of a weight matrix is 0")
-    model, loss = copy.deepcopy((run.model, run.loss))
+        return Check(None, "skipped: X is all zeros, so the gradient of a weight matrix is 0")
+    model, loss = run.twins()
     rows = rng.permutation(count_of(run.X))[:batch_size]
-    Y_pred = spread(model.forward, pick(run.X, rows))
-    loss.forward(*arguments_of(loss, Y_pred, pick(run.Y, rows)))
-    spread(model.backward, loss.backward())
+    loss_and_gradients(model, loss, pick(run.X, rows), pick(run.Y, rows))
     before = model.Phi.copy()
     twins = [_on_copy(optimizer, original, model) for optimizer in optimizers]
-    rates = [twin.current_lr for twin in twins]
+    all_zero = bool(twins) and not any(twin.current_lr for twin in twins)
     for twin in twins:
         twin.step()
     ratios = _by_layer(model, before, model.Phi - before if optimizers else model.dPhi)
+    if not ratios and all_zero:
+        return Check(None, "skipped: the learning rate is 0 at the first step")
     if not ratios:
-        if optimizers and not any(rates):
-            return Check(title, None, "skipped: the learning rate is 0 at the first step")
-        return Check(title, None, "skipped: all weights are 0, or no optimizer updates them")
-    return _verdict(title, ratios, optimizers)
-
-
-def _verdict(title: str, ratios: dict[str, float], optimizers: list[Any]) -> Check:
-    """The check of these ratios: relative updates, or without an optimizer relative gradients."""
-    if not any(ratios.values()):
-        return Check(title, False, "every gradient is 0", "see targets and units above")
-    typical = float(np.median(list(ratios.values())))
-    low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
-    if not ratios[low] or ratios[high] > UNEVEN * ratios[low]:
-        what = "relative update" if optimizers else "|gradient| / |weights| is"
-        found = f"{what} {ratios[low]:.1g} in {_layer(low)}, {ratios[high]:.1g} in {_layer(high)}"
-        order = list(ratios)
-        kind = "vanishing" if order.index(low) < order.index(high) else "exploding"
-        cure = f"{kind} gradient: use another activation or initialization, fewer layers, or Residual"
-        return Check(title, False, found, cure)
-    if not optimizers:
-        lr = 1e-3 / typical
-        return Check(title, True, f"without an optimizer: lr={lr:.1g} gives relative updates of about 0.001")
-    found = "relative update " + first_few((f"{ratio:.1g} in {_layer(path)}" for path, ratio in ratios.items()), 4)
-    if ratios[high] > LARGEST:
-        cure = f"about 0.001 is typical: divide lr by about {typical / 1e-3:.0g}"
-        return Check(title, False, f"{found}: too large", cure)
-    if ratios[low] < SMALLEST and not any(callable(optimizer.lr) for optimizer in optimizers):
-        cure = f"about 0.001 is typical: multiply lr by about {1e-3 / typical:.0g}"
-        return Check(title, False, f"{found}: too small", cure)
-    return Check(title, True, found)
-
-
-def _layer(path: str) -> str:
-    return f"layer {path}" if path else "the model"
+        return Check(None, "skipped: all weights are 0, or no optimizer updates them")
+    return _verdict(ratios, optimizers)
 
 
 def _by_layer(model: Layer, before: Array, change: Array) -> dict[str, float]:
@@ -105,7 +66,31 @@ def _by_layer(model: Layer, before: Array, change: Array) -> dict[str, float]:
     return ratios
 
 
-def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
+def _verdict(ratios: dict[str, float], optimizers: Sequence[Optimizer]) -> Check:
+    """The check of these ratios: relative updates, or without an optimizer relative gradients."""
+    if not any(ratios.values()):
+        return Check(False, "every gradient is 0", "see targets and units above")
+    typical = float(np.median(list(ratios.values())))
+    low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+    texts = {path: f"{ratio:.1g} in {f'layer {path}' if path else 'the model'}" for path, ratio in ratios.items()}
+    if not ratios[low] or ratios[high] > UNEVEN * ratios[low]:
+        what = "relative update" if optimizers else "|gradient| / |weights| is"
+        kind = "vanishing" if list(ratios).index(low) < list(ratios).index(high) else "exploding"
+        cure = f"{kind} gradient: use another activation or initialization, fewer layers, or Residual"
+        return Check(False, f"{what} {texts[low]}, {texts[high]}", cure)
+    if not optimizers:
+        lr = TYPICAL / typical
+        return Check(True, f"without an optimizer: lr={lr:.1g} gives relative updates of about {TYPICAL}")
+    found = f"relative update {first_few(texts.values(), 4)}"
+    cure = f"about {TYPICAL} is typical: "
+    if ratios[high] > LARGEST:
+        return Check(False, f"{found}: too large", f"{cure}divide lr by about {typical / TYPICAL:.0g}")
+    if ratios[low] < SMALLEST and not any(callable(optimizer.lr) for optimizer in optimizers):
+        return Check(False, f"{found}: too small", f"{cure}multiply lr by about {TYPICAL / typical:.0g}")
+    return Check(True, found)
+
+
+def _on_copy(optimizer: Optimizer, original: Layer, model: Layer) -> Optimizer:
     """A copy of the optimizer that updates the same part of the copied model.
 
     Raises:
@@ -125,28 +110,17 @@ def _on_copy(optimizer: Any, original: Layer, model: Layer) -> Any:
 
 
 def too_slow(
-    run: DryRun, optimizers: Sequence[Any], original: Layer, X: Any, Y: Any, start: float, floor: float
+    run: Rehearsal, optimizers: Sequence[Optimizer], original: Layer, X: Any, Y: Any, start: float, floor: float
 ) -> str:
-    """What to say if the optimizers hardly reduce the loss of a few rows in 500 steps; empty if they do.
-
-    Args:
-        run: the dry run.
-        optimizers: those of the user.
-        original: their model.
-        X: the rows.
-        Y: their targets.
-        start: the loss to reduce: that at first, or of the best constant prediction if this is less.
-        floor: the minimum for any model.
-    """
-    model, loss = copy.deepcopy((run.model, run.loss))
+    """What to say if the optimizers hardly reduce the loss from ``start`` to ``floor`` in 500 steps; empty if they do."""
+    model, loss = run.twins()
     twins = [_on_copy(optimizer, original, model) for optimizer in optimizers]
     least = math.inf
     for _ in range(STEPS):
-        J = loss.forward(*arguments_of(loss, spread(model.forward, copies(X)), Y))
+        J = loss_and_gradients(model, loss, X, Y)
         least = min(least, J)
         if not math.isfinite(J) or least - floor <= 0.9 * (start - floor):
             return ""
-        spread(model.backward, loss.backward())
         for twin in twins:
             twin.step()
     return f"; with {count_of(X)} rows your optimizer only reaches {least:.3g} in {STEPS} steps"
