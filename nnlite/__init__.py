@@ -114,8 +114,9 @@ Files
     save, load                           a model, or a state_dict, in one file
     register                             let a layer class of your own be saved with its model
 
-Weights of other programs; :func:`save` and :func:`load` read and write safetensors files
+Formats of other programs; :func:`save` and :func:`load` read and write safetensors files
     from_torch, to_torch                 load the weights of a PyTorch module, and give them back
+    to_onnx                              write a model as an ONNX file
 
 Diagnostics
     check_gradients                      compare backward with numerical differences; name what is wrong
@@ -221,6 +222,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.interop.onnx import to_onnx
     from nnlite.interop.pytorch import from_torch, to_torch
     from nnlite.optim.adadelta import Adadelta
     from nnlite.optim.adafactor import Adafactor
@@ -444,6 +446,7 @@ __all__ = [
     "tied",
     "to_dot",
     "to_mermaid",
+    "to_onnx",
     "to_torch",
     "update_bn",
 ]
@@ -461,6 +464,7 @@ _LATER = {
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
     "interop.pytorch": "from_torch to_torch",
+    "interop.onnx": "to_onnx",
     "optim.adadelta": "Adadelta",
     "optim.adafactor": "Adafactor",
     "optim.adagrad": "Adagrad",

@@ -103,7 +103,7 @@ def test_importing_loads_nothing_slow():
     code = "import sys, nnlite; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"nnlite", "numpy"} <= set(loaded)
-    slow = {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn"}
+    slow = {"scipy", "tqdm", "matplotlib", "torch", "pandas", "sklearn", "onnx"}
     slow |= {"numpy.random", "importlib.metadata", "concurrent.futures"}  # each a tenth of NumPy's own time, or more
     assert not slow & set(loaded)
 

@@ -244,6 +244,7 @@ class Parameter(Layer, Node, parameters=("value",)):
     """
 
     torch_names: ClassVar = {"value": ""}
+    onnx = "value"
 
     value: Array
     dvalue: Array

@@ -76,6 +76,9 @@ class Tied(Layer):
         dX = self._twin.layer.backward(*dYs, **named)
         return dX if self.needs_dX else None
 
+    def onnx(self, graph: Any, *Xs: Any) -> Any:
+        return graph.layer(self.twin, *Xs)
+
     def own_gradients(self) -> Iterator[tuple[Array, Array]]:
         ours, theirs = self._twin.layer.named_gradients(), self.original.named_gradients()
         for (_, own), (_, dP) in zip(ours, theirs, strict=True):
@@ -196,6 +199,7 @@ class TiedTranspose(Layer, parameters=("b",)):
         dX = dY @ W
     """
     torch_names: ClassVar = {"b": "bias", "original.W": "weight"}
+    onnx = "Gemm(X, original.W, b, transB=1) if X.ndim == 2 else X @ Transpose(original.W, perm=(1, 0)) + b"
 
     b: Array | None
     db: Array | None

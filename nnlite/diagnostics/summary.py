@@ -92,7 +92,7 @@ def summary(model: Layer, input_shape: Any) -> Summary:
     check_layer(model, "model")
     rows = []
     run = Run(model, evaluation=True)
-    run.forward(_samples(model, input_shape))
+    run.forward(zero_samples(model, input_shape))
     for call in run.recording.forwards:
         path, layer, Y = call.path, call.layer, call.Y
         P, B = ([A for name in names if (A := getattr(layer, name)) is not None]
@@ -106,8 +106,13 @@ def summary(model: Layer, input_shape: Any) -> Summary:
     return Summary(tuple(rows), model.Phi.size, model.Phi.nbytes, buffers)
 
 
-def _samples(model: Layer, input_shape: Any) -> Any:
-    """One sample of zeros for each input, in the form of ``input_shape``; integers for those without a gradient."""
+def zero_samples(model: Layer, input_shape: Any) -> Any:
+    """One sample of zeros for each input, in the form of ``input_shape``; integers for those without a gradient.
+
+    >>> import nnlite as nn
+    >>> zero_samples(nn.Add(), ((2,), (1,)))
+    (array([[0., 0.]], dtype=float32), array([[0.]], dtype=float32))
+    """
     if isinstance(input_shape, list | tuple) and any(isinstance(shape, tuple | list) for shape in input_shape):
         input_shape = tuple(input_shape)
     elif not isinstance(input_shape, dict):

@@ -77,6 +77,8 @@ class Layer:
         torch_names: what PyTorch calls the parameters and buffers, for :func:`nnlite.from_torch`; ``.T`` says that it
             has the transpose, as in ``{"W": "weight.T", "b": "bias"}``. One that is not listed has the same name there;
             "" is the path of the layer itself, without a name below it.
+        onnx: Y in ONNX's operators, for :func:`nnlite.to_onnx`, such as ``LeakyRelu(X, alpha=slope)``: an expression in
+            the names of forward's arguments and of attributes, or a method; see :mod:`nnlite.interop.onnx`. Optional.
 
     >>> class Scale(Layer, parameters=("gamma",)):
     ...     def __init__(self, features):
@@ -110,6 +112,7 @@ class Layer:
     any_order: bool = False
     flops_per_element: tuple[float, float] | None = None
     torch_names: ClassVar[Mapping[str, str]] = {}
+    onnx: Any = ""
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied
     sums_tied: bool = False  # backward ends with add_tied

@@ -51,6 +51,7 @@ class Tanh(Activation):
         Y = tanh(X)
         dX = dY * (1 - Y * Y)
     """
+    onnx = "Tanh(X)"
     output_range = (-1.0, 1.0)
     flops_per_element = (1, 3)
 
@@ -82,6 +83,7 @@ class Sigmoid(Activation):
         Y = sigmoid(X)
         dX = dY * Y * (1 - Y)
     """
+    onnx = "Sigmoid(X)"
     output_range = (0.0, 1.0)
     flops_per_element = (4, 3)
 
@@ -112,6 +114,7 @@ class ReLU(Activation):
         Y = maximum(X, 0)
         dX = dY * (Y > 0)
     """
+    onnx = "Relu(X)"
     output_range = (0.0, math.inf)
     flops_per_element = (1, 1)
 
@@ -138,6 +141,7 @@ class Identity(Activation):
         Y = X
         dX = dY
     """
+    onnx = "Identity(X)"
     flops_per_element = (0, 0)
 
     def forward(self, X: Any) -> Array:
@@ -175,6 +179,7 @@ class Softmax(Activation):
         Y = exp(X) / sum(exp(X), axis=dim, keepdims=True)
         dX = Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
     """
+    onnx = "Softmax(X, axis=dim)"
     output_range = (0.0, 1.0)
     flops_per_element = (5, 4)  # max, -, exp, sum, /; *, sum, -, *
 
@@ -220,6 +225,7 @@ class LogSoftmax(Activation):
         Y = X - log(sum(exp(X), axis=dim, keepdims=True))
         dX = dY - exp(Y) * sum(dY, axis=dim, keepdims=True)
     """
+    onnx = "LogSoftmax(X, axis=dim)"
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, "LogSoftmax: dim")
@@ -266,6 +272,7 @@ class Softmin(Softmax):
         Y = exp(-X) / sum(exp(-X), axis=dim, keepdims=True)
         dX = -Y * (dY - sum(dY * Y, axis=dim, keepdims=True))
     """
+    onnx = "Softmax(-X, axis=dim)"
     output_range = (0.0, 1.0)
     flops_per_element = (6, 5)
 
@@ -296,6 +303,7 @@ class Softmax2d(Softmax):
 
     output_range = (0.0, 1.0)
     flops_per_element = (5, 4)
+    onnx = "Softmax(X, axis=dim)"
 
     def __init__(self) -> None:
         super().__init__(dim=-3)

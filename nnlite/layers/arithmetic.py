@@ -79,6 +79,7 @@ class Add(Broadcasting):
         dY = sum_to(dZ, Y)
         dmore = sum_to(dZ, more)
     """
+    onnx = "Sum(X, Y, *more) if more else X + Y"
 
     def forward(self, X: Any, Y: Any, *more: Any) -> Array:
         Xs = self.check_Xs(X, Y, *more)
@@ -113,6 +114,7 @@ class Subtract(Broadcasting):
         dX = sum_to(dZ, X)
         dY = sum_to(-dZ, Y)
     """
+    onnx = "X - Y"
 
     def forward(self, X: Any, Y: Any) -> Array:
         X, Y = self.check_Xs(X, Y)
@@ -140,6 +142,7 @@ class Multiply(Broadcasting):
         dX = sum_to(dZ * Y, X)
         dY = sum_to(dZ * X, Y)
     """
+    onnx = "X * Y"
 
     def forward(self, X: Any, Y: Any) -> Array:
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -168,6 +171,7 @@ class Divide(Broadcasting):
         dX = sum_to(dZ / Y, X)
         dY = sum_to(-dZ * Z / Y, Y)
     """
+    onnx = "X / Y"
 
     def forward(self, X: Any, Y: Any) -> Array:
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -202,6 +206,7 @@ class Power(Broadcasting):
         dX = sum_to(dZ * P * X ** (P - 1), X)
         dP = sum_to(dZ * Z * log(X), P)
     """
+    onnx = "X**P"
 
     def forward(self, X: Any, P: Any) -> Array:
         self.X, self.P = X, P = self.check_Xs(X, P)
@@ -236,6 +241,7 @@ class Maximum(Broadcasting):
         dX = sum_to(dZ * ((X > Y) + (X == Y) / 2), X)
         dY = sum_to(dZ * ((Y > X) + (X == Y) / 2), Y)
     """
+    onnx = "Max(X, Y)"
 
     def forward(self, X: Any, Y: Any) -> Array:
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -264,6 +270,7 @@ class Minimum(Broadcasting):
         dX = sum_to(dZ * ((X < Y) + (X == Y) / 2), X)
         dY = sum_to(dZ * ((Y < X) + (X == Y) / 2), Y)
     """
+    onnx = "Min(X, Y)"
 
     def forward(self, X: Any, Y: Any) -> Array:
         self.X, self.Y = X, Y = self.check_Xs(X, Y)

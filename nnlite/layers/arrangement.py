@@ -35,6 +35,7 @@ class Concat(Gate):
         Y = concatenate([X, *more], axis=dim)
         dX, *dmore = split(dY, sizes=diff(ends, prepend=0), axis=dim)
     """
+    onnx = "Concat(X, *more, axis=dim)"
 
     def __init__(self, dim: int = -1) -> None:
         self.dim = whole(dim, "Concat: dim")
@@ -93,6 +94,9 @@ class Stack(Gate):
     def backward(self, dY: Any) -> Arrays:
         return tuple([np.array(part) for part in np.moveaxis(self.check_dY(dY), self.dim, 0)])
 
+    def onnx(self, graph: Any, *Xs: Any) -> Any:
+        return graph.Concat(*[graph.Unsqueeze(X, axes=(self.dim,)) for X in Xs], axis=self.dim)
+
     def output_shape(self, *shapes: Shape) -> Shape:
         if (known := with_axes(self, (*common_shape(self, shapes), None), self.dim)) is None:
             return UNKNOWN
@@ -127,6 +131,7 @@ class Split(Layer):
         Ys = split(X, sizes=sizes, axis=dim)
         dX = concatenate([*dYs], axis=dim)
     """
+    onnx = "Split(X, split=sizes, axis=dim, outputs=num_outputs)"
 
     def __init__(self, sizes: Sequence[int], dim: int = -1) -> None:
         try:
@@ -197,6 +202,11 @@ class Transpose(Layer):
 
     def backward(self, dY: Any) -> Array:
         return self.check_dY(dY).swapaxes(self.dim0, self.dim1).copy()
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        order = np.arange(X.ndim)
+        order[[self.dim0, self.dim1]] = order[[self.dim1, self.dim0]]
+        return graph.Transpose(X, perm=order.tolist())
 
     def output_shape(self, *shapes: Shape) -> Shape:
         if (known := with_axes(self, shapes[0], self.dim0, self.dim1)) is None:

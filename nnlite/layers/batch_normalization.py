@@ -324,6 +324,13 @@ class GroupNorm(ChannelNorm):
         """A layer with as many channels as the array has."""
         return cls(num_channels=features_of(num_channels), **options)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if None in X.shape[1:]:
+            raise NotImplementedError("the size of an axis behind the first is not known")
+        H = self.normalized(graph, graph.Reshape(X, (0, self.num_groups, -1)), (2,))
+        H = graph.Reshape(H, (0, *X.shape[1:]))
+        return H * self.along_channels(graph, self.gamma, X) + self.along_channels(graph, self.beta, X)
+
 
 def mean_over_samples(numbers: Array) -> Array:
     """The mean of (N, C) over N, (1, C)."""

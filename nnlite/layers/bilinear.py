@@ -114,6 +114,12 @@ class Bilinear(Layer, parameters=("W", "b")):
         dX1 = np.vecdot(dP, self.X2[:, None, :]).reshape(self.X1_shape)
         return dX1, np.vecdot(dP.swapaxes(1, 2), self.X1[:, None, :]).reshape(self.X2_shape)
 
+    def onnx(self, graph: Any, X1: Any, X2: Any) -> Any:
+        P = graph.Unsqueeze(X1, axes=(-1,)) * graph.Unsqueeze(X2, axes=(-2,))
+        P = graph.Reshape(P, (0,) * (X1.ndim - 1) + (-1,))
+        W = graph.Reshape(self.W, (self.out_features, -1))
+        return P @ graph.Transpose(W, perm=(1, 0)) + self.b
+
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         W, dY = self.W.reshape(self.out_features, -1), Y.reshape(-1, self.out_features)
         bias = 0 if self.b is None else Y.size

@@ -100,6 +100,11 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
             dX = layout.backward(dY, self.X, mu, A, B, part * sum_dH - self.rest * B)
         return dX.reshape(dY.shape)
 
+    def along_channels(self, graph: Any, parameter: Array | None, X: Any) -> Any:
+        """In ONNX's operators: gamma or beta along axis 1 of X."""
+        behind = tuple(range(1, X.ndim - 1))
+        return graph.Unsqueeze(parameter, axes=behind) if behind and parameter is not None else parameter
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
         if not is_open(X):
@@ -209,3 +214,20 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
     def saved_arguments(self) -> dict[str, Any]:
         """For files."""
         return self.saved_with("num_features", *self.defaults)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        one, zero = np.ones(self.channels, X.dtype), np.zeros(self.channels, X.dtype)
+        gamma, beta = one if self.gamma is None else self.gamma, zero if self.beta is None else self.beta
+        if X.ndim == self.without_samples:
+            raise NotImplementedError("X has no axis for samples")
+        if self.running_mean is not None:
+            statistics = self.running_mean, self.running_var
+            return graph.BatchNormalization(
+                X, gamma, beta, *statistics, epsilon=self.eps, momentum=1 - (self.momentum or 0)
+            )
+        if not self.over_samples:
+            return graph.InstanceNormalization(X, gamma, beta, epsilon=self.eps)
+        axes = (0, *range(2, X.ndim))
+        return self.normalized(graph, X, axes) * self.along_channels(graph, self.gamma, X) + self.along_channels(
+            graph, self.beta, X
+        )

@@ -65,6 +65,10 @@ class CosineSimilarity(Gate):
 
         return gradient(self.X1, self.n1, self.X2, self.n2), gradient(self.X2, self.n2, self.X1, self.n1)
 
+    def onnx(self, graph: Any, X1: Any, X2: Any) -> Any:
+        n1, n2 = (graph.Max(graph.ReduceL2(X, axes=(self.dim,)), self.eps) for X in (X1, X2))
+        return graph.ReduceSum(X1 * X2 / (n1 * n2), axes=(self.dim,), keepdims=0)
+
     def _kept(self, values: Array) -> Array:
         """A number for each vector, with the axis of the vectors."""
         return np.expand_dims(values, self.dim)
@@ -130,6 +134,14 @@ class PairwiseDistance(Gate):
     def backward(self, dY: Any) -> Arrays:
         dD = norms_backward(self.check_dY(dY).reshape(self.y.shape), self.D, self.y, self.p)
         return sum_to(dD, self.X1_shape), sum_to(-dD, self.X2_shape)
+
+    def onnx(self, graph: Any, X1: Any, X2: Any) -> Any:
+        D, last = graph.Abs(X1 - X2 + self.eps), {"axes": (-1,), "keepdims": int(self.keepdim)}
+        if self.p == 0:
+            return graph.ReduceSum(graph.Sign(D), **last)
+        if self.p == math.inf:
+            return graph.ReduceMax(D, **last)
+        return graph.ReduceL2(D, **last) if self.p == 2 else graph.ReduceSum(D**self.p, **last) ** (1 / self.p)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         shape = broadcast_shapes(self, *shapes)

@@ -46,6 +46,7 @@ class Dropout(Activation):
         Y = X * M if drops else X
         dX = dY * M if drops else dY
     """
+    onnx = "Dropout(X, ratio=p)"
     operations = (1, 1)  # for each element, where a mask is drawn
 
     def __init__(self, p: float = 0.5, *, rng: Rng = None) -> None:

@@ -23,6 +23,7 @@ class Negative(Activation):
         Y = -X
         dX = -dY
     """
+    onnx = "Neg(X)"
 
     def forward(self, X: Any) -> Array:
         return self.record_Y(kernels.negative(self.check_X(X)))
@@ -47,6 +48,7 @@ class Exp(Activation):
         Y = exp(X)
         dX = dY * Y
     """
+    onnx = "Exp(X)"
 
     def forward(self, X: Any) -> Array:
         self.Y = self.keep_Y(kernels.exp(self.check_X(X)))
@@ -72,6 +74,7 @@ class Log(Activation):
         Y = log(X)
         dX = dY / X
     """
+    onnx = "Log(X)"
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
@@ -97,6 +100,7 @@ class Square(Activation):
         Y = X ** 2
         dX = 2 * dY * X
     """
+    onnx = "X * X"
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)
@@ -122,6 +126,7 @@ class Sqrt(Activation):
         Y = sqrt(X)
         dX = dY / (2 * Y)
     """
+    onnx = "Sqrt(X)"
 
     def forward(self, X: Any) -> Array:
         self.Y = self.keep_Y(kernels.sqrt(self.check_X(X)))
@@ -147,6 +152,7 @@ class Reciprocal(Activation):
         Y = 1 / X
         dX = -dY * Y ** 2
     """
+    onnx = "Reciprocal(X)"
 
     def forward(self, X: Any) -> Array:
         self.Y = self.keep_Y(kernels.reciprocal(self.check_X(X)))
@@ -172,6 +178,7 @@ class Abs(Activation):
         Y = abs(X)
         dX = dY * sign(X)
     """
+    onnx = "Abs(X)"
 
     def forward(self, X: Any) -> Array:
         self.X = self.check_X(X)

@@ -170,6 +170,11 @@ class Lookup(Layer, parameters=("W",)):
         counts = np.bincount(numbers, minlength=self.num_embeddings)
         self.dW /= np.maximum(counts, 1).astype(self.dW.dtype)[:, None]
 
+    @property
+    def table(self) -> Array:
+        """W, for ONNX; its rows have norms of at most ``max_norm``."""
+        return self.W if self.max_norm is None else self._rows(np.arange(self.num_embeddings))
+
 
 class Embedding(Lookup):
     """Look up a row of W for each index: ``Y = W[indices]``.
@@ -224,6 +229,7 @@ class Embedding(Lookup):
         Y = take(W, indices, axis=0)
         dW = add_at(dY, indices, like=W, ignored=padding_idx, averaged=scale_grad_by_freq)
     """
+    onnx = "Gather(table, indices)"
 
     def forward(self, indices: Any) -> Array:
         indices = self._check_indices(indices)

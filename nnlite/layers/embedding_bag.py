@@ -1,5 +1,6 @@
 """EmbeddingBag: the sum, mean or maximum of the vectors of several indices."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -148,6 +149,22 @@ class EmbeddingBag(Lookup):
             dw[self.kept] = kept
         dweights: Array = dw.reshape(self.shape)
         return dweights
+
+    def onnx(self, graph: Any, indices: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+        if offsets is not None:
+            raise NotImplementedError("with offsets; pass indices of shape (B, L)")
+        R, over_bags = graph.Gather(self.table, indices), {"axes": (1,), "keepdims": 0}
+        if per_sample_weights is not None:
+            R = R * graph.Unsqueeze(per_sample_weights, axes=(-1,))
+        reduce = {"sum": graph.ReduceSum, "mean": graph.ReduceMean, "max": graph.ReduceMax}[self.mode]
+        if self.padding_idx is None:
+            return reduce(R, **over_bags)
+        counts = graph.Unsqueeze(graph.Not(graph.Equal(indices, self.padding_idx)), axes=(-1,))
+        n = graph.ReduceSum(graph.Where(counts, 1, 0), **over_bags)
+        if self.mode == "max":
+            return graph.Where(n > 0, reduce(graph.Where(counts, R, -math.inf), **over_bags), 0)
+        Y = graph.ReduceSum(graph.Where(counts, R, 0), **over_bags)
+        return Y / graph.Max(n, 1) if self.mode == "mean" else Y
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         numbers = len(self.numbers) * self.embedding_dim  # of the rows that are looked up

@@ -63,6 +63,7 @@ class Linear(Layer, parameters=("W", "b")):
         dX = dY @ W.T
     """
     torch_names: ClassVar = {"W": "weight.T", "b": "bias"}
+    onnx = "Gemm(X, W, b) if X.ndim == 2 else X @ W + b"
 
     W: Array
     b: Array | None

@@ -80,6 +80,15 @@ class LocalResponseNorm(Activation):
         dD = window_sum(dYP * self.X / self.D, self.after, self.before)
         return dYP - 2 * self.alpha * self.beta / self.size * self.X * dD  # type: ignore[no-any-return]
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if self.size % 2 == 0:
+            raise NotImplementedError("in ONNX the size is odd")
+        if None in X.shape[1:]:
+            raise NotImplementedError("the size of an axis behind the first is not known")
+        images = graph.Reshape(X, (0, 0, 1, -1)) if X.ndim != 4 else X  # onnxruntime expects four axes
+        Y = graph.LRN(images, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
+        return Y if X.ndim == 4 else graph.Reshape(Y, (0, *X.shape[1:]))
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
         if not is_open(X) and len(X) < 3:

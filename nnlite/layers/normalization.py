@@ -52,6 +52,11 @@ class Normalization(Layer):
         size = next((each for each in arrays if each is not None), getattr(self, name))
         return {name: size, "dtype": self.dtype} | {each: getattr(self, each) for each in names}
 
+    def normalized(self, graph: Any, X: Any, axes: tuple[int, ...]) -> Any:
+        """In ONNX's operators: X with mean 0 and variance 1 over these axes."""
+        D = X - graph.ReduceMean(X, axes=axes)
+        return D / graph.Sqrt(graph.ReduceMean(D * D, axes=axes) + self.eps)  # type: ignore[attr-defined]
+
 
 def shape_of(saved: Any) -> Any:
     """The sizes that an array, which was saved in their place, has; sizes are returned unchanged."""
@@ -191,6 +196,11 @@ class LayerNorm(_OverLastAxes, parameters=("gamma", "beta")):
             self.dbeta = dbeta.reshape(self.normalized_shape)
         return np.reshape(dX, dY.shape)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if self.gamma is None or graph.opset < 17:
+            return self.normalized(graph, X, self.axes) * self.gamma + self.beta
+        return graph.LayerNormalization(X, self.gamma, self.beta, axis=self.axes[0], epsilon=self.eps)
+
     def extra_repr(self) -> str:
         return self.shape_repr() + self.options_repr(eps=1e-5, elementwise_affine=True, bias=True)
 
@@ -273,6 +283,10 @@ class RMSNorm(_OverLastAxes, parameters=("gamma",)):
         if self.gamma is not None:
             self.dgamma = dgamma.reshape(self.normalized_shape)
         return np.reshape(dX, dY.shape)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        eps = float(np.finfo(X.dtype).eps) if self.eps is None else self.eps
+        return X / graph.Sqrt(graph.ReduceMean(X * X, axes=self.axes) + eps) * self.gamma
 
     def extra_repr(self) -> str:
         return self.shape_repr() + self.options_repr(eps=None, elementwise_affine=True)

@@ -35,6 +35,7 @@ class Hardtanh(Activation):
         Y = minimum(maximum(X, min_val), max_val)
         dX = dY * (X > min_val) * (X < max_val)
     """
+    onnx = "Clip(X, min=min_val, max=max_val)"
     flops_per_element = (2, 3)
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
@@ -96,6 +97,7 @@ class Hardsigmoid(Activation):
         Y = minimum(maximum(X + 3, 0), 6) / 6
         dX = dY / 6 * (abs(X) < 3)
     """
+    onnx = "HardSigmoid(X, alpha=1 / 6, beta=0.5)"
     output_range = (0.0, 1.0)
     flops_per_element = (4, 3)
 
@@ -126,6 +128,7 @@ class Hardswish(Activation):
         Y = X * minimum(maximum(X + 3, 0), 6) / 6
         dX = dY * ((X / 3 + 1 / 2) * (abs(X) < 3) + (X >= 3))
     """
+    onnx = "HardSwish(X) if opset >= 14 else X * HardSigmoid(X, alpha=1 / 6, beta=0.5)"
     output_range = (-0.375, math.inf)
     flops_per_element = (5, 5)
 
@@ -158,6 +161,7 @@ class Threshold(Activation):
         Y = X * (X > threshold) + value * (X <= threshold)
         dX = dY * (X > threshold)
     """
+    onnx = "Where(X > threshold, X, value)"
     flops_per_element = (1, 1)
 
     def __init__(self, threshold: float, value: float) -> None:

@@ -33,6 +33,7 @@ class Dot(Gate):
         dX = sum_to(dZ[..., None] * Y, X)
         dY = sum_to(dZ[..., None] * X, Y)
     """
+    onnx = "ReduceSum(X * Y, axes=(-1,), keepdims=0)"
 
     def forward(self, X: Any, Y: Any) -> Array:
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -67,6 +68,7 @@ class Outer(Gate):
         dX = sum_to(matvec(dZ, Y), X)
         dY = sum_to(matvec(dZ.mT, X), Y)
     """
+    onnx = "Unsqueeze(X, axes=(-1,)) * Unsqueeze(Y, axes=(-2,))"
 
     def forward(self, X: Any, Y: Any) -> Array:
         self.X, self.Y = X, Y = self.check_Xs(X, Y)
@@ -111,6 +113,7 @@ class MatMul(Gate):
         dX = view(sum_to(view(dZ, shape=Z_shape) @ column(Y).mT, row(X)), shape=X.shape)
         dY = view(sum_to(row(X).mT @ view(dZ, shape=Z_shape), column(Y)), shape=Y.shape)
     """
+    onnx = "X @ Y"
 
     def forward(self, X: Any, Y: Any) -> Array:
         X, Y = self.check_Xs(X, Y)

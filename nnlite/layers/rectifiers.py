@@ -39,6 +39,7 @@ class LeakyReLU(Activation):
         Y = maximum(X, 0) + negative_slope * minimum(X, 0)
         dX = dY * ((X > 0) + negative_slope * (X <= 0))
     """
+    onnx = "LeakyRelu(X, alpha=negative_slope)"
     flops_per_element = (2, 2)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
@@ -125,6 +126,12 @@ class PReLU(Layer, parameters=("W",)):
         self.dW = by_column.reshape(self.num_parameters, -1).sum(axis=1)
         return kernels.times(matrix, self.D).reshape(dY.shape)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        W = self.W
+        if self.num_parameters > 1 and X.ndim > 2:
+            W = graph.Unsqueeze(W, axes=tuple(range(1, X.ndim - 1)))
+        return graph.PRelu(X, W)
+
     def _matrix(self, X: Array) -> Array:
         """X with all its axes but the first as one; the columns of a channel are next to each other."""
         return X.reshape(len(X), math.prod(X.shape[1:]))
@@ -168,6 +175,7 @@ class RReLU(Activation):
         Y = X * D
         dX = dY * D
     """
+    onnx = "LeakyRelu(X, alpha=(lower + upper) / 2)"
     flops_per_element = (4, 1)
 
     def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: Rng = None) -> None:
@@ -216,6 +224,7 @@ class ELU(Activation):
         Y = maximum(X, 0) + alpha * (exp(minimum(X, 0)) - 1)
         dX = dY * ((X > 0) + alpha * exp(minimum(X, 0)) * (X <= 0))
     """
+    onnx = "Elu(X, alpha=alpha)"
     flops_per_element = (8, 6)
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -258,6 +267,7 @@ class CELU(Activation):
         Y = maximum(X, 0) + alpha * (exp(minimum(X, 0) / alpha) - 1)
         dX = dY * ((X > 0) + exp(minimum(X, 0) / alpha) * (X <= 0))
     """
+    onnx = "Elu(X / alpha) * alpha"
     flops_per_element = (8, 6)
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -301,6 +311,7 @@ class SELU(Activation):
         Y = scale * (maximum(X, 0) + alpha * (exp(minimum(X, 0)) - 1))
         dX = dY * scale * ((X > 0) + alpha * exp(minimum(X, 0)) * (X <= 0))
     """
+    onnx = "Selu(X, alpha=alpha, gamma=scale)"
     output_range = (-scale * alpha, math.inf)
     flops_per_element = (9, 6)
 

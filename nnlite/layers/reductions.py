@@ -55,6 +55,16 @@ class Sum(Layer):
     def backward(self, dY: Any) -> Array:
         return np.broadcast_to(self.check_dY(dY).reshape(self.kept_shape), self.X_shape).copy()
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        return self.reduced(graph.ReduceSum, X)
+
+    def reduced(self, operator: Any, X: Any) -> Any:
+        """An operator of ONNX that reduces X along ``dim``."""
+        if self.dim == ():
+            return X
+        axes = None if self.dim is None else tuple(np.atleast_1d(self.dim).tolist())
+        return operator(X, axes=axes, keepdims=int(self.keepdim))
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
         if self.dim is None and is_open(X):
@@ -119,3 +129,6 @@ class Mean(Sum):
         dX = super().backward(dY)
         dX /= self.n or 1
         return dX
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        return self.reduced(graph.ReduceMean, X)

@@ -33,6 +33,7 @@ class Reshape(Layer):
         Y = reshape(X, shape=shape)
         dX = reshape(dY, shape=X.shape)
     """
+    onnx = "Reshape(X, shape)"
 
     def __init__(self, *shape: int) -> None:
         try:
@@ -109,6 +110,10 @@ class Flatten(Layer):
     def backward(self, dY: Any) -> Array:
         return self.check_dY(dY).copy().reshape(self.X_shape)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        start, end = self.start_dim % X.ndim, self.end_dim % X.ndim
+        return graph.Reshape(X, _sizes_for_onnx(X.shape, start, end + 1, (-1,)))
+
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
         if (known := with_axes(self, X, self.start_dim, self.end_dim)) is None:
@@ -173,6 +178,10 @@ class Unflatten(Layer):
     def backward(self, dY: Any) -> Array:
         return self.check_dY(dY).copy().reshape(self.X_shape)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        dim = self.dim % X.ndim
+        return graph.Reshape(X, _sizes_for_onnx(X.shape, dim, dim + 1, self.unflattened_size))
+
     def output_shape(self, *shapes: Shape) -> Shape:
         if (known := with_axes(self, shapes[0], self.dim)) is None:
             return UNKNOWN
@@ -191,3 +200,12 @@ class Unflatten(Layer):
 
     def extra_repr(self) -> str:
         return f"{self.dim}, {self.unflattened_size}"
+
+
+def _sizes_for_onnx(shape: Shape, start: int, end: int, between: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes after those of the axes from ``start`` to ``end`` are replaced; in ONNX 0 keeps a size as it is."""
+    behind = shape[end:]
+    if end - start != len(between) and None in behind:
+        raise NotImplementedError("the size of an axis behind those that change is not known")
+    sizes = tuple(size for size in behind if isinstance(size, int))
+    return (0,) * start + between + (sizes if len(sizes) == len(behind) else (0,) * len(behind))

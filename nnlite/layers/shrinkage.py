@@ -26,6 +26,7 @@ class Tanhshrink(Activation):
         Y = X - tanh(X)
         dX = dY * tanh(X) ** 2
     """
+    onnx = "X - Tanh(X)"
     flops_per_element = (3, 1)
 
     def forward(self, X: Any) -> Array:
@@ -58,6 +59,7 @@ class Softshrink(Activation):
         Y = X - minimum(maximum(X, -lambd), lambd)
         dX = dY * (abs(X) > lambd)
     """
+    onnx = "Shrink(X, lambd=lambd, bias=lambd)"
     flops_per_element = (3, 1)
 
     def __init__(self, lambd: float = 0.5) -> None:
@@ -96,6 +98,7 @@ class Hardshrink(Activation):
         Y = X * (abs(X) > lambd)
         dX = dY * (abs(X) > lambd)
     """
+    onnx = "Shrink(X, lambd=lambd, bias=0.0)"
     flops_per_element = (2, 1)
 
     def __init__(self, lambd: float = 0.5) -> None:

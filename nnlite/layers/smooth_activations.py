@@ -72,6 +72,13 @@ class GELU(Activation):
             else kernels.gelu_tanh_backward(dY, self.X, self.V)
         )
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if graph.opset >= 20:
+            return graph.Gelu(X, approximate=self.approximate)
+        if self.exact:
+            return X * (graph.Erf(X / math.sqrt(2)) + 1) * 0.5
+        return X * (graph.Tanh((X + X * X * X * 0.044715) * math.sqrt(2 / math.pi)) + 1) * 0.5
+
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
 
@@ -96,6 +103,7 @@ class SiLU(Activation):
         Y = X * S
         dX = dY * S * (1 + X * (1 - S))
     """
+    onnx = "X * Sigmoid(X)"
     output_range = (-0.27847, math.inf)
     flops_per_element = (4, 6)
 
@@ -127,6 +135,7 @@ class Mish(Activation):
         Y = X * T
         dX = dY * (T + X * (1 - T ** 2) * sigmoid(X))
     """
+    onnx = "Mish(X) if opset >= 18 else X * Tanh(Softplus(X))"
     output_range = (-0.30885, math.inf)
     flops_per_element = (7, 14)
 
@@ -165,6 +174,7 @@ class Softplus(Activation):
         Y = log(1 + exp(beta * X)) / beta
         dX = dY * sigmoid(beta * X)
     """
+    onnx = "Softplus(X) if beta == 1 else Softplus(X * beta) / beta"
     output_range = (0.0, math.inf)
     flops_per_element = (9, 5)
 
@@ -199,6 +209,7 @@ class LogSigmoid(Activation):
         Y = -log(1 + exp(-X))
         dX = dY * sigmoid(-X)
     """
+    onnx = "-Softplus(-X)"
     output_range = (-math.inf, 0.0)
     flops_per_element = (6, 3)
 
@@ -228,6 +239,7 @@ class Softsign(Activation):
         Y = X / (1 + abs(X))
         dX = dY / (1 + abs(X)) ** 2
     """
+    onnx = "Softsign(X)"
     output_range = (-1.0, 1.0)
     flops_per_element = (3, 2)
 
@@ -288,6 +300,12 @@ class GLU(Layer):
 
     def backward(self, dY: Any) -> Array:
         return np.concatenate(kernels.glu_backward(self.check_dY(dY), self.Y, self.V), axis=self.dim)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if not (size := X.shape[self.dim]):
+            raise NotImplementedError("the size of the axis that is halved is not known")
+        A, B = graph.Split(X, split=(size // 2, size // 2), axis=self.dim, outputs=2)
+        return A * graph.Sigmoid(B)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         known = with_axes(self, shapes[0], self.dim)

@@ -87,6 +87,11 @@ def _has(cls: Any, method: str) -> bool:
     return method in next(vars(base) for base in cls.__mro__ if {method, "__init__"} & vars(base).keys())
 
 
+def registered() -> list[type[Layer]]:
+    """The registered classes, in the order of their registration."""
+    return [kind.cls for kind in _KINDS.values()]
+
+
 def kind_of(layer: Layer) -> Kind:
     """The registered class of a layer that is to be saved.
 

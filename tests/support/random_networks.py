@@ -18,6 +18,8 @@ import nnlite as nn
 class Swish(nn.Layer, parameters=("beta",)):
     """A user's layer: ``Y = X sigmoid(beta X)``."""
 
+    onnx = "X * Sigmoid(X * beta)"
+
     def __init__(self, features: int) -> None:
         self.beta = np.ones(features)
 
@@ -33,6 +35,8 @@ class Swish(nn.Layer, parameters=("beta",)):
 
 class Centred(nn.Layer):
     """A user's layer that mixes rows: ``Y = X - mean(X)`` over the batch."""
+
+    onnx = "X - ReduceMean(X, axes=(0,))"
 
     def forward(self, X: np.ndarray) -> np.ndarray:
         return X - X.mean(axis=0)
@@ -52,6 +56,9 @@ class Skip(nn.Layer):
 
     def backward(self, dY: np.ndarray) -> np.ndarray:
         return dY + self.inner.backward(dY)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        return X + graph.layer(self.inner, X)
 
 
 class Negated(nn.Linear):

@@ -1,0 +1,84 @@
+"""ONNX: to_onnx writes a model as a file of ONNX's operators, from_onnx reads one into a trainable model.
+
+A layer says which operators it is by its attribute ``onnx``: an expression in ONNX's operators, in the names of the
+arguments of forward and of the layer's attributes::
+
+    onnx = "LeakyRelu(X, alpha=negative_slope)"
+
+- ``A + B``, ``-``, ``*``, ``/``, ``**`` and ``@`` are the operators Add, Sub, Mul, Div, Pow and MatMul, ``A > B`` is
+  Greater. A value that is None is left out, as ``b`` in ``X @ W + b`` for a Linear without bias.
+- Keywords are attributes of the operator, or inputs by their names: ``Clip(X, min=min_val, max=max_val)``.
+- ``opset`` is the opset that is written: ``Mish(X) if opset >= 18 else X * Tanh(Softplus(X))``. ``X.shape`` has the
+  sizes, None for an unknown one such as that of the batch, and ``X.ndim`` is their number.
+- Parameters and buffers of the model become initializers; other arrays, numbers and tuples of whole numbers Constants.
+
+What an expression cannot say, a method does. ``graph`` has the operators, and ``graph.layer`` all those of a layer::
+
+    def onnx(self, graph, X):
+        return X + graph.layer(self.inner, X)
+
+It raises NotImplementedError, with the reason, where the layer has an option that ONNX does not have. A subclass with a
+forward of its own needs an ``onnx`` of its own, too.
+
+declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
+writing_onnx.py goes through a model and writes the file.
+"""
+
+import os
+from typing import Any
+
+from nnlite.layer.layer import Layer
+from nnlite.saving.atomic_write import atomic_write
+
+
+def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, opset: int = 18) -> None:
+    """Write a model, as it computes in evaluation mode, as an ONNX file, which onnxruntime and others run.
+
+    Parameters and buffers become initializers with the names of ``state_dict``, one for each array, also where layers
+    are tied. The first axis of each input is the batch, of any size. Numbers have the model's dtype; inputs without a
+    gradient, such as indices, are int64. The file is checked by ``onnx.checker`` and replaced as a whole.
+
+    A layer says by its attribute ``onnx`` which operators it is; see ``help(nnlite.interop.onnx)``.
+
+    Args:
+        model: any Layer.
+        path: of the file; no suffix is added.
+        input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features. For several
+            inputs a tuple of shapes, ``((8, 8), (30,))``, or a dict by name.
+        opset: the version of ONNX's operators, from 13 on.
+
+    Raises:
+        ValueError: layers have no ``onnx``, or an operator that is not in the opset. All are listed with their places,
+            and nothing is written.
+        ShapeError: the model rejects this shape.
+        ImportError: the package onnx is not installed; it is the extra ``onnx``.
+        FileNotFoundError, IsADirectoryError, OSError: as :func:`nnlite.save`.
+
+    Options such as the slope of LeakyReLU are float32 in ONNX, also in a model of float64. For float64 onnxruntime does
+    not implement InstanceNormalization, LRN and the Erf of GELU, and for opsets other than 18 not all activations.
+
+    >>> import os, tempfile, onnxruntime, numpy as np, nnlite as nn
+    >>> model = nn.Sequential(nn.Linear(30, 16, rng=0), nn.Tanh(), nn.Linear(16, 1, rng=1))
+    >>> X = np.ones((5, 30), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.onnx")
+    ...     to_onnx(model, path, 30)
+    ...     (Y,) = onnxruntime.InferenceSession(path).run(None, {"X": X})
+    >>> np.allclose(Y, model.forward(X))
+    True
+    """
+    _check_package()
+    from nnlite.interop.onnx.writing_onnx import content_of
+
+    content = content_of(model, input_shape, opset)
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _check_package() -> None:
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f"nnlite: the package onnx cannot be imported: {error}; install nnlite's extra 'onnx'"
+        ) from None

@@ -1,0 +1,54 @@
+"""Running a file of ONNX under onnxruntime, and what a layer gives for the same inputs."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from support.contract import Row, forward
+
+import nnlite as nn
+from nnlite.basics.trees import listed
+
+onnxruntime.set_default_logger_severity(4)  # its warnings are about files, not about us
+
+
+def of_form(row: Row, values: list[Any]) -> Any:
+    """``values`` as the inputs of the row: one, a tuple or a dict."""
+    if isinstance(row.X, dict):
+        return dict(zip(row.X, values, strict=True))
+    return tuple(values) if isinstance(row.X, tuple) else values[0]
+
+
+def has_batch(row: Row) -> bool:
+    """Whether the inputs of the row have a first axis of one size."""
+    return all(map(np.ndim, listed(row.X))) and len({len(X) for X in listed(row.X)}) == 1
+
+
+def input_shape(row: Row) -> Any:
+    """The ``input_shape`` of the row."""
+    shapes = of_form(row, [X.shape[1:] for X in listed(row.X)])
+    return list(shapes) if isinstance(row.X, np.ndarray) else shapes
+
+
+def outputs(content: Any, *Xs: np.ndarray) -> list[np.ndarray]:
+    """What a file, or its content, gives under onnxruntime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return session.run(None, dict(zip([each.name for each in session.get_inputs()], Xs, strict=True)))
+
+
+def batch(X: Any, rows: int, dtype: Any = np.float32) -> np.ndarray:
+    """So many rows, which repeat those of X; indices as int64."""
+    X = np.asarray(X)
+    return X[np.arange(rows) % len(X)].astype(np.int64 if X.dtype.kind in "iu" else dtype)
+
+
+def assert_equal_outputs(content: Any, model: nn.Layer, row: Row, rows: int, relative: float = 1e-5) -> None:
+    """Raise unless onnxruntime gives what the model does, up to a share of the largest number."""
+    Xs = [batch(X, rows, model.dtype) for X in listed(row.X)]
+    for got, expected in zip(outputs(content, *Xs), listed(forward(model, of_form(row, Xs))), strict=True):
+        assert got.shape == np.shape(expected)
+        assert got.dtype == expected.dtype
+        largest = np.max(np.abs(expected), initial=0)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=relative * max(largest, 1e-30))
