@@ -187,9 +187,11 @@ def test_a_wrong_declaration_is_named(expression, error, message, path, monkeypa
     assert not path.exists()
 
 
-def test_a_shape_that_the_model_rejects(path):
+def test_a_shape_a_dtype_and_a_path_that_do_not_do(path):
     with pytest.raises(nn.ShapeError, match="expected 3 features, got 2"):
         nn.to_onnx(nn.Linear(3, 2), path, 2)
+    with pytest.raises(ValueError, match="expected a model of float32 or float64, got"):
+        nn.to_onnx(nn.Linear(3, 2, dtype=np.longdouble), path, 3)
     with pytest.raises(TypeError, match="model: expected a Layer"):
         nn.to_onnx(nn.Linear, path, 2)
     with pytest.raises(FileNotFoundError):

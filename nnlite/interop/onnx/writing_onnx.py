@@ -22,6 +22,10 @@ def content_of(model: Layer, input_shape: Any, opset: int) -> bytes:
     newest = defs.onnx_opset_version()
     if not OLDEST <= whole(opset, "to_onnx: opset") <= newest:
         raise ValueError(f"to_onnx: opset: expected {OLDEST} to {newest}, the newest that this onnx has, got {opset}")
+    if model.dtype not in (np.float32, np.float64):
+        raise ValueError(
+            f"to_onnx: expected a model of float32 or float64, got {model.dtype}; use model.astype(np.float64)"
+        )
     two = each_of(lambda X: np.repeat(X, 2, axis=0), zero_samples(model, input_shape))
     run = Run(model, evaluation=True)
     with np.errstate(all="ignore"):
