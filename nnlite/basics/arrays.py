@@ -1,5 +1,6 @@
 """Arrays: the type, and the conversion of what users pass."""
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -13,7 +14,10 @@ Array = NDArray[Any]
 FLOATING = frozenset(np.dtype(code) for code in "fdg")  # native single, double and long double
 
 
-def as_array(values: Any, name: str) -> Array:
+Name = str | Callable[[], str]  # of an argument; a function of one that takes a while to make
+
+
+def as_array(values: Any, name: Name) -> Array:
     """Convert ``values`` to a plain ``ndarray`` of real numbers, without a copy where possible.
 
     Args:
@@ -26,6 +30,7 @@ def as_array(values: Any, name: str) -> Array:
     """
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
+    name = name if isinstance(name, str) else name()
     # The variable in a line to write: "target" of "MSELoss(): target", "Y" of "validation Y" and of "Y of batch 3".
     argument = name.split(": ")[-1].removeprefix("validation ").split(" of batch ")[0]
     if is_frame(values):
@@ -78,7 +83,7 @@ def _cure(array: Array, argument: str) -> str:
     return f"; if they are classes, {numbered(argument)}"
 
 
-def as_floating(values: Any, name: str, dtype: DTypeLike | None = None) -> Array:
+def as_floating(values: Any, name: Name, dtype: DTypeLike | None = None) -> Array:
     """Convert ``values`` to a floating array: of ``dtype``, or if that is None of its own floating dtype or float32.
 
     float16 is converted to float32 too, since its largest number is 65,504.

@@ -16,16 +16,14 @@ from nnlite.compute.tracing import Trace
 from nnlite.errors import ShapeError
 
 
-def entry_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
-    """The source of the function that hands usual arguments to the one for their dtype, and others to ``unusual``.
+def entry_statement(trace: Trace, into: tuple[str, ...] = ()) -> str:
+    """The statement that hands usual arguments to the function for their dtype, and others to ``unusual``.
 
     >>> from nnlite.compute.tracing import trace
-    >>> print(entry_source("tanh_backward", trace(lambda dY, Y: dY * (1 - Y * Y))))
-    def tanh_backward(dY, Y):
-        if ndarray is type(dY) is type(Y) and dY.dtype is Y.dtype and dY.shape == Y.shape:
-            return functions[dY.dtype](dY, Y)
-        return unusual(dY, Y)
-    <BLANKLINE>
+    >>> print(entry_statement(trace(lambda X: X * X)))
+    return functions[X.dtype](X) if ndarray is type(X) else unusual(X)
+    >>> print(entry_statement(trace(lambda dY, Y: dY * Y)).partition(" if ")[2])
+    ndarray is type(dY) is type(Y) and dY.dtype is Y.dtype and dY.shape == Y.shape else unusual(dY, Y)
     """
     first, full, numbers = trace.arguments[0], trace.of_kind("full"), trace.of_kind("scalar")
     arrays = [each for each in trace.arguments if each not in numbers]
@@ -42,10 +40,7 @@ def entry_source(name: str, trace: Trace, into: tuple[str, ...] = ()) -> str:
         own_memory = " is ".join(["None", *(f"{each}.base" for each in arrays)])
         usual += [f"({own_memory} or apart(({', '.join(into)},), ({', '.join(read)},)))"]
     given = ", ".join(trace.arguments)
-    return (
-        f"def {name}({given}):\n    if {' and '.join(usual)}:\n"
-        f"        return functions[{first}.dtype]({given})\n    return unusual({given})\n"
-    )
+    return f"return functions[{first}.dtype]({given}) if {' and '.join(usual)} else unusual({given})"
 
 
 def apart(written: Sequence[Array], read: Sequence[Array]) -> bool:

@@ -15,12 +15,14 @@ import weakref
 import zlib
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from inspect import CO_VARARGS, CO_VARKEYWORDS
+from types import CodeType, FunctionType
 from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.compute.arguments import apart, conform, entry_source, shapes_of
+from nnlite.compute.arguments import apart, conform, entry_statement, shapes_of
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.log1p import fast_log1p
 from nnlite.compute.numpy_source import constants, numpy_source
@@ -30,6 +32,7 @@ from nnlite.compute.tracing import Symbol, Trace, trace
 from nnlite.compute.unbuffered import unbuffered
 
 _ROW = 512  # elements that are added in float32; then their sums are added in float64
+SUMMED_WHOLE = 128 * _ROW  # fewer elements than this are added as an array
 
 
 @overload
@@ -115,24 +118,39 @@ class Kernel:
         self.into = into
         self.errstate = errstate
         self._functions = _Functions(self)
+        self._place = inspect.unwrap(formula).__code__
+        names, others = _arguments(self._place, inspect.ismethod(formula))
+        code = _calls_first(0 if others else len(names))  # a formula with others is refused in the first call
+        self._enter_by(code if others else code.replace(co_varnames=names), {"__first__": self._first})
         Kernel.everyone.add(self)
 
     def __reduce__(self) -> str:
         """A copy is the kernel itself; a pickle holds its name."""
         return self.__qualname__  # type: ignore[no-any-return, attr-defined] # the formula's
 
-    def __call__(self, *arguments: Any, **named: Any) -> Array:  # or a tuple of them, or None
-        """Make the function that looks at the arguments, and a class of this kernel alone, whose call it is.
+    __call__: Callable[..., Array]  # or a tuple of them, or None; of each kernel its own: see _enter_by
 
-        A call of it through a method of Kernel would take a fifth of the time of a kernel for few numbers.
-        """
+    def _first(self, *arguments: Any, **named: Any) -> Any:
+        """Make the function that looks at the arguments, and call it."""
+        given = ", ".join(self.trace.arguments)
         scope = {"ndarray": np.ndarray, "functions": self._functions, "apart": apart, "unusual": self._unusual}
-        made: dict[str, Callable[..., Any]] = {}
-        exec(entry_source(self.name, self.trace, self.into), scope, made)
-        entry = made[self.name]
-        entry.__defaults__ = self.formula.__defaults__
+        exec(f"def entry({given}): {entry_statement(self.trace, self.into)}", scope)
+        entry: Any = scope["entry"]
+        self._enter_by(entry.__code__, scope)
+        return self(*arguments, **named)
+
+    def _enter_by(self, code: CodeType, scope: dict[str, Any]) -> None:
+        """Make the code of a function with the formula's arguments what a call of the kernel runs.
+
+        The function is of a class of this kernel alone: a call through a method of Kernel would take a fifth of the
+        time of a kernel for few numbers. It has the formula's place in its file: a debugger that steps into a kernel
+        stands in the formula, with its arguments, and not in what looks at these.
+        """
+        file, first = self._place.co_filename, self._place.co_firstlineno
+        line = next((line for *_, line in self._place.co_lines() if line and line > first), first)
+        code = code.replace(co_filename=file, co_firstlineno=line, co_name=self.name, co_qualname=self.name)
+        entry = FunctionType(code, scope, self.name, self.formula.__defaults__)
         self.__class__ = type("Kernel", (Kernel,), {"__call__": staticmethod(entry)})
-        return entry(*arguments, **named)  # type: ignore[no-any-return]
 
     def _unusual(self, *arguments: Any) -> Any:
         if not any(isinstance(each, Symbol) for each in arguments):
@@ -150,7 +168,7 @@ class Kernel:
     def sum(self, *arguments: Any) -> float:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
         size = np.size(arguments[0])
-        if size < _ROW * 128 or self.trace.by_rows:
+        if size < SUMMED_WHOLE or self.trace.by_rows:
             return float(np.add.reduce(self(*arguments), axis=None))
         whole = size - size % _ROW
         flat = divisible(self, conform(self.name, self.trace, (), arguments))
@@ -193,6 +211,22 @@ class Kernel:
         """Make the functions anew when they are next needed."""
         with Kernel.making:
             self._functions.clear()
+
+
+def _arguments(code: CodeType, bound: bool) -> tuple[tuple[str, ...], bool]:
+    """The names of the arguments by position or keyword; and whether there are others, or none."""
+    other = code.co_kwonlyargcount or code.co_posonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS)
+    names = code.co_varnames[bound : code.co_argcount]
+    return names, bool(other) or not names
+
+
+@functools.cache
+def _calls_first(count: int) -> CodeType:
+    """The code of a function of this many arguments, or if that is 0 of any, that hands them to ``__first__``."""
+    given = ", ".join([f"a{n}" for n in range(count)] or ["*arguments", "**named"])
+    scope: dict[str, Any] = {}
+    exec(f"def entry({given}): return __first__({given})", scope)
+    return scope["entry"].__code__  # type: ignore[no-any-return]
 
 
 class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):

@@ -188,7 +188,10 @@ class Graph(Layer):
         gradients: list[Any] = [None] * wiring.size
         for slot, zeros in self._zeros:
             gradients[slot] = zeros
-        for slot, dY in zip(wiring.outputs, self._checked(dYs, named), strict=True):
+        usual = len(dYs) == 1 == self.num_outputs and type(dY := dYs[0]) is ndarray
+        if not usual or dY.shape != self._Y_shape or dY.dtype != self._Y_dtype:
+            dYs = tuple(self._checked(dYs, named))
+        for slot, dY in zip(wiring.outputs, dYs, strict=True):
             gradients[slot] = dY.copy() if slot < wiring.first_result else dY
         return gradients
 

@@ -96,7 +96,10 @@ class Sequential(Layer):
         return Y
 
     def backward(self, dY: Any = None, *more: Any, **named: Any) -> Any:
-        dY = self._several_dYs(dY, more, named) if named or more else self.check_dY(dY)
+        if named or more:
+            dY = self._several_dYs(dY, more, named)
+        elif type(dY) is not ndarray or dY.shape != self._Y_shape or dY.dtype != self._Y_dtype:
+            dY = self.check_dY(dY)
         if not self.layers:
             dY = dY.copy()
         layer: Layer = self
@@ -112,7 +115,7 @@ class Sequential(Layer):
             raise
         if self._tied:
             self.add_tied()
-        return dY if self.needs_dX else None
+        return dY if self._needs_dX else None
 
     def _several_dYs(self, dY: Any, more: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """The gradients of the outputs, by position or by key, checked."""

@@ -231,12 +231,12 @@ class Layer:
         Raises:
             TypeError: X does not hold real numbers.
         """
-        if type(X) is ndarray and X.dtype == self.dtype:
+        if type(X) is ndarray and (X.dtype == self.dtype or (not self._parameters and X.dtype in FLOATING)):
             return X
         dtype = self.dtype if self._has_parameters else None
         if type(X) is ndarray and X.dtype in FLOATING:
             return X if dtype is None else X.astype(dtype)
-        array = as_array(X, f"{self.one_line()}: {name}")
+        array = as_array(X, lambda: f"{self.one_line()}: {name}")
         if array.dtype.kind != "f":
             dtype = self.dtype
         return as_floating(array, name, dtype)
@@ -295,7 +295,7 @@ class Layer:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(X) first")
         if dY is None:
             raise TypeError(f"{self.one_line()}: dY is None; does the backward of the next layer return its dX?")
-        array = as_array(dY, f"{self.one_line()}: dY")
+        array = as_array(dY, lambda: f"{self.one_line()}: dY")
         if array.dtype.kind != "f":
             raise TypeError(f"{self.one_line()}: dY: expected floating numbers, got dtype {array.dtype}")
         array = as_floating(array, "dY", self._Y_dtype if self._Y_dtype in FLOATING else None)

@@ -30,8 +30,10 @@ class Gate(Layer):
         Raises:
             TypeError: an input does not hold real numbers.
         """
-        first = Xs[0]
-        if all(type(X) is np.ndarray and X.dtype == first.dtype for X in Xs) and first.dtype in FLOATING:
+        for X in Xs:
+            if type(X) is not np.ndarray or X.dtype != Xs[0].dtype or X.dtype not in FLOATING:
+                break
+        else:
             return Xs
         name = f"{self.one_line()}: X"
         arrays = [as_array(X, f"{name}{number}") for number, X in enumerate(Xs, start=1)]

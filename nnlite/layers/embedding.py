@@ -133,7 +133,7 @@ class Lookup(Layer, parameters=("W",)):
             TypeError: they are not integers.
             ValueError: one is below 0, or not below num_embeddings.
         """
-        array = as_array(indices, f"{self.one_line()}: indices")
+        array = as_array(indices, lambda: f"{self.one_line()}: indices")
         if array.dtype.kind not in "iu":
             raise TypeError(
                 f"{self.one_line()}: indices: expected integers, got dtype {array.dtype}; pass indices.astype(np.int64)"

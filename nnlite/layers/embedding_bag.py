@@ -236,7 +236,7 @@ class EmbeddingBag(Lookup):
                 f"{self.one_line()}: expected offsets, the starts of the bags, with indices of one axis; for one bag "
                 "pass indices[None]"
             )
-        starts = as_array(offsets, f"{self.one_line()}: offsets")
+        starts = as_array(offsets, lambda: f"{self.one_line()}: offsets")
         if starts.dtype.kind not in "iu":
             raise TypeError(f"{self.one_line()}: offsets: expected integers, got dtype {starts.dtype}")
         if starts.ndim != 1 or len(starts) < self.include_last_offset:

@@ -196,7 +196,7 @@ class CTCLoss(Loss):
         return labels
 
     def _whole(self, given: Any, name: str) -> Array:
-        array = as_array(given, f"{self}: {name}")
+        array = as_array(given, lambda: f"{self}: {name}")
         if array.dtype.kind not in "iu" and array.size:
             raise TypeError(f"{self}: {name}: expected whole numbers, got dtype {array.dtype}")
         return array.astype(np.intp)

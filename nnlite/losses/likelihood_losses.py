@@ -296,7 +296,7 @@ class GaussianNLLLoss(Loss):
 
     def forward(self, Y: Any, target: Any, var: Any) -> Any:
         self.Y, self.target = Y, target = self.check_pair(Y, target)
-        var = as_floating(var, f"{self}: var", Y.dtype)
+        var = as_floating(var, lambda: f"{self}: var", Y.dtype)
         self.given_shape, self.var_shape = var.shape, self._broadcast(var.shape, Y.shape)
         if var.size and np.minimum.reduce(var, axis=None) < 0:
             refuse(self, "variance", var, ~(var < 0), "to be at least 0", "end its branch with Exp() or Softplus()")

@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
-from nnlite.compute.kernel import Kernel
+from nnlite.compute.kernel import SUMMED_WHOLE, Kernel
 from nnlite.errors import ShapeError, StateError
 from nnlite.layer.layer import Layer
 
@@ -119,9 +119,10 @@ class Loss(Layer):
             ShapeError: the shapes differ. NumPy would broadcast (N,) and (N, 1) to (N, N) without an error.
         """
         self.count = None  # backward is an error until this forward has succeeded
-        Y = self.check_X(Y, "Y")
+        if self._parameters or type(Y) is not ndarray or Y.dtype not in FLOATING:
+            Y = self.check_X(Y, "Y")
         if type(target) is not ndarray or target.dtype != Y.dtype:
-            target = as_floating(target, f"{self}: target", Y.dtype)
+            target = as_floating(target, lambda: f"{self}: target", Y.dtype)
         if Y.shape != target.shape:
             if target.shape == Y.shape[:-1] and Y.shape[-1] == 1:
                 cure = "; pass target[..., None]"
@@ -155,6 +156,8 @@ class Loss(Layer):
         if weight is not None or self.reduction == "none":
             return self.reduce(times_weight(self, weight, elements(*arguments)))
         self._record(arguments[0].shape, arguments[0].dtype, None)
+        if arguments[0].size < SUMMED_WHOLE:
+            return float(np.add.reduce(elements(*arguments), axis=None)) / self.count  # type: ignore[operator]
         return elements.sum(*arguments) / self.count  # type: ignore[operator]
 
     def _record(self, shape: tuple[int, ...], dtype: np.dtype[Any], counts: Array | None) -> None:
@@ -180,7 +183,7 @@ class Loss(Layer):
         if self.count is None:
             raise StateError(f"{self.one_line()}: backward was called before forward; call forward(Y, target) first")
         if type(dJ) is not float:
-            dJ = as_floating(dJ, f"{self.one_line()}: dJ", self._J_dtype)
+            dJ = as_floating(dJ, lambda: f"{self.one_line()}: dJ", self._J_dtype)
             if dJ.shape not in ((), self._J_shape):
                 raise ShapeError(f"{self.one_line()}: expected dJ of shape {self._J_shape}, got {dJ.shape}")
             dJ = dJ if dJ.shape else float(dJ)

@@ -1,5 +1,6 @@
 """Losses that compare two inputs: the order of scores, and embeddings."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def same_shape(loss: Loss, **inputs: Any) -> list[Array]:
         )
     ):
         return [first, *others]
-    arrays = {name: as_array(X, f"{loss.one_line()}: {name}") for name, X in inputs.items()}
+    arrays = {name: as_array(X, partial("{0}: {1}".format, loss, name)) for name, X in inputs.items()}
     if len({X.dtype for X in arrays.values()}) > 1 or next(iter(arrays.values())).dtype not in FLOATING:
         floating = [as_floating(X, "").dtype for X in arrays.values() if X.dtype.kind == "f"]
         dtype = np.result_type(*floating) if floating else loss.dtype
@@ -172,7 +173,7 @@ def signs(loss: Loss, given: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     """
     target: Array = given
     if type(given) is not np.ndarray or given.dtype != dtype:
-        target = as_floating(given, f"{loss}: target", dtype)
+        target = as_floating(given, lambda: f"{loss}: target", dtype)
     if target.shape != shape:
         cure = reshaped("target", target.shape, shape)
         raise ShapeError(f"{loss}: expected a target of shape {shape}, got {target.shape}{cure}")
