@@ -10,8 +10,10 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.errors import CheckpointError
 from nnlite.layer.layer import Layer
+from nnlite.layer.state import misfits
 from nnlite.saving.archive import read_archive, reading, write_archive
 from nnlite.saving.describe import describe
+from nnlite.saving.json_values import unpack
 from nnlite.saving.rebuild import rebuild
 from nnlite.saving.safetensors_file import SUFFIX, read_safetensors, write_safetensors
 
@@ -72,7 +74,8 @@ def load(path: str | os.PathLike[str], *, dtype: DTypeLike | None = None) -> Any
     """Read the model or dict of arrays that :func:`nnlite.save` wrote, or the model of a checkpoint.
 
     The file cannot run code: it names classes, of which only nnlite's and registered ones are found. It is read and
-    checked as a whole before anything is built.
+    checked as a whole before anything is built. The model of a checkpoint has the weights that are evaluated at the end
+    of each epoch; see :class:`nnlite.Checkpoint`.
 
     A path that ends in ``.safetensors`` is read in that format, by the package of that name, the extra ``safetensors``,
     whoever wrote it: a dict of arrays in the order of the file, whose ``metadata`` are the file's texts. NumPy has no
@@ -136,8 +139,21 @@ def from_content(content: Any, arrays: dict[str, Array]) -> Any:
             raise CheckpointError("its model has unregistered layers; use nnlite.fit(..., resume=path)")
         case {"kind": "model" | "checkpoint" as kind, "model": description}:
             model = rebuild(description, arrays)
+            if kind == "checkpoint" and "evaluated" in content:
+                _write(model, unpack(content["evaluated"], arrays))
             if kind == "model" and (arrays or len(content) > 2):
                 more = [*arrays, *(content.keys() - {"kind", "model"})]
                 raise CheckpointError(f"beside its model it contains {', '.join(more[:9])}")
             return model
     raise CheckpointError("it contains neither a model nor a state dict")
+
+
+def _write(model: Layer, given: Any) -> None:
+    """Write into the model the parameters and buffers, by name, that a training evaluates instead of its own."""
+    own = dict(model.named_parameters()) | dict(model.named_buffers())
+    if not isinstance(given, dict) or not all(isinstance(array, np.ndarray) for array in given.values()):
+        raise CheckpointError("what it has been evaluated with are no arrays")
+    if wrong := misfits({name: own[name] for name in given.keys() & own.keys()}, given):
+        raise CheckpointError(f"the averages do not fit {model.one_line()}:\n  " + "\n  ".join(wrong))
+    for name, array in given.items():
+        own[name][...] = array

@@ -29,11 +29,10 @@ class Checkpoint(Callback):
     the history. The file is replaced as a whole: a killed program or a full disk leaves the old one. Parameters that
     are not finite are not saved. On Ctrl-C and SIGTERM the file is written after the current batch.
 
-    :func:`nnlite.load` reads the model alone. If that has an unregistered layer, a warning at the start of training
-    names it, and the file holds everything but the architecture.
-
-    The parameters are those of the last step, also where the model gets others when training ends: the best ones from
-    :class:`nnlite.EarlyStopping`, or the average from :class:`nnlite.WeightAverage`.
+    :func:`nnlite.load` reads the model alone, with the weights that are evaluated at the end of an epoch: those of the
+    last step, or the average of :class:`nnlite.WeightAverage`; not the best ones that :class:`nnlite.EarlyStopping`
+    restores when training ends, for which there is ``best_only``. If the model has an unregistered layer, a warning at
+    the start of training names it, and the file holds everything but the architecture.
 
     What must be the same when training is resumed, and what may differ, is listed at ``resume`` of :func:`nnlite.fit`.
 
@@ -188,6 +187,9 @@ def contents(state: Training) -> tuple[dict[str, Any], dict[str, Array], str]:
     training["model"] = state.model.state_dict() if description is None else None  # else by the names of the arrays
     training["callbacks"] = {name: each.state_dict() for name, each in callbacks_with_state(state).items()}
     content = {"kind": "checkpoint", "model": description, "training": pack(training, arrays, "training")}
+    averages = [each.evaluated(state.model) for each in state.callbacks if hasattr(each, "evaluated")]
+    if description is not None and any(averages):
+        content["evaluated"] = pack(averages[-1], arrays, "evaluated")
     return content, arrays, missing
 
 

@@ -25,12 +25,12 @@ class WeightAverage(Callback):
         A <- decay A + (1 - decay) Phi                 (with a decay: exponential moving average)
         A <- (n A + Phi) / (n + 1)                     (without: equal mean, stochastic weight averaging)
 
-    as ``torch.optim.swa_utils.AveragedModel`` does. Training itself is not changed. At the end of each epoch the model
-    has the average during the validation and ``on_epoch_end`` of all callbacks, so that "val_loss" and the best weights
-    of :class:`nnlite.EarlyStopping` are those of the average; "loss" is that of the trained weights. Afterwards the
-    trained weights are put back: :class:`nnlite.Checkpoint` saves these, and the average beside them, which ``fit(...,
-    epochs=0, resume=path)`` gives. When training ends, whatever ends it, the model gets the average, or the best
-    weights that EarlyStopping restores.
+    as ``torch.optim.swa_utils.AveragedModel`` does. Training itself is not changed. At the end of each epoch the
+    model has the average during the validation and ``on_epoch_end`` of all callbacks, so that "val_loss" and the
+    best weights of :class:`nnlite.EarlyStopping` are those of the average; "loss" is that of the trained weights.
+    Afterwards the trained weights are put back. :class:`nnlite.Checkpoint` saves both: training is resumed with the
+    trained weights, and :func:`nnlite.load` gives the average, as it was evaluated. When training ends, whatever
+    ends it, the model gets the average, or the best weights that EarlyStopping restores.
 
     Args:
         decay: from 0 to 1, such as 0.99 for an exponential average; None for an equal mean. It averages over about
@@ -70,6 +70,8 @@ class WeightAverage(Callback):
 
     In a loop by hand, call :meth:`update` after each step, and :meth:`apply` at the end.
     """
+
+    _recomputes = False  # running statistics, before each evaluation
 
     def __init__(
         self,
@@ -136,6 +138,17 @@ class WeightAverage(Callback):
         if self.Phi is None:
             raise StateError("WeightAverage: nothing has been averaged; call update(model) first")
         _write(model, self.Phi, self.buffers)
+
+    def evaluated(self, model: Layer) -> dict[str, Array]:
+        """The averaged parameters and their buffers by name, if the model has them while it is evaluated; else none.
+
+        :class:`nnlite.Checkpoint` saves them for :func:`nnlite.load`.
+        """
+        if self.Phi is None or not self.evaluate or (self._recomputes and not self.buffers):
+            return {}
+        own = dict(model.named_parameters())
+        parts = np.split(self.Phi, np.cumsum([P.size for P in own.values()])[:-1])
+        return {name: part.reshape(P.shape) for (name, P), part in zip(own.items(), parts, strict=True)} | self.buffers
 
     # ------------------------------------------------------------------------------------------- in a training
 

@@ -7,9 +7,11 @@ import signal
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal, assert_equal
 
 import nnlite as nn
+from nnlite.saving.archive import read_archive, write_archive
+from nnlite.training.resume import read
 
 X = np.random.default_rng(0).normal(size=(22, 3))
 Y = X @ [[1.0], [-2.0], [0.5]] + 0.3 * np.random.default_rng(1).normal(size=(22, 1))
@@ -181,9 +183,65 @@ def test_training_itself_is_not_changed(decay, tmp_path):
             assert_array_equal(look.Phi[place], same.Phi[place])
             for name, buffer in same.buffers[place].items():
                 assert_array_equal(look.buffers[place][name], buffer)
-    assert_array_equal(nn.load(checkpoint.path).Phi, plain.Phi)
+    assert_equal(read(checkpoint.path)["model"], plain.state_dict())
+    assert_equal(nn.load(checkpoint.path).state_dict(), model.state_dict())
     assert not np.array_equal(model.Phi, plain.Phi)
     assert str(model[3].rng.bit_generator.state) == str(plain[3].rng.bit_generator.state)
+
+
+@pytest.mark.parametrize(
+    ("options", "averaged"),
+    [
+        ({"decay": None}, True),
+        ({"decay": None, "unit": "step"}, True),
+        ({"decay": 0.8}, True),
+        ({"decay": 0.8, "use_buffers": True}, True),
+        ({"decay": 0.8, "evaluate": False}, False),
+        ({"decay": 0.8, "start_from_epoch": 3}, False),
+    ],
+)
+def test_the_model_in_a_checkpoint_is_the_one_that_was_evaluated(options, averaged, tmp_path):
+    """With best_only it is the one with the best val_loss, whatever weights were trained."""
+    best, last = tmp_path / "best.npz", tmp_path / "last.npz"
+    average = nn.WeightAverage(**options)
+    end = lambda state: state.epoch == 3  # noqa: E731
+    _, look, history = train(average, nn.Checkpoint(best, best_only=True), nn.Checkpoint(last), end)
+    for path, epoch in (best, int(np.argmin(history["val_loss"])) + 1), (last, 3):
+        place = "on_epoch_end", epoch, 0
+        assert_array_equal(nn.load(path).Phi, look.Phi[place])
+        assert_equal(dict(nn.load(path).named_buffers()), look.buffers[place])
+        measured = nn.evaluate(nn.load(path), *VALIDATION, loss=nn.MSELoss())["loss"]
+        assert measured == pytest.approx(history["val_loss"][epoch - 1], rel=1e-12)
+    assert np.array_equal(look.Phi["on_epoch_end", 3, 0], look.Phi["on_batch_end", 3, 3]) != averaged
+
+
+def test_in_the_middle_of_an_epoch_a_checkpoint_has_the_average_up_to_there(tmp_path):
+    average = nn.WeightAverage(0.8)
+    stop = nn.Checkpoint(tmp_path / "c.npz", every=1, unit="batch")
+
+    class Look(nn.Callback):
+        def on_save(self, state):
+            assert_array_equal(nn.load(stop.path).Phi, average.Phi)
+
+    train(average, stop, Look(), epochs=2)
+
+
+def test_averages_in_a_file_that_do_not_fit_are_an_error(tmp_path):
+    checkpoint = nn.Checkpoint(tmp_path / "c.npz")
+    train(nn.WeightAverage(0.8), checkpoint)
+    content, arrays = read_archive(checkpoint.path)
+    for evaluated in (
+        {"dict": [["9.W", {"array": "0.W"}]]},
+        {"dict": [["0.W", {"array": "0.b"}]]},
+        {"dict": [["0.W", 3]]},
+        {"array": "0.W"},
+        {"array": "none"},
+        None,
+        7,
+    ):
+        write_archive(checkpoint.path, content | {"evaluated": evaluated}, arrays)
+        with pytest.raises(nn.CheckpointError):
+            nn.load(checkpoint.path)
 
 
 @pytest.mark.parametrize("use_buffers", [False, True])
