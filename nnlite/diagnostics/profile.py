@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from nnlite.basics.trees import each_of, listed, spread
 from nnlite.compute import blas
 from nnlite.compute.kernel import Kernel, numpy_function
 from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
-from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
 from nnlite.layer.described import described
@@ -55,7 +54,7 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     >>> [(row.path, row.forward.operations, row.backward.operations, row.cache_bytes) for row in result.rows]
     [('0', 70, 130, 60), ('1', 10, 30, 40), ('loss', 30, 10, 80)]
     >>> print(result)
-                 us  quartiles  kFLOP  kB  GFLOP/s  GB/s  % of roof
+                 us  quartiles  kFLOP  kB  % of roof
     ...
     """
     check_layer(model, "model")
@@ -82,69 +81,73 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
             return spread(model.backward, loss.backward())
         return spread(model.backward, dY) if target is None else model.backward()
 
-    leaves, operations = _measured_calls(run.recording.forwards, caches)
-    measured = [call for leaf in leaves.values() for call in (leaf.call, leaf.roof)]
+    calls = list(_calls(run, caches))
+    leaves = [call for call in calls if not any(layers[call.path].named_children())]
+    measured = [function for leaf in leaves for function in (leaf.call, leaf.roof())]
     with np.errstate(all="ignore"):  # where a layer writes into its input, its numbers drift
         *times, whole_forward, whole_backward = quartiles_of([*measured, forward, backward], repeats)
     costs = {
-        key: Cost(*own, leaf.operations, leaf.bytes, leaf.bare, roof)
-        for (key, leaf), own, (_, roof, _) in zip(leaves.items(), times[::2], times[1::2], strict=True)
+        (leaf.path, leaf.method): Cost(*own, leaf.operations, leaf.bytes, leaf.bare, roof)
+        for leaf, own, (_, roof, _) in zip(leaves, times[::2], times[1::2], strict=True)
     }
     rows = tuple(
         LayerProfile(path, layers[path].one_line(), cost, costs.get((path, "backward")), memory(caches[path]))
-        for (path, name), cost in costs.items()
-        if name == "forward"
+        for (path, method), cost in costs.items()
+        if method == "forward"
     )
-    total = LayerProfile(
-        "",
-        "total",
-        _sum(whole_forward, operations["forward"], [row.forward for row in rows]),
-        _sum(whole_backward, operations["backward"], [row.backward for row in rows if row.backward]),
-        memory(list(caches.values())),
-    )
-    return Profile(rows, total, *_libraries())
+
+    def total(method: str, times: Quartiles) -> Cost:
+        own = [cost for (_, name), cost in costs.items() if name == method]
+        counts = [call.operations for call in calls if call.method == method]
+        known = [count for count in counts if count is not None]
+        operations = sum(known) if len(known) == len(counts) else None
+        return Cost(*times, operations, sum(cost.bytes for cost in own), "sum", sum(cost.roof for cost in own))
+
+    costs_of_all = total("forward", whole_forward), total("backward", whole_backward)
+    return Profile(rows, LayerProfile("", "total", *costs_of_all, memory(list(caches.values()))), *_libraries())
 
 
-# ----------------------------------------------------------------------------------------------- measuring
+class _Call:
+    """The forward or backward of a layer, ready to be repeated.
+
+    Args:
+        path: of the layer.
+        method: "forward" or "backward".
+        call: it, with the arguments that it received.
+        flops: its operations; None if they are unknown.
+        touched: the arrays that it reads or writes beside its arguments.
+        result: what it returned.
+    """
+
+    def __init__(
+        self, path: str, method: str, call: "partial[Any]", flops: Flops | None, touched: Any, result: Any
+    ) -> None:
+        self.path, self.method, self.call = path, method, call
+        self.operations = None if flops is None else flops.total
+        self.products = flops.products if flops is not None else ()
+        self.bytes = memory([[*call.args, *call.keywords.values()], touched, result])
+        self.bare = "GEMM" if self.products else "copy"
+
+    def roof(self) -> Callable[[], Any]:
+        """The matrix products alone, or a copy of as many bytes."""
+        if self.products:
+            products = [partial(blas.matmul, A, B, out=A.dot(B)) for A, B in self.products]
+            return lambda: [product() for product in products]
+        source = np.ones(max(self.bytes // 8, 1), np.float32)  # half of the bytes are read, and half written
+        return partial(np.negative, source, np.empty_like(source))  # memcpy is 40 times slower on some machines
 
 
-class _Leaf(NamedTuple):
-    """The forward or backward of a layer, ready to be measured."""
-
-    call: Callable[[], Any]
-    roof: Callable[[], Any]
-    bare: str
-    operations: int | None
-    bytes: int
-
-
-def _measured_calls(
-    calls: Sequence[LayerCall], caches: dict[str, list[Array]]
-) -> tuple[dict[tuple[str, str], _Leaf], dict[str, list[int | None]]]:
-    """Forward and backward of the layers without parts, and the operations of all layers."""
-    leaves: dict[tuple[str, str], _Leaf] = {}
-    operations: dict[str, list[int | None]] = {"forward": [], "backward": []}
-    for call in {call.path: call for call in calls}.values():
+def _calls(run: Run, caches: dict[str, list[Array]]) -> Iterator[_Call]:
+    """The last forward of each layer, and its backward if it ran."""
+    for call in {call.path: call for call in run.recording.forwards}.values():
         path, layer = call.path, call.layer
         known = flops_of(layer, next(iter((*call.args, *call.named.values())), None), call.Y) or (None, None)
-        repeated = {"forward": (partial(layer.forward, *call.args, **call.named), call.Y)}
+        forward, backward = (_touched(layer, flops, caches[path]) for flops in known)
+        yield _Call(path, "forward", partial(layer.forward, *call.args, **call.named), known[0], forward, call.Y)
         if call.dYs is not None:
-            repeated["backward"] = partial(layer.backward, *call.dYs, **call.named_dYs), call.dX
-        for (name, (repeat, result)), count in zip(repeated.items(), known, strict=False):
-            operations[name].append(None if count is None else count.total)
-            if not any(layer.named_children()):
-                leaves[path, name] = _leaf(repeat, result, count, _touched(layer, name, count, caches[path]))
-    return leaves, operations
-
-
-def _leaf(call: "partial[Any]", result: Any, count: Flops | None, touched: Sequence[Array]) -> _Leaf:
-    """The leaf of ``call``, which reads its arguments, reads or writes ``touched``, and writes its result."""
-    moved = memory([_arguments(call), touched, result])
-    if count is not None and count.products:
-        return _Leaf(call, _bare_products(count.products), "GEMM", count.total, moved)
-    source = np.ones(max(moved // 8, 1), np.float32)  # half of the bytes are read, and half written
-    roof = partial(np.negative, source, np.empty_like(source))  # memcpy is 40 times slower on some machines
-    return _Leaf(call, roof, "copy", None if count is None else count.total, moved)
+            backward += [dP for _, dP in layer.named_gradients()]
+            repeat = partial(layer.backward, *call.dYs, **call.named_dYs)
+            yield _Call(path, "backward", repeat, known[1], backward, call.dX)
 
 
 def _libraries() -> tuple[str, str]:
@@ -155,23 +158,6 @@ def _libraries() -> tuple[str, str]:
     built: Any = np.show_config(mode="dicts")
     of_numpy = built["Build Dependencies"]["blas"]
     return kernels, f"numpy ({of_numpy['name']} {of_numpy['version']})"
-
-
-def _sum(times: Quartiles, operations: list[int | None], costs: list[Cost]) -> Cost:
-    """The total cost of layers with these ``costs`` that take ``times`` together."""
-    known = [count for count in operations if count is not None]
-    count = sum(known) if len(known) == len(operations) else None
-    return Cost(*times, count, sum(cost.bytes for cost in costs), "sum", sum(cost.roof for cost in costs))
-
-
-def _bare_products(products: Sequence[tuple[Array, Array]]) -> Callable[[], None]:
-    calls = [partial(blas.matmul, A, B, out=A.dot(B)) for A, B in products]
-
-    def run() -> None:
-        for call in calls:
-            call()
-
-    return run
 
 
 def flops_of(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
@@ -200,23 +186,14 @@ def flops_of(layer: Layer, X: Any, Y: Any) -> tuple[Flops, Flops] | None:
     return Flops(elementwise=round(forward * size)), Flops(elementwise=round(backward * size))
 
 
-# -------------------------------------------------------------------------------------------------- bytes
-
-
-def _arguments(call: "partial[Any]") -> list[Any]:
-    return [*call.args, *call.keywords.values()]
-
-
 def _cache(layer: Layer) -> Iterator[Array]:
     """The arrays in the layer's attributes, without parameters, gradients and buffers."""
     own = [P for slots in (layer.named_parameters(), layer.named_gradients(), layer.named_buffers()) for _, P in slots]
     return (A for A in arrays_in(vars(layer)) if not any(np.may_share_memory(A, P) for P in own))
 
 
-def _touched(layer: Layer, name: str, count: Flops | None, cache: Sequence[Array]) -> list[Array]:
-    """The arrays that forward or backward reads and writes besides its arguments and its result."""
-    if count is None or count.reads is None:
-        touched = [*cache, *(P for slots in (layer.named_parameters(), layer.named_buffers()) for _, P in slots)]
-    else:
-        touched = list(count.reads)
-    return touched if name == "forward" else [*touched, *(dP for _, dP in layer.named_gradients())]
+def _touched(layer: Layer, flops: Flops | None, cache: Sequence[Array]) -> list[Array]:
+    """The arrays that forward and backward read besides their arguments."""
+    if flops is not None and flops.reads is not None:
+        return list(flops.reads)
+    return [*cache, *(P for slots in (layer.named_parameters(), layer.named_buffers()) for _, P in slots)]

@@ -112,7 +112,7 @@ def _on_copy(optimizer: Optimizer, original: Layer, model: Layer) -> Optimizer:
 def too_slow(
     run: Rehearsal, optimizers: Sequence[Optimizer], original: Layer, X: Any, Y: Any, start: float, floor: float
 ) -> str:
-    """What to say if the optimizers hardly reduce the loss from ``start`` to ``floor`` in 500 steps; empty if they do."""
+    """What to say if the optimizers hardly reduce the loss from ``start`` to ``floor``; empty if they do."""
     model, loss = run.twins()
     twins = [_on_copy(optimizer, original, model) for optimizer in optimizers]
     least = math.inf
