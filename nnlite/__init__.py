@@ -31,6 +31,7 @@ Layers
     Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
     Dot, Outer, MatMul                   products of vectors and matrices
     Bilinear                             Y_k = x1^T W_k x2 + b_k, of two inputs
+    Conv1d, Conv2d, Conv3d               convolution of signals, images and volumes
     CosineSimilarity, PairwiseDistance   of the vectors of two inputs
     Sum, Mean                            reductions over axes
     Concat, Stack, Split                 join arrays, and cut one
@@ -168,6 +169,7 @@ from nnlite.layers.batch_normalization import (
     InstanceNorm3d,
 )
 from nnlite.layers.bilinear import Bilinear
+from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
@@ -287,6 +289,9 @@ __all__ = [
     "CheckpointError",
     "Concat",
     "ConstantLR",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
     "CosineEmbeddingLoss",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from support import (
     contract_activations,
+    contract_convolution,
     contract_dropout,
     contract_embedding,
     contract_losses,
@@ -461,6 +462,7 @@ ROWS = [
     *contract_activations.ROWS,
     *contract_normalization.ROWS,
     *contract_dropout.ROWS,
+    *contract_convolution.ROWS,
 ]
 WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.

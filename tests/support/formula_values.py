@@ -24,6 +24,7 @@ FUNCTIONS = {
     ),
     "broadcast": lambda X: X,  # what it is compared with has the shape
     "pairs": lambda Y: Y[..., :, None] - Y[..., None, :],
+    "einsum": np.einsum,
     "rows": lambda X: X.reshape(-1, X.shape[-1]),
 }
 SIGNS = {
@@ -53,6 +54,8 @@ OPAQUE = (
     "add_at",
     "bags",
     "count_labels",
+    "windows",
+    "add_windows",
     "distance",
     "EmbeddingBag",
 )

@@ -7,6 +7,8 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
+from nnlite.compute.padding import pad, pad_backward
+from nnlite.compute.windows import Pairs, Windows
 from nnlite.layers.local_response_normalization import window_sum
 
 
@@ -131,6 +133,29 @@ def count_labels(target: Array, like: Array) -> Array:
     return np.asarray(np.sum(labels[..., None] == np.arange(like.shape[-1]), axis=-2), like.dtype)
 
 
+def windows(X: Array, at: Windows, pairs: Pairs, mode: str = "zeros", groups: int = 1) -> Array:
+    """Return the windows of a kernel on X, with axes for samples, channels, windows and the entries of a window.
+
+    Of several groups the channels are two axes, of groups and of the channels in one.
+    """
+    P = at.of(pad(X, pairs, mode))
+    channel = P.ndim - 2 * at.axes - 1
+    split = (groups, P.shape[channel] // groups) if groups > 1 else P.shape[channel : channel + 1]
+    return P.reshape(*P.shape[:channel], *split, *P.shape[channel + 1 :])
+
+
+def add_windows(A: Array, at: Windows, pairs: Pairs, mode: str = "zeros", groups: int = 1) -> Array:
+    """Return the transpose of ``windows``: the entries of windows, added where they come from."""
+    front = A.shape[: A.ndim - 2 * at.axes]
+    front = (*front[:-2], front[-2] * front[-1]) if groups > 1 else front
+    A = A.reshape(*front, *at.outputs, *at.kernel)
+    padded: Array = np.zeros((*front, *at.padded), A.dtype)
+    for entry, place in zip(np.ndindex(at.kernel), at.slices(), strict=True):
+        where: Any = (..., *place)
+        padded[where] += A[(..., *entry)]
+    return pad_backward(padded, pairs, mode)
+
+
 def pairs(Y: Array) -> Array:
     """Return the differences of each two entries of a row: ``Y[j] - Y[k]`` at j, k."""
     return Y[..., :, None] - Y[..., None, :]
@@ -163,6 +188,8 @@ OWN: dict[str, Any] = {
             bags,
             count_labels,
             pairs,
+            windows,
+            add_windows,
             before,
             after,
             range,

@@ -1,0 +1,127 @@
+"""Windows that slide over the spatial axes of an array (N, C, *sizes): of convolutions, pooling and patches.
+
+The window at position i along an axis holds the entries ``i stride + k dilation - padding`` for k = 0, 1, ... below the
+kernel's size; what lies outside is the padding. So the entries that stand at the same k of all windows are a slice with
+a step, :meth:`Windows.slices`, and there are no more such slices than the kernel has entries: pooling is a maximum of
+them. A convolution multiplies all windows at once, see columns.py.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from nnlite.basics.arrays import Array
+
+Sizes = tuple[int, ...]
+Pairs = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of one kernel over spatial axes of given sizes; a tuple has a number for each of these axes.
+
+    Attributes:
+        sizes: of the spatial axes, without padding.
+        kernel: the sizes of a window.
+        stride: the distance from one window to the next.
+        dilation: the distance from one entry of a window to the next.
+        padding: the numbers of entries that are added before and after each axis.
+
+    >>> windows = Windows(sizes=(5,), kernel=(3,), stride=(2,), dilation=(1,), padding=((1, 0),))
+    >>> windows.outputs
+    (2,)
+    >>> windows.of(np.array([0, 1, 2, 3, 4, 5]))
+    array([[0, 1, 2],
+           [2, 3, 4]])
+    """
+
+    sizes: Sizes
+    kernel: Sizes
+    stride: Sizes
+    dilation: Sizes
+    padding: Pairs
+
+    @property
+    def axes(self) -> int:
+        """The number of spatial axes."""
+        return len(self.sizes)
+
+    @cached_property
+    def padded(self) -> Sizes:
+        """The sizes with padding."""
+        return tuple(size + sum(pair) for size, pair in zip(self.sizes, self.padding, strict=True))
+
+    @cached_property
+    def spans(self) -> Sizes:
+        """The distance from the first to the last entry of a window, and 1."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @cached_property
+    def outputs(self) -> Sizes:
+        """The number of windows along each axis; below 1 where a window is larger than the padded array."""
+        return tuple((p - e) // s + 1 for p, e, s in zip(self.padded, self.spans, self.stride, strict=True))
+
+    @property
+    def inside(self) -> tuple[slice, ...]:
+        """Where the array is in the padded one."""
+        return tuple(slice(low, low + size) for (low, _), size in zip(self.padding, self.sizes, strict=True))
+
+    def without_padding(self) -> "Windows":
+        """The same windows, of an array that has been padded."""
+        return Windows(self.padded, self.kernel, self.stride, self.dilation, ((0, 0),) * self.axes)
+
+    def slices(self) -> Iterator[tuple[slice, ...]]:
+        """For each entry of the kernel, in row-major order, where the entries of all windows are in the padded array.
+
+        >>> windows = Windows((5,), (3,), (2,), (1,), ((0, 0),))
+        >>> [np.arange(5)[at] for at in windows.slices()]
+        [array([0, 2]), array([1, 3]), array([2, 4])]
+        """
+        for entry in np.ndindex(self.kernel):
+            firsts = tuple(k * d for k, d in zip(entry, self.dilation, strict=True))
+            yield tuple(
+                slice(first, first + (count - 1) * s + 1, s)
+                for first, count, s in zip(firsts, self.outputs, self.stride, strict=True)
+            )
+
+    def of(self, A: Array) -> Array:
+        """All windows of the padded array (..., *padded): a view (..., *outputs, *kernel), not to be written into."""
+        steps = A.strides[A.ndim - self.axes :]
+        shape = (*A.shape[: A.ndim - self.axes], *self.outputs, *self.kernel)
+        strides = (
+            *A.strides[: A.ndim - self.axes],
+            *(s * step for s, step in zip(self.stride, steps, strict=True)),
+            *(d * step for d, step in zip(self.dilation, steps, strict=True)),
+        )
+        return as_strided(A, shape, strides, writeable=False)
+
+    def split(self, most: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], "Windows"]]:
+        """The windows in parts of about ``most`` of them: where their entries and they themselves are, and each part.
+
+        The first axis is split first, the others only if a part of one position along it is still too large.
+        """
+        steps, rest = [], math.prod(self.outputs)
+        for count in self.outputs:
+            rest //= count
+            steps.append(min(count, max(1, most // max(rest, 1))))
+        along = [
+            [self._part(axis, low, min(low + step, count)) for low in range(0, count, step)]
+            for axis, (count, step) in enumerate(zip(self.outputs, steps, strict=True))
+        ]
+        for parts in itertools.product(*along):
+            entries, outputs, sizes, padding = zip(*parts, strict=True)
+            yield entries, outputs, Windows(sizes, self.kernel, self.stride, self.dilation, padding)
+
+    def _part(self, axis: int, low: int, high: int) -> tuple[slice, slice, int, tuple[int, int]]:
+        """The entries of the windows from ``low`` to ``high`` along an axis, those windows, and size and padding."""
+        size, stride, before = self.sizes[axis], self.stride[axis], self.padding[axis][0]
+        first, last = low * stride - before, (high - 1) * stride - before + self.spans[axis]
+        start, stop = min(max(first, 0), size), max(min(last, size), 0)
+        stop = max(start, stop)
+        padding = max(0, min(-first, last - first)), max(0, last - max(size, first))
+        return slice(start, stop), slice(low, high), stop - start, padding

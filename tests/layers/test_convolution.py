@@ -1,0 +1,196 @@
+"""Convolutions: their formula, as loops over every index, their arguments, and what they refuse."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+from support.contract_row import numbers
+
+import nnlite as nn
+from nnlite.compute import columns as columns_of
+
+LAYERS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+def by_hand(X, W, b, stride, padding, dilation):
+    """The sum of the docstring, entry by entry, of one group."""
+    axes = X.ndim - 2
+    padded = np.pad(X, [(0, 0), (0, 0), *padding])
+    spans = [(k - 1) * d + 1 for k, d in zip(W.shape[2:], dilation, strict=True)]
+    outputs = [(n - span) // s + 1 for n, span, s in zip(padded.shape[2:], spans, stride, strict=True)]
+    Y = np.zeros((len(X), len(W), *outputs)) + b.reshape(-1, *[1] * axes)
+    for i, k in itertools.product(np.ndindex(*outputs), np.ndindex(*W.shape[2:])):
+        place = tuple(p * s + q * d for p, s, q, d in zip(i, stride, k, dilation, strict=True))
+        Y[:, :, *i] += padded[:, :, *place] @ W[:, :, *k].T
+    return Y
+
+
+@pytest.mark.parametrize("columns", [1, 60, 2**18])  # several parts of an image, of the batch, and one part
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_the_formula_entry_by_entry(axes, columns, monkeypatch):
+    monkeypatch.setattr(columns_of, "COLUMNS", columns)
+    kernel, stride, dilation, padding = (3, 2, 1)[:axes], (1, 1, 2)[:axes], (2, 1, 1)[:axes], (1, 0, 2)[:axes]
+    for sizes, step in ((5, 4, 2)[:axes], stride), ((7, 3, 3)[:axes], (2, 3, 1)[:axes]):
+        layer = LAYERS[axes](2, 3, kernel, step, padding, dilation, dtype=np.float64, rng=0)
+        layer.b = [0.1, 0.2, -0.3]
+        X = numbers(3, 2, *sizes)
+        expected = by_hand(X, layer.W, layer.b, step, [(p, p) for p in padding], dilation)
+        np.testing.assert_allclose(layer.forward(X), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_same_padding_has_the_odd_entry_at_the_end():
+    layer = nn.Conv2d(1, 1, (4, 3), padding="same", dtype=np.float64, rng=0)
+    X = numbers(2, 1, 6, 5)
+    expected = by_hand(X, layer.W, layer.b, (1, 1), [(1, 2), (1, 1)], (1, 1))
+    np.testing.assert_allclose(layer.forward(X), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [1, 500, 2**18])
+def test_backward_is_the_transpose_of_forward(columns, monkeypatch):
+    monkeypatch.setattr(columns_of, "COLUMNS", columns)
+    for axes, (stride, dilation, mode) in itertools.product(
+        (1, 2, 3), [(1, 1, "zeros"), (2, 1, "reflect"), (3, 2, "circular"), (1, 2, "replicate")]
+    ):
+        layer = LAYERS[axes](2, 4, 2, stride, 1, dilation, 2, bias=False, padding_mode=mode, dtype=np.float64, rng=0)
+        X = numbers(3, 2, *(5, 4, 3)[:axes])
+        Y = layer.forward(X)
+        dY = numbers(*Y.shape)[::-1]
+        dX = layer.backward(dY)
+        assert np.vdot(Y, dY) == pytest.approx(np.vdot(X, dX), rel=1e-12)
+        assert np.vdot(Y, dY) == pytest.approx(np.vdot(layer.W, layer.dW), rel=1e-12)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_one_sample_is_a_batch_of_one(axes):
+    layer = LAYERS[axes](2, 3, 2, padding=1, rng=0)
+    X = numbers(1, 2, *(4, 3, 2)[:axes]).astype(np.float32)
+    Y = layer.forward(X)
+    dX, dPhi = layer.backward(Y), layer.dPhi.copy()
+    np.testing.assert_array_equal(layer.forward(X[0]), Y[0])
+    np.testing.assert_array_equal(layer.backward(Y[0]), dX[0])
+    np.testing.assert_array_equal(layer.dPhi, dPhi)
+
+
+def test_channels_last_memory_gives_the_same():
+    layer = nn.Conv2d(3, 4, 3, padding=1, rng=0)
+    X = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype(np.float32).transpose(0, 3, 1, 2)
+    Y = layer.forward(X)
+    dX, dPhi = layer.backward(np.asfortranarray(Y)), layer.dPhi.copy()
+    np.testing.assert_array_equal(layer.forward(np.ascontiguousarray(X)), Y)
+    np.testing.assert_array_equal(layer.backward(Y), dX)
+    np.testing.assert_array_equal(layer.dPhi, dPhi)
+
+
+def test_no_samples():
+    layer = nn.Conv2d(2, 3, 2, rng=0)
+    assert layer.forward(np.zeros((0, 2, 4, 4))).shape == (0, 3, 3, 3)
+    layer.dPhi[...] = 1
+    assert layer.backward(np.zeros((0, 3, 3, 3))).shape == (0, 2, 4, 4)
+    assert not layer.dPhi.any()
+
+
+def test_each_group_is_drawn_with_its_own_fans():
+    shapes = []
+
+    def init(shape, *, dtype, rng):
+        shapes.append(shape)
+        return np.full(shape, len(shapes), dtype)
+
+    layer = nn.Conv2d(6, 4, (3, 2), groups=2, weight_init=init)
+    assert shapes == [(2, 3, 3, 2)] * 2
+    assert [set(W.ravel()) for W in layer.W] == [{1.0}, {1.0}, {2.0}, {2.0}]
+
+
+def test_the_sum_of_db_is_accurate_in_float32():
+    layer = nn.Conv1d(1, 1, 1)
+    X = np.zeros((100, 1, 10_000), np.float32)
+    layer.forward(X)
+    layer.backward(np.full_like(X, 0.1))
+    assert layer.db[0] == pytest.approx(100_000, rel=1e-5)
+
+
+def test_memory_is_bounded():
+    layer = nn.Conv2d(4, 4, 9, padding=4, rng=0)
+    X = np.ones((2, 4, 256, 256), np.float32)
+    layer.forward(X)  # the flat vectors and the cache
+    tracemalloc.start()
+    layer.backward(layer.forward(X))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * (X.nbytes + X.nbytes) + 64 * 2**20  # the columns alone would be 81 times X
+    assert peak < 5 * X.nbytes
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.Conv2d(0, 1, 3), ValueError, "Conv2d: in_channels: expected at least 1, got 0"),
+        (lambda: nn.Conv2d(1, 1, 3.0), TypeError, "Conv2d: kernel_size: expected a whole number, got 3.0"),
+        (lambda: nn.Conv2d(1, 1, (3, 3, 3)), ValueError, "kernel_size: expected a whole number, or 2 of them"),
+        (lambda: nn.Conv2d(1, 1, 3, stride=0), ValueError, "Conv2d: stride: expected at least 1"),
+        (lambda: nn.Conv2d(1, 1, 3, padding=-1), ValueError, "Conv2d: padding: expected at least 0"),
+        (lambda: nn.Conv2d(1, 1, 3, padding="full"), ValueError, "Conv2d: padding: expected 'valid' or 'same'"),
+        (lambda: nn.Conv2d(1, 1, 3, 2, "same"), ValueError, "'same' needs stride 1"),
+        (lambda: nn.Conv2d(1, 1, 3, padding_mode="mirror"), ValueError, "Conv2d: padding_mode: expected 'zeros' or"),
+        (lambda: nn.Conv1d(4, 6, 3, groups=3), ValueError, "Conv1d: in_channels: expected a multiple of groups = 3"),
+        (lambda: nn.Conv1d(6, 4, 3, groups=3), ValueError, "Conv1d: out_channels: expected a multiple of groups = 3"),
+        (lambda: nn.Conv1d(1, 1, 3, weight_init=3), TypeError, "Conv1d: weight_init: expected a function"),
+        (lambda: nn.Conv1d(1, 1, 3, weight_init=lambda *_, **__: np.ones(2)), nn.ShapeError, "to return shape"),
+    ],
+)
+def test_arguments_that_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (nn.Conv2d(3, 1, 3), (2, 1, 5, 5), r"expected X of shape \(N, 3, H, W\) or \(3, H, W\), got \(2, 1, 5, 5\)"),
+        (nn.Conv2d(3, 1, 3), (3, 5), r"expected X of shape \(N, 3, H, W\)"),
+        (nn.Conv1d(3, 1, 3), (2, 2, 3, 5), r"expected X of shape \(N, 3, L\)"),
+        (
+            nn.Conv2d(1, 1, 5, padding=1),
+            (1, 1, 5, 2),
+            r"expected W of at least 3, .* over 5 .* adds 2; got 2",
+        ),
+        (nn.Conv3d(1, 1, 2, dilation=3), (1, 1, 5, 3, 5), "expected H of at least 4, .* over 4 with dilation 3"),
+        (
+            nn.Conv1d(1, 1, 3, padding=2, padding_mode="reflect"),
+            (1, 1, 2),
+            "expected L of at least 3, .* by .reflect.",
+        ),
+        (nn.Conv1d(1, 1, 3, padding=2, padding_mode="circular"), (1, 1, 1), "expected L of at least 2"),
+        (nn.Conv1d(1, 1, 1, padding=1), (1, 1, 0), "expected L of at least 1"),
+    ],
+)
+def test_shapes_that_are_refused(layer, shape, message):
+    with pytest.raises(nn.ShapeError, match=message):
+        layer.forward(np.zeros(shape))
+    with pytest.raises(nn.ShapeError, match=message):
+        layer.output_shape(shape)
+
+
+def test_the_place_of_an_image_that_is_too_small():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Conv2d(2, 2, 3))
+    with pytest.raises(nn.ShapeError, match="kernel extends over 3") as raised:
+        model.forward(np.zeros((1, 1, 4, 4)))
+    assert any("[2]" in note for note in raised.value.__notes__)
+
+
+def test_output_shapes_of_what_is_known():
+    layer = nn.Conv2d(3, 8, 5, stride=2, padding=2)
+    assert layer.output_shape((None, 3, 28, None)) == (None, 8, 14, None)
+    assert layer.output_shape((..., 28)) == (..., 8, None, 14)
+    assert layer.output_shape((...,)) == (..., 8, None, None)
+    assert layer.output_shape((3, 28, 28)) == (8, 14, 14)
+
+
+def test_repr():
+    assert repr(nn.Conv2d(3, 8, 5)) == "Conv2d(3 -> 8, kernel_size=5)"
+    assert repr(nn.Conv1d(4, 8, 5, 2, 1, 3, 2, bias=False, padding_mode="reflect", dtype=np.float64)) == (
+        "Conv1d(4 -> 8, kernel_size=5, stride=2, padding=1, dilation=3, groups=2, padding_mode='reflect', bias=False, "
+        "dtype=float64)"
+    )
+    assert repr(nn.Conv2d(3, 8, (5, 1), padding="same")) == "Conv2d(3 -> 8, kernel_size=(5, 1), padding='same')"
