@@ -117,6 +117,7 @@ Files
 
 Formats of other programs; :func:`save` and :func:`load` read and write safetensors files
     from_torch, to_torch                 load the weights of a PyTorch module, and give them back
+    to_numpy                             a network, and its training, as a program in NumPy alone
     to_onnx                              write a model as an ONNX file
 
 Diagnostics
@@ -224,6 +225,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.interop.numpy_program.to_numpy import to_numpy
     from nnlite.interop.onnx import to_onnx
     from nnlite.interop.pytorch import from_torch, to_torch
     from nnlite.optim.adadelta import Adadelta
@@ -451,6 +453,7 @@ __all__ = [
     "tied",
     "to_dot",
     "to_mermaid",
+    "to_numpy",
     "to_onnx",
     "to_torch",
     "update_bn",
@@ -468,6 +471,7 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "interop.numpy_program.to_numpy": "to_numpy",
     "interop.pytorch": "from_torch to_torch",
     "interop.onnx": "to_onnx",
     "optim.adadelta": "Adadelta",

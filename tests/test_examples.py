@@ -73,6 +73,7 @@ def test_the_examples_are_these():
             "digits",
             "dropout_batchnorm",
             "embedding",
+            "export",
             "feedback_alignment",
             "from_torch",
             "imbalanced",
@@ -95,7 +96,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
         with case(file.name):
             assert len(text.splitlines()) < 60
             needed = {"dataframe.py": {"pandas"}, "optimizers.py": {"matplotlib"}}.get(file.name, set())
-            standard = {"argparse", "contextlib", "pathlib", "signal", "tempfile", "time"}
+            standard = {"argparse", "contextlib", "pathlib", "signal", "subprocess", "sys", "tempfile", "time"}
             assert imported - standard == {"numpy", "nnlite"} | needed
 
 
@@ -403,6 +404,13 @@ def test_weights_of_a_larger_file_of_pytorch_are_read_and_written_back(run):
         "largest difference from the formula: below 1e-5",
         "the same names: True",
     ]
+
+
+def test_a_program_that_was_written_out_trains_to_the_same_loss(run):
+    out, _ = run("export.py")
+    assert "u1 = X.dot(W1) + b1 " in out
+    alone, ours = re.search(r"20th step: (\S+) with NumPy alone, (\S+) with nnlite", out).groups()
+    assert alone == ours
 
 
 def test_residual_layers_learn_where_a_chain_does_not(run):

@@ -14,6 +14,14 @@ Array = NDArray[Any]
 FLOATING = frozenset(np.dtype(code) for code in "fdg")  # native single, double and long double
 
 
+class StandIn:
+    """Base class of what stands for an array while layers run to have their calls logged; see call_log.py."""
+
+    def apply(self, function: Any, *operands: Any) -> Any:
+        """What a function of nnlite, which cannot look into it, returns for these operands."""
+        raise NotImplementedError
+
+
 Name = str | Callable[[], str]  # of an argument; a function of one that takes a while to make
 
 
@@ -30,6 +38,8 @@ def as_array(values: Any, name: Name) -> Array:
     """
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
         return values
+    if isinstance(values, StandIn):
+        return values  # type: ignore[return-value]
     name = name if isinstance(name, str) else name()
     # The variable in a line to write: "target" of "MSELoss(): target", "Y" of "validation Y" and of "Y of batch 3".
     argument = name.split(": ")[-1].removeprefix("validation ").split(" of batch ")[0]

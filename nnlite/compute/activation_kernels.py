@@ -25,7 +25,8 @@ def times(dY: Array, D: Array) -> Array:
 
 def leaky_relu(X: Array, slope: float) -> Array:
     """``X`` above 0, ``slope X`` elsewhere: for usual slopes the larger of the two."""
-    return (_larger if 0 < slope <= 1 else _chosen)(X, slope)
+    usual = isinstance(slope, float) and 0 < slope <= 1  # a slope that is trained, and logged, may become another one
+    return (_larger if usual else _chosen)(X, slope)
 
 
 @kernel(all="ignore")

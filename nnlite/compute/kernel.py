@@ -21,7 +21,7 @@ from typing import Any, ClassVar, overload
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
+from nnlite.basics.arrays import Array, StandIn
 from nnlite.compute.arguments import apart, conform, entry_statement, shapes_of
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.log1p import fast_log1p
@@ -153,6 +153,9 @@ class Kernel:
         self.__class__ = type("Kernel", (Kernel,), {"__call__": staticmethod(entry)})
 
     def _unusual(self, *arguments: Any) -> Any:
+        for each in arguments:
+            if isinstance(each, StandIn):
+                return each.apply(self, *arguments)
         if not any(isinstance(each, Symbol) for each in arguments):
             own = conform(self.name, self.trace, self.into, arguments)
             dtype = own[0].dtype
@@ -169,7 +172,7 @@ class Kernel:
         """The sum of the elements of the result; no array of the result is made if it would be large."""
         size = np.size(arguments[0])
         if size < SUMMED_WHOLE or self.trace.by_rows:
-            return float(np.add.reduce(self(*arguments), axis=None))
+            return np.add.reduce(self(*arguments), axis=None).item()  # type: ignore[no-any-return]
         whole = size - size % _ROW
         flat = divisible(self, conform(self.name, self.trace, (), arguments))
         sums = self._row_sums(*[each[:whole].reshape(-1, _ROW) if np.ndim(each) else each for each in flat])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
+from nnlite.basics.arrays import Array, StandIn
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -22,6 +22,8 @@ def bernoulli(rng: "Generator", p: float, shape: tuple[int, ...]) -> Array:
     array([[False,  True, False],
            [False, False,  True]])
     """
+    if isinstance(rng, StandIn):
+        return rng.apply(bernoulli, rng, p, shape)  # type: ignore[no-any-return]
     bits = 8 if (256 * p).is_integer() else 32
     size = prod(shape)
     drawn = _integers(rng, -(-size * bits // 64)).view(f"u{bits // 8}")

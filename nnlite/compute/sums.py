@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nnlite.basics.arrays import FLOATING, Array
+from nnlite.basics.arrays import FLOATING, Array, StandIn
 from nnlite.compute import blas
 
 _BLOCK = 128  # rows that column_sum adds in one product
@@ -22,6 +22,11 @@ def column_sum(Y: Array, out: Array | None = None) -> Array:
     >>> abs(column_sum(np.full((1_000_000, 1), 0.1, np.float32)) - 100_000) < 0.1
     array([ True])
     """
+    if isinstance(Y, StandIn):
+        if out is None:
+            return Y.apply(column_sum, Y)  # type: ignore[no-any-return]
+        out[...] = Y.apply(column_sum, Y)
+        return out
     ones = _ONES[Y.dtype]
     while len(Y) > _BLOCK:
         blocks = (Y[start : start + _BLOCK] for start in range(0, len(Y), _BLOCK))
@@ -36,6 +41,8 @@ def sum_over(X: Array, axes: tuple[int, ...]) -> Array:
         X: a floating array.
         axes: in ascending order, none negative.
     """
+    if isinstance(X, StandIn):
+        return X.apply(sum_over, X, axes)  # type: ignore[no-any-return]
     shape = [1 if axis in axes else size for axis, size in enumerate(X.shape)]
     if len(axes) == X.ndim:
         return np.asarray(np.add.reduce(X, axis=None)).reshape(shape)

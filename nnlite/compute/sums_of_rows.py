@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
+from nnlite.basics.arrays import Array, StandIn
 
 _PIECE = 128  # rows that are added one after another in float32
 
@@ -66,6 +66,9 @@ def add_rows_at(dY: Array, numbers: Array, bounds: Array, out: Array, weights: A
            [ 0.],
            [11.]])
     """
+    if isinstance(dY, StandIn):
+        out[...] = dY.apply(rows_added, dY, numbers, len(out))
+        return
     if len(out) > 4 * len(numbers) and out.size > 2**20:  # most rows become 0, and a second array of them takes time
         rows, places = np.unique(numbers, return_inverse=True)
         out[...] = 0
@@ -85,6 +88,25 @@ def add_rows_at(dY: Array, numbers: Array, bounds: Array, out: Array, weights: A
             weights = None if weights is None else weights[inside]
             S = _matrix("csc", dY.dtype, places, bounds, weights, (len(frequent), len(dY))).tocsr()
             out[frequent] = sums_of_rows(dY, S.indices, S.indptr, S.data)
+
+
+def rows_added(dY: Array, numbers: Array, count: int) -> Array:
+    """What :func:`add_rows_at` writes into ``count`` rows, with NumPy alone.
+
+    >>> rows_added(np.array([[1.0], [10.0], [100.0]]), np.array([2, 0, 2]), 3)
+    array([[ 10.],
+           [  0.],
+           [101.]])
+    """
+    sums = np.zeros((count, dY.shape[1]), dY.dtype)
+    occurrences = np.bincount(numbers, minlength=count)
+    if dY.dtype != np.float32 or occurrences.max(initial=0) <= _PIECE:
+        np.add.at(sums, numbers, dY)
+        return sums
+    order, rank = np.argsort(numbers, kind="stable"), np.empty(len(numbers), np.intp)
+    rank[order] = np.arange(len(numbers)) - np.repeat(np.cumsum(occurrences) - occurrences, occurrences)
+    pieces, places = np.unique(numbers * len(numbers) + rank // _PIECE, return_inverse=True)
+    return rows_added(rows_added(dY, places, len(pieces)), pieces // len(numbers), count)
 
 
 def _matrix(kind: str, dtype: Any, numbers: Array, bounds: Array, weights: Array | None, shape: tuple[int, int]) -> Any:

@@ -94,7 +94,7 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         if self.by_given:
             dX = layout.affine(dY, self._zero(dY), A, self._zero(dY))
         else:
-            part = scale * dY.dtype.type(1 / self.group_size(dY.shape))
+            part = scale * (1 / self.group_size(dY.shape))
             sum_dH, sum_dHH = (self.group_sums(self._times_gamma(each)) for each in (sum_dY, sum_dYH))
             B = scale * part * sum_dHH
             dX = layout.backward(dY, self.X, mu, A, B, part * sum_dH - self.rest * B)

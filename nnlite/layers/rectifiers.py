@@ -118,7 +118,7 @@ class PReLU(Layer, parameters=("W",)):
     def backward(self, dY: Any) -> Array:
         dY = self.check_dY(dY)
         if self.num_parameters == 1:
-            self.dW = np.full(1, kernels.prelu_slope_backward.sum(dY, self.X), dY.dtype)
+            self.dW[...] = kernels.prelu_slope_backward.sum(dY, self.X)
             return kernels.leaky_relu_backward(dY, self.X, self.W.item())
         matrix = self._matrix(dY)
         by_column = np.empty(matrix.shape[1], matrix.dtype)

@@ -64,7 +64,7 @@ class ClassLoss(Loss):
         weight = self.weight_of_classes(classes, dtype)
         if weight is None:
             return None if counted is None else counted.astype(dtype)
-        weights: Array = weight[labels]
+        weights: Array = np.take_along_axis(weight, labels, 0)
         return weights if counted is None else weights * counted
 
     def indices(self, target: Array, classes: int) -> tuple[Array, Array | None]:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy import ndarray
 
-from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating
+from nnlite.basics.arrays import FLOATING, Array, StandIn, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.compute.kernel import SUMMED_WHOLE, Kernel
 from nnlite.errors import ShapeError, StateError
@@ -144,7 +144,7 @@ class Loss(Layer):
             ValueError: the mean of no elements.
         """
         self._record(J.shape, J.dtype, counts)
-        return J if self.reduction == "none" else float(np.add.reduce(J, axis=None)) / self.count  # type: ignore[operator]
+        return J if self.reduction == "none" else np.add.reduce(J, axis=None).item() / self.count
 
     def reduce_kernel(self, elements: Kernel, *arguments: Any, weight: Array | None = None) -> Any:
         """Return :meth:`reduce` of ``weight * elements(*arguments)``, without an array of all elements if it is large.
@@ -166,7 +166,7 @@ class Loss(Layer):
         if self.reduction != "mean":
             count = 1.0
         else:
-            count = math.prod(shape) if counts is None else float(np.add.reduce(counts, axis=None))
+            count = math.prod(shape) if counts is None else np.add.reduce(counts, axis=None).item()
         if not count:
             raise ValueError(f"{self.one_line()}: empty batch: the mean over no elements is undefined")
         self.count = count
@@ -294,6 +294,8 @@ def times_weight(loss: Loss, weight: Array | None, J: Array) -> Array:
 
 def any_nan(J: Any) -> bool:
     """Return whether J, a float or an array, is or contains NaN."""
+    if isinstance(J, StandIn):
+        return False  # what is logged holds for finite numbers
     return J != J if type(J) is float else bool(np.isnan(J).any())
 
 
