@@ -157,7 +157,7 @@ class Loss(Layer):
             return self.reduce(times_weight(self, weight, elements(*arguments)))
         self._record(arguments[0].shape, arguments[0].dtype, None)
         if arguments[0].size < SUMMED_WHOLE:
-            return float(np.add.reduce(elements(*arguments), axis=None)) / self.count  # type: ignore[operator]
+            return np.add.reduce(elements(*arguments), axis=None).item() / self.count
         return elements.sum(*arguments) / self.count  # type: ignore[operator]
 
     def _record(self, shape: tuple[int, ...], dtype: np.dtype[Any], counts: Array | None) -> None:
