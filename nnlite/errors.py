@@ -71,7 +71,7 @@ class GradientError(AssertionError):
     ...     nn.check_gradients(Wrong(), np.array([1.0, 2.0, 3.0]))
     ... except nn.GradientError as error:
     ...     print(error.report.verdict)
-    Wrong(): backward is not the derivative of forward: dX: 1/2 of the true gradient
+    Wrong(): dX: 1/2 of the true gradient
     """
 
     def __init__(self, message: str = "", report: Any = None) -> None:

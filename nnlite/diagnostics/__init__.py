@@ -15,7 +15,6 @@ How data flows, from the model to what is printed:
    ``explain``, whose way from a formula to a printed line is in ``formulas/``; ``profile``; ``per_sample``;
    ``unit_activity``; ``sanity`` and its checks.
 
-``check_gradients`` compares backward with numerical differences: a Trial (``trial.py``) is a layer as a function of its
-arrays, ``central_differences.py`` differentiates it, ``comparison.py`` compares. If they differ, ``diagnosis.py`` goes
-through the LayerCalls from the output back to the first layer that is wrong by itself, and ``mistakes/`` explain how.
+``check_gradients`` compares backward with numerical differences and says what is wrong; its parts, and how data flows
+through them, are in ``gradients/``.
 """

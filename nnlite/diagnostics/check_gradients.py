@@ -2,10 +2,9 @@
 
 import copy
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
@@ -13,15 +12,13 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import non_negative, positive, whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.trees import each_of, listed
-from nnlite.diagnostics.central_differences import NARROW_STEP, Differences, KinkError, chosen_entries
-from nnlite.diagnostics.comparison import Comparison, Finding, Tolerance, compare
-from nnlite.diagnostics.diagnosis import diagnosis, first_random, narrow_layer
-from nnlite.diagnostics.failed_call import likely_cause
+from nnlite.diagnostics.gradients.comparison import Comparison, Finding, Tolerance
+from nnlite.diagnostics.gradients.diagnosis import Diagnosis, Examination, diagnosis, unexplained
+from nnlite.diagnostics.gradients.fault import Fault
+from nnlite.diagnostics.gradients.form import likely_cause, modified_cache, run_twice, wrong_conduct, wrong_return
+from nnlite.diagnostics.gradients.trial import Trial, floats_as_float64, is_floating
 from nnlite.diagnostics.recording import Recording
-from nnlite.diagnostics.returned_gradients import first_wrong_return, modified_cache, shape_fault, wrong_return
-from nnlite.diagnostics.rounding import hidden_by_rounding, rounding_by_layer
 from nnlite.diagnostics.text_table import text_table
-from nnlite.diagnostics.trial import Trial, floats_as_float64, is_floating
 from nnlite.errors import GradientError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import is_loss
@@ -33,15 +30,17 @@ HEAD = ["", "gradient", "shape", "wrong", "worst at", "backward", "numerical", "
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The result of :func:`check_gradients`: a comparison for X and for each parameter.
+    """The result of :func:`check_gradients`: a comparison for X and for each parameter, and what is wrong.
 
     ``print`` shows a table: in how many entries backward and the central differences differ, both at the worst entry,
     and, where they differ, the angle between the two gradients in degrees.
 
     Attributes:
         comparisons: one for each array.
-        fault: what is wrong, as a sentence; empty if nothing is.
-        note: what could not be compared, and why; empty if everything was.
+        faults: what is wrong, all of it in one layer; none if every gradient is right.
+        parts_right: whether the layer with the faults has parts, and these are right.
+        after: how many layers after it were checked and are right.
+        before: how many layers before it were not checked.
 
     >>> print(GradientReport((Comparison("X", (2,), 2, (0,), 1.0, 1.0, True),)))
            gradient  shape   wrong  worst at  backward  numerical
@@ -50,25 +49,42 @@ class GradientReport:
     """
 
     comparisons: tuple[Comparison, ...]
-    fault: str = ""
-    note: str = ""
+    faults: tuple[Fault, ...] = ()
+    parts_right: bool = False
+    after: int = 0
+    before: int = 0
+
+    @property
+    def fault(self) -> Fault | None:
+        """The first fault; None if every gradient is right."""
+        return self.faults[0] if self.faults else None
 
     @property
     def right(self) -> bool:
         """Whether every gradient is right and nothing else is wrong."""
-        return not self.fault and all(comparison.right for comparison in self.comparisons)
+        return not self.faults and all(comparison.right for comparison in self.comparisons)
 
     @property
     def verdict(self) -> str:
         """One sentence: what is wrong and where, or that every gradient is right."""
-        if self.right:
-            return "every gradient is right"
-        return self.fault or "backward is not the derivative of forward"
+        if not self.faults:
+            return "every gradient is right" if self.right else "backward is not the derivative of forward"
+        arrays: dict[str, list[str]] = {}  # those with the same fault are named together
+        for fault in self.faults:
+            arrays.setdefault(str(Fault("", "", fault.kind, fault.detail)), []).append(fault.array)
+        told = [f"{', '.join(names)}: {text}" if any(names) else text for text, names in arrays.items()]
+        for count, where, verb, told_of in (
+            (self.after, "after it", ("is", "are"), "right"),
+            (self.before, "before it", ("was", "were"), "not checked"),
+        ):
+            if count:
+                told.append(f"the {f'{count} layers' if count > 1 else 'layer'} {where} {verb[count > 1]} {told_of}")
+        own = ", although each layer in it is right" if self.parts_right else ""
+        return f"{self.faults[0].layer}{own}: {'; '.join(told)}"
 
     def __str__(self) -> str:
         verdict = [] if self.right else textwrap.wrap(self.verdict, WIDTH, **_WHOLE_WORDS)
-        note = textwrap.wrap(self.note, WIDTH, **_WHOLE_WORDS)
-        return "\n".join([*verdict, *self._table(), *note])
+        return "\n".join([*verdict, *self._table()])
 
     __repr__ = __str__
 
@@ -104,9 +120,23 @@ def check_gradients(
     so dropout and batch normalisation can be checked in training mode.
 
     If they differ, the layers are checked one by one from the output back, each on the X and dY that it received, up to
-    the first one that is wrong. Then the mistakes that are usual are tried on its gradient: the wrong sign or a factor,
-    a transposed matrix, a derivative that is missing or taken at the wrong point, a term or a row that is missing in a
-    sum, and so on. A mistake is named only if it explains every entry that was compared.
+    the first one that is wrong. Then the usual mistakes are tried on its gradient. A mistake is named only if it
+    explains every entry that was compared.
+
+    The error's ``report`` has it as values: ``report.fault`` is the first :class:`Fault`, with the fields ``layer``,
+    ``array`` such as "dW", ``kind`` and ``detail``, and ``report.faults`` has one for each wrong array. The kinds:
+
+    - "missing derivative", "derivative applied twice", "divided by the derivative", "another derivative" (of another
+      function), "wrong point" (at X instead of Y, or the other way round), "only the diagonal" (of the Jacobian);
+    - "missing dY" (the gradient for dY = 1), "another dY" (its absolute value ...), "part of dY" (a row left out ...),
+      "wrong axis", "sum over the batch missing";
+    - "wrong sign", "wrong factor" (with its name: 2, the batch size ...), "missing term", "extra term";
+    - "transposed", "missing transpose" (dY W instead of dY W^T), "order of entries", "order of gradients" (that of
+      another array), "wrong shape", "wrong number of gradients", "missing gradient" (None);
+    - "not stored", "accumulated" (added to the stored gradient), "zero", "not finite", "float32" (rounding);
+    - "modified in place" (X or dY), "modified cache", "updated parameter", "random backward", "layer run twice" (in one
+      forward);
+    - "not linear in dY", and "wrong entries" where no usual mistake explains them.
 
     Args:
         layer: any Layer; containers and losses are Layers too.
@@ -127,10 +157,11 @@ def check_gradients(
     Raises:
         GradientError: a gradient is wrong, or backward modifies an array in place. The message is the report, which is
             also the error's ``report``; its ``verdict`` says what is wrong and where.
-        ValueError: an entry of X or of a parameter is at a kink (ReLU at 0), where there is no derivative: move X away
-            from it. Or forward modifies its input in place, or is random with a generator that the layer does not hold,
-            or J is not finite. Or X is empty, a loss has no target, ``step`` or ``max_entries`` is not above 0, or
-            ``rtol`` or ``atol`` is negative.
+        ValueError: no layer is wrong, and an entry is at a kink (ReLU at 0), where there is no derivative, or behind a
+            layer so saturated that the loss is at the edge of what it is defined for: move X away from there. Or
+            forward modifies its input in place, or is random with a generator that the layer does not hold, or J is
+            not finite. Or X is empty, a loss has no target, ``step`` or ``max_entries`` is not above 0, or ``rtol`` or
+            ``atol`` is negative.
         TypeError: forward or backward returned None; ``loss`` is not a Loss; a target without a loss.
 
     >>> import nnlite as nn
@@ -144,8 +175,10 @@ def check_gradients(
     ...     check_gradients(nn.Sequential(nn.Linear(2, 3, rng=0), Wrong(), nn.Square()), np.ones((4, 2)))
     ... except nn.GradientError as error:
     ...     print(error.report.verdict)
-    Sequential(3 layers): backward is not the derivative of forward in Sequential[1] Wrong(): dX: it is dY itself, the
-    derivative of Y with respect to X is missing; the layer after it is right; the layer before it was not checked
+    ...     print(error.report.fault.kind)
+    Sequential[1] Wrong(): dX: it is dY itself, the derivative of forward is missing; the layer after it is right; the
+    layer before it was not checked
+    missing derivative
     """
     check_layer(layer, "layer")
     loss = None if loss is None else as_one_loss(loss)
@@ -157,6 +190,8 @@ def check_gradients(
     atol = None if atol is None else non_negative(atol, "check_gradients: atol")
     if max_entries is not None:
         whole(max_entries, "check_gradients: max_entries", least=1)
+    examination = Examination(step, Tolerance(rtol, atol), max_entries)
+    rng = generator(rng, "check_gradients: rng")
     originals = layer, loss
     layer, loss = copy.deepcopy((layer, loss))  # together: a loss may hold the model, to penalize its weights
     for each in (loss, layer):
@@ -166,7 +201,6 @@ def check_gradients(
     single = not isinstance(X, tuple | dict) and layer.differentiable_inputs(1)
     converted = single and not is_floating(X)
     X = X.astype(np.float64) if single else each_of(floats_as_float64, X)
-    rng = generator(rng, "check_gradients: rng")
     trial = Trial(layer, X, target, loss)
     try:
         gradients, recording = _run(trial, originals, rng)
@@ -174,33 +208,28 @@ def check_gradients(
         if converted:
             error.add_note("X was converted to float64; if it holds indices, name its argument in without_gradient")
         raise
-    untrained = trial.untrained()
-    entries = {
-        name: list(chosen_entries(P, max_entries, rng, untrained.get(name))) for name, P in trial.arrays().items()
-    }
-    tolerance = Tolerance(rtol, atol)
-
-    def compared(differences: Differences) -> dict[str, Finding]:
-        names = [name for name in entries if gradients.get(name) is not None]
-        return {name: compare(name, gradients[name], differences, entries[name], tolerance) for name in names}
-
-    findings, fault = _findings(trial, recording, step, compared)
-    report = _report(findings, fault)
-    if report.right and not recording.writes:
-        return report
-    if not fault:
-        found = diagnosis(originals[0], recording, findings, tolerance, step, max_entries)
-        if found.unexplained:
-            findings, note = hidden_by_rounding(originals[0], trial, findings, step, tolerance)
-            if note:
-                return _report(findings, note=note)
-        fault = found.sentence
-    report = GradientReport(report.comparisons, fault)
+    narrow = next((call for call in recording.forwards if call.narrow is not None), None)
+    _, findings = examination.of(trial, gradients, rng, None if narrow is None else narrow.narrow)
+    wrong = any(not finding.comparison.right for finding in findings.values())
+    if narrow is not None and not wrong:
+        found = Diagnosis((Fault(narrow.place, "", "float32", {"method": "forward", "of": "X"}),))
+    elif wrong or recording.writes or any(finding.refused for finding in findings.values()):
+        found = _diagnosed(originals[0].one_line(), recording, findings, examination)
+    else:
+        return _report(findings, Diagnosis())
+    report = _report(findings, found)
     raise GradientError(str(report), report)
 
 
-def _report(findings: dict[str, Finding], fault: str = "", note: str = "") -> GradientReport:
-    return GradientReport(tuple(finding.comparison for finding in findings.values()), fault, note)
+def _report(findings: dict[str, Finding], found: Diagnosis) -> GradientReport:
+    comparisons = tuple(finding.comparison for finding in findings.values())
+    return GradientReport(comparisons, found.faults, found.parts_right, found.after, found.before)
+
+
+def _raise(fault: Fault, cause: Exception | None = None) -> NoReturn:
+    """Raise the error where there is nothing to compare with central differences."""
+    report = GradientReport((), (fault,))
+    raise GradientError(str(report), report) from cause
 
 
 def _run(
@@ -210,7 +239,7 @@ def _run(
 
     Raises:
         ValueError: forward modifies its input in place or is random, or J is not finite.
-        GradientError: a gradient is missing, or has the wrong shape.
+        GradientError: a gradient is missing or has the wrong shape, or backward modifies what it must not.
     """
     layer, original = trial.layer, originals[0]
     with Recording(careful=True).of(layer, trial.loss, originals) as before:
@@ -222,42 +251,36 @@ def _run(
     if before.writes:
         raise ValueError(str(before.writes[0]))
     _check_not_empty(trial, before.last("").Y)
-    if trial.loss is None:
-        trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * _alternating(np.shape(Y)), Y)
+    if trial.loss is None:  # not constant, since backward may ignore dY, and of both signs
+        trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * np.resize([1.0, -1.0], np.shape(Y)), Y)
     with Recording(careful=True).of(layer, trial.loss, originals) as recording:
-        start = trial.J()
+        values = trial.values()
+        start = float(np.sum(trial.weights(values.size) * values))
         if not np.isfinite(start):
             raise ValueError(f"{original.one_line()}: there is no gradient to check where the output is {start}")
-        random = first_random(before, recording)
-        if random:
-            raise ValueError(
-                f"{random}: forward is random: it returned two outputs for one X; let the layer hold its generator, "
-                "such as self.rng = np.random.default_rng(0)"
-            )
+        for one, other in zip(before.forwards, recording.forwards, strict=False):
+            if not all(map(partial(np.array_equal, equal_nan=True), listed(one.Y), listed(other.Y))):
+                raise ValueError(
+                    f"{one.place}: forward is random: it returned two outputs for one X; let the layer hold its "
+                    "generator, such as self.rng = np.random.default_rng(0)"
+                )
         try:
             gradients = trial.backward()
         except Exception as error:
-            fault = first_wrong_return(recording.backwards)
-            if fault:
-                raise _without_comparisons(fault) from error
+            if fault := _first_wrong_return(recording):
+                _raise(fault, error)
             _add_cause(error, recording)
             raise
-    own = next((call for call in recording.backwards if call.layer is layer), None)
-    fault = None if own is None else wrong_return(own)
+    if any(call.layer is layer and wrong_return(call) for call in recording.backwards):
+        _raise(cast(Fault, _first_wrong_return(recording)))
+    fault = wrong_conduct(recording) or (None if recording.writes else modified_cache(trial, gradients, recording))
     if fault:
-        raise _without_comparisons(first_wrong_return(recording.backwards) or fault)
-    if recording.draws:
-        raise _without_comparisons(f"{recording.draws[0]}: backward draws random numbers; use those that forward drew")
-    if recording.updates:
-        where, _, parameter = recording.updates[0]
-        raise _without_comparisons(f"{where}: backward modifies {parameter}; leave the update to the optimizer")
-    fault = None if recording.writes else modified_cache(trial, gradients, recording)
-    if fault:
-        raise _without_comparisons(fault)
-    for name, P in trial.arrays().items():
-        if name in gradients and gradients[name].shape != P.shape:
-            raise _without_comparisons(f"{original.one_line()}: {shape_fault(name, P, gradients[name])}")
+        _raise(fault)
     return gradients, recording
+
+
+def _first_wrong_return(recording: Recording) -> Fault | None:
+    return next((fault for call in recording.backwards if (fault := wrong_return(call))), None)
 
 
 def _check_not_empty(trial: Trial, Y: Any) -> None:
@@ -269,40 +292,30 @@ def _check_not_empty(trial: Trial, Y: Any) -> None:
 
 def _add_cause(error: Exception, recording: Recording) -> None:
     """Add the likely cause to an error that a layer raised."""
-    cause = likely_cause(recording.failed, error) if recording.failed else None
-    if cause:
+    if recording.failed and (cause := likely_cause(recording.failed, error)):
         error.add_note(cause)
 
 
-def _without_comparisons(fault: str) -> GradientError:
-    """Return the error where there is nothing to compare with central differences."""
-    report = GradientReport((), fault)
-    return GradientError(str(report), report)
+def _diagnosed(model: str, recording: Recording, findings: dict[str, Finding], examination: Examination) -> Diagnosis:
+    """Return what is wrong.
 
-
-def _findings(
-    trial: Trial, recording: Recording, step: float, compared: Callable[[Differences], dict[str, Finding]]
-) -> tuple[dict[str, Finding], str]:
-    """Return the comparison of each array, and a sentence if only the rounding of float32 makes them differ."""
-    narrow = narrow_layer(recording)
-    try:
-        findings = compared(Differences(trial, step))
-    except KinkError:
-        if narrow is None:
-            return compared(Differences(trial, step, rounding=sum(rounding_by_layer(trial).values()))), ""
-    else:
-        if narrow is None or all(finding.comparison.right and not finding.error.any() for finding in findings.values()):
-            return findings, ""
-    where, dtype = narrow
-    findings = compared(Differences(trial, max(step, NARROW_STEP), float(np.finfo(dtype).eps), kinks=False))
-    if not all(finding.comparison.right for finding in findings.values()):
-        return findings, ""
-    return findings, (
-        f"{where}: rounding error, not a wrong backward: forward computes in {dtype} although X is float64; "
-        "keep the dtype of X"
-    )
-
-
-def _alternating(shape: tuple[int, ...]) -> Array:
-    """Return 1 and -1 in turn."""
-    return np.resize([1.0, -1.0], shape)
+    Raises:
+        KinkError: no layer is wrong, and at some entry there is no derivative to compare with.
+    """
+    wrong = any(not finding.comparison.right for finding in findings.values())
+    kink = next((finding.refused for finding in findings.values() if finding.refused), None)
+    found = diagnosis(recording, findings, examination) if wrong or kink else Diagnosis()
+    if recording.writes:
+        write = recording.writes[0]
+        fault = Fault(write.place, "", "modified in place", {"modified": write.array})
+        same = bool(found.faults) and found.faults[0].layer == write.place
+        return replace(found, faults=(fault, *found.faults)) if same else Diagnosis((fault,))
+    twice = run_twice(model, recording)
+    if twice and wrong and (found.parts_right or not found.faults):
+        return Diagnosis((twice,))
+    if found.faults:
+        return found
+    refused = max(filter(None, (kink, found.refused)), key=lambda kink: kink.edge, default=None)
+    if refused is not None:
+        raise refused
+    return Diagnosis(unexplained(model, findings), parts_right=True)

@@ -75,9 +75,11 @@ def test_the_doctor_finds_it_if_it_is_wrong_and_only_then():
     assert nn.check_gradients(model(Scale), X[:5], Y[:5], nn.BCELoss()).right
     with pytest.raises(nn.GradientError) as caught:
         nn.check_gradients(model(Faulty), X[:5], Y[:5], nn.BCELoss())
-    verdict = caught.value.report.verdict
-    assert "in Sequential[1] Faulty(): dgamma: 1/5 of the true gradient (5 is the batch size)" in verdict
-    assert "the 4 layers after it are right" in verdict  # the loss is one of them
+    report = caught.value.report
+    assert (report.fault.layer, report.fault.array) == ("Sequential[1] Faulty()", "dgamma")
+    assert report.fault.kind == "wrong factor"
+    assert report.fault.detail == {"factor": pytest.approx(1 / 5), "sizes": {"the batch size": 5}}
+    assert report.after == 4  # the loss is one of them
 
 
 def test_sanity():

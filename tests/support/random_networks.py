@@ -196,8 +196,9 @@ def spoiled(seed: int) -> str:
         try:
             nn.check_gradients(model, X, target, loss, max_entries=12, rng=seed)
         except nn.GradientError as error:
-            verdict = error.report.verdict
-            return "named" if "Negated(" in verdict and ": dW: wrong sign" in verdict else verdict
+            fault = error.report.fault
+            named = "Negated(" in fault.layer and (fault.array, fault.kind) == ("dW", "wrong sign")
+            return "named" if named else error.report.verdict
         except ValueError:
             return "nothing to see"
     return "not seen" if wrong.largest > 1e-6 else "nothing to see"

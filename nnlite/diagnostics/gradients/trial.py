@@ -7,6 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
+from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import restorer
 from nnlite.layer.layer import Layer, inside
 from nnlite.losses.loss import arguments_of
@@ -27,13 +28,19 @@ class Trial:
 
     >>> import nnlite as nn
     >>> trial = Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 10.0]))
-    >>> trial.values(), trial.J(), trial.backward()["X"]
-    (array([1., 9.]), 91.0, array([ 2., 60.]))
+    >>> trial.values(), trial.backward()["X"]
+    (array([1., 9.]), array([ 2., 60.]))
     """
 
     def __init__(self, layer: Layer, X: Any, target: Any = None, loss: Layer | None = None, dY: Any = None) -> None:
         self.layer, self.X, self.target, self.loss, self.dY = layer, X, target, loss, dY
         self._restore = restorer(layer) if loss is None else restorer(layer, loss)
+
+    @classmethod
+    def of(cls, call: LayerCall) -> "Trial":
+        """The trial of a layer by itself, on the X and dY that it received in a model."""
+        X, dY = (each_of(floats_as_float64, values) for values in (call.X, call.dY))
+        return cls(call.layer, X, call.target, dY=dY)
 
     def forward(self) -> Any:
         """Return Y, or the loss if there is one.
@@ -42,8 +49,7 @@ class Trial:
             TypeError: forward returned None.
         """
         self._restore()
-        single = self.loss is not None or self.target is None
-        if single:
+        if self.loss is not None or self.target is None:
             Y = spread(self.layer.forward, self.X)
         else:
             Y = self.layer.forward(*arguments_of(self.layer, self.X, self.target))
@@ -53,16 +59,11 @@ class Trial:
 
     def values(self) -> Array:
         """Return the result of forward as one flat float64 array."""
-        return flat(self.forward())
+        return _flat(self.forward())
 
     def weights(self, size: int) -> Array:
         """Return the factors of the ``size`` values in J."""
-        return np.ones(size) if self.loss is not None else np.broadcast_to(flat(self.dY), (size,))
-
-    def J(self) -> float:
-        """Return the number that is differentiated."""
-        values = self.values()
-        return float(np.sum(self.weights(values.size) * values))
+        return np.ones(size) if self.loss is not None else np.broadcast_to(_flat(self.dY), (size,))
 
     def backward(self, stored: float = np.nan) -> dict[str, Array]:
         """Return the gradient of each input and parameter by name, as backward computes them after the last forward.
@@ -93,14 +94,19 @@ class Trial:
         inputs = {name: A for name, A in differentiable(self.layer, self.inputs()).items() if is_floating(A)}
         return {name: A for name, A in (inputs | dict(self.layer.named_parameters())).items() if A.size}
 
-    def untrained(self) -> dict[str, Array]:
-        """Return for each parameter that has entries which are not trained, and so have no gradient, where they are."""
-        parameters, found = dict(self.layer.named_parameters()), {}
+    def entries(self, most: int | None, rng: "np.random.Generator") -> dict[str, list[tuple[int, ...]]]:
+        """Return, by array, the indices of all entries that have a gradient, or of ``most`` random ones."""
+        arrays, found = self.arrays(), {}
+        untrained = {name: np.zeros(P.shape, bool) for name, P in arrays.items()}
         for path, part in self.layer.named_layers():
             for name, index in part.untrained_entries().items():
-                if (full := inside(path, name)) in parameters:  # not of a tied layer
-                    found[full] = np.zeros(parameters[full].shape, bool)
-                    found[full][index] = True
+                if (full := inside(path, name)) in untrained:  # not of a tied layer
+                    untrained[full][index] = True
+        for name, left_out in untrained.items():
+            kept = np.flatnonzero(~left_out)
+            if most is not None and most < len(kept):
+                kept = rng.choice(kept, most, replace=False)
+            found[name] = [tuple(map(int, np.unravel_index(entry, left_out.shape))) for entry in kept]
         return found
 
 
@@ -124,10 +130,6 @@ def floats_as_float64(values: Any) -> Any:
     return values.astype(np.float64) if is_floating(values) else values.copy()
 
 
-def flat(values: Any) -> Array:
-    """Return the numbers of one array, or of several, as one flat float64 array.
-
-    >>> flat((1.0, np.eye(2)))
-    array([1., 1., 0., 0., 1.])
-    """
+def _flat(values: Any) -> Array:
+    """Return the numbers of one array, or of several, as one flat float64 array."""
     return np.concatenate([np.ravel(np.asarray(each, np.float64)) for each in listed(values)])

@@ -1,14 +1,14 @@
 """Comparison of a gradient with central differences, entry by entry."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.diagnostics.central_differences import Differences, Index, KinkError
+from nnlite.diagnostics.gradients.central_differences import Differences, Index, KinkError
 
 ENOUGH = 32  # entries of an array that are examined closely before it is called wrong
 
@@ -29,8 +29,8 @@ class Comparison:
         angle: between the gradient and the central differences, as vectors of the compared entries, in degrees; None
             where one of them is zero or not finite.
 
-    >>> Comparison("X", (2,), 2, (0,), 1.0, 1.0, True).right
-    True
+    >>> Comparison("X", (2,), 2, (0,), 1.0, 2.0, False, 1, 30.0).cells()
+    ['WRONG', 'dX', '(2,)', '1 of 2', '[0]', '1', '2', '30']
     """
 
     name: str
@@ -44,13 +44,7 @@ class Comparison:
     angle: float | None = None
 
     def cells(self) -> list[str]:
-        """Return the row of the report: verdict, gradient, shape, wrong entries, and the worst entry's values.
-
-        >>> Comparison("X", (2,), 2, (0,), 1.0, 2.0, False, 1, 30.0).cells()
-        ['WRONG', 'dX', '(2,)', '1 of 2', '[0]', '1', '2', '30']
-        >>> Comparison("X", (2,), 0, (), math.nan, math.nan, True).cells()
-        ['-', 'dX', '(2,)', 'none compared', '', '', '', '']
-        """
+        """The row of the report: verdict, gradient, shape, wrong entries, and the worst entry's values."""
         name, shape = f"d{self.name}", str(self.shape)
         if not self.checked:
             return ["-", name, shape, "none compared", "", "", "", ""]
@@ -68,6 +62,7 @@ class Finding(NamedTuple):
         numeric: the central differences; NaN at entries that were not compared.
         error: the estimated error of these.
         wrong: where the two differ.
+        refused: why the first of the entries that have no derivative was not compared; None if all were.
     """
 
     comparison: Comparison
@@ -75,6 +70,7 @@ class Finding(NamedTuple):
     numeric: Array
     error: Array
     wrong: Array
+    refused: KinkError | None = None
 
 
 class Tolerance(NamedTuple):
@@ -87,88 +83,76 @@ class Tolerance(NamedTuple):
     rtol: float = 1e-6
     atol: float | None = None
 
+    def absolute(self, name: str, indices: list[Index], numeric: Array, differences: Differences) -> float:
+        """The absolute tolerance of an array."""
+        if self.atol is not None or np.isnan(numeric).all():
+            return 1e-7 if self.atol is None else self.atol
+        largest = int(np.nanargmax(np.abs(numeric)))
+        size = abs(float(numeric[largest]))
+        return size / 100 if size < 1e-5 and differences.measurable(name, indices[largest]) else 1e-7
+
     def excess(self, analytic: Array, numeric: Array, error: Array, atol: float) -> Array:
-        """Return the difference as a multiple of the tolerance; infinite where it is NaN."""
+        """The difference as a multiple of the tolerance; infinite where it is NaN."""
         difference = np.abs(analytic - numeric)
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.where(difference == 0, 0.0, difference / (atol + self.rtol * np.abs(numeric) + error))
         return np.where(np.isnan(excess), np.inf, excess)
 
 
-def compare(
-    name: str, dP: Array, differences: Differences, entries: Iterable[Index], tolerance: Tolerance, strict: bool = True
-) -> Finding:
-    """Compare the gradient ``dP`` of the array ``name`` with the differences at ``entries``.
+def compare(name: str, dP: Array, differences: Differences, indices: list[Index], tolerance: Tolerance) -> Finding:
+    """Compare the gradient ``dP`` of the array ``name`` with the differences at ``indices``.
 
-    Args:
-        name: an array of the trial.
-        dP: its gradient.
-        differences: of the trial.
-        entries: the indices to compare.
-        tolerance: when an entry is right.
-        strict: whether a kink is an error; otherwise the entry is not compared.
-
-    Raises:
-        KinkError: an entry is at a kink.
+    An entry where forward has no derivative is not compared.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.trial import Trial
+    >>> from nnlite.diagnostics.gradients.trial import Trial
     >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
     >>> compare("X", np.array([2.0, 3.0]), differences, [(0,), (1,)], Tolerance()).wrong
     array([False,  True])
     """
-    at = differences.at if strict else _or_nan(differences.at)
-    indices = list(entries)
-    numeric = np.array([at(name, index) for index in indices])
+    refused: list[KinkError] = []
+
+    def at(index: Index, bend: float | None = None) -> float:
+        try:
+            return differences.at(name, index, bend)
+        except KinkError as error:
+            refused.append(error)
+            return math.nan
+
+    numeric = np.array([at(index) for index in indices])
     analytic = np.array([dP[index] for index in indices])
     error = np.zeros(len(indices))
-    atol = _atol(name, tolerance, indices, numeric, differences)
-    excess = tolerance.excess(analytic, numeric, error, atol)
-    where = np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric))
+    atol = tolerance.absolute(name, indices, numeric, differences)
 
     def refine(place: int) -> bool:
-        gap = abs(analytic[place] - numeric[place])
-        if not differences.doubtful(name, indices[place], numeric[place], gap):
-            return False
-        numeric[place], error[place] = differences.refined(name, indices[place])
-        return True
+        doubtful = differences.doubtful(name, indices[place], abs(analytic[place] - numeric[place]))
+        if doubtful:
+            numeric[place], error[place] = differences.refined(name, indices[place])
+        return doubtful
 
     def leave_out(place: int) -> bool:
-        gap = abs(analytic[place] - numeric[place])
-        if not math.isnan(at(name, indices[place], gap / 4)):
+        if not math.isnan(at(indices[place], abs(analytic[place] - numeric[place]) / 4)):
             return False
         numeric[place] = math.nan  # a small kink explains the gap
         return True
 
-    _for_each(where, refine)
+    excess = tolerance.excess(analytic, numeric, error, atol)
+    _for_each(np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric)), refine)
     excess = tolerance.excess(analytic, numeric, error, atol)
     _for_each(np.flatnonzero((excess > 1) & np.isfinite(numeric)), leave_out)
+    whole, errors, wrong = np.full(dP.shape, np.nan), np.zeros(dP.shape), np.zeros(dP.shape, bool)
     known = np.flatnonzero(~np.isnan(numeric))
-    indices = [indices[place] for place in known]
-    analytic, numeric, error, excess = analytic[known], numeric[known], error[known], excess[known]
-    return _finding(name, dP, indices, analytic, numeric, error, excess)
-
-
-def _or_nan(at: Callable[..., float]) -> Callable[..., float]:
-    def found(*arguments: Any) -> float:
-        try:
-            return at(*arguments)
-        except KinkError:
-            return math.nan
-
-    return found
-
-
-def _atol(name: str, tolerance: Tolerance, indices: list[Index], numeric: Array, differences: Differences) -> float:
-    if tolerance.atol is not None:
-        return tolerance.atol
-    if np.isnan(numeric).all():
-        return 1e-7
-    largest = int(np.nanargmax(np.abs(numeric)))
-    size = abs(float(numeric[largest]))
-    if size >= 1e-5 or not differences.measurable(name, indices[largest], float(numeric[largest])):
-        return 1e-7
-    return size / 100
+    for place in known:
+        index = indices[place]
+        whole[index], errors[index], wrong[index] = numeric[place], error[place], excess[place] > 1
+    comparison = Comparison(name, dP.shape, 0, (), math.nan, math.nan, True)
+    if len(known):
+        worst, differing = int(known[np.argmax(excess[known])]), int(np.count_nonzero(wrong))
+        a, n, angle = analytic[worst], numeric[worst], angle_between(analytic[known], numeric[known])
+        comparison = Comparison(
+            name, dP.shape, len(known), indices[worst], float(a), float(n), not differing, differing, angle
+        )
+    return Finding(comparison, dP, whole, errors, wrong, refused[0] if refused else None)
 
 
 def _for_each(places: Array, act: Callable[[int], bool]) -> None:
@@ -178,32 +162,6 @@ def _for_each(places: Array, act: Callable[[int], bool]) -> None:
     if any(acted):
         for place in np.setdiff1d(places, first):
             act(int(place))
-
-
-def _finding(
-    name: str, dP: Array, indices: list[Index], analytic: Array, numeric: Array, error: Array, excess: Array
-) -> Finding:
-    """Return the measured entries in the array's shape, with their comparison."""
-    whole, errors, wrong = np.full(dP.shape, np.nan), np.zeros(dP.shape), np.zeros(dP.shape, bool)
-    for place, index in enumerate(indices):
-        whole[index], errors[index], wrong[index] = numeric[place], error[place], excess[place] > 1
-    differing = int(np.count_nonzero(wrong))
-    if not indices:
-        comparison = Comparison(name, dP.shape, 0, (), math.nan, math.nan, True)
-    else:
-        worst = int(np.argmax(excess))
-        comparison = Comparison(
-            name,
-            dP.shape,
-            len(indices),
-            indices[worst],
-            float(analytic[worst]),
-            float(numeric[worst]),
-            not differing,
-            differing,
-            angle_between(analytic, numeric),
-        )
-    return Finding(comparison, dP, whole, errors, wrong)
 
 
 def angle_between(a: Array, b: Array) -> float | None:
