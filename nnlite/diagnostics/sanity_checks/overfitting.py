@@ -7,12 +7,12 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
+from nnlite.diagnostics.gradients.trial import floats_as_float64
 from nnlite.diagnostics.run import restorer
 from nnlite.diagnostics.samples import copies, count_of, pick
 from nnlite.diagnostics.sanity_checks.check import Check, counted
 from nnlite.diagnostics.sanity_checks.rehearsal import Rehearsal, loss_and_gradients, row_bytes
 from nnlite.diagnostics.sanity_checks.updates import SLOW, too_slow
-from nnlite.diagnostics.trial import floats_as_float64
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax
 from nnlite.layers.elementwise import Square
