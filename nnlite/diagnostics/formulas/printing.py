@@ -1,4 +1,4 @@
-"""Formulas as text: the printer, whose variants in typeset.py write LaTeX and MathML."""
+"""The printer of formulas: as text; its variants in typeset.py are LaTeX and MathML."""
 
 import ast
 from collections.abc import Mapping, Sequence
@@ -10,35 +10,19 @@ from nnlite.diagnostics.formulas.notation import axes_of, axis_index, is_numeric
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, mapped
 
 SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # precedence of operators
-STRENGTH: dict[type, int] = {
-    ast.Add: SUM,
-    ast.Sub: SUM,
-    ast.Mult: PRODUCT,
-    ast.Div: PRODUCT,
-    ast.MatMult: MATRICES,
-    Dot: MATRICES,
-    ast.Pow: POWER,
-}
+_STRENGTHS = {SUM: (ast.Add, ast.Sub), PRODUCT: (ast.Mult, ast.Div), MATRICES: (ast.MatMult, Dot), POWER: (ast.Pow,)}
+STRENGTH = {op: strength for strength, ops in _STRENGTHS.items() for op in ops}
 RELATIONS: dict[type, str] = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "=", ast.NotEq: "!="}
 CALLED = {"maximum": "max", "minimum": "min", "one_hot": "onehot", "absolute": "abs"}
 DOTS = "..."  # the terms of a sum that are left out
-
-
-def number_text(value: Any, digits: int = 6) -> str:
-    """Return a number as formulas show it: of 1/3 the first digits."""
-    return str(value) if isinstance(value, bool) else f"{value:.{digits}g}"
-
-
-def is_sum(node: ast.expr) -> bool:
-    """Return whether it is a sum over a letter, ``sum(X[n] for n in range(4))``."""
-    return isinstance(node, ast.Call) and bool(node.args) and isinstance(node.args[0], ast.GeneratorExp)
 
 
 def strength_of(node: ast.expr) -> int:
     """Return the precedence of an expression."""
     if isinstance(node, ast.UnaryOp) or (number_of(node) or 0) < 0:
         return MINUS
-    return STRENGTH[type(node.op)] if isinstance(node, ast.BinOp) else SUM if is_sum(node) else WHOLE
+    is_sum = isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.GeneratorExp)
+    return STRENGTH[type(node.op)] if isinstance(node, ast.BinOp) else SUM if is_sum else WHOLE
 
 
 class Text:
@@ -47,7 +31,7 @@ class Text:
     With ``shapes``, each symbol has its shape before it, between two marks, for ``shapes_below`` of page.py.
     """
 
-    signs: Mapping[str, str] = {"times": " * ", "": " ", "minus": "-"}
+    signs: Mapping[str, str] = {"times": " * ", "number": " * ", "": " ", "minus": "-"}
     after_scalar = POWER  # the strength that the right side of a product with a scalar needs
 
     def __init__(self, shapes: bool = False, digits: int = 6) -> None:
@@ -68,26 +52,22 @@ class Text:
             case ast.Compare(left=left, ops=[op], comparators=[right]):
                 relation = self.sign(RELATIONS.get(type(op), type(op).__name__))
                 return self.bracketed(self(left) + relation + self(right), "[]")
-            case Entry(value=of):
-                index = node.index
+            case Entry(value=of, index=index):
                 if isinstance(of, Leaf) and of.transposed:
                     of, index = Leaf(of.id), (*index[:-2], *reversed(index[-2:]))
                 return self.entry(of, ",".join(map(str, index)))
-            case ast.Subscript(value=of, slice=index):
-                return self.part(self.within(of, WHOLE), self._index(index))
+            case ast.Subscript(value=of, slice=places):
+                each = places.elts if isinstance(places, ast.Tuple) else [places]
+                return self.part(self.within(of, WHOLE), ",".join(map(in_python, each)))
             case ast.Attribute(value=of, attr="T"):
                 return self.transposed(self.within(of, WHOLE))
             case ast.Call(args=[ast.GeneratorExp(elt=term, generators=[over])]):
-                return self.over(self(over.target)) + self.within(term, PRODUCT)
+                return self.over(ast.unparse(over.target)) + self.within(term, PRODUCT)
             case ast.Call(func=ast.Name(id=name), args=args):
                 return self.call(CALLED.get(name, name), axis_index(axes_of(node)), [self(arg) for arg in args])
             case ast.BinOp():
                 return self.operation(node)
         return self.word(in_python(node))
-
-    def _index(self, index: ast.expr) -> str:
-        parts = index.elts if isinstance(index, ast.Tuple) else [index]
-        return ",".join(in_python(part) for part in parts)
 
     def operation(self, node: ast.BinOp) -> str:
         """Return two operands with the sign between them."""
@@ -104,36 +84,33 @@ class Text:
             case ast.Div():
                 return self.quotient(left, right)
         first = self.within(left, PRODUCT if isinstance(left, ast.Constant) else MINUS)
-        if is_numeric(right):
-            return first + self.sign("number") + self.within(right, PRODUCT, right=True)
-        if is_scalar(left):
-            return first + self.sign("") + self.within(right, self.after_scalar, right=True)
-        return first + self.sign("times") + self.within(right, PRODUCT, right=True)
+        if is_numeric(right) or not is_scalar(left):
+            return (
+                first + self.sign("number" if is_numeric(right) else "times") + self.within(right, PRODUCT, right=True)
+            )
+        return first + self.sign("") + self.within(right, self.after_scalar, right=True)
 
     def within(self, node: ast.expr, strength: int, *, right: bool = False) -> str:
         """Return an operand, in brackets if its precedence is below ``strength``."""
         loose = strength_of(node) < strength or (right and strength_of(node) == MINUS)
         return self.bracketed(self(node)) if loose else self(node)
 
-    # What variants write differently.
+    # What LaTeX and MathML write differently.
 
     def sign(self, sign: str) -> str:
-        return self.signs.get(sign, " * " if sign == "number" else f" {sign} ")
+        return self.signs.get(sign, f" {sign} ")
 
     def number(self, value: Any) -> str:
-        return number_text(value, self.digits)
+        return str(value) if isinstance(value, bool) else f"{value:.{self.digits}g}"
 
     def symbol(self, name: str) -> str:
         return name
 
-    def word(self, text: str) -> str:
-        return text
+    word = symbol
 
     def leaf(self, leaf: Leaf) -> str:
-        closed = f"({leaf.id})" if leaf.transposed and not leaf.id.isalnum() else leaf.id
-        return self.shaped(closed + "^T" * leaf.transposed, np.shape(leaf.value))
-
-    def shaped(self, text: str, shape: tuple[int, ...]) -> str:
+        text = f"({leaf.id})" if leaf.transposed and not leaf.id.isalnum() else leaf.id
+        text, shape = text + "^T" * leaf.transposed, np.shape(leaf.value)
         return f"\0({','.join(map(str, shape))})\1{text}" if self.shapes and shape else text
 
     def entry(self, of: ast.expr, index: str) -> str:
@@ -164,7 +141,7 @@ class Text:
         return f"{kind[0]}{text}{kind[1]}"
 
     def inline(self, sign: str) -> str:
-        """Return a sign of the legend within a sentence."""
+        """Return a sign of the legend within a sentence: ``*``, ``sum_2`` or ``[a > b]``."""
         return sign
 
 
