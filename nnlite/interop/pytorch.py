@@ -149,7 +149,7 @@ def _fitted(own: list[Entry], keys: Keys, given: dict[str, Any]) -> tuple[list[t
             values[id(entry.array)] = key, array
         else:
             first, value = values.get(id(entry.array), ("the other layer's", entry.array))
-            if not np.array_equal(array, value, equal_nan=array.dtype.kind == "f"):
+            if not np.array_equal(array, value, equal_nan=True):
                 wrong.append(f"{key}: the layers are tied, expected the numbers of {first}, got others")
     known = set(keys)
     wrong += [f"{key}: unexpected, got {_shape(value)}" for key, value in given.items() if key not in known]

@@ -11,6 +11,7 @@ from nnlite.interop.torch_arrays import Entry, array_of
 from nnlite.layer.layer import inside
 
 Keys = Sequence[str | None]  # one for each entry; None if there is none
+Use = tuple[Entry, str | None]  # with its key
 
 
 def renamed(own: list[Entry], names: Mapping[str, str] | None) -> list[str]:
@@ -45,21 +46,33 @@ def _renamed(key: str, names: Mapping[str, str]) -> str:
 
 
 def in_order(own: list[Entry], given: Mapping[str, Any]) -> Keys:
-    """The key of each entry: the first layer with arrays gets the first module, and so on; None where none is left."""
-    keys: list[str | None] = []
+    """The key of each entry: the first layer with arrays gets the first module, and so on; None where none is left.
+
+    The second of tied layers gets the next module if that has the same numbers, else the keys of the first.
+    """
+    uses: list[Use] = []
+    first: dict[int, Use] = {}  # use of each array
     left = dict.fromkeys(given)
     for _, group in groupby(own, attrgetter("module")):
         layer = list(group)
         module = _module(next(iter(left), ""), layer)
-        found: Keys = [None if module is None else entry.key_in(module) for entry in layer]
-        found = [key if key in left else None for key in found]
-        if all(entry.shared for entry in layer) and not _repeats(
-            layer, found, dict(zip(keys, own, strict=False)), given
-        ):
-            found = [None] * len(layer)  # it is not listed a second time
-        keys += found
-        left = {key: None for key in left if key not in found}
-    return keys
+        found: list[Use] = [(entry, None if module is None else entry.key_in(module)) for entry in layer]
+        before = [first[id(entry.array)] for entry in layer if id(entry.array) in first]
+        if len(before) == len(layer) and not all(_equal(*both, given) for both in zip(found, before, strict=True)):
+            found = [(entry, key) for entry, (_, key) in zip(layer, before, strict=True)]
+        first = {id(entry.array): (entry, key) for entry, key in found} | first
+        taken = {key for _, key in found}
+        left = {key: None for key in left if key not in taken}
+        uses += found
+    return [key for _, key in uses]
+
+
+def _equal(one: Use, other: Use, given: Mapping[str, Any]) -> bool:
+    """Whether both keys are given, with the same numbers."""
+    if not {one[1], other[1]} <= given.keys():
+        return False
+    A, B = (entry.turned(array_of(given[str(key)])) for entry, key in (one, other))
+    return np.array_equal(A, B, equal_nan=True)
 
 
 def _module(key: str, layer: list[Entry]) -> str | None:

@@ -108,7 +108,7 @@ def read_safetensors(path: Any) -> StateDict:
         length = int.from_bytes(start, "little")
         if start.startswith(b"PK\3\4"):
             raise CheckpointError("it is a zip, such as nnlite's and NumPy's .npz, and no safetensors file; rename it")
-        if len(start) < 8 or length > size - 8:
+        if length > size - 8:
             raise CheckpointError(
                 f"it is truncated, or no safetensors file: its header would have {length} bytes, the file has {size}"
             )

@@ -14,6 +14,7 @@ from support.contract import ROWS, numbers
 from support.contract_row import one_of_each
 from support.oracle.cases import CASES
 from support.oracle.record import torch_module
+from support.oracle.table import Case
 
 import nnlite as nn
 from nnlite.basics.trees import listed, spread
@@ -23,6 +24,9 @@ DOCUMENTED = [
     (lambda: nn.Linear(2, 3), {"weight": (3, 2), "bias": (3,)}),
     (lambda: nn.Linear(2, 3, bias=False), {"weight": (3, 2)}),
     (lambda: nn.Bilinear(2, 3, 4), {"weight": (4, 2, 3), "bias": (4,)}),
+    (lambda: nn.Conv1d(4, 6, 3, groups=2), {"weight": (6, 2, 3), "bias": (6,)}),
+    (lambda: nn.Conv2d(2, 3, (4, 5), bias=False), {"weight": (3, 2, 4, 5)}),
+    (lambda: nn.Conv3d(2, 3, (4, 5, 6)), {"weight": (3, 2, 4, 5, 6), "bias": (3,)}),
     (lambda: nn.PReLU(3), {"weight": (3,)}),
     (lambda: nn.Embedding(4, 3), {"weight": (4, 3)}),
     (lambda: nn.EmbeddingBag(4, 3, padding_idx=1), {"weight": (4, 3)}),
@@ -142,6 +146,7 @@ def test_the_paths_in_containers():
     theta, X = nn.Parameter(np.ones(3), name="theta"), nn.Input()
     graph = nn.Graph(X, nn.Linear(2, 3)(X) * theta)
     assert list(nn.to_torch(graph)) == ["theta", "1.weight", "1.bias"]
+    assert list(nn.to_torch(nn.Parameter(1.0))) == ["value"]
     parts = nn.Sequential(nn.Residual(nn.Linear(3, 3)), nn.Parallel(nn.Linear(3, 1), nn.PReLU()))
     assert list(nn.to_torch(parts)) == ["0.0.weight", "0.0.bias", "1.0.weight", "1.0.bias", "1.1.weight"]
 
@@ -196,6 +201,24 @@ def test_tied_layers_are_listed_twice_and_read_once_or_twice():
     )
 
 
+def test_tied_layers_in_order():
+    """A module that follows is that of the tied layer only if it has its numbers."""
+    for tied_first in False, True:
+        layer, last = nn.Linear(3, 3, rng=0), nn.Linear(3, 3, rng=1)
+        model = nn.Sequential(*[layer, nn.tied(layer)][:: -1 if tied_first else 1], last)
+        a, b = ({"weight": numbers(3, 3) + n, "bias": np.array([n, np.nan, 1])} for n in (1, 2))
+        for modules in ({"x": a, "z": b}, {"x": a, "y": a, "z": b}):
+            state = {f"{path}.{name}": array for path, module in modules.items() for name, array in module.items()}
+            with case((tied_first, list(state))):
+                nn.from_torch(model, state, by_order=True)
+                assert_array_equal(layer.W, np.float32(a["weight"]).T)
+                assert_array_equal(last.W, np.float32(b["weight"]).T)
+        state = {f"{n}.{name}": array for n, module in enumerate([a, a, b]) for name, array in module.items()}
+        assert_array_equal(nn.from_torch(model, state)[2].b, b["bias"])
+        text = message(model, {f"net{n}.{name}": "a" for n in range(3) for name in a})
+        assert "net0.weight: unexpected" in text
+
+
 def test_a_part_of_a_model_is_loaded_in_place():
     model = network()
     Phi = model.Phi
@@ -225,6 +248,9 @@ def test_names_replace_the_longest_path_also_on_the_way_back():
     state = of_modules(paths[0]) | of_modules(paths[1])
     nn.from_torch(model, state, names=names)
     assert nn.to_torch(model, names=names).keys() == state.keys()
+    many = nn.to_torch(nn.Sequential(*(nn.PReLU() for _ in range(11))), names={"1": "a"})
+    assert list(many)[1] == "a.weight"
+    assert list(many)[10] == "10.weight"
     nn.from_torch(nn.Sequential(nn.Linear(4, 4)), {"weight": numbers(4, 4), "bias": numbers(4)}, names={"0": ""})
 
 
@@ -341,9 +367,14 @@ def build(kind, *args, **options):
     return getattr(nn, kind)(*parts, **options)
 
 
+CONVOLUTIONS = {
+    kind: Case(kind, (4, 6, 3), {"groups": 2, "padding": 1}, numbers(2, 4, *sizes))
+    for kind, sizes in {"Conv1d": (7,), "Conv2d": (5, 6), "Conv3d": (3, 4, 5)}.items()
+}
+
 WITH_ARRAYS = {
     name: each
-    for name, each in CASES.items()
+    for name, each in (CONVOLUTIONS | CASES).items()
     if each.kind in CONTAINERS
     or (isinstance(make := getattr(nn, each.kind, None), type) and issubclass(make, nn.Layer) and make._parameters)
 }

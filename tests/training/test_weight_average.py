@@ -231,10 +231,10 @@ def test_averages_in_a_file_that_do_not_fit_are_an_error(tmp_path):
     train(nn.WeightAverage(0.8), checkpoint)
     content, arrays = read_archive(checkpoint.path)
     for evaluated in (
-        {"dict": [["9.W", {"array": "0.W"}]]},
-        {"dict": [["0.W", {"array": "0.b"}]]},
+        {"dict": [["9.W", {"array": "evaluated.0.W"}]]},
+        {"dict": [["0.W", {"array": "evaluated.0.b"}]]},
         {"dict": [["0.W", 3]]},
-        {"array": "0.W"},
+        {"array": "evaluated.0.W"},
         {"array": "none"},
         None,
         7,
