@@ -32,6 +32,9 @@ Layers
     Dot, Outer, MatMul                   products of vectors and matrices
     Bilinear                             Y_k = x1^T W_k x2 + b_k, of two inputs
     Conv1d, Conv2d, Conv3d               convolution of signals, images and volumes
+    ConvTranspose1d, ConvTranspose2d     the transpose of one, which makes images larger
+    ConvTranspose3d                      likewise
+    Unfold, Fold                         windows as columns, and their sum
     CosineSimilarity, PairwiseDistance   of the vectors of two inputs
     Sum, Mean                            reductions over axes
     Concat, Stack, Split                 join arrays, and cut one
@@ -176,6 +179,7 @@ from nnlite.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, D
 from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag
+from nnlite.layers.folding import Fold, Unfold
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.normalization import LayerNorm, RMSNorm
@@ -186,6 +190,7 @@ from nnlite.layers.reductions import Mean, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
+from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.ctc_loss import CTCLoss
@@ -294,6 +299,9 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
     "CosineEmbeddingLoss",
@@ -315,6 +323,7 @@ __all__ = [
     "ExponentialLR",
     "FeatureAlphaDropout",
     "Flatten",
+    "Fold",
     "GaussianNLLLoss",
     "GradientError",
     "Graph",
@@ -410,6 +419,7 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
+    "Unfold",
     "Warmup",
     "WeightAverage",
     "accuracy",

@@ -11,11 +11,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nnlite.basics.arrays import Array
+from nnlite.compute.padding import pad, pad_backward
 
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
@@ -125,3 +127,30 @@ class Windows:
         stop = max(start, stop)
         padding = max(0, min(-first, last - first)), max(0, last - max(size, first))
         return slice(start, stop), slice(low, high), stop - start, padding
+
+
+def unfold(X: Array, at: Windows) -> Array:
+    """The windows of X (..., C, *sizes) as columns, (..., C prod(kernel), number of windows), with zeros as padding.
+
+    >>> unfold(np.array([[1, 2, 3]]), Windows((3,), (2,), (1,), (1,), ((1, 0),)))
+    array([[0, 1, 2],
+           [1, 2, 3]])
+    """
+    view = at.of(pad(X, at.padding, "zeros"))
+    entries_first = np.moveaxis(view, range(-at.axes, 0), range(-2 * at.axes, -at.axes))
+    *samples, channels = X.shape[: -at.axes]
+    return entries_first.copy().reshape(*samples, channels * math.prod(at.kernel), math.prod(at.outputs))
+
+
+def fold(columns: Array, at: Windows) -> Array:
+    """The transpose of :func:`unfold`: each entry of a column is added where it would come from.
+
+    >>> fold(np.array([[7, 1, 10], [20, 2, 30]]), Windows((3,), (2,), (1,), (1,), ((1, 0),)))
+    array([[21, 12, 30]])
+    """
+    *samples, rows, _ = columns.shape
+    entries = columns.reshape(*samples, rows // math.prod(at.kernel), *at.kernel, *at.outputs)
+    padded: Any = np.zeros((*entries.shape[: -2 * at.axes], *at.padded), columns.dtype)
+    for entry, place in zip(np.ndindex(at.kernel), at.slices(), strict=True):
+        padded[..., *place] += entries[..., *entry, *[slice(None)] * at.axes]
+    return pad_backward(padded, at.padding, "zeros")

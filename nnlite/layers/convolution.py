@@ -17,9 +17,7 @@ from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.flops import Flops
 from nnlite.layers.convolution_base import Convolution, Numbers, letters
-from nnlite.layers.spatial import LETTERS, channels_and_sizes, for_each_axis, one_or_all
-
-_LARGE = 2**40  # in place of a size that is not known
+from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, for_each_axis, one_or_all
 
 
 class ConvNd(Convolution):
@@ -118,7 +116,7 @@ class ConvNd(Convolution):
         """With a letter for each axis: n samples, c and o channels, i, j, h outputs, u, v, w entries of the kernel."""
         x, w, y = letters(self)
         W = "W" if self.groups == 1 else "view(W, shape=W_of_groups)"
-        Y, dY = ("{}", "dY") if self.groups == 1 else ("view({}, shape=Y_shape)", "view(dY, shape=Y_of_groups)")
+        Y, dY = ("{}", "dY") if self.groups == 1 else ("view({}, shape=Y_shape)", "view(dY, shape=shape_of_groups)")
         dW = "{}" if self.groups == 1 else "view({}, shape=W.shape)"
         return f"""
             P = windows(X, at=windows, pairs=pairs, mode=padding_mode, groups=groups)
@@ -137,7 +135,7 @@ class ConvNd(Convolution):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         front, _, sizes = channels_and_sizes(self, shapes[0], self.axes, self.in_channels)
-        outputs = self.windows_on(tuple(_LARGE if size is None else size for size in sizes)).outputs
+        outputs = self.windows_on(tuple(LARGE if size is None else size for size in sizes)).outputs
         known = (None if size is None else count for size, count in zip(sizes, outputs, strict=True))
         return *front, self.out_channels, *known
 

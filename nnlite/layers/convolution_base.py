@@ -11,6 +11,7 @@ from nnlite.basics.arrays import Array, floating_dtype
 from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.compute.sums import column_sum
+from nnlite.compute.windows import Windows
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
 from nnlite.layers.spatial import for_each_axis, one_or_all
@@ -27,6 +28,8 @@ class Convolution(Layer, parameters=("W", "b")):
     b: Array | None
     dW: Array
     db: Array | None
+    X: Array
+    windows: Windows
     batched: bool = True  # whether the last X had an axis of samples
 
     def set_sizes(
@@ -87,10 +90,9 @@ class Convolution(Layer, parameters=("W", "b")):
         return self._Y_shape
 
     @property
-    def Y_of_groups(self) -> tuple[int, ...]:
-        """The shape of Y with an axis for the groups, for the formulas."""
-        Y = self._Y_shape or ()
-        return (*Y[: self.channel], self.groups, self.out_channels // self.groups, *Y[self.channel + 1 :])
+    def shape_of_groups(self) -> tuple[int, ...]:
+        """The shape of what has an entry for each window, with an axis for the groups, for the formulas."""
+        return (*self.X.shape[: self.batched], *self.W_of_groups[:2], *self.windows.outputs)
 
     def store_db(self, dY: Array) -> None:
         """Set db to the sum over all axes of dY but that of the channels."""

@@ -9,6 +9,8 @@ from nnlite.layer.layer import Layer
 
 LETTERS = {1: "L", 2: "H, W", 3: "D, H, W"}  # of the spatial axes, for shapes in errors
 
+LARGE = 2**40  # in place of a size that is not known
+
 
 def for_each_axis(value: int | Iterable[int], axes: int, name: str, least: int) -> tuple[int, ...]:
     """Return a number for each spatial axis: the given ones, or one for all.

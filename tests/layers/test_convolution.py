@@ -11,6 +11,7 @@ import nnlite as nn
 from nnlite.compute import columns as columns_of
 
 LAYERS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 def by_hand(X, W, b, stride, padding, dilation):
@@ -194,3 +195,132 @@ def test_repr():
         "dtype=float64)"
     )
     assert repr(nn.Conv2d(3, 8, (5, 1), padding="same")) == "Conv2d(3 -> 8, kernel_size=(5, 1), padding='same')"
+
+
+def transposed_by_hand(X, W, b, stride, padding, dilation, sizes):
+    """Every product added where it belongs, of one group."""
+    padded = np.zeros((len(X), W.shape[1], *(n + 2 * p for n, p in zip(sizes, padding, strict=True))))
+    for i, k in itertools.product(np.ndindex(*X.shape[2:]), np.ndindex(*W.shape[2:])):
+        place = tuple(p * s + q * d for p, s, q, d in zip(i, stride, k, dilation, strict=True))
+        padded[:, :, *place] += X[:, :, *i] @ W[:, :, *k]
+    inside = tuple(slice(p, p + n) for n, p in zip(sizes, padding, strict=True))
+    return padded[:, :, *inside] + b.reshape(-1, *[1] * (X.ndim - 2))
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_transposed_convolution_product_by_product(axes):
+    kernel, stride, dilation, padding, more = (3, 2, 1), (1, 3, 2), (2, 1, 1), (1, 0, 0), (1, 2, 1)
+    kernel, stride, dilation, padding, more = (each[:axes] for each in (kernel, stride, dilation, padding, more))
+    sizes = (4, 3, 2)[:axes]
+    layer = TRANSPOSED[axes](2, 3, kernel, stride, padding, more, dilation=dilation, dtype=np.float64, rng=0)
+    layer.b = [0.1, 0.2, -0.3]
+    X = numbers(3, 2, *sizes)
+    full = [
+        (n - 1) * s + d * (k - 1) + 1 - 2 * p + m
+        for n, s, d, k, p, m in zip(sizes, stride, dilation, kernel, padding, more, strict=True)
+    ]
+    np.testing.assert_allclose(
+        layer.forward(X), transposed_by_hand(X, layer.W, layer.b, stride, padding, dilation, full), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_transposed_convolution_is_the_transpose_of_convolution(axes):
+    for stride, padding, dilation, groups in itertools.product((1, 2, 3), (0, 1), (1, 2), (1, 2)):
+        there = LAYERS[axes](2, 4, 3, stride, padding, dilation, groups, bias=False, dtype=np.float64, rng=0)
+        X = numbers(2, 2, *(7, 6, 5)[:axes])
+        Y = there.forward(X)
+        more = [
+            n - ((m - 1) * stride + dilation * 2 + 1 - 2 * padding)
+            for n, m in zip(X.shape[2:], Y.shape[2:], strict=True)
+        ]
+        back = TRANSPOSED[axes](4, 2, 3, stride, padding, more, groups, dilation=dilation, bias=False, dtype=np.float64)
+        back.W = there.W
+        dY = numbers(*Y.shape)[::-1]
+        assert np.vdot(Y, dY) == pytest.approx(np.vdot(X, back.forward(dY)), rel=1e-12)
+        np.testing.assert_array_equal(back.forward(dY), there.backward(dY))
+        np.testing.assert_array_equal(back.backward(X), Y)
+        np.testing.assert_array_equal(back.dW, there.dW)
+
+
+def test_a_transposed_group_is_drawn_as_the_map_that_it_is():
+    shapes = []
+
+    def init(shape, *, dtype, rng):
+        shapes.append(shape)
+        return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+
+    layer = nn.ConvTranspose1d(6, 4, 5, groups=2, weight_init=init)
+    assert shapes == [(2, 3, 5)] * 2
+    np.testing.assert_array_equal(layer.W[3:], np.arange(30).reshape(2, 3, 5).swapaxes(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: nn.ConvTranspose2d(1, 1, 3, 2, output_padding=2), ValueError, "output_padding: expected less than"),
+        (lambda: nn.ConvTranspose2d(1, 1, 3, padding_mode="reflect"), ValueError, "padding_mode: expected 'zeros'"),
+        (lambda: nn.ConvTranspose2d(1, 1, 3, padding="same"), TypeError, "padding: expected a whole number"),
+        (lambda: nn.Unfold((1, 2, 3, 4)), ValueError, "Unfold: kernel_size: expected one to three numbers"),
+        (lambda: nn.Fold((4, 4), (2, 2, 2)), ValueError, "Fold: kernel_size: expected a whole number, or 2 of them"),
+        (lambda: nn.Fold((4, 4), 5), nn.ShapeError, r"sizes with padding of at least \(5, 5\).* got \(4, 4\)"),
+    ],
+)
+def test_arguments_that_the_others_refuse(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (nn.ConvTranspose1d(1, 1, 2, padding=2), (1, 1, 3), "expected a larger L"),
+        (nn.ConvTranspose1d(1, 1, 2), (1, 1, 0), "expected a larger L"),
+        (nn.ConvTranspose2d(2, 1, 2), (1, 1, 3, 3), r"expected X of shape \(N, 2, H, W\)"),
+        (nn.Unfold(3), (1, 2, 2, 3), r"of at least \(3, 3\).* got \(2, 3\)"),
+        (nn.Unfold(3), (3, 3), r"expected X of shape \(N, C, H, W\)"),
+        (nn.Fold(4, 2), (2, 8, 8), r"expected X of shape \(N, C \* 4, 9\) or \(C \* 4, 9\), got \(2, 8, 8\)"),
+        (nn.Fold(4, 2), (2, 6, 9), r"expected X of shape"),
+        (nn.Fold(4, 2), (9,), r"expected X of shape"),
+    ],
+)
+def test_shapes_that_the_others_refuse(layer, shape, message):
+    with pytest.raises(nn.ShapeError, match=message):
+        layer.forward(np.zeros(shape))
+    with pytest.raises(nn.ShapeError, match=message):
+        layer.output_shape(shape)
+
+
+def test_fold_is_the_transpose_of_unfold():
+    for axes, stride, padding, dilation in itertools.product((1, 2, 3), (1, 2), (0, 1), (1, 2)):
+        sizes, kernel = (6, 5, 7)[:axes], (2, 3, 1)[:axes]
+        unfold = nn.Unfold(kernel, dilation, padding, stride)
+        X = numbers(2, 3, *sizes)
+        Y = unfold.forward(X)
+        dY = numbers(*Y.shape)[::-1]
+        fold = nn.Fold(sizes, kernel, dilation, padding, stride)
+        assert np.vdot(Y, dY) == pytest.approx(np.vdot(X, fold.forward(dY)), rel=1e-12)
+        np.testing.assert_array_equal(unfold.backward(dY), fold.forward(dY))
+        np.testing.assert_array_equal(fold.backward(X), Y)
+
+
+def test_a_convolution_is_a_product_with_unfolded_windows():
+    layer = nn.Conv2d(3, 4, (3, 2), (2, 1), (1, 0), dtype=np.float64, rng=0)
+    X = numbers(2, 3, 5, 6)
+    columns = nn.Unfold((3, 2), padding=(1, 0), stride=(2, 1)).forward(X)
+    expected = layer.W.reshape(4, -1) @ columns
+    np.testing.assert_allclose(layer.forward(X).reshape(expected.shape), expected, rtol=1e-12)
+
+
+def test_output_shapes_of_the_others():
+    assert nn.ConvTranspose2d(3, 8, 4, 2, 1).output_shape((None, 3, None, 5)) == (None, 8, None, 10)
+    assert nn.ConvTranspose2d(3, 8, 4, 2, 1).output_shape((...,)) == (..., 8, None, None)
+    assert nn.Unfold(2).output_shape((None, 3, 4, 5)) == (None, 12, 12)
+    assert nn.Unfold(2).output_shape((..., 5)) == (..., None, None)
+    assert nn.Fold(4, 2).output_shape((None, 12, 9)) == (None, 3, 4, 4)
+    assert nn.Fold(4, 2).output_shape((...,)) == (..., None, 4, 4)
+    assert repr(nn.Unfold((2, 2), stride=2)) == "Unfold(kernel_size=2, stride=2)"
+    assert repr(nn.Fold((4,), (2,), padding=1)) == "Fold((4,), kernel_size=(2,), padding=1)"
+    assert repr(nn.ConvTranspose2d(3, 8, 4, 2, output_padding=1)) == (
+        "ConvTranspose2d(3 -> 8, kernel_size=4, stride=2, output_padding=1)"
+    )

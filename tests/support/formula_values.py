@@ -56,6 +56,8 @@ OPAQUE = (
     "count_labels",
     "windows",
     "add_windows",
+    "unfold",
+    "fold",
     "distance",
     "EmbeddingBag",
 )

@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
 from nnlite.compute.padding import pad, pad_backward
-from nnlite.compute.windows import Pairs, Windows
+from nnlite.compute.windows import Pairs, Windows, fold, unfold
 from nnlite.layers.local_response_normalization import window_sum
 
 
@@ -149,7 +149,8 @@ def add_windows(A: Array, at: Windows, pairs: Pairs, mode: str = "zeros", groups
     front = A.shape[: A.ndim - 2 * at.axes]
     front = (*front[:-2], front[-2] * front[-1]) if groups > 1 else front
     A = A.reshape(*front, *at.outputs, *at.kernel)
-    padded: Array = np.zeros((*front, *at.padded), A.dtype)
+    sizes = (size + sum(pair) for size, pair in zip(at.sizes, pairs, strict=True))
+    padded: Array = np.zeros((*front, *sizes), A.dtype)
     for entry, place in zip(np.ndindex(at.kernel), at.slices(), strict=True):
         where: Any = (..., *place)
         padded[where] += A[(..., *entry)]
@@ -190,6 +191,8 @@ OWN: dict[str, Any] = {
             pairs,
             windows,
             add_windows,
+            unfold,
+            fold,
             before,
             after,
             range,

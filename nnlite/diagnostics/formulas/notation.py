@@ -21,6 +21,8 @@ MEANINGS = {  # of functions whose names do not tell
     "after": "after(A) is A one step later, and 0 at the last",
     "windows": "windows(A) holds in its last axes the entries of a window, and in those before the place of the window",
     "add_windows": "add_windows(A) adds the entries of the windows where windows(A) would take them from",
+    "unfold": "unfold(A) has a column for each window of A, with its entries in all channels",
+    "fold": "fold(A) adds the columns of A where unfold would take them from",
     "pairs": "pairs(A) is A[j] - A[k] at j, k",
 }
 ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last", -2: "last but one"}
