@@ -10,13 +10,12 @@ import numpy as np
 
 from nnlite.containers.argument_names import input_names_of
 from nnlite.diagnostics.formulas.derivation import Derivation
-from nnlite.diagnostics.formulas.naming import Naming, Target
+from nnlite.diagnostics.formulas.naming import Naming, Target, named
 from nnlite.diagnostics.formulas.notation import known
 from nnlite.diagnostics.formulas.one_entry import MOST_TERMS, added, entry, with_values, written_out
 from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
 from nnlite.diagnostics.formulas.printing import DOTS
-from nnlite.diagnostics.formulas.recorded_run import Recorded, record
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss, check_target
 
@@ -161,15 +160,14 @@ def explain(
         raise ValueError("explain: dY: expected X and no loss, which gives the gradient of the output itself")
     if index is not None and parameter is None:
         raise ValueError("explain: index: pass parameter= too, such as parameter='0.W'")
-    recorded = record(model, X, target, loss, dY)
-    naming = Naming(recorded, names or {})
+    model, naming = named(model, X, target, loss, dY, names)
     wanted = None if parameter is None else _wanted(naming, parameter)
     derivation = Derivation(naming, None if wanted is None else {wanted})
     if wanted is not None and wanted not in derivation.gradients:
         raise ValueError(f"explain: parameter: the network has no gradient with respect to {parameter!r}")
     one = () if index is None or wanted is None else tuple(_entry(derivation, wanted, index))
     given = tuple(_given(naming)) if values else ()
-    remarks = tuple(_remarks(derivation, recorded))
+    remarks = tuple(_remarks(model, derivation))
     return Explanation(given, tuple(derivation.forward), tuple(derivation.backward), one, remarks, values)
 
 
@@ -195,7 +193,7 @@ def _given(naming: Naming) -> Iterator[Line]:
     """Yield the inputs, the constants and the parameters, with their values."""
     arrays = [edge for edge in naming.program.constants if naming.symbols.get(edge, "none") != "none"]
     for edge in (*naming.program.inputs, *arrays, *naming.leaves):
-        yield Line(naming.symbols[edge], None, "", naming.recorded.values.get(edge))
+        yield Line(naming.symbols[edge], None, "", naming.values.get(edge))
     for target, symbol in naming.symbols.items():
         if isinstance(target, tuple):
             yield Line(symbol, None, naming.path_of(target), getattr(*target))
@@ -236,23 +234,24 @@ def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: str) -
     return tuple(n % size for n, size in zip(index, shape, strict=True))
 
 
-def _slices_of_Phi(naming: Naming) -> Iterator[str]:
-    """Yield where each parameter is in the vector of all: ``W1 in Phi[0:6]``; of many only the first and the last."""
+def _slices_of_Phi(model: Layer, naming: Naming) -> list[str]:
+    """Return where each parameter is in the vector of all: ``W1 in Phi[0:6]``; of many only the first and the last."""
     start, found = 0, []
-    for path, P in naming.recorded.model.named_parameters():
+    for path, P in model.named_parameters():
         found.append(f"{naming.symbols.get(naming.paths.get(path, -1), path)} in Phi[{start}:{start + P.size}]")
         start += P.size
-    yield from found if len(found) <= MOST_TERMS else [*found[:3], DOTS, found[-1]]
+    return found if len(found) <= MOST_TERMS else [*found[:3], DOTS, found[-1]]
 
 
-def _remarks(derivation: Derivation, recorded: Recorded) -> Iterator[str]:
-    for letter, count in derivation.naming.divisors.items():
+def _remarks(model: Layer, derivation: Derivation) -> Iterator[str]:
+    naming = derivation.naming
+    for letter, count in naming.divisors.items():
         here = "" if count is None else f", here {count:g}"
         meaning = "the number of samples" if letter.startswith("N") else "what the mean of the loss divides by"
         yield f"{letter} is {meaning}{here}."
-    if slices := list(_slices_of_Phi(derivation.naming)):
+    if slices := _slices_of_Phi(model, naming):
         yield f"Phi holds {', '.join(slices)}, row by row."
-    if recorded.run is None and "sum_to" in " ".join(each.layer.formulas for each in derivation.program.operations):
+    if naming.run is None and any("sum_to" in each.layer.formulas for each in naming.program.operations):
         yield "The gradient of an array that is broadcast is summed over the axes of that; pass X to see these."
     yield from derivation.remarks
     for name in derivation.without_formulas:

@@ -10,9 +10,9 @@ import numpy as np
 
 from nnlite.diagnostics.formulas.layer_formulas import one_formula
 from nnlite.diagnostics.formulas.naming import Naming, Target
-from nnlite.diagnostics.formulas.notation import joined
+from nnlite.diagnostics.formulas.notation import joined, known
 from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas, farthest
-from nnlite.diagnostics.formulas.tree import Leaf, call, names_in
+from nnlite.diagnostics.formulas.tree import call, names_in
 
 
 class Term(NamedTuple):
@@ -46,9 +46,9 @@ class Derivation:
         without_forward: the names of the classes whose ``formulas`` do not define the output.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.recorded_run import record
-    >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 1), nn.Tanh()), None, None, nn.MSELoss()), {})
-    >>> print(*Derivation(naming).backward, sep="\n")
+    >>> from nnlite.containers.program import Program
+    >>> program = Program.of(nn.Sequential(nn.Linear(2, 1), nn.Tanh()), nn.MSELoss())
+    >>> print(*Derivation(Naming(program)).backward, sep="\n")
     dL/dy^ = 2/N (y^ - y)
     dL/du1 = dL/dy^ * (1 - y^ * y^)
     dL/dW1 = X^T dL/du1
@@ -56,7 +56,7 @@ class Derivation:
     """
 
     def __init__(self, naming: Naming, wanted: set[Target] | None = None) -> None:
-        self.naming, self.recorded, self.program = naming, naming.recorded, naming.program
+        self.naming, self.program = naming, naming.program
         self.operations = [OperationFormulas(each, naming) for each in self.program.operations if each.takes]
         self.wanted = self._all_wanted() if wanted is None else wanted
         self._needed = self._find_needed()
@@ -110,17 +110,14 @@ class Derivation:
 
     def _start_from_the_outputs(self) -> None:
         """Add the line of L for a network without a loss: the sum of the outputs, times dY if that is given."""
-        edges, values, dYs = self.program.outputs, self.recorded.values, self.recorded.dYs
-        symbols = self.naming.dYs
-        factors: list[ast.expr] = [Leaf(dY, value) for dY, value in zip(symbols, dYs, strict=True)]
-        factors = factors or [ast.Constant(1)] * len(edges)
-        terms = [joined(ast.Mult(), dY, self.naming.leaf(edge)) for dY, edge in zip(factors, edges, strict=True)]
+        edges, naming = self.program.outputs, self.naming
+        factors = naming.dYs or [ast.Constant(1)] * len(edges)
+        terms = [joined(ast.Mult(), dY, naming.leaf(edge)) for dY, edge in zip(factors, edges, strict=True)]
         total = _added([call("sum", term, axis=None, keepdims=False) for term in terms])
-        value = None
-        if self.recorded.run:
-            dYs = dYs or [np.ones_like(values[edge]) for edge in edges]
-            value = sum([float(np.sum(dY * values[edge])) for dY, edge in zip(dYs, edges, strict=True)])
-        self.forward.append(Line(self.naming.L, total, "" if symbols else "no loss is given", value))
+        value = sum([float(np.sum(known(term))) for term in terms]) if naming.run else None
+        self.forward.append(Line(naming.L, total, "" if naming.dYs else "no loss is given", value))
+        dYs = [np.ones_like(naming.values[edge]) for edge in edges] if naming.run else None
+        dYs = [known(dY) for dY in naming.dYs] or dYs
         for n, edge in enumerate(edges):
             if edge in self._needed:
                 self._add(edge, Term(len(self.operations), factors[n], dYs[n] if dYs else None), "")
@@ -154,7 +151,7 @@ class Derivation:
         if len(terms) < self._uses[target]:
             return
         terms.sort(key=lambda term: term.place)
-        value = reduce(add, [term.value for term in terms]) if self.recorded.run else None
+        value = reduce(add, [term.value for term in terms]) if self.naming.run else None
         if isinstance(target, tuple) or target in self.naming.leaves:
             note = self.naming.path_of(target)
         line = Line(self.naming.gradient(target), _added([term.expression for term in terms]), note, value)

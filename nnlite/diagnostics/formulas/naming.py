@@ -1,16 +1,22 @@
 """The symbols of the arrays and parameters of a network: X, u1 = X W1 + b1, h1 = tanh(u1) ... y^, and L."""
 
 import ast
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from nnlite.basics.arrays import as_array
+from nnlite.basics.trees import each_of, listed
+from nnlite.containers.branches import Residual
 from nnlite.containers.nodes import Parameter
-from nnlite.containers.program import Operation
-from nnlite.diagnostics.formulas.recorded_run import Recorded
+from nnlite.containers.program import Operation, Program
+from nnlite.containers.sequential import Sequential
+from nnlite.containers.tied import Tied, tied
 from nnlite.diagnostics.formulas.tree import Leaf
+from nnlite.diagnostics.run import Run
 from nnlite.layer.layer import Layer, inside
 from nnlite.layers.activations import Activation
 from nnlite.losses.loss import is_loss
@@ -26,9 +32,11 @@ class Naming:
     number of the layer's output. The last output is y^, the target y, the loss L.
 
     Args:
-        recorded: the program of the network, and its arrays if it ran.
+        program: the network.
+        run: its forward and backward, if it ran.
         names: other symbols, by the path of a parameter ("0.W"), of a layer for its output ("0"), by the name of an
             input, or by "target" or "loss".
+        dYs: the gradients of the outputs, if they were given.
 
     Attributes:
         symbols: of each edge and parameter.
@@ -36,7 +44,6 @@ class Naming:
         paths: what each path stands for.
         counts: the number of each operation, by its path.
         divisors: what the means of losses divide by, by symbol; None if it is unknown.
-        dYs: the symbols of the gradients of the outputs, if they were given.
         L: the symbol of the loss.
 
     Raises:
@@ -44,14 +51,18 @@ class Naming:
         ValueError: ``names`` has an unknown key, or a symbol twice.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.formulas.recorded_run import record
-    >>> naming = Naming(record(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))), {"2.W": "U"})
-    >>> list(naming.symbols.values())
+    >>> program = Program.of(nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1)))
+    >>> list(Naming(program, names={"2.W": "U"}).symbols.values())
     ['X', 'y^', 'u1', 'W1', 'b1', 'h1', 'U', 'b2']
     """
 
-    def __init__(self, recorded: Recorded, names: Mapping[str, str]) -> None:
-        self.recorded, self.program = recorded, recorded.program
+    def __init__(
+        self, program: Program, run: Run | None = None, names: Mapping[str, str] | None = None, dYs: Sequence[Any] = ()
+    ) -> None:
+        names = {} if names is None else names
+        self.program, self.run, self._given_dYs = program, run, dYs
+        self.values: dict[int, Any] = {} if run is None else run.values
+        self.shapes = program.shapes() if run is None else {}  # known without running
         self.symbols: dict[Target, str] = {}
         self.numbers: dict[int, float] = {}
         self.divisors: dict[str, float | None] = {}
@@ -62,18 +73,16 @@ class Naming:
         self._names, self._taken = dict(names), set(names.values())
         if len(self._taken) < len(names):
             raise ValueError(f"explain: names: a symbol is used twice: {', '.join(names.values())}")
-        last = self.program.operations[-1].path if self.loss_edge is not None else "loss"
+        last = program.operations[-1].path if self.loss_edge is not None else "loss"
         self.L = self._named(last if last in self._names else "loss", "L")
         self._name_what_is_given()
         self._name_outputs()
-        several = len(self.recorded.dYs) > 1
-        self.dYs = [self.unused(f"dY{n}" if several else "dY") for n, _ in enumerate(self.recorded.dYs, start=1)]
-        for operation in self.program.operations:
+        symbols = [self.unused(f"dY{n}" if len(dYs) > 1 else "dY") for n, _ in enumerate(dYs, start=1)]
+        self.dYs: list[ast.expr] = [Leaf(symbol, dY) for symbol, dY in zip(symbols, dYs, strict=True)]
+        for operation in program.operations:
             self._name_what_it_computes(operation)
-        for operation in self.program.operations:  # a layer may be tied to a later one, or to one outside
-            for name, key in used_parameters(operation.computes):
-                if key not in self.symbols and operation.path in self.counts:
-                    self._name(inside(operation.path, name), f"{_last(name)}{self.counts[operation.path]}", key)
+        for operation in program.operations:  # a layer may be tied to a later one, or to one outside
+            self._name_parameters(operation)
         if self._names:
             unknown, known = ", ".join(map(repr, self._names)), ", ".join(self.paths)
             raise ValueError(f"explain: names: unknown {unknown}; known are {known}")
@@ -86,7 +95,7 @@ class Naming:
         """Return the number or the symbol of an edge, with its value."""
         if edge in self.numbers:
             return ast.Constant(self.numbers[edge])
-        return Leaf(self.symbols[edge], self.recorded.values.get(edge))
+        return Leaf(self.symbols[edge], self.values.get(edge))
 
     def path_of(self, target: Target) -> str:
         """Return the path of a parameter, or of the operation that computes an edge."""
@@ -119,10 +128,10 @@ class Naming:
     def loss_edge(self) -> int | None:
         """The edge of the loss; None if there is no loss, so that L is the sum of the outputs."""
         last = self.program.operations[-1] if self.program.operations else None
-        if self.recorded.dYs or len(self.program.outputs) != 1 or last is None or last.gives != self.program.outputs:
+        if self._given_dYs or len(self.program.outputs) != 1 or last is None or last.gives != self.program.outputs:
             return None
         edge = self.program.outputs[0]
-        scalar = edge in self.recorded.values and np.ndim(self.recorded.values[edge]) == 0
+        scalar = edge in self.values and np.ndim(self.values[edge]) == 0
         return edge if scalar or is_loss(last.layer) else None
 
     def _name_what_is_given(self) -> None:
@@ -167,9 +176,13 @@ class Naming:
             if edge not in self.symbols:
                 letter = chr(ord("a") + n) if len(operation.gives) > 1 else ""
                 self._name(self.program.names[edge], f"{stem}{number}{letter}", edge)
-        for name, key in used_parameters(layer) if layer.original is None else ():
-            if key not in self.symbols:
-                self._name(inside(path, name), f"{_last(name)}{number}", key)
+        if layer.original is None:
+            self._name_parameters(operation)
+
+    def _name_parameters(self, operation: Operation) -> None:
+        for name, key in used_parameters(operation.computes):
+            if key not in self.symbols and operation.path in self.counts:
+                self._name(inside(operation.path, name), f"{_last(name)}{self.counts[operation.path]}", key)
 
     def _name(self, path: str, name: str, target: Target) -> None:
         self.symbols[target] = self._named(path, name, target)
@@ -196,3 +209,43 @@ def used_parameters(layer: Layer) -> Iterator[tuple[str, Key]]:
 
 def _last(path: str) -> Any:
     return path.rpartition(".")[2]
+
+
+def named(
+    model: Layer, X: Any, target: Any, loss: Layer | None, dY: Any, names: Mapping[str, str] | None
+) -> tuple[Layer, Naming]:
+    """Run a copy of the model and the loss forward and backward; without X only find the operations.
+
+    Without a loss the gradient of the output is ``dY``, or 1, that of its sum.
+    """
+    model, loss = _with_tied_chains_apart(model, loss)
+    if X is None:
+        return model, Naming(Program.of(model, loss), None, names)
+    run = Run(model, loss)
+    run.model.needs_dX = True
+    target = None if target is None else each_of(partial(as_array, name="target"), target)
+    Y = run.forward(each_of(partial(as_array, name="X"), X), target)
+    dYs = None if dY is None else each_of(partial(as_array, name="dY"), dY)
+    run.backward(dYs if dYs is not None or loss is not None or isinstance(Y, float) else each_of(np.ones_like, Y))
+    return run.model, Naming(run.program, run, names, [] if dYs is None else listed(dYs))
+
+
+def _with_tied_chains_apart(model: Layer, loss: Layer | None) -> tuple[Layer, Layer | None]:
+    """Return the model, or a copy in which each chain that is tied as a whole is a chain of tied layers."""
+    if not any(map(_is_tied_chain, dict(model.named_layers()).values())):
+        return model, loss
+    model, loss = copy.deepcopy((model, loss))
+    for part in list(dict(model.named_layers()).values()):
+        if isinstance(part, Sequential):
+            part.layers[:] = map(_apart, part.layers)
+    return _apart(model), loss
+
+
+def _is_tied_chain(layer: Layer) -> bool:
+    return isinstance(layer, Tied) and type(layer.original) in (Sequential, Residual)
+
+
+def _apart(layer: Any) -> Layer:
+    if not _is_tied_chain(layer):
+        return layer  # type: ignore[no-any-return]
+    return type(layer.original)(*[_apart(tied(each)) for each in layer.original.layers])  # type: ignore[no-any-return]

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.shapes import UNKNOWN
+from nnlite.basics.shapes import UNKNOWN, Shape, is_open, sizes
 from nnlite.containers.program import Operation
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.naming import Key, Naming, Target, used_parameters
 from nnlite.diagnostics.formulas.notation import in_notation
 from nnlite.diagnostics.formulas.printing import Text
-from nnlite.diagnostics.formulas.recorded_run import is_broadcast
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Substitution
 from nnlite.diagnostics.formulas.tree import Entry, Formula, Leaf, call, evaluated, names_in
 from nnlite.diagnostics.samples import largest
@@ -109,7 +108,7 @@ class OperationFormulas:
             value = evaluated(tree, Attributes(self.layer))
         except NameError:
             value = None
-        shapes = self.naming.recorded.shapes  # known without running
+        shapes = self.naming.shapes  # known without running
         given = {name: shapes[edge] for name, edge in self._edges.items()} if shapes else {}
         broadcast = [self.symbols[name] for name in given if is_broadcast(given[name], shapes[self.gives[0]])]
         return in_notation(tree, frozenset(broadcast), one_number), value
@@ -131,7 +130,7 @@ class OperationFormulas:
 
     def _attribute(self, name: str) -> Any:
         attributes = Attributes(self.layer)
-        return attributes[name] if name in attributes and self.naming.recorded.run else None
+        return attributes[name] if name in attributes and self.naming.run else None
 
     def _symbols(self) -> dict[str, str]:
         named: dict[str, Target] = {**self._edges, **self.parameters}
@@ -150,37 +149,37 @@ class OperationFormulas:
 
     def _symbol_of_the_count(self) -> str:
         """Return N if the mean of a loss divides by the number of samples, n if by another number."""
-        count, recorded, edge = self._attribute(COUNT), self.naming.recorded, self.takes[0]
-        shape = np.shape(recorded.values[edge]) if recorded.run else recorded.shapes.get(edge, ())
+        count, edge = self._attribute(COUNT), self.takes[0]
+        shape = np.shape(self.naming.values[edge]) if self.naming.run else self.naming.shapes.get(edge, ())
         one_column = shape[1:] == (1,) or (len(shape) == 1 and shape != UNKNOWN)
         return self.naming.count(count, of_samples=one_column if count is None else shape[:1] == (count,))
 
     def _values(self) -> dict[str, Any]:
         """Return what is known of the names in the formulas: what the layer took and returned, and its parameters."""
-        recorded = self.naming.recorded
-        if recorded.run is None:
+        run, values = self.naming.run, self.naming.values
+        if run is None:
             return {}
-        found = {name: recorded.values[edge] for name, edge in self._edges.items()}
+        found = {name: values[edge] for name, edge in self._edges.items()}
         found |= {name: getattr(*key) for name, key in self.parameters.items()}
-        taken = recorded.run.call(self.operation).dYs or ()
+        taken = run.call(self.operation).dYs or ()
         if self.gives == (self.naming.loss_edge,):
-            taken = (np.ones_like(recorded.values[self.gives[0]]),)
+            taken = (np.ones_like(values[self.gives[0]]),)
         return found | dict(zip(["d" + name for name in self.formulas.outputs], taken, strict=False))
 
     def _forward(self) -> Iterator[Line]:
         """Yield the lines of its forward; for a layer without formulas, its call."""
-        recorded = self.naming.recorded
+        values = self.naming.values
         if not self.formulas.forward:
             applied = call(self.name, *map(self.naming.leaf, self.takes))
             for edge in self.gives:
-                yield Line(self.naming.symbols[edge], applied, self.note, recorded.values.get(edge))
-        given = {name: recorded.values.get(self._edges[name]) for name in self.formulas.outputs}
+                yield Line(self.naming.symbols[edge], applied, self.note, values.get(edge))
+        given = {name: values.get(self._edges[name]) for name in self.formulas.outputs}
         for line, expression, value in self._computed(self.formulas.forward, given):
             yield Line(self.symbols[line.name], expression, self.note, value)
 
     def _backward(self) -> Iterator[tuple[str, ast.expr, Any]]:
         """Yield (name, expression, value) of each line; without a formula, the layer's call."""
-        run, operation, given = self.naming.recorded.run, self.operation, {}
+        run, operation, given = self.naming.run, self.operation, {}
         if run is not None:
             dXs = run.gradients_of_inputs(operation)
             given = {"d" + self.formulas.inputs[place]: dX for place, dX in dXs.items()}
@@ -257,3 +256,15 @@ def farthest(found: Any, expected: Any, given: Iterable[Any]) -> Iterator[tuple[
             distance = np.where(apart, np.nan_to_num(np.abs(found - expected), nan=np.inf), -1)
         at = np.unravel_index(distance.argmax(), distance.shape)
         yield float(found[at]), float(expected[at])
+
+
+def is_broadcast(shape: Shape, to: Shape) -> bool:
+    """Return whether an array of the one shape is certainly broadcast to the other.
+
+    >>> is_broadcast((3,), (..., 3)), is_broadcast((..., 1), (..., 3)), is_broadcast((...,), (..., 3))
+    (True, True, False)
+    """
+    own, other = sizes(shape), sizes(to)
+    longer = not is_open(shape) and (is_open(to) or len(other) > len(own))
+    pairs = zip(reversed(own), reversed(other), strict=False)
+    return longer or any(size == 1 and wide is not None and wide != 1 for size, wide in pairs)
