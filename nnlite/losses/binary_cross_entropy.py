@@ -72,6 +72,9 @@ class BCELoss(Loss):
         dY = kernels.binary_cross_entropy_backward(self.Y, self.target, scale)
         return times_weight(self, self.weight, dY)
 
+    def probabilities(self, Y: Array) -> Array:
+        return Y
+
     def best_prediction(self, target: Array, constant: bool) -> Array:
         best = np.asarray(target, np.float64)
         return np.broadcast_to(best.mean(axis=0), best.shape) if constant else best
@@ -150,6 +153,9 @@ class BCEWithLogitsLoss(Loss):
         else:
             dZ = kernels.weighted_cross_entropy_with_logits_backward(self.Z, self.target, self.pt, scale)
         return times_weight(self, self.weight, dZ)
+
+    def probabilities(self, Y: Array) -> Array:
+        return kernels.sigmoid(Y)
 
     def extra_repr(self) -> str:
         return listing(super().extra_repr(), weight=self.weight, pos_weight=self.pos_weight)

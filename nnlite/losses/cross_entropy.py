@@ -8,7 +8,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import share, whole
 from nnlite.compute.row_reductions import row_starts
-from nnlite.compute.softmax import expected_minus_given, exponentials, from_rows, rows, times_row
+from nnlite.compute.softmax import expected_minus_given, exponentials, from_rows, rows, softmax, times_row
 from nnlite.layer.flops import Flops, rows_along
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.loss import check_probabilities, finite_weight, listing
@@ -113,6 +113,10 @@ class CrossEntropyLoss(ClassLoss):
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         rows, summed = rows_along(X, self.axis), self.reduction != "none"
         return Flops(elementwise=7 * X.size + (1 + summed) * rows), Flops(elementwise=5 * X.size)
+
+    def probabilities(self, Y: Array) -> Array:
+        axis = self.axis_of_classes(Y)
+        return from_rows(softmax(rows(Y, axis)), Y.shape, axis)
 
     def too_narrow(self, low: float, high: float) -> bool:
         return low >= 0

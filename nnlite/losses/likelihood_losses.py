@@ -7,7 +7,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.basics.checks import non_negative, positive, whole
-from nnlite.compute import loss_kernels
+from nnlite.compute import kernels, loss_kernels
 from nnlite.compute.row_reductions import row_starts
 from nnlite.compute.softmax import from_rows, rows
 from nnlite.compute.sums import sum_to
@@ -86,6 +86,9 @@ class NLLLoss(ClassLoss):
         rows = rows_along(X, self.axis)  # -, *, sum; *, -
         return Flops(elementwise=(2 + (self.reduction != "none")) * rows), Flops(elementwise=2 * rows)
 
+    def probabilities(self, Y: Array) -> Array:
+        return kernels.exp(Y)
+
     def uniform_prediction(self, Y: Array) -> Array:
         return np.full_like(Y, -np.log(Y.shape[self.axis_of_classes(Y)]))
 
@@ -151,13 +154,6 @@ class KLDivLoss(Loss):
         if self.log_target:
             return loss_kernels.kl_divergence_of_logarithms_backward(self.target, scale)
         return loss_kernels.kl_divergence_backward(self.target, scale)
-
-    def _record(self, shape: tuple[int, ...], dtype: "np.dtype[Any]", counts: Array | None) -> None:
-        if self.reduction == "batchmean" and 0 in shape:
-            raise ValueError(f"{self}: empty batch: the mean over no rows is undefined")
-        super()._record(shape, dtype, counts)
-        if self.reduction == "batchmean" and shape:
-            self.count = float(shape[0])
 
     def _check(self, t: Array) -> None:
         if self.log_target:

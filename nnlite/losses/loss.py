@@ -32,7 +32,8 @@ class Loss(Layer):
     model, a tuple, and the others the targets Y: one array, a tuple of several, or ``()``.
 
     Args:
-        reduction: "mean" over all elements, "sum" or "none", or what else the class has in ``reductions``.
+        reduction: "mean" over all elements, "sum" or "none", or what else the class has in ``reductions``: "batchmean"
+            is the sum divided by the number of rows.
 
     Attributes:
         logits: whether Y holds logits, so that metrics such as :func:`nnlite.f1` know it; None if it is not known.
@@ -107,6 +108,10 @@ class Loss(Layer):
         """The predictions, or the ``constant`` one, with the smallest loss, for :func:`nnlite.sanity`, where known."""
         return None
 
+    def probabilities(self, Y: Array) -> Array | None:
+        """The probabilities that predictions Y stand for, of the classes or of class 1; None if there are none."""
+        return None
+
     def too_narrow(self, low: float, high: float) -> bool:
         """Whether it expects logits, and outputs from ``low`` to ``high`` are none, for :func:`nnlite.sanity`."""
         return self.uniform_value == 0 and max(low, -high) > -math.inf
@@ -163,12 +168,15 @@ class Loss(Layer):
     def _record(self, shape: tuple[int, ...], dtype: np.dtype[Any], counts: Array | None) -> None:
         """Set what the sum of the elements is divided by, and what backward must know of J."""
         self.counts = counts
-        if self.reduction != "mean":
-            count = 1.0
-        else:
+        if self.reduction == "mean":
             count = math.prod(shape) if counts is None else np.add.reduce(counts, axis=None).item()
+        elif self.reduction == "batchmean" and shape:
+            count = shape[0] if math.prod(shape) else 0
+        else:
+            count = 1.0
         if not count:
-            raise ValueError(f"{self.one_line()}: empty batch: the mean over no elements is undefined")
+            of = "rows" if self.reduction == "batchmean" else "elements"
+            raise ValueError(f"{self.one_line()}: empty batch: the mean over no {of} is undefined")
         self.count = count
         self._J_shape = shape if self.reduction == "none" else ()
         self._J_dtype = dtype

@@ -22,6 +22,7 @@ class History(Mapping[str, list[float]]):
         validation_rows: the indices of the rows that ``validation_split`` held back; None without it.
         remark: why the training ended before its last epoch, which epoch was restored, whether its weights are
             averaged; "" otherwise.
+        converged: whether the method of :func:`nnlite.minimize` has ended by its tolerances; None after ``fit``.
 
     >>> history = History()
     >>> history.add({"loss": 0.7, "val_loss": 0.8})
@@ -34,6 +35,7 @@ class History(Mapping[str, list[float]]):
 
     def __init__(self, series: Mapping[str, list[float]] | None = None) -> None:
         self.remark = ""
+        self.converged: bool | None = None
         self.validation_rows: Array | None = None
         self._series = {name: list(values) for name, values in (series or {}).items()}
         if len({len(values) for values in self._series.values()}) > 1:

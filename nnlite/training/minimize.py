@@ -97,7 +97,8 @@ def minimize(
 
     Returns:
         The history: for each iteration the series of :func:`nnlite.fit`, of the parameters at its end; with a weight
-        decay also "penalty", which "loss" does not include. ``history.remark`` is why the method ended.
+        decay also "penalty", which "loss" does not include. ``history.remark`` is why the method ended, and
+        ``history.converged`` whether by its tolerances.
 
     Raises:
         TypeError, ValueError: an argument is wrong; the message names it; or a tied layer uses a BatchNorm a second
@@ -178,6 +179,7 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
     from scipy.optimize import minimize as minimize_with_scipy
 
     state = descent.state
+    state.history.converged = False
     try:
         result = minimize_with_scipy(
             descent,
@@ -193,7 +195,7 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
         moved = not np.array_equal(descent.within(result.x), descent.kept)
         if moved and result.fun < descent.kept_value:  # a method may end within an iteration
             descent.end_iteration(result.x)
-        message = str(result.message).strip()
+        message, state.history.converged = str(result.message).strip(), bool(result.get("success"))
     except Ended as ended:
         message = str(ended)
     descent.put_back()

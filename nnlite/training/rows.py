@@ -171,7 +171,7 @@ class Rows:
             row = int(wrong.argmax())
             raise ValueError(f"{expected}, got {weight[row]} for row {row}")
         if rows and not weight.any():
-            raise ValueError(f"{expected}, got 0 for every row, so nothing would be learnt")
+            raise ValueError(f"{expected}, got zero for every row, so nothing would be learnt")
         self.weight = weight
 
     def count(self, batch_size: int) -> int | None:

@@ -80,7 +80,7 @@ def test_sample_weights_follow_their_rows_through_the_split():
     [
         ({"sample_weight": np.ones(11)}, "sample_weight: expected 12 finite numbers >= 0, one for each row"),
         ({"sample_weight": np.ones((12, 1))}, "sample_weight"),
-        ({"sample_weight": np.zeros(12)}, "got 0 for every row, so nothing would be learnt"),
+        ({"sample_weight": np.zeros(12)}, "got zero for every row, so nothing would be learnt"),
         ({"sample_weight": np.full(12, np.nan)}, "sample_weight"),
         ({"sample_weight": -np.ones(12)}, "sample_weight: expected 12 finite numbers >= 0"),
     ],
