@@ -184,7 +184,9 @@ def flatten(model: Layer, room: int = 0) -> None:
     dtype = next(iter(dtypes.values()), model.dtype)
     size = max(room, sum(P.size for _, P in model.named_parameters()))
     Phi, dPhi = np.empty(size, dtype), np.zeros(size, dtype)
-    _move(model, Phi, dPhi, start=0)
+    stop = _move(model, Phi, dPhi, start=0)
+    if stop == size:  # not views of all of them: kernels see at once that arrays with memory of their own are apart
+        model._Phi, model._dPhi = Phi, dPhi
     model._room = Phi, dPhi
 
 

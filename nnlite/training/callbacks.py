@@ -104,10 +104,11 @@ class Events:
 
         return call
 
-    def call(self, event: str) -> None:
-        """Call what the callbacks have for the event."""
-        for call in self.calls[event]:
-            call()
+    def call(self, *events: str) -> None:
+        """Call what the callbacks have for the events, one after the other."""
+        for event in events:
+            for call in self.calls[event]:
+                call()
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:

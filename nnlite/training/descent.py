@@ -69,7 +69,7 @@ class Descent:
             Ended: a signal has come, or the method tries parameters that are not finite: some do at a minimum.
             DivergenceError: the loss or the gradient is not finite.
         """
-        if self.interrupts:
+        if self.interrupts.received:
             raise Ended
         if not np.isfinite(Phi).all():
             raise Ended("the method tried parameters that are not finite")
@@ -117,8 +117,7 @@ class Descent:
         self.state.epoch += 1
         self.kept_value, self.begun = self.value, True
         self.state.means.clear()
-        self.events.call("on_epoch_begin")
-        self.events.call("on_backward_end")
+        self.events.call("on_epoch_begin", "on_backward_end")
         for name, own, expected in ("parameters", model.Phi, self.at), ("gradient", model.dPhi, self.dPhi):
             if not np.array_equal(own, expected):
                 raise ValueError(

@@ -214,11 +214,10 @@ def _train(state: Training, events: Events, validation: Validation, shown: Progr
                     raise
                 state.batch += 1
                 shown.batch(means.so_far)
-                if interrupts:
+                if interrupts.received:
                     state.interrupted = state.stop = True
                     state.remarks.append(f"interrupted {state.done()}")
-                events.call("on_batch_end")
-                events.call("on_save")
+                events.call("on_batch_end", "on_save")
                 if state.stop:
                     return
             step.finish()

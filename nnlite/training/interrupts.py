@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """A context in which a first signal is only noted; it takes effect at the end, when everything inside is closed.
 
-    The object is true once a signal has come. A second signal takes effect at once. At the end a handler of the
+    A second signal takes effect at once. At the end a handler of the
     program's own is called as it would have been; without one, SIGINT raises KeyboardInterrupt (exit code 130) and
     SIGTERM SystemExit (143). A KeyboardInterrupt that is not caught ends the program without a traceback, which would
     only show where in ``fit`` it was. Outside the main thread, where Python handles no signals, it does nothing.
@@ -23,19 +23,19 @@ class Interrupts:
     Args:
         say: what to call with a line for the user when a signal comes.
 
+    Attributes:
+        received: the number of the signal that has come; None before.
+
     >>> with Interrupts() as interrupts:
-    ...     bool(interrupts)
-    False
+    ...     interrupts.received is None
+    True
     """
 
     def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
         self._say = say
-        self._received: int | None = None
+        self.received: int | None = None
         self._active = False
         self._previous: dict[int, Any] = {}
-
-    def __bool__(self) -> bool:
-        return self._received is not None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -50,11 +50,11 @@ class Interrupts:
     def _note(self, signum: int, frame: FrameType | None) -> None:
         # An exception at any point may leave this handler installed. So only the first signal inside the context is
         # noted; any other one goes to the previous handler, and none is lost.
-        if self._received is not None or not self._active:
+        if self.received is not None or not self._active:
             self._restore()
             signal.raise_signal(signum)
             return
-        self._received = signum
+        self.received = signum
         again = "press Ctrl-C again to stop now" if signum == signal.SIGINT else "a second signal stops it now"
         with suppress(Exception):  # such as a reentrant print: the line is not worth an error in the middle of a batch
             self._say(f"stopping after this batch; {again}")
@@ -69,12 +69,12 @@ class Interrupts:
     ) -> None:
         self._active = False
         self._restore()
-        if self._received is None or isinstance(error, KeyboardInterrupt | SystemExit):
+        if self.received is None or isinstance(error, KeyboardInterrupt | SystemExit):
             return
-        if self._previous[self._received] is signal.SIG_DFL:
-            raise SystemExit(128 + self._received)
+        if self._previous[self.received] is signal.SIG_DFL:
+            raise SystemExit(128 + self.received)
         try:
-            signal.raise_signal(self._received)
+            signal.raise_signal(self.received)
         except KeyboardInterrupt as interrupt:
             interrupt.quiet = _WithoutTraceback()  # type: ignore[attr-defined]
             raise

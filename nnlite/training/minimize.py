@@ -199,7 +199,7 @@ def _run(descent: Descent, method: str, limits: Any, tol: float | None, options:
     except Ended as ended:
         message = str(ended)
     descent.put_back()
-    if not message and descent.interrupts and not state.stop:
+    if not message and descent.interrupts.received and not state.stop:
         state.interrupted = True
         state.remarks.append(f"interrupted {state.done()}")
     elif message:

@@ -10,6 +10,7 @@ import scipy.optimize
 from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
+from nnlite.training.interrupts import Interrupts
 from nnlite.training.minimize import METHODS, WITH_BOUNDS
 
 rng = np.random.default_rng(0)
@@ -160,7 +161,7 @@ def test_products_with_the_hessian_of_a_square_are_exact(monkeypatch):
     p = np.array([1e3, -2e3, 1.0])
     expected = 2 / 20 * X.T @ (X @ p) + 0.5 * p
     descent = given["hessp"].__self__
-    descent.interrupts = ()
+    descent.interrupts = Interrupts()
     for Phi in np.ones(3), np.array([1.0, 0.0, 0.0]), np.zeros(3), np.full(3, 1e6):
         assert_allclose(given["hessp"](Phi, p), expected, rtol=1e-8)
     assert_array_equal(given["hessp"](np.ones(3), np.zeros(3)), np.zeros(3))
