@@ -232,7 +232,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.summary import summary
     from nnlite.interop.numpy_program.to_numpy import to_numpy
     from nnlite.interop.onnx import to_onnx
-    from nnlite.interop.pytorch import from_torch, to_torch
+    from nnlite.interop.torch_weights.from_and_to_torch import from_torch, to_torch
     from nnlite.optim.adadelta import Adadelta
     from nnlite.optim.adafactor import Adafactor
     from nnlite.optim.adagrad import Adagrad
@@ -482,7 +482,7 @@ _LATER = {
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
     "interop.numpy_program.to_numpy": "to_numpy",
-    "interop.pytorch": "from_torch to_torch",
+    "interop.torch_weights.from_and_to_torch": "from_torch to_torch",
     "interop.onnx": "to_onnx",
     "optim.adadelta": "Adadelta",
     "optim.adafactor": "Adafactor",

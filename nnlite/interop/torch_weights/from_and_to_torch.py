@@ -1,24 +1,26 @@
 """from_torch and to_torch: weights from PyTorch and for PyTorch, by NumPy arrays; torch itself is not imported."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.interop.torch_arrays import Entry, array_of, entries
-from nnlite.interop.torch_keys import Keys, in_order, renamed, suggestion
+from nnlite.interop.torch_weights.torch_arrays import Entry, array_of, entries
+from nnlite.interop.torch_weights.torch_keys import Keys, in_order, renamed, suggestion
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.saving.safetensors_file import StateDict
 
+L = TypeVar("L", bound=Layer)
+
 
 def from_torch(
-    layer: Layer,
+    layer: L,
     state_dict: Mapping[str, Any],
     *,
     names: Mapping[str, str] | None = None,
     by_order: bool = False,
-) -> Layer:
+) -> L:
     """Load a state dict of PyTorch into a layer or model of the same structure, and return it; all of it, or nothing.
 
     Names and layouts are translated: the ``weight`` of a ``torch.nn.Linear`` is W transposed, the ``weight`` and
