@@ -17,6 +17,7 @@ from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
 from nnlite.diagnostics.formulas.printing import DOTS
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.loss import is_loss
 from nnlite.losses.per_output import check_loss, check_target
 
 
@@ -138,6 +139,7 @@ def explain(
     <BLANKLINE>
     * is elementwise, a matrix product has no sign, sum_1 is the sum over the first axis.
     N is the number of samples.
+    y^ is the output Y, y the target and L the loss J of the code, where dL/dW is called dW.
     Phi holds W1 in Phi[0:6], b1 in Phi[6:8], U in Phi[8:10], c in Phi[10:11], row by row.
     """
     check_layer(model, "model")
@@ -194,9 +196,8 @@ def _given(naming: Naming) -> Iterator[Line]:
     arrays = [edge for edge in naming.program.constants if naming.symbols.get(edge, "none") != "none"]
     for edge in (*naming.program.inputs, *arrays, *naming.leaves):
         yield Line(naming.symbols[edge], None, "", naming.values.get(edge))
-    for target, symbol in naming.symbols.items():
-        if isinstance(target, tuple):
-            yield Line(symbol, None, naming.path_of(target), getattr(*target))
+    for key in naming.parameters:
+        yield Line(naming.symbols[key], None, naming.path_of(key), getattr(*key))
 
 
 def _entry(derivation: Derivation, wanted: Target, index: tuple[int, ...]) -> Iterator[Line]:
@@ -243,12 +244,22 @@ def _slices_of_Phi(model: Layer, naming: Naming) -> list[str]:
     return found if len(found) <= MOST_TERMS else [*found[:3], DOTS, found[-1]]
 
 
+def _names_in_code(naming: Naming) -> Iterator[str]:
+    """Yield what the layers, and the steps of :func:`nnlite.forward_steps`, call what has a symbol of its own here."""
+    last = naming.program.operations[-1] if naming.program.operations else None
+    if last is None or not is_loss(last.layer) or len(last.takes) != 2 or last.gives != (naming.loss_edge,):
+        return
+    Y, target = (naming.symbols.get(edge, "a number") for edge in last.takes)
+    yield f"{Y} is the output Y, {target} the target and {naming.L} the loss J of the code, where d{naming.L}/dW is called dW."
+
+
 def _remarks(model: Layer, derivation: Derivation) -> Iterator[str]:
     naming = derivation.naming
     for letter, count in naming.divisors.items():
         here = "" if count is None else f", here {count:g}"
         meaning = "the number of samples" if letter.startswith("N") else "what the mean of the loss divides by"
         yield f"{letter} is {meaning}{here}."
+    yield from _names_in_code(naming)
     if slices := _slices_of_Phi(model, naming):
         yield f"Phi holds {', '.join(slices)}, row by row."
     if naming.run is None and any("sum_to" in each.layer.formulas for each in naming.program.operations):

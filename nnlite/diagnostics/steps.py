@@ -20,7 +20,7 @@ from nnlite.diagnostics.formulas.tree import Formula, functions_in
 from nnlite.diagnostics.formulas.worked_step import Worked, as_mathml, worked
 from nnlite.diagnostics.own_parameters import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss import arguments_of, is_loss
 from nnlite.losses.per_output import check_loss, check_target
 
 WIDTH = 80  # columns of a terminal
@@ -32,7 +32,8 @@ Steps = Generator["Step", None, Any]
 class Step:
     """One layer's forward or backward, or one sum of gradients.
 
-    The arrays are the model's own, not copies: a later step or a later forward may change them.
+    The arrays are the model's own, not copies: a later step or a later forward may change them. Their names are those
+    of the layer's code: dX is what :func:`nnlite.explain` calls dL/dX.
 
     Attributes:
         name: "forward", "backward" or "sum".
@@ -101,12 +102,18 @@ class Step:
             with np.printoptions(linewidth=WIDTH - len(start)):
                 values = array_text(A) or array_range(A)
             lines.append(start + values.replace("\n", "\n" + " " * len(start)))
-        called = {name for line in self._lines for name in functions_in(line.expression)}
         text = "\n".join(line.rstrip() for line in lines)
-        notes = [f"{meaning}." for name, meaning in MEANINGS.items() if name in called and f"{name}(" in text]
-        return "\n".join([text, *(textwrap.fill(note, WIDTH, initial_indent="  ") for note in notes)])
+        notes = [textwrap.fill(note, WIDTH, initial_indent="  ") for note in self._notes(text, arrays)]
+        return "\n".join([text, *notes])
 
     __repr__ = __str__
+
+    def _notes(self, text: str, arrays: dict[str, Any]) -> list[str]:
+        """Return what the names of functions in the text mean, and what ``explain`` calls what a loss compares."""
+        called = {name for line in self._lines for name in functions_in(line.expression)}
+        notes = [f"{meaning}." for name, meaning in MEANINGS.items() if name in called and f"{name}(" in text]
+        compared = is_loss(self.layer) and {"Y", "target"} <= arrays.keys()
+        return [*notes, *["Y is y^, the target y, and the loss J is L in nn.explain."] * compared]
 
     def _worked(self) -> dict[str, Worked]:
         """Return the formulas whose values are those of the layer, as they are written."""
@@ -132,7 +139,8 @@ class Step:
         for name, A in arrays.items():
             shown = html.escape(array_text(A) or array_range(A))
             parts.append(f"<tr><td>{html.escape(name)}</td><td>{np.shape(A)}</td><td><pre>{shown}</pre></td></tr>")
-        return "\n".join(filter(None, [*parts, "</table>"]))
+        notes = self._notes("\n".join(self.formulas), arrays)
+        return "\n".join(filter(None, [*parts, "</table>", *(f"<p>{html.escape(note)}</p>" for note in notes)]))
 
     def _title(self) -> str:
         of = "" if self.name == "sum" else self.layer.one_line()

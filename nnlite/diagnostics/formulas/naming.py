@@ -119,6 +119,11 @@ class Naming:
         self.divisors[letter] = value
         return letter
 
+    @property
+    def parameters(self) -> list[Key]:
+        """The parameters that have a symbol, in the order of the operations."""
+        return [key for key in self.symbols if isinstance(key, tuple)]
+
     @cached_property
     def leaves(self) -> list[int]:
         """The edges of the parameters that are nodes of a graph."""

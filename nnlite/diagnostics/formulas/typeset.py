@@ -16,6 +16,7 @@ GREEK = set(
     Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega""".split()  # noqa: SIM905
 )
 _MINUS = "\N{MINUS SIGN}"
+_BRACKETS = "border:solid;border-width:0 1px;border-radius:0.5em;padding:0 0.2em"  # signs stretch in some fonts only
 _ROWS, _TOP = "<mrow>%s</mrow><mrow>%s</mrow>", "<mrow><mo>\N{DOWN TACK}</mo></mrow>"
 FORMS = {  # in LaTeX, and in MathML
     "whole": ("$%s$", "<math displaystyle='true'>%s</math>"),
@@ -32,7 +33,7 @@ FORMS = {  # in LaTeX, and in MathML
     "below": ("%s_{%s}", "<munder>%s<mtext>%s</mtext></munder>"),
     "shape": (r"\underset{%(shape)s}{%(of)s}", "<munder><mrow>%(of)s</mrow><mtext>%(shape)s</mtext></munder>"),
     "brackets": (r"\left%s%s\right%s", "<mrow><mo>%s</mo>%s<mo>%s</mo></mrow>"),
-    "matrix": (r"\begin{pmatrix} %s \end{pmatrix}", "<mrow><mo>(</mo><mtable>%s</mtable><mo>)</mo></mrow>"),
+    "matrix": (r"\begin{pmatrix} %s \end{pmatrix}", f"<mtable style='{_BRACKETS}'>%s</mtable>"),
     "row": ("%s", "<mtr>%s</mtr>"),
     "cell": ("%s", "<mtd>%s</mtd>"),
     "next row": (r" \\ ", ""),
