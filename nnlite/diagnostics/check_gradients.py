@@ -1,8 +1,7 @@
 """check_gradients: whether backward is the derivative of forward, and if not, what is wrong with it."""
 
 import copy
-import textwrap
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, cast
 
@@ -12,91 +11,18 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import non_negative, positive, whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.trees import each_of, listed
-from nnlite.diagnostics.gradients.comparison import Comparison, Finding, Tolerance
+from nnlite.diagnostics.gradients.central_differences import Differences
+from nnlite.diagnostics.gradients.comparison import Finding, Tolerance, less_rounding
 from nnlite.diagnostics.gradients.diagnosis import Diagnosis, Examination, diagnosis, unexplained
 from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.diagnostics.gradients.form import likely_cause, modified_cache, run_twice, wrong_conduct, wrong_return
+from nnlite.diagnostics.gradients.report import GradientReport
 from nnlite.diagnostics.gradients.trial import Trial, floats_as_float64, is_floating
 from nnlite.diagnostics.recording import Recording
-from nnlite.diagnostics.text_table import text_table
 from nnlite.errors import GradientError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import is_loss
 from nnlite.losses.per_output import as_one_loss, check_target
-
-WIDTH = 80  # columns of a terminal
-HEAD = ["", "gradient", "shape", "wrong", "worst at", "backward", "numerical", "angle"]
-
-
-@dataclass(frozen=True)
-class GradientReport:
-    """The result of :func:`check_gradients`: a comparison for X and for each parameter, and what is wrong.
-
-    ``print`` shows a table: in how many entries backward and the central differences differ, both at the worst entry,
-    and, where they differ, the angle between the two gradients in degrees.
-
-    Attributes:
-        comparisons: one for each array.
-        faults: what is wrong, all of it in one layer; none if every gradient is right.
-        parts_right: whether the layer with the faults has parts, and these are right.
-        after: how many layers after it were checked and are right.
-        before: how many layers before it were not checked.
-
-    >>> print(GradientReport((Comparison("X", (2,), 2, (0,), 1.0, 1.0, True),)))
-           gradient  shape   wrong  worst at  backward  numerical
-    -------------------------------------------------------------
-    right  dX        (2,)   0 of 2       [0]         1          1
-    """
-
-    comparisons: tuple[Comparison, ...]
-    faults: tuple[Fault, ...] = ()
-    parts_right: bool = False
-    after: int = 0
-    before: int = 0
-
-    @property
-    def fault(self) -> Fault | None:
-        """The first fault; None if every gradient is right."""
-        return self.faults[0] if self.faults else None
-
-    @property
-    def right(self) -> bool:
-        """Whether every gradient is right and nothing else is wrong."""
-        return not self.faults and all(comparison.right for comparison in self.comparisons)
-
-    @property
-    def verdict(self) -> str:
-        """One sentence: what is wrong and where, or that every gradient is right."""
-        if not self.faults:
-            return "every gradient is right" if self.right else "backward is not the derivative of forward"
-        arrays: dict[str, list[str]] = {}  # those with the same fault are named together
-        for fault in self.faults:
-            arrays.setdefault(str(Fault("", "", fault.kind, fault.detail)), []).append(fault.array)
-        told = [f"{', '.join(names)}: {text}" if any(names) else text for text, names in arrays.items()]
-        for count, where, verb, told_of in (
-            (self.after, "after it", ("is", "are"), "right"),
-            (self.before, "before it", ("was", "were"), "not checked"),
-        ):
-            if count:
-                told.append(f"the {f'{count} layers' if count > 1 else 'layer'} {where} {verb[count > 1]} {told_of}")
-        own = ", although each layer in it is right" if self.parts_right else ""
-        return f"{self.faults[0].layer}{own}: {'; '.join(told)}"
-
-    def __str__(self) -> str:
-        verdict = [] if self.right else textwrap.wrap(self.verdict, WIDTH, **_WHOLE_WORDS)
-        return "\n".join([*verdict, *self._table()])
-
-    __repr__ = __str__
-
-    def _table(self) -> list[str]:
-        if not self.comparisons:
-            return []
-        rows = [HEAD, *(comparison.cells() for comparison in self.comparisons)]
-        angles = any(row[-1] for row in rows[1:])
-        return [text_table([row if angles else row[:-1] for row in rows], left=3)]
-
-
-_WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 
 def check_gradients(
@@ -209,12 +135,12 @@ def check_gradients(
             error.add_note("X was converted to float64; if it holds indices, name its argument in without_gradient")
         raise
     narrow = next((call for call in recording.forwards if call.narrow is not None), None)
-    _, findings = examination.of(trial, gradients, rng, None if narrow is None else narrow.narrow)
+    differences, findings = examination.of(trial, gradients, rng, None if narrow is None else narrow.narrow)
     wrong = any(not finding.comparison.right for finding in findings.values())
     if narrow is not None and not wrong:
         found = Diagnosis((Fault(narrow.place, "", "float32", {"method": "forward", "of": "X"}),))
     elif wrong or recording.writes or any(finding.refused for finding in findings.values()):
-        found = _diagnosed(originals[0].one_line(), recording, findings, examination)
+        found = _diagnosed(originals[0].one_line(), differences, recording, findings, examination)
     else:
         return _report(findings, Diagnosis())
     report = _report(findings, found)
@@ -254,8 +180,7 @@ def _run(
     if trial.loss is None:  # not constant, since backward may ignore dY, and of both signs
         trial.dY = each_of(lambda Y: rng.uniform(0.5, 1.5, np.shape(Y)) * np.resize([1.0, -1.0], np.shape(Y)), Y)
     with Recording(careful=True).of(layer, trial.loss, originals) as recording:
-        values = trial.values()
-        start = float(np.sum(trial.weights(values.size) * values))
+        start = trial.J()
         if not np.isfinite(start):
             raise ValueError(f"{original.one_line()}: there is no gradient to check where the output is {start}")
         for one, other in zip(before.forwards, recording.forwards, strict=False):
@@ -296,7 +221,9 @@ def _add_cause(error: Exception, recording: Recording) -> None:
         error.add_note(cause)
 
 
-def _diagnosed(model: str, recording: Recording, findings: dict[str, Finding], examination: Examination) -> Diagnosis:
+def _diagnosed(
+    model: str, differences: Differences, recording: Recording, findings: dict[str, Finding], examination: Examination
+) -> Diagnosis:
     """Return what is wrong.
 
     Raises:
@@ -315,6 +242,9 @@ def _diagnosed(model: str, recording: Recording, findings: dict[str, Finding], e
         return Diagnosis((twice,))
     if found.faults:
         return found
+    rounding = differences.trial.rounding() if wrong else 0.0
+    findings = {name: less_rounding(finding, differences, rounding) for name, finding in findings.items()}
+    kink = next((finding.refused for finding in findings.values() if finding.refused), None)
     refused = max(filter(None, (kink, found.refused)), key=lambda kink: kink.edge, default=None)
     if refused is not None:
         raise refused

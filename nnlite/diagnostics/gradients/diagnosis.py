@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.diagnostics.gradients.central_differences import Differences, Index, KinkError
-from nnlite.diagnostics.gradients.comparison import Finding, Tolerance, compare, entry_name
+from nnlite.diagnostics.gradients.comparison import Finding, Tolerance, compare, entry_name, less_rounding
 from nnlite.diagnostics.gradients.evidence import Evidence
 from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.diagnostics.gradients.form import wrong_shape
@@ -120,6 +120,9 @@ def _examined(
         if name in gradients and (fault := wrong_shape(call.place, name, P, gradients[name])):
             return (fault,), {}
     differences, findings = examination.of(trial, gradients, narrow=call.narrow, also=worst)
+    if any(call.layer.named_children()) and any(finding.wrong.any() for finding in findings.values()):
+        rounding = trial.rounding()
+        findings = {name: less_rounding(each, differences, rounding) for name, each in findings.items()}
     wrong = [name for name, finding in findings.items() if not finding.comparison.right]
     mistakes = {name: mistake(Evidence(name, differences, findings, recording.forwards)) for name in wrong}
     return tuple([Fault(call.place, f"d{name}", *found) for name, found in mistakes.items()]), findings

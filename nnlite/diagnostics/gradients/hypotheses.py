@@ -251,24 +251,6 @@ def _axis(e: Evidence) -> Iterator[Guess]:
                 yield Guess("wrong axis", e.at(total.reshape(e.shape)), detail, factors="none")
 
 
-def _slices(e: Evidence) -> Iterator[Guess]:
-    """Guess that one row or column of dY is left out, used alone, or counted twice."""
-    if e.dY is None or not e.dY.ndim:
-        return
-    terms = (e.rows * e.dY.ravel()).reshape(len(e.N), *e.dY.shape)
-    names = {1: ["entry"], 2: ["row", "column"]}.get(e.dY.ndim, [f"axis {n}, slice" for n in range(e.dY.ndim)])
-    for axis in sorted({0, e.dY.ndim - 1}):
-        if 1 < e.dY.shape[axis] <= MOST_SLICES:
-            sums = np.moveaxis(terms, axis + 1, 1).reshape(len(e.N), e.dY.shape[axis], -1).sum(axis=2)
-            for place, alone in enumerate(sums.T):
-                for use, candidate in (
-                    ("used alone", alone),
-                    ("left out", e.N - alone),
-                    ("counted twice", e.N + alone),
-                ):
-                    yield Guess("part of dY", candidate, {"part": f"{names[axis]} {place}", "use": use}, "none")
-
-
 def _terms(e: Evidence) -> Iterator[Guess]:
     """Guess that a term of an activation's gradient is missing, or counted twice."""
     if e.dY is None or e.dY.shape != e.shape:
@@ -283,6 +265,7 @@ def _terms(e: Evidence) -> Iterator[Guess]:
 
 
 def _another_dY(e: Evidence) -> Iterator[Guess]:
+    """Guess that it is the gradient for another dY, such as one without a row."""
     dY = e.dY
     if dY is None:
         return
@@ -290,12 +273,20 @@ def _another_dY(e: Evidence) -> Iterator[Guess]:
     changes = {"its absolute value": np.abs(dY), "its square": dY * dY}
     if dY.ndim == 2 and dY.shape[0] == dY.shape[1]:
         changes["its transpose"] = dY.T
-    for axis, size in enumerate(dY.shape):
-        what = ("rows", "columns")[axis] if dY.ndim == 2 else f"axis {axis}"
-        total = np.broadcast_to(dY.sum(axis=axis, keepdims=True), dY.shape)
+    names = {1: ["entry"], 2: ["row", "column"]}.get(dY.ndim, [f"axis {n}, slice" for n in range(dY.ndim)])
+    for axis, (name, size) in enumerate(zip(names, dY.shape, strict=True)):
+        for place in range(size if 1 < size <= MOST_SLICES else 0):
+            own = np.moveaxis(np.zeros(dY.shape), axis, 0)
+            own[place] = 1
+            own = np.moveaxis(own, 0, axis)
+            for use, share in ("used alone", own), ("left out", 1 - own), ("counted twice", 1 + own):
+                yield Guess(
+                    "part of dY", e.rows @ (share * dY).ravel(), {"part": f"{name} {place}", "use": use}, "none"
+                )
         if size > 1:
-            changes |= {f"with its {what} reversed": np.flip(dY, axis), f"its sum over the {what}": total}
-            changes[f"its mean over the {what}"] = total / size
+            total = np.broadcast_to(dY.sum(axis=axis, keepdims=True), dY.shape)
+            changes |= {f"with each {name} reversed": np.flip(dY, axis), f"its sum over each {name}": total}
+            changes[f"its mean over each {name}"] = total / size
     for change, other in changes.items():
         yield Guess("another dY", e.rows @ other.ravel(), {"change": change}, factors="none")
 
@@ -351,7 +342,6 @@ GUESSES = (
     _transpose,
     _point,
     _axis,
-    _slices,
     _another_dY,
     _any_factor,
     _terms,
