@@ -136,7 +136,7 @@ def check_gradients(
         raise
     narrow = next((call for call in recording.forwards if call.narrow is not None), None)
     differences, findings = examination.of(trial, gradients, rng, None if narrow is None else narrow.narrow)
-    wrong = any(not finding.comparison.right for finding in findings.values())
+    wrong = any(finding.wrong.any() for finding in findings.values())
     if narrow is not None and not wrong:
         found = Diagnosis((Fault(narrow.place, "", "float32", {"method": "forward", "of": "X"}),))
     elif wrong or recording.writes or any(finding.refused for finding in findings.values()):
@@ -229,7 +229,7 @@ def _diagnosed(
     Raises:
         KinkError: no layer is wrong, and at some entry there is no derivative to compare with.
     """
-    wrong = any(not finding.comparison.right for finding in findings.values())
+    wrong = any(finding.wrong.any() for finding in findings.values())
     kink = next((finding.refused for finding in findings.values() if finding.refused), None)
     found = diagnosis(recording, findings, examination) if wrong or kink else Diagnosis()
     if recording.writes:

@@ -1,9 +1,9 @@
 """Comparison of a gradient with central differences, entry by entry."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,24 +53,68 @@ class Comparison:
         return ["right" if self.right else "WRONG", name, shape, f"{self.differing} of {self.checked}", *worst, angle]
 
 
-class Finding(NamedTuple):
-    """The comparison of one array, with all its numbers.
+@dataclass
+class Finding:
+    """The comparison of one array, with all its numbers, each in the shape of the array.
 
     Attributes:
-        comparison: what is reported.
-        analytic: the whole gradient from backward.
+        name: of the array.
+        analytic: the gradient from backward.
         numeric: the central differences; NaN at entries that were not compared.
         error: the estimated error of these.
-        wrong: where the two differ.
+        excess: by how many tolerances the two differ; NaN where they were not compared.
         refused: why the first of the entries that have no derivative was not compared; None if all were.
     """
 
-    comparison: Comparison
+    name: str
     analytic: Array
     numeric: Array
     error: Array
-    wrong: Array
+    excess: Array
     refused: KinkError | None = None
+
+    @property
+    def wrong(self) -> Array:
+        """Where the two differ."""
+        return self.excess > 1
+
+    @property
+    def indices(self) -> list[Index]:
+        """The entries that were compared, the wrong ones first."""
+        compared = ~np.isnan(self.excess)
+        return [tuple(map(int, each)) for mask in (self.wrong, compared & ~self.wrong) for each in np.argwhere(mask)]
+
+    @property
+    def comparison(self) -> Comparison:
+        """What is reported."""
+        indices = self.indices
+        if not indices:
+            return Comparison(self.name, self.analytic.shape, 0, (), math.nan, math.nan, True)
+        worst = max(sorted(indices), key=lambda index: self.excess[index])
+        pair = float(self.analytic[worst]), float(self.numeric[worst])
+        angle = angle_between(*(np.array([A[index] for index in indices]) for A in (self.analytic, self.numeric)))
+        count = int(np.count_nonzero(self.wrong))
+        return Comparison(self.name, self.analytic.shape, len(indices), worst, *pair, not count, count, angle)
+
+    def where(self, arrays: Mapping[str, Array | None]) -> dict[str, Any]:
+        """How many entries differ, and which: one, a row, those where one of the ``arrays`` is negative.
+
+        >>> N = np.array([1.0, 1.0, 2.0])
+        >>> Finding("X", 0 * N, N, 0 * N, N).where({"X": N - 1.5})
+        {'entries': 1, 'size': 3, 'where': 'X[2]'}
+        """
+        wrong, compared, worst = self.wrong, ~np.isnan(self.excess), self.comparison
+        places, where = np.argwhere(wrong), f"most at {entry_name(self.name, worst.index)}"
+        for axis in reversed(range(wrong.ndim if wrong.ndim > 1 else 0)):
+            if np.ptp(places[:, axis]) == 0:
+                where = f"{('row', 'column')[axis] if wrong.ndim == 2 else f'axis {axis}, at'} {places[0, axis]}"
+        for name, K in arrays.items():
+            if K is not None and K.shape == wrong.shape and not wrong[compared].all() and "where" not in where:
+                signs = (("<", K < 0), ("<=", K <= 0), (">", K > 0), (">=", K >= 0), ("=", K == 0))
+                same = [sign for sign, there in signs if np.array_equal(wrong[compared], there[compared])]
+                where = f"where {name} {same[0]} 0" if same else where
+        where = entry_name(self.name, tuple(map(int, places[0]))) if len(places) == 1 else where
+        return {"entries": len(places), "size": worst.checked, "where": where}
 
 
 class Tolerance(NamedTuple):
@@ -140,39 +184,27 @@ def compare(name: str, dP: Array, differences: Differences, indices: list[Index]
     _for_each(np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric)), refine)
     excess = tolerance.excess(analytic, numeric, error, atol)
     _for_each(np.flatnonzero((excess > 1) & np.isfinite(numeric)), leave_out)
-    whole, errors, wrong = np.full(dP.shape, np.nan), np.zeros(dP.shape), np.zeros(dP.shape, bool)
-    known = np.flatnonzero(~np.isnan(numeric))
-    for place in known:
+    found = Finding(name, dP, np.full(dP.shape, np.nan), np.zeros(dP.shape), np.full(dP.shape, np.nan))
+    for place in np.flatnonzero(~np.isnan(numeric)):
         index = indices[place]
-        whole[index], errors[index], wrong[index] = numeric[place], error[place], excess[place] > 1
-    comparison = Comparison(name, dP.shape, 0, (), math.nan, math.nan, True)
-    if len(known):
-        worst, differing = int(known[np.argmax(excess[known])]), int(np.count_nonzero(wrong))
-        a, n, angle = analytic[worst], numeric[worst], angle_between(analytic[known], numeric[known])
-        comparison = Comparison(
-            name, dP.shape, len(known), indices[worst], float(a), float(n), not differing, differing, angle
-        )
-    return Finding(comparison, dP, whole, errors, wrong, refused[0] if refused else None)
+        found.numeric[index], found.error[index], found.excess[index] = numeric[place], error[place], excess[place]
+    found.refused = refused[0] if refused else None
+    return found
 
 
 def less_rounding(finding: Finding, differences: Differences, rounding: float) -> Finding:
     """Return the finding without the wrong entries at which ``rounding``, a change of J, may be all that differs."""
-    hidden, seen, h = np.zeros_like(finding.wrong), finding.comparison, differences.step / 8  # also a small kink nearby
-    for index in np.ndindex(hidden.shape):
-        if finding.wrong[index]:
-            found = differences.slope(seen.name, index, h)
-            gap = abs(found.slope - finding.analytic[index])
-            hidden[index] = gap <= rounding / (2 * h) + 5 * found.noise + 1e-6 * abs(found.slope)
+    h, hidden = differences.step / 8, finding.excess < 0  # so near, a small kink further on is not seen either
+    for index in np.argwhere(finding.wrong):
+        found = differences.slope(finding.name, tuple(index), h)
+        gap = abs(found.slope - finding.analytic[tuple(index)])
+        hidden[tuple(index)] = gap <= rounding / (2 * h) + 5 * found.noise + 1e-6 * abs(found.slope)
     if not hidden.any():
         return finding
-    wrong = finding.wrong & ~hidden
-    seen = replace(seen, right=not wrong.any(), differing=int(wrong.sum()))
-    refused = finding.refused or KinkError(
-        f"{entry_name(seen.name, seen.index)}: rounding hides its derivative from central differences; scale the inputs"
-    )
-    return finding._replace(
-        comparison=seen, numeric=np.where(hidden, np.nan, finding.numeric), wrong=wrong, refused=refused
-    )
+    where = entry_name(finding.name, tuple(map(int, np.argwhere(hidden)[0])))
+    refused = KinkError(f"{where}: rounding hides its derivative from central differences; scale the inputs")
+    numeric, excess = (np.where(hidden, np.nan, A) for A in (finding.numeric, finding.excess))
+    return replace(finding, numeric=numeric, excess=excess, refused=finding.refused or refused)
 
 
 def _for_each(places: Array, act: Callable[[int], bool]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.diagnostics.gradients.central_differences import Differences, Index, KinkError
-from nnlite.diagnostics.gradients.comparison import Finding, Tolerance, compare, entry_name, less_rounding
+from nnlite.diagnostics.gradients.comparison import Finding, Tolerance, compare, less_rounding
 from nnlite.diagnostics.gradients.evidence import Evidence
 from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.diagnostics.gradients.form import wrong_shape
@@ -123,7 +123,7 @@ def _examined(
     if any(call.layer.named_children()) and any(finding.wrong.any() for finding in findings.values()):
         rounding = trial.rounding()
         findings = {name: less_rounding(each, differences, rounding) for name, each in findings.items()}
-    wrong = [name for name, finding in findings.items() if not finding.comparison.right]
+    wrong = [name for name, finding in findings.items() if finding.wrong.any()]
     mistakes = {name: mistake(Evidence(name, differences, findings, recording.forwards)) for name in wrong}
     return tuple([Fault(call.place, f"d{name}", *found) for name, found in mistakes.items()]), findings
 
@@ -154,11 +154,5 @@ def unexplained(model: str, findings: dict[str, Finding]) -> tuple[Fault, ...]:
     >>> unexplained("Own()", {})
     ()
     """
-    found = []
-    for name, finding in findings.items():
-        seen = finding.comparison
-        if not seen.right:
-            where = f"most at {entry_name(name, seen.index)}"
-            detail = {"entries": seen.differing, "size": seen.checked, "where": where}
-            found.append(Fault(model, f"d{name}", "wrong entries", detail))
-    return tuple(found)
+    wrong = {name: finding for name, finding in findings.items() if finding.wrong.any()}
+    return tuple([Fault(model, f"d{name}", "wrong entries", finding.where({})) for name, finding in wrong.items()])

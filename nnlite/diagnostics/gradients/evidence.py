@@ -1,6 +1,6 @@
 """Evidence: what is known of one wrong gradient of a layer, and experiments with the layer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -35,15 +35,13 @@ class Evidence:
     """
 
     def __init__(
-        self, name: str, differences: Differences, findings: dict[str, Finding], calls: list[LayerCall] | None = None
+        self, name: str, differences: Differences, findings: dict[str, Finding], calls: Sequence[LayerCall] = ()
     ) -> None:
-        self.name, self.differences, self.findings, self.calls = name, differences, findings, calls or []
+        self.name, self.differences, self.findings, self.calls = name, differences, findings, calls
         self.trial, self.finding = differences.trial, findings[name]
         self.layer = self.trial.layer
         self.whole, self.shape = self.finding.analytic, self.finding.analytic.shape
-        right = np.isfinite(self.finding.numeric) & ~self.finding.wrong
-        most = max(64, MOST_NUMBERS // max(1, differences.start.size))
-        self.indices = [*_indices(self.finding.wrong), *_indices(right)][:most]
+        self.indices = self.finding.indices[: max(64, MOST_NUMBERS // max(1, differences.start.size))]
         self.A, self.N = self.at(self.whole), self.at(self.finding.numeric)
         self._true = {name: dict(zip(self.indices, self.N.tolist(), strict=True))}
         self.X = next((np.array(A, np.float64) for A in self.trial.inputs().values() if np.ndim(A)), None)
@@ -147,10 +145,6 @@ class Evidence:
         trial = self.trial if dY is None else Trial(self.layer, self.trial.X, self.trial.target, dY=dY)
         trial.forward()
         return trial.backward(stored)
-
-
-def _indices(mask: Array) -> list[Index]:
-    return list(zip(*map(np.ndarray.tolist, np.nonzero(mask)), strict=True)) if mask.ndim else [()] * int(mask)
 
 
 def _single(values: Any) -> Array | None:

@@ -12,7 +12,6 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of
 from nnlite.compute import blas
-from nnlite.diagnostics.gradients.comparison import entry_name
 from nnlite.diagnostics.gradients.evidence import Evidence
 from nnlite.diagnostics.gradients.fault import close
 from nnlite.losses.loss import is_loss
@@ -67,7 +66,7 @@ def mistake(evidence: Evidence) -> Found:
                 continue
             if found is not None:
                 return found
-    return "wrong entries", _wrong_entries(evidence)
+    return "wrong entries", evidence.finding.where({"X": evidence.X, "Y": evidence.Y, "dY": evidence.dY})
 
 
 def _first(guesses: Callable[[Evidence], Iterator[Guess]], e: Evidence) -> Found | None:
@@ -124,28 +123,6 @@ def _seen(e: Evidence) -> Found | None:
 def _not_linear(e: Evidence) -> Found | None:
     twice = e.again(np.nan, each_of(lambda dY: 2 * np.asarray(dY), e.trial.dY)).get(e.name)
     return None if twice is None or e.equal(e.at(twice), 2 * e.A) else ("not linear in dY", {})
-
-
-def _wrong_entries(e: Evidence) -> dict[str, Any]:
-    """Return how many entries differ, and which: one, a row, those where X is negative."""
-    finding = e.finding
-    wrong, compared = finding.wrong, np.isfinite(finding.numeric)
-    places = np.argwhere(wrong)
-    where = f"most at {entry_name(e.name, finding.comparison.index)}"
-    for axis in range(wrong.ndim if wrong.ndim > 1 else 0):
-        if np.ptp(places[:, axis]) == 0:
-            where = f"{('row', 'column')[axis] if wrong.ndim == 2 else f'axis {axis}, at'} {places[0, axis]}"
-            break
-    for label, K in {"X": e.X, "Y": e.Y, "dY": e.dY}.items():
-        if K is not None and K.shape == wrong.shape and not wrong[compared].all():
-            signs = (("<", K < 0), ("<=", K <= 0), (">", K > 0), (">=", K >= 0), ("=", K == 0))
-            same = [sign for sign, there in signs if np.array_equal(wrong[compared], there[compared])]
-            if same:
-                where = f"where {label} {same[0]} 0"
-                break
-    if len(places) == 1:
-        where = entry_name(e.name, tuple(map(int, places[0])))
-    return {"entries": len(places), "size": finding.comparison.checked, "where": where}
 
 
 # --------------------------------------------------------------------------------------------- guesses
