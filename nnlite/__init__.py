@@ -121,7 +121,7 @@ Files
 Formats of other programs; :func:`save` and :func:`load` read and write safetensors files
     from_torch, to_torch                 load the weights of a PyTorch module, and give them back
     to_numpy                             a network, and its training, as a program in NumPy alone
-    to_onnx                              write a model as an ONNX file
+    from_onnx, to_onnx                   read an ONNX file as a trainable model, and write one
 
 Diagnostics
     check_gradients                      compare backward with numerical differences; name what is wrong
@@ -231,7 +231,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
     from nnlite.interop.numpy_program.to_numpy import to_numpy
-    from nnlite.interop.onnx import to_onnx
+    from nnlite.interop.onnx import from_onnx, to_onnx
     from nnlite.interop.torch_weights.from_and_to_torch import from_torch, to_torch
     from nnlite.optim.adadelta import Adadelta
     from nnlite.optim.adafactor import Adafactor
@@ -435,6 +435,7 @@ __all__ = [
     "f1",
     "fit",
     "forward_steps",
+    "from_onnx",
     "from_torch",
     "generator",
     "initializers",
@@ -483,7 +484,7 @@ _LATER = {
     "diagnostics.summary": "summary",
     "interop.numpy_program.to_numpy": "to_numpy",
     "interop.torch_weights.from_and_to_torch": "from_torch to_torch",
-    "interop.onnx": "to_onnx",
+    "interop.onnx": "from_onnx to_onnx",
     "optim.adadelta": "Adadelta",
     "optim.adafactor": "Adafactor",
     "optim.adagrad": "Adagrad",

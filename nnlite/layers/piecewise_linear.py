@@ -161,7 +161,7 @@ class Threshold(Activation):
         Y = X * (X > threshold) + value * (X <= threshold)
         dX = dY * (X > threshold)
     """
-    onnx = "Where(X > threshold, X, value)"
+    onnx = "Where(X > threshold, X, value) if value else ThresholdedRelu(X, alpha=threshold)"
     flops_per_element = (1, 1)
 
     def __init__(self, threshold: float, value: float) -> None:

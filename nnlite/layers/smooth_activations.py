@@ -42,6 +42,11 @@ class GELU(Activation):
         Y = X * P
         dX = dY * (P + X * dP)
     """
+    onnx = """(
+        Gelu(X, approximate=approximate) if opset >= 20
+        else X * (1 + Erf(X / 2**0.5)) * 0.5 if exact
+        else X * (1 + Tanh((2 / pi) ** 0.5 * (X + 0.044715 * X * X * X))) * 0.5
+    )"""
     output_range = (-0.17005, math.inf)
     flops_per_element = (23, 9)
 
@@ -71,13 +76,6 @@ class GELU(Activation):
             if self.exact
             else kernels.gelu_tanh_backward(dY, self.X, self.V)
         )
-
-    def onnx(self, graph: Any, X: Any) -> Any:
-        if graph.opset >= 20:
-            return graph.Gelu(X, approximate=self.approximate)
-        if self.exact:
-            return X * (graph.Erf(X / math.sqrt(2)) + 1) * 0.5
-        return X * (graph.Tanh((X + X * X * X * 0.044715) * math.sqrt(2 / math.pi)) + 1) * 0.5
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"

@@ -20,8 +20,12 @@ What an expression cannot say, a method does. ``graph`` has the operators, and `
 It raises NotImplementedError, with the reason, where the layer has an option that ONNX does not have. A subclass with a
 forward of its own needs an ``onnx`` of its own, too.
 
+Where the expression is one operator of X, ``from_onnx`` makes a registered layer of that operator.
+
 declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
-writing_onnx.py goes through a model and writes the file.
+writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file,
+fused_operators.py finds GELU in it, and reading_onnx.py goes through its operators; onnx_operators.py has those that no
+layer declares.
 """
 
 import os
@@ -73,6 +77,48 @@ def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, ops
     content = content_of(model, input_shape, opset)
     with atomic_write(path) as file:
         file.write(content)
+
+
+def from_onnx(source: Any) -> Layer:
+    """Read an ONNX file as a trainable model: a Sequential if it is a chain of layers, else a Graph.
+
+    Operators become the layers that :func:`nnlite.to_onnx` writes them for: Gemm, and MatMul with Add behind it, a
+    Linear, BatchNormalization a BatchNorm, Gather an Embedding. Other floating initializers become parameters, and the
+    values of Constant nodes constants. So files of PyTorch's exporter can be read and trained further.
+
+    The model is in training mode, as every new one; ``model.eval()`` or :func:`nnlite.predict` compute what the file
+    does. Its dtype is that of the initializers: float64 if there are such, else float32.
+
+    Only the file itself is read. It is checked as a whole before anything is made of it, and cannot run code.
+
+    Args:
+        source: the path of the file, its bytes, or an ``onnx.ModelProto``.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.
+        CheckpointError: the file is damaged, contradicts itself, keeps its numbers in other files, or has operators
+            that are not supported, which are all listed with their names.
+        ImportError: the package onnx is not installed; it is the extra ``onnx``.
+
+    >>> from onnx import parser
+    >>> model = from_onnx(parser.parse_model('''<ir_version: 8, opset_import: ["" : 18]>
+    ...     example (float[batch, 2] x) => (float[batch, 1] y) <float[1, 2] W = {3, 4}, float[1] b = {5}> {
+    ...         z = Gemm<transB = 1>(x, W, b)
+    ...         y = Tanh(z)
+    ...     }'''))
+    >>> model
+    Sequential(
+      (0): Linear(2 -> 1)
+      (1): Tanh()
+    )
+    >>> model[0].W
+    array([[3.],
+           [4.]], dtype=float32)
+    """
+    _check_package()
+    from nnlite.interop.onnx.reading_onnx import model_of
+
+    return model_of(source)
 
 
 def _check_package() -> None:

@@ -1,0 +1,233 @@
+"""from_onnx: the model of a file computes what the file does, and has the gradients of the model that was written."""
+
+import io
+
+import numpy as np
+import onnx
+import pytest
+from interop.test_to_onnx import EXPORTED
+from onnx import numpy_helper
+from support.case import case
+from support.contract import backward, forward, gradients, some_dY
+from support.contract_row import one_of_each
+from support.onnx_runs import batch, input_shape, of_form, outputs
+from support.random_networks import Builder
+
+import nnlite as nn
+from nnlite.basics.trees import listed
+from nnlite.interop.onnx.writing_onnx import content_of
+
+ONE_WAY = {  # layers that are operators which no layer of ours is
+    *("EmbeddingBag-max", "EmbeddingBag-max-padding_idx", "EmbeddingBag-sum-padding_idx"),
+    *("EmbeddingBag-mean-padding_idx", "PairwiseDistance-0", "PairwiseDistance-inf", "Threshold"),
+}
+BOTH_WAYS = [row for row in EXPORTED if row.id not in ONE_WAY]
+
+
+def assert_equal_gradients(model, again, row):
+    """Raise unless both have the same outputs, gradients of inputs and, in any order, of parameters."""
+    Xs = [batch(X, 4, np.float64) for X in listed(row.X)]
+    X, same = of_form(row, Xs), tuple(Xs) if len(Xs) > 1 else Xs[0]
+    Y, Y_again = forward(model, X), forward(again, same)
+    dX, dX_again = backward(model, some_dY(Y)), backward(again, some_dY(Y_again))
+    for ours, theirs in (listed(Y), listed(Y_again)), (gradients(dX), gradients(dX_again)):
+        for expected, got in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)  # options are float32 in ONNX
+    if row.id != "Embedding-padding_idx":  # which ONNX does not have
+        np.testing.assert_allclose(np.sort(again.dPhi), np.sort(model.dPhi), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("opset", [18, 13, 22])
+def test_there_and_back_with_the_same_gradients(opset):
+    for row in BOTH_WAYS if opset == 18 else one_of_each(BOTH_WAYS):
+        with case(row.id):
+            model = row.make().astype(np.float64).eval()
+            again = nn.from_onnx(content_of(model, input_shape(row), opset))
+            assert again.training
+            assert_equal_gradients(model, again.eval(), row)
+
+
+def test_what_goes_one_way_only_is_listed():
+    for row in EXPORTED:
+        if row.id in ONE_WAY:
+            content = content_of(row.make(), input_shape(row), 18)
+            with case(row.id), pytest.raises(nn.CheckpointError, match="not supported:"):
+                nn.from_onnx(content)
+
+
+@pytest.mark.parametrize("first", range(0, 40, 10))
+def test_random_networks_there_and_back(first):
+    for seed in range(first, first + 10):
+        with case(f"seed {seed}"), np.errstate(all="ignore"):
+            model, X, _, _ = Builder(np.random.default_rng(seed)).network()
+            model.astype(np.float64).eval()
+            again = nn.from_onnx(content_of(model, list(X.shape[1:]), 18)).eval()
+            Y, Y_again = model.forward(X), again.forward(X)
+            np.testing.assert_allclose(Y_again, Y, rtol=1e-6, atol=1e-9)
+            dX, dX_again = model.backward(some_dY(Y)), again.backward(some_dY(Y))
+            size = np.abs(model.dPhi[np.isfinite(model.dPhi)]).max(initial=1)
+            np.testing.assert_allclose(dX_again, dX, rtol=1e-6, atol=1e-9 * size)
+            np.testing.assert_allclose(np.sort(again.dPhi), np.sort(model.dPhi), rtol=1e-6, atol=1e-9 * size)
+
+
+def test_a_chain_is_a_sequential_of_the_same_layers(tmp_path):
+    model = nn.Sequential(
+        *(nn.Linear(6, 4, rng=0), nn.BatchNorm1d(4, eps=0.125, momentum=0.25), nn.LeakyReLU(0.5), nn.Dropout(0.25)),
+        *(nn.Linear(4, 4, bias=False, rng=1), nn.GELU(), nn.GELU("tanh"), nn.LayerNorm(4), nn.ELU(), nn.SELU()),
+        *(nn.Hardtanh(-2.0, 2.0), nn.ReLU6(), nn.Hardsigmoid(), nn.Softshrink(0.25), nn.Hardshrink(0.25)),
+        *(nn.PReLU(4), nn.Softmax(dim=1)),
+    )
+    nn.to_onnx(model, tmp_path / "model.onnx", 6, opset=20)
+    assert repr(nn.from_onnx(tmp_path / "model.onnx")) == repr(model)
+    nn.to_onnx(model[5:6], tmp_path / "model.onnx", 6, opset=13)  # x (1 + erf(x / sqrt(2))) / 2
+    assert repr(nn.from_onnx(str(tmp_path / "model.onnx"))) == repr(model[5:6])
+
+
+# -------------------------------------------------------------------------------------- files of other programs
+
+
+rng = np.random.default_rng(0)
+
+
+def floats(*shape):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def file(text, opset=17, shape="[batch, 6]", **initializers):
+    """A ModelProto with these operators of x, which give y."""
+    head = f'<ir_version: 8, opset_import: ["" : {opset}]> main_graph (float{shape} x) => (float[?, ?] y)'
+    model = onnx.parser.parse_model(f"{head} {{ {text} }}")
+    for name, array in initializers.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
+    return model
+
+
+X = floats(5, 6)
+FILES = {
+    "transposed-weights-a-constant-shape-and-shared-weights": file(
+        """
+        sizes = Constant<value = int64[3] {0, 2, 3}>()
+        parts = Reshape(x, sizes)
+        product = MatMul(parts, w0)
+        h = Add(b0, product)
+        r = Relu(h)
+        flat = Flatten<axis = 1>(r)
+        d = Dropout(flat)
+        g = Gemm<alpha = 1.0, beta = 1.0, transB = 1>(d, w1, b1)
+        shared = Identity(w1)
+        y = Gemm<transB = 1>(g, shared, b1)
+        """,
+        w0=floats(3, 4),
+        b0=floats(4),
+        w1=floats(8, 8),
+        b1=floats(8),
+    ),
+    "GELU-in-five-operators-and-constants": file(
+        """
+        h = Gemm<transB = 1>(x, w, b)
+        root = Constant<value = float {1.4142135}>()
+        one = Constant<value_float = 1.0>()
+        half = Constant<value = float[1] {0.5}>()
+        scaled = Div(h, root)
+        erf = Erf(scaled)
+        plus = Add(erf, one)
+        product = Mul(h, plus)
+        gelu = Mul(product, half)
+        z = Sub(one, gelu)
+        two = Constant<value = float {2.0}>()
+        y = Pow(z, two)
+        """,
+        w=floats(3, 6),
+        b=floats(3),
+    ),
+    "scaled-Gemm-norms-and-channels": file(
+        """
+        g = Gemm<alpha = 0.5, beta = 2.0>(x, w, b)
+        n = BatchNormalization<epsilon = 0.001, momentum = 0.9>(g, gamma, beta, mean, var)
+        sizes = Constant<value = int64[3] {-1, 3, 2}>()
+        c = Reshape(n, sizes)
+        i = InstanceNormalization(c, gamma3, beta3)
+        p = PRelu(i, slope)
+        t = Transpose<perm = [2, 0, 1]>(p)
+        u = Transpose<perm = [1, 2, 0]>(t)
+        a, q = Split<axis = 1>(u, parts)
+        axes = Constant<value = int64[1] {1}>()
+        s = Squeeze(a, axes)
+        m = ReduceMean<axes = [1], keepdims = 0>(q)
+        l = LayerNormalization<axis = -1>(m, gamma2, beta2)
+        k = Sum(l, s, m)
+        zero = Constant<value = float {0.0}>()
+        six = Constant<value = float {6.0}>()
+        v = Clip(k, zero, six)
+        low = Clip(k, zero)
+        e = Max(v, low)
+        y = Concat<axis = -1>(e, s)
+        """,
+        parts=np.array([1, 2]),
+        w=floats(6, 6),
+        b=floats(6),
+        gamma=floats(6),
+        beta=floats(6),
+        mean=floats(6),
+        var=np.abs(floats(6)),
+        gamma3=floats(3),
+        beta3=floats(3),
+        slope=floats(3, 1),
+        gamma2=floats(2),
+        beta2=floats(2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_as_other_programs_write_it(name):
+    model = nn.from_onnx(FILES[name])
+    (expected,) = outputs(FILES[name].SerializeToString(), X)
+    np.testing.assert_allclose(nn.predict(model, X), expected, rtol=1e-5, atol=1e-5)
+    trained = sum(
+        each.dims[0] * int(np.prod(each.dims[1:]))
+        for each in FILES[name].graph.initializer
+        if each.name not in ("mean", "var", "parts")
+    )
+    assert model.Phi.size == trained  # shared weights once
+    optimizer = nn.SGD(model, lr=1e-3)
+    losses = [nn.evaluate(model.train(), X, 0 * expected, loss=nn.MSELoss())["loss"]]
+    history = nn.fit(model, X, 0 * expected, loss=nn.MSELoss(), optimizer=optimizer, epochs=5, verbose=0)
+    assert len(losses + history["loss"]) == 6
+
+
+@pytest.mark.parametrize("opset", [13, 17, 20])
+def test_files_of_pytorch(opset):
+    torch = pytest.importorskip("torch")
+
+    class Block(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.SiLU())
+            self.norm = torch.nn.LayerNorm(6)
+            self.scale = torch.nn.Parameter(torch.full((6,), 0.5))
+
+        def forward(self, x):
+            y = self.norm(x + self.inner(x)) * self.scale
+            return torch.cat([y.view(-1, 2, 3).transpose(1, 2).reshape(-1, 6), torch.nn.functional.glu(y)], 1)
+
+    nets = [
+        torch.nn.Sequential(
+            *(torch.nn.Linear(6, 8), torch.nn.GELU(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 8)),
+            *(torch.nn.BatchNorm1d(8), torch.nn.PReLU(), torch.nn.CELU(1.5), torch.nn.Mish(), torch.nn.Softmax(-1)),
+        ),
+        Block(),
+    ]
+    for net in nets:
+        written = io.BytesIO()
+        x = torch.tensor(X, requires_grad=True)
+        options = {"input_names": ["x"], "dynamic_axes": {"x": {0: "batch"}}, "opset_version": opset}
+        with pytest.warns():
+            torch.onnx.export(net.eval(), (x,), written, dynamo=False, **options)
+        model = nn.from_onnx(written.getvalue()).eval()
+        Y, expected = model.forward(X), net(x)
+        np.testing.assert_allclose(Y, expected.detach(), rtol=1e-5, atol=1e-6)
+        (expected**2).sum().backward()
+        np.testing.assert_allclose(model.backward(2 * Y), x.grad, rtol=1e-4, atol=1e-5)
+        ours, theirs = np.sort(model.dPhi), np.sort(torch.cat([p.grad.ravel() for p in net.parameters()]))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
