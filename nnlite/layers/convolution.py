@@ -111,6 +111,19 @@ class ConvNd(Convolution):
             dX = pad_backward(dX, self.pairs, self.padding_mode)
         return self.as_given(dX)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if X.ndim == self.axes + 1:
+            raise NotImplementedError("X has no axis for samples")
+        before, after = zip(*self.pairs, strict=True)
+        if self.padding_mode != "zeros":
+            if self.padding_mode == "circular" and graph.opset < 19:
+                raise NotImplementedError("padding_mode='circular' is in opsets from 19 on; pass opset=19")
+            mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[self.padding_mode]
+            X = graph.Pad(X, pads=(0, 0, *before, 0, 0, *after), mode=mode)
+            before = after = (0,) * self.axes
+        options = {"strides": self.stride, "dilations": self.dilation, "group": self.groups}
+        return graph.Conv(X, self.W, self.b, pads=(*before, *after), **options)
+
     @property
     def formulas(self) -> str:  # type: ignore[override]
         """With a letter for each axis: n samples, c and o channels, i, j, h outputs, u, v, w entries of the kernel."""

@@ -20,6 +20,7 @@ from nnlite.interop.onnx.writing_onnx import content_of
 ONE_WAY = {  # layers that are operators which no layer of ours is
     *("EmbeddingBag-max", "EmbeddingBag-max-padding_idx", "EmbeddingBag-sum-padding_idx"),
     *("EmbeddingBag-mean-padding_idx", "PairwiseDistance-0", "PairwiseDistance-inf", "Threshold"),
+    *("Conv2d-reflect", "Conv2d-replicate"),
 }
 BOTH_WAYS = [row for row in EXPORTED if row.id not in ONE_WAY]
 
@@ -211,12 +212,20 @@ def test_files_of_pytorch(opset):
             y = self.norm(x + self.inner(x)) * self.scale
             return torch.cat([y.view(-1, 2, 3).transpose(1, 2).reshape(-1, 6), torch.nn.functional.glu(y)], 1)
 
+    class Images(torch.nn.Module):
+        def forward(self, x):
+            return x.view(-1, 1, 2, 3)
+
     nets = [
         torch.nn.Sequential(
             *(torch.nn.Linear(6, 8), torch.nn.GELU(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 8)),
             *(torch.nn.BatchNorm1d(8), torch.nn.PReLU(), torch.nn.CELU(1.5), torch.nn.Mish(), torch.nn.Softmax(-1)),
         ),
         Block(),
+        torch.nn.Sequential(
+            *(Images(), torch.nn.Conv2d(1, 4, 2, padding="same"), torch.nn.BatchNorm2d(4)),
+            *(torch.nn.ReLU(), torch.nn.Conv2d(4, 4, (2, 1), (1, 2), (1, 0), groups=2), torch.nn.Flatten()),
+        ),
     ]
     for net in nets:
         written = io.BytesIO()

@@ -8,6 +8,7 @@ from support.contract import Row, forward
 
 import nnlite as nn
 from nnlite.basics.trees import listed
+from nnlite.containers.argument_names import expands
 
 onnxruntime.set_default_logger_severity(4)  # its warnings are about files, not about us
 
@@ -19,9 +20,22 @@ def of_form(row: Row, values: list[Any]) -> Any:
     return tuple(values) if isinstance(row.X, tuple) else values[0]
 
 
-def has_batch(row: Row) -> bool:
-    """Whether the inputs of the row have a first axis of one size."""
-    return all(map(np.ndim, listed(row.X))) and len({len(X) for X in listed(row.X)}) == 1
+def takes_any_rows(row: Row) -> bool:
+    """Whether the first axis of the inputs of the row is a batch, so that the layer takes two rows and three."""
+    Xs = listed(row.X)
+    if any(np.ndim(X) == 0 for X in Xs) or len({len(X) for X in Xs}) > 1:
+        return False
+    try:
+        for rows in 2, 3:
+            forward(row.make(), of_form(row, [X[np.arange(rows) % len(X)] for X in Xs]))
+    except nn.ShapeError:
+        return False
+    return True
+
+
+def says_what_it_is(row: Row) -> list[bool]:
+    """Of each layer of the row that no container is, whether it has an ``onnx``."""
+    return [bool(layer.onnx) for _, layer in row.make().named_layers() if not expands(layer)]
 
 
 def input_shape(row: Row) -> Any:

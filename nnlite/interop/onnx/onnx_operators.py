@@ -21,6 +21,7 @@ from nnlite.layers.batch_normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.dropout import Dropout
 from nnlite.layers.elementwise import Sqrt, Square
 from nnlite.layers.embedding import Embedding
@@ -100,6 +101,21 @@ class Operators:
 
     def MatMul(self, A: Operand, B: Operand) -> Any:
         return A.node @ B.node if B.own is None or B.own.ndim != 2 else linear(B.own, None)(A.node)
+
+    def Conv(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
+        kernel, axes = parameter(W), parameter(W).ndim - 2
+        raise_unless(1 <= axes <= 3, "expected 1 to 3 spatial axes")
+        layer = (Conv1d, Conv2d, Conv3d)[axes - 1].from_saved(
+            W=kernel,
+            groups=options["group"],
+            bias=B is not None,
+            stride=options.get("strides", (1,) * axes),
+            padding=padding(options, kernel.shape[2:]),
+            dilation=options.get("dilations", (1,) * axes),
+        )
+        if B is not None:
+            layer.b = parameter(B)
+        return layer(X.node)
 
     def Gather(self, data: Operand, indices: Operand, *, axis: int) -> Any:
         table = parameter(data)
@@ -308,6 +324,22 @@ def linear(W: Array, b: Array | None) -> Linear:
     if b is not None:
         layer.b = np.broadcast_to(b, (1, layer.out_features)).reshape(-1)
     return layer
+
+
+def padding(options: dict[str, Any], kernel: tuple[int, ...]) -> Any:
+    """The argument ``padding`` of a convolution."""
+    if options["auto_pad"] != "NOTSET":
+        known = {"VALID": "valid", "SAME_UPPER": "same"}
+        raise_unless(options["auto_pad"] in known, f"with auto_pad={options['auto_pad']}")
+        return known[options["auto_pad"]]
+    pads = options.get("pads", [0, 0] * len(kernel))
+    before, after = tuple(pads[: len(kernel)]), tuple(pads[len(kernel) :])
+    if before == after:
+        return before
+    added = [(k - 1) * d for k, d in zip(kernel, options.get("dilations", [1] * len(kernel)), strict=True)]
+    same = (*(each // 2 for each in added), *(each - each // 2 for each in added))
+    raise_unless((*before, *after) == same, "with different padding at the two ends of an axis")
+    return "same"
 
 
 def channel_norm(cls: Any, scale: Operand, B: Operand, epsilon: float, **options: Any) -> Any:
