@@ -223,8 +223,8 @@ def test_files_of_pytorch(opset):
         ),
         Block(),
         torch.nn.Sequential(
-            *(Images(), torch.nn.Conv2d(1, 4, 2, padding="same"), torch.nn.BatchNorm2d(4)),
-            *(torch.nn.ReLU(), torch.nn.Conv2d(4, 4, (2, 1), (1, 2), (1, 0), groups=2), torch.nn.Flatten()),
+            *(Images(), torch.nn.Conv2d(1, 4, 2, padding="same"), torch.nn.ReLU()),
+            *(torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, (2, 1), (1, 2), (1, 0), groups=2), torch.nn.Flatten()),
         ),
     ]
     for net in nets:
