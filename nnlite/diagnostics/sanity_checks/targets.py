@@ -100,7 +100,7 @@ def initial_loss(run: Rehearsal) -> Check:
         return Check(None, f"{J:.3g}; the expected value is known only for classification")
     values = [_loss_of(Y, output) for Y, output in zip(uniform, run.outputs, strict=True)]
     expected = run.loss.weighted_sum(values) if isinstance(run.loss, Losses) else values[0]
-    found = f"{J:.3g}, expected {_as_logarithm(expected, len(values))} for uniform probabilities"
+    found = f"{J:.3g}, expected {_as_logarithm(expected, values)} for uniform probabilities"
     if 2 * expected < J:
         cure = "scale the inputs; use smaller initial weights in the last layer"
         return Check(False, f"{found}: confident wrong predictions", cure)
@@ -114,8 +114,8 @@ def _loss_of(Y: Any, output: Output) -> float:
     return float(output.loss.forward(Y[np.arange(len(output.target)) % len(Y)], output.target))
 
 
-def _as_logarithm(expected: float, outputs: int) -> str:
-    """``ln 2 = 0.693`` where the expected loss is the logarithm of a whole number: of the number of classes."""
+def _as_logarithm(expected: float, losses: list[float]) -> str:
+    """``ln 2 = 0.693`` where the expected loss is one without a weight, and the logarithm of the number of classes."""
     classes = round(math.exp(min(expected, 20)))
-    single = outputs == 1 and classes > 1 and math.isclose(expected, math.log(classes), rel_tol=1e-5)
-    return f"ln {classes} = {expected:.3g}" if single else f"{expected:.3g}"
+    is_log = classes > 1 and math.isclose(expected, math.log(classes), rel_tol=1e-5)
+    return f"ln {classes} = {expected:.3g}" if is_log and losses == [expected] else f"{expected:.3g}"
