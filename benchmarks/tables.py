@@ -38,6 +38,7 @@ RUNS: dict[str, list[str]] = {
     "optimizers": ["optimizer_step", "--against", "floor,torch", "--threads", "1", "2", "--seconds", "0.04",
                    "--rounds", "5"],
     "inference": ["inference", "--against", "numpy,torch,sklearn", "--seconds", "0.1"],
+    "mlp": ["sklearn_mlp", "--against", "sklearn", "--threads", "1", "2", "--seconds", "0.4", "--rounds", "5"],
     "steps": ["training_step", "--against", "numpy,torch", "--threads", "1", "2", "--seconds", "0.1", "--rounds", "7"],
 }  # fmt: skip
 
@@ -158,6 +159,7 @@ def printed(files: Mapping[str, Any]) -> str:
     for name, title, peers in (
         ("optimizers", "An optimizer's step", {"torch": "PyTorch", "floor": "floor"}),
         ("inference", "Prediction", {"torch": "PyTorch", "sklearn": "scikit-learn", "numpy": "straight-line"}),
+        ("mlp", "A fit of MLPClassifier", {"sklearn": "scikit-learn"}),
         ("steps", "A training step", {"torch": "PyTorch", "numpy": "straight-line"}),
     ):
         if name in results:

@@ -6,6 +6,7 @@ import json
 import math
 import runpy
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -72,7 +73,16 @@ def check_results(results, contenders, kernels=("numpy",)):
 
 
 def test_the_benchmarks_are_these():
-    programs = {"backward", "inference", "optimizer_step", "scaling", "startup", "tables", "training_step"}
+    programs = {
+        "backward",
+        "inference",
+        "optimizer_step",
+        "scaling",
+        "sklearn_mlp",
+        "startup",
+        "tables",
+        "training_step",
+    }
     assert programs | {"by_hand", "cases", "contenders", "harness", "passes", "results"} == FILES
 
 
@@ -176,6 +186,18 @@ def test_inference(run):
     assert check_results(results, ["nnlite", "numpy"]) == ["20-64-64-1, 1 rows, float32"]
     assert results[0]["work"] == 2 * (20 * 64 + 64 * 64 + 64)
     assert err.count("left out") == 2
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_sklearn_mlp_makes_the_same_fits(solver, monkeypatch):
+    pytest.importorskip("sklearn")
+    sklearn_mlp, harness = map(importlib.import_module, ("sklearn_mlp", "harness"))
+    monkeypatch.setitem(sklearn_mlp.EPOCHS, "breast cancer", 5)
+    with warnings.catch_warnings():
+        own, theirs = (
+            make("breast cancer", solver, "float64")(1) for make in (sklearn_mlp.nnlite, sklearn_mlp.sklearn)
+        )
+    assert harness.difference(own, theirs) <= sklearn_mlp.AGREE["float64"]
 
 
 def test_scaling(run):
