@@ -2,9 +2,9 @@
 
     python benchmarks/sklearn_mlp.py --against sklearn --threads 1 2
 
-Both are called with the same arguments, so that they make the same steps from the same weights: their losses and their
-accuracies after the last epoch must agree. There is a hidden layer of 100 units; everything else is the default, except
-that training does not end before the last epoch. The data are scikit-learn's breast cancer (569 x 30) and digits (1,797 x
+Both get the same arguments, so that they make the same steps from the same weights: their losses and their accuracies
+after the last epoch must agree. There is a hidden layer of 100 units; everything else is the default, except that
+training does not end before the last epoch. The data are scikit-learn's breast cancer (569 x 30) and digits (1,797 x
 64), and 10,000 x 100 synthetic ones; standardized, in float64 unless ``--dtype float32``.
 """
 

@@ -123,6 +123,8 @@ Formats of other programs; :func:`save` and :func:`load` read and write safetens
     to_numpy                             a network, and its training, as a program in NumPy alone
     from_onnx, to_onnx                   read an ONNX file as a trainable model, and write one
 
+Estimators of scikit-learn are in ``nnlite.interop.sklearn``; see ``help("nnlite.interop.sklearn")``.
+
 Diagnostics
     check_gradients                      compare backward with numerical differences; name what is wrong
     sanity                               ten checks of data, loss, gradients and activations before training

@@ -79,7 +79,16 @@ def test_the_examples_are_these():
             "imbalanced",
             "input_descent",
         ),
-        *("new_head", "optimizers", "own_layer", "residual", "tied_autoencoder", "time_series", "xor"),
+        *(
+            "new_head",
+            "optimizers",
+            "own_layer",
+            "residual",
+            "sklearn_pipeline",
+            "tied_autoencoder",
+            "time_series",
+            "xor",
+        ),
     ]
     assert [file.stem for file in FILES] == names
 
@@ -95,9 +104,14 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
                 imported.add(node.module)
         with case(file.name):
             assert len(text.splitlines()) < 60
-            needed = {"dataframe.py": {"pandas"}, "optimizers.py": {"matplotlib"}}.get(file.name, set())
+            needed = {
+                "dataframe.py": {"pandas"},
+                "optimizers.py": {"matplotlib"},
+                "sklearn_pipeline.py": {"pandas", "joblib", "nnlite.interop.sklearn", "sklearn", "dask"},
+            }.get(file.name, set())
+            imported = {name if name.startswith("nnlite") else name.partition(".")[0] for name in imported}
             standard = {"argparse", "contextlib", "pathlib", "signal", "subprocess", "sys", "tempfile", "time"}
-            assert imported - standard == {"numpy", "nnlite"} | needed
+            assert (imported | {"numpy"}) - standard == {"numpy", "nnlite"} | needed
 
 
 def test_equal_seeds_print_the_same_in_any_process(run, tmp_path):
@@ -338,6 +352,18 @@ def test_dataframe_classifies_three_species(seed, run):
     assert number(r"accuracy: (\S+);", out) == round(np.trace(matrix) / 86, 3) > 0.95
     assert re.search(rf"the first is predicted as ({'|'.join(names)})$", out, re.MULTILINE)
     assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_sklearn_pipeline_finds_a_width(seed, run):
+    out, _ = run("sklearn_pipeline.py", "--seed", str(seed))
+    scores = re.findall(r"^\d +(\(.+\)) +0\.[02] +(\S+)$", out, re.MULTILINE)
+    assert [widths for widths, _ in scores] == ["(1,)", "(1,)", "(8,)", "(8,)", "(16, 8)", "(16, 8)"]
+    best = re.search(r"'netclassifier__hidden': (\(.+?\))", out)[1]
+    top = max(float(score) for _, score in scores)
+    assert best == next(widths for widths, score in scores if float(score) == top)
+    assert number(r"other penguins (\S+)", out) > 0.95
+    assert re.search(r"^ +Adelie +Chinstrap +Gentoo$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("seed", seeds(1))

@@ -17,7 +17,10 @@ sklearn = pytest.importorskip("sklearn")
 import nnlite as nn  # noqa: E402
 from nnlite.interop import sklearn as ours  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [
+    pytest.mark.filterwarnings("default"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 NOT_APPLICABLE: dict[str, str] = {}  # the name of a test, and why it does not apply
 
