@@ -26,19 +26,22 @@ matmul: Callable[..., Array] = np.ndarray.dot
 """``matmul(A, B, out=None)``: the product of the matrices A and B, or of the vector A and the matrix B."""
 
 
-def stacked_matmul(A: Array, B: Array) -> Array:
+def stacked_matmul(A: Array, B: Array, out: Array | None = None) -> Array:
     """Return the products of stacks of matrices, (..., N, D) and (..., D, M), whose leading axes are broadcast.
+
+    They are written into ``out`` if it is given.
 
     Raises:
         ValueError: the shapes do not match.
     """
     if A.ndim == B.ndim == 2:
-        return matmul(A, B)
+        return matmul(A, B, out)
     if matmul is np.ndarray.dot:
-        return np.matmul(A, B)  # type: ignore[no-any-return]
+        return np.matmul(A, B, out=out)
     stack = np.broadcast_shapes(A.shape[:-2], B.shape[:-2])
     A, B = np.broadcast_to(A, stack + A.shape[-2:]), np.broadcast_to(B, stack + B.shape[-2:])
-    out = np.empty((*stack, A.shape[-2], B.shape[-1]), A.dtype)
+    if out is None:
+        out = np.empty((*stack, A.shape[-2], B.shape[-1]), A.dtype)
     for index in np.ndindex(stack):
         matmul(A[index], B[index], out[index])
     return out

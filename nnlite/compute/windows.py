@@ -21,6 +21,7 @@ from nnlite.compute.padding import pad, pad_backward
 
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]
+Places = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,8 @@ class Windows:
         )
         return as_strided(A, shape, strides, writeable=False)
 
-    def split(self, most: int) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...], "Windows"]]:
-        """The windows in parts of about ``most`` of them: where their entries and they themselves are, and each part.
+    def split(self, most: int) -> Iterator[Places]:
+        """Where the windows are in parts of about ``most`` of them.
 
         The first axis is split first, the others only if a part of one position along it is still too large.
         """
@@ -112,21 +113,28 @@ class Windows:
             rest //= count
             steps.append(min(count, max(1, most // max(rest, 1))))
         along = [
-            [self._part(axis, low, min(low + step, count)) for low in range(0, count, step)]
-            for axis, (count, step) in enumerate(zip(self.outputs, steps, strict=True))
+            [slice(low, min(low + step, count)) for low in range(0, count, step)]
+            for count, step in zip(self.outputs, steps, strict=True)
         ]
-        for parts in itertools.product(*along):
-            entries, outputs, sizes, padding = zip(*parts, strict=True)
-            yield entries, outputs, Windows(sizes, self.kernel, self.stride, self.dilation, padding)
+        return itertools.product(*along)
 
-    def _part(self, axis: int, low: int, high: int) -> tuple[slice, slice, int, tuple[int, int]]:
-        """The entries of the windows from ``low`` to ``high`` along an axis, those windows, and size and padding."""
+    def part(self, places: Places) -> tuple[Places, "Windows"]:
+        """Where the entries of some of the windows are, and these windows on them.
+
+        >>> Windows((5,), (3,), (1,), (1,), ((1, 1),)).part((slice(0, 2),))
+        ((slice(0, 3, None),), Windows(sizes=(3,), kernel=(3,), stride=(1,), dilation=(1,), padding=((1, 0),)))
+        """
+        along = [self._part(axis, place.start, place.stop) for axis, place in enumerate(places)]
+        entries, sizes, padding = zip(*along, strict=True)
+        return entries, Windows(sizes, self.kernel, self.stride, self.dilation, padding)
+
+    def _part(self, axis: int, low: int, high: int) -> tuple[slice, int, tuple[int, int]]:
+        """The entries of the windows from ``low`` to ``high`` along an axis, their number, and their padding."""
         size, stride, before = self.sizes[axis], self.stride[axis], self.padding[axis][0]
         first, last = low * stride - before, (high - 1) * stride - before + self.spans[axis]
-        start, stop = min(max(first, 0), size), max(min(last, size), 0)
-        stop = max(start, stop)
-        padding = max(0, min(-first, last - first)), max(0, last - max(size, first))
-        return slice(start, stop), slice(low, high), stop - start, padding
+        start = min(max(first, 0), size)
+        stop = max(start, min(last, size))
+        return slice(start, stop), stop - start, (max(0, min(-first, last - first)), max(0, last - max(size, first)))
 
 
 def unfold(X: Array, at: Windows) -> Array:
