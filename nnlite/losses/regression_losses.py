@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import non_negative, positive
 from nnlite.compute import kernels, loss_kernels
@@ -42,6 +44,10 @@ class MSELoss(Loss):
     def backward(self, dJ: Any = 1.0) -> Array:
         scale = self.scale(dJ)
         return kernels.squared_error_backward(self.Y, self.target, scale)
+
+    def best_prediction(self, target: Array, constant: bool) -> Array:
+        best = np.asarray(target, np.float64)
+        return np.broadcast_to(best.mean(axis=0), best.shape) if constant else best
 
 
 class L1Loss(Loss):

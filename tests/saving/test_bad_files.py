@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from support import archives, own_layers
 from support.archives import loads, reason
 from support.contract import with_ties
-from support.sweeps import examples
+from support.sweeps import every, examples
 
 import nnlite as nn
 from nnlite.saving.archive import write_archive
@@ -63,7 +63,7 @@ def refused_or_the_same(path, data, model):
 
 def test_any_byte_changed_and_the_digest_put_right(small, folder, path):
     model = nn.load(folder / "small.npz")
-    for place in range(len(small) - 64):
+    for place in every(5, range(len(small) - 64)):
         data = bytearray(small)
         data[place] ^= 1 << place % 8
         refused_or_the_same(path, archives.sealed(data), model)
