@@ -76,6 +76,15 @@ def nnlite(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
     return repeated(step)
 
 
+def compiled(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
+    """The step of :func:`nnlite` by ``nn.compile``."""
+    import nnlite as nn
+
+    model, loss = network(sizes, dtype)
+    step, (X, Y) = nn.compile(model, loss, nn.SGD(model, lr)), batch(sizes, rows, dtype)
+    return repeated(lambda: step(X, Y))
+
+
 def loop(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
     """The loop of :func:`nnlite` over the rows of ``fit``: batches taken from memory in a given order."""
     import nnlite as nn

@@ -12,6 +12,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -62,14 +63,16 @@ class CallLog:
         stored: what is written into state, as pairs of its name and the node.
         mutated: the nodes whose arrays are written into after they were made.
         rows: the number of rows of the example; a multiple of it among the sizes of arrays is taken for one of it.
+        whole_kernels: whether a kernel is one call, and not those of the ufuncs in it.
+        calling: whether a call is being run.
         silent: whether floating-point errors are ignored in a kernel.
         decisions: the values on which layers decide in Python, as on a check, with their outcomes.
         flipped: the number of the decision that is to be taken the other way; -1 for none.
     """
 
-    def __init__(self, rows: int, flipped: int = -1) -> None:
-        self.rows = rows
-        self.silent = False
+    def __init__(self, rows: int, flipped: int = -1, *, whole_kernels: bool = False) -> None:
+        self.rows, self.whole_kernels = rows, whole_kernels
+        self.silent = self.calling = False
         self.nodes: list[Node] = []
         self.given: dict[str, Node] = {}
         self.stored: list[tuple[str, Node]] = []
@@ -85,12 +88,14 @@ class CallLog:
 
     def call(self, function: Any, *operands: Any, **options: Any) -> Any:
         """Call a function, or the method of the first operand of that name, and log it."""
-        run = (
-            function
-            if callable(function)
-            else operator.methodcaller(function, *_values(operands[1:]), **_values(options))
-        )
-        value = run(*_values(operands), **_values(options)) if callable(function) else run(_values(operands[0]))
+        given, named = _values(operands), _values(options)
+        before, self.calling = self.calling, True
+        try:
+            value = (
+                function(*given, **named) if callable(function) else getattr(given[0], function)(*given[1:], **named)
+            )
+        finally:
+            self.calling = before
         if isinstance(value, tuple | list):
             whole = self._new(function, operands, options, value)
             parts = [
@@ -147,11 +152,12 @@ class CallLog:
             @functools.wraps(function)
             def call(*arguments: Any, **options: Any) -> Any:
                 ours = any(True for _ in _found((LoggedArray, Size), [*arguments, *options.values()]))
-                return self.call(function, *arguments, **options) if ours else function(*arguments, **options)
+                new = self.whole_kernels and not self.calling and get_ident() == thread
+                return self.call(function, *arguments, **options) if ours or new else function(*arguments, **options)
 
             return call
 
-        np_array = np.array
+        np_array, thread = np.array, get_ident()
         product = blas.matmul
 
         def matmul(A: Any, B: Any, out: Any = None) -> Any:
@@ -314,6 +320,8 @@ class LoggedArray(StandIn, NDArrayOperatorsMixin):
     def _kernel(self, kernel: Kernel, arguments: tuple[Any, ...]) -> Any:
         trace, dtype = kernel.trace, arguments[0].dtype
         self.log.silent |= bool(kernel.errstate)
+        if self.log.whole_kernels:
+            return self.log.call(kernel, *arguments)
         values: dict[Any, Any] = dict(zip(trace.arguments, arguments, strict=True))
         for result, name, operands in trace.operations:
             scalar = all(trace.kinds.get(each, "scalar") == "scalar" for each in operands)

@@ -251,9 +251,9 @@ class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):
 
 
 try:
-    from numpy._core.umath import clip as _clip  # type: ignore[attr-defined] # np.clip, which calls it, takes 1 us more
+    from numpy._core.umath import clip  # type: ignore[attr-defined] # np.clip, which calls it, takes 1 us more
 except ImportError:  # this ufunc is not public
-    _clip = np.clip
+    clip = np.clip
 
 
 def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
@@ -264,8 +264,13 @@ def numpy_function(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]
 def _treated(kernel: Kernel, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with the kernel's treatment of floating-point errors."""
     if kernel.errstate == {"all": "ignore"}:
-        return lambda *arguments: _SILENT.copy().run(function, *arguments)
+        return silent(function)
     return np.errstate(**kernel.errstate)(function) if kernel.errstate else function
+
+
+def silent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, without warnings and errors of floating-point numbers."""
+    return lambda *arguments: _SILENT.copy().run(function, *arguments)
 
 
 def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
@@ -277,7 +282,7 @@ def _with_ufuncs(kernel: Kernel, dtype: "np.dtype[Any]") -> Callable[..., Any]:
     scope |= {f"row_{name}": reduction for name, reduction in REDUCTIONS.items()}
     scope |= {
         "np": np, "BLOCK": BLOCK, "dtype": dtype, "bits": np.dtype(f"i{dtype.itemsize}"),
-        "log1p": fast_log1p, "clip": _clip, "in_blocks": lambda *arguments: large(arguments), "column_sum": column_sum,
+        "log1p": fast_log1p, "clip": clip, "in_blocks": lambda *arguments: large(arguments), "column_sum": column_sum,
     }  # fmt: skip
     # Equal names of different kernels must not share a file: debuggers would show the source of the other.
     file = f"<nnlite kernel {kernel.name} {dtype} {zlib.crc32(source.encode()):08x}>"

@@ -24,7 +24,9 @@ class LoggedRun:
         loss: its loss; None for the forward alone.
         X: an example of its input, or a tuple of several.
         target: of the loss.
+        training: whether in training mode.
         flipped: see :class:`CallLog`.
+        log: one for the calls; by default a new one.
 
     Attributes:
         log: the calls.
@@ -32,18 +34,29 @@ class LoggedRun:
         inputs: the names of the inputs, and last of the target.
         Y: the output, or a tuple.
         L: the loss.
+        count: what the loss divides by.
+        arrays: parameters, gradients and buffers of the model itself, by their symbols.
         parameters, buffers: those of the model itself, by their symbols.
         generators: the random generators of its layers, by their symbols.
     """
 
     def __init__(
-        self, model: Layer, loss: Layer | None, X: Any, target: Any = None, *, training: bool = False, flipped: int = -1
+        self,
+        model: Layer,
+        loss: Layer | None,
+        X: Any,
+        target: Any = None,
+        *,
+        training: bool = False,
+        flipped: int = -1,
+        log: CallLog | None = None,
     ) -> None:
         self.model, own = deepcopy((model, loss))
         self.model.train(training)
-        self.log = CallLog(len(listed(X)[0]), flipped)
+        self.log = log or CallLog(len(listed(X)[0]), flipped)
         self.parameters: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}
+        self.arrays: dict[str, Array] = {}
         self.generators: dict[str, np.random.Generator] = {}
         self.places = _Places(model)
         self.model.needs_dX = not can_skip_dX(self.model)
@@ -67,6 +80,7 @@ class LoggedRun:
         self.L = loss.forward(self.Y, y)
         if isinstance(loss.count, Size):
             loss.count = loss.count.number()
+        self.count = loss.count
         dY = loss.backward()
         for each, name in (self.L, "L"), (dY, "dy_hat"):
             each.node.name, each.node.note = each.node.name or name, each.node.note or f"loss {loss.one_line()}"
@@ -83,6 +97,7 @@ class LoggedRun:
                         continue
                     for stem in stems:
                         symbol = self.places.unused(f"{stem}{name}{number}")
+                        self.arrays[symbol] = getattr(original, stem + name)
                         if stem == "":
                             states = self.parameters if kind == "_parameters" else self.buffers
                             states[symbol] = getattr(original, name)

@@ -40,12 +40,13 @@ def prepare(
     rng: Any,
     step: dict[str, Any],
     compared: dict[str, Any],
+    kind_of_step: type[Step] = Step,
 ) -> tuple[Training, Events, Validation]:
     """Check the arguments of a training, and return its state, its events and its validation; nothing is trained.
 
     The arguments are those of :func:`nnlite.fit`, but for ``optimizers``, which returns a list of them for the loss;
-    ``batch_size``, which may be None for all rows in one batch; ``step``, arguments of :class:`Step`; and ``compared``,
-    what must be the same if the training is resumed, beside what the state has.
+    ``batch_size``, which may be None for all rows in one batch; ``step``, arguments of ``kind_of_step``; and
+    ``compared``, what must be the same if the training is resumed, beside what the state has.
 
     Raises:
         TypeError, ValueError: an argument is wrong.
@@ -71,7 +72,7 @@ def prepare(
     events = Events(callbacks)
     state: Training
     step = {"on_backward_end": events.calls["on_backward_end"], "where": lambda: state.where(), **step}
-    one_step = Step(model, objective, found, **step)
+    one_step = kind_of_step(model, objective, found, **step)
     check_weights_act(objective, rows, batch_size * one_step.accumulate_steps)
     state = Training(
         model,

@@ -113,10 +113,7 @@ class Step:
             DivergenceError: the loss is not finite.
             ValueError: at the first batch, the model ends with a softmax over a single class.
         """
-        self.batch = batch
-        if self.buffers or self.generators:
-            states = [generator.bit_generator.state for generator in self.generators]
-            self.before = [buffer.copy() for buffer in self.buffers], states
+        self.begin(batch)
         Y_pred = spread(self.model.forward, batch.X)
         if not self.begun and (constant := constant_output(self.model, Y_pred)):
             raise ValueError(f"model: {constant}, so nothing is learnt; {ONE_OUTPUT}")
@@ -127,6 +124,17 @@ class Step:
         self.J = J
         return Y_pred, J
 
+    def begin(self, batch: Batch) -> None:
+        """Note the batch, and what its forward may change."""
+        self.batch = batch
+        if self.buffers or self.generators:
+            states = [generator.bit_generator.state for generator in self.generators]
+            self.before = [buffer.copy() for buffer in self.buffers], states
+
+    def store_gradients(self) -> None:
+        """Backward of the loss and the model."""
+        spread(self.model.backward, self.loss.backward())
+
     def backward(self) -> None:
         """Store the gradients of that loss; where batches are accumulated, add them to those before.
 
@@ -134,7 +142,7 @@ class Step:
             DivergenceError: a sum of gradients is not finite.
         """
         if self.begun:
-            spread(self.model.backward, self.loss.backward())
+            self.store_gradients()
         else:
             self._first_backward()
         self.count += 1
