@@ -151,7 +151,7 @@ FAULTS = [
     Fault(
         "shifted-columns",
         lambda: linear(put(W=lambda L, dY, dW: np.roll(dW, 1, 1))),
-        is_("dW", "order of entries", order="columns shifted by one"),
+        is_("dW", "order of entries", order="permuted"),
     ),
     Fault(
         "permuted-db",

@@ -93,12 +93,16 @@ class Differences:
         h = self._step(name, index)
         found = self.slope(name, index)
         most = 1e-2 * max(1.0, abs(found.slope)) if bend is None else bend
-        if not self.kinks or not abs(found.bend) > most * h + found.bend_noise:
+        if not self.kinks:
             return found.slope
-        smaller = [self.slope(name, index, h / part).bend / found.bend for part in (2, 4)]
-        if abs(smaller[0] - 1 / 4) <= 0.05 and abs(smaller[1] - 1 / 16) <= 0.05:
+        if abs(found.bend) > most * h + found.bend_noise:
+            smaller = [self.slope(name, index, h / part).bend / found.bend for part in (2, 4)]
+            smooth = abs(smaller[0] - 1 / 4) <= 0.05 and abs(smaller[1] - 1 / 16) <= 0.05
+            near = found.slope if smooth else self._near_a_pole(name, index, h)
+        elif bend is not None and abs(found.slope) > 20 * found.noise:  # a jump has a slope proportional to 1 / h
+            near = found.slope if abs(self.slope(name, index, h / 8).slope) < 4 * abs(found.slope) else None
+        else:
             return found.slope
-        near = self._near_a_pole(name, index, h)
         if near is None:
             raise KinkError(
                 f"{name}{list(index)} = {self.arrays[name][index]:.6g} is at a kink, where forward has no "

@@ -26,8 +26,7 @@ class Guess(NamedTuple):
 
     Attributes:
         kind: of the fault.
-        candidate: the gradient if the mistake had been made, at the entries of the evidence; its other axes are taken
-            there if it has the shape of the gradient.
+        candidate: the gradient if it had been made, at the entries of the evidence.
         detail: of the fault.
         factors: whether a factor may come with it: "none", "named" as 2 or the batch size, or "any".
         rest: whether the candidate is what the gradient lacks.
@@ -54,12 +53,8 @@ def mistake(evidence: Evidence) -> Found:
     ('wrong sign', {})
     """
     with np.errstate(all="ignore"):
-        tries: list[Callable[[Evidence], Found | None]] = [
-            _seen,
-            *(partial(_first, each) for each in GUESSES),
-            _not_linear,
-        ]
-        for tried in tries:
+        guesses: list[Callable[[Evidence], Found | None]] = [partial(_first, each) for each in GUESSES]
+        for tried in (_seen, *guesses, _not_linear):
             try:
                 found = tried(evidence)
             except Exception:  # a layer of the user's own may fail in an experiment
@@ -162,11 +157,9 @@ def _orders(shape: tuple[int, ...]) -> Iterator[tuple[str, Array]]:
         yield "transposed and then reshaped", places.swapaxes(-1, -2).reshape(shape)
         yield "column-major (Fortran) instead of row-major", places.ravel().reshape(shape, order="F")
     for axis, size in enumerate(shape):
-        what = ("rows", "columns")[axis] if len(shape) == 2 else f"axis {axis}"
         if size > 1:
+            what = ("rows", "columns")[axis] if len(shape) == 2 else f"axis {axis}"
             yield f"{what} reversed", np.flip(places, axis)
-        for shift in (1, -1) if size > 2 else ():
-            yield f"{what} shifted by one", np.roll(places, shift, axis)
 
 
 def _parts(e: Evidence) -> Iterator[Guess]:
@@ -193,10 +186,8 @@ def _transpose(e: Evidence) -> Iterator[Guess]:
         return
     for name, W in (e.arrays | dict(e.layer.named_parameters())).items():
         if W.shape == (dY.shape[-1], dY.shape[-1]):
-            for used, right, product, true in (
-                (f"dY {name}", f"dY {name}^T", dY @ W, dY @ W.T),
-                (f"dY {name}^T", f"dY {name}", dY @ W.T, dY @ W),
-            ):
+            one, other = (f"dY {name}", dY @ W), (f"dY {name}^T", dY @ W.T)
+            for (used, product), (right, true) in (one, other), (other, one):
                 if e.equal(e.at(true), e.N):
                     yield Guess("missing transpose", e.at(product), {"used": used, "right": right}, factors="none")
 
@@ -253,13 +244,10 @@ def _another_dY(e: Evidence) -> Iterator[Guess]:
     names = {1: ["entry"], 2: ["row", "column"]}.get(dY.ndim, [f"axis {n}, slice" for n in range(dY.ndim)])
     for axis, (name, size) in enumerate(zip(names, dY.shape, strict=True)):
         for place in range(size if 1 < size <= MOST_SLICES else 0):
-            own = np.moveaxis(np.zeros(dY.shape), axis, 0)
-            own[place] = 1
-            own = np.moveaxis(own, 0, axis)
+            own = np.isin(np.indices(dY.shape)[axis], place)
             for use, share in ("used alone", own), ("left out", 1 - own), ("counted twice", 1 + own):
-                yield Guess(
-                    "part of dY", e.rows @ (share * dY).ravel(), {"part": f"{name} {place}", "use": use}, "none"
-                )
+                detail = {"part": f"{name} {place}", "use": use}
+                yield Guess("part of dY", e.rows @ (share * dY).ravel(), detail, factors="none")
         if size > 1:
             total = np.broadcast_to(dY.sum(axis=axis, keepdims=True), dY.shape)
             changes |= {f"with each {name} reversed": np.flip(dY, axis), f"its sum over each {name}": total}
@@ -278,20 +266,19 @@ def _formula(e: Evidence) -> Iterator[Guess]:
     """Guess at a wrong formula of dY, X, Y and cached arrays, also where the products of a Linear follow."""
     if e.dY is None:
         return
-    formulas = [("dY", e.dY, "")]
+    for product, candidate in _products(e, "dY", e.dY):
+        yield Guess("missing derivative", e.at(candidate), {"term": product})
     for name, K in e.cached.items():
-        formulas += [
+        for term, D, function in (
             (f"dY * (1 - {name}^2)", e.dY * (1 - K * K), "tanh"),
             (f"dY * {name} * (1 - {name})", e.dY * K * (1 - K), "a sigmoid"),
             (f"dY * ({name} > 0)", e.dY * (K > 0), "ReLU"),
             (f"dY * {name}", e.dY * K, "exp"),
             (f"dY / {name}", e.dY / K, ""),
-        ]
-    for term, D, function in formulas:
-        kind = "missing derivative" if D is e.dY else "another derivative"
-        function = function if "Y" in term.removeprefix("dY") else ""
-        for product, candidate in _products(e, term, D):
-            yield Guess(kind, e.at(candidate), {"term": product, "function": function})
+        ):
+            for product, candidate in _products(e, term, D):
+                detail = {"term": product, "function": function if name == "Y" else ""}
+                yield Guess("another derivative", e.at(candidate), detail)
 
 
 def _products(e: Evidence, term: str, D: Array) -> Iterator[tuple[str, Array]]:
@@ -312,16 +299,6 @@ def _products(e: Evidence, term: str, D: Array) -> Iterator[tuple[str, Array]]:
 
 
 GUESSES = (
-    _factor,
-    _order,
-    _parts,
-    _derivative,
-    _transpose,
-    _point,
-    _axis,
-    _another_dY,
-    _any_factor,
-    _terms,
-    _diagonal,
+    _factor, _order, _parts, _derivative, _transpose, _point, _axis, _another_dY, _any_factor, _terms, _diagonal,
     _formula,
-)
+)  # fmt: skip
