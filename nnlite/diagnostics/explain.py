@@ -250,7 +250,8 @@ def _names_in_code(naming: Naming) -> Iterator[str]:
     if last is None or not is_loss(last.layer) or len(last.takes) != 2 or last.gives != (naming.loss_edge,):
         return
     Y, target = (naming.symbols.get(edge, "a number") for edge in last.takes)
-    yield f"{Y} is the output Y, {target} the target and {naming.L} the loss J of the code, where d{naming.L}/dW is called dW."
+    L = naming.L
+    yield f"{Y} is the output Y, {target} the target and {L} the loss J of the code, where d{L}/dW is called dW."
 
 
 def _remarks(model: Layer, derivation: Derivation) -> Iterator[str]:

@@ -4,7 +4,7 @@ import html
 import textwrap
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from nnlite.containers.stepping import Moves, backward_moves, forward_moves, gra
 from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.notation import MEANINGS
-from nnlite.diagnostics.formulas.tree import Formula, functions_in
+from nnlite.diagnostics.formulas.tree import Formula
 from nnlite.diagnostics.formulas.worked_step import Worked, as_mathml, worked
 from nnlite.diagnostics.own_parameters import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
@@ -70,7 +70,7 @@ class Step:
         """
         return self.own_formulas or tuple(map(str, self._lines))
 
-    @property
+    @cached_property
     def _lines(self) -> list[Formula]:
         if self.own_formulas:
             return []
@@ -87,7 +87,7 @@ class Step:
 
     def __str__(self) -> str:
         lines = [self._title()]
-        found = self._worked()
+        found = self._worked
         for formula in self.formulas:
             result = found.get(formula)
             for text, indent in (result.formula if result else formula, 2), (result.entry if result else "", 6):
@@ -110,13 +110,14 @@ class Step:
 
     def _notes(self, text: str, arrays: dict[str, Any]) -> list[str]:
         """Return what the names of functions in the text mean, and what ``explain`` calls what a loss compares."""
-        called = {name for line in self._lines for name in functions_in(line.expression)}
+        called = {name for line in self._lines for name in line.called}
         notes = [f"{meaning}." for name, meaning in MEANINGS.items() if name in called and f"{name}(" in text]
         compared = is_loss(self.layer) and {"Y", "target"} <= arrays.keys()
         return [*notes, *["Y is y^, the target y, and the loss J is L in nn.explain."] * compared]
 
+    @cached_property
     def _worked(self) -> dict[str, Worked]:
-        """Return the formulas whose values are those of the layer, as they are written."""
+        """The formulas whose values are those of the layer, as they are written."""
         arrays = self.inputs | self.outputs | {gradient_name(name): dP for name, dP in self.gradients.items()}
         return {str(each.line): each for each in worked(self._lines, self.arrays | arrays, self.layer)}
 
@@ -127,7 +128,7 @@ class Step:
 
     def _repr_html_(self) -> str:
         """Return the step as HTML for notebooks: its formulas as MathML, and a table of the arrays."""
-        found = self._worked()
+        found = self._worked
         arrays = self._shown(found)
         values = arrays | {gradient_name(name): dP for name, dP in self.gradients.items()}
         parts = [f"<p><b>{html.escape(self._title())}</b></p>"]

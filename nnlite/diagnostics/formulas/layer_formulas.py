@@ -13,7 +13,7 @@ from typing import Any
 from nnlite.containers.argument_names import argument_names
 from nnlite.diagnostics.formulas.functions import FUNCTIONS
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Options, Substitution
-from nnlite.diagnostics.formulas.tree import Formula, functions_in, parse
+from nnlite.diagnostics.formulas.tree import Formula, parse
 from nnlite.layer.layer import Layer
 
 
@@ -152,12 +152,9 @@ def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer:
     known = {*known, COUNT, "pi", *(line.name for line in lines)}
     used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
     for line in lines:
-        called = functions_in(line.expression)
-        for name in sorted((line.names | called) - known):
-            if not ((name in called and name in FUNCTIONS) or name in used or name in attributes):
+        for name in sorted((line.names | line.called) - known):
+            if not ((name in line.called and name in FUNCTIONS) or name in used or name in attributes):
                 raise ValueError(f"{name_of_owner}: {line.written}: {_cure(name, known)}")
-        if not _strings(line.expression) <= _strings_in_calls(line.expression):
-            raise ValueError(f"{name_of_owner}: {line.written}: expected a formula such as X * gamma, got a string")
 
 
 def _cure(name: str, known: Iterable[str]) -> str:
@@ -175,15 +172,3 @@ def _names_in_methods(cls: Any) -> set[str]:
     methods = [unwrap(each) for base in own for each in vars(base).values() if callable(each)]
     properties = {name for base in own for name, each in vars(base).items() if isinstance(each, property)}
     return properties.union(*(each.__code__.co_names for each in methods if isinstance(each, FunctionType)))
-
-
-def _strings(expression: ast.AST) -> set[int]:
-    nodes = [node for node in ast.walk(expression) if isinstance(node, ast.Constant)]
-    return {id(node) for node in nodes if isinstance(node.value, str | bytes)}
-
-
-def _strings_in_calls(expression: ast.expr) -> set[int]:
-    """Return the strings that are arguments, such as that of ``einsum``."""
-    calls = [node for node in ast.walk(expression) if isinstance(node, ast.Call)]
-    given = [arg for each in calls for arg in each.args if isinstance(arg, ast.Constant)]
-    return set().union(*map(_strings, (*given, *(keyword for each in calls for keyword in each.keywords))))

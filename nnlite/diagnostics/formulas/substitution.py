@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.containers.tied import Tied
-from nnlite.diagnostics.formulas.tree import Entry, Formula, evaluated, names_in, part_of
+from nnlite.diagnostics.formulas.tree import Entry, Formula, evaluated, names_in, part_of, rebuilt
 from nnlite.layer.layer import Layer
 
 COUNT = "N"  # what the mean of a loss divides by: formulas keep the letter, whatever its value
@@ -39,7 +39,7 @@ class Substitution:
         """Return what replaces ``A if test else B``."""
         return [ast.IfExp(*(self.option(part) for part in (node.test, node.body, node.orelse)))]
 
-    def parts(self, node: ast.expr) -> list[ast.expr]:
+    def parts(self, node: Any) -> list[Any]:
         """Return the expressions that replace one."""
         match node:
             case ast.Name(id=name):
@@ -47,45 +47,33 @@ class Substitution:
                 return [node] if found is None else list(found)
             case ast.BinOp(left=left, op=op, right=right):
                 return _operation(self.parts(left), op, self.parts(right))
-            case ast.UnaryOp(op=op, operand=operand):
-                return [ast.UnaryOp(op, part) for part in self.parts(operand)]
             case ast.IfExp():
                 return self.choice(node)
-            case ast.Call(func=func, args=args, keywords=keywords):
-                given = self.all_parts(args)
-                if args and not given:
-                    return []
-                return [ast.Call(func, given, [ast.keyword(k.arg, self.option(k.value)) for k in keywords])]
             case ast.Starred(value=value):
                 return self.parts(value)
-            case ast.List(elts=elts):
-                return [ast.List(self.all_parts(elts), ast.Load())]
-            case ast.Tuple(elts=elts):
-                return [ast.Tuple(self.all_parts(elts), ast.Load())]
-            case ast.Attribute(value=value, attr=attr):
-                return [ast.Attribute(part, attr, ast.Load()) for part in self.parts(value)]
             case Entry(value=value):
                 numbers = {letter: found[0].value for letter, found in self.replacements.items()}  # type: ignore[attr-defined]
                 return [Entry(value, [numbers.get(place, place) for place in node.index])]  # type: ignore[arg-type]
-            case ast.Subscript(value=value, slice=index):
-                place = next(iter(self.parts(index)), index)
-                return [ast.Subscript(part, place, ast.Load()) for part in self.parts(value)]
+            case ast.keyword(arg=name, value=value):
+                return [ast.keyword(name, self.option(value))]
             case ast.Slice():
-                ends = [part and self.option(part) for part in (node.lower, node.upper, node.step)]
-                return [ast.Slice(*ends)]
-            case ast.Compare(left=left, ops=ops, comparators=[right]):
-                lefts, rights = self.parts(left), self.parts(right)
-                return [ast.Compare(lefts[0], ops, rights)] if lefts and rights else []
+                return [ast.Slice(*(part and self.option(part) for part in (node.lower, node.upper, node.step)))]
             case ast.GeneratorExp(elt=term, generators=[over]):
                 letter, within = ast.unparse(over.target), copy.copy(self)
                 within.letters = {*self.letters, letter}
                 over = ast.comprehension(over.target, self.option(over.iter), [], 0)
                 return [ast.GeneratorExp(part, [over]) for part in within.parts(term)]
-        return [node]
+            case ast.UnaryOp(op=op, operand=of):  # these two of each of several
+                return [ast.UnaryOp(op, part) for part in self.parts(of)]
+            case ast.Attribute(value=of, attr=name):
+                return [ast.Attribute(part, name, ast.Load()) for part in self.parts(of)]
+        new = rebuilt(node, self.parts)
+        if isinstance(node, ast.Call):
+            new.func = node.func
+        return [] if any(getattr(node, field, None) and not getattr(new, field) for field in NEEDED) else [new]
 
-    def all_parts(self, nodes: list[ast.expr]) -> list[ast.expr]:
-        """Return the expressions that replace several."""
-        return [part for node in nodes for part in self.parts(node)]
+
+NEEDED = "args", "value", "left", "comparators"  # the fields without which an expression drops out
 
 
 def _operation(left: list[ast.expr], op: ast.operator, right: list[ast.expr]) -> list[ast.expr]:
@@ -155,7 +143,8 @@ class Options(Substitution):
                 return part_of(of, first + n)
             case _ if used:  # of ``dmore = f(dZ, more)``
                 names = {each: [ast.Name(self.lists[each][n], ast.Load())] for each in used}
-                return Substitution(names).parts(value)[0]
+                (own,) = Substitution(names).parts(value)
+                return own  # type: ignore[no-any-return]
         return part_of(value, n)  # of ``Ys = split(X)``
 
     def replaced(self, name: str) -> Sequence[ast.expr] | None:

@@ -2,7 +2,7 @@
 
 import ast
 import operator
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
@@ -62,6 +62,12 @@ class Formula:
         """The names on the right side; see :func:`names_in`."""
         return names_in(self.expression)
 
+    @cached_property
+    def called(self) -> set[str]:
+        """The functions that it calls."""
+        calls = [node.func for node in ast.walk(self.expression) if isinstance(node, ast.Call)]
+        return {function.id for function in calls if isinstance(function, ast.Name)}
+
     def __str__(self) -> str:
         return f"{self.name} = {ast.unparse(self.expression)}"
 
@@ -109,9 +115,14 @@ def parse(text: str, owner: str) -> tuple[Formula, ...]:
     for statement in statements:
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
             raise _not_a_formula(owner, text, statement.lineno, "it is not a single assignment")
-        for node in ast.walk(statement.value):
-            if not isinstance(node, SUPPORTED):
+        for node in ast.walk(statement):
+            if not isinstance(node, (ast.Assign, *SUPPORTED)):
                 raise _not_a_formula(owner, text, statement.lineno, f"{type(node).__name__} is not supported")
+            for part in ast.iter_child_nodes(node):
+                is_text = isinstance(part, ast.Constant) and isinstance(part.value, str)
+                if is_text and isinstance(node, ast.Assign | ast.BinOp | ast.UnaryOp | ast.IfExp | ast.Attribute):
+                    where = _written(text, statement.lineno)
+                    raise ValueError(f"{owner}: {where}: expected a formula such as X * gamma, got a string")
         target, value = statement.targets[0], _WithoutNp().visit(statement.value)
         parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
         for number, part in enumerate(parts):
@@ -166,28 +177,32 @@ def mapped(node: Node, change: Callable[[Any], Any]) -> Node:
     new: Node | None = change(node)
     if new is not None:
         return new
-    if isinstance(node, Leaf | Entry):
-        return node
-    copy = type(node)()
+    return node if isinstance(node, Leaf | Entry) else rebuilt(node, lambda part: [mapped(part, change)])
+
+
+def rebuilt(node: Node, parts: Callable[[Any], list[Any]]) -> Node:
+    """Return a copy of an expression with what ``parts`` returns for each part: one, or where there may be, several."""
+    fields: dict[str, Any] = {}
     for name, value in ast.iter_fields(node):
-        parts = value if isinstance(value, list) else [value]
-        parts = [mapped(part, change) if isinstance(part, ast.AST) else part for part in parts]
-        setattr(copy, name, parts if isinstance(value, list) else parts[0])
-    return copy
+        if isinstance(value, list):
+            fields[name] = [new for part in value for new in (parts(part) if isinstance(part, ast.AST) else [part])]
+        else:
+            fields[name] = next(iter(parts(value)), None) if isinstance(value, ast.AST) else value
+    return type(node)(**fields)
 
 
 def names_in(expression: ast.expr) -> set[str]:
     """Return every name in an expression but those of functions and those that a sum defines, ``for t in range(T)``."""
-    nodes = list(ast.walk(expression))
-    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    names = [node for node in nodes if isinstance(node, ast.Name) and id(node) not in called]
-    return {node.id for node in names} - {node.id for node in names if isinstance(node.ctx, ast.Store)}
-
-
-def functions_in(expression: ast.expr) -> set[str]:
-    """Return the names of the functions that an expression calls."""
-    calls = [node.func for node in ast.walk(expression) if isinstance(node, ast.Call)]
-    return {function.id for function in calls if isinstance(function, ast.Name)}
+    found: Counter[str] = Counter()
+    stored = set()
+    for node in ast.walk(expression):
+        if isinstance(node, ast.Name):
+            found[node.id] += 1
+            if isinstance(node.ctx, ast.Store):
+                stored.add(node.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found[node.func.id] -= 1
+    return {name for name, count in found.items() if count > 0} - stored
 
 
 def evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
