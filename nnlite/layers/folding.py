@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import Shape, is_open, sizes, text
 from nnlite.compute.windows import Sizes, Windows, fold, unfold
@@ -46,6 +48,15 @@ class _Folding(Layer):
                 f"{windows.padded}"
             )
         return windows
+
+    def as_convolution(self, graph: Any, operator: str, X: Any, channels: int, **options: Any) -> Any:
+        """In ONNX's operators: a convolution of each channel, whose kernels have a single 1 each."""
+        entries = math.prod(self.kernel_size)
+        W = np.tile(
+            np.eye(entries, dtype=X.dtype).reshape(entries, 1, *self.kernel_size), (channels, *[1] * self.axes, 1)
+        )
+        options |= {"strides": self.stride, "dilations": self.dilation, "pads": (*self.padding, *self.padding)}
+        return getattr(graph, operator)(X, W, group=channels, **options)
 
     def windows_repr(self) -> str:
         """For the repr: the windows, as far as they are not the default."""
@@ -107,6 +118,12 @@ class Unfold(_Folding):
     def backward(self, dY: Any) -> Array:
         return fold(self.check_dY(dY), self.windows)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if X.ndim != self.axes + 2 or X.shape[1] is None:
+            raise NotImplementedError("X has no axis for samples, or an unknown number of channels")
+        Y = self.as_convolution(graph, "Conv", X, X.shape[1])
+        return graph.Reshape(Y, (0, X.shape[1] * math.prod(self.kernel_size), -1))
+
     def output_shape(self, *shapes: Shape) -> Shape:
         front, channels, known = channels_and_sizes(self, shapes[0], self.axes)
         windows = self.windows_on(tuple(LARGE if size is None else size for size in known))
@@ -166,6 +183,20 @@ class Fold(_Folding):
 
     def backward(self, dY: Any) -> Array:
         return unfold(self.check_dY(dY), self.windows)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if X.ndim != 3 or X.shape[1] is None:
+            raise NotImplementedError("X has no axis for samples, or an unknown number of channels")
+        windows = self.windows
+        left = [
+            size - span - (count - 1) * stride
+            for size, span, count, stride in zip(
+                windows.padded, windows.spans, windows.outputs, self.stride, strict=True
+            )
+        ]
+        X = graph.Reshape(X, (0, X.shape[1], *windows.outputs))
+        channels = X.shape[1] // math.prod(self.kernel_size)
+        return self.as_convolution(graph, "ConvTranspose", X, channels, output_padding=left)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes

@@ -91,6 +91,13 @@ class ConvTransposeNd(Convolution):
         self.store_db(dY)
         return self.as_given(convolve(dY, self.W, self.windows, self.groups)) if self.needs_dX else None
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if X.ndim == self.axes + 1:
+            raise NotImplementedError("X has no axis for samples")
+        options = {"strides": self.stride, "dilations": self.dilation, "group": self.groups}
+        pads = (*self.padding, *self.padding)
+        return graph.ConvTranspose(X, self.W, self.b, pads=pads, output_padding=self.output_padding, **options)
+
     @property
     def pairs(self) -> Pairs:
         """How many entries are taken off before and after each axis of Y, for the formulas."""

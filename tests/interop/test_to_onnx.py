@@ -7,8 +7,15 @@ import onnx
 import pytest
 from support.case import case
 from support.contract import OWN, ROWS, WITHOUT_FORMULAS
-from support.contract_row import one_of_each
-from support.onnx_runs import assert_equal_outputs, batch, input_shape, outputs, says_what_it_is, takes_any_rows
+from support.onnx_runs import (
+    assert_equal_outputs,
+    batch,
+    input_shape,
+    one_of_each_layer,
+    outputs,
+    says_what_it_is,
+    takes_any_rows,
+)
 from support.random_networks import Builder
 
 import nnlite as nn
@@ -31,7 +38,7 @@ def path(tmp_path):
 
 @pytest.mark.parametrize("opset", [18, 13, 22])
 def test_each_layer_gives_the_same_under_onnxruntime(opset):
-    for row in EXPORTED if opset == 18 else one_of_each(EXPORTED):
+    for row in EXPORTED if opset == 18 else one_of_each_layer(EXPORTED):
         model = row.make().astype(np.float32).eval()
         with case(row.id):
             content = content_of(model, input_shape(row), opset)

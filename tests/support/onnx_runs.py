@@ -23,7 +23,7 @@ def of_form(row: Row, values: list[Any]) -> Any:
 def takes_any_rows(row: Row) -> bool:
     """Whether the first axis of the inputs of the row is a batch, so that the layer takes two rows and three."""
     Xs = listed(row.X)
-    if any(np.ndim(X) == 0 for X in Xs) or len({len(X) for X in Xs}) > 1:
+    if "-of-one-" in row.id or any(np.ndim(X) == 0 for X in Xs) or len({len(X) for X in Xs}) > 1:
         return False
     try:
         for rows in 2, 3:
@@ -36,6 +36,11 @@ def takes_any_rows(row: Row) -> bool:
 def says_what_it_is(row: Row) -> list[bool]:
     """Of each layer of the row that no container is, whether it has an ``onnx``."""
     return [bool(layer.onnx) for _, layer in row.make().named_layers() if not expands(layer)]
+
+
+def one_of_each_layer(rows: list[Row]) -> list[Row]:
+    """The first row of each layer that is no container."""
+    return list({type(layer): row for row in reversed(rows) if not expands(layer := row.make())}.values())
 
 
 def input_shape(row: Row) -> Any:

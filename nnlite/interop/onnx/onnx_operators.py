@@ -33,6 +33,7 @@ from nnlite.layers.rectifiers import CELU, PReLU
 from nnlite.layers.reductions import Mean, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink
+from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
 
 class Operand:
@@ -103,19 +104,12 @@ class Operators:
         return A.node @ B.node if B.own is None or B.own.ndim != 2 else linear(B.own, None)(A.node)
 
     def Conv(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
-        kernel, axes = parameter(W), parameter(W).ndim - 2
-        raise_unless(1 <= axes <= 3, "expected 1 to 3 spatial axes")
-        layer = (Conv1d, Conv2d, Conv3d)[axes - 1].from_saved(
-            W=kernel,
-            groups=options["group"],
-            bias=B is not None,
-            stride=options.get("strides", (1,) * axes),
-            padding=padding(options, kernel.shape[2:]),
-            dilation=options.get("dilations", (1,) * axes),
-        )
-        if B is not None:
-            layer.b = parameter(B)
-        return layer(X.node)
+        return convolution((Conv1d, Conv2d, Conv3d), X, W, B, options)
+
+    def ConvTranspose(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
+        raise_unless("output_shape" not in options, "with output_shape")
+        more = tuple(options.get("output_padding", [0] * (parameter(W).ndim - 2)))
+        return convolution((ConvTranspose1d, ConvTranspose2d, ConvTranspose3d), X, W, B, options, output_padding=more)
 
     def Gather(self, data: Operand, indices: Operand, *, axis: int) -> Any:
         table = parameter(data)
@@ -324,6 +318,25 @@ def linear(W: Array, b: Array | None) -> Linear:
     if b is not None:
         layer.b = np.broadcast_to(b, (1, layer.out_features)).reshape(-1)
     return layer
+
+
+def convolution(classes: Any, X: Operand, W: Operand, B: Operand | None, options: dict[str, Any], **more: Any) -> Any:
+    """A layer of one of the classes, which have one, two and three spatial axes."""
+    kernel = parameter(W)
+    axes = kernel.ndim - 2
+    raise_unless(W.trained and 1 <= axes <= 3, "expected an initializer with 1 to 3 spatial axes")
+    layer = classes[axes - 1].from_saved(
+        W=kernel,
+        groups=options["group"],
+        bias=B is not None,
+        stride=tuple(options.get("strides", [1] * axes)),
+        padding=padding(options, kernel.shape[2:]),
+        dilation=tuple(options.get("dilations", [1] * axes)),
+        **more,
+    )
+    if B is not None:
+        layer.b = parameter(B)
+    return layer(X.node)
 
 
 def padding(options: dict[str, Any], kernel: tuple[int, ...]) -> Any:
