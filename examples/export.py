@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 
 import nnlite as nn
 
@@ -46,3 +47,11 @@ for _ in range(20):
     model.backward(loss.backward())
     optimizer.step()
 print(f"\nloss of the 20th step: {done.stdout.strip()} with NumPy alone, {L:.6f} with nnlite")
+
+# A file for onnxruntime and others, which can also be read back and trained further.
+with tempfile.TemporaryDirectory() as folder:
+    nn.to_onnx(model, file := Path(folder) / "network.onnx", 4)
+    (P,) = onnxruntime.InferenceSession(file).run(None, {"X": X})
+    again = nn.from_onnx(file)
+under_onnxruntime, read_back = (np.abs(Y - model.forward(X)).max() for Y in (P, again.forward(X)))
+print(f"largest difference: {under_onnxruntime:.0e} under onnxruntime, {read_back:.0e} read back")

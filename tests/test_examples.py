@@ -106,6 +106,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
             assert len(text.splitlines()) < 60
             needed = {
                 "dataframe.py": {"pandas"},
+                "export.py": {"onnxruntime"},
                 "optimizers.py": {"matplotlib"},
                 "sklearn_pipeline.py": {"pandas", "joblib", "nnlite.interop.sklearn", "sklearn", "dask"},
             }.get(file.name, set())
@@ -437,6 +438,8 @@ def test_a_program_that_was_written_out_trains_to_the_same_loss(run):
     assert "u1 = X.dot(W1) + b1 " in out
     alone, ours = re.search(r"20th step: (\S+) with NumPy alone, (\S+) with nnlite", out).groups()
     assert alone == ours
+    onnx = re.search(r"largest difference: (\S+) under onnxruntime, (\S+) read back", out).groups()
+    assert all(float(difference) < 1e-6 for difference in onnx)
 
 
 def test_residual_layers_learn_where_a_chain_does_not(run):
