@@ -121,6 +121,20 @@ def test_entries_and_arrays_put_into_coefs_count():
     assert mlp.optimizer_.layer is mlp.model_
 
 
+def test_a_warm_start_goes_on_with_other_parameters():
+    mlp = ours.MLPClassifier((4,), solver="lbfgs", max_iter=3, warm_start=True, random_state=0).fit(X, y)
+    before = mlp.predict_proba(X)
+    assert (mlp.set_params(activation="identity").predict_proba(X) != before).any()  # as scikit-learn's
+    assert len(mlp.model_) == 2
+    mlp.set_params(activation="relu", solver="adam").fit(X, y)
+    assert len(mlp.model_) == 3
+    assert len(mlp.loss_curve_) == 3
+    mlp.set_params(early_stopping=True).fit(X, y)
+    assert len(mlp.validation_scores_) == 3
+    mlp.set_params(early_stopping=False, solver="sgd").fit(X, y)
+    assert mlp.best_loss_ == min(mlp.loss_curve_)
+
+
 def test_a_pickled_one_trains_on_as_itself():
     mlp = ours.MLPClassifier((4,), solver="sgd", random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     copy = pickle.loads(pickle.dumps(mlp))

@@ -131,9 +131,10 @@ def test_losses_without_probabilities_have_no_predict_proba():
 
 
 def test_one_class_alone_is_always_predicted():
-    net = NetClassifier(**QUICK).fit(X, ["a"] * 150)
-    assert set(net.predict(X)) == {"a"}
-    np.testing.assert_array_equal(net.predict_proba(X), np.ones((150, 1)))
+    for loss in None, nn.BCEWithLogitsLoss():
+        net = NetClassifier(loss=loss, **QUICK).fit(X, ["a"] * 150)
+        assert set(net.predict(X)) == {"a"}
+        np.testing.assert_array_equal(net.predict_proba(X), np.ones((150, 1)))
 
 
 def test_regression_of_one_and_several_outputs():

@@ -56,7 +56,7 @@ class Labels:
         """
         if self.kind == "classes":
             return _indices(column_or_1d(y, warn=True), self.classes)
-        y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+        y = dense(y)
         if y.ndim != 2 or y.shape[1] != len(self.classes):
             raise ValueError(f"y: expected {len(self.classes)} columns, got shape {y.shape}")
         if self.kind == "columns":
@@ -72,6 +72,11 @@ class Labels:
         if self.kind == "classes":
             return self.classes[indices]  # type: ignore[no-any-return]
         return np.stack([own[indices[:, column]] for column, own in enumerate(self.classes)], axis=1)
+
+
+def dense(y: Any) -> Array:
+    """Targets as an array, also those of a sparse matrix."""
+    return y.toarray() if hasattr(y, "toarray") else np.asarray(y)
 
 
 def _indices(y: Any, classes: Array) -> Array:

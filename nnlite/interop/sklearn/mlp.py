@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import one_of
+from nnlite.interop.sklearn.labels import dense
 from nnlite.interop.sklearn.mlp_base import BaseMLP
 from nnlite.interop.sklearn.mlp_losses import HalfPoissonDeviance, HalfSquaredError, LogLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
@@ -160,7 +161,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
             raise ValueError("y: expected one column of labels, or columns of 0 and 1; for several columns of classes "
                              "use NetClassifier")  # fmt: skip
         if kind.startswith("multilabel"):
-            y = y.toarray() if hasattr(y, "toarray") else np.asarray(y)
+            y = dense(y)
             self.classes_, self.n_outputs_, self.out_activation_ = np.arange(y.shape[1]), y.shape[1], "logistic"
             return y.astype(bool)  # type: ignore[no-any-return]
         y = column_or_1d(y, warn=True)

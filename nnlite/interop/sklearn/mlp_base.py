@@ -54,6 +54,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
     tol: float
     verbose: Any
     model_: Any
+    best_loss_: Any
     warm_start: bool
     momentum: float
     nesterovs_momentum: bool
@@ -128,6 +129,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
                 if not hasattr(error, "history"):  # it came before the training
                     raise
                 self.history_ = error.history
+                if self.solver == "lbfgs":
+                    self.n_iter_ = error.history.epochs
                 warnings.warn("training was interrupted; the network is as it was then", stacklevel=3)
         return self
 
@@ -141,24 +144,31 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             self.coefs_.append(rng.uniform(-bound, bound, (fan_in, fan_out)).astype(X.dtype))
             self.intercepts_.append(rng.uniform(-bound, bound, fan_out).astype(X.dtype))
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
-        if self.solver != "lbfgs":
-            self.loss_curve_: list[float] = []
-            self.best_loss_ = None if self.early_stopping else math.inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -math.inf if self.early_stopping else None
+
+    def _begin_curves(self) -> None:
+        """Make what "sgd" and "adam" record losses and scores in, unless a warm start goes on with it."""
+        if hasattr(self, "loss_curve_") and self.early_stopping == (self.best_loss_ is None):
+            return
+        self.loss_curve_: list[float] = []
+        self.best_loss_ = None if self.early_stopping else math.inf
+        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+        self.best_validation_score_ = -math.inf if self.early_stopping else None
 
     def _link(self) -> Sequential:
         """The network that computes with ``coefs_`` and ``intercepts_``, made anew where there are others than its own.
 
         Their arrays are views of the network's Phi, so that training writes through.
         """
+        activation = ACTIVATIONS[self.activation]
         if hasattr(self, "model_"):
             Ws, bs = _parameters(self.model_)
-            if len(Ws) == len(self.coefs_) and all(map(is_, [*Ws, *bs], [*self.coefs_, *self.intercepts_])):
+            kinds = {type(layer) for layer in self.model_} - {Linear}
+            same = len(Ws) == len(self.coefs_) and kinds == ({activation} if activation and len(Ws) > 1 else set())
+            if same and all(map(is_, [*Ws, *bs], [*self.coefs_, *self.intercepts_])):
                 return self.model_  # type: ignore[no-any-return]
         layers: list[Layer] = []
         for W, b in zip(self.coefs_, self.intercepts_, strict=True):
-            if layers and (activation := ACTIVATIONS[self.activation]):
+            if layers and activation:
                 layers.append(activation())
             linear = Linear.from_saved(np.array(W), bias=True)
             linear.b = b
@@ -179,6 +189,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
 
     def _descend(self, X: Any, target: Array, weight: Any, incremental: bool, rng: Any) -> None:
         """Train by SGD or Adam."""
+        self._begin_curves()
         if not incremental or not hasattr(self, "optimizer_"):
             self.optimizer_ = self._make_optimizer()
         score = None
@@ -204,6 +215,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         except DivergenceError as error:
             if not self.early_stopping:
                 raise
+            self.n_iter_ += 1
             progress.note(math.nan, math.nan, self.model_.Phi)
             warnings.warn(f"training ended at the loss nan: {error}", RuntimeWarning, stacklevel=4)
         finally:

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from nnlite.basics.arrays import Array
 from nnlite.containers.sequential import Sequential
-from nnlite.interop.sklearn.labels import Labels
+from nnlite.interop.sklearn.labels import Labels, dense
 from nnlite.interop.sklearn.net_base import BaseNet, checked_loss, column
 from nnlite.interop.sklearn.network import mlp
 from nnlite.layer.layer import Layer
@@ -139,7 +139,9 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
             return self.labels_.of(np.minimum(Y.argmax(axis=1), len(self.classes_) - 1))
         threshold = 0.5 if self.loss_.uniform_value is None else self.loss_.uniform_value
         found = (threshold < Y).astype(int)
-        return found if self.labels_.kind == "indicator" else self.labels_.of(found[:, 0])
+        if self.labels_.kind == "indicator":
+            return found  # type: ignore[no-any-return]
+        return self.labels_.of(np.minimum(found[:, 0], len(self.classes_) - 1))
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:
@@ -173,10 +175,7 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
         """
         found = self.predict(X)
         if found.ndim == 2:
-            found, y = (
-                np.all(found == np.asarray(y.todense() if hasattr(y, "todense") else y), axis=1),
-                np.ones(len(found), bool),
-            )
+            found, y = np.all(found == dense(y), axis=1), np.ones(len(found), bool)
         return accuracy_score(y, found, sample_weight=sample_weight)  # type: ignore[no-any-return]
 
     def _prepare(self, y: Any, classes: Any) -> int:
@@ -185,12 +184,15 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
         kind = self.labels_.kind
         loss = checked_loss(self.loss, BCEWithLogitsLoss if kind == "indicator" else CrossEntropyLoss)
         by_index = isinstance(loss, ClassLoss)
-        if by_index != (kind != "indicator") and kind != "classes":
-            needed = (
-                "class indices, such as CrossEntropyLoss" if kind == "columns" else "0 and 1, such as BCEWithLogitsLoss"
+        if kind == "columns" and not by_index:
+            raise ValueError(
+                "loss: for several columns of classes expected a loss of class indices, such as CrossEntropyLoss, got "
+                f"{loss!r}"
             )
-            raise ValueError(f"loss: for several {'columns of classes' if kind == 'columns' else 'labels of a row'} "
-                             f"expected a loss of {needed}, got {loss!r}")  # fmt: skip
+        if kind == "indicator" and by_index:
+            raise ValueError(
+                f"loss: for several labels of a row expected a loss of 0 and 1, such as BCEWithLogitsLoss, got {loss!r}"
+            )
         if kind == "columns":
             self.loss_ = tuple([checked_loss(loss, CrossEntropyLoss) for _ in self.classes_])
             return sum(self._widths())
@@ -209,11 +211,12 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
         indices = self.labels_.indices(y)
         if self.labels_.kind == "columns":
             return tuple(np.ascontiguousarray(indices.T))
-        if self.labels_.kind == "indicator" or isinstance(self.loss_, ClassLoss):
-            return indices.astype(np.float32) if self.labels_.kind == "indicator" else indices
-        return column(indices == 1 if len(self.classes_) < 3 else np.eye(len(self.classes_))[indices]).astype(
-            np.float32
-        )
+        if self.labels_.kind == "indicator":
+            return indices.astype(np.float32)
+        if isinstance(self.loss_, ClassLoss):
+            return indices
+        one_hot = np.eye(len(self.classes_), dtype=np.float32)[indices]
+        return one_hot if len(self.classes_) > 2 else (indices[:, None] == 1).astype(np.float32)
 
     def _weights(self, y: Any, sample_weight: Any, whole: bool) -> Any:
         if self.class_weight is None:
@@ -223,8 +226,7 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
                 f'class_weight: "{self.class_weight}" needs all rows, which partial_fit does not have; compute it from '
                 'them: sklearn.utils.class_weight.compute_class_weight("balanced", classes=..., y=...)'
             )
-        y = y.toarray() if hasattr(y, "toarray") else y
-        by_class: Array = compute_sample_weight(self.class_weight, y)
+        by_class: Array = compute_sample_weight(self.class_weight, dense(y))
         return by_class if sample_weight is None else by_class * np.asarray(sample_weight)
 
     def __sklearn_tags__(self) -> Any:
