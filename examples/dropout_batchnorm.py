@@ -20,7 +20,7 @@ seed = parser.parse_args().seed
 # 1,797 images: 64 pixels from 0 to 16, and the digit in the last column. Of few images a network learns noise as well.
 table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
 X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
-training, test = np.split(np.random.default_rng(seed).permutation(len(X)), [200])
+training, test, _ = np.split(np.random.default_rng(seed).permutation(len(X)), [200, 1000])
 
 
 def network(batchnorm: bool, dropout: bool) -> nn.Sequential:
