@@ -12,8 +12,8 @@ from nnlite.basics.checks import non_negative, positive, whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.trees import each_of, listed
 from nnlite.diagnostics.gradients.central_differences import Differences
-from nnlite.diagnostics.gradients.comparison import Finding, Tolerance, less_rounding
-from nnlite.diagnostics.gradients.diagnosis import Diagnosis, Examination, diagnosis, unexplained
+from nnlite.diagnostics.gradients.comparison import Examination, Finding, less_rounding
+from nnlite.diagnostics.gradients.diagnosis import diagnosis
 from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.diagnostics.gradients.form import likely_cause, modified_cache, run_twice, wrong_conduct, wrong_return
 from nnlite.diagnostics.gradients.report import GradientReport
@@ -116,7 +116,7 @@ def check_gradients(
     atol = None if atol is None else non_negative(atol, "check_gradients: atol")
     if max_entries is not None:
         whole(max_entries, "check_gradients: max_entries", least=1)
-    examination = Examination(step, Tolerance(rtol, atol), max_entries)
+    examination = Examination(step, rtol, atol, max_entries)
     rng = generator(rng, "check_gradients: rng")
     originals = layer, loss
     layer, loss = copy.deepcopy((layer, loss))  # together: a loss may hold the model, to penalize its weights
@@ -136,20 +136,16 @@ def check_gradients(
         raise
     narrow = next((call for call in recording.forwards if call.narrow is not None), None)
     differences, findings = examination.of(trial, gradients, rng, None if narrow is None else narrow.narrow)
-    wrong = any(finding.wrong.any() for finding in findings.values())
+    comparisons = tuple(finding.comparison for finding in findings.values())
+    wrong = not all(comparison.right for comparison in comparisons)
     if narrow is not None and not wrong:
-        found = Diagnosis((Fault(narrow.place, "", "float32", {"method": "forward", "of": "X"}),))
+        found = GradientReport((), (Fault(narrow.place, "", "float32", {"method": "forward", "of": "X"}),))
     elif wrong or recording.writes or any(finding.refused for finding in findings.values()):
         found = _diagnosed(originals[0].one_line(), differences, recording, findings, examination)
     else:
-        return _report(findings, Diagnosis())
-    report = _report(findings, found)
+        return GradientReport(comparisons)
+    report = replace(found, comparisons=comparisons)
     raise GradientError(str(report), report)
-
-
-def _report(findings: dict[str, Finding], found: Diagnosis) -> GradientReport:
-    comparisons = tuple(finding.comparison for finding in findings.values())
-    return GradientReport(comparisons, found.faults, found.parts_right, found.after, found.before)
 
 
 def _raise(fault: Fault, cause: Exception | None = None) -> NoReturn:
@@ -223,7 +219,7 @@ def _add_cause(error: Exception, recording: Recording) -> None:
 
 def _diagnosed(
     model: str, differences: Differences, recording: Recording, findings: dict[str, Finding], examination: Examination
-) -> Diagnosis:
+) -> GradientReport:
     """Return what is wrong.
 
     Raises:
@@ -231,21 +227,22 @@ def _diagnosed(
     """
     wrong = any(finding.wrong.any() for finding in findings.values())
     kink = next((finding.refused for finding in findings.values() if finding.refused), None)
-    found = diagnosis(recording, findings, examination) if wrong or kink else Diagnosis()
+    found, refused = diagnosis(recording, findings, examination) if wrong or kink else (GradientReport(), None)
     if recording.writes:
         write = recording.writes[0]
         fault = Fault(write.place, "", "modified in place", {"modified": write.array})
-        same = bool(found.faults) and found.faults[0].layer == write.place
-        return replace(found, faults=(fault, *found.faults)) if same else Diagnosis((fault,))
+        same = found.fault is not None and found.fault.layer == write.place
+        return replace(found, faults=(fault, *found.faults)) if same else GradientReport((), (fault,))
     twice = run_twice(model, recording)
     if twice and wrong and (found.parts_right or not found.faults):
-        return Diagnosis((twice,))
+        return GradientReport((), (twice,))
     if found.faults:
         return found
     rounding = differences.trial.rounding() if wrong else 0.0
-    findings = {name: less_rounding(finding, differences, rounding) for name, finding in findings.items()}
-    kink = next((finding.refused for finding in findings.values() if finding.refused), None)
-    refused = max(filter(None, (kink, found.refused)), key=lambda kink: kink.edge, default=None)
-    if refused is not None:
-        raise refused
-    return Diagnosis(unexplained(model, findings), parts_right=True)
+    left = [less_rounding(finding, differences, rounding) for finding in findings.values()]
+    refusals = [*(finding.refused for finding in left if finding.refused), *([refused] if refused else [])]
+    if refusals:
+        raise max(refusals, key=lambda kink: kink.edge)
+    wrongs = [finding for finding in left if finding.wrong.any()]  # the loss holds the model, for instance
+    faults = [Fault(model, f"d{finding.name}", "wrong entries", finding.where({})) for finding in wrongs]
+    return GradientReport((), tuple(faults), parts_right=True)

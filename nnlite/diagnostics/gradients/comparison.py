@@ -1,14 +1,16 @@
 """Comparison of a gradient with central differences, entry by entry."""
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.diagnostics.gradients.central_differences import Differences, Index, KinkError
+from nnlite.diagnostics.gradients.trial import Trial
 
 ENOUGH = 32  # entries of an array that are examined closely before it is called wrong
 
@@ -109,7 +111,7 @@ class Finding:
             if np.ptp(places[:, axis]) == 0:
                 where = f"{('row', 'column')[axis] if wrong.ndim == 2 else f'axis {axis}, at'} {places[0, axis]}"
         for name, K in arrays.items():
-            if K is not None and K.shape == wrong.shape and not wrong[compared].all() and "where" not in where:
+            if K is not None and K.shape == wrong.shape and not wrong[compared].all():
                 signs = (("<", K < 0), ("<=", K <= 0), (">", K > 0), (">=", K >= 0), ("=", K == 0))
                 same = [sign for sign, there in signs if np.array_equal(wrong[compared], there[compared])]
                 where = f"where {name} {same[0]} 0" if same else where
@@ -117,79 +119,106 @@ class Finding:
         return {"entries": len(places), "size": worst.checked, "where": where}
 
 
-class Tolerance(NamedTuple):
-    """An entry is right if ``|analytic - numeric| <= atol + rtol |numeric| + error of numeric``.
+@dataclass
+class Examination:
+    """How closely gradients are compared: the arguments of :func:`nnlite.check_gradients`.
 
-    ``atol=None`` stands for 1e-7, or for a hundredth of the array's largest entry where that is smaller, so that
-    gradients of 1e-8 are checked too; unless the largest entry is itself only rounding.
+    An entry is right if ``|analytic - numeric| <= atol + rtol |numeric| + error of numeric``. ``atol=None`` stands for
+    1e-7, or for a hundredth of the array's largest entry where that is smaller, so that gradients of 1e-8 are checked
+    too; unless the largest entry is itself only rounding.
+
+    >>> import nnlite as nn
+    >>> _, findings = Examination().of(Trial(nn.Tanh(), np.ones(2), dY=np.ones(2)))
+    >>> findings["X"].comparison.right
+    True
     """
 
+    step: float = 1e-5
     rtol: float = 1e-6
     atol: float | None = None
+    max_entries: int | None = None
 
-    def absolute(self, name: str, indices: list[Index], numeric: Array, differences: Differences) -> float:
-        """The absolute tolerance of an array."""
+    def of(
+        self,
+        trial: Trial,
+        gradients: dict[str, Array] | None = None,
+        rng: "np.random.Generator | None" = None,
+        narrow: "np.dtype[Any] | None" = None,
+        also: Mapping[str, Index] | None = None,
+    ) -> tuple[Differences, dict[str, Finding]]:
+        """Return the differences of a trial, and the comparison of each of its gradients.
+
+        Args:
+            trial: a layer, alone or in front of a loss.
+            gradients: those that its backward has returned; otherwise it runs.
+            rng: draws the entries.
+            narrow: the dtype in which forward computes, if it is not float64.
+            also: further entries to compare, by the end of an array's path.
+        """
+        differences, findings = Differences(trial, self.step, narrow=narrow), {}
+        gradients = trial.backward() if gradients is None else gradients
+        for name, entries in trial.entries(self.max_entries, rng or np.random.default_rng(0)).items():
+            if name in gradients:
+                shape = gradients[name].shape
+                ends = [index for path, index in (also or {}).items() if f".{path}".endswith(f".{name}")]
+                within = [each for each in ends if len(each) == len(shape) and all(map(operator.lt, each, shape))]
+                indices = list(dict.fromkeys(entries + within))
+                findings[name] = self.compare(name, gradients[name], differences, indices)
+        return differences, findings
+
+    def compare(self, name: str, dP: Array, differences: Differences, indices: list[Index]) -> Finding:
+        """Compare a gradient with the differences at ``indices``, but for those where forward has no derivative."""
+        refused: list[KinkError] = []
+
+        def at(index: Index, bend: float | None = None) -> float:
+            try:
+                return differences.at(name, index, bend)
+            except KinkError as error:
+                refused.append(error)
+                return math.nan
+
+        numeric = np.array([at(index) for index in indices])
+        analytic = np.array([dP[index] for index in indices])
+        error = np.zeros(len(indices))
+        atol = self._atol(name, differences, indices, numeric)
+
+        def refine(place: int) -> bool:
+            doubtful = differences.doubtful(name, indices[place], abs(analytic[place] - numeric[place]))
+            if doubtful:
+                numeric[place], error[place] = differences.refined(name, indices[place])
+            return doubtful
+
+        def leave_out(place: int) -> bool:
+            if not math.isnan(at(indices[place], abs(analytic[place] - numeric[place]) / 4)):
+                return False
+            numeric[place] = math.nan  # a small kink explains the gap
+            return True
+
+        for act in refine, leave_out:
+            excess = self._excess(analytic, numeric, error, atol)
+            _for_each(
+                np.flatnonzero((excess > 1) & np.isfinite(numeric) & (np.isfinite(analytic) | (act != refine))), act
+            )
+        found = Finding(name, dP, np.full(dP.shape, np.nan), np.zeros(dP.shape), np.full(dP.shape, np.nan))
+        for place in np.flatnonzero(~np.isnan(numeric)):
+            index = indices[place]
+            found.numeric[index], found.error[index], found.excess[index] = numeric[place], error[place], excess[place]
+        found.refused = refused[0] if refused else None
+        return found
+
+    def _atol(self, name: str, differences: Differences, indices: list[Index], numeric: Array) -> float:
         if self.atol is not None or np.isnan(numeric).all():
             return 1e-7 if self.atol is None else self.atol
         largest = int(np.nanargmax(np.abs(numeric)))
         size = abs(float(numeric[largest]))
         return size / 100 if size < 1e-5 and differences.measurable(name, indices[largest]) else 1e-7
 
-    def excess(self, analytic: Array, numeric: Array, error: Array, atol: float) -> Array:
+    def _excess(self, analytic: Array, numeric: Array, error: Array, atol: float) -> Array:
         """The difference as a multiple of the tolerance; infinite where it is NaN."""
         difference = np.abs(analytic - numeric)
         with np.errstate(divide="ignore", invalid="ignore"):
             excess = np.where(difference == 0, 0.0, difference / (atol + self.rtol * np.abs(numeric) + error))
         return np.where(np.isnan(excess), np.inf, excess)
-
-
-def compare(name: str, dP: Array, differences: Differences, indices: list[Index], tolerance: Tolerance) -> Finding:
-    """Compare the gradient ``dP`` of the array ``name`` with the differences at ``indices``.
-
-    An entry where forward has no derivative is not compared.
-
-    >>> import nnlite as nn
-    >>> from nnlite.diagnostics.gradients.trial import Trial
-    >>> differences = Differences(Trial(nn.Square(), np.array([1.0, 3.0]), dY=np.array([1.0, 1.0])))
-    >>> compare("X", np.array([2.0, 3.0]), differences, [(0,), (1,)], Tolerance()).wrong
-    array([False,  True])
-    """
-    refused: list[KinkError] = []
-
-    def at(index: Index, bend: float | None = None) -> float:
-        try:
-            return differences.at(name, index, bend)
-        except KinkError as error:
-            refused.append(error)
-            return math.nan
-
-    numeric = np.array([at(index) for index in indices])
-    analytic = np.array([dP[index] for index in indices])
-    error = np.zeros(len(indices))
-    atol = tolerance.absolute(name, indices, numeric, differences)
-
-    def refine(place: int) -> bool:
-        doubtful = differences.doubtful(name, indices[place], abs(analytic[place] - numeric[place]))
-        if doubtful:
-            numeric[place], error[place] = differences.refined(name, indices[place])
-        return doubtful
-
-    def leave_out(place: int) -> bool:
-        if not math.isnan(at(indices[place], abs(analytic[place] - numeric[place]) / 4)):
-            return False
-        numeric[place] = math.nan  # a small kink explains the gap
-        return True
-
-    excess = tolerance.excess(analytic, numeric, error, atol)
-    _for_each(np.flatnonzero((excess > 1) & np.isfinite(analytic) & np.isfinite(numeric)), refine)
-    excess = tolerance.excess(analytic, numeric, error, atol)
-    _for_each(np.flatnonzero((excess > 1) & np.isfinite(numeric)), leave_out)
-    found = Finding(name, dP, np.full(dP.shape, np.nan), np.zeros(dP.shape), np.full(dP.shape, np.nan))
-    for place in np.flatnonzero(~np.isnan(numeric)):
-        index = indices[place]
-        found.numeric[index], found.error[index], found.excess[index] = numeric[place], error[place], excess[place]
-    found.refused = refused[0] if refused else None
-    return found
 
 
 def less_rounding(finding: Finding, differences: Differences, rounding: float) -> Finding:

@@ -43,7 +43,7 @@ def mistake(evidence: Evidence) -> Found:
     """Return the kind of the mistake that explains a wrong gradient, and its detail.
 
     >>> import nnlite as nn
-    >>> from nnlite.diagnostics.gradients.diagnosis import Examination
+    >>> from nnlite.diagnostics.gradients.comparison import Examination
     >>> from nnlite.diagnostics.gradients.trial import Trial
     >>> class Wrong(nn.Square):
     ...     def backward(self, dY):
@@ -61,7 +61,7 @@ def mistake(evidence: Evidence) -> Found:
                 continue
             if found is not None:
                 return found
-    return "wrong entries", evidence.finding.where({"X": evidence.X, "Y": evidence.Y, "dY": evidence.dY})
+    return "wrong entries", evidence.finding.where({"dY": evidence.dY, "Y": evidence.Y, "X": evidence.X})
 
 
 def _first(guesses: Callable[[Evidence], Iterator[Guess]], e: Evidence) -> Found | None:

@@ -31,7 +31,7 @@ class GradientReport:
     right  dX        (2,)   0 of 2       [0]         1          1
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...] = ()
     faults: tuple[Fault, ...] = ()
     parts_right: bool = False
     after: int = 0
@@ -66,10 +66,9 @@ class GradientReport:
         return f"{self.faults[0].layer}{own}: {'; '.join(told)}"
 
     def __str__(self) -> str:
-        verdict = (
-            [] if self.right else textwrap.wrap(self.verdict, WIDTH, break_long_words=False, break_on_hyphens=False)
-        )
-        return "\n".join([*verdict, *self._table()])
+        verdict = "" if self.right else self.verdict
+        lines = textwrap.wrap(verdict, WIDTH, break_long_words=False, break_on_hyphens=False)
+        return "\n".join([*lines, *self._table()])
 
     __repr__ = __str__
 
