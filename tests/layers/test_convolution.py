@@ -2,13 +2,16 @@
 
 import itertools
 import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from support.contract_row import numbers
+from support.sweeps import examples
 
 import nnlite as nn
 from nnlite.compute import columns as columns_of
+from nnlite.compute.padding import MODES
 
 LAYERS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -112,15 +115,14 @@ def test_the_sum_of_db_is_accurate_in_float32():
 
 
 def test_memory_is_bounded():
-    layer = nn.Conv2d(4, 4, 9, padding=4, rng=0)
-    X = np.ones((2, 4, 256, 256), np.float32)
-    layer.forward(X)  # the flat vectors and the cache
-    tracemalloc.start()
-    layer.backward(layer.forward(X))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2 * (X.nbytes + X.nbytes) + 64 * 2**20  # the columns alone would be 81 times X
-    assert peak < 5 * X.nbytes
+    X = np.ones((2, 4, 512, 512), np.float32)
+    for layer in nn.Conv2d(4, 4, 9, padding=4, rng=0), nn.ConvTranspose2d(4, 4, 9, padding=4, rng=0):
+        layer.forward(X[:, :, :9, :9])  # the flat vectors
+        tracemalloc.start()
+        layer.backward(layer.forward(X))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2 * (X.nbytes + X.nbytes) + 64 * 2**20  # the columns alone would be 81 times X
 
 
 @pytest.mark.parametrize(
@@ -324,3 +326,61 @@ def test_output_shapes_of_the_others():
     assert repr(nn.ConvTranspose2d(3, 8, 4, 2, output_padding=1)) == (
         "ConvTranspose2d(3 -> 8, kernel_size=4, stride=2, output_padding=1)"
     )
+
+
+def test_any_mix_of_options_is_as_in_torch():
+    torch = pytest.importorskip("torch")
+    hypothesis = pytest.importorskip("hypothesis")
+    st = hypothesis.strategies
+
+    @examples(60)
+    @hypothesis.given(st.data())
+    def check(data):
+        def each(low, high):
+            return tuple(data.draw(st.integers(low, high)) for _ in range(axes))
+
+        axes, transposed = data.draw(st.integers(1, 3)), data.draw(st.booleans())
+        groups, N = data.draw(st.sampled_from([1, 1, 2, 3])), data.draw(st.integers(1, 3))
+        C, M = groups * data.draw(st.integers(1, 3)), groups * data.draw(st.integers(1, 3))
+        kernel, stride, dilation, padding = each(1, 4), each(1, 3), each(1, 3), each(0, 4)
+        mode = "zeros" if transposed else data.draw(st.sampled_from(list(MODES)))
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        options |= {"bias": data.draw(st.booleans())}
+        least = [
+            max(1, (k - 1) * d + 1 - 2 * p, p + 1 if mode != "zeros" else 1)
+            for k, d, p in zip(kernel, dilation, padding, strict=True)
+        ]
+        if transposed:
+            more = tuple(data.draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
+            options["output_padding"] = more
+            least = [
+                1 + max(0, -((d * (k - 1) + m - 2 * p) // s))
+                for k, s, d, p, m in zip(kernel, stride, dilation, padding, more, strict=True)
+            ]
+        else:
+            options["padding_mode"] = mode
+        sizes = [n + more for n, more in zip(least, each(0, 5), strict=True)]
+        name = f"Conv{'Transpose' * transposed}{axes}d"
+        theirs = getattr(torch.nn, name)(C, M, kernel, dtype=torch.float64, **options)
+        ours = getattr(nn, name)(C, M, kernel, dtype=np.float64, **options)
+        for P, (_, own) in zip(theirs.parameters(), ours.named_parameters(), strict=True):
+            own[...] = P.detach().numpy()
+        X = torch.randn(N, C, *sizes, dtype=torch.float64, requires_grad=True)
+        Y = theirs(X)
+        dY = torch.randn_like(Y)
+        Y.backward(dY)
+        with hypothesis_columns(data.draw(st.sampled_from([1, 100, 2**19]))):
+            np.testing.assert_allclose(ours.forward(X.detach().numpy()), Y.detach(), rtol=1e-7, atol=1e-7)
+            np.testing.assert_allclose(ours.backward(dY.numpy()), X.grad, rtol=1e-7, atol=1e-7)
+        for P, (_, dP) in zip(theirs.parameters(), ours.named_gradients(), strict=True):
+            np.testing.assert_allclose(dP, P.grad, rtol=1e-7, atol=1e-7)
+
+    check()
+
+
+@contextmanager
+def hypothesis_columns(size):
+    """Within it, the columns are made in parts of this size."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns_of, "COLUMNS", size)
+        yield
