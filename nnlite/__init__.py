@@ -35,6 +35,14 @@ Layers
     ConvTranspose1d, ConvTranspose2d     the transpose of one, which makes images larger
     ConvTranspose3d                      likewise
     Unfold, Fold                         windows as columns, and their sum
+    ConstantPad1d to ConstantPad3d       a number added at the ends of spatial axes
+    ZeroPad1d to ZeroPad3d               likewise, zeros
+    ReflectionPad1d to ReflectionPad3d   likewise, X mirrored at its edge
+    ReplicationPad1d to 3d               likewise, the edge itself
+    CircularPad1d to CircularPad3d       likewise, the other end
+    Upsample                             spatial axes of another size, by interpolation
+    PixelShuffle, PixelUnshuffle         numbers from channels to larger images, and back
+    ChannelShuffle                       mix the channels of groups
     CosineSimilarity, PairwiseDistance   of the vectors of two inputs
     Sum, Mean                            reductions over axes
     Concat, Stack, Split                 join arrays, and cut one
@@ -186,10 +194,29 @@ from nnlite.layers.folding import Fold, Unfold
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.normalization import LayerNorm, RMSNorm
+from nnlite.layers.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from nnlite.layers.piecewise_linear import Hardsigmoid, Hardswish, Hardtanh, ReLU6, Threshold
+from nnlite.layers.pixel_shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from nnlite.layers.reductions import Mean, Sum
+from nnlite.layers.resampling import Upsample
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
@@ -296,10 +323,17 @@ __all__ = [
     "CSVLogger",
     "CTCLoss",
     "Callback",
+    "ChannelShuffle",
     "Checkpoint",
     "CheckpointError",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
     "Concat",
     "ConstantLR",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -381,6 +415,8 @@ __all__ = [
     "Parallel",
     "Parameter",
     "PerEpoch",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "PolynomialLR",
     "Power",
@@ -392,6 +428,12 @@ __all__ = [
     "ReLU6",
     "Reciprocal",
     "ReduceLROnPlateau",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Reshape",
     "Residual",
     "Rprop",
@@ -424,8 +466,12 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "Upsample",
     "Warmup",
     "WeightAverage",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "accuracy",
     "backward_steps",
     "binary_accuracy",
