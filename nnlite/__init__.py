@@ -35,11 +35,15 @@ Layers
     ConvTranspose1d, ConvTranspose2d     the transpose of one, which makes images larger
     ConvTranspose3d                      likewise
     Unfold, Fold                         windows as columns, and their sum
-    ConstantPad1d to ConstantPad3d       a number added at the ends of spatial axes
-    ZeroPad1d to ZeroPad3d               likewise, zeros
-    ReflectionPad1d to ReflectionPad3d   likewise, X mirrored at its edge
-    ReplicationPad1d to 3d               likewise, the edge itself
-    CircularPad1d to CircularPad3d       likewise, the other end
+    ConstantPad1d, ConstantPad2d         a number added at both ends of spatial axes
+    ConstantPad3d                        likewise
+    ZeroPad1d, ZeroPad2d, ZeroPad3d      zeros
+    ReflectionPad1d, ReflectionPad2d     the entries of X mirrored at its edge
+    ReflectionPad3d                      likewise
+    ReplicationPad1d, ReplicationPad2d   the edge itself
+    ReplicationPad3d                     likewise
+    CircularPad1d, CircularPad2d         the entries of the other end
+    CircularPad3d                        likewise
     Upsample                             spatial axes of another size, by interpolation
     PixelShuffle, PixelUnshuffle         numbers from channels to larger images, and back
     ChannelShuffle                       mix the channels of groups
@@ -216,11 +220,11 @@ from nnlite.layers.pixel_shuffle import ChannelShuffle, PixelShuffle, PixelUnshu
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from nnlite.layers.reductions import Mean, Sum
-from nnlite.layers.resampling import Upsample
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from nnlite.layers.upsample import Upsample
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.ctc_loss import CTCLoss

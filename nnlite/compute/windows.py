@@ -17,7 +17,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from nnlite.basics.arrays import Array
-from nnlite.compute.padding import pad, pad_backward
+from nnlite.compute.pad import pad, pad_backward
 
 Sizes = tuple[int, ...]
 Pairs = tuple[tuple[int, int], ...]

@@ -11,7 +11,7 @@ from nnlite.basics.checks import one_of
 from nnlite.basics.generators import Rng
 from nnlite.basics.shapes import Shape
 from nnlite.compute.columns import convolve, convolve_transposed, convolve_weights
-from nnlite.compute.padding import MODES, pad, pad_backward
+from nnlite.compute.pad import MODES, pad, pad_backward
 from nnlite.compute.windows import Pairs, Sizes, Windows
 from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros

@@ -6,7 +6,7 @@ from typing import Any
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
 from nnlite.basics.shapes import Shape
-from nnlite.compute.padding import MODES, pad, pad_backward
+from nnlite.compute.pad import MODES, pad, pad_backward
 from nnlite.compute.windows import Pairs
 from nnlite.errors import ShapeError
 from nnlite.layer.flops import Flops
@@ -17,15 +17,15 @@ Numbers = int | Iterable[int]
 
 
 class Padding(Layer):
-    """Base class: each entry of Y is one of X or a number; backward adds to each entry of X the gradients of its copies."""
+    """Base class: Y is X with more entries at both ends; backward adds to each entry the gradients of its copies."""
 
     has_units = False
     formulas = """
         Y = pad(X, pairs=pairs, mode=mode, value=value)
-        dX = add_copies(dY, pairs=pairs, mode=mode)
+        dX = pad_backward(dY, pairs=pairs, mode=mode)
     """
     axes: int  # the number of spatial axes
-    mode: str  # of nnlite.compute.padding
+    mode: str  # of nnlite.compute.pad
     value: float = 0.0  # what is added in mode "zeros"
 
     def __init__(self, padding: Numbers) -> None:
@@ -140,7 +140,7 @@ class ConstantPad1d(ConstantPad):
         ShapeError: X has other axes, or is empty, or nothing of it would be left.
 
     >>> ConstantPad1d(1, 9).forward([[1.0, 2.0, 3.0]])
-    array([[9., 1., 2., 3., 9.]], dtype=float32)
+    array([[9., 1., 2., 3., 9.]])
     """
 
     axes = 1
@@ -206,7 +206,7 @@ class ZeroPad1d(ZeroPad):
         ShapeError: X has other axes, or is empty, or nothing of it would be left.
 
     >>> ZeroPad1d(1).forward([[1.0, 2.0, 3.0]])
-    array([[0., 1., 2., 3., 0.]], dtype=float32)
+    array([[0., 1., 2., 3., 0.]])
     """
 
     axes = 1
@@ -253,7 +253,7 @@ class ZeroPad3d(ZeroPad):
 
 
 class ReflectionPad1d(ReflectionPad):
-    """Add to both ends of each channel of signals the entries of X mirrored at its first and last, which are not repeated.
+    """Add to both ends of each channel of signals the entries of X, mirrored at its edge without the edge itself.
 
     Backward adds to each entry of dX the entries of dY at its copies.
 
@@ -270,14 +270,14 @@ class ReflectionPad1d(ReflectionPad):
         ShapeError: X has other axes, or is empty or not larger than the padding, or nothing of it would be left.
 
     >>> ReflectionPad1d(1).forward([[1.0, 2.0, 3.0]])
-    array([[2., 1., 2., 3., 2.]], dtype=float32)
+    array([[2., 1., 2., 3., 2.]])
     """
 
     axes = 1
 
 
 class ReflectionPad2d(ReflectionPad):
-    """Add to both ends of each axis of images the entries of X mirrored at its first and last, which are not repeated.
+    """Add to both ends of each axis of images the entries of X, mirrored at its edge without the edge itself.
 
     Backward and errors are those of :class:`ReflectionPad1d`.
 
@@ -297,7 +297,7 @@ class ReflectionPad2d(ReflectionPad):
 
 
 class ReflectionPad3d(ReflectionPad):
-    """Add to both ends of each axis of volumes the entries of X mirrored at its first and last, which are not repeated.
+    """Add to both ends of each axis of volumes the entries of X, mirrored at its edge without the edge itself.
 
     Backward and errors are those of :class:`ReflectionPad1d`.
 
@@ -334,7 +334,7 @@ class ReplicationPad1d(ReplicationPad):
         ShapeError: X has other axes, or is empty, or nothing of it would be left.
 
     >>> ReplicationPad1d(1).forward([[1.0, 2.0, 3.0]])
-    array([[1., 1., 2., 3., 3.]], dtype=float32)
+    array([[1., 1., 2., 3., 3.]])
     """
 
     axes = 1
@@ -398,7 +398,7 @@ class CircularPad1d(CircularPad):
         ShapeError: X has other axes, or is empty or smaller than the padding, or nothing of it would be left.
 
     >>> CircularPad1d(1).forward([[1.0, 2.0, 3.0]])
-    array([[3., 1., 2., 3., 1.]], dtype=float32)
+    array([[3., 1., 2., 3., 1.]])
     """
 
     axes = 1

@@ -32,7 +32,7 @@ class PixelShuffle(Layer):
 
     >>> PixelShuffle(2).forward([[[1.0]], [[2.0]], [[3.0]], [[4.0]]])
     array([[[1., 2.],
-            [3., 4.]]], dtype=float32)
+            [3., 4.]]])
     """
 
     flops_per_element = (0, 0)
@@ -58,11 +58,7 @@ class PixelShuffle(Layer):
         front, (channels, height, width) = images(self, X)
         if channels is not None and channels % r**2:
             raise ShapeError(f"{self}: expected channels that are a multiple of {r**2}, got X of shape {text(X)}")
-        sizes = (
-            (None if channels is None else channels // r**2),
-            *(None if n is None else n * r for n in (height, width)),
-        )
-        return *front, *sizes
+        return *front, times(channels, 1, r**2), times(height, r), times(width, r)
 
     def onnx(self, graph: Any, X: Any) -> Any:
         if X.ndim != 4:
@@ -74,7 +70,7 @@ class PixelShuffle(Layer):
 
 
 class PixelUnshuffle(Layer):
-    """Make images smaller and move the numbers to channels: ``Y[n, c r^2 + i r + j, h, w] = X[n, c, h r + i, w r + j]``.
+    """Make images smaller, with more channels: ``Y[n, c r^2 + i r + j, h, w] = X[n, c, h r + i, w r + j]``.
 
     Backward is :class:`PixelShuffle`, whose inverse this is.
 
@@ -90,7 +86,7 @@ class PixelUnshuffle(Layer):
         ShapeError: X has less than three axes, or height or width is no multiple of r.
 
     >>> PixelUnshuffle(2).forward([[[1.0, 2.0], [3.0, 4.0]]]).ravel()
-    array([1., 2., 3., 4.], dtype=float32)
+    array([1., 2., 3., 4.])
     """
 
     flops_per_element = (0, 0)
@@ -116,11 +112,7 @@ class PixelUnshuffle(Layer):
         front, (channels, height, width) = images(self, X)
         if any(n is not None and n % r for n in (height, width)):
             raise ShapeError(f"{self}: expected height and width that are multiples of {r}, got X of shape {text(X)}")
-        sizes = (
-            (None if channels is None else channels * r**2),
-            *(None if n is None else n // r for n in (height, width)),
-        )
-        return *front, *sizes
+        return *front, times(channels, r**2), times(height, 1, r), times(width, 1, r)
 
     def onnx(self, graph: Any, X: Any) -> Any:
         *front, channels, height, width = X.shape
@@ -154,7 +146,7 @@ class ChannelShuffle(Layer):
     Source: Zhang et al., ShuffleNet: an extremely efficient convolutional neural network for mobile devices, 2018.
 
     >>> ChannelShuffle(2).forward([[[1.0], [2.0], [3.0], [4.0]]]).ravel()
-    array([1., 3., 2., 4.], dtype=float32)
+    array([1., 3., 2., 4.])
     """
 
     flops_per_element = (0, 0)
@@ -219,6 +211,11 @@ def channel_shuffle(X: Array, groups: int) -> Array:
     """Y of :class:`ChannelShuffle`."""
     apart = X.reshape(len(X), groups, X.shape[1] // groups, *X.shape[2:])
     return apart.swapaxes(1, 2).copy().reshape(X.shape)
+
+
+def times(size: int | None, factor: int, divisor: int = 1) -> int | None:
+    """Return a size times a factor and through a divisor; None if it is unknown."""
+    return None if size is None else size * factor // divisor
 
 
 def images(layer: Layer, X: Shape) -> tuple[Shape, tuple[int | None, ...]]:

@@ -17,6 +17,7 @@ from support import (
     contract_embedding,
     contract_losses,
     contract_normalization,
+    contract_resampling,
     contract_several,
     own_layers,
 )
@@ -463,6 +464,7 @@ ROWS = [
     *contract_normalization.ROWS,
     *contract_dropout.ROWS,
     *contract_convolution.ROWS,
+    *contract_resampling.ROWS,
 ]
 WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.

@@ -58,6 +58,13 @@ OPAQUE = (
     "add_windows",
     "unfold",
     "fold",
+    "pad",
+    "pad_backward",
+    "resample",
+    "resample_backward",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "channel_shuffle",
     "distance",
     "EmbeddingBag",
 )

@@ -7,9 +7,11 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
-from nnlite.compute.padding import pad, pad_backward
+from nnlite.compute.pad import pad, pad_backward
+from nnlite.compute.resampling import resample, resample_backward
 from nnlite.compute.windows import Pairs, Windows, fold, unfold
 from nnlite.layers.local_response_normalization import window_sum
+from nnlite.layers.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
 
 
 def rows(A: Array) -> Array:
@@ -193,6 +195,13 @@ OWN: dict[str, Any] = {
             add_windows,
             unfold,
             fold,
+            pad,
+            pad_backward,
+            resample,
+            resample_backward,
+            pixel_shuffle,
+            pixel_unshuffle,
+            channel_shuffle,
             before,
             after,
             range,

@@ -23,6 +23,12 @@ MEANINGS = {  # of functions whose names do not tell
     "add_windows": "add_windows(A) adds the entries of the windows where windows(A) would take them from",
     "unfold": "unfold(A) has a column for each window of A, with its entries in all channels",
     "fold": "fold(A) adds the columns of A where unfold would take them from",
+    "pad_backward": "pad_backward(A) adds to each entry the entries of A at its copies",
+    "resample": "resample(A) multiplies each spatial axis of A by the matrix of its interpolation",
+    "resample_backward": "resample_backward(A) multiplies each spatial axis of A by the transpose of that matrix",
+    "pixel_shuffle": "pixel_shuffle(A) makes larger images of numbers from r^2 channels",
+    "pixel_unshuffle": "pixel_unshuffle(A) makes r^2 channels of each",
+    "channel_shuffle": "channel_shuffle(A) mixes the channels of groups",
     "pairs": "pairs(A) is A[j] - A[k] at j, k",
 }
 ORDINALS = {0: "first", 1: "second", 2: "third", 3: "fourth", -1: "last", -2: "last but one"}

@@ -15,6 +15,7 @@ from support.oracle import (  # noqa: F401 - they add cases
     cases_losses,
     cases_normalization,
     cases_optimizers,
+    cases_resampling,
     cases_several,
 )
 from support.oracle.table import CASES, Case, add_gate, add_layer, add_loss, draw, name_of, seed

@@ -1,4 +1,4 @@
-"""Padding of the last axes of an array with a number, or with entries from its own inside, and the transpose of that."""
+"""Padding of the last axes of an array with a number, or with entries from its inside, and the transpose of that."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,11 +25,11 @@ def pad(X: Array, pairs: Sequence[tuple[int, int]], mode: str, value: float = 0.
     sizes = [size + before + after for size, (before, after) in zip(X.shape[len(front) :], pairs, strict=True)]
     if mode == "zeros" or 0 in front:  # NumPy cannot reflect what is empty
         Y = np.full((*front, *sizes), value, X.dtype)
-        Y[..., *_kept(pairs, +1)] = X[..., *_kept(pairs, -1)]
+        Y[(..., *_kept(pairs, +1))] = X[(..., *_kept(pairs, -1))]
         return Y
     grown: Any = [(0, 0)] * len(front) + [(max(before, 0), max(after, 0)) for before, after in pairs]
     padded: Array = np.pad(X, grown, mode=MODES[mode])  # type: ignore[call-overload]
-    return padded if min(map(min, pairs)) >= 0 else padded[..., *_kept(pairs, -1)].copy()
+    return padded if min(map(min, pairs)) >= 0 else padded[(..., *_kept(pairs, -1))].copy()
 
 
 def pad_backward(dY: Array, pairs: Sequence[tuple[int, int]], mode: str) -> Array:
@@ -54,6 +54,6 @@ def pad_backward(dY: Array, pairs: Sequence[tuple[int, int]], mode: str) -> Arra
     return dY
 
 
-def _kept(pairs: Sequence[tuple[int, int]], sign: int) -> tuple[slice, ...]:
+def _kept(pairs: Sequence[tuple[int, int]], sign: int) -> Any:
     """Where the entries that are not left out are: with sign 1 in the padded array, with -1 in the one without."""
     return tuple(slice(max(sign * low, 0), -max(sign * high, 0) or None) for low, high in pairs)

@@ -24,7 +24,7 @@ ALONG_ONE_AXIS = {"bilinear": "linear", "trilinear": "linear", "bicubic": "cubic
 
 
 class Upsample(Layer):
-    """Resample the spatial axes of X to other sizes, larger or smaller: ``Y[n,c,i,j] = sum_{h,w} A[i,h] B[j,w] X[n,c,h,w]``.
+    """Resample the spatial axes of X to other sizes: ``Y[n,c,i,j] = sum_{h,w} A[i,h] B[j,w] X[n,c,h,w]``.
 
     A and B are the weights of an interpolation along one axis, sparse matrices. Backward multiplies by their
     transposes: ``dX[n,c,h,w] = sum_{i,j} A[i,h] B[j,w] dY[n,c,i,j]``.
@@ -54,12 +54,12 @@ class Upsample(Layer):
     a = -0.75.
 
     >>> Upsample(scale_factor=2).forward([[[1.0, 2.0]]])
-    array([[[1., 1., 2., 2.]]], dtype=float32)
+    array([[[1., 1., 2., 2.]]])
     >>> layer = Upsample(size=5, mode="linear", align_corners=True)
     >>> layer.forward([[[0.0, 2.0, 6.0]]])
-    array([[[0., 1., 2., 4., 6.]]], dtype=float32)
+    array([[[0., 1., 2., 4., 6.]]])
     >>> layer.backward([[[1.0, 1.0, 1.0, 1.0, 1.0]]])
-    array([[[1.5, 2. , 1.5]]], dtype=float32)
+    array([[[1.5, 2. , 1.5]]])
     """
 
     has_units = False
@@ -93,7 +93,8 @@ class Upsample(Layer):
 
     def forward(self, X: Any) -> Array:
         X = self.check_X(X)
-        outputs, mode = sizes(self.output_shape(X.shape))[2:], ALONG_ONE_AXIS.get(self.mode, self.mode)
+        outputs: Any = self.output_shape(X.shape)[2:]
+        mode = ALONG_ONE_AXIS.get(self.mode, self.mode)
         self.matrices = tuple(
             interpolation(size, count, self.step(size, count, axis), mode, bool(self.align_corners), X.dtype)
             for axis, (size, count) in enumerate(zip(X.shape[2:], outputs, strict=True))
@@ -107,7 +108,8 @@ class Upsample(Layer):
         """How far the entries of Y are from each other along an axis, in entries of X."""
         if self.scale_factor is None or self.recompute_scale_factor:
             return size / count
-        return 1 / of_axis(self.scale_factor, axis)
+        factor: float = of_axis(self.scale_factor, axis)
+        return 1 / factor
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (X,) = shapes
@@ -126,9 +128,7 @@ class Upsample(Layer):
             scales = [of_axis(self.scale_factor, axis) for axis in range(len(known))]
             outputs = tuple(None if n is None else int(n * scale) for n, scale in zip(known, scales, strict=True))
         if 0 in known or 0 in outputs:
-            raise ShapeError(
-                f"{self}: expected spatial axes that are not empty, got {text(known)}, of which Y is {text(outputs)}"
-            )
+            raise ShapeError(f"{self}: expected spatial axes that are not empty, got {text(known)} -> {text(outputs)}")
         return *X[:2], *outputs
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
@@ -140,15 +140,9 @@ class Upsample(Layer):
         return Flops(count), Flops(count)
 
     def extra_repr(self) -> str:
-        defaults = {
-            "size": None,
-            "scale_factor": None,
-            "mode": "",
-            "align_corners": None,
-            "recompute_scale_factor": None,
-        }
-        shown = {name: getattr(self, name) for name in defaults}
-        return ", ".join(f"{name}={value!r}" for name, value in shown.items() if value != defaults[name])
+        names = "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"
+        shown = {name: value for name in names if (value := getattr(self, name)) is not None}
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items())
 
 
 def one_or_each(value: Any, check: Callable[[Any], Any]) -> Any:
