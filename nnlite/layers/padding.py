@@ -67,12 +67,9 @@ class Padding(Layer):
         return max(1, 1 - before, 1 - after, 1 - before - after)
 
     def onnx(self, graph: Any, X: Any) -> Any:
-        mode, value = MODES[self.mode], self.value if self.mode == "zeros" else None
-        if mode == "wrap" and graph.opset < 19:
-            raise NotImplementedError("Pad with mode 'wrap' is in opsets from 19 on; pass opset=19")
         before, after = zip(*self.pairs, strict=True)
-        front = (0,) * (X.ndim - self.axes)
-        return graph.Pad(X, (*front, *before, *front, *after), value, mode=mode)
+        front, value = (0,) * (X.ndim - self.axes), self.value if self.mode == "zeros" else None
+        return graph.Pad(X, (*front, *before, *front, *after), value, mode=MODES[self.mode])
 
     def extra_repr(self) -> str:
         return f"{one_or_all(self.padding)}"
@@ -119,6 +116,14 @@ class CircularPad(Padding):
 
     def least_size(self, before: int, after: int) -> int:
         return max(super().least_size(before, after), before, after)
+
+    def onnx(self, graph: Any, X: Any) -> Any:  # Pad has this mode in opsets from 19 on only
+        for axis, (before, after) in enumerate(self.pairs, X.ndim - self.axes):
+            front = [graph.Slice(X, (-before,), (LARGE,), (axis,))] if before > 0 else []
+            inside = graph.Slice(X, (max(-before, 0),), (min(after, 0) or LARGE,), (axis,))
+            behind = [graph.Slice(X, (0,), (after,), (axis,))] if after > 0 else []
+            X = graph.Concat(*front, inside, *behind, axis=axis)
+        return X
 
 
 class ConstantPad1d(ConstantPad):

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import one_of, positive, whole
 from nnlite.basics.shapes import UNKNOWN, Shape, is_open, sizes, text
-from nnlite.compute.resampling import interpolation, resample, resample_backward
+from nnlite.compute.resampling import CUBIC, interpolation, resample, resample_backward
 from nnlite.errors import ShapeError
 from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer
@@ -138,6 +140,24 @@ class Upsample(Layer):
             count += 2 * matrix.nnz * size
             size *= matrix.shape[0]
         return Flops(count), Flops(count)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        outputs, nearest = self.output_shape(X.shape)[2:], self.mode.startswith("nearest")
+        if None in outputs:
+            raise NotImplementedError("the spatial sizes of X are not known")
+        given: dict[str, Any]
+        if self.scale_factor is None or self.recompute_scale_factor:
+            rows_and_channels = graph.Slice(graph.Shape(X), (0,), (2,), (0,))
+            given = {"sizes": graph.Concat(rows_and_channels, outputs, axis=0)}
+        else:
+            scales = [1, 1, *(of_axis(self.scale_factor, axis) for axis in range(X.ndim - 2))]
+            given = {"scales": np.asarray(scales, np.float32)}
+        places = "asymmetric" if self.mode == "nearest" else "align_corners" if self.align_corners else "half_pixel"
+        return graph.Resize(
+            X, None, mode="nearest" if nearest else {"bicubic": "cubic"}.get(self.mode, "linear"),
+            coordinate_transformation_mode=places, cubic_coeff_a=CUBIC,
+            nearest_mode="floor" if self.mode == "nearest" else "round_prefer_ceil", **given,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         names = "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"
