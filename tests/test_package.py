@@ -152,7 +152,7 @@ def test_the_folders_of_the_tests_are_those_of_the_package():
     tested = {path.parent.name for path in TESTS.glob("*/test_*.py")}
     assert tested == rooms
     modules = {path.stem for path in PACKAGE.glob("*.py")}
-    whole = {"benchmarks", "contract", "examples", "formulas", "oracle", "package", "readme"}
+    whole = {"benchmarks", "contract", "debugger", "examples", "formulas", "oracle", "package", "readme"}
     assert {path.stem.removeprefix("test_") for path in TESTS.glob("test_*.py")} <= modules | whole
 
 
