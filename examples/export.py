@@ -46,6 +46,8 @@ for _ in range(20):
     L = loss.forward(model.forward(X), Y)
     model.backward(loss.backward())
     optimizer.step()
+# A header of C99 for a device without Python: float in, float out, weights in tables.
+print(nn.to_c(model)[-800:])
 print(f"\nloss of the 20th step: {done.stdout.strip()} with NumPy alone, {L:.6f} with nnlite")
 
 # A file for onnxruntime and others, which can also be read back and trained further.

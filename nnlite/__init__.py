@@ -133,6 +133,7 @@ Files
 
 Formats of other programs; :func:`save` and :func:`load` read and write safetensors files
     from_torch, to_torch                 load the weights of a PyTorch module, and give them back
+    to_c                                 a network as a header of C, with a training step
     to_numpy                             a network, and its training, as a program in NumPy alone
     from_onnx, to_onnx                   read an ONNX file as a trainable model, and write one
 
@@ -264,6 +265,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
     from nnlite.diagnostics.summary import summary
+    from nnlite.interop.c_program.to_c import to_c
     from nnlite.interop.numpy_program.to_numpy import to_numpy
     from nnlite.interop.onnx import from_onnx, to_onnx
     from nnlite.interop.torch_weights.from_and_to_torch import from_torch, to_torch
@@ -517,6 +519,7 @@ __all__ = [
     "set_kernels",
     "summary",
     "tied",
+    "to_c",
     "to_dot",
     "to_mermaid",
     "to_numpy",
@@ -537,6 +540,7 @@ _LATER = {
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
     "diagnostics.summary": "summary",
+    "interop.c_program.to_c": "to_c",
     "interop.numpy_program.to_numpy": "to_numpy",
     "interop.torch_weights.from_and_to_torch": "from_torch to_torch",
     "interop.onnx": "from_onnx to_onnx",

@@ -436,6 +436,7 @@ def test_weights_of_a_larger_file_of_pytorch_are_read_and_written_back(run):
 def test_a_program_that_was_written_out_trains_to_the_same_loss(run):
     out, _ = run("export.py")
     assert "u1 = X.dot(W1) + b1 " in out
+    assert "h1[j] = tanhf(u1[j]);" in out
     alone, ours = re.search(r"20th step: (\S+) with NumPy alone, (\S+) with nnlite", out).groups()
     assert alone == ours
     onnx = re.search(r"largest difference: (\S+) under onnxruntime, (\S+) read back", out).groups()

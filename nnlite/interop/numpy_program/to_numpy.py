@@ -123,7 +123,7 @@ def to_numpy(
     try:
         source = _Program(model, loss, optimizer).source(X, target)
     except Exception as error:
-        layers = unwritable(model, X) or [f"{loss} or {optimizer}: {error}"]
+        layers = unwritable(model, X, len(listed(X)[0])) or [f"{loss} or {optimizer}: {error}"]
         raise UnwritableError("to_numpy: not to be written in NumPy alone:\n  " + "\n  ".join(layers)) from error
     check_same(source, model, loss, optimizer, X, target)
     return source

@@ -5,15 +5,35 @@ from copy import deepcopy
 from typing import Any
 
 from nnlite.basics.trees import listed, spread
-from nnlite.compute.call_log import LoggedArray
+from nnlite.compute.call_log import CallLog, LoggedArray, Node
 from nnlite.containers.logged_run import LoggedRun
 from nnlite.interop.numpy_program.helpers import Helpers
 from nnlite.interop.numpy_program.lines import Lines
 from nnlite.layer.layer import Layer
 
 
-def unwritable(model: Layer, X: Any) -> list[str]:
-    """A line for each layer whose forward or backward cannot be logged, after a run of the layers on X."""
+def numpy_lines(run: LoggedRun, results: list[Node]) -> object:
+    """The lines of a program in NumPy."""
+    return Lines(run.log, results, run.log.stored, Helpers().add, lambda array: "C", {}).written()
+
+
+def unwritable(
+    model: Layer,
+    X: Any,
+    rows: int,
+    *,
+    backward: bool = True,
+    write: Callable[[LoggedRun, list[Node]], object] = numpy_lines,
+) -> list[str]:
+    """A line for each layer that cannot be logged or written, after a run of the layers on X.
+
+    Args:
+        model: the model.
+        X: an example.
+        rows: see :class:`CallLog`.
+        backward: whether backward is written, too.
+        write: writes the calls of a layer, for the nodes of results.
+    """
     seen: list[tuple[str, Layer, Any, Any]] = []
     copy = deepcopy(model)
 
@@ -34,11 +54,14 @@ def unwritable(model: Layer, X: Any) -> list[str]:
     lines = []
     for path, layer, Xs, Y in seen:
         try:
-            run = LoggedRun(layer, None, Xs if len(Xs) > 1 else Xs[0], training=layer.training)
-            with run.log.running():
-                dX = run.model.backward(*[run.log.give(f"dY{n}", each) for n, each in enumerate(listed(Y))])
-            results = [each.node for each in (*listed(run.Y), *listed(dX)) if isinstance(each, LoggedArray)]
-            Lines(run.log, results, run.log.stored, Helpers().add, lambda array: "C", {}).written()
+            log = CallLog(rows)
+            run = LoggedRun(layer, None, Xs if len(Xs) > 1 else Xs[0], training=layer.training, log=log)
+            results = listed(run.Y)
+            if backward:
+                with log.running():
+                    dX = run.model.backward(*[log.give(f"dY{n}", each) for n, each in enumerate(listed(Y))])
+                results = [*results, *listed(dX)]
+            write(run, [each.node for each in results if isinstance(each, LoggedArray)])
         except Exception as error:
             lines.append(f"{path or 'model'} {layer.one_line()}: {error}")
     return lines

@@ -1,0 +1,127 @@
+"""to_c: headers that a compiler of C99 accepts without a warning, and that compute what the layers do."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import nnlite as nn
+
+ACTIVATIONS = [
+    nn.Tanh, nn.Sigmoid, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Softplus, nn.Mish, nn.Hardtanh,
+    nn.Softsign, nn.LogSigmoid, nn.Softmax, nn.LogSoftmax, lambda: nn.LayerNorm(4), lambda: nn.RMSNorm(4), nn.Identity,
+]  # fmt: skip
+LOSSES = [nn.MSELoss, nn.BCEWithLogitsLoss, nn.HuberLoss, lambda: nn.MSELoss(reduction="sum")]
+ROWS = 5
+
+
+def network(activation, seed):
+    return nn.Sequential(nn.Linear(3, 4, rng=seed), activation(), nn.Linear(4, 2, rng=seed + 1))
+
+
+def array(name, values):
+    return f"static const float {name}[] = {{{', '.join(f'{value!r}f' for value in np.ravel(values).tolist())}}};"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Compile and run a program, with warnings as errors; the numbers that it prints."""
+    if not (compiler := shutil.which("cc")):
+        pytest.skip("there is no C compiler")
+    folder = tmp_path_factory.mktemp("c")
+
+    def run(headers, lines):
+        for name, header in headers.items():
+            header.save(folder / f"{name}.h")
+        includes = [f'#include "{name}.h"' for name in headers]
+        main = ["#include <stdio.h>", *includes, *lines]
+        (folder / "main.c").write_text("\n".join(main))
+        options = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+        subprocess.run([compiler, *options, "main.c", "-o", "main", "-lm"], cwd=folder, check=True)
+        printed = subprocess.run(["./main"], cwd=folder, check=True, capture_output=True, text=True).stdout
+        return np.array(printed.split(), float)
+
+    return run
+
+
+def test_forward_of_all_common_activations(run):
+    X = np.random.default_rng(0).standard_normal((ROWS, 3)).astype(np.float32)
+    models = {f"n{number}": network(activation, number) for number, activation in enumerate(ACTIVATIONS)}
+    lines = [array("X", X), "int main(void) {", "float y[2];", f"for (int r = 0; r < {ROWS}; r++) {{"]
+    for name in models:
+        lines += [f"{name}_forward(X + 3 * r, y);", 'printf("%.9g %.9g\\n", y[0], y[1]);']
+    printed = run({name: nn.to_c(model, name=name) for name, model in models.items()}, [*lines, "} return 0; }"])
+    expected = np.stack([model.eval().forward(X) for model in models.values()], axis=1)
+    assert_allclose(printed.reshape(ROWS, len(models), 2), expected, rtol=3e-6, atol=3e-6)
+
+
+def test_steps_of_all_common_activations_and_losses(run):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((ROWS, 3)).astype(np.float32), rng.integers(0, 2, (ROWS, 2)).astype(np.float32)
+    cases = {f"n{n}": (network(each, n), nn.MSELoss()) for n, each in enumerate(ACTIVATIONS)}
+    cases |= {f"l{n}": (network(nn.Tanh, n), loss()) for n, loss in enumerate(LOSSES)}
+    headers = {name: nn.to_c(model, loss, training=True, name=name) for name, (model, loss) in cases.items()}
+    lines = [array("X", X), array("y", y), "int main(void) { for (int step = 0; step < 3; step++) {"]
+    for name in cases:
+        tables = [("W1", 12), ("b1", 4), *[(t, 4) for t in ("gamma2", "beta2") if f"{name}_{t}[" in headers[name]]]
+        last = 3 if f"{name}_gamma2[" in headers[name] else 2
+        lines.append(f'printf("%.9g\\n", {name}_step(X, y, {ROWS}, 0.1f));')
+        for table, size in (*tables, (f"W{last}", 8), (f"b{last}", 2)):
+            lines.append(f'for (int j = 0; j < {size}; j++) printf("%.9g ", {name}_{table}[j]);')
+    printed = run(headers, [*lines, "} return 0; }"])
+    expected = []
+    optimizers = {name: nn.SGD(model, lr=0.1) for name, (model, _) in cases.items()}
+    for _ in range(3):
+        for name, (model, loss) in cases.items():
+            J = loss.forward(model.forward(X), y)
+            model.backward(loss.backward())
+            optimizers[name].step()
+            expected += [[J], model.Phi.copy()]
+    assert_allclose(printed, np.concatenate(expected), rtol=2e-5, atol=2e-6)
+
+
+def test_a_header_for_forward_alone_has_constant_tables_and_no_step():
+    header = nn.to_c(network(nn.Tanh, 0))
+    assert "static const float network_W1[12]" in header
+    assert "step" not in header
+    assert "malloc" not in header
+
+
+def test_float64_is_written_as_floats_and_the_model_stays(run):
+    model = nn.Sequential(nn.Linear(3, 2, rng=0, dtype=float))
+    header = nn.to_c(model, name="wide")
+    assert model.dtype == float
+    lines = ["int main(void) { float X[3] = {1.0f, 2.0f, 3.0f}, y[2]; wide_forward(X, y);"]
+    printed = run({"wide": header}, [*lines, 'printf("%.9g %.9g", y[0], y[1]); return 0; }'])
+    assert_allclose(printed, model.forward([[1.0, 2.0, 3.0]])[0], rtol=1e-6)
+
+
+def test_all_layers_that_have_no_form_in_c_are_in_one_error():
+    model = nn.Sequential(
+        nn.Linear(4, 4), nn.Dropout(0.5, rng=0), nn.Tanh(), nn.Reshape(-1, 2, 2), nn.Softmin(1), nn.Flatten()
+    )
+    nn.to_c(nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5, rng=0)))  # in evaluation mode it is the identity
+    with pytest.raises(TypeError, match="not to be written in C") as error:
+        nn.to_c(model, training=True)
+    message = str(error.value)
+    assert "1 Dropout(p=0.5): " in message
+    assert "4 Softmin(dim=1): " in message
+    assert "Tanh" not in message
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: nn.to_c(3), "model: expected a Layer"),
+        (lambda model: nn.to_c(model, nn.MSELoss()), "pass training=True"),
+        (lambda model: nn.to_c(model, nn.Tanh(), training=True), "expected a Loss"),
+        (lambda model: nn.to_c(model, nn.MSELoss(reduction="none"), training=True), 'got "none"'),
+        (lambda model: nn.to_c(model, nn.CrossEntropyLoss(), training=True), r"CrossEntropyLoss\(\): "),
+        (lambda model: nn.to_c(model, name="2d"), "name: expected an identifier"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(network(nn.Tanh, 0))
