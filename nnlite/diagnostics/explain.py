@@ -11,8 +11,7 @@ import numpy as np
 from nnlite.containers.argument_names import input_names_of
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.naming import Naming, Target, named
-from nnlite.diagnostics.formulas.notation import known
-from nnlite.diagnostics.formulas.one_entry import MOST_TERMS, added, entry, with_values, written_out
+from nnlite.diagnostics.formulas.one_entry import MOST_TERMS, added, entry, in_numbers
 from nnlite.diagnostics.formulas.operation_formulas import Line
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
 from nnlite.diagnostics.formulas.printing import DOTS
@@ -221,9 +220,7 @@ def _entry(derivation: Derivation, wanted: Target, index: tuple[int, ...]) -> It
     if line.value is None:
         yield Line(line.symbol, here, "", index=place)
         return
-    terms = written_out(here)
-    numbers = list(map(with_values, terms))
-    total = float(sum(map(known, numbers)))
+    terms, numbers, total = in_numbers(here)
     yield Line(line.symbol, added(terms), "", total, (added(numbers), ast.Constant(total)), place)
 
 

@@ -59,6 +59,13 @@ def added(terms: Sequence[ast.expr]) -> ast.expr:
     return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
+def in_numbers(node: ast.expr) -> tuple[list[ast.expr], list[ast.expr], float]:
+    """Return the terms of the sum in an entry, the same with their values, and the value of the sum."""
+    terms = written_out(node)
+    numbers = list(map(with_values, terms))
+    return terms, numbers, float(sum(map(known, numbers)))
+
+
 def with_values(node: ast.expr) -> ast.expr:
     """Return the formula with its entries, and the sums in it, replaced by their values."""
 
@@ -80,6 +87,10 @@ def shape_of(node: ast.expr) -> tuple[int, ...] | None:
         return shape
     except (NameError, NotImplementedError, ValueError, TypeError, KeyError):
         return None  # unknown, or the notation leaves out what it depends on
+
+
+def _mean(count: int, total: ast.expr) -> ast.expr:
+    return joined(ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(count)), total)
 
 
 def _balanced(terms: Sequence[ast.expr]) -> ast.expr:
@@ -162,7 +173,7 @@ class _Entry:
         behind = index[-1:] if right is None or len(right) > 1 else ()
         stack = index[:-2] if right is not None and len(right) > 2 else ()
         a, b = self.of(product.left, (*ahead, letter)), self.of(product.right, (*stack, letter, *behind))
-        return sum_over(letter, self.sizes[letter], joined(ast.Mult(), a, b))
+        return self._sum_over([letter], joined(ast.Mult(), a, b))
 
     def _sum(self, name: str, node: ast.Call, of: ast.expr, index: Index) -> ast.expr:
         shape, axes = shape_of(of), axes_of(node)
@@ -173,12 +184,12 @@ class _Entry:
         kept = list(index) if len(index) < count else [place for n, place in enumerate(index) if n not in summed]
         sizes = [None] * count if shape is None else shape
         full = [self._new(size) if axis in summed else kept.pop(0) for axis, size in enumerate(sizes)]
-        term = self.of(of, tuple(full))
-        for axis in reversed(summed):
-            term = sum_over(str(full[axis]), sizes[axis], term)
-        if name == "mean":
-            size = math.prod(sizes[axis] or 0 for axis in summed)
-            return joined(ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(size)), term)
+        total = self._sum_over([full[axis] for axis in summed], self.of(of, tuple(full)))
+        return total if name == "sum" else _mean(math.prod(sizes[axis] or 0 for axis in summed), total)
+
+    def _sum_over(self, letters: Sequence[Any], term: ast.expr) -> ast.expr:
+        for letter in reversed(letters):
+            term = sum_over(letter, self.sizes[letter], term)
         return term
 
     def _add_at(
@@ -190,9 +201,7 @@ class _Entry:
             return Entry(node, index)
         places = [] if row == ignored else np.argwhere(np.reshape(indices, shape[:-1]) == row).tolist()
         total = _balanced([self.of(of, (*place, *column)) for place in places])
-        if averaged and len(places) > 1:
-            return joined(ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), ast.Constant(len(places))), total)
-        return total
+        return _mean(len(places), total) if averaged and len(places) > 1 else total
 
     def _einsum(self, spec: str, of: list[ast.expr], index: Index) -> ast.expr:
         """Return the sum of products that ``einsum("nd,dm->nm", X, W)`` stands for."""
@@ -209,12 +218,8 @@ class _Entry:
             self.of(each, tuple([places[letter] for letter in letters]))
             for letters, each in zip(inputs.split(","), of, strict=True)
         ]
-        term = factors[0]
-        for factor in factors[1:]:
-            term = joined(ast.Mult(), term, factor)
-        for letter in reversed(summed):
-            term = sum_over(places[letter], sizes[letter], term)
-        return term
+        product = reduce(lambda a, b: joined(ast.Mult(), a, b), factors)
+        return self._sum_over([places[letter] for letter in summed], product)
 
     def _broadcast(self, value: Any, index: Index) -> Index:
         """Return the index in an array that may be broadcast to what the index is of."""

@@ -125,27 +125,42 @@ def sentence(sections: Sections, style: Text) -> str:
 
 def as_markdown(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
     """Return the derivation in Markdown, with the formulas of each section in an ``aligned`` block of LaTeX."""
-    blocks = []
+    latex, blocks = LaTeX(), []
     for title, found in sections.items():
         if found:
-            block = " \\\\\n".join(row for line in found for row in _latex_of(line, values))
+            cells = [each for line in found for each in _cells(line, values, latex)]
+            rows = [
+                f"{left}&" + f"= {right}" * bool(right) + rf" && \text{{{note}}}" * bool(note)
+                for left, right, note in cells
+            ]
+            block = " \\\\\n".join(rows)
             blocks.append(f"**{title}**\n\n$$\n\\begin{{aligned}}\n{block}\n\\end{{aligned}}\n$$")
-    blocks += filter(None, [sentence(sections, LaTeX())])
-    blocks += [remark.replace("*", r"\*").replace("_", r"\_") for remark in remarks]
-    return "\n\n".join(blocks)
+    notes = [remark.replace("*", r"\*").replace("_", r"\_") for remark in remarks]
+    return "\n\n".join([*blocks, *filter(None, [sentence(sections, latex)]), *notes])
 
 
-def _latex_of(line: Line, values: bool) -> Iterator[str]:
-    latex = LaTeX()
-    name = latex(line.left)
-    note = rf" && \text{{{latex.note(line.note)}}}" if line.note else ""
-    matrix = _matrix(line, values, latex)
-    if line.expression is None:
-        yield f"{name} &{'=' + matrix if matrix else ''}{note}"
-        return
-    yield f"{name} &= {latex(line.expression)}{note}"
-    for side in (*map(latex, line.then), *filter(None, [matrix])):
-        yield f"&= {side}"
+def as_html(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
+    """Return the derivation in HTML with MathML, which browsers typeset without a script."""
+    math, blocks = MathML(), []
+    for title, found in sections.items():
+        rows = [
+            f"<tr><td style='text-align:right'>{math.whole(left)}</td>"
+            f"<td style='text-align:left'>{math.whole('<mo>=</mo>' + right if right else '')}</td>"
+            f"<td style='text-align:left'>{note}</td></tr>"
+            for line in found
+            for left, right, note in _cells(line, values, math)
+        ]
+        blocks += [f"<p><b>{title}</b></p>", "<table>", *rows, "</table>"] if rows else []
+    notes = (*filter(None, [sentence(sections, math)]), *map(html.escape, remarks))
+    return "\n".join([*blocks, *(f"<p>{note}</p>" for note in notes)])
+
+
+def _cells(line: Line, values: bool, style: LaTeX) -> Iterator[tuple[str, str, str]]:
+    """Yield the left side, the right side and the note; in further rows what the first right side is equal to."""
+    sides = [] if line.expression is None else [line.expression, *line.then]
+    right = [*map(style, sides), *filter(None, [_matrix(line, values, style)])] or [""]
+    yield style(line.left) + style.space, right[0], style.note(line.note) if line.note else ""
+    yield from (("", side, "") for side in right[1:])
 
 
 def _matrix(line: Line, values: bool, style: LaTeX) -> str:
@@ -153,27 +168,4 @@ def _matrix(line: Line, values: bool, style: LaTeX) -> str:
     array = np.asarray(line.value if values and line.value is not None and not line.then else [])
     if array.size > MOST_NUMBERS or array.ndim > 2 or not array.size:
         return ""
-    if array.ndim == 0:
-        return style.number(round(array.item(), 6))
-    return style.matrix(np.atleast_2d(array))
-
-
-def as_html(sections: Sections, remarks: Sequence[str], values: bool = False) -> str:
-    """Return the derivation in HTML with MathML, which browsers typeset without a script."""
-    math, blocks = MathML(), []
-    for title, found in sections.items():
-        rows = [row for line in found for row in _html_of(line, values, math)]
-        blocks += [f"<p><b>{title}</b></p>", "<table>", *rows, "</table>"] if rows else []
-    notes = (*filter(None, [sentence(sections, math)]), *map(html.escape, remarks))
-    return "\n".join([*blocks, *(f"<p>{note}</p>" for note in notes)])
-
-
-def _html_of(line: Line, values: bool, math: MathML) -> Iterator[str]:
-    left = math(line.left)
-    sides = [] if line.expression is None else [line.expression, *line.then]
-    right = [*map(math, sides), *filter(None, [_matrix(line, values, math)])] or [""]
-    for n, side in enumerate(right):
-        cells = (left if not n else "", "<mo>=</mo>" + side if side else "")
-        ends = zip(cells, ("right", "left"), strict=True)
-        typeset = "".join(f"<td style='text-align:{end}'>{math.whole(cell)}</td>" for cell, end in ends)
-        yield f"<tr>{typeset}<td style='text-align:left'>{html.escape(line.note) if not n else ''}</td></tr>"
+    return style.matrix(np.atleast_2d(array)) if array.ndim else style.number(round(array.item(), 6))

@@ -66,7 +66,7 @@ class LaTeX(Text):
     Symbols are taken apart: final digits are an index, ``^`` is a hat, ``dL/du1`` a fraction.
     """
 
-    column = 0  # of FORMS
+    column, space = 0, " "  # of FORMS; behind a left side
     after_scalar = MATRICES
 
     def form(self, name: str, *parts: str) -> str:
@@ -171,7 +171,7 @@ class LaTeX(Text):
 class MathML(LaTeX):
     """Formulas as MathML, which browsers typeset without a script."""
 
-    column = 1
+    column, space = 1, ""
 
     def escaped(self, text: str) -> str:
         return html.escape(text)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnlite.diagnostics.formulas.notation import in_notation, known
-from nnlite.diagnostics.formulas.one_entry import added, entry, with_values, written_out
+from nnlite.diagnostics.formulas.one_entry import added, entry, in_numbers
 from nnlite.diagnostics.formulas.operation_formulas import farthest
 from nnlite.diagnostics.formulas.printing import Text, in_python
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Substitution
@@ -97,8 +97,7 @@ def _entry(name: str, tree: ast.expr, shape: tuple[int, ...]) -> str:
         return ""
     index = tuple([min(int(axis == len(shape) - 1), size - 1) for axis, size in enumerate(shape)])
     try:
-        terms = [with_values(term) for term in written_out(entry(in_notation(tree), index))]
-        total = float(sum(map(known, terms)))
+        _, terms, total = in_numbers(entry(in_notation(tree), index))
     except (NotImplementedError, TypeError, ValueError):
         return ""
     text = Text(digits=4)
