@@ -12,8 +12,9 @@ from nnlite.basics.trees import listed
 from nnlite.containers.nodes import Constant, Input, Node, Omitted, Parameter
 from nnlite.containers.slots import added, each_dX, put
 from nnlite.containers.wiring import in_form, wired
+from nnlite.layer.described import can_skip_dX, learns
 from nnlite.layer.flat import adopt
-from nnlite.layer.layer import Layer, can_skip_dX, learns
+from nnlite.layer.layer import Layer
 
 
 class Graph(Layer):

@@ -12,7 +12,8 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.compute.call_log import CallLog, LoggedArray, Size
-from nnlite.layer.layer import Layer, can_skip_dX
+from nnlite.layer.described import can_skip_dX
+from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Activation
 
 

@@ -10,7 +10,8 @@ from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.basics.trees import listed
 from nnlite.containers.argument_names import bound, expands, input_names_of, output_names_of
 from nnlite.errors import ShapeError
-from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.parts import inside
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_loss
 

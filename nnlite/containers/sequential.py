@@ -14,8 +14,9 @@ from nnlite.basics.shapes import UNKNOWN, Shape, text
 from nnlite.basics.trees import listed, spread
 from nnlite.containers.argument_names import input_names_of
 from nnlite.errors import ShapeError, StateError
+from nnlite.layer.described import can_skip_dX, learns
 from nnlite.layer.flat import adopt, extend, release, tied_in
-from nnlite.layer.layer import Layer, can_skip_dX, check_layer, learns
+from nnlite.layer.layer import Layer, check_layer
 
 
 class Sequential(Layer):

@@ -14,7 +14,8 @@ from nnlite.containers.branches import Residual
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
-from nnlite.layer.layer import Layer, inside
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import inside
 
 
 class Move(NamedTuple):

@@ -12,8 +12,9 @@ from nnlite.compute.sums import column_sum
 from nnlite.containers.nodes import Parameter
 from nnlite.errors import ShapeError
 from nnlite.initializers import zeros
+from nnlite.layer.described import can_skip_dX
 from nnlite.layer.hidden import Reference
-from nnlite.layer.layer import Layer, can_skip_dX, check_layer
+from nnlite.layer.layer import Layer, check_layer
 from nnlite.layers.linear import Linear
 
 

@@ -10,7 +10,8 @@ from nnlite.basics.shapes import UNKNOWN, Shape, text, width
 from nnlite.containers.nodes import Constant, Node, Parameter
 from nnlite.containers.topological_sort import in_order
 from nnlite.errors import ShapeError
-from nnlite.layer.layer import Layer, learns
+from nnlite.layer.described import learns
+from nnlite.layer.layer import Layer
 
 Slots = tuple[int, ...]
 Keys = tuple[str, ...] | None  # of what was given as a dict; none for a list, None for a single node

@@ -23,7 +23,8 @@ from nnlite.diagnostics.samples import (
     samples,
 )
 from nnlite.layer.described import described
-from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.parts import inside
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import as_one_loss
 

@@ -19,7 +19,8 @@ from nnlite.diagnostics.own_parameters import own_parameters, stored_gradients
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.described import described
-from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.parts import inside
 from nnlite.losses.per_output import check_loss
 
 LONGEST = 28  # characters of a layer's repr

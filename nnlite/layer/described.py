@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from nnlite.layer.cache import reads
 from nnlite.layer.layer import Layer
 
 
@@ -20,3 +21,26 @@ def described(layer: Layer, name: str, *methods: str) -> Any:
     if any(getattr(cls, method) is not getattr(owner, method) for method in methods):
         return None
     return getattr(layer, name)
+
+
+def can_skip_dX(layer: Layer) -> bool:
+    """Whether ``needs_dX`` may be set to False: only if the layer's own ``backward`` reads it.
+
+    A backward that does not may rely on the dX of another one, as in ``dY + super().backward(dY)``.
+
+    >>> import nnlite as nn
+    >>> class Residual(nn.Sequential):
+    ...     def backward(self, dY):
+    ...         return dY + super().backward(dY)
+    >>> can_skip_dX(nn.Sequential()), can_skip_dX(Residual())
+    (True, False)
+    """
+    return reads(type(layer).backward, "needs_dX")
+
+
+def learns(layer: Layer) -> bool:
+    """Whether backward of the layer, or of one in it, stores gradients of parameters."""
+    return any(
+        part.original is not None or any(getattr(part, name) is not None for name in part._parameters)
+        for _, part in layer.named_layers()
+    )

@@ -4,9 +4,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from copy import copy
 from inspect import Parameter, signature
-from operator import is_
-from types import EllipsisType
-from typing import Any, ClassVar, NoReturn, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self
 
 import numpy as np
 from numpy import ndarray  # a global name is found sooner than an attribute of np, and every layer needs it
@@ -15,13 +13,12 @@ from numpy.typing import DTypeLike
 from nnlite.basics.arrays import FLOATING, Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.errors import ShapeError, StateError
-from nnlite.layer.cache import cached_names, reads, refuse_undeclared
+from nnlite.layer.cache import cached_names, refuse_undeclared
 from nnlite.layer.flat import adopt, check_depth, flatten
 from nnlite.layer.flops import Flops
 from nnlite.layer.hidden import Reference, check_hidden
+from nnlite.layer.parts import PLAIN, held, inside, twins_in
 from nnlite.layer.state import declare, misfits, own_arrays, write
-
-T = TypeVar("T")
 
 
 class Placeholder:
@@ -317,7 +314,7 @@ class Layer:
     def named_children(self) -> Iterator[tuple[str, "Layer"]]:
         """(name, layer) of each direct part, in order."""
         for name, value in vars(self).items():
-            if type(value) not in _PLAIN:
+            if type(value) not in PLAIN:
                 yield from held(name, value, Layer)
 
     def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
@@ -358,8 +355,8 @@ class Layer:
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
         for name, value in attributes.items():
-            if type(value) not in _PLAIN:  # a glance that spares most of them the questions that follow
-                attributes[name] = _twin(value)
+            if type(value) not in PLAIN:  # a glance that spares most of them the questions that follow
+                attributes[name] = twins_in(value, Layer)
         for name in self._buffers:  # copies: a layer may write into them, also in evaluation mode
             attributes["_" + name] = copy(getattr(self, name))
         return twin
@@ -399,7 +396,7 @@ class Layer:
         """(name, generator) of each random generator that this layer and its parts hold, in attributes or lists."""
         for path, layer in self.named_layers():
             for name, value in vars(layer).items():
-                if type(value) not in _PLAIN:
+                if type(value) not in PLAIN:
                     yield from ((inside(path, key), found) for key, found in held(name, value, np.random.Generator))
 
     def state_dict(self) -> dict[str, Array]:
@@ -541,61 +538,3 @@ def check_layer(value: Any, name: str) -> None:
         raise TypeError(f"{name}: expected a Layer, got the class itself; write {value.__name__}(...)")
     if not isinstance(value, Layer):
         raise TypeError(f"{name}: expected a Layer, got {value!r}")
-
-
-def can_skip_dX(layer: Layer) -> bool:
-    """Whether ``needs_dX`` may be set to False: only if the layer's own ``backward`` reads it.
-
-    A backward that does not may rely on the dX of another one, as in ``dY + super().backward(dY)``.
-
-    >>> import nnlite as nn
-    >>> class Residual(nn.Sequential):
-    ...     def backward(self, dY):
-    ...         return dY + super().backward(dY)
-    >>> can_skip_dX(nn.Sequential()), can_skip_dX(Residual())
-    (True, False)
-    """
-    return reads(type(layer).backward, "needs_dX")
-
-
-def learns(layer: Layer) -> bool:
-    """Whether backward of the layer, or of one in it, stores gradients of parameters."""
-    return any(
-        part.original is not None or any(getattr(part, name) is not None for name in part._parameters)
-        for _, part in layer.named_layers()
-    )
-
-
-def inside(path: str, name: str) -> str:
-    """The path of what is called ``name`` in the layer at ``path``."""
-    return f"{path}.{name}" if path else name
-
-
-def held(name: str, value: Any, kind: type[T]) -> Iterator[tuple[str, T]]:
-    """(name, object) of what is of the kind in an attribute: itself, or in a list, tuple or dict at any depth."""
-    if isinstance(value, kind):
-        yield name, value
-    elif isinstance(value, list | tuple | dict):
-        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
-            if type(part) not in _PLAIN:
-                yield from held(f"{name}.{key}", part, kind)
-
-
-_PLAIN = frozenset(  # types of what holds no layers
-    {ndarray, int, float, bool, str, type(None), EllipsisType, weakref.ref, *map(type, FLOATING)}
-)
-
-
-def _twin(value: Any) -> Any:
-    """The value with each layer in it replaced by its twin; the value itself if there are none."""
-    if isinstance(value, Layer):
-        return value.evaluation_twin()
-    if isinstance(value, (list, tuple)):  # without a union of types, which each call would make anew
-        twins = [part if type(part) in _PLAIN else _twin(part) for part in value]
-        if not all(map(is_, twins, value)):
-            return type(value)(*twins) if hasattr(value, "_fields") else type(value)(twins)  # a namedtuple, or not
-    elif isinstance(value, dict):
-        twins_by_key = {key: _twin(part) for key, part in value.items()}
-        if any(twins_by_key[key] is not part for key, part in value.items()):
-            return twins_by_key
-    return value

@@ -17,7 +17,8 @@ import numpy as np
 
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.layer.flat import MAX_DEPTH
-from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.parts import inside
 from nnlite.saving.archive import dtype_code
 from nnlite.saving.json_values import generator_state, pack
 from nnlite.saving.registry import Kind, how_to_register, kind_of

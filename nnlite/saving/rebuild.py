@@ -9,7 +9,8 @@ from nnlite.basics.generators import default_generator
 from nnlite.containers.tied import Tied, placeholder
 from nnlite.errors import CheckpointError
 from nnlite.layer.flat import flatten
-from nnlite.layer.layer import Layer, inside
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import inside
 from nnlite.layer.state import misfits
 from nnlite.saving.archive import dtype_code
 from nnlite.saving.describe import check_size

@@ -11,7 +11,8 @@ from nnlite.basics.generators import default_generator
 from nnlite.layer.cache import cached_names
 from nnlite.layer.carried import accumulated_names, carried_names, temporary_names
 from nnlite.layer.hidden import check_hidden, check_hidden_generators
-from nnlite.layer.layer import Layer, held
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import held
 
 METHODS = ("forward", "backward")
 

@@ -6,7 +6,8 @@ from traceback import walk_tb
 
 import numpy as np
 
-from nnlite.layer.layer import Layer, can_skip_dX
+from nnlite.layer.described import can_skip_dX
+from nnlite.layer.layer import Layer
 from nnlite.training.callbacks import Events
 from nnlite.training.divergence import parameters_not_finite
 from nnlite.training.interrupts import Interrupts

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.layer.layer import Layer, held
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import held
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.fingerprint import fingerprint
 from nnlite.training.rows import Rows

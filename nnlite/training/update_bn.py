@@ -11,7 +11,8 @@ from nnlite.basics.trees import spread
 from nnlite.diagnostics.places import place
 from nnlite.diagnostics.run import restorer
 from nnlite.errors import DivergenceError
-from nnlite.layer.layer import Layer, check_layer, inside
+from nnlite.layer.layer import Layer, check_layer
+from nnlite.layer.parts import inside
 from nnlite.training.feature_names import check_feature_names
 from nnlite.training.rows import Batch, Rows, noting_shapes
 from nnlite.training.sources import is_dataset, is_keras_sequence

@@ -17,7 +17,8 @@ from nnlite.containers.sequential import Sequential
 from nnlite.containers.tied import Tied, tied
 from nnlite.diagnostics.formulas.tree import Leaf
 from nnlite.diagnostics.run import Run
-from nnlite.layer.layer import Layer, inside
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import inside
 from nnlite.layers.activations import Activation
 from nnlite.losses.loss import is_loss
 

@@ -10,7 +10,8 @@ from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
 from nnlite.diagnostics.recording import LayerCall, wrapping
 from nnlite.diagnostics.run import restorer
-from nnlite.layer.layer import Layer, inside
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import inside
 from nnlite.losses.loss import arguments_of
 
 

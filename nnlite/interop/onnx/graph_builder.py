@@ -10,7 +10,8 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.containers.program import Operation, Program
 from nnlite.interop.onnx.declared_operators import as_operators
-from nnlite.layer.layer import Layer, inside
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import inside
 
 
 class Value:

@@ -9,7 +9,8 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.frames import NUMBERS
 from nnlite.containers.tied import Tied
-from nnlite.layer.layer import Layer, inside
+from nnlite.layer.layer import Layer
+from nnlite.layer.parts import inside
 
 
 class Entry(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.interop.torch_weights.torch_arrays import Entry, array_of
-from nnlite.layer.layer import inside
+from nnlite.layer.parts import inside
 
 Keys = Sequence[str | None]  # one for each entry; None if there is none
 Use = tuple[Entry, str | None]  # with its key
