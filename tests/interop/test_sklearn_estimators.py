@@ -12,8 +12,8 @@ from support.sweeps import SWEEP
 
 from nnlite.interop.sklearn import MLPClassifier, MLPRegressor, NetClassifier, NetRegressor
 
-SMALL = {} if SWEEP > 1 else {"max_iter": 40, "hidden_layer_sizes": (20,), "learning_rate_init": 0.02}
-FEW = {} if SWEEP > 1 else {"epochs": 20, "hidden": (20,), "lr": 0.02}
+SMALL = {} if SWEEP > 1 else {"max_iter": 15, "hidden_layer_sizes": (12,), "learning_rate_init": 0.1}
+FEW = {} if SWEEP > 1 else {"epochs": 8, "hidden": (12,), "lr": 0.1}
 ESTIMATORS = [MLPClassifier(**SMALL), MLPRegressor(**SMALL), NetClassifier(**FEW), NetRegressor(**FEW)]
 
 

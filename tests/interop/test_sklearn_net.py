@@ -6,9 +6,11 @@ from functools import partial
 import numpy as np
 import pytest
 from support.case import case
+from support.sweeps import SWEEP
 
 pytest.importorskip("sklearn")
 
+from joblib import parallel_config
 from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.base import clone
@@ -65,10 +67,11 @@ def test_unknown_parameters_are_errors_that_change_nothing():
     assert net.get_params() == before
 
 
-def test_a_grid_search_over_widths_in_a_pipeline_with_processes():
+def test_a_grid_search_over_widths_in_a_pipeline_by_several_workers():
     steps = make_pipeline(StandardScaler(), NetClassifier(**QUICK))
     grid = {"netclassifier__hidden": [(1,), (32, 16)], "netclassifier__activation": [nn.Tanh]}
-    search = GridSearchCV(steps, grid, cv=3, n_jobs=2).fit(X, NAMES)
+    with parallel_config(backend="threading" if SWEEP == 1 else "loky"):
+        search = GridSearchCV(steps, grid, cv=3, n_jobs=2).fit(X, NAMES)
     assert search.best_params_["netclassifier__hidden"] == (32, 16)
     assert search.best_estimator_[-1].model_[0].out_features == 32
     assert search.score(X, NAMES) > 0.9

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 import numpy as np
-from sklearn.utils import shuffle
 
 from nnlite.basics.arrays import Array
 from nnlite.training.callbacks import Callback
@@ -46,8 +45,9 @@ class MLPProgress(Callback):
     def on_epoch_begin(self, state: Training) -> None:
         self.total = 0.0
         if self.rng is not None:
-            self.order = shuffle(self.order, random_state=self.rng)
-            state.order = self.order
+            moves = np.arange(self.rows)
+            self.rng.shuffle(moves)
+            state.order = self.order = self.order[moves]  # as sklearn.utils.shuffle(self.order) does
 
     def on_backward_end(self, state: Training) -> None:
         """Add the penalty ``alpha / 2n sum(W^2)`` to the loss, its gradient to dPhi; n is the sum of the weights."""
