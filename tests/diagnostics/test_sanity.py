@@ -9,6 +9,12 @@ import pytest
 from support.sweeps import seeds
 
 import nnlite as nn
+from nnlite.diagnostics.sanity_checks.correctness import correct_gradients, independent_rows
+from nnlite.diagnostics.sanity_checks.data import finite_data, input_scale
+from nnlite.diagnostics.sanity_checks.initialization import active_units, unequal_units
+from nnlite.diagnostics.sanity_checks.overfitting import overfits_small_batch
+from nnlite.diagnostics.sanity_checks.rehearsal import Rehearsal
+from nnlite.diagnostics.sanity_checks.targets import initial_loss, targets_in_range
 
 DATA = Path(__file__).parents[2] / "examples" / "data"
 zeros, he_uniform = nn.initializers.zeros, nn.initializers.he_uniform
@@ -16,6 +22,23 @@ rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 4))
 Y = (X[:, :1] + X[:, 1:2] ** 2 > 1) * 1.0
 labels = np.argmax(X[:, :3], axis=1)
+
+
+def checked(name, model, loss, X, Y):
+    """The result of one of the checks alone, which is cheaper than ``nn.sanity(...)`` with all of them."""
+    checks = {
+        "data": finite_data,
+        "scale": input_scale,
+        "targets": targets_in_range,
+        "initial_loss": initial_loss,
+        "gradients": lambda run: correct_gradients(run, np.random.default_rng(0)),
+        "rows": lambda run: independent_rows(run, np.random.default_rng(0)),
+        "units": active_units,
+        "symmetry": unequal_units,
+        "overfitting": lambda run: overfits_small_batch(run, np.random.default_rng(0)),
+    }
+    with np.errstate(all="ignore"):
+        return checks[name](Rehearsal(model, loss, X, Y))
 
 
 def network(*last, rng=0, width=8, hidden=nn.Tanh, **options):
@@ -168,10 +191,10 @@ def spoilt(values, index, value):
     (np.ones_like(X), Y, "all 200 rows of X are equal"),
 ])  # fmt: skip
 def test_data(X, Y, found):
-    report = nn.sanity(network(nn.Linear(8, 1, rng=0)), nn.MSELoss(), X, Y)
-    assert report.data.right is False
-    assert report.data.found.startswith(found.replace("\\", ""))
-    assert report.data.cure
+    check = checked("data", network(nn.Linear(8, 1, rng=0)), nn.MSELoss(), X, Y)
+    assert check.right is False
+    assert check.found.startswith(found.replace("\\", ""))
+    assert check.cure
 
 
 def test_one_value_that_is_not_finite_is_found_in_many_rows():
@@ -183,8 +206,8 @@ def test_one_value_that_is_not_finite_is_found_in_many_rows():
 def test_rows_of_X_with_two_targets_are_a_remark():
     twice = np.concatenate([X, X[:3]])
     model, loss = network(), nn.BCELoss()
-    assert nn.sanity(model, loss, twice, np.concatenate([Y, Y[:3]])).data.right
-    check = nn.sanity(model, loss, twice, np.concatenate([Y, 1 - Y[:3]])).data
+    assert checked("data", model, loss, twice, np.concatenate([Y, Y[:3]])).right
+    check = checked("data", model, loss, twice, np.concatenate([Y, 1 - Y[:3]]))
     assert check.right is None
     assert "6 of 203 rows equal another row in X but have a different target: no model can fit both" in check.found
 
@@ -197,7 +220,7 @@ def test_an_X_of_zeros_is_no_vanishing_gradient():
 
 
 def test_units_are_not_looked_at_where_X_is_not_finite():
-    check = nn.sanity(network(), nn.BCELoss(), spoilt(X, (17, 2), np.nan), Y).units
+    check = checked("units", network(), nn.BCELoss(), spoilt(X, (17, 2), np.nan), Y)
     assert (check.right, check.found) == (None, "skipped: X is not finite")
 
 
@@ -213,7 +236,7 @@ def test_constant_columns_are_a_remark():
     assert report.data.found.endswith("; column 1 of X is constant")
     little = spoilt(X, (slice(None), 1), 0.5)
     little[7, 1] = np.nextafter(0.5, 1)
-    assert nn.sanity(network(), nn.BCELoss(), little, Y).data.found == "200 rows, all finite"
+    assert checked("data", network(), nn.BCELoss(), little, Y).found == "200 rows, all finite"
 
 
 @pytest.mark.parametrize(("factor", "shift", "found"), [
@@ -225,7 +248,7 @@ def test_constant_columns_are_a_remark():
     ([0.001, 0.002, 0.0003, 0.001], 0, "no column of X has an RMS above 0.0019"),
 ])  # fmt: skip
 def test_input_scale(factor, shift, found):
-    check = nn.sanity(network(), nn.BCELoss(), X * factor + shift, Y).scale
+    check = checked("scale", network(), nn.BCELoss(), X * factor + shift, Y)
     assert check.right is False
     assert found in check.found
     assert check.cure
@@ -286,10 +309,10 @@ def test_indices_have_no_scale():
     (network(), nn.BCELoss(), np.ones_like(Y), "every target in Y is [1.]"),
 ])  # fmt: skip
 def test_targets(model, loss, Y, found):
-    report = nn.sanity(model, loss, X, Y)
-    assert report.targets.right is False
-    assert found in report.targets.found
-    assert report.targets.cure
+    check = checked("targets", model, loss, X, Y)
+    assert check.right is False
+    assert found in check.found
+    assert check.cure
 
 
 @pytest.mark.parametrize(("model", "loss", "Y", "found"), [
@@ -306,12 +329,12 @@ def test_one_output_where_several_classes_are_meant(model, loss, Y, found):
 def test_targets_that_are_not_scaled():
     targets = 3e5 * X[:, :1] + 1e6
     model = network(nn.Linear(8, 1, rng=0))
-    check = nn.sanity(model, nn.MSELoss(), X, targets).targets
+    check = checked("targets", model, nn.MSELoss(), X, targets)
     assert check.right is False
     assert check.found.startswith("Y has RMS 1.04e+06, the initial outputs of the model 1.3")
     assert check.cure == "standardize: Y = (Y - Y.mean(axis=0)) / Y.std(axis=0) (training rows)"
     model[2].b = [1e6]
-    assert nn.sanity(model, nn.MSELoss(), X, targets).targets.right
+    assert checked("targets", model, nn.MSELoss(), X, targets).right
 
 
 def test_a_loss_for_each_output_of_a_model_of_one():
@@ -331,10 +354,10 @@ def test_a_loss_for_each_output_of_a_model_of_one():
 def test_the_last_layer_of_a_graph():
     x = nn.Input("x")
     model = nn.Graph(x, nn.Sigmoid()(nn.Linear(4, 1, rng=0)(x)))
-    assert "the last layer" in nn.sanity(model, nn.MSELoss(), X, 2 * Y).targets.found
+    assert "the last layer" in checked("targets", model, nn.MSELoss(), X, 2 * Y).found
     x = nn.Input("x")
     model = nn.Graph(x, nn.Sigmoid()(nn.Linear(4, 1, rng=0)(x)) * 3)
-    assert nn.sanity(model, nn.MSELoss(), X, 2 * Y).targets.right
+    assert checked("targets", model, nn.MSELoss(), X, 2 * Y).right
 
 
 def test_one_target_out_of_range_is_found_in_many_rows():
@@ -345,7 +368,7 @@ def test_one_target_out_of_range_is_found_in_many_rows():
 
 
 def test_classes_that_never_occur_are_a_remark():
-    check = nn.sanity(scores(), nn.CrossEntropyLoss(), X, np.minimum(labels, 1)).targets
+    check = checked("targets", scores(), nn.CrossEntropyLoss(), X, np.minimum(labels, 1))
     assert check.right is None
     assert check.found == "only 2 of the 3 classes occur in Y: 0, 1"
 
@@ -377,10 +400,10 @@ def with_weights(model, factor):
 ])  # fmt: skip
 def test_the_loss_at_first(loss, Y, words):
     model = network(nn.Linear(8, Y.shape[1] if Y.ndim > 1 else 3, rng=1))
-    check = nn.sanity(model, loss, X, Y).initial_loss
+    check = checked("initial_loss", model, loss, X, Y)
     assert check.right, check
     assert words in check.found
-    check = nn.sanity(with_weights(model, 10), loss, X, Y).initial_loss
+    check = checked("initial_loss", with_weights(model, 10), loss, X, Y)
     assert check.right is False
     assert "confident wrong predictions" in check.found
     assert check.cure
@@ -389,13 +412,13 @@ def test_the_loss_at_first(loss, Y, words):
 def test_the_loss_at_first_of_a_model_that_has_learnt():
     model = with_weights(network(nn.Linear(8, 1, rng=0)), 0.0)
     model[2].b = [-100.0]
-    check = nn.sanity(model, nn.BCEWithLogitsLoss(), X, spoilt(np.zeros_like(Y), (0, 0), 0.001)).initial_loss
+    check = checked("initial_loss", model, nn.BCEWithLogitsLoss(), X, spoilt(np.zeros_like(Y), (0, 0), 0.001))
     assert check.right is None
     assert "the model is already trained, or X contains the target" in check.found
 
 
 def test_the_loss_at_first_of_another_loss():
-    check = nn.sanity(network(), nn.MSELoss(), X, Y).initial_loss
+    check = checked("initial_loss", network(), nn.MSELoss(), X, Y)
     assert check.right is None
     assert "the expected value is known only for classification" in check.found
 
@@ -470,7 +493,7 @@ def test_the_gradient_of_a_penalty_that_the_loss_computes_from_the_model():
 
 def test_an_input_at_the_kink_of_a_relu_is_no_fault():
     model = network(hidden=nn.ReLU)
-    assert nn.sanity(model, nn.BCELoss(), spoilt(X, slice(100), 0), Y).gradients.right
+    assert checked("gradients", model, nn.BCELoss(), spoilt(X, slice(100), 0), Y).right
 
 
 def test_gradients_that_cannot_be_compared():
@@ -483,7 +506,7 @@ def test_gradients_that_cannot_be_compared():
         def backward(self, dY):
             return dY
 
-    check = nn.sanity(network(Random(), nn.Linear(8, 1, rng=0)), nn.MSELoss(), X, Y).gradients
+    check = checked("gradients", network(Random(), nn.Linear(8, 1, rng=0)), nn.MSELoss(), X, Y)
     assert check.right is None
     assert "forward is random" in check.found
 
@@ -503,7 +526,7 @@ class Neighbours(nn.Layer):
     (nn.Softmax(dim=0), r"Sequential[2] Softmax(dim=0): the output for a sample depends on the other samples"),
 ])  # fmt: skip
 def test_rows(layer, found):
-    check = nn.sanity(network(layer, nn.Linear(8, 1, rng=0)), nn.MSELoss(), X, Y).rows
+    check = checked("rows", network(layer, nn.Linear(8, 1, rng=0)), nn.MSELoss(), X, Y)
     assert check.right is False
     assert found in check.found
     assert check.cure
@@ -511,7 +534,7 @@ def test_rows(layer, found):
 
 def test_an_output_that_is_not_one_per_row():
     model = network(nn.Mean(dim=0, keepdim=True), nn.Linear(8, 1))
-    assert "expected one row of output for each of the 200 samples" in nn.sanity(model, nn.MSELoss(), X, Y).rows.found
+    assert "expected one row of output for each of the 200 samples" in checked("rows", model, nn.MSELoss(), X, Y).found
 
 
 # ------------------------------------------------------------------------------------------------------- units
@@ -520,22 +543,22 @@ def test_an_output_that_is_not_one_per_row():
 def test_dead_units():
     model = network(hidden=nn.ReLU)
     model[0].b = np.where(np.arange(8) < 5, -100, 0)
-    check = nn.sanity(model, nn.BCELoss(), X, Y).units
+    check = checked("units", model, nn.BCELoss(), X, Y)
     assert check.right is False
     assert "1 ReLU(): 5 of 8 units dead" in check.found
     assert check.cure
     model[0].b = np.where(np.arange(8) < 4, -100, 0)
-    check = nn.sanity(model, nn.BCELoss(), X, Y).units
+    check = checked("units", model, nn.BCELoss(), X, Y)
     assert check.right
     assert "1 ReLU(): 4 of 8 units dead" in check.found
 
 
 @pytest.mark.parametrize("hidden", [nn.Tanh, nn.Sigmoid])
 def test_saturated_units(hidden):
-    check = nn.sanity(network(hidden=hidden), nn.BCELoss(), 100 * X, Y).units
+    check = checked("units", network(hidden=hidden), nn.BCELoss(), 100 * X, Y)
     assert check.right is False
     assert "% saturated" in check.found
-    assert nn.sanity(network(hidden=hidden), nn.BCELoss(), X, Y).units.right
+    assert checked("units", network(hidden=hidden), nn.BCELoss(), X, Y).right
 
 
 def test_a_model_without_activations():
@@ -547,7 +570,7 @@ def test_a_model_without_activations():
 @pytest.mark.parametrize("init", [zeros, lambda shape, dtype, rng: np.full(shape, 0.1, dtype)])
 def test_symmetry(init):
     model = network(nn.Linear(8, 1, weight_init=init), nn.Sigmoid(), weight_init=init)
-    check = nn.sanity(model, nn.BCELoss(), X, Y).symmetry
+    check = checked("symmetry", model, nn.BCELoss(), X, Y)
     assert check.right is False
     assert check.found == "0.W: 8 of 8 units are equal to another and will stay equal"
     assert check.cure
@@ -556,7 +579,7 @@ def test_symmetry(init):
 def test_symmetry_of_two_units():
     model = network()
     model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
-    check = nn.sanity(model, nn.BCELoss(), X, Y).symmetry
+    check = checked("symmetry", model, nn.BCELoss(), X, Y)
     assert check.found == "0.W: 2 of 8 units are equal to another and will stay equal"
 
 
@@ -569,7 +592,7 @@ def test_gradients_that_differ_by_rounding_keep_units_equal():
 
     model = nn.Sequential(Rounded(4, 8, rng=0), *network()[1:])
     model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
-    check = nn.sanity(model, nn.BCELoss(), X, Y).symmetry
+    check = checked("symmetry", model, nn.BCELoss(), X, Y)
     assert check.found == "0.W: 2 of 8 units are equal to another and will stay equal"
 
 
@@ -577,7 +600,7 @@ def test_units_that_differ_in_the_last_digit_are_not_equal():
     model = network()
     model[0].W[:, 6], model[2].W[6] = model[0].W[:, 1], model[2].W[1]
     model[0].W[0, 6] = np.nextafter(model[0].W[0, 6], np.float32(np.inf))
-    assert nn.sanity(model, nn.BCELoss(), X, Y).symmetry.right
+    assert checked("symmetry", model, nn.BCELoss(), X, Y).right
 
 
 def test_a_vector_is_no_row_of_units():
@@ -594,7 +617,7 @@ def test_a_vector_is_no_row_of_units():
             return dY * self.gamma
 
     same = np.repeat(X[:, :1], 4, axis=1)  # the gradients are equal as well
-    check = nn.sanity(Scale(), nn.MSELoss(), same, 2 * same).symmetry
+    check = checked("symmetry", Scale(), nn.MSELoss(), same, 2 * same)
     assert (check.right, check.found) == (True, "no layer has several units")
 
 
@@ -699,7 +722,7 @@ class Blind(nn.Layer):
     (network(hidden=Wrong), nn.MSELoss(), Y),
 ])  # fmt: skip
 def test_overfitting(model, loss, Y):
-    check = nn.sanity(model, loss, X, Y).overfitting
+    check = checked("overfitting", model, loss, X, Y)
     assert check.right is False
     assert check.found.startswith("cannot overfit 2 rows: loss from")
     assert check.cure
@@ -707,14 +730,14 @@ def test_overfitting(model, loss, Y):
 
 def test_predicting_the_mean_of_the_targets_is_not_overfitting():
     model = network(Blind(), nn.Linear(8, 1, rng=0))
-    check = nn.sanity(model, nn.MSELoss(), X, X[:, :1] + 10).overfitting
+    check = checked("overfitting", model, nn.MSELoss(), X, X[:, :1] + 10)
     assert check.right is False, check
     assert re.search(r"; a constant prediction has [\d.]+$", check.found)
 
 
 def test_a_small_model_need_not_learn_eight_rows():
     X = np.linspace(-3, 3, 50)[:, None]
-    check = nn.sanity(nn.Linear(1, 1, rng=0), nn.MSELoss(), X, np.sin(5 * X)).overfitting
+    check = checked("overfitting", nn.Linear(1, 1, rng=0), nn.MSELoss(), X, np.sin(5 * X))
     assert check.right, check
     assert "; with 8 rows only to" in check.found
 
@@ -722,7 +745,7 @@ def test_a_small_model_need_not_learn_eight_rows():
 def test_soft_targets_cannot_be_learnt_to_a_loss_of_0():
     Y = np.random.default_rng(0).uniform(0.3, 0.7, size=(200, 1))
     for model, loss in (network(), nn.BCELoss()), (network(nn.Linear(8, 1, rng=0)), nn.BCEWithLogitsLoss()):
-        check = nn.sanity(model, loss, X, Y).overfitting
+        check = checked("overfitting", model, loss, X, Y)
         assert check.right, check
         assert "(minimum 0.6" in check.found
 
@@ -730,7 +753,7 @@ def test_soft_targets_cannot_be_learnt_to_a_loss_of_0():
 def test_rows_that_are_alike_are_not_asked_for_two_answers():
     X4 = np.repeat(X[:3], 20, axis=0)
     Y4 = np.random.default_rng(0).normal(size=(60, 1))
-    check = nn.sanity(network(nn.Linear(8, 1, rng=0)), nn.MSELoss(), X4, Y4).overfitting
+    check = checked("overfitting", network(nn.Linear(8, 1, rng=0)), nn.MSELoss(), X4, Y4)
     assert check.right
     assert check.found.startswith("3 rows: ")
 
@@ -789,7 +812,7 @@ class HalvedInTraining(nn.Layer):
 def test_gradients_are_checked_in_training_mode_where_it_computes_something_else():
     X = np.random.default_rng(0).normal(size=(20, 3))
     model = nn.Sequential(nn.Linear(3, 4, rng=0), HalvedInTraining(), nn.Tanh(), nn.Linear(4, 1, rng=1))
-    check = nn.sanity(model, nn.MSELoss(), X, X[:, :1]).gradients
+    check = checked("gradients", model, nn.MSELoss(), X, X[:, :1])
     assert check.right is False
     assert check.found.startswith("in training mode: Sequential[1] HalvedInTraining(): dX: 2 times the true gradient")
 
