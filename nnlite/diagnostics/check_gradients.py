@@ -1,6 +1,7 @@
 """check_gradients: whether backward is the derivative of forward, and if not, what is wrong with it."""
 
 import copy
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, cast
@@ -15,7 +16,7 @@ from nnlite.diagnostics.gradients.central_differences import Differences
 from nnlite.diagnostics.gradients.comparison import Examination, Finding, less_rounding
 from nnlite.diagnostics.gradients.diagnosis import diagnosis
 from nnlite.diagnostics.gradients.fault import Fault
-from nnlite.diagnostics.gradients.form import likely_cause, modified_cache, run_twice, wrong_conduct, wrong_return
+from nnlite.diagnostics.gradients.form import likely_cause, wrong_conduct, wrong_return
 from nnlite.diagnostics.gradients.report import GradientReport
 from nnlite.diagnostics.gradients.trial import Trial, floats_as_float64, is_floating
 from nnlite.diagnostics.recording import Recording
@@ -194,7 +195,7 @@ def _run(
             raise
     if any(call.layer is layer and wrong_return(call) for call in recording.backwards):
         _raise(cast(Fault, _first_wrong_return(recording)))
-    fault = wrong_conduct(recording) or (None if recording.writes else modified_cache(trial, gradients, recording))
+    fault = wrong_conduct(trial, gradients, recording)
     if fault:
         _raise(fault)
     return gradients, recording
@@ -233,9 +234,11 @@ def _diagnosed(
         fault = Fault(write.place, "", "modified in place", {"modified": write.array})
         same = found.fault is not None and found.fault.layer == write.place
         return replace(found, faults=(fault, *found.faults)) if same else GradientReport((), (fault,))
-    twice = run_twice(model, recording)
+    runs = Counter(id(call.layer) for call in recording.forwards)
+    twice = next((call for call in recording.backwards if runs[id(call.layer)] > 1), None)
     if twice and wrong and (found.parts_right or not found.faults):
-        return GradientReport((), (twice,))
+        detail = {"part": twice.place, "times": runs[id(twice.layer)]}
+        return GradientReport((), (Fault(model, "", "layer run twice", detail),))
     if found.faults:
         return found
     rounding = differences.trial.rounding() if wrong else 0.0

@@ -1,6 +1,8 @@
 """Central differences: the derivative of J by one entry of an array, and how accurate it is."""
 
 import math
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -124,20 +126,15 @@ class Differences:
 
     def measurable(self, name: str, index: Index) -> bool:
         """Return whether the central difference is more than rounding: at a wider step it is about the same."""
-        found = self.slope(name, index)
+        found, wider = self.slope(name, index), self._slopes(name, index, (1,))
         rounding = 100 * self.epsilon * float(np.max(np.abs(self.weights), initial=0.0))  # that of a backward
-        if abs(found.slope) <= max(rounding, 20 * found.noise):
-            return False
-        wider = self._estimate(name, index, 8 * self._step(name, index))
-        return wider is not None and abs(wider[0] - found.slope) <= 0.1 * abs(found.slope)
+        large = abs(found.slope) > max(rounding, 20 * found.noise)
+        return large and bool(wider) and abs(wider[0].slope - found.slope) <= 0.1 * abs(found.slope)
 
     def doubtful(self, name: str, index: Index, gap: float) -> bool:
         """Return whether the central difference may be what causes the ``gap``: rounding, or it depends on the step."""
-        found = self.slope(name, index)
-        steps = (self._step(name, index) / 8**power for power in (1, 3, 5))
-        return 10 * found.noise > gap or any(
-            abs(self.slope(name, index, h).slope - found.slope) > 0.01 * gap for h in steps
-        )
+        found, narrower = self.slope(name, index), self._slopes(name, index, (-1, -3, -5))
+        return 10 * found.noise > gap or any(abs(each.slope - found.slope) > 0.01 * gap for each in narrower)
 
     def refined(self, name: str, index: Index) -> tuple[float, float]:
         """Return the derivative of J by one entry at the best of several steps, and its error.
@@ -148,24 +145,22 @@ class Differences:
 
         Source: Ridders, Accurate computation of F'(x) and F'(x) F''(x), 1982.
         """
-        h, largest = self._step(name, index), max(1.0, abs(float(self.arrays[name][index])))
-        widths = [h * 8.0**power for power in range(-5, 6) if h * 8.0**power <= largest]
-        found = [estimate for width in widths if (estimate := self._estimate(name, index, width)) is not None]
+        found = self._slopes(name, index, range(-5, 6))
         good = found[: _until_truncation(found)]
-        gaps = [abs(one[0] - other[0]) for one, other in pairwise(good)]
-        rounding = max([1.0, *(gap / noise for gap, (_, noise) in zip(gaps, good, strict=False) if noise)])
-        scores = [(gap + rounding * noise, slope) for gap, (slope, noise) in zip(gaps, good, strict=False)]
+        gaps = [abs(one.slope - other.slope) for one, other in pairwise(good)]
+        rounding = max([1.0, *(gap / each.noise for gap, each in zip(gaps, good, strict=False) if each.noise)])
+        scores = [(gap + rounding * each.noise, each.slope) for gap, each in zip(gaps, good, strict=False)]
         error, slope = min(scores, default=(0.0, self.at(name, index)))
         return slope, error
 
-    def _estimate(self, name: str, index: Index, h: float) -> tuple[float, float] | None:
-        """Return the slope and its rounding error; None where forward is not defined, such as log below 0."""
-        try:
-            with np.errstate(all="ignore"):
-                found = self.slope(name, index, h)
-                return (found.slope, found.noise) if math.isfinite(found.slope) else None
-        except (ValueError, ArithmeticError, Warning):
-            return None
+    def _slopes(self, name: str, index: Index, powers: Iterable[int]) -> list[Slope]:
+        """Return the slopes for 8^power times the usual step, up to x or 1, where forward is defined there."""
+        h, largest, found = self._step(name, index), max(1.0, abs(float(self.arrays[name][index]))), []
+        for step in (h * 8.0**power for power in powers):
+            with suppress(ValueError, ArithmeticError, Warning), np.errstate(all="ignore"):
+                if step <= largest and math.isfinite((each := self.slope(name, index, step)).slope):
+                    found.append(each)
+        return found
 
     def slope(self, name: str, index: Index, h: float | None = None) -> Slope:
         """Return the central difference at one entry, by default with the usual step.
@@ -202,13 +197,13 @@ class Differences:
         return max(self.step, 1e-10 * abs(float(self.arrays[name][index])))
 
 
-def _until_truncation(found: list[tuple[float, float]]) -> int:
-    """Return how many (slope, rounding error), from narrow to wide steps, differ by no more than rounding."""
+def _until_truncation(found: list[Slope]) -> int:
+    """Return how many slopes, from narrow to wide steps, differ by no more than rounding."""
     for number in range(2, len(found)):
-        slope = found[number][0]
-        if any(abs(slope - narrower) > 4 * noise for narrower, noise in found[:number]):
-            after = abs(found[number + 1][0] - slope) if number + 1 < len(found) else math.inf
-            before = [abs(one[0] - other[0]) for one, other in pairwise(found[number - 2 : number + 1])]
+        slope = found[number].slope
+        if any(abs(slope - narrower.slope) > 4 * narrower.noise for narrower in found[:number]):
+            after = abs(found[number + 1].slope - slope) if number + 1 < len(found) else math.inf
+            before = [abs(one.slope - other.slope) for one, other in pairwise(found[number - 2 : number + 1])]
             if after >= max(before):  # rounding errors would shrink
                 return number
     return len(found)

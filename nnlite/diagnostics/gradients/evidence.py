@@ -89,10 +89,9 @@ class Evidence:
         if self.X is not None and self.X.ndim and shape and self.X.shape[-1] != shape[-1]:
             sizes["the number of features"] = self.X.shape[-1]
         for least, times in (1, 1), (1, 2), (3, 0.5):
-            if found := {what: n for what, n in sizes.items() if n > least and close(size, times * n)}:
+            found = {what: n for what, n in sizes.items() if n > least and close(size, times * n)}
+            if found or close(size, 1) or close(size, 2):
                 return found
-            if close(size, 1) or close(size, 2):
-                return {}
         return None
 
     # -------------------------------------------------------------------------------------------- its arrays

@@ -1,6 +1,7 @@
 """Mistakes that are seen without central differences: in what backward returns and modifies; causes of errors."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from inspect import signature
 from typing import Any
 
@@ -61,36 +62,30 @@ def wrong_shape(place: str, name: str, P: Any, dP: Any) -> Fault | None:
     return Fault(place, f"d{name}", kind, {"expected": expected, "got": got})
 
 
-def wrong_conduct(recording: Recording) -> Fault | None:
-    """The fault of a backward that draws random numbers or updates parameters; None if none does.
+def wrong_conduct(trial: Trial, gradients: dict[str, Array], recording: Recording) -> Fault | None:
+    """The fault of a backward that draws random numbers, updates parameters or modifies its cache; or None.
 
-    >>> wrong_conduct(Recording()) is None
+    Args:
+        trial: a model whose backward has run once.
+        gradients: those that it returned.
+        recording: its calls.
+
+    >>> import nnlite as nn
+    >>> wrong_conduct(Trial(nn.Tanh(), np.ones(1), dY=np.ones(1)), {}, Recording()) is None
     True
     """
     if recording.draws:
         return Fault(recording.draws[0], "", "random backward")
     for write in recording.updates:
         return Fault(write.place, "", "updated parameter", {"modified": write.array})
-    return None
-
-
-def modified_cache(trial: Trial, gradients: dict[str, Array], recording: Recording) -> Fault | None:
-    """The fault of a layer whose second backward differs from its first, so that it modifies its cache; or None.
-
-    >>> import nnlite as nn
-    >>> modified_cache(Trial(nn.Tanh(), np.ones(1), dY=np.ones(1)), {}, Recording()) is None
-    True
-    """
-    if not _another(trial, gradients):
+    if recording.writes or not _another(trial, gradients):
         return None
     for call in recording.backwards:
-        try:
+        with suppress(Exception):  # a layer that does not run without its container cannot be judged
             alone = Trial.of(call)
             alone.forward()
             if _another(alone, alone.backward()):
                 return Fault(call.place, "", "modified cache")
-        except Exception:  # a layer that does not run without its container cannot be judged
-            continue
     return None
 
 
@@ -102,19 +97,6 @@ def _another(trial: Trial, first: dict[str, Array]) -> bool:
     except Exception:  # a layer may support one backward only
         return False
     return any(name in second and not np.array_equal(dP, second[name], equal_nan=True) for name, dP in first.items())
-
-
-def run_twice(model: str, recording: Recording) -> Fault | None:
-    """The fault of a model that runs a layer several times in one forward, although a layer has one cache; or None.
-
-    >>> run_twice("Own()", Recording()) is None
-    True
-    """
-    for call in recording.backwards:
-        count = sum(other.layer is call.layer for other in recording.forwards)
-        if count > 1:
-            return Fault(model, "", "layer run twice", {"part": call.place, "times": count})
-    return None
 
 
 def likely_cause(call: LayerCall, error: Exception) -> str | None:

@@ -92,9 +92,6 @@ def _judged(e: Evidence, guess: Guess) -> Found | None:
     return kind, detail | {"factor": factor, "sizes": sizes or {}}
 
 
-# --------------------------------------------------------------------------------------------- seen in the gradient
-
-
 def _seen(e: Evidence) -> Found | None:
     """Detect a gradient that is not stored or added to, not finite, zero, or right but for float32."""
     A, unstored = e.whole, np.isnan(e.whole)
@@ -118,9 +115,6 @@ def _seen(e: Evidence) -> Found | None:
 def _not_linear(e: Evidence) -> Found | None:
     twice = e.again(np.nan, each_of(lambda dY: 2 * np.asarray(dY), e.trial.dY)).get(e.name)
     return None if twice is None or e.equal(e.at(twice), 2 * e.A) else ("not linear in dY", {})
-
-
-# --------------------------------------------------------------------------------------------- guesses
 
 
 def _factor(e: Evidence) -> Iterator[Guess]:
