@@ -57,18 +57,21 @@ class Comparison:
 
 @dataclass
 class Finding:
-    """The comparison of one array, with all its numbers, each in the shape of the array.
+    """The comparison of one array, entry by entry.
 
     Attributes:
         name: of the array.
-        analytic: the gradient from backward.
-        numeric: the central differences; NaN at entries that were not compared.
-        error: the estimated error of these.
-        excess: by how many tolerances the two differ; NaN where they were not compared.
+        gradient: all of it, from backward.
+        indices: the entries that were compared.
+        analytic, numeric: the gradient and the central difference at each of these.
+        error: the estimated error of the central difference.
+        excess: by how many tolerances the two differ.
         refused: why the first of the entries that have no derivative was not compared; None if all were.
     """
 
     name: str
+    gradient: Array
+    indices: list[Index]
     analytic: Array
     numeric: Array
     error: Array
@@ -77,46 +80,48 @@ class Finding:
 
     @property
     def wrong(self) -> Array:
-        """Where the two differ."""
+        """Whether the two differ at each entry that was compared."""
         return self.excess > 1
-
-    @property
-    def indices(self) -> list[Index]:
-        """The entries that were compared, the wrong ones first."""
-        compared = ~np.isnan(self.excess)
-        return [tuple(map(int, each)) for mask in (self.wrong, compared & ~self.wrong) for each in np.argwhere(mask)]
 
     @property
     def comparison(self) -> Comparison:
         """What is reported."""
-        indices = self.indices
-        if not indices:
-            return Comparison(self.name, self.analytic.shape, 0, (), math.nan, math.nan, True)
-        worst = max(sorted(indices), key=lambda index: self.excess[index])
-        pair = float(self.analytic[worst]), float(self.numeric[worst])
-        angle = angle_between(*(np.array([A[index] for index in indices]) for A in (self.analytic, self.numeric)))
-        count = int(np.count_nonzero(self.wrong))
-        return Comparison(self.name, self.analytic.shape, len(indices), worst, *pair, not count, count, angle)
+        if not self.indices:
+            return Comparison(self.name, self.gradient.shape, 0, (), math.nan, math.nan, True)
+        worst, count = int(np.argmax(self.excess)), int(np.count_nonzero(self.wrong))
+        a, n, angle = self.analytic[worst], self.numeric[worst], angle_between(self.analytic, self.numeric)
+        shape, index = self.gradient.shape, self.indices[worst]
+        return Comparison(self.name, shape, len(self.indices), index, float(a), float(n), not count, count, angle)
+
+    def only(self, kept: Array) -> "Finding":
+        """The comparison of some entries alone: where ``kept`` is True, or numbers of entries in this order."""
+        return replace(
+            self,
+            indices=[self.indices[place] for place in np.arange(len(self.indices))[kept]],
+            **{name: getattr(self, name)[kept] for name in ("analytic", "numeric", "error", "excess")},
+        )
 
     def where(self, arrays: Mapping[str, Array | None]) -> dict[str, Any]:
         """How many entries differ, and which: one, a row, those where one of the ``arrays`` is negative.
 
         >>> N = np.array([1.0, 1.0, 2.0])
-        >>> Finding("X", 0 * N, N, 0 * N, N).where({"X": N - 1.5})
+        >>> Finding("X", 0 * N, [(0,), (1,), (2,)], 0 * N, N, 0 * N, N).where({"X": N - 1.5})
         {'entries': 1, 'size': 3, 'where': 'X[2]'}
         """
-        wrong, compared, worst = self.wrong, ~np.isnan(self.excess), self.comparison
-        places, where = np.argwhere(wrong), f"most at {entry_name(self.name, worst.index)}"
-        for axis in reversed(range(wrong.ndim if wrong.ndim > 1 else 0)):
-            if np.ptp(places[:, axis]) == 0:
-                where = f"{('row', 'column')[axis] if wrong.ndim == 2 else f'axis {axis}, at'} {places[0, axis]}"
+        wrong, ndim, worst = self.wrong, self.gradient.ndim, self.comparison.index
+        places = [index for index, is_wrong in zip(self.indices, wrong, strict=True) if is_wrong]
+        where = f"most at {entry_name(self.name, worst)}"
+        for axis in reversed(range(ndim if ndim > 1 else 0)):
+            if len({index[axis] for index in places}) == 1:
+                where = f"{('row', 'column')[axis] if ndim == 2 else f'axis {axis}, at'} {worst[axis]}"
         for name, K in arrays.items():
-            if K is not None and K.shape == wrong.shape and not wrong[compared].all():
-                signs = (("<", K < 0), ("<=", K <= 0), (">", K > 0), (">=", K >= 0), ("=", K == 0))
-                same = [sign for sign, there in signs if np.array_equal(wrong[compared], there[compared])]
+            if K is not None and K.shape == self.gradient.shape and not wrong.all():
+                k = np.array([K[index] for index in self.indices])
+                signs = (("<", k < 0), ("<=", k <= 0), (">", k > 0), (">=", k >= 0), ("=", k == 0))
+                same = [sign for sign, there in signs if np.array_equal(wrong, there)]
                 where = f"where {name} {same[0]} 0" if same else where
-        where = entry_name(self.name, tuple(map(int, places[0]))) if len(places) == 1 else where
-        return {"entries": len(places), "size": worst.checked, "where": where}
+        where = entry_name(self.name, worst) if len(places) == 1 else where
+        return {"entries": len(places), "size": len(self.indices), "where": where}
 
 
 @dataclass
@@ -196,15 +201,10 @@ class Examination:
 
         for act in refine, leave_out:
             excess = self._excess(analytic, numeric, error, atol)
-            _for_each(
-                np.flatnonzero((excess > 1) & np.isfinite(numeric) & (np.isfinite(analytic) | (act != refine))), act
-            )
-        found = Finding(name, dP, np.full(dP.shape, np.nan), np.zeros(dP.shape), np.full(dP.shape, np.nan))
-        for place in np.flatnonzero(~np.isnan(numeric)):
-            index = indices[place]
-            found.numeric[index], found.error[index], found.excess[index] = numeric[place], error[place], excess[place]
-        found.refused = refused[0] if refused else None
-        return found
+            able = np.isfinite(analytic) if act is refine else True
+            _for_each(np.flatnonzero((excess > 1) & np.isfinite(numeric) & able), act)
+        found = Finding(name, dP, indices, analytic, numeric, error, excess, refused[0] if refused else None)
+        return found.only(~np.isnan(numeric))
 
     def _atol(self, name: str, differences: Differences, indices: list[Index], numeric: Array) -> float:
         if self.atol is not None or np.isnan(numeric).all():
@@ -223,17 +223,16 @@ class Examination:
 
 def less_rounding(finding: Finding, differences: Differences, rounding: float) -> Finding:
     """Return the finding without the wrong entries at which ``rounding``, a change of J, may be all that differs."""
-    h, hidden = differences.step / 8, finding.excess < 0  # so near, a small kink further on is not seen either
-    for index in np.argwhere(finding.wrong):
-        found = differences.slope(finding.name, tuple(index), h)
-        gap = abs(found.slope - finding.analytic[tuple(index)])
-        hidden[tuple(index)] = gap <= rounding / (2 * h) + 5 * found.noise + 1e-6 * abs(found.slope)
-    if not hidden.any():
-        return finding
-    where = entry_name(finding.name, tuple(map(int, np.argwhere(hidden)[0])))
-    refused = KinkError(f"{where}: rounding hides its derivative from central differences; scale the inputs")
-    numeric, excess = (np.where(hidden, np.nan, A) for A in (finding.numeric, finding.excess))
-    return replace(finding, numeric=numeric, excess=excess, refused=finding.refused or refused)
+    h, kept = differences.step / 8, ~finding.wrong  # so near, a small kink further on is not seen either
+    for place in np.flatnonzero(finding.wrong):
+        found = differences.slope(finding.name, finding.indices[place], h)
+        gap = abs(found.slope - finding.analytic[place])
+        kept[place] = not gap <= rounding / (2 * h) + 5 * found.noise + 1e-6 * abs(found.slope)  # a NaN is kept
+    left = finding.only(kept)
+    if not kept.all() and not left.refused:
+        where = entry_name(finding.name, finding.indices[int(np.argmin(kept))])
+        left.refused = KinkError(f"{where}: rounding hides its derivative from central differences; scale the inputs")
+    return left
 
 
 def _for_each(places: Array, act: Callable[[int], bool]) -> None:

@@ -40,9 +40,10 @@ class Evidence:
         self.name, self.differences, self.findings, self.calls = name, differences, findings, calls
         self.trial, self.finding = differences.trial, findings[name]
         self.layer = self.trial.layer
-        self.whole, self.shape = self.finding.analytic, self.finding.analytic.shape
-        self.indices = self.finding.indices[: max(64, MOST_NUMBERS // max(1, differences.start.size))]
-        self.A, self.N = self.at(self.whole), self.at(self.finding.numeric)
+        self.whole, self.shape = self.finding.gradient, self.finding.gradient.shape
+        most = max(64, MOST_NUMBERS // max(1, differences.start.size))
+        compared = self.finding.only(np.argsort(~self.finding.wrong, kind="stable")[:most])
+        self.indices, self.A, self.N = compared.indices, compared.analytic, compared.numeric
         self._true = {name: dict(zip(self.indices, self.N.tolist(), strict=True))}
         self.X = next((np.array(A, np.float64) for A in self.trial.inputs().values() if np.ndim(A)), None)
         self.Y, self.dY = (_single(values) for values in (self.trial.forward(), self.trial.dY))

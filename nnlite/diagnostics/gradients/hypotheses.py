@@ -129,7 +129,7 @@ def _any_factor(e: Evidence) -> Iterator[Guess]:
 def _order(e: Evidence) -> Iterator[Guess]:
     """Guess that it is the gradient of another array, or has its entries in another order."""
     for other, finding in e.findings.items():
-        if other != e.name and finding.numeric.shape == e.shape:
+        if other != e.name and finding.gradient.shape == e.shape:
             yield Guess("order of gradients", e.true(other, e.indices), {"other": other})
     for order, source in _orders(e.shape):
         kind, detail = ("transposed", {}) if order == "transposed" else ("order of entries", {"order": order})
