@@ -10,10 +10,11 @@ import numpy as np
 from numpy import ndarray
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.shapes import UNKNOWN, Shape, text
+from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.basics.trees import listed, spread
 from nnlite.containers.argument_names import input_names_of
-from nnlite.errors import ShapeError, StateError
+from nnlite.containers.chain import START, ChainEnd, check_chain
+from nnlite.errors import StateError
 from nnlite.layer.described import can_skip_dX, learns
 from nnlite.layer.flat import adopt, extend, release, tied_in
 from nnlite.layer.layer import Layer, check_layer
@@ -136,8 +137,7 @@ class Sequential(Layer):
     # ------------------------------------------------------------------------------------ needs_dX
 
     _needs_dX = True
-    # Of the last output: its shape, the layer that determines it, and how many arrays it is; and the barrier.
-    _end: tuple[Shape, str, int, int] = (UNKNOWN, "", 1, 0)
+    _end = START  # what is known of the last output
     _barrier = 0  # the last layer without a gradient for its input: nothing before it has one
     _first_of_backward = 0
 
@@ -300,31 +300,9 @@ class Sequential(Layer):
         Raises:
             ShapeError, ValueError: as when the model is built.
         """
-        shape, source, count, barrier = self._end if first else (UNKNOWN, "", _inputs_of(self.layers), 0)
-        for index, layer in enumerate(self.layers[first:], first):
-            place = f"Sequential[{index}] {layer.one_line()}"
-            try:
-                Y = layer.output_shape(*[shape] * count)
-            except ShapeError as error:
-                raise ShapeError(f"{source} outputs {text(shape)}, but {place} does not accept it: {error}") from None
-            if index and (reached := len(layer.differentiable_inputs(count))) < count:
-                if reached:
-                    raise ValueError(
-                        f"{place} has no gradient for some of its {count} inputs; connect the layers in a nnlite.Graph"
-                    )
-                barrier = index
-            if layer.output_shape(*[UNKNOWN] * count) != UNKNOWN:  # else it passes a shape on
-                source = place
-            count = layer.num_outputs
-            shape = Y if count == 1 else UNKNOWN
-        for index, layer in enumerate(self.layers[:barrier] if barrier >= first else ()):
-            if learns(layer):
-                raise ValueError(
-                    f"Sequential[{index}] {layer.one_line()} would not be trained: Sequential[{barrier}] "
-                    f"{self.layers[barrier].one_line()} has no gradient for its input"
-                )
-        self._barrier = self._first_of_backward = barrier
-        self._end = shape, source, count, barrier
+        before = self._end if first else ChainEnd(arrays=_inputs_of(self.layers))
+        self._end = check_chain(self.layers, before, first)
+        self._barrier = self._first_of_backward = self._end.barrier
 
     def _note_place(self, error: Exception, layer: Layer) -> None:
         """Add to ``error`` which layer it comes from; the notes of nested containers add up to the whole path."""
