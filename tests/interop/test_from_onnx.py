@@ -209,7 +209,8 @@ def test_files_of_pytorch(opset):
 
         def forward(self, x):
             y = self.norm(x + self.inner(x)) * self.scale
-            return torch.cat([y.view(-1, 2, 3).transpose(1, 2).reshape(-1, 6), torch.nn.functional.glu(y)], 1)
+            parts = y.view(x.size(0) if opset > 13 else -1, 2, 3).transpose(1, 2)
+            return torch.cat([parts.reshape(-1, 6), torch.nn.functional.glu(y).view(-1, 3)], 1)
 
     class Images(torch.nn.Module):
         def forward(self, x):
@@ -223,7 +224,12 @@ def test_files_of_pytorch(opset):
         Block(),
         torch.nn.Sequential(
             *(Images(), torch.nn.Conv2d(1, 4, 2, padding="same"), torch.nn.ReLU()),
-            *(torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, (2, 1), (1, 2), (1, 0), groups=2), torch.nn.Flatten()),
+            *(
+                torch.nn.BatchNorm2d(4),
+                torch.nn.GroupNorm(2, 4),
+                torch.nn.Conv2d(4, 4, (2, 1), (1, 2), (1, 0), groups=2),
+                torch.nn.Flatten(),
+            ),
         ),
     ]
     for net in nets:

@@ -23,9 +23,9 @@ forward of its own needs an ``onnx`` of its own, too.
 Where the expression is one operator of X, ``from_onnx`` makes a registered layer of that operator.
 
 declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
-writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file,
-fused_operators.py finds GELU in it, and reading_onnx.py goes through its operators; onnx_operators.py has those that no
-layer declares.
+writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file, with
+computed_sizes.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes through its operators, and
+onnx_operators.py has those that no layer declares.
 """
 
 import os

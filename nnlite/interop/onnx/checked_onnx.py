@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, checker, defs, helper, numpy_helper, shape_inference
+from onnx import TensorProto, checker, defs, helper, numpy_helper
 
 from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
+from nnlite.interop.onnx.computed_sizes import has_computed_sizes, inferred_values, live_nodes, sizes_of_reshape
 
 OLDEST, NEWEST = 13, defs.onnx_opset_version()
 _IN_INT32 = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL, TensorProto.INT32, TensorProto.INT8}
@@ -42,7 +43,7 @@ class OnnxFile:
     """What a file contains.
 
     Attributes:
-        nodes: in the order of their computation, without those of constants.
+        nodes: those that the outputs depend on, in the order of their computation, without Constants.
         initializers: arrays by name, floating ones in one dtype.
         constants: the values of Constant nodes by name, likewise.
         inputs: names of the inputs, without those that have an initializer.
@@ -92,23 +93,30 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
     for name, tensor in tensors:
         _check_tensor(tensor, name)
     _check_names(graph)
-    _check_operators(graph, set(supported))
+    live = live_nodes(graph, dict(tensors))
+    _check_operators(live, set(supported))
     try:
         checker.check_model(model)
-        inferred = shape_inference.infer_shapes(model, check_type=True, strict_mode=True).graph
+        types = inferred_values(model)
     except Exception as error:  # ValidationError, InferenceError, and what C++ raises
         raise CheckpointError(f"onnx finds it invalid: {_first_line(error)}") from None
     arrays = _in_one_dtype({name: numpy_helper.to_array(tensor) for name, tensor in tensors})
+    for node in live:
+        if has_computed_sizes(node, arrays):
+            sizes = sizes_of_reshape(types[node.input[0]], types[node.output[0]])
+            if sizes is None:
+                raise CheckpointError(f"Reshape {node.name!r}: its sizes are computed in a way that is not supported")
+            node.input[1] = f"{node.output[0]}.sizes"
+            arrays[node.input[1]] = np.array(sizes)
     initializers = {each.name: arrays[each.name] for each in graph.initializer}
-    values = [*inferred.input, *inferred.value_info, *inferred.output]
     return OnnxFile(
-        [_node(each, number, opset) for number, each in enumerate(graph.node) if not _is_constant(each)],
+        [_node(each, number, opset) for number, each in enumerate(live) if not _is_constant(each)],
         initializers,
         {name: array for name, array in arrays.items() if name not in initializers},
         [each.name for each in graph.input if each.name not in initializers],
         [each.name for each in graph.output],
-        {each.name: _sizes(each) for each in values if each.type.tensor_type.HasField("shape")},
-        frozenset(each.name for each in values if each.type.tensor_type.elem_type in _FLOATING),
+        {name: _sizes(each) for name, each in types.items() if each.HasField("shape")},
+        frozenset(name for name, each in types.items() if each.elem_type in _FLOATING),
     )
 
 
@@ -177,10 +185,10 @@ def _check_names(graph: Any) -> None:
         raise CheckpointError("sparse initializers are not supported")
 
 
-def _check_operators(graph: Any, supported: set[str]) -> None:
+def _check_operators(nodes: list[Any], supported: set[str]) -> None:
     wrong = [
         f"{'' if each.domain in ('', 'ai.onnx') else each.domain + '.'}{each.op_type} {each.name or number!r}"
-        for number, each in enumerate(graph.node)
+        for number, each in enumerate(nodes)
         if each.op_type not in supported | {"Constant"} or each.domain not in ("", "ai.onnx")
     ]
     if wrong:
@@ -213,9 +221,8 @@ def _plain(value: Any) -> Any:
     return float(str(np.float32(value))) if isinstance(value, float) else value
 
 
-def _sizes(value: Any) -> tuple[int | None, ...]:
-    sizes = value.type.tensor_type.shape.dim
-    return tuple([size.dim_value if size.HasField("dim_value") else None for size in sizes])
+def _sizes(type: Any) -> tuple[int | None, ...]:
+    return tuple([size.dim_value if size.HasField("dim_value") else None for size in type.shape.dim])
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,8 @@ from nnlite.errors import CheckpointError
 from nnlite.interop.onnx.checked_onnx import OnnxFile, OnnxNode, checked, decoded, reading
 from nnlite.interop.onnx.declared_operators import Inverse, inverses
 from nnlite.interop.onnx.fused_operators import with_gelu
-from nnlite.interop.onnx.onnx_operators import Operand, Operators
+from nnlite.interop.onnx.onnx_operators import Operators
+from nnlite.interop.onnx.operands import Operand
 from nnlite.layer.layer import Layer
 
 

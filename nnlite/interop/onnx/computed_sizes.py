@@ -1,0 +1,51 @@
+"""Sizes that a file computes, as ``x.view(x.size(0), -1)`` of PyTorch does: a Reshape gets them as numbers instead."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import onnx
+from onnx import shape_inference
+
+
+def live_nodes(graph: Any, constants: Collection[str]) -> list[Any]:
+    """The nodes that the outputs depend on, in order, without what only computes the sizes of a Reshape."""
+    needed, kept = {each.name for each in graph.output}, []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            kept.append(node)
+            needed |= set(node.input[:1] if has_computed_sizes(node, constants) else node.input)
+    return kept[::-1]
+
+
+def has_computed_sizes(node: Any, constants: Collection[str]) -> bool:
+    """Whether it is a Reshape whose sizes are no constant."""
+    return node.op_type == "Reshape" and len(node.input) == 2 and node.input[1] not in constants
+
+
+def inferred_values(model: Any) -> dict[str, Any]:
+    """What follows from the operators about the type and the shape of each value, by name; computed sizes included.
+
+    What the file says of them itself counts for its inputs alone: PyTorch writes sizes of its example into outputs.
+    """
+    own = onnx.ModelProto()
+    own.CopyFrom(model)
+    del own.graph.value_info[:]
+    for output in own.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    graph = shape_inference.infer_shapes(own, check_type=True, strict_mode=True, data_prop=True).graph
+    return {each.name: each.type.tensor_type for each in (*graph.input, *graph.value_info, *graph.output)}
+
+
+def sizes_of_reshape(data: Any, Y: Any) -> list[int] | None:
+    """The sizes for a Reshape of data of this type into a Y of that type; None if they are not known.
+
+    Where both have the same unknown size, such as that of the batch, it is 0 in ONNX, and another unknown one is -1.
+    """
+    if not data.HasField("shape") or not Y.HasField("shape"):
+        return None
+    before: Sequence[Any] = data.shape.dim
+    sizes = []
+    for axis, size in enumerate(Y.shape.dim):
+        same = axis < len(before) and size.dim_param and before[axis].dim_param == size.dim_param
+        sizes.append(size.dim_value if size.HasField("dim_value") else 0 if same else -1)
+    return sizes if sizes.count(-1) < 2 else None
