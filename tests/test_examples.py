@@ -71,6 +71,7 @@ def test_the_examples_are_these():
         *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
         *(
             "digits",
+            "digits_cnn",
             "dropout_batchnorm",
             "embedding",
             "export",
@@ -84,6 +85,7 @@ def test_the_examples_are_these():
             "optimizers",
             "own_layer",
             "residual",
+            "signals",
             "sklearn_pipeline",
             "tied_autoencoder",
             "time_series",
@@ -106,6 +108,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
             assert len(text.splitlines()) < 60
             needed = {
                 "dataframe.py": {"pandas"},
+                "digits_cnn.py": {"matplotlib"},
                 "export.py": {"onnxruntime"},
                 "optimizers.py": {"matplotlib"},
                 "sklearn_pipeline.py": {"pandas", "joblib", "nnlite.interop.sklearn", "sklearn", "dask"},
@@ -139,6 +142,21 @@ def test_digits_reaches_097_on_test_rows(seed, run):
     assert number(r"loss .+, accuracy (\S+)", out) >= 0.97
     assert all(line.count("val") == 2 for line in progress.splitlines())  # of the loss and of the accuracy
     assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_digits_cnn_reaches_0985_and_draws(seed, run, tmp_path_factory):
+    figure = tmp_path_factory.mktemp("figures") / "digits.png"
+    out, _ = run("digits_cnn.py", "--seed", str(seed), "--figure", str(figure))
+    assert number(r"loss .+, accuracy (\S+)", out) >= (0.985 if seed == 0 else 0.975)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert figure.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_signals_are_told_apart_by_convolutions_alone(seed, run):
+    out, _ = run("signals.py", "--seed", str(seed))
+    assert number(r"accuracy of convolutions: (\S+),", out) > 0.97 > 0.93 > number(r"dense layers: (\S+),", out)
 
 
 @pytest.mark.parametrize("seed", seeds(1))
