@@ -18,7 +18,7 @@ from nnlite.interop.onnx.declared_operators import inverses
 from nnlite.interop.onnx.onnx_operators import Operators
 from nnlite.interop.onnx.writing_onnx import content_of
 
-SUPPORTED = {name for name in vars(Operators) if name[0].isupper()} | inverses().keys() | {"Constant", "Erf"}
+SUPPORTED = {name for name in dir(Operators) if name[0].isupper()} | inverses().keys() | {"Constant", "Erf"}
 ONE_WAY = {  # operators that are supported, but not in this way
     *("Unfold", "Unfold-of-signals", "Fold", "Fold-of-signals"),  # convolutions with weights that are constants
 }

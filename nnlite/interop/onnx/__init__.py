@@ -24,8 +24,8 @@ Where the expression is one operator of X, ``from_onnx`` makes a registered laye
 
 declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
 writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file, with
-computed_sizes.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes through its operators, and
-onnx_operators.py has those that no layer declares.
+computed_sizes.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes through its operators;
+onnx_operators.py and spatial_operators.py have those that no layer declares.
 """
 
 import os

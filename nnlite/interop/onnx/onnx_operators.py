@@ -10,6 +10,7 @@ from onnx import helper
 
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.interop.onnx.operands import Operand, at, known, number, parameter, raise_unless, reduced, whole_numbers
+from nnlite.interop.onnx.spatial_operators import SpatialOperators
 from nnlite.layers.activations import ReLU
 from nnlite.layers.arithmetic import Maximum, Minimum
 from nnlite.layers.arrangement import Concat, Split, Transpose
@@ -21,7 +22,6 @@ from nnlite.layers.batch_normalization import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
-from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.dropout import Dropout
 from nnlite.layers.elementwise import Sqrt, Square
 from nnlite.layers.embedding import Embedding
@@ -33,10 +33,9 @@ from nnlite.layers.rectifiers import CELU, PReLU
 from nnlite.layers.reductions import Mean, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink
-from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 
 
-class Operators:
+class Operators(SpatialOperators):
     """The operators.
 
     Each has its inputs as operands and its attributes as keywords, as in ONNX's documentation, and returns the node of
@@ -58,14 +57,6 @@ class Operators:
 
     def MatMul(self, A: Operand, B: Operand) -> Any:
         return A.node @ B.node if B.own is None or B.own.ndim != 2 else linear(B.own, None)(A.node)
-
-    def Conv(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
-        return convolution((Conv1d, Conv2d, Conv3d), X, W, B, options)
-
-    def ConvTranspose(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
-        raise_unless("output_shape" not in options, "with output_shape")
-        more = tuple(options.get("output_padding", [0] * (parameter(W).ndim - 2)))
-        return convolution((ConvTranspose1d, ConvTranspose2d, ConvTranspose3d), X, W, B, options, output_padding=more)
 
     def Gather(self, data: Operand, indices: Operand, *, axis: int) -> Any:
         table = parameter(data)
@@ -274,41 +265,6 @@ def linear(W: Array, b: Array | None) -> Linear:
     if b is not None:
         layer.b = np.broadcast_to(b, (1, layer.out_features)).reshape(-1)
     return layer
-
-
-def convolution(classes: Any, X: Operand, W: Operand, B: Operand | None, options: dict[str, Any], **more: Any) -> Any:
-    """A layer of one of the classes, which have one, two and three spatial axes."""
-    kernel = parameter(W)
-    axes = kernel.ndim - 2
-    raise_unless(W.trained and 1 <= axes <= 3, "expected an initializer with 1 to 3 spatial axes")
-    layer = classes[axes - 1].from_saved(
-        W=kernel,
-        groups=options["group"],
-        bias=B is not None,
-        stride=tuple(options.get("strides", [1] * axes)),
-        padding=padding(options, kernel.shape[2:]),
-        dilation=tuple(options.get("dilations", [1] * axes)),
-        **more,
-    )
-    if B is not None:
-        layer.b = parameter(B)
-    return layer(X.node)
-
-
-def padding(options: dict[str, Any], kernel: tuple[int, ...]) -> Any:
-    """The argument ``padding`` of a convolution."""
-    if options["auto_pad"] != "NOTSET":
-        known = {"VALID": "valid", "SAME_UPPER": "same"}
-        raise_unless(options["auto_pad"] in known, f"with auto_pad={options['auto_pad']}")
-        return known[options["auto_pad"]]
-    pads = options.get("pads", [0, 0] * len(kernel))
-    before, after = tuple(pads[: len(kernel)]), tuple(pads[len(kernel) :])
-    if before == after:
-        return before
-    added = [(k - 1) * d for k, d in zip(kernel, options.get("dilations", [1] * len(kernel)), strict=True)]
-    same = (*(each // 2 for each in added), *(each - each // 2 for each in added))
-    raise_unless((*before, *after) == same, "with different padding at the two ends of an axis")
-    return "same"
 
 
 def channel_norm(cls: Any, scale: Operand, B: Operand, epsilon: float, **options: Any) -> Any:

@@ -21,7 +21,7 @@ from nnlite.layer.layer import Layer
 def model_of(source: Any) -> Layer:
     """The model; see :func:`nnlite.from_onnx`."""
     declared = inverses()
-    own = {name for name in vars(Operators) if name[0].isupper()}
+    own = {name for name in dir(Operators) if name[0].isupper()}
     name, model = decoded(source)
     with reading(name), np.errstate(all="ignore"):
         file = with_gelu(checked(model, declared.keys() | own | {"Erf"}))
