@@ -98,8 +98,8 @@ def layout(
     nodes = [_Box(2 * rank, *size, node=True) for rank, size in zip(ranks, sizes, strict=True)]
     routes = [_route(nodes[arc.start], nodes[arc.end], arc.label) for arc in arcs]
     for start, *between, end in routes:
+        out, into = len(start.after), len(end.before)
         for box in between:
-            out, into = len(start.after), len(end.before)
             box.follows = "start" if out < into or out == 1 else "end" if into < out else ""
     columns = _in_order(nodes)
     _set_x(columns, gap[0])
@@ -261,9 +261,6 @@ def _stack(column: list[_Box], neighbours: list[list[_Box]], gap: float) -> None
     for weight, total, boxes in groups:
         for box, depth in boxes:
             box.y = total / weight - depth
-
-
-# ------------------------------------------------------------------------------------------------------ lines
 
 
 def _lines(columns: Columns, most: float) -> list[Columns]:

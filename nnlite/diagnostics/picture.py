@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.arrays import as_floating
 from nnlite.basics.checks import whole
 from nnlite.basics.shapes import UNKNOWN, text
 from nnlite.basics.trees import each_of, listed
@@ -128,8 +128,8 @@ def picture(
     if dY is None and loss is None and len(listed(Y)) == 1 and np.size(*listed(Y)) == 1:
         dY = each_of(lambda Y: np.ones(np.shape(Y), np.result_type(Y)), Y)
     if gradients and (dY is not None or loss is not None):
-        dtype = np.result_type(*listed(Y))
-        run.backward(None if dY is None else each_of(lambda dY: _floating_as(dtype, as_array(dY, "dY")), dY))
+        dtype = np.result_type(*listed(Y))  # a 1 written by hand means 1.0, as in X
+        run.backward(None if dY is None else each_of(lambda dY: as_floating(dY, "dY", dtype), dY))
     return _Drawing(run.program, run, names or {}, most, values).picture()
 
 
@@ -169,13 +169,13 @@ class _Drawing:
             place[edge] = len(nodes)
             value = program.constants.get(edge)
             written = value is not None and np.size(value) <= self.most
-            name = short(value, self.most) if written else self._named(program.names[edge])
-            given = "target" if edge in of_the_loss else "input"
-            kind = "constant" if edge in program.constants else given
+            name = short(value, self.most) if written else self.names.get(program.names[edge], program.names[edge])
+            kind = "constant" if edge in program.constants else "target" if edge in of_the_loss else "input"
             nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge)))
         edges = []
         for operation in program.operations:
-            takes, parts = operation.takes, self._parts(operation)
+            takes = operation.takes
+            parts = self.run.gradients_of_inputs(operation) if self.run is not None else {}
             named = len(takes) > 1 and not operation.computes.any_order
             names = input_names_of(operation.layer, len(takes)) if named else [""] * len(takes)
             for number, (edge, name) in enumerate(zip(takes, names, strict=True)):
@@ -189,12 +189,6 @@ class _Drawing:
             edges.append(self._edge(place[edge], len(nodes), edge, gradient, ""))
             nodes.append(DrawnNode("output", ((outputs[number] if number < len(outputs) else "Y", "name"),)))
         return Picture(tuple(nodes), tuple(edges))
-
-    def _parts(self, operation: Operation) -> dict[int, Any]:
-        return self.run.gradients_of_inputs(operation) if self.run is not None else {}
-
-    def _named(self, name: str) -> str:
-        return self.names.get(name, name)
 
     def _short(self, values: Any, norm: bool = False) -> str:
         return short(values, self.most, norm=norm)
@@ -264,11 +258,6 @@ def short(values: Any, most: int = 4, *, norm: bool = False) -> str:
         rows = [f"[{', '.join(map(scalar_text, row))}]" for row in np.atleast_2d(A).tolist()]
         return "\n".join(rows) if A.ndim else scalar_text(A.item())
     return f"norm {np.linalg.norm(A):.3g}" if norm else str(A.shape)
-
-
-def _floating_as(dtype: Any, array: Array) -> Array:
-    """Integers converted to ``dtype``: a 1 written by hand means 1.0, as in X."""
-    return array if array.dtype.kind == "f" else array.astype(dtype)
 
 
 def _node_kind(operation: Operation) -> str:
