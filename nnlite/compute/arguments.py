@@ -5,8 +5,11 @@ recognizes them at once; others are converted, or refused with an error that nam
 """
 
 from collections.abc import Sequence
+from functools import cache
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from itertools import product
 from numbers import Real
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,22 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute.tracing import Trace
 from nnlite.errors import ShapeError
+
+
+def names_of_arguments(code: CodeType, bound: bool) -> tuple[tuple[str, ...], bool]:
+    """The names of the arguments by position or keyword; and whether there are others, or none."""
+    other = code.co_kwonlyargcount or code.co_posonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS)
+    names = code.co_varnames[bound : code.co_argcount]
+    return names, bool(other) or not names
+
+
+@cache
+def calls_first(count: int) -> CodeType:
+    """The code of a function of this many arguments, or if that is 0 of any, that hands them to ``__first__``."""
+    given = ", ".join([f"a{n}" for n in range(count)] or ["*arguments", "**named"])
+    scope: dict[str, Any] = {}
+    exec(f"def entry({given}): return __first__({given})", scope)
+    return scope["entry"].__code__  # type: ignore[no-any-return]
 
 
 def entry_statement(trace: Trace, into: tuple[str, ...] = ()) -> str:

@@ -15,14 +15,13 @@ import weakref
 import zlib
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import Any, ClassVar, overload
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, StandIn
-from nnlite.compute.arguments import apart, conform, entry_statement, shapes_of
+from nnlite.compute.arguments import apart, calls_first, conform, entry_statement, names_of_arguments, shapes_of
 from nnlite.compute.blocks import BLOCK, in_blocks
 from nnlite.compute.log1p import fast_log1p
 from nnlite.compute.numpy_source import constants, numpy_source
@@ -119,8 +118,8 @@ class Kernel:
         self.errstate = errstate
         self._functions = _Functions(self)
         self._place = inspect.unwrap(formula).__code__
-        names, others = _arguments(self._place, inspect.ismethod(formula))
-        code = _calls_first(0 if others else len(names))  # a formula with others is refused in the first call
+        names, others = names_of_arguments(self._place, inspect.ismethod(formula))
+        code = calls_first(0 if others else len(names))  # a formula with others is refused in the first call
         self._enter_by(code if others else code.replace(co_varnames=names), {"__first__": self._first})
         Kernel.everyone.add(self)
 
@@ -214,22 +213,6 @@ class Kernel:
         """Make the functions anew when they are next needed."""
         with Kernel.making:
             self._functions.clear()
-
-
-def _arguments(code: CodeType, bound: bool) -> tuple[tuple[str, ...], bool]:
-    """The names of the arguments by position or keyword; and whether there are others, or none."""
-    other = code.co_kwonlyargcount or code.co_posonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS)
-    names = code.co_varnames[bound : code.co_argcount]
-    return names, bool(other) or not names
-
-
-@functools.cache
-def _calls_first(count: int) -> CodeType:
-    """The code of a function of this many arguments, or if that is 0 of any, that hands them to ``__first__``."""
-    given = ", ".join([f"a{n}" for n in range(count)] or ["*arguments", "**named"])
-    scope: dict[str, Any] = {}
-    exec(f"def entry({given}): return __first__({given})", scope)
-    return scope["entry"].__code__  # type: ignore[no-any-return]
 
 
 class _Functions(dict["np.dtype[Any]", Callable[..., Any]]):

@@ -54,6 +54,7 @@ def read(formula, symbols=SYMBOLS):
         ("X * (W @ Y)", "x * W1 y^"),
         ("-X * W", "-x * W1"),
         ("X * -W", "x * (-W1)"),
+        ("X // (W * Y)", "x // (W1 * y^)"),
         ("X - -W", "x - (-W1)"),
         ("X + -W", "x + (-W1)"),
         ("-(X + W)", "-(x + W1)"),

@@ -176,7 +176,7 @@ def test_what_is_put_in(text, expected):
         ("self.Y = X", "'self.Y' is not a name"),
         ("Y = lambda X: X", "Lambda is not supported"),
         ("Y = [x for x in X]", "ListComp is not supported"),
-        ("Y = X // 2", "FloorDiv is not supported"),
+        ("Y = X % 2", "Mod is not supported"),
         ("Y = X if X.ndim == 1 else -X", "'X.ndim == 1': name 'X' is not defined; a condition may use only what"),
         ("Y = X\n  dX = dY", "line 2: 'dX = dY': unexpected indent"),
     ],

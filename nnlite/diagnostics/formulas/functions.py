@@ -1,17 +1,17 @@
 """The functions that formulas may call: NumPy's, and those defined here."""
 
-from collections.abc import Mapping
+from inspect import isfunction
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
-from nnlite.compute.pad import pad, pad_backward
-from nnlite.compute.resampling import resample, resample_backward
-from nnlite.compute.windows import Pairs, Windows, fold, unfold
-from nnlite.layers.local_response_normalization import window_sum
-from nnlite.layers.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from nnlite.compute.pad import pad, pad_backward  # formulas call what is imported here by its name
+from nnlite.compute.resampling import resample, resample_backward  # noqa: F401
+from nnlite.compute.windows import Pairs, Windows, fold, unfold  # noqa: F401
+from nnlite.layers.local_response_normalization import window_sum  # noqa: F401
+from nnlite.layers.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle  # noqa: F401
 
 
 def rows(A: Array) -> Array:
@@ -175,56 +175,14 @@ def after(A: Array, axis: int = 1) -> Array:
     return np.flip(before(np.flip(A, axis), axis), axis)
 
 
-OWN: dict[str, Any] = {
-    function.__name__: function
-    for function in (
-        *(rows, row, column, view, reshape, flatten, along, broadcast, split, unstack),
-        *(
-            sum_to,
-            outer,
-            matvec,
-            sigmoid,
-            ndtr,
-            one_hot,
-            window_sum,
-            add_at,
-            bags,
-            count_labels,
-            pairs,
-            windows,
-            add_windows,
-            unfold,
-            fold,
-            pad,
-            pad_backward,
-            resample,
-            resample_backward,
-            pixel_shuffle,
-            pixel_unshuffle,
-            channel_shuffle,
-            before,
-            after,
-            range,
-        ),
-    )
-}
+def function_named(name: str) -> Any:
+    """Return what a formula calls by this name: what is defined or imported above, or of NumPy; None if nothing is.
 
-
-class _Functions(Mapping[str, Any]):
-    """The functions defined here and NumPy's, by name, and pi."""
-
-    def __getitem__(self, name: str) -> Any:
-        if name in OWN:
-            return OWN[name]
-        if name.startswith("_") or not (name == "pi" or callable(getattr(np, name, None))):
-            raise KeyError(name)
-        return getattr(np, name)
-
-    def __iter__(self) -> Any:
-        return iter(OWN)
-
-    def __len__(self) -> int:
-        return len(OWN)
-
-
-FUNCTIONS = _Functions()
+    >>> function_named("rows") is rows, function_named("tanh") is np.tanh, function_named("tahn")
+    (True, True, None)
+    """
+    own = range if name == "range" else globals().get(name)
+    if own is range or isfunction(own):
+        return own
+    found = None if name.startswith("_") else getattr(np, name, None)
+    return found if callable(found) else None

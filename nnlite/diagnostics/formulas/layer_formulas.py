@@ -11,7 +11,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from nnlite.containers.argument_names import argument_names
-from nnlite.diagnostics.formulas.functions import FUNCTIONS
+from nnlite.diagnostics.formulas.functions import function_named
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Options, Substitution
 from nnlite.diagnostics.formulas.tree import Formula, parse
 from nnlite.layer.layer import Layer
@@ -153,7 +153,7 @@ def _check_names(lines: Sequence[Formula], known: set[str], owner: Layer, layer:
     used = _names_in_methods(type(owner)) | _names_in_methods(type(layer))  # type: ignore[arg-type]
     for line in lines:
         for name in sorted((line.names | line.called) - known):
-            if not ((name in line.called and name in FUNCTIONS) or name in used or name in attributes):
+            if not ((name in line.called and function_named(name)) or name in used or name in attributes):
                 raise ValueError(f"{name_of_owner}: {line.written}: {_cure(name, known)}")
 
 

@@ -55,12 +55,6 @@ class OperationFormulas:
     """The formulas of one operation, in the symbols of the network.
 
     Attributes:
-        layer: the layer, or what computes the same as what a container does itself.
-        takes: the edges of its inputs.
-        gives: the edges of its outputs.
-        name: of the layer's class.
-        note: its place in the model, and its repr.
-        parameters: those that it uses, by their names in its formulas.
         values: of the names in its formulas, as far as they are known.
         given: the values of what it takes and returns, and of its parameters.
         with_gradient: the edges of the inputs that have a gradient.

@@ -10,8 +10,13 @@ from nnlite.diagnostics.formulas.notation import axes_of, axis_index, is_numeric
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, mapped
 
 SUM, MINUS, PRODUCT, MATRICES, POWER, WHOLE = range(6)  # precedence of operators
-_STRENGTHS = {SUM: (ast.Add, ast.Sub), PRODUCT: (ast.Mult, ast.Div), MATRICES: (ast.MatMult, Dot), POWER: (ast.Pow,)}
-STRENGTH = {op: strength for strength, ops in _STRENGTHS.items() for op in ops}
+_STRENGTHS = {
+    SUM: (ast.Add, ast.Sub),
+    PRODUCT: (ast.Mult, ast.Div, ast.FloorDiv),
+    MATRICES: (ast.MatMult, Dot),
+    POWER: (ast.Pow,),
+}
+STRENGTH: dict[type, int] = {op: strength for strength, ops in _STRENGTHS.items() for op in ops}
 RELATIONS: dict[type, str] = {ast.Gt: ">", ast.GtE: ">=", ast.Lt: "<", ast.LtE: "<=", ast.Eq: "=", ast.NotEq: "!="}
 CALLED = {"maximum": "max", "minimum": "min", "one_hot": "onehot", "absolute": "abs"}
 DOTS = "..."  # the terms of a sum that are left out
@@ -79,6 +84,8 @@ class Text:
                 return self.within(left, SUM) + self.sign("-") + self.within(right, PRODUCT, right=True)
             case ast.MatMult() | Dot():
                 return self.within(left, MATRICES) + self.sign("") + self.within(right, MATRICES, right=True)
+            case ast.FloorDiv():
+                return self.within(left, MINUS) + self.sign("//") + self.within(right, MATRICES, right=True)
             case ast.Pow():
                 return self.power(left, right, is_numeric(node))
             case ast.Div():

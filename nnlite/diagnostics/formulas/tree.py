@@ -11,36 +11,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.functions import FUNCTIONS
+from nnlite.diagnostics.formulas.functions import function_named
 
 Node = TypeVar("Node", bound=ast.AST)
 
-SUPPORTED = (
-    *(ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, ast.UnaryOp, ast.USub, ast.UAdd),
-    *(ast.Compare, ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.IfExp),
-    *(ast.BoolOp, ast.And, ast.Or, ast.Not, ast.Call, ast.keyword, ast.Name, ast.Constant, ast.Attribute),
-    *(ast.Subscript, ast.Slice, ast.Tuple, ast.List, ast.Set, ast.Starred, ast.GeneratorExp, ast.comprehension),
-    *(ast.Load, ast.Store),
-)
-OPERATORS: dict[type, Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.MatMult: operator.matmul,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-    ast.Not: operator.not_,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-}
+_NODES = """
+    Assign BinOp UnaryOp Compare IfExp BoolOp And Or Call keyword Name Constant Attribute Subscript Slice Tuple List Set
+    Starred GeneratorExp comprehension Load Store
+"""
+_OPERATORS = """
+    Add:add Sub:sub Mult:mul Div:truediv FloorDiv:floordiv MatMult:matmul Pow:pow USub:neg UAdd:pos Not:not_
+    Gt:gt GtE:ge Lt:lt LtE:le Eq:eq NotEq:ne Is:is_ IsNot:is_not
+"""
+_PAIRS = [pair.split(":") for pair in _OPERATORS.split()]
+OPERATORS: dict[type, Any] = {getattr(ast, node): getattr(operator, name) for node, name in _PAIRS}
+SUPPORTED = (*OPERATORS, *[getattr(ast, name) for name in _NODES.split()])  # in formulas
 
 
 @dataclass(frozen=True)
@@ -116,7 +101,7 @@ def parse(text: str, owner: str) -> tuple[Formula, ...]:
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
             raise _not_a_formula(owner, text, statement.lineno, "it is not a single assignment")
         for node in ast.walk(statement):
-            if not isinstance(node, (ast.Assign, *SUPPORTED)):
+            if not isinstance(node, SUPPORTED):
                 raise _not_a_formula(owner, text, statement.lineno, f"{type(node).__name__} is not supported")
             for part in ast.iter_child_nodes(node):
                 is_text = isinstance(part, ast.Constant) and isinstance(part.value, str)
@@ -246,8 +231,8 @@ def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
             return reduce(operator.add, _each(terms, names))
         case ast.Call(func=func, args=args, keywords=keywords):
             options = {keyword.arg or "": _value(keyword.value, names) for keyword in keywords}
-            called = FUNCTIONS[func.id] if isinstance(func, ast.Name) and func.id in FUNCTIONS else _value(func, names)
-            return called(*_listed(args, names), **options)
+            called = function_named(func.id) if isinstance(func, ast.Name) else None
+            return (called or _value(func, names))(*_listed(args, names), **options)
         case ast.Attribute(value=value, attr=attr):
             return getattr(_value(value, names), attr)
         case ast.Subscript(value=value, slice=index):
