@@ -1,8 +1,7 @@
 """per_sample_gradients and per_sample_gradient_norms: the contribution of each sample to dPhi."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -58,17 +57,12 @@ def per_sample_gradients(model: Layer, X: Any, target: Any, loss: Any) -> dict[s
     >>> {name: dP.shape for name, dP in gradients.items()}
     {'0.W': (5, 3, 2), '0.b': (5, 2)}
     """
-    run = _run(model, X, target, loss)
-    gradients = {
-        name: np.empty((run.count, *P.shape), P.dtype)
-        for name, P in run.model.named_parameters()
-        if name not in run.products
-    }
-    for number, alone in _one_at_a_time(run):
+    given = _Samples(model, X, target, loss)
+    gradients = {name: np.empty((given.count, *P.shape), P.dtype) for name, P in given.others.items()}
+    for number, alone in given.one_at_a_time():
         for name, dP in gradients.items():
             dP[number] = alone[name]
-    gradients |= {name: _outer(factors) for name, factors in run.products.items()}
-    return {name: gradients[name] for name, _ in run.model.named_parameters()}
+    return given.in_order(gradients | {name: outer(factors) for name, factors in given.products.items()})
 
 
 def per_sample_gradient_norms(model: Layer, X: Any, target: Any, loss: Any) -> dict[str, Array]:
@@ -100,141 +94,129 @@ def per_sample_gradient_norms(model: Layer, X: Any, target: Any, loss: Any) -> d
     >>> norms["W"], norms["b"]
     (array([5., 1.], dtype=float32), array([1., 1.], dtype=float32))
     """
-    run = _run(model, X, target, loss)
-    norms = {name: np.empty(run.count, P.dtype) for name, P in run.model.named_parameters() if name not in run.products}
-    for number, alone in _one_at_a_time(run):
+    given = _Samples(model, X, target, loss)
+    norms = {name: np.empty(given.count, P.dtype) for name, P in given.others.items()}
+    for number, alone in given.one_at_a_time():
         for name, norm in norms.items():
             norm[number] = np.linalg.norm(alone[name])
-    for name, factors in run.products.items():
+    for name, factors in given.products.items():
         norms[name] = np.prod([np.linalg.norm(factor, axis=1) for factor in factors], axis=0)
-    return {name: norms[name] for name, _ in run.model.named_parameters()}
+    return given.in_order(norms)
 
 
-@dataclass
-class _Run:
+class _Samples:
     """A model after its forward and backward on all samples.
 
     Attributes:
         model: a copy.
-        X: its input.
         dY: the gradient of the loss with respect to the output.
-        count: the number of samples.
         gradients: of all samples together.
         products: for some parameters the factors whose outer product, row by row, is the gradient: (X, dY) or (dY,).
         eps: machine epsilon of the coarsest dtype in the model.
-        restore: puts the generators back to their state before forward.
     """
 
-    model: Layer
-    X: Any
-    dY: Any
-    count: int
-    gradients: dict[str, Array]
-    products: dict[str, tuple[Array, ...]]
-    eps: float
-    restore: Callable[[], None]
+    def __init__(self, model: Layer, X: Any, target: Any, loss: Any) -> None:
+        check_layer(model, "model")
+        self.X, target = samples(X, "X"), samples(target, "target")
+        self.count = count_of(self.X)
+        run = Run(model, as_one_loss(loss))
+        self.model, loss, run.loss = run.model, run.loss, None  # the loss runs after a look at the rows of the output
+        self.restore = restorer(self.model)
+        Y = run.forward(self.X)
+        check_rows(self.model, Y, self.count)
+        loss.forward(*arguments_of(loss, Y, target))
+        self.dY = loss.backward()
+        run.backward(self.dY)
+        calls = run.recording.forwards
+        self.eps = coarsest(A for call in calls for A in (*listed(call.Y), *listed(call.dX)) if A is not None)
+        self.gradients = {name: dP.copy() for name, dP in self.model.named_gradients()}
+        self.products = dict(self._products(calls))
+        self._refuse_mixing()
+        for number in {0, self.count - 1}:  # a layer before may reorder the rows: keep products whose rows are samples
+            alone = self.one(number)
+            for name, factors in list(self.products.items()):
+                dP = outer(tuple([factor[number : number + 1] for factor in factors]))[0]
+                if not alike(dP, alone[name], eps=self.eps):
+                    del self.products[name]
 
+    def _products(self, calls: list[LayerCall]) -> Iterator[tuple[str, tuple[Array, ...]]]:
+        """The factors of each gradient of which the layer says that it is a sum of products with a row per sample."""
+        originals = [layer.original for _, layer in self.model.named_layers() if layer.original is not None]
+        tied = {id(part) for original in originals for _, part in original.named_layers()}
+        for path, layer in self.model.named_layers():
+            own = [call for call in calls if call.path == path]
+            factors_of = described(layer, "gradient_factors", "forward", "backward")
+            if factors_of is None or id(layer) in tied or len(own) != 1 or own[0].dYs is None:
+                continue
+            for name, factors in factors_of(as_floating(own[0].dY, "dY", layer.dtype)).items():
+                if all(A.ndim == 2 and len(A) == self.count for A in factors):
+                    total = blas.matmul(factors[0].T, factors[1]) if len(factors) == 2 else factors[0].sum(axis=0)
+                    dP = getattr(layer, "d" + name)
+                    if alike(total, dP, math.prod(map(largest, factors)), coarsest([dP])):
+                        yield inside(path, name), factors
 
-def _run(model: Layer, X: Any, target: Any, loss: Any) -> _Run:
-    check_layer(model, "model")
-    X, target = samples(X, "X"), samples(target, "target")
-    count = count_of(X)
-    ran = Run(model, as_one_loss(loss))
-    model, loss, ran.loss = ran.model, ran.loss, None  # the loss runs after a look at the rows of the output
-    restore = restorer(model)
-    Y = ran.forward(X)
-    check_rows(model, Y, count)
-    loss.forward(*arguments_of(loss, Y, target))
-    dY = loss.backward()
-    ran.backward(dY)
-    calls = ran.recording.forwards
-    outputs = [A for call in calls for A in (*listed(call.Y), *listed(call.dX)) if A is not None]
-    gradients = {name: dP.copy() for name, dP in model.named_gradients()}
-    products = dict(_products(model, calls, count))
-    restore()
-    try:
-        mixing = first_that_mixes(model, X, sorted({0, count - 1}))
-    except Exception as error:
-        error.add_note(f"per-sample gradients run the model on one sample at a time{TRY_EVAL * model.training}")
-        raise
-    if mixing:
-        raise ValueError(
-            f"{mixing}: the output for a sample depends on the other samples, or is random, so the samples have no "
-            f"gradients of their own{TRY_EVAL * model.training}"
-        )
-    run = _Run(model, X, dY, count, gradients, products, coarsest(outputs), restore)
-    for number in sorted({0, count - 1}):
-        _keep_those_of_samples(run, number)
-    return run
-
-
-def _products(model: Layer, calls: list[LayerCall], count: int) -> Iterator[tuple[str, tuple[Array, ...]]]:
-    """The factors of each gradient of which the layer says that it is a sum of products with one row per sample."""
-    tied = {
-        id(part)
-        for _, layer in model.named_layers()
-        if layer.original is not None
-        for _, part in layer.original.named_layers()
-    }
-    for path, layer in model.named_layers():
-        own = [call for call in calls if call.path == path]
-        factors_of = described(layer, "gradient_factors", "forward", "backward")
-        if factors_of is None or id(layer) in tied or len(own) != 1 or own[0].dYs is None:
-            continue
-        for name, factors in factors_of(as_floating(own[0].dY, "dY", layer.dtype)).items():
-            if all(A.ndim == 2 and len(A) == count for A in factors):
-                total = blas.matmul(factors[0].T, factors[1]) if len(factors) == 2 else factors[0].sum(axis=0)
-                dP = getattr(layer, "d" + name)
-                if alike(total, dP, math.prod(map(largest, factors)), coarsest([dP])):
-                    yield inside(path, name), factors
-
-
-def _keep_those_of_samples(run: _Run, number: int) -> None:
-    """Keep the products whose row ``number`` belongs to that sample: a layer before may reorder the rows."""
-    alone = _alone(run, number)
-    for name, factors in list(run.products.items()):
-        dP = _outer(tuple([factor[number : number + 1] for factor in factors]))[0]
-        if not alike(dP, alone[name], eps=run.eps):
-            del run.products[name]
-
-
-def _alone(run: _Run, number: int) -> dict[str, Array]:
-    """The gradients of one sample, valid until the next run."""
-    run.restore()
-    row = slice(number, number + 1)
-    Y = spread(run.model.forward, pick(run.X, row))
-    check_rows(run.model, Y, 1)
-    spread(run.model.backward, pick(run.dY, row))
-    return dict(run.model.named_gradients())
-
-
-def _one_at_a_time(run: _Run) -> Iterator[tuple[int, dict[str, Array]]]:
-    """The number and the gradients of each sample, if some parameters are not in ``run.products``.
-
-    Raises:
-        ValueError: at the end, if the gradients do not add up to those of the whole batch.
-    """
-    names = [name for name in run.gradients if name not in run.products]
-    if not names:
-        return
-    total = {name: np.zeros_like(run.gradients[name]) for name in names}
-    size = {name: largest(run.gradients[name]) for name in names}  # of the terms, which may cancel
-    for number in range(run.count):
-        alone = _alone(run, number)
-        yield number, alone
-        for name in names:
-            total[name] += alone[name]
-            size[name] = max(size[name], largest(alone[name]))
-    for name in names:
-        if not alike(run.gradients[name], total[name], size[name], run.eps):
+    def _refuse_mixing(self) -> None:
+        hint = TRY_EVAL * self.model.training
+        self.restore()
+        try:
+            mixing = first_that_mixes(self.model, self.X, sorted({0, self.count - 1}))
+        except Exception as error:
+            error.add_note(f"per-sample gradients run the model on one sample at a time{hint}")
+            raise
+        if mixing:
             raise ValueError(
-                f"{name}: the gradients of the samples do not add up to that of the batch: its layer mixes samples, "
-                "is random, or has a wrong backward; see check_gradients"
+                f"{mixing}: the output for a sample depends on the other samples, or is random, so the samples have no "
+                f"gradients of their own{hint}"
             )
 
+    @property
+    def others(self) -> dict[str, Array]:
+        """The parameters whose gradients are no known products."""
+        return {name: P for name, P in self.model.named_parameters() if name not in self.products}
 
-def _outer(factors: tuple[Array, ...]) -> Array:
-    """The outer product of the factors, row by row."""
+    def in_order(self, values: dict[str, Array]) -> dict[str, Array]:
+        """Those of all parameters, in the order of the model."""
+        return {name: values[name] for name, _ in self.model.named_parameters()}
+
+    def one(self, number: int) -> dict[str, Array]:
+        """The gradients of one sample, valid until the next run."""
+        self.restore()
+        row = slice(number, number + 1)
+        Y = spread(self.model.forward, pick(self.X, row))
+        check_rows(self.model, Y, 1)
+        spread(self.model.backward, pick(self.dY, row))
+        return dict(self.model.named_gradients())
+
+    def one_at_a_time(self) -> Iterator[tuple[int, dict[str, Array]]]:
+        """The number and the gradients of each sample, if some parameters are not in ``products``.
+
+        Raises:
+            ValueError: at the end, if the gradients do not add up to those of the whole batch.
+        """
+        if not (names := list(self.others)):
+            return
+        total = {name: np.zeros_like(self.gradients[name]) for name in names}
+        size = {name: largest(self.gradients[name]) for name in names}  # of the terms, which may cancel
+        for number in range(self.count):
+            alone = self.one(number)
+            yield number, alone
+            for name in names:
+                total[name] += alone[name]
+                size[name] = max(size[name], largest(alone[name]))
+        for name in names:
+            if not alike(self.gradients[name], total[name], size[name], self.eps):
+                raise ValueError(
+                    f"{name}: the gradients of the samples do not add up to that of the batch: its layer mixes "
+                    "samples, is random, or has a wrong backward; see check_gradients"
+                )
+
+
+def outer(factors: tuple[Array, ...]) -> Array:
+    """The outer product of the factors, row by row.
+
+    >>> outer((np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))).tolist()
+    [[[3.0, 4.0], [6.0, 8.0]]]
+    """
     if len(factors) == 1:
         return factors[0].copy()
     x, dy = factors
