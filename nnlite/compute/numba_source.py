@@ -12,7 +12,7 @@ import numpy as np
 from nnlite.compute.numpy_source import constant, constants
 from nnlite.compute.tracing import COLUMN_SUM, REDUCTIONS, Operand, Operation, Trace
 
-_EXPRESSIONS = {
+EXPRESSIONS = {
     "add": "{0} + {1}",
     "subtract": "{0} - {1}",
     "multiply": "{0} * {1}",
@@ -42,7 +42,7 @@ _FLOAT32 = {"exp": "exp({0})", "log": "log({0})", "log1p": "log1p({0})", "tanh":
 
 def can_compile(trace: Trace, dtype: "np.dtype[Any]") -> bool:
     """Whether a formula has only operations that LLVM vectorizes."""
-    known = _EXPRESSIONS.keys() | REDUCTIONS | {COLUMN_SUM} | (_FLOAT32 if dtype == np.float32 else {}).keys()
+    known = EXPRESSIONS.keys() | REDUCTIONS | {COLUMN_SUM} | (_FLOAT32 if dtype == np.float32 else {}).keys()
     return dtype in (np.float32, np.float64) and known.issuperset(operation.function for operation in trace.operations)
 
 
@@ -165,7 +165,7 @@ class _Body:
         if function in REDUCTIONS:
             return f"{result} = {result}_sum" + f" / real({self.trace.arguments[0]}.shape[1])" * (function == "mean")
         texts = [self._text(each, self.passes[result]) for each in operands]
-        return f"{result} = {(_EXPRESSIONS | _FLOAT32)[function].format(*texts)}"
+        return f"{result} = {(EXPRESSIONS | _FLOAT32)[function].format(*texts)}"
 
     def _text(self, operand: Operand, number: int) -> str:
         """How a value is read in a pass."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute.call_log import CallLog, LoggedArray, UnwritableError
-from nnlite.containers.logged_run import LoggedRun
+from nnlite.compute.kernel import Kernel, numpy_function
+from nnlite.containers.logged_run import LoggedRun, example_rows
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import Loss, is_loss
@@ -41,7 +42,8 @@ class Passes:
                 "leave compiled out"
             )
         self.model, self.loss = model, loss
-        self.lines: dict[Any, StraightLine] = {}
+        self.lines: dict[Any, Any] = {}
+        self.by_numba: dict[Any, Any] = {}  # without the number of rows
         self.Phi: Array | None = None
         self.last: Any = None  # the lines, and the batch, of the last forward
 
@@ -51,6 +53,7 @@ class Passes:
         target = target if type(target) is np.ndarray else as_array(target, "compiled: target")
         if self.Phi is not self.model.Phi:  # it joined a model, or changed its dtype
             self.lines.clear()
+            self.by_numba.clear()
             self.Phi = self.model.Phi
         key = X.shape, target.shape, X.dtype, target.dtype, self.model.training
         line = self.lines.get(key)
@@ -67,24 +70,50 @@ class Passes:
     def outputs(self) -> tuple[Array, float]:
         """The output of the model in the last forward, and the ``count`` of the loss."""
         line, _, _ = self.last
-        Y, count = map(line.value, line.outputs)
+        Y, count = line.outputs
         return Y.copy(), float(count)
 
-    def _made(self, X: Array, target: Array) -> StraightLine:
+    def _made(self, X: Array, target: Array) -> Any:
         """The lines for batches of this shape."""
+        if Kernel.make is not numpy_function:
+            key = X.shape[1:], target.shape[1:], X.dtype, target.dtype, self.model.training
+            if key not in self.by_numba:
+                self.by_numba[key] = self._by_numba(X, target)
+            if (by_numba := self.by_numba[key]) is not None:
+                return by_numba
         log = CallLog(ANY_ROWS, whole_kernels=True)
         training = self.model.training
         try:
             run = LoggedRun(self.model, self.loss, X, target, training=training, log=log)
-            count = run.count.node if isinstance(run.count, LoggedArray) else run.count
-            line = StraightLine(log, run.L.node, (run.Y.node, count), run.inputs, run.arrays | run.generators)
+            outputs = run.Y.node, _node(run.count)
+            line = StraightLine(log, run.L.node, outputs, run.inputs, run.arrays | run.generators)
         except UnwritableError as error:
             raise UnwritableError(f"compiled: {self.model.one_line()} with {self.loss.one_line()}: {error}") from error
-        self._check(line, X, target)
+        self._check(line, X, target, exact=Kernel.make is numpy_function)
         return line
 
-    def _check(self, line: StraightLine, X: Array, target: Array) -> None:
-        """Compare the lines with the layers, to the last bit; only gradients are changed.
+    def _by_numba(self, X: Array, target: Array) -> Any:
+        """The lines compiled by Numba, for any number of rows; None if they cannot be."""
+        from nnlite.training.numba_lines import NumbaLines
+
+        rows, training, Phi = example_rows(self.model), self.model.training, self.model.Phi
+        log = CallLog(rows, whole_kernels=True)
+        example = np.resize(X, (rows, *X.shape[1:])), np.resize(target, (rows, *target.shape[1:]))
+        try:
+            run = LoggedRun(self.model, self.loss, *example, training=training, log=log)
+            places = {}
+            for name, P in run.parameters.items():
+                start = (P.__array_interface__["data"][0] - Phi.__array_interface__["data"][0]) // Phi.itemsize
+                places[name] = slice(start, start + P.size), P.shape
+            outputs = run.Y.node, _node(run.count)
+            lines = NumbaLines(log, run.L.node, outputs, run.inputs, places, Phi, self.model.dPhi)
+            self._check(lines, X, target, exact=False)
+        except UnwritableError:  # NumPy's lines do for these
+            return None
+        return lines
+
+    def _check(self, line: Any, X: Array, target: Array, exact: bool) -> None:
+        """Compare the lines with the layers, to the last bit or to rounding; only gradients are changed.
 
         Raises:
             UnwritableError: they differ.
@@ -101,12 +130,21 @@ class Passes:
             buffer[...] = before
         for generator, state in zip(generators, states, strict=True):
             generator.bit_generator.state = state
-        if not (
-            np.array_equal(J, expected, equal_nan=True) and np.array_equal(self.model.dPhi, model.dPhi, equal_nan=True)
-        ):
+        pairs, same = ((J, expected), (self.model.dPhi, model.dPhi)), np.array_equal if exact else _close
+        if J is None or not all(same(found, known, equal_nan=True) for found, known in pairs):
             raise UnwritableError(
                 f"compiled: {self.model.one_line()} with {loss.one_line()}: the lines differ from the layers"
             )
+
+
+def _node(count: Any) -> Any:
+    return count.node if isinstance(count, LoggedArray) else count
+
+
+def _close(found: Any, expected: Any, equal_nan: bool) -> bool:
+    """Whether they are equal up to the rounding of sums of float32."""
+    size = np.max(np.abs(expected), initial=0)
+    return np.allclose(found, expected, rtol=1e-4, atol=1e-4 * size, equal_nan=equal_nan)
 
 
 class Compiled:
@@ -145,6 +183,10 @@ def compile(model: Layer, loss: Loss, optimizer: Optimizer) -> Compiled:
     random generators, and calls the optimizer, so that both can be used, saved and changed in between; layers cache
     nothing. What the layers check of values, and where they then compute something else or raise an error, they do
     themselves for such a batch. :func:`nnlite.fit` has an option ``compiled``.
+
+    After ``nn.set_kernels("numba")`` Numba compiles the lines, in some seconds, to one function that is cached as
+    kernels are; the step then takes half the time again, and its results may differ by rounding. Where it cannot, as
+    with random numbers, buffers, cross-entropy or float64, the lines are NumPy's.
 
     Args:
         model: a model with one input and one output.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.basics.arrays import Array
 from nnlite.compute import blas
 from nnlite.compute.call_log import CallLog, Node
 from nnlite.compute.kernel import Kernel, clip, silent  # type: ignore[attr-defined] # NumPy's
@@ -31,7 +32,7 @@ class StraightLine:
     Args:
         log: the calls, with whole kernels.
         split: the last node of the first function, which returns it.
-        outputs: nodes before it whose values are asked for, or numbers; see :meth:`value`.
+        outputs: the node of the model's output, and what the loss divides by, a node or a number.
         inputs: the names of the arguments of both.
         scope: the values of what else is given.
 
@@ -43,9 +44,9 @@ class StraightLine:
     """
 
     def __init__(
-        self, log: CallLog, split: Node, outputs: tuple[Any, ...], inputs: list[str], scope: dict[str, Any]
+        self, log: CallLog, split: Node, outputs: tuple[Node, Any], inputs: list[str], scope: dict[str, Any]
     ) -> None:
-        self.log, self.split, self.outputs, self.inputs = log, split, outputs, inputs
+        self.log, self.split, self.asked, self.inputs = log, split, outputs, inputs
         self.scope: dict[str, Any] = scope | {
             "np": np, "dot": blas.matmul, "column_sum": column_sum, "clip": clip, "log1p": fast_log1p,
         }  # fmt: skip
@@ -86,13 +87,15 @@ class StraightLine:
         self.scope[call[1]] = function
         return f"{call[1]}("
 
-    def value(self, node: Any) -> Any:
-        """The value of a node in the last forward."""
-        return self.scope[self.text[node]] if isinstance(node, Node) else node
+    @property
+    def outputs(self) -> tuple[Array, float]:
+        """The output in the last forward, and the ``count`` of the loss."""
+        Y, count = (self.scope[self.text[each]] if isinstance(each, Node) else each for each in self.asked)
+        return Y, count
 
     def _live(self) -> set[Node]:
         live: set[Node] = set()
-        outputs = [each for each in self.outputs if isinstance(each, Node)]
+        outputs = [each for each in self.asked if isinstance(each, Node)]
         waiting = [self.split, *outputs, *self.decisions, *(node for _, node in self.log.stored)]
         writes = [node for node in self.log.nodes if node.function is operator.setitem]
         while waiting:
