@@ -803,6 +803,25 @@ def test_html_of_a_network():
     assert f"<mo>=</mo>{X_T}<mspace width='0.25em'></mspace>{u1}</math>" in html
 
 
+def test_a_matrix_in_html_has_brackets_that_need_no_font():
+    """Signs stretch only in fonts made for mathematics, which a browser may not have."""
+    html = nn.explain(linear(2, 1), numbers(3, 2), values=True)._repr_html_()
+    tables = [each for each in re.findall(r"<math.*?</math>", html) if "<mtable" in each]
+    assert len(tables) > 3
+    for each in tables:
+        (table,) = ElementTree.fromstring(each).iter("mtable")
+        assert "border-width:0 1px" in table.attrib["style"]
+    assert "<mo>(</mo><mtable" not in html
+
+
+def test_the_names_of_the_code_are_said_where_those_of_the_derivation_differ():
+    said = nn.explain(of_three_layers(), loss=nn.BCELoss(), names={"loss": "E", "target": "t"}).remarks
+    assert "y^ is the output Y, t the target and E the loss J of the code, where dE/dW is called dW." in said
+    alone = nn.explain(nn.MSELoss(), (numbers(2), numbers(2))).remarks
+    assert "y^ is the output Y, y the target and L the loss J of the code, where dL/dW is called dW." in alone
+    assert "the code" not in str(nn.explain(of_three_layers()))
+
+
 # ------------------------------------------------------------------------------------------ options and errors
 
 

@@ -319,6 +319,14 @@ def test_the_results_of_a_walk_are_not_the_callers_own_arrays(make):
     assert not np.shares_memory(walked(nn.backward_steps(model, dY))[1], dY)
 
 
+def test_the_step_of_a_loss_says_what_explain_calls_its_arrays():
+    model, loss = chain(), nn.MSELoss()
+    steps = [*nn.forward_steps(model, numbers(4, 3), numbers(4, 1), loss), *nn.backward_steps(model, loss=loss)]
+    for step in steps:
+        said = "Y is y^, the target y, and the loss J is L in nn.explain."
+        assert (said in str(step)) == (said in step._repr_html_()) == (step.path == "loss")
+
+
 def test_a_loss_behind_the_model():
     model, loss, Y = chain(), nn.MSELoss(), numbers(4, 1)
     other = chain()
