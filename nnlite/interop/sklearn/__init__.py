@@ -5,8 +5,8 @@ MLPClassifier, MLPRegressor   in place of scikit-learn's estimators of these nam
 mlp                           the network that NetClassifier and NetRegressor make where none is given
 """
 
-from nnlite.interop.sklearn.mlp import MLPClassifier, MLPRegressor
-from nnlite.interop.sklearn.net import NetClassifier, NetRegressor
+from nnlite.interop.sklearn.mlp_estimators import MLPClassifier, MLPRegressor
+from nnlite.interop.sklearn.net_estimators import NetClassifier, NetRegressor
 from nnlite.interop.sklearn.network import mlp
 
 __all__ = ["MLPClassifier", "MLPRegressor", "NetClassifier", "NetRegressor", "mlp"]

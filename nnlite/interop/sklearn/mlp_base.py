@@ -18,8 +18,8 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.checks import non_negative, number, one_of, positive, share, whole
 from nnlite.containers.sequential import Sequential
 from nnlite.errors import DivergenceError
+from nnlite.interop.sklearn.all_or_nothing import all_or_nothing
 from nnlite.interop.sklearn.mlp_progress import MLPProgress
-from nnlite.interop.sklearn.whole import all_or_nothing
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import ReLU, Sigmoid, Tanh
 from nnlite.layers.linear import Linear

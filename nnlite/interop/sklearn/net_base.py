@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.generators import generator
+from nnlite.interop.sklearn.all_or_nothing import all_or_nothing
 from nnlite.interop.sklearn.network import made, name_of, parameters_of
-from nnlite.interop.sklearn.whole import all_or_nothing
 from nnlite.layer.layer import Layer
 from nnlite.losses.loss import Loss
 from nnlite.optim.optimizer import Optimizer
