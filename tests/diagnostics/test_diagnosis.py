@@ -112,7 +112,7 @@ def test_each_kind_is_documented_with_its_sentence_and_sought_by_a_test():
 # ------------------------------------------------------------------------------------ silent on what is right
 
 
-@pytest.mark.parametrize("seed", seeds(16))
+@pytest.mark.parametrize("seed", seeds(12))
 def test_no_false_alarm_over_random_networks(seed):
     """For a longer sweep run python tests/support/random_networks.py 1000."""
     assert random_networks.checked(seed, random_networks.Every) in ("right", "no gradient")
@@ -121,20 +121,16 @@ def test_no_false_alarm_over_random_networks(seed):
 STEEP = [19, 151, 371, 860, 1285, 1305, 2040, 2074, 3139, 3650, 3687, 3875, 6492, 6909, 7307, 9216, 12911, 13036, 14182]
 
 
-@pytest.mark.parametrize("seed", STEEP if SWEEP > 1 else STEEP[::2])
+@pytest.mark.parametrize("seed", STEEP if SWEEP > 1 else STEEP[::3])
 def test_no_false_alarm_where_rounding_and_curves_are_at_their_worst(seed):
     """Inputs of 1e5, gradients of 1e-10, kinks of 0.1 % of the slope: a fixed step and tolerance fail on these."""
     assert random_networks.checked(seed) in ("right", "no gradient")
 
 
 def test_a_wrong_sign_is_named_in_random_networks():
-    said = [random_networks.spoiled(seed) for seed in range(10)]
-    assert set(said) <= {"named", "nothing to see"}
+    said = [random_networks.spoiled(seed, random_networks.Every) for seed in range(8)]
+    assert set(said) <= {"named", "nothing to see"}  # that is at a kink, or where dW is 0
     assert said.count("named") >= 6
-
-
-def test_most_of_the_random_networks_have_a_gradient_to_check():
-    assert sum(random_networks.checked(seed, random_networks.Every) == "right" for seed in range(16, 21)) >= 4
 
 
 def test_the_report_of_a_right_layer_says_so():
@@ -506,16 +502,16 @@ def test_noise_of_float32_is_told_from_a_mistake_in_float32():
     assert fault.kind != "float32"
 
 
-@pytest.mark.parametrize("size", [1e3, 1e5, 1e7, 1e9])
+@pytest.mark.parametrize("size", [1e5, 1e9])
 def test_large_inputs_do_not_drown_in_the_rounding_of_their_sum(size):
     rng = np.random.default_rng(0)
-    large = size * rng.normal(size=(20, 5))
+    large = size * rng.normal(size=(8, 5))
     for layer in (nn.Identity(), nn.Square(), nn.Linear(5, 3, rng=0), nn.Sequential(nn.Linear(5, 3, rng=0), nn.Tanh())):
         assert nn.check_gradients(layer, large).right
-    assert nn.check_gradients(nn.Linear(5, 3, rng=0), large, np.ones((20, 3)), nn.MSELoss()).right
+    assert nn.check_gradients(nn.Linear(5, 3, rng=0), large, np.ones((8, 3)), nn.MSELoss()).right
 
 
-@pytest.mark.parametrize("size", [1e3, 1e5, 1e7])
+@pytest.mark.parametrize("size", [1e3, 1e7])
 def test_with_large_inputs_a_small_mistake_is_still_found(size):
     rng = np.random.default_rng(0)
     layer = linear(times("b", 1 + 1e-4))

@@ -245,10 +245,11 @@ def checked(seed: int, builder: type[Builder] = Builder) -> str:
     return "right"
 
 
-def spoiled(seed: int) -> str:
+def spoiled(seed: int, builder: type[Builder] = Builder) -> str:
     """Change the sign of one dW; return "named", "nothing to see" if that dW is 0, or the verdict."""
     rng = np.random.default_rng(seed)
-    model, X, target, loss = Builder(rng).network()
+    with np.errstate(all="ignore"):
+        model, X, target, loss = builder(rng).network()
     linears = [layer for _, layer in model.named_layers() if type(layer) is nn.Linear]
     if not linears:
         return "nothing to see"
