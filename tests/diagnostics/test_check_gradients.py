@@ -341,7 +341,7 @@ def test_max_entries_are_drawn_by_rng():
     assert nn.check_gradients(nn.Tanh(), X, max_entries=1).comparisons[0].index == drawn[0]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(10))
 def test_max_entries_are_not_drawn_twice(seed):
     class Wrong(nn.Identity):
         def backward(self, dY):
