@@ -34,6 +34,12 @@ Layers
     Conv1d, Conv2d, Conv3d               convolution of signals, images and volumes
     ConvTranspose1d, ConvTranspose2d     the transpose of one, which makes images larger
     ConvTranspose3d                      likewise
+    MaxPool1d, MaxPool2d, MaxPool3d      the largest entry of each window
+    AvgPool1d, AvgPool2d, AvgPool3d      its mean
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d
+        the mean of each of as many windows as asked for, whatever the size of X
+    AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d
+        likewise, the largest entry
     Unfold, Fold                         windows as columns, and their sum
     ConstantPad1d, ConstantPad2d         a number added at both ends of spatial axes
     ConstantPad3d                        likewise
@@ -177,8 +183,17 @@ from nnlite.containers.tied import tied
 from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Softmax2d, Softmin, Tanh
+from nnlite.layers.adaptive_pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
 from nnlite.layers.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
 from nnlite.layers.arrangement import Concat, Split, Stack, Transpose
+from nnlite.layers.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from nnlite.layers.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
@@ -198,6 +213,7 @@ from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.folding import Fold, Unfold
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
+from nnlite.layers.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnlite.layers.normalization import LayerNorm, RMSNorm
 from nnlite.layers.padding import (
     CircularPad1d,
@@ -318,8 +334,17 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
     "Add",
     "AlphaDropout",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
@@ -401,6 +426,9 @@ __all__ = [
     "MSELoss",
     "MarginRankingLoss",
     "MatMul",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
     "Maximum",
     "Mean",
     "Minimum",

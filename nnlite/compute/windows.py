@@ -92,6 +92,18 @@ class Windows:
                 for first, count, s in zip(firsts, self.outputs, self.stride, strict=True)
             )
 
+    def window(self, place: Sizes) -> tuple[slice, ...]:
+        """Where the entries of one window are in the array, without those in the padding.
+
+        >>> Windows((5,), (3,), (2,), (2,), ((1, 1),)).window((0,))
+        (slice(1, 4, 2),)
+        """
+        begins = (i * s - low for i, s, (low, _) in zip(place, self.stride, self.padding, strict=True))
+        return tuple(
+            slice(begin if begin >= 0 else begin % d, min(begin + span, size), d)
+            for begin, span, d, size in zip(begins, self.spans, self.dilation, self.sizes, strict=True)
+        )
+
     def of(self, A: Array) -> Array:
         """All windows of the padded array (..., *padded): a view (..., *outputs, *kernel), not to be written into."""
         steps = A.strides[A.ndim - self.axes :]
@@ -135,6 +147,60 @@ class Windows:
         start = min(max(first, 0), size)
         stop = max(start, min(last, size))
         return slice(start, stop), stop - start, (max(0, min(-first, last - first)), max(0, last - max(size, first)))
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Windows of unequal sizes that cover axes of given sizes, those of adaptive pooling.
+
+    Of n entries along an axis, window i of m has those from ``floor(i n / m)`` to below ``ceil((i + 1) n / m)``. So
+    each entry is in a window, and where n is no multiple of m, some are in two.
+
+    Attributes:
+        sizes: of the axes.
+        along: for each axis, the entries that are in each window.
+
+    >>> Intervals.of((5,), (2,)).along
+    ((slice(0, 3, None), slice(2, 5, None)),)
+    """
+
+    sizes: Sizes
+    along: tuple[tuple[slice, ...], ...]
+
+    @classmethod
+    def of(cls, sizes: Sizes, outputs: Sizes) -> "Intervals":
+        """So many windows along axes of these sizes."""
+        along = [
+            tuple([slice(i * n // m, -(-(i + 1) * n // m)) for i in range(m)])
+            for n, m in zip(sizes, outputs, strict=True)
+        ]
+        return cls(sizes, tuple(along))
+
+    @property
+    def outputs(self) -> Sizes:
+        """The number of windows along each axis."""
+        return tuple(map(len, self.along))
+
+    @property
+    def entries(self) -> int:
+        """The number of entries of all windows together."""
+        return math.prod(sum(each.stop - each.start for each in intervals) for intervals in self.along)
+
+    def window(self, place: Sizes) -> tuple[slice, ...]:
+        """Where the entries of one window are."""
+        return tuple(intervals[i] for i, intervals in zip(place, self.along, strict=True))
+
+    def means(self, axis: int) -> Array:
+        """The means along an axis as a matrix, with a row for each window.
+
+        >>> Intervals.of((3,), (2,)).means(0)
+        array([[0.5, 0.5, 0. ],
+               [0. , 0.5, 0.5]])
+        """
+        matrix = np.zeros((len(self.along[axis]), self.sizes[axis]))
+        for row, entries in zip(matrix, self.along[axis], strict=True):
+            row[entries] = 1 / (entries.stop - entries.start)
+        return matrix
 
 
 def unfold(X: Array, at: Windows) -> Array:

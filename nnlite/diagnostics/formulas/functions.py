@@ -9,7 +9,7 @@ from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
 from nnlite.compute.pad import pad, pad_backward  # formulas call what is imported here by its name
 from nnlite.compute.resampling import resample, resample_backward  # noqa: F401
-from nnlite.compute.windows import Pairs, Windows, fold, unfold  # noqa: F401
+from nnlite.compute.windows import Intervals, Pairs, Windows, fold, unfold  # noqa: F401
 from nnlite.layers.local_response_normalization import window_sum  # noqa: F401
 from nnlite.layers.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle  # noqa: F401
 
@@ -157,6 +157,48 @@ def add_windows(A: Array, at: Windows, pairs: Pairs, mode: str = "zeros", groups
         where: Any = (..., *place)
         padded[where] += A[(..., *entry)]
     return pad_backward(padded, pairs, mode)
+
+
+def sum_of_windows(A: Array, at: Windows) -> Array:
+    """Return the sum of the entries of each window, with zeros as padding."""
+    sums: Array = at.of(pad(A, at.padding, "zeros")).sum(axis=tuple(range(-at.axes, 0)))
+    return sums
+
+
+def add_to_windows(A: Array, at: Windows) -> Array:
+    """Return the transpose of ``sum_of_windows``: each entry, added to all entries of its window."""
+    entries = A.reshape(*A.shape, *[1] * at.axes)
+    return add_windows(np.broadcast_to(entries, (*A.shape, *at.kernel)), at, at.padding)
+
+
+def window_argmax(A: Array, at: Windows | Intervals) -> Array:
+    """Return in row-major order the index of the first largest entry of each window in its channel."""
+    front = A.shape[: A.ndim - len(at.sizes)]
+    channel, indices = np.arange(np.prod(at.sizes)).reshape(at.sizes), np.zeros((*front, *at.outputs), np.intp)
+    for place in np.ndindex(at.outputs):
+        where: Any = at.window(place)
+        entries = A[(..., *where)].reshape(*front, channel[where].size)
+        indices[(..., *place)] = channel[where].ravel()[entries.argmax(axis=-1)]
+    return indices
+
+
+def window_max(A: Array, at: Windows | Intervals) -> Array:
+    """Return the largest entry of each window."""
+    Y = np.empty((*A.shape[: A.ndim - len(at.sizes)], *at.outputs), A.dtype)
+    for place in np.ndindex(at.outputs):
+        where: Any = (..., *at.window(place))
+        Y[(..., *place)] = A[where].max(axis=tuple(range(-len(at.sizes), 0)))
+    return Y
+
+
+def add_at_max(A: Array, X: Array, at: Windows | Intervals) -> Array:
+    """Return the transpose of ``window_max`` of X: each entry of A, added where the largest of its window is."""
+    front = X.shape[: X.ndim - len(at.sizes)]
+    channels = np.zeros((int(np.prod(front)), int(np.prod(at.sizes))), A.dtype)
+    indices = window_argmax(X, at).reshape(len(channels), int(np.prod(at.outputs)))
+    for channel, places, values in zip(channels, indices, A.reshape(indices.shape), strict=True):
+        np.add.at(channel, places, values)
+    return channels.reshape(X.shape)
 
 
 def pairs(Y: Array) -> Array:

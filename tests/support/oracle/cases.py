@@ -15,6 +15,7 @@ from support.oracle import (  # noqa: F401 - they add cases
     cases_losses,
     cases_normalization,
     cases_optimizers,
+    cases_pooling,
     cases_resampling,
     cases_several,
 )
