@@ -36,10 +36,10 @@ Layers
     ConvTranspose3d                      likewise
     MaxPool1d, MaxPool2d, MaxPool3d      the largest entry of each window
     AvgPool1d, AvgPool2d, AvgPool3d      its mean
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d
-        the mean of each of as many windows as asked for, whatever the size of X
-    AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d
-        likewise, the largest entry
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d  the mean of each of as many windows as asked for, whatever the size of X
+    AdaptiveAvgPool3d                    likewise
+    AdaptiveMaxPool1d, AdaptiveMaxPool2d  likewise, the largest entry
+    AdaptiveMaxPool3d                    likewise
     Unfold, Fold                         windows as columns, and their sum
     ConstantPad1d, ConstantPad2d         a number added at both ends of spatial axes
     ConstantPad3d                        likewise

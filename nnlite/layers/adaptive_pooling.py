@@ -9,7 +9,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
 from nnlite.basics.shapes import Shape
-from nnlite.compute.pooling import maxima_in_intervals
+from nnlite.compute.pool import maxima_in_intervals
 from nnlite.compute.windows import Intervals, Sizes
 from nnlite.errors import ShapeError
 from nnlite.layer.flops import Flops

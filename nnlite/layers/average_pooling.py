@@ -5,7 +5,7 @@ from typing import Any
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import whole
-from nnlite.compute.pooling import add_to_windows, counts_inside, window_sums
+from nnlite.compute.pool import add_to_windows, counts_inside, window_sums
 from nnlite.compute.windows import Sizes, Windows
 from nnlite.layers.pooling import Numbers, Pooling
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import Shape
-from nnlite.compute.pooling import add_at_places, maxima_and_places, plane_starts, window_maxima
+from nnlite.compute.pool import add_at_places, maxima_and_places, plane_starts, window_maxima
 from nnlite.layers.pooling import Numbers, Planes, Pooling
 
 
