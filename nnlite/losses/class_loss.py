@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
+from nnlite.basics.arrays import Array, StandIn
 from nnlite.basics.frames import numbered
 from nnlite.errors import ShapeError
 from nnlite.losses.loss import Loss, TargetError
@@ -64,7 +64,8 @@ class ClassLoss(Loss):
         weight = self.weight_of_classes(classes, dtype)
         if weight is None:
             return None if counted is None else counted.astype(dtype)
-        weights: Array = np.take_along_axis(weight, labels, 0)
+        logged = isinstance(labels, StandIn)
+        weights: Array = labels.apply(np.take, weight, labels) if logged else weight[labels]
         return weights if counted is None else weights * counted
 
     def indices(self, target: Array, classes: int) -> tuple[Array, Array | None]:

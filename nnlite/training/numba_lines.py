@@ -27,20 +27,22 @@ jit = numba.njit(nogil=True, error_model="numpy")
 @jit
 def column_sums(Y, out):
     """As sums.column_sum: sums of blocks of rows, and then their sum."""
-    out[:] = 0
-    part = np.empty_like(out)
+    part = np.empty(Y.shape[1], Y.dtype)
+    for column in range(Y.shape[1]):
+        out[column] = part[column] = 0
     for start in range(0, Y.shape[0], 128):
-        part[:] = 0
         for row in range(start, min(start + 128, Y.shape[0])):
             for column in range(Y.shape[1]):
                 part[column] += Y[row, column]
-        out += part
+        for column in range(Y.shape[1]):
+            out[column] += part[column]
+            part[column] = 0
 
 
 @jit
 def total(Y):
     result = 0.0
-    for value in Y.reshape(-1):
+    for value in Y.flat:
         result += value
     return result
 '''
@@ -76,7 +78,7 @@ class NumbaLines:
         if isinstance(self.count_of, Node):
             raise UnwritableError("a mean over a number of elements that depends on values")
         self.log, self.output, self.inputs, self.Phi, self.dPhi = log, output, inputs, Phi, dPhi
-        self.states = {node: name for name, node in log.stored}
+        self.states = {node: name for name, node in log.stored} | {output: "Y"}
         self.text: dict[Node, str] = {node: node.name for node in log.given.values()}
         self.decisions = dict(log.decisions)
         self.kernels: dict[tuple[Kernel, Any], str] = {}
@@ -93,7 +95,7 @@ class NumbaLines:
             if node in self.decisions:
                 lines.append(f"if {'not ' * self.decisions[node]}{self.text[node]}:")
                 lines.append("    return")
-        lines += [f"Y[...] = {self.text[output]}", f"J[0] = {self.text[loss]}", "J[1] = 1"]
+        lines += [f"J[0] = {self.text[loss]}", "J[1] = 1"]
         given = ", ".join(inputs)
         main = f"def loop({given}, Phi, dPhi, Y, J):\n    " + "\n    ".join(lines) + "\n"
         self.source = "\n\n".join([_HEAD, *self.sources, main])
