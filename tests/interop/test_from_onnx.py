@@ -98,7 +98,8 @@ def floats(*shape):
 
 def file(text, opset=17, shape="[batch, 6]", **initializers):
     """A ModelProto with these operators of x, which give y."""
-    head = f'<ir_version: 8, opset_import: ["" : {opset}]> main_graph (float{shape} x) => (float[?, ?] y)'
+    head = f'<ir_version: {8 if opset < 19 else 10}, opset_import: ["" : {opset}]>'
+    head += f" main_graph (float{shape} x) => (float[?, ?] y)"
     model = onnx.parser.parse_model(f"{head} {{ {text} }}")
     for name, array in initializers.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(array), name))
@@ -182,6 +183,24 @@ FILES = {
 }
 
 
+FILES["norms-of-newer-opsets"] = file(
+    """
+    sizes = Constant<value = int64[3] {-1, 2, 3}>()
+    c = Reshape(x, sizes)
+    r = RMSNormalization<axis = -1, epsilon = 0.02>(c, gamma3)
+    g = GroupNormalization<num_groups = 2, epsilon = 0.01>(r, gamma, beta)
+    rows = Constant<value = int64[2] {-1, 6}>()
+    f = Reshape(g, rows)
+    y = Mul(f, half)
+    """,
+    opset=23,
+    gamma=floats(2),
+    beta=floats(2),
+    gamma3=floats(3),
+    half=np.float32(0.5),
+)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_as_other_programs_write_it(name):
     model = nn.from_onnx(FILES[name])
@@ -190,7 +209,7 @@ def test_a_file_as_other_programs_write_it(name):
     trained = sum(
         each.dims[0] * int(np.prod(each.dims[1:]))
         for each in FILES[name].graph.initializer
-        if each.name not in ("mean", "var", "parts")
+        if each.name not in ("mean", "var", "parts", "half")
     )
     assert model.Phi.size == trained  # shared weights once
     optimizer = nn.SGD(model, lr=1e-3)

@@ -178,6 +178,7 @@ class Own(nn.Tanh):
     [
         ("Mish(X)", ValueError, "its operator Mish is in opsets from 18 on; pass opset=18"),
         ("Tanhh(X)", NameError, "Own: onnx: 'Tanhh' is no argument of forward, no attribute and no operator"),
+        ("X if X > 0 else -X", TypeError, "has no truth value"),
         ("Tanh(X, alpha=1)", TypeError, "Tanh of opset 17 has no attribute and no input 'alpha'"),
         ("ReduceSum(X, axes=(1,))", ValueError, r"forward gives shape \(2, 3\), its operators in ONNX \(None, 1\)"),
         ("Split(X, split=(1, 2), axis=1, outputs=2)", TypeError, "expected 1 outputs, got 2"),

@@ -5,8 +5,8 @@ arguments of forward and of the layer's attributes::
 
     onnx = "LeakyRelu(X, alpha=negative_slope)"
 
-- ``A + B``, ``-``, ``*``, ``/``, ``**`` and ``@`` are the operators Add, Sub, Mul, Div, Pow and MatMul, ``A > B`` is
-  Greater. A value that is None is left out, as ``b`` in ``X @ W + b`` for a Linear without bias.
+- ``A + B``, ``-``, ``*``, ``/``, ``**`` and ``@`` are the operators Add, Sub, Mul, Div, Pow and MatMul, ``A > B`` and
+  ``A < B`` are Greater and Less. A value that is None is left out, as ``b`` in ``X @ W + b`` for a Linear without bias.
 - Keywords are attributes of the operator, or inputs by their names: ``Clip(X, min=min_val, max=max_val)``.
 - ``opset`` is the opset that is written: ``Mish(X) if opset >= 18 else X * Tanh(Softplus(X))``. ``X.shape`` has the
   sizes, None for an unknown one such as that of the batch, and ``X.ndim`` is their number.
@@ -84,7 +84,8 @@ def from_onnx(source: Any) -> Layer:
 
     Operators become the layers that :func:`nnlite.to_onnx` writes them for: Gemm, and MatMul with Add behind it, a
     Linear, BatchNormalization a BatchNorm, Gather an Embedding. Other floating initializers become parameters, and the
-    values of Constant nodes constants. So files of PyTorch's exporter can be read and trained further.
+    values of Constant nodes constants. So files of PyTorch's exporter can be read and trained further. In files
+    of other programs single numbers among the initializers are constants, too, since PyTorch writes them there.
 
     The model is in training mode, as every new one; ``model.eval()`` or :func:`nnlite.predict` compute what the file
     does. Its dtype is that of the initializers: float64 if there are such, else float32.

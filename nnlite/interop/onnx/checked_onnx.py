@@ -50,6 +50,7 @@ class OnnxFile:
         outputs: names of the outputs.
         shapes: sizes by name, None for an unknown one; what has no entry has an unknown number of axes.
         numbers: the names of what has floating numbers.
+        ours: whether nnlite wrote it.
     """
 
     nodes: list[OnnxNode]
@@ -59,6 +60,7 @@ class OnnxFile:
     outputs: list[str]
     shapes: dict[str, tuple[int | None, ...]]
     numbers: frozenset[str]
+    ours: bool
 
 
 def decoded(source: Any) -> tuple[str, Any]:
@@ -117,6 +119,7 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         [each.name for each in graph.output],
         {name: _sizes(each) for name, each in types.items() if each.HasField("shape")},
         frozenset(name for name, each in types.items() if each.elem_type in _FLOATING),
+        model.producer_name == "nnlite",
     )
 
 

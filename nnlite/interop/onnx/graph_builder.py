@@ -77,6 +77,12 @@ class Value:
     def __gt__(self, other: Any) -> Any:
         return self.graph.Greater(self, other)
 
+    def __lt__(self, other: Any) -> Any:
+        return self.graph.Less(self, other)
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self.name} is computed when the file runs, so it has no truth value; use Where(X > 0, A, B)")
+
 
 class Builder:
     """An ONNX graph that grows: ``graph.Relu(X)`` adds the operator Relu and returns the Value of its output.
@@ -210,13 +216,13 @@ class Builder:
             values.pop()
         name = self.new_name(inside(self._path, operator))
         outs = [name] + [self.new_name(f"{name}[{n}]") for n in range(1, outputs)]
-        node = helper.make_node(operator, [X.name if X else "" for X in values], outs, name, **attributes)
+        node = helper.make_node(operator, ["" if X is None else X.name for X in values], outs, name, **attributes)
         self.nodes.append(node)
         types = shape_inference.infer_node_outputs(
             schema,
             node,
-            {X.name: X.type for X in values if X},
-            {X.name: self._tensors[X.name] for X in values if X and X.name in self._tensors},
+            {X.name: X.type for X in values if X is not None},
+            {X.name: self._tensors[X.name] for X in values if X is not None and X.name in self._tensors},
             opset_imports=[helper.make_opsetid("", self.opset)],
         )
         made = tuple([Value(self, name, types[name]) for name in outs])

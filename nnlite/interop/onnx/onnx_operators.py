@@ -18,6 +18,7 @@ from nnlite.layers.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
+    GroupNorm,
     InstanceNorm1d,
     InstanceNorm2d,
     InstanceNorm3d,
@@ -27,7 +28,7 @@ from nnlite.layers.elementwise import Sqrt, Square
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
-from nnlite.layers.normalization import LayerNorm
+from nnlite.layers.normalization import LayerNorm, RMSNorm
 from nnlite.layers.piecewise_linear import Hardsigmoid, Hardtanh, ReLU6, Threshold
 from nnlite.layers.rectifiers import CELU, PReLU
 from nnlite.layers.reductions import Mean, Sum
@@ -177,6 +178,22 @@ class Operators(SpatialOperators):
         layer.gamma = gamma
         if B is not None:
             layer.beta = parameter(B)
+        return layer(X.node)
+
+    def GroupNormalization(
+        self, X: Operand, scale: Operand, bias: Operand, *, num_groups: int, epsilon: float, **_: Any
+    ) -> Any:
+        gamma, beta = parameter(scale), parameter(bias)
+        raise_unless(len(gamma) == at(X.shape, 1), "expected a scale for each channel")
+        layer = GroupNorm(num_groups, len(gamma), epsilon, dtype=gamma.dtype)
+        layer.gamma, layer.beta = gamma, beta
+        return layer(X.node)
+
+    def RMSNormalization(self, X: Operand, scale: Operand, *, axis: int, epsilon: float, **_: Any) -> Any:
+        gamma = parameter(scale)
+        raise_unless(axis % X.ndim + gamma.ndim == X.ndim, "expected a scale of the shape of the last axes")
+        layer = RMSNorm(gamma.shape, epsilon, dtype=gamma.dtype)
+        layer.gamma = gamma
         return layer(X.node)
 
     def LRN(self, X: Operand, *, size: int, alpha: float, beta: float, bias: float) -> Any:

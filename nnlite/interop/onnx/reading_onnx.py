@@ -45,7 +45,8 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
     operands = {name: computed(name, node) for name, node in zip(file.inputs, inputs, strict=True)}
     for trained, arrays in (True, file.initializers), (False, file.constants):
         for name, array in arrays.items():
-            operands[name] = Operand(array.shape, array, uses[name], floating=array.dtype.kind == "f", trained=trained)
+            own = trained and (array.ndim > 0 or file.ours)
+            operands[name] = Operand(array.shape, array, uses[name], floating=array.dtype.kind == "f", trained=own)
     wrong = []
     for node in file.nodes:
         try:
