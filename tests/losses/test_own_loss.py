@@ -99,3 +99,29 @@ def test_a_model_that_contains_it_is_saved_and_loaded(tmp_path):
     loaded = nn.load(tmp_path / "graph.npz")
     assert loaded.forward(Y, TARGET) == graph.forward(Y, TARGET)
     assert "reduction='sum'" in repr(loaded)
+
+
+class ByRows(LogCoshLoss):
+    reductions = ("mean", "batchmean", "sum", "none")
+
+
+def test_a_loss_with_the_reduction_batchmean_divides_by_the_rows():
+    loss = ByRows(reduction="batchmean")
+    assert loss.forward(Y, TARGET) == pytest.approx(ELEMENTS.sum() / 3, rel=1e-14)
+    np.testing.assert_allclose(loss.backward(), np.tanh(Y - TARGET) / 3, rtol=1e-14)
+    with pytest.raises(ValueError, match="empty batch: the mean over no rows"):
+        loss.forward(Y[:0], TARGET[:0])
+
+
+def test_losses_know_which_probabilities_predictions_stand_for():
+    P = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
+    for loss, predictions in [
+        (nn.CrossEntropyLoss(), np.log(P) + 7),
+        (nn.NLLLoss(), np.log(P)),
+        (nn.BCELoss(), P),
+        (nn.BCEWithLogitsLoss(), np.log(P / (1 - P))),
+    ]:
+        np.testing.assert_allclose(loss.probabilities(predictions), P, rtol=1e-14, err_msg=repr(loss))
+    images = np.log(P).reshape(1, 2, 3).transpose(0, 2, 1)  # classes along axis 1
+    np.testing.assert_allclose(nn.CrossEntropyLoss().probabilities(images)[0].T, P, rtol=1e-14)
+    assert nn.MSELoss().probabilities(P) is None

@@ -81,6 +81,7 @@ def test_rosenbrocks_function_of_gates(method):
     assert_allclose(model.Phi, [1, 1], rtol=1e-4)
     assert history["loss"][-1] < 1e-8 < 1 < history["loss"][0]
     assert history.remark.startswith(f"stopped after epoch {history.epochs}: ")
+    assert history.converged is (method != "trust-krylov")  # which tries NaN at the minimum
 
 
 @pytest.mark.parametrize("method", WITH_BOUNDS)
@@ -321,6 +322,7 @@ def test_the_events_of_an_iteration_are_those_of_an_epoch():
     assert (step.count, step.batch) == (0, None)  # no step is begun
     assert history.epochs == 2
     assert history.remark == ""
+    assert history.converged is False
 
 
 def test_a_callback_ends_it_and_early_stopping_restores_the_best():
