@@ -57,8 +57,8 @@ class GradientError(AssertionError):
     """A backward is not the derivative of its forward; the message is the report of ``check_gradients``.
 
     Attributes:
-        report: the report, with its ``verdict`` and a comparison for each array; it has no comparisons where a gradient
-            is missing or has the wrong shape.
+        report: the report, with its ``verdict``, its ``fault`` as a value with fields, and a comparison for each array;
+            it has no comparisons where a gradient is missing or has the wrong shape.
 
     >>> import numpy as np, nnlite as nn
     >>> class Wrong(nn.Layer):
@@ -70,8 +70,8 @@ class GradientError(AssertionError):
     >>> try:
     ...     nn.check_gradients(Wrong(), np.array([1.0, 2.0, 3.0]))
     ... except nn.GradientError as error:
-    ...     print(error.report.verdict)
-    Wrong(): dX: 1/2 of the true gradient
+    ...     print(error.report.verdict, error.report.fault.kind, sep="; ")
+    Wrong(): dX: 1/2 of the true gradient; wrong factor
     """
 
     def __init__(self, message: str = "", report: Any = None) -> None:

@@ -350,7 +350,7 @@ def test_tied_autoencoder_has_half_the_parameters_and_almost_the_same_error(run)
 def test_feedback_alignment_learns_and_its_gradient_turns_towards_the_true_one(seed, run):
     out, progress = run("feedback_alignment.py", "--seed", str(seed))
     in_one_line = " ".join(out.split())
-    assert in_one_line.count("in Sequential[2] FeedbackLinear(128 -> 10): dX: it is dY times B^T; the layer after") == 2
+    assert in_one_line.count("Sequential[2] FeedbackLinear(128 -> 10): dX: it is dY times B^T; multiply by") == 2
     angles = {name: (float(one), float(other)) for name, one, other in re.findall(r"^d(\S+) +(\S+) +(\S+)$", out, re.M)}
     assert list(angles) == ["X", "0.W", "0.b", "2.W", "2.b"]
     for name in "X", "0.W", "0.b":

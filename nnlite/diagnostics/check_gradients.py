@@ -58,8 +58,9 @@ def check_gradients(
     - "missing dY" (the gradient for dY = 1), "another dY" (its absolute value ...), "part of dY" (a row left out ...),
       "wrong axis", "sum over the batch missing";
     - "wrong sign", "wrong factor" (with its name: 2, the batch size ...), "missing term", "extra term";
-    - "transposed", "missing transpose" (dY W instead of dY W^T), "order of entries", "order of gradients" (that of
-      another array), "wrong shape", "wrong number of gradients", "missing gradient" (None);
+    - "transposed", "missing transpose" (dY W instead of dY W^T), "another matrix" (than that of forward), "order of
+      entries", "order of gradients" (that of another array), "wrong shape", "wrong number of gradients", "missing
+      gradient" (None);
     - "not stored", "accumulated" (added to the stored gradient), "zero", "not finite", "float32" (rounding);
     - "modified in place" (X or dY), "modified cache", "updated parameter", "random backward", "layer run twice" (in one
       forward);

@@ -101,7 +101,7 @@ def test_a_fault_is_found_in_front_of_a_loss(seeded):
 
 
 def test_each_kind_is_documented_with_its_sentence_and_sought_by_a_test():
-    told = nn.check_gradients.__doc__
+    told = " ".join(nn.check_gradients.__doc__.split())
     sought = {kind for fault in FAULTS for _, kind, _ in fault.found}
     here = Path(__file__).read_text()
     for kind in KINDS:

@@ -168,6 +168,18 @@ class Forgetful(nn.Linear):
         return dX
 
 
+class Feedback(nn.Linear):
+    """It multiplies dY by another matrix than W."""
+
+    def __init__(self, *sizes: int, rng: int) -> None:
+        super().__init__(*sizes, rng=rng)
+        self.B = numbers(*sizes, seed=11)
+
+    def backward(self, dY: np.ndarray) -> np.ndarray:
+        super().backward(dY)
+        return dY @ self.B.T
+
+
 class WritesdY(nn.Layer):
     def forward(self, X: np.ndarray) -> np.ndarray:
         self.X = X

@@ -12,6 +12,7 @@ from support.faulty_layers import (
     Accumulating,
     D,
     Dense,
+    Feedback,
     Forgetful,
     Fork,
     Function,
@@ -274,6 +275,7 @@ FAULTS = [
         + is_("dW", "another derivative", term="X^T times dY * (1 - U^2)")
         + is_("db", "another derivative", term="the sum over the rows of dY * (1 - U^2)"),
     ),
+    Fault("feedback-alignment", lambda: Feedback(D, M, rng=0), is_("dX", "another matrix", term="dY times B^T")),
     Fault(
         "diagonal-of-softmax",
         lambda: spoiled(nn.Softmax, put(X=lambda L, dY, dX: dY * L.Y * (1 - L.Y))),

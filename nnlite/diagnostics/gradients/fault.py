@@ -55,6 +55,7 @@ KINDS: dict[str, tuple[str, str]] = {
         "it uses only the diagonal of the Jacobian",
         "each entry of X affects other entries of Y as well",
     ),
+    "another matrix": ("it is {term}", "multiply by the matrix of forward"),
     "missing transpose": ("it is {used} instead of {right}", ""),
     # terms of sums
     "missing term": ("the term {term} is missing", ""),

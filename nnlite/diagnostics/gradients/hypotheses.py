@@ -260,8 +260,10 @@ def _formula(e: Evidence) -> Iterator[Guess]:
     """Guess at a wrong formula of dY, X, Y and cached arrays, also where the products of a Linear follow."""
     if e.dY is None:
         return
-    for product, candidate in _products(e, "dY", e.dY):
-        yield Guess("missing derivative", e.at(candidate), {"term": product})
+    parameters = dict(e.layer.named_parameters())
+    for kind, matrices in ("missing derivative", parameters), ("another matrix", e.arrays):
+        for product, candidate in _products(e, "dY", e.dY, matrices):
+            yield Guess(kind, e.at(candidate), {"term": product})
     for name, K in e.cached.items():
         for term, D, function in (
             (f"dY * (1 - {name}^2)", e.dY * (1 - K * K), "tanh"),
@@ -270,12 +272,12 @@ def _formula(e: Evidence) -> Iterator[Guess]:
             (f"dY * {name}", e.dY * K, "exp"),
             (f"dY / {name}", e.dY / K, ""),
         ):
-            for product, candidate in _products(e, term, D):
+            for product, candidate in _products(e, term, D, parameters | e.arrays):
                 detail = {"term": product, "function": function if name == "Y" else ""}
                 yield Guess("another derivative", e.at(candidate), detail)
 
 
-def _products(e: Evidence, term: str, D: Array) -> Iterator[tuple[str, Array]]:
+def _products(e: Evidence, term: str, D: Array, matrices: dict[str, Array]) -> Iterator[tuple[str, Array]]:
     """Yield the gradient itself, and what the backward of a Linear would compute from it."""
     if e.shape == D.shape:
         yield term, D
@@ -287,7 +289,7 @@ def _products(e: Evidence, term: str, D: Array) -> Iterator[tuple[str, Array]]:
     if e.shape == (X_rows.shape[-1], D_rows.shape[-1]) and len(X_rows) == len(D_rows):
         yield f"X^T times {term}", blas.matmul(X_rows.T, D_rows)
     if e.shape == e.X.shape and len(X_rows) == len(D_rows) and e.name in e.trial.inputs():
-        for matrix, W in (e.arrays | dict(e.layer.named_parameters())).items():
+        for matrix, W in matrices.items():
             if W.shape == (X_rows.shape[-1], D_rows.shape[-1]):
                 yield f"{term} times {matrix}^T", blas.matmul(D_rows, W.T).reshape(e.shape)
 
