@@ -64,8 +64,7 @@ class ClassLoss(Loss):
         weight = self.weight_of_classes(classes, dtype)
         if weight is None:
             return None if counted is None else counted.astype(dtype)
-        logged = isinstance(labels, StandIn)
-        weights: Array = labels.apply(np.take, weight, labels) if logged else weight[labels]
+        weights: Array = labels.apply(np.take, weight, labels) if isinstance(labels, StandIn) else weight[labels]
         return weights if counted is None else weights * counted
 
     def indices(self, target: Array, classes: int) -> tuple[Array, Array | None]:

@@ -126,6 +126,8 @@ class NumbaLines:
         self.loop(X, target, self.Phi, self.dPhi, self.Y, self.J)
         return self.J[0].item() if self.J[1] else None
 
+    both = forward
+
     def backward(self, X: Array, target: Array) -> None:
         """Nothing: forward has stored the gradients."""
 

@@ -7,6 +7,7 @@ import ast
 import operator
 import re
 from collections.abc import Iterator
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class StraightLine:
         scope: what they use: arrays, constants and functions.
         forward, backward: the functions. Forward returns None where a decision on a value is another one than in the
             example.
+        both: forward, and backward unless the loss is None or not finite.
     """
 
     def __init__(
@@ -75,9 +77,17 @@ class StraightLine:
         self.sources = tuple(re.sub(r"\bnp\.(\w+)\(", self._bare, source) for source in self.sources)
         for source in self.sources:
             exec(compile(source, "<nnlite straight line>", "exec"), self.scope)
-        self.forward, self.backward = self.scope["forward"], self.scope["backward"]
+        forward, backward = self.scope["forward"], self.scope["backward"]
+
+        def both(X: Any, target: Any) -> float | None:
+            J: float | None = forward(X, target)
+            if J is not None and isfinite(J):
+                backward(X, target)
+            return J
+
+        self.forward, self.backward, self.both = forward, backward, both
         if log.silent:
-            self.forward, self.backward = silent(self.forward), silent(self.backward)
+            self.forward, self.backward, self.both = map(silent, (forward, backward, both))
 
     def _bare(self, call: "re.Match[str]") -> str:
         """The call of a ufunc without the look-up in the module."""
