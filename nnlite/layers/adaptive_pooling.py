@@ -65,6 +65,20 @@ class AdaptivePooling(Planes):
         front, sizes = self.check_shape(shapes[0])
         return *front, *(n if m is None else m for n, m in zip(sizes, self.output_size, strict=True))
 
+    def pooled_in_onnx(self, graph: Any, operator: str, X: Any) -> Any:
+        """X pooled by an operator of ONNX, MaxPool or AveragePool; None if windows differ in size."""
+        if X.ndim == self.axes + 1:
+            raise NotImplementedError("X has no axis for samples")
+        if set(self.output_size) == {1}:
+            return getattr(graph, f"Global{operator}")(X)
+        sizes = self.output_shape(X.shape)[2:]
+        if None in X.shape[2:]:
+            raise NotImplementedError("the spatial sizes of X are not known")
+        if any(n % m for n, m in zip(X.shape[2:], sizes, strict=True)):
+            return None
+        kernel = tuple(n // m for n, m in zip(X.shape[2:], sizes, strict=True))
+        return getattr(graph, operator)(X, kernel_shape=kernel, strides=kernel)
+
     def extra_repr(self) -> str:
         size = self.output_size
         return f"output_size={size[0] if len(set(size)) == 1 else size}"
@@ -107,6 +121,14 @@ class AdaptiveAvgPoolNd(AdaptivePooling):
             Y = np.concatenate(means, axis)
         return self.record_Y(self.as_given(Y))
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if (Y := self.pooled_in_onnx(graph, "AveragePool", X)) is not None:
+            return Y
+        windows, inputs, outputs = self.windows_on(X.shape), "hwd"[: self.axes], "ijk"[: self.axes]
+        means = [windows.means(axis).astype(X.dtype) for axis in range(self.axes)]
+        terms = ",".join(map("".join, zip(outputs, inputs, strict=True)))
+        return graph.Einsum(X, *means, equation=f"nc{inputs},{terms}->nc{outputs}")
+
     def backward(self, dY: Any) -> Array:
         dX = self.planes_of(self.check_dY(dY))
         if max(self.windows.outputs) == 1:
@@ -148,6 +170,16 @@ class AdaptiveMaxPoolNd(AdaptivePooling, Maxima):
 
     def find_maxima(self) -> tuple[Array, Array]:
         return maxima_in_intervals(self.X, self.windows)
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if self.return_indices:
+            raise NotImplementedError("with return_indices")
+        if (Y := self.pooled_in_onnx(graph, "MaxPool", X)) is not None:
+            return Y
+        for axis, intervals in enumerate(self.windows_on(X.shape).along, 2):
+            parts = [graph.Slice(X, (each.start,), (each.stop,), (axis,)) for each in intervals]
+            X = graph.Concat(*[graph.ReduceMax(part, axes=(axis,)) for part in parts], axis=axis)
+        return X
 
     def output_shape(self, *shapes: Shape) -> Any:
         return self.twice(super().output_shape(*shapes))

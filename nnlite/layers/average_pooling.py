@@ -55,6 +55,15 @@ class AvgPoolNd(Pooling):
             return float(self.divisor_override)
         return counts(windows, self.padding if self.count_include_pad else (0,) * self.axes, dtype)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        options = self.windows_in_onnx(X)
+        if self.divisor_override is None and not self.ceil_mode:
+            return graph.AveragePool(X, count_include_pad=int(self.count_include_pad), **options)
+        sums = graph.AveragePool(X, count_include_pad=1, **options) * float(math.prod(self.kernel_size))
+        if self.divisor_override is not None:
+            return sums / float(self.divisor_override)
+        return sums / self.divisors_of(self.windows_on(X.shape[2:]), X.dtype)
+
     def extra_repr(self) -> str:
         include = "" if self.count_include_pad else ", count_include_pad=False"
         divisor = "" if self.divisor_override is None else f", divisor_override={self.divisor_override}"

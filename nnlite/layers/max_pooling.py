@@ -88,6 +88,11 @@ class MaxPoolNd(Pooling, Maxima):
     def find_maxima(self) -> tuple[Array, Array]:
         return maxima_and_places(self.X, self.windows)
 
+    def onnx(self, graph: Any, X: Any) -> Any:
+        if self.return_indices:
+            raise NotImplementedError("with return_indices")
+        return graph.MaxPool(X, dilations=self.dilation, **self.windows_in_onnx(X))
+
     def output_shape(self, *shapes: Shape) -> Any:
         return self.twice(super().output_shape(*shapes))
 

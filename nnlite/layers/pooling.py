@@ -99,6 +99,19 @@ class Pooling(Planes):
                 )
         return windows
 
+    def windows_in_onnx(self, X: Any) -> dict[str, Any]:
+        """The attributes of an operator of ONNX that pools X."""
+        if X.ndim == self.axes + 1:
+            raise NotImplementedError("X has no axis for samples")
+        pairs: Pairs = tuple((p, p) for p in self.padding)
+        if self.ceil_mode:  # its last windows reach into more padding
+            if None in X.shape[2:]:
+                raise NotImplementedError("with ceil_mode, and sizes of X that are not known")
+            reached = self.windows_on(X.shape[2:]).padding
+            pairs = tuple((p, max(p, after)) for p, (_, after) in zip(self.padding, reached, strict=True))
+        before, after = zip(*pairs, strict=True)
+        return {"kernel_shape": self.kernel_size, "strides": self.stride, "pads": (*before, *after)}
+
     def windows_on_X(self, X: Sizes) -> Windows:
         """The windows on an X of this shape.
 

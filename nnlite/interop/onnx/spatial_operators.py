@@ -1,9 +1,20 @@
 """What operators of ONNX on spatial axes are in nnlite."""
 
+import math
 from typing import Any
 
 from nnlite.interop.onnx.operands import Operand, number, parameter, raise_unless, whole_numbers
+from nnlite.layers.adaptive_pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
+from nnlite.layers.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
+from nnlite.layers.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnlite.layers.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -39,6 +50,26 @@ class SpatialOperators:
         raise_unless("output_shape" not in options, "with output_shape")
         more = tuple(options.get("output_padding", [0] * (parameter(W).ndim - 2)))
         return convolution((ConvTranspose1d, ConvTranspose2d, ConvTranspose3d), X, W, B, options, output_padding=more)
+
+    def MaxPool(self, X: Operand, *, storage_order: int, **options: Any) -> Any:
+        kernel, stride, added, Y = windows(options, X, -math.inf)
+        dilation = tuple(options.get("dilations", (1,) * len(kernel)))
+        layers = MaxPool1d, MaxPool2d, MaxPool3d
+        return layers[len(kernel) - 1](kernel, stride, added, dilation, ceil_mode=bool(options["ceil_mode"]))(Y)
+
+    def AveragePool(self, X: Operand, *, count_include_pad: int, **options: Any) -> Any:
+        kernel, stride, added, Y = windows(options, X, 0.0 if count_include_pad else None)
+        raise_unless(set(options.get("dilations", [1])) == {1}, "with dilations")
+        layers: Any = (AvgPool1d, AvgPool2d, AvgPool3d)
+        return layers[len(kernel) - 1](kernel, stride, added, bool(options["ceil_mode"]), bool(count_include_pad))(Y)
+
+    def GlobalAveragePool(self, X: Operand) -> Any:
+        raise_unless(X.ndim in (3, 4, 5), "expected one to three spatial axes")
+        return (AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d)[X.ndim - 3](1)(X.node)
+
+    def GlobalMaxPool(self, X: Operand) -> Any:
+        raise_unless(X.ndim in (3, 4, 5), "expected one to three spatial axes")
+        return (AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d)[X.ndim - 3](1)(X.node)
 
     def Pad(
         self, X: Operand, pads: Operand, value: Operand | None = None, axes: Operand | None = None, *, mode: str
@@ -77,6 +108,20 @@ def convolution(classes: Any, X: Operand, W: Operand, B: Operand | None, options
     if B is not None:
         layer.b = parameter(B)
     return layer(X.node)
+
+
+def windows(options: dict[str, Any], X: Operand, value: float | None) -> tuple[Any, Any, Any, Any]:
+    """Kernel, stride and padding of a pooling layer, and X, to which unequal padding is added, of this value."""
+    kernel, axes = tuple(options["kernel_shape"]), len(options["kernel_shape"])
+    raise_unless(axes in (1, 2, 3), "expected one to three spatial axes")
+    stride, pads = tuple(options.get("strides", [1] * axes)), options.get("pads", [0, 0] * axes)
+    before, after = tuple(pads[:axes]), tuple(pads[axes:])
+    raise_unless(options["auto_pad"] in ("NOTSET", "VALID"), f"with auto_pad={options['auto_pad']}")
+    if before == after:
+        return kernel, stride, before, X.node
+    raise_unless(value is not None, "with different padding at the two ends of an axis")
+    ends = tuple(each for pair in zip(before[::-1], after[::-1], strict=True) for each in pair)
+    return kernel, stride, 0, PADS["constant"][axes - 1](ends, value)(X.node)
 
 
 def padding(options: dict[str, Any], kernel: tuple[int, ...]) -> Any:
