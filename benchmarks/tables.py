@@ -37,6 +37,8 @@ RUNS: dict[str, list[str]] = {
     "layers": [*PASSES, "--layers", "rest", "--seconds", "0.03", "--rounds", "3"],
     "optimizers": ["optimizer_step", "--against", "floor,torch", "--threads", "1", "2", "--seconds", "0.04",
                    "--rounds", "5"],
+    "convolutions": ["convolution", "--against", "floor,torch", "--threads", "1", "2", "--seconds", "0.1",
+                     "--rounds", "5"],
     "inference": ["inference", "--against", "numpy,torch,sklearn", "--seconds", "0.1"],
     "mlp": ["sklearn_mlp", "--against", "sklearn", "--threads", "1", "2", "--seconds", "0.4", "--rounds", "5"],
     "steps": ["training_step", "--against", "numpy,torch", "--threads", "1", "2", "--seconds", "0.1", "--rounds", "7"],
@@ -158,6 +160,7 @@ def printed(files: Mapping[str, Any]) -> str:
             parts += [f"### More layers: {title}, by rows x columns", of_passes(layers, SIZES, peer)]
     for name, title, peers in (
         ("optimizers", "An optimizer's step", {"torch": "PyTorch", "floor": "floor"}),
+        ("convolutions", "Forward and backward of a convolution", {"torch": "PyTorch", "floor": "products alone"}),
         ("inference", "Prediction", {"torch": "PyTorch", "sklearn": "scikit-learn", "numpy": "straight-line"}),
         ("mlp", "A fit of MLPClassifier", {"sklearn": "scikit-learn"}),
         ("steps", "A training step", {"torch": "PyTorch", "numpy": "straight-line"}),

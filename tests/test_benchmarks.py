@@ -75,6 +75,7 @@ def check_results(results, contenders, kernels=("numpy",)):
 def test_the_benchmarks_are_these():
     programs = {
         "backward",
+        "convolution",
         "inference",
         "optimizer_step",
         "scaling",
@@ -186,6 +187,13 @@ def test_inference(run):
     assert check_results(results, ["nnlite", "numpy"]) == ["20-64-64-1, 1 rows, float32"]
     assert results[0]["work"] == 2 * (20 * 64 + 64 * 64 + 64)
     assert err.count("left out") == 2
+
+
+def test_convolution(run):
+    results, _, err = run("convolution", "--against", "floor,torch")
+    assert check_results(results, ["nnlite", "floor"]) == ["Conv2d 1 -> 8, 5 x 5, 64 images of 28 x 28"]
+    assert results[0]["work"] == 3 * 2 * (64 * 28 * 28) * 8 * 25
+    assert err.count("left out: torch is not installed") == 1
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
