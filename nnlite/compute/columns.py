@@ -25,7 +25,7 @@ from nnlite.basics.arrays import Array
 from nnlite.compute.blas import stacked_matmul
 from nnlite.compute.windows import Windows
 
-COLUMNS = 2**19  # numbers in a matrix of columns, about: 2 MiB of float32
+COLUMNS = 2**17  # numbers in the columns of several images, about: 512 KiB of float32; up to four times of a single one
 _WASTE = 1.25  # how many times more windows may be computed, for ranges of consecutive memory
 
 
@@ -79,6 +79,9 @@ def convolve_transposed(dY: Array, W: Array, windows: Windows, groups: int = 1) 
     for part in _parts(along, dY.shape[:2], dY.dtype, rows=groups * rows):
         part.block.inside[...] = dY[part.images, :, *part.entries].swapaxes(0, 1)
         product = part.block.product(matrix, part.block.columns(groups))
+        if read == windows.axes:
+            dX[part.images, :, *part.outputs] = part.block.of_windows(product).swapaxes(0, 1)
+            continue
         entries, own = across.part(part.outputs)
         block = part.block.beside(own, C * groups)
         block.add_columns(block.rows(part.block.of_windows(product)))
@@ -155,8 +158,9 @@ class _Part(NamedTuple):
 def _parts(windows: Windows, shape: tuple[int, ...], dtype: "np.dtype[np.generic]", rows: int) -> Iterator[_Part]:
     """The parts of an X of shape (N, C, ...) of which columns, and products of ``rows`` rows, fit into the cache."""
     N, C = shape
-    most = max(1, COLUMNS // max(C * math.prod(windows.kernel), rows))  # windows
-    count = max(1, most // math.prod(windows.outputs))
+    rows = max(C * math.prod(windows.kernel), rows)
+    most = max(1, 4 * COLUMNS // rows)  # windows of a single image
+    count = max(1, COLUMNS // (rows * math.prod(windows.outputs)))
     count = -(-N // -(-N // count)) if N else 1  # all parts alike
     block: Block | None = None
     for low in range(0, N, count):
