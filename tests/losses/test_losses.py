@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.testing import assert_allclose
 
 import nnlite as nn
 
@@ -746,3 +747,22 @@ def test_a_loss_is_a_number_unless_nothing_is_reduced(kind):
     for reduction in "mean", "sum":
         assert kind(reduction=reduction).output_shape((None, 3), (..., 3)) == ()
     assert kind(reduction="none").output_shape((None, 3), (None, 3)) == (...,)
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.BCELoss()], ids=str)
+def test_at_the_best_prediction_the_gradient_is_zero(loss):
+    target = np.random.default_rng(0).uniform(0.1, 0.9, (5, 2))
+    loss.forward(loss.best_prediction(target, constant=False), target)
+    assert_allclose(loss.backward(), 0, atol=1e-12)
+    constant = loss.best_prediction(target, constant=True)
+    assert (constant == constant[0]).all()
+    loss.forward(constant, target)
+    assert_allclose(loss.backward().sum(axis=0), 0, atol=1e-12)
+
+
+def test_how_often_each_class_occurs():
+    loss, Y = nn.CrossEntropyLoss(ignore_index=1), np.zeros((5, 3))
+    assert loss.class_counts(Y, np.array([0, 1, 2, 2, 1])).tolist() == [1, 0, 2]
+    assert nn.CrossEntropyLoss().class_counts(np.zeros((2, 3, 4)), np.full((2, 4), 2)).tolist() == [0, 0, 8]
+    assert loss.class_counts(Y, np.full((5, 3), 1 / 3)) is None  # probabilities
+    assert nn.MSELoss().class_counts(Y, Y) is None
