@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from nnlite.compute.padding import MODES
+from nnlite.compute.pad import MODES
 from support.contract_row import numbers
 from support.sweeps import examples
 
