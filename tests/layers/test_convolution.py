@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from nnlite.compute.pad import MODES
 from support.contract_row import numbers
 from support.sweeps import examples
 
 import nnlite as nn
 from nnlite.compute import columns as columns_of
+from nnlite.compute.pad import MODES
 
 LAYERS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
