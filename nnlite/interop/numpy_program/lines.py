@@ -112,8 +112,6 @@ class Lines:
             return False
         if node.root in self.log.mutated or any(each.root in self.log.mutated for each in node.nodes()):
             return False
-        if node.function is np.dtype or node.function == "T":
-            return True
         short = len(self._expression(node)[0]) <= _WIDTH
         cheap = node.function is getattr or (node.function in (operator.mul,) and isinstance(node.value, int))
         return short and (self.uses[node] == 1 or cheap) and not self._crosses_write(node)
@@ -203,8 +201,7 @@ class Lines:
         function, operands, name = node.function, node.operands, _name(node.function)
         if name in _BINARY and len(operands) == 2 and not node.options and not isinstance(function, str):
             sign, own = _BINARY[name]
-            both = self._exact(operands)
-            return f"{self.text(both[0], own)} {sign} {self.text(both[1], own, right=True)}", own
+            return f"{self.text(operands[0], own)} {sign} {self.text(operands[1], own, right=True)}", own
         if function is operator.pos:
             return self.text(operands[0]), 5 if operands[0].times > 1 else 9
         if name in ("negative", "neg") and not node.options:
@@ -218,10 +215,6 @@ class Lines:
         if function is np.dot:
             return f"{self.text(operands[0], 9)}.dot({self.text(operands[1])})", 9
         return f"{self._function(function)}({self._arguments(operands, node.options)})", 9
-
-    def _exact(self, operands: tuple[Any, ...]) -> list[Any]:
-        """The operands; a number of NumPy beside one of Python keeps its dtype."""
-        return list(operands)
 
     def _arguments(self, operands: Iterable[Any], options: dict[str, Any]) -> str:
         return ", ".join([*map(self.text, operands), *(f"{key}={self.text(value)}" for key, value in options.items())])
