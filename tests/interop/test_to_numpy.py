@@ -178,6 +178,84 @@ def test_every_kind_of_model(model, X):
     assert_array_equal(program["forward"](*Xs), expected)
 
 
+ELEMENTWISE = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "SELU",
+    "Abs",
+    "Exp",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "Identity",
+    "LeakyReLU",
+    "LogSigmoid",
+    "Mish",
+    "Negative",
+    "PReLU",
+    "ReLU",
+    "ReLU6",
+    "RReLU",
+    "Reciprocal",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Square",
+    "Tanh",
+    "Tanhshrink",
+    "Softmax",
+    "LogSoftmax",
+    "Softmin",
+    "GLU",
+    "AlphaDropout",
+    "Dropout1d",
+]
+OF_PAIRS = [
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "HingeEmbeddingLoss",
+    "HuberLoss",
+    "KLDivLoss",
+    "L1Loss",
+    "MSELoss",
+    "NLLLoss",
+    "PoissonNLLLoss",
+    "SmoothL1Loss",
+    "SoftMarginLoss",
+]
+BY_STEP = ["SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "Adagrad", "Adadelta", "RMSprop", "Lion", "Rprop"]
+
+
+@pytest.mark.parametrize("names", [ELEMENTWISE[:17], ELEMENTWISE[17:], OF_PAIRS, BY_STEP], ids=lambda names: names[0])
+def test_every_elementwise_layer_loss_and_optimizer(names):
+    """to_numpy compares what it returns with the layers."""
+    for name in names:
+        model, kind = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh()), getattr(nn, name)
+        if issubclass(kind, nn.Loss):
+            nn.to_numpy(model, kind(), nn.SGD(model, lr=0.1))
+        elif issubclass(kind, nn.Optimizer):
+            nn.to_numpy(model, nn.MSELoss(), kind(model, lr=0.01))
+        else:
+            model = nn.Sequential(nn.Linear(3, 4, rng=0), kind())
+            nn.to_numpy(model, nn.MSELoss(), nn.SGD(model, lr=0.1))
+
+
+def test_an_optimizer_whose_first_step_is_another_one_is_written_after_it():
+    model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
+    loss, optimizer = nn.MSELoss(), nn.SGD(model, lr=0.1, momentum=0.9, dampening=0.5)
+    with pytest.raises(TypeError, match="make a first step before, if that is another one"):
+        nn.to_numpy(model, loss, optimizer)
+    data = batch(model, loss, 6, seed=0)
+    trained(model, loss, optimizer, *data)
+    program = namespace(nn.to_numpy(model, loss, optimizer))
+    assert program["step"](*data) == trained(model, loss, optimizer, *data)
+    assert_array_equal(program["velocity"], optimizer.velocity)
+
+
 def test_the_check_of_a_program_finds_a_wrong_line():
     from nnlite.interop.numpy_program.check_same import check_same
 

@@ -28,16 +28,17 @@ def check_same(source: Any, model: Layer, loss: Layer | None, optimizer: Optimiz
             continue
         try:
             J = own_loss.forward(spread(own_model.forward, Xs), y)
-        except ValueError:
-            if count > 1:  # one row is not enough for BatchNorm
-                raise
-            continue
+        except ValueError as error:
+            if count > 1:
+                raise UnwritableError(f"to_numpy: the layers take no batch of {count} rows: {error}") from error
+            continue  # one row is not enough for BatchNorm
         own_model.backward(own_loss.backward())
         L = program["step"](*listed(Xs), y, lr=own_optimizer.current_lr)
         _compare(program["dPhi"], own_model.dPhi, f"dPhi of {count} rows")
         _compare(L, J, f"loss of {count} rows")
         own_optimizer.step()
-        _compare(program["Phi"], own_model.Phi, f"Phi after a step on {count} rows")
+        hint = "make a first step before, if that is another one than those that follow"
+        _compare(program["Phi"], own_model.Phi, f"Phi after a step on {count} rows; {hint}")
 
 
 def namespace(source: Any) -> dict[str, Any]:
