@@ -9,6 +9,7 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute.call_log import CallLog, LoggedArray, UnwritableError
 from nnlite.compute.kernel import Kernel, numpy_function
+from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.logged_run import LoggedRun, example_rows
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer
@@ -41,6 +42,8 @@ class Passes:
                 f"compiled: expected one loss without sample_weight and class_weight, got {loss.one_line()}; "
                 "leave compiled out"
             )
+        if len(input_names_of(model)) != 1 or model.num_outputs != 1:
+            raise TypeError(f"compiled: expected a model of one input and one output, got {model.one_line()}")
         self.model, self.loss = model, loss
         self.lines: dict[Any, Any] = {}
         self.by_numba: dict[Any, Any] = {}  # without the number of rows

@@ -181,6 +181,7 @@ class OfValues(nn.Identity):
         (lambda model: nn.compile(3, nn.MSELoss(), nn.SGD(model, lr=0.1)), "model: expected a Layer"),
         (lambda model: nn.compile(model, nn.Tanh(), nn.SGD(model, lr=0.1)), "expected a Loss"),
         (lambda model: nn.compile(model, nn.MSELoss(), 0.1), "optimizer: expected one such as"),
+        (lambda _: nn.compile(nn.Add(), nn.MSELoss(), nn.SGD(chain(), lr=0.1)), "of one input and one output, got Add"),
     ],
 )
 def test_errors(call, message):
