@@ -40,6 +40,8 @@ Layers
     AdaptiveAvgPool3d                    likewise
     AdaptiveMaxPool1d, AdaptiveMaxPool2d  likewise, the largest entry
     AdaptiveMaxPool3d                    likewise
+    MaxUnpool1d, MaxUnpool2d, MaxUnpool3d  maxima put back where they were
+    LPPool1d, LPPool2d, LPPool3d         the p-norm of each window
     Unfold, Fold                         windows as columns, and their sum
     ConstantPad1d, ConstantPad2d         a number added at both ends of spatial axes
     ConstantPad3d                        likewise
@@ -214,6 +216,7 @@ from nnlite.layers.folding import Fold, Unfold
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from nnlite.layers.norm_pooling import LPPool1d, LPPool2d, LPPool3d
 from nnlite.layers.normalization import LayerNorm, RMSNorm
 from nnlite.layers.padding import (
     CircularPad1d,
@@ -241,6 +244,7 @@ from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from nnlite.layers.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from nnlite.layers.upsample import Upsample
 from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
@@ -411,6 +415,9 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -429,6 +436,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Maximum",
     "Mean",
     "Minimum",

@@ -244,3 +244,76 @@ def spans(kernel, options):
     """From the first to the last entry of a window, and 1."""
     dilation = options.get("dilation", itertools.repeat(1))
     return [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=False)]
+
+
+# ------------------------------------------------------------------------------------- MaxUnpool and LPPool
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"kernel_size": 3}])
+def test_unpooling_puts_the_maxima_back(axes, options):
+    options = {"kernel_size": 2} | options
+    X = numbers(2, 3, *(7, 6, 5)[:axes])
+    Y, indices = MAX[axes](**options, return_indices=True).forward(X)
+    unpool = {1: nn.MaxUnpool1d, 2: nn.MaxUnpool2d, 3: nn.MaxUnpool3d}[axes](**options)
+    Z = unpool.forward(Y, indices, output_size=X.shape)
+    assert Z.shape == X.shape
+    found = Z != 0
+    np.testing.assert_array_equal(Z[found], X[found])
+    np.testing.assert_array_equal(MAX[axes](**options).forward(np.where(found, Z, -9)), Y)
+    np.testing.assert_array_equal(unpool.backward(Z), Y)
+    np.testing.assert_array_equal(unpool.forward(Y[0], indices[0], X.shape[2:]), Z[0])
+
+
+def test_pooling_and_unpooling_in_a_graph():
+    x = nn.Input("x")
+    Y, indices = nn.MaxPool2d(2, return_indices=True)(x)
+    model = nn.Graph(x, nn.MaxUnpool2d(2)(Y, indices))
+    X = numbers(2, 3, 4, 6)
+    Y = model.forward(X)
+    np.testing.assert_array_equal(Y[Y != 0], X[Y != 0])
+    assert (Y != 0).sum() == X.size / 4
+    np.testing.assert_array_equal(model.backward(np.ones(X.shape)), Y != 0)
+
+
+def test_the_norm_of_each_window():
+    X = np.array([[[3.0, 4.0, -5.0, 12.0, -2.0]]])
+    assert nn.LPPool1d(2, 2).forward(X)[0, 0].tolist() == [5, 13]
+    np.testing.assert_allclose(nn.LPPool1d(2, 2, ceil_mode=True).forward(X)[0, 0], [5, 13, np.sqrt(2 * 4)])
+    assert nn.LPPool1d(1, 2).forward(X)[0, 0].tolist() == [7, 7]
+    assert np.isnan(nn.LPPool1d(3, 2, 1).forward(-X)[0, 0, 0])
+    np.testing.assert_allclose(nn.LPPool1d(60, 4).forward(np.abs(X))[0, 0], [12], rtol=1e-12)
+
+
+def test_the_gradient_of_a_norm_is_0_at_0():
+    layer = nn.LPPool1d(2, 2)
+    layer.forward(np.zeros((1, 1, 2)))
+    np.testing.assert_array_equal(layer.backward(np.ones((1, 1, 1))), np.zeros((1, 1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("indices", "error", "message"),
+    [
+        (
+            [[[0, 4]]],
+            ValueError,
+            r"MaxUnpool1d.*: indices: expected 0 to 3, .* got 0 to 4; pass the shape",
+        ),
+        ([[[-1, 0]]], ValueError, "indices: expected 0 to 3"),
+        ([[[0.0, 1.0]]], TypeError, "indices: expected whole numbers, got dtype float64"),
+        ([[[0, 1, 2]]], nn.ShapeError, r"expected indices of shape \(1, 1, 2\), that of X, got \(1, 1, 3\)"),
+    ],
+)
+def test_indices_that_are_refused(indices, error, message):
+    with pytest.raises(error, match=message):
+        nn.MaxUnpool1d(2).forward(np.ones((1, 1, 2)), indices)
+
+
+def test_sizes_that_pooling_does_not_have_are_refused():
+    layer, X, indices = nn.MaxUnpool2d(2), np.ones((1, 1, 2, 2)), np.zeros((1, 1, 2, 2), int)
+    for output_size in (6, 4), (4, 2), (4,), (1, 1, 1, 4, 4):
+        with pytest.raises(nn.ShapeError, match=r"expected output_size of less than stride from \(4, 4\)"):
+            layer.forward(X, indices, output_size)
+    with pytest.raises(ValueError, match="norm_type"):
+        nn.LPPool3d(0, 2)
+    assert [nn.LPPool1d, nn.LPPool2d, nn.LPPool3d][2](2, 2).output_shape((None, 3, 4, 5, 7)) == (None, 3, 2, 2, 3)

@@ -17,6 +17,7 @@ FUNCTIONS = {
     "take": lambda W, indices: W[indices],
     "maximum": np.maximum,
     "minimum": np.minimum,
+    "where": np.where,
     "sigmoid": lambda X: 1 / (1 + np.exp(-np.asarray(X))),
     "ndtr": lambda X: np.vectorize(NormalDist().cdf)(X),
     "window_sum": lambda A, before, after: np.stack(
@@ -61,6 +62,8 @@ OPAQUE = (
     "window_max",
     "window_argmax",
     "add_at_max",
+    "unpool",
+    "pick",
     "unfold",
     "fold",
     "pad",

@@ -201,6 +201,21 @@ def add_at_max(A: Array, X: Array, at: Windows | Intervals) -> Array:
     return channels.reshape(X.shape)
 
 
+def unpool(A: Array, indices: Array, sizes: tuple[int, ...]) -> Array:
+    """Return channels of these sizes with each entry of A at its index, and 0 elsewhere."""
+    front = A.shape[: A.ndim - len(sizes)]
+    Y = np.zeros((int(np.prod(front)), int(np.prod(sizes))), A.dtype)
+    for channel, places, entries in zip(Y, indices.reshape(len(Y), -1), A.reshape(len(Y), -1), strict=True):
+        channel[places] = entries
+    return Y.reshape(*front, *sizes)
+
+
+def pick(A: Array, indices: Array, sizes: tuple[int, ...]) -> Array:
+    """Return the entries of A at these indices of its channels, which have these sizes."""
+    channels = A.reshape(-1, int(np.prod(sizes)))
+    return np.take_along_axis(channels, indices.reshape(len(channels), -1), axis=1).reshape(indices.shape)
+
+
 def pairs(Y: Array) -> Array:
     """Return the differences of each two entries of a row: ``Y[j] - Y[k]`` at j, k."""
     return Y[..., :, None] - Y[..., None, :]

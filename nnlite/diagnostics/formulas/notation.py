@@ -26,6 +26,8 @@ MEANINGS = {  # of functions whose names do not tell
     "window_max": "window_max(A) is the largest entry of each window of A",
     "window_argmax": "window_argmax(A) is the index of the first largest entry of each window in its channel of A",
     "add_at_max": "add_at_max(A,X) adds each entry of A where the first largest entry of its window of X is",
+    "unpool": "unpool(A,i) puts each entry of A at its index i in its channel, with 0 elsewhere",
+    "pick": "pick(A,i) is the entry of A at each index i in its channel",
     "unfold": "unfold(A) has a column for each window of A, with its entries in all channels",
     "fold": "fold(A) adds the columns of A where unfold would take them from",
     "pad_backward": "pad_backward(A) adds to each entry the entries of A at its copies",

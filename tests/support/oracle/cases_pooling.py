@@ -1,6 +1,7 @@
 """Cases of pooling: strides, paddings, dilations, rounded up, one sample, adaptive ones."""
 
-from support.oracle.table import add_layer
+import numpy as np
+from support.oracle.table import add_gate, add_layer, draw, seed
 
 SHAPES = {1: (3, 2, 11), 2: (2, 3, 9, 7), 3: (2, 1, 6, 5, 7)}
 
@@ -25,6 +26,22 @@ def add_layers():
         add_layer(f"AvgPool{axes}d", (2,), shape[1:])
     for kind in "AdaptiveAvgPool2d", "AdaptiveMaxPool2d":
         add_layer(kind, ((None, 3),), SHAPES[2])
+    for axes, shape in SHAPES.items():
+        add_layer(f"LPPool{axes}d", (2, 2), shape, ceil_mode=True)
+        add_layer(f"LPPool{axes}d", (4, (3, 1, 2)[:axes] if axes > 1 else 3), shape, stride=1)
+        add_layer(f"LPPool{axes}d", (2, 3), shape[1:])
+        add_unpooling(f"MaxUnpool{axes}d", (2,), shape)
+        add_unpooling(f"MaxUnpool{axes}d", (3, 2, 1), shape)
+        add_unpooling(f"MaxUnpool{axes}d", (2,), shape[1:])
+
+
+def add_unpooling(kind, args, shape):
+    """With indices below 5, of which no two in a channel are alike."""
+    rng = seed(kind)
+    shape = (*shape[: -int(kind[-2])], *(2, 2, 1)[: int(kind[-2])])
+    channels = [rng.permutation(4 if kind[-2] != "1" else 3)[: np.prod(shape[-int(kind[-2]) :])] for _ in range(6)]
+    channels = np.stack(channels)[: np.prod(shape[: -int(kind[-2])])]
+    add_gate(kind, draw(rng, shape), channels.reshape(shape), args=args)
 
 
 add_layers()
