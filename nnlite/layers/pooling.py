@@ -21,6 +21,7 @@ class Planes(Layer):
 
     has_units = False
     axes: int  # the number of spatial axes
+    front: Sizes = (0, 0)  # the axes of samples and channels of the last X; of one sample only the channels
 
     def planes_of(self, X: Array) -> Array:
         """X as planes (N C, *sizes), contiguous.
