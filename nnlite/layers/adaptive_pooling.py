@@ -92,8 +92,9 @@ class AdaptiveAvgPoolNd(AdaptivePooling):
 
     @property
     def formulas(self) -> str:  # type: ignore[override]
-        """With a matrix of means for each axis."""
-        n, inputs, outputs = "n" if len(self.front) == 2 else "", "hwd"[: self.axes], "ijk"[: self.axes]
+        """With a matrix of means for each axis; before forward, for a batch."""
+        one_sample = len(getattr(self, "front", "NC")) == 1
+        n, inputs, outputs = "" if one_sample else "n", "hwd"[: self.axes], "ijk"[: self.axes]
         means = ",".join(map("".join, zip(outputs, inputs, strict=True)))
         names = ", ".join(f"M{axis + 1}" for axis in range(self.axes))
         return f"""
