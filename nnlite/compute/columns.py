@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.blas import stacked_matmul
-from nnlite.compute.windows import Windows
+from nnlite.compute.windows import Places, Windows
 
 COLUMNS = 2**17  # numbers in the columns of several images, about: 512 KiB of float32; up to four times of a single one
 _WASTE = 1.25  # how many times more windows may be computed, for ranges of consecutive memory
@@ -76,13 +76,16 @@ def convolve_transposed(dY: Array, W: Array, windows: Windows, groups: int = 1) 
     rows = C * math.prod(across.kernel)
     parts = np.flip(W.reshape(groups, M, rows, *windows.kernel[windows.axes - read :]), tuple(range(3, 3 + read)))
     matrix = parts.swapaxes(1, 2).reshape(groups, rows, -1)
+    places: Places = ()
     for part in _parts(along, dY.shape[:2], dY.dtype, rows=groups * rows):
         part.block.inside[...] = dY[part.images, :, *part.entries].swapaxes(0, 1)
         product = part.block.product(matrix, part.block.columns(groups))
         if read == windows.axes:
             dX[part.images, :, *part.outputs] = part.block.of_windows(product).swapaxes(0, 1)
             continue
-        entries, own = across.part(part.outputs)
+        if part.outputs is not places:  # else those of the part before, of other images
+            places = part.outputs
+            entries, own = across.part(places)
         block = part.block.beside(own, C * groups)
         block.add_columns(block.rows(part.block.of_windows(product)))
         dX[part.images, :, *entries] += block.inside.swapaxes(0, 1)
@@ -162,12 +165,12 @@ def _parts(windows: Windows, shape: tuple[int, ...], dtype: "np.dtype[np.generic
     most = max(1, 4 * COLUMNS // rows)  # windows of a single image
     count = max(1, COLUMNS // (rows * math.prod(windows.outputs)))
     count = -(-N // -(-N // count)) if N else 1  # all parts alike
+    pieces = [(places, *windows.part(places)) for places in windows.split(most)]
     block: Block | None = None
     for low in range(0, N, count):
         images = slice(low, min(low + count, N))
-        for places in windows.split(most):
-            entries, own = windows.part(places)
-            if block is None or (block.windows, block.images) != (own, images.stop - low):
+        for places, entries, own in pieces:
+            if block is None or block.images != images.stop - low or not block.is_for(own):
                 block = Block(own, C, images.stop - low, dtype)
             yield _Part(block, images, entries, places)
 
@@ -221,6 +224,10 @@ class Block:
         self._product: Array | None = None
         self._beside: Block | None = None
 
+    def is_for(self, windows: Windows) -> bool:
+        """Whether the block has these windows."""
+        return self.windows is windows or self.windows == windows
+
     def columns(self, groups: int) -> Array:
         """A matrix for each group, with a column for each window and a row for each entry of it."""
         channels, count = len(self.buffer), math.prod(self.windows.kernel)
@@ -259,6 +266,6 @@ class Block:
 
     def beside(self, windows: Windows, channels: int) -> "Block":
         """A block of as many other images, made anew only if its windows are not those of the last one."""
-        if self._beside is None or self._beside.windows != windows:
+        if self._beside is None or not self._beside.is_for(windows):
             self._beside = Block(windows, channels, self.images, self.buffer.dtype)
         return self._beside
