@@ -74,11 +74,6 @@ class Derivation:
         for place in reversed(range(len(self.operations))):
             self._go_back_through(place)
 
-    @property
-    def expressions(self) -> list[ast.expr]:
-        """The right sides of all lines."""
-        return [line.expression for line in (*self.forward, *self.backward) if line.expression is not None]
-
     def _all_wanted(self) -> set[Target]:
         keys = {key for operation in self.operations for key in operation.parameters.values()}
         inputs = {edge for edge in self.program.inputs if self.program.names[edge] != "target"}
