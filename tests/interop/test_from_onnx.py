@@ -49,13 +49,18 @@ def test_there_and_back_with_the_same_gradients(opset):
         with case(row.id):
             model = row.make().astype(np.float64).eval()
             content = content_of(model, input_shape(row), opset)
-            if goes_both_ways(row, content):
+            try:
                 again = nn.from_onnx(content)
-                assert again.training
-                assert_equal_gradients(model, again.eval(), row)
-            else:
-                with pytest.raises(nn.CheckpointError, match="not supported:"):
-                    nn.from_onnx(content)
+            except nn.CheckpointError:
+                assert not goes_both_ways(row, content)
+                continue
+            assert again.training
+            assert_equal_gradients(model, again.eval(), row)
+
+
+def test_most_layers_go_both_ways():
+    both = [goes_both_ways(row, content_of(row.make(), input_shape(row), 18)) for row in one_of_each_layer(EXPORTED)]
+    assert np.mean(both) > 0.85
 
 
 @pytest.mark.parametrize("first", range(0, 40, 10))
@@ -245,7 +250,8 @@ def test_files_of_pytorch(opset):
         ),
         Block(),
         torch.nn.Sequential(
-            *(Images(), torch.nn.Conv2d(1, 4, 2, padding="same"), torch.nn.ReLU()),
+            *(Images(), torch.nn.Upsample(scale_factor=2), torch.nn.Upsample(scale_factor=1.5, mode="bilinear")),
+            *(torch.nn.Conv2d(1, 4, 2, padding="same"), torch.nn.ReLU()),
             *(
                 torch.nn.BatchNorm2d(4),
                 torch.nn.GroupNorm(2, 4),

@@ -14,7 +14,7 @@ from onnx import TensorProto, checker, defs, helper, numpy_helper
 
 from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
-from nnlite.interop.onnx.computed_sizes import has_computed_sizes, inferred_values, live_nodes, sizes_of_reshape
+from nnlite.interop.onnx.computed_sizes import computed_sizes, inferred_values, known_sizes, live_nodes
 
 OLDEST, NEWEST = 13, defs.onnx_opset_version()
 _IN_INT32 = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL, TensorProto.INT32, TensorProto.INT8}
@@ -104,12 +104,15 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         raise CheckpointError(f"onnx finds it invalid: {_first_line(error)}") from None
     arrays = _in_one_dtype({name: numpy_helper.to_array(tensor) for name, tensor in tensors})
     for node in live:
-        if has_computed_sizes(node, arrays):
-            sizes = sizes_of_reshape(types[node.input[0]], types[node.output[0]])
+        place = computed_sizes(node, arrays)
+        if place is not None:
+            sizes = known_sizes(types[node.input[0]], types[node.output[0]])
             if sizes is None:
-                raise CheckpointError(f"Reshape {node.name!r}: its sizes are computed in a way that is not supported")
-            node.input[1] = f"{node.output[0]}.sizes"
-            arrays[node.input[1]] = np.array(sizes)
+                raise CheckpointError(
+                    f"{node.op_type} {node.name!r}: its sizes are computed in a way that is not supported"
+                )
+            node.input[place] = f"{node.output[0]}.sizes"
+            arrays[node.input[place]] = np.array(sizes)
     initializers = {each.name: arrays[each.name] for each in graph.initializer}
     return OnnxFile(
         [_node(each, number, opset) for number, each in enumerate(live) if not _is_constant(each)],

@@ -1,4 +1,4 @@
-"""Sizes that a file computes, as ``x.view(x.size(0), -1)`` of PyTorch does: a Reshape gets them as numbers instead."""
+"""Sizes that a file computes, as ``x.view(x.size(0), -1)`` of PyTorch does: Reshape gets them as numbers instead."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -8,18 +8,21 @@ from onnx import shape_inference
 
 
 def live_nodes(graph: Any, constants: Collection[str]) -> list[Any]:
-    """The nodes that the outputs depend on, in order, without what only computes the sizes of a Reshape."""
+    """The nodes that the outputs depend on, in order, without what only computes sizes."""
     needed, kept = {each.name for each in graph.output}, []
     for node in reversed(graph.node):
         if needed & set(node.output):
             kept.append(node)
-            needed |= set(node.input[:1] if has_computed_sizes(node, constants) else node.input)
+            computed = computed_sizes(node, constants)
+            needed |= {name for place, name in enumerate(node.input) if place != computed}
     return kept[::-1]
 
 
-def has_computed_sizes(node: Any, constants: Collection[str]) -> bool:
-    """Whether it is a Reshape whose sizes are no constant."""
-    return node.op_type == "Reshape" and len(node.input) == 2 and node.input[1] not in constants
+def computed_sizes(node: Any, constants: Collection[str]) -> int | None:
+    """Which input of a Reshape or Resize are its sizes, if they are no constant."""
+    place = {"Reshape": 1, "Resize": 3}.get(node.op_type)
+    computed = place is not None and len(node.input) > place and node.input[place] not in {"", *constants}
+    return place if computed else None
 
 
 def inferred_values(model: Any) -> dict[str, Any]:
@@ -36,8 +39,8 @@ def inferred_values(model: Any) -> dict[str, Any]:
     return {each.name: each.type.tensor_type for each in (*graph.input, *graph.value_info, *graph.output)}
 
 
-def sizes_of_reshape(data: Any, Y: Any) -> list[int] | None:
-    """The sizes for a Reshape of data of this type into a Y of that type; None if they are not known.
+def known_sizes(data: Any, Y: Any) -> list[int] | None:
+    """The sizes for data of this type that give a Y of that type; None if they are not known.
 
     Where both have the same unknown size, such as that of the batch, it is 0 in ONNX, and another unknown one is -1.
     """

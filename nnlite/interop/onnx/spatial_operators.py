@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from nnlite.interop.onnx.operands import Operand, number, parameter, raise_unless, whole_numbers
+from nnlite.interop.onnx.operands import Operand, known, number, parameter, raise_unless, whole_numbers
 from nnlite.layers.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -31,6 +31,7 @@ from nnlite.layers.padding import (
 )
 from nnlite.layers.pixel_shuffle import PixelShuffle
 from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from nnlite.layers.upsample import Upsample
 
 PADS = {
     "constant": (ConstantPad1d, ConstantPad2d, ConstantPad3d),
@@ -85,6 +86,31 @@ class SpatialOperators:
         if mode == "constant":
             return PADS[mode][spatial - 1](ends, 0.0 if value is None else number(value))(X.node)
         return PADS[mode][spatial - 1](ends)(X.node)
+
+    def Resize(
+        self, X: Operand, roi: Operand | None = None, scales: Operand | None = None, sizes: Operand | None = None,
+        *, mode: str, coordinate_transformation_mode: str, nearest_mode: str, cubic_coeff_a: float, **options: Any,
+    ) -> Any:  # fmt: skip
+        places, axes = coordinate_transformation_mode, X.ndim - 2
+        raise_unless(axes in (1, 2, 3), "expected one to three spatial axes")
+        name: Any
+        modes = {
+            ("nearest", "asymmetric", "floor"): "nearest",
+            ("nearest", "half_pixel", "round_prefer_ceil"): "nearest-exact",
+        }
+        if mode == "nearest":
+            name, align = modes.get((mode, places, nearest_mode)), None
+        else:
+            name = {"linear": ["linear", "bilinear", "trilinear"], "cubic": ["", "bicubic", ""]}[mode][axes - 1]
+            align = places == "align_corners"
+        usual = mode == "nearest" or align or places in ("half_pixel", "pytorch_half_pixel")
+        usual = usual and (mode != "cubic" or cubic_coeff_a == -0.75) and options.get("axes") is None
+        raise_unless(bool(name and usual and not options.get("antialias")), "in this mode")
+        if sizes is not None:
+            return Upsample(size=whole_numbers(sizes)[2:], mode=name, align_corners=align)(X.node)
+        factors = [float(each) for each in known(scales).reshape(-1)] if scales is not None else []
+        raise_unless(factors[:2] == [1, 1] and len(factors) == X.ndim, "expected scales of the spatial axes")
+        return Upsample(scale_factor=tuple(factors[2:]), mode=name, align_corners=align)(X.node)
 
     def DepthToSpace(self, X: Operand, *, blocksize: int, mode: str) -> Any:
         raise_unless(mode == "CRD", f"with mode={mode}")
