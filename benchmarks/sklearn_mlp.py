@@ -1,6 +1,7 @@
 """Time a fit of nnlite.interop.sklearn.MLPClassifier against scikit-learn's MLPClassifier.
 
     python benchmarks/sklearn_mlp.py --against sklearn --threads 1 2
+    OPENBLAS_NUM_THREADS=1 python benchmarks/sklearn_mlp.py --cpu   # where other programs run as well
 
 Both get the same arguments, so that they make the same steps from the same weights: their losses and their accuracies
 after the last epoch must agree. There is a hidden layer of 100 units; everything else is the default, except that
@@ -8,12 +9,13 @@ training does not end before the last epoch. The data are scikit-learn's breast 
 64), and 10,000 x 100 synthetic ones; standardized, in float64 unless ``--dtype float32``.
 """
 
+import time
 import warnings
 from typing import Any
 
 import numpy as np
 from contenders import Run, repeated
-from harness import Field, arguments
+from harness import Field, arguments, difference
 from results import report
 
 EPOCHS = {"breast cancer": 40, "digits": 20, "10,000 x 100": 5}
@@ -52,10 +54,35 @@ def sklearn(data: str, solver: str, dtype: str) -> Run:
     return fitted(MLPClassifier, data, solver, dtype)
 
 
+def cpu_times(dtype: str, tiny: bool) -> str:
+    """A table in Markdown of the CPU time of fits in this process, nnlite's and scikit-learn's in turn."""
+    lines = ["| fit | nnlite, ms | scikit-learn / nnlite |", "|---|---|---|"]
+    for solver in SOLVERS[: 1 if tiny else None]:
+        for data in list(EPOCHS)[: 1 if tiny else None]:
+            runs, taken = [make(data, solver, dtype) for make in (nnlite, sklearn)], []
+            own, theirs = (run(1) for run in runs)
+            if difference(own, theirs) > AGREE[dtype]:
+                raise SystemExit(f"{data}, {solver}: not comparable, the losses or the accuracies differ")
+            for _ in range(5):
+                starts = []
+                for run in runs:
+                    starts.append(time.process_time())
+                    run(1)
+                taken.append(np.diff([*starts, time.process_time()]))
+            ratio = np.median([theirs / own for own, theirs in taken])
+            milliseconds = 1000 * np.median([own for own, _ in taken])
+            lines.append(f"| {data}, {solver}, {EPOCHS[data]} epochs | {milliseconds:.0f} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = arguments(__doc__, ("sklearn",), default=["sklearn"])
     parser.add_argument("--dtype", default="float64", choices=["float32", "float64"])
+    parser.add_argument("--cpu", action="store_true", help="CPU times in one process, for a machine that is busy")
     options = parser.parse_args()
+    if options.cpu:
+        print(cpu_times(options.dtype, options.tiny))
+        return
     results = []
     with Field(options) as field:
         for solver in SOLVERS[:1] if options.tiny else SOLVERS:

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import json
 import math
+import re
 import runpy
 import sys
 import warnings
@@ -206,6 +207,16 @@ def test_sklearn_mlp_makes_the_same_fits(solver, monkeypatch):
             make("breast cancer", solver, "float64")(1) for make in (sklearn_mlp.nnlite, sklearn_mlp.sklearn)
         )
     assert harness.difference(own, theirs) <= sklearn_mlp.AGREE["float64"]
+
+
+def test_sklearn_mlp_compares_cpu_times(monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    sklearn_mlp = importlib.import_module("sklearn_mlp")
+    monkeypatch.setitem(sklearn_mlp.EPOCHS, "breast cancer", 2)
+    monkeypatch.setattr(sys, "argv", ["sklearn_mlp", "--cpu", "--tiny"])
+    with warnings.catch_warnings():
+        sklearn_mlp.main()
+    assert re.search(r"^\| breast cancer, adam, 2 epochs \| \d+ \| \d\.\d\d \|$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_scaling(run):

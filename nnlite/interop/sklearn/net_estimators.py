@@ -43,7 +43,7 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
     output, of which two classes then have one.
 
     Args:
-        network: a function ``network(in_features, out_features, ...)`` that returns a model, a class such as
+        network: a function ``network(in_features, out_features, ...)`` that returns a new model, a class such as
             ``nnlite.Linear``, or a model, of which each training takes a copy.
         loss: a :class:`nnlite.Loss`; by default ``CrossEntropyLoss()``, and ``BCEWithLogitsLoss()`` where rows have
             several labels.
