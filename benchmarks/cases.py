@@ -207,6 +207,13 @@ CASES = {
     "InstanceNorm3d": Case("InstanceNorm3d(C)", volumes),
     "RMSNorm": Case("RMSNorm(D)"),
     "LocalResponseNorm": Case("LocalResponseNorm(5)", images),
+    # pooling
+    "MaxPool2d": Case("MaxPool2d(2)", images, arrays=(1.25, 1.75)),
+    "MaxPool2d overlapping": Case("MaxPool2d(3, 2, 1)", images, arrays=(1.25, 1.75)),
+    "AvgPool2d": Case("AvgPool2d(2)", images, arrays=(1.25, 1.25)),
+    "LPPool2d": Case("LPPool2d(2, 2)", images, arrays=(1.25, 2.5)),
+    "AdaptiveAvgPool2d": Case("AdaptiveAvgPool2d(1)", images, arrays=(1, 1)),
+    "AdaptiveMaxPool2d": Case("AdaptiveMaxPool2d(4)", images, arrays=(1, 1)),
     # lookup and products
     "Embedding": Case("Embedding(5000, 64)", indices, gradients=(), arrays=(0, 0)),
     "EmbeddingBag": Case("EmbeddingBag(5000, 64)", bags, gradients=(), arrays=(0, 0)),
