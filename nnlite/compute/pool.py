@@ -32,7 +32,9 @@ def padded(A: Array, at: Windows, value: float) -> Array:
     """The planes with a value around them; themselves where there is no padding."""
     if not any(map(any, at.padding)):
         return A
-    return np.pad(A, [(0, 0), *at.padding], constant_values=value)
+    larger = np.full((len(A), *at.padded), value, A.dtype)  # np.pad takes ten times as long for a small array
+    larger[(slice(None), *at.inside)] = A
+    return larger
 
 
 def _over_windows(ufunc: np.ufunc, A: Array, at: Windows) -> Array:

@@ -115,7 +115,8 @@ class AdaptiveAvgPoolNd(AdaptivePooling):
         self.windows = self.windows_on(X.shape)
         Y = self.planes_of(X)
         if max(self.windows.outputs) == 1:  # one sum over all axes at once
-            Y = np.mean(Y.reshape(len(Y), math.prod(self.windows.sizes)), axis=1)
+            k = math.prod(self.windows.sizes)
+            Y = np.add.reduce(Y.reshape(len(Y), k), axis=1) / k
             return self.record_Y(self.as_given(Y.reshape(-1, *self.windows.outputs)))
         for axis, intervals in enumerate(self.windows.along, 1):
             means = [np.mean(Y[along(axis, entries)], axis, keepdims=True) for entries in intervals]
