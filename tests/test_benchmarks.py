@@ -78,6 +78,7 @@ def test_the_benchmarks_are_these():
         "backward",
         "convolution",
         "inference",
+        "lenet",
         "optimizer_step",
         "scaling",
         "sklearn_mlp",
@@ -194,6 +195,13 @@ def test_convolution(run):
     results, _, err = run("convolution", "--against", "floor,torch")
     assert check_results(results, ["nnlite", "floor"]) == ["Conv2d 1 -> 8, 5 x 5, 64 images of 28 x 28"]
     assert results[0]["work"] == 3 * 2 * (64 * 28 * 28) * 8 * 25
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_lenet(run):
+    results, _, err = run("lenet", "--against", "torch")
+    assert [result["step"] for result in results] == ["LeNet-5, 64 images of 28 x 28"]
+    assert [each["name"] for each in results[0]["timings"]] == ["nnlite"]
     assert err.count("left out: torch is not installed") == 1
 
 
