@@ -100,6 +100,11 @@ def test_numbers_in_other_files_are_refused_and_not_read(tmp_path, monkeypatch):
     assert set(opened) == {path}
 
 
+def convolved(text):
+    head = "sizes = Constant<value = int64[4] {-1, 1, 1, 2}>() c = Reshape(x, sizes)"
+    return made(f"{head} y = {text}", k=np.ones((1, 1, 1, 1), np.float32), s=np.array([1, 1, 2, 2], np.float32))
+
+
 def sized(*sizes):
     model = made()
     model.graph.initializer[0].dims[:] = sizes
@@ -160,6 +165,9 @@ def of_integers():
         (made("y = Dropout(x, w) "), "."),
         (made("y = Gather(x, w)"), "."),
         (made("y = Transpose<perm = [0, 5]>(x)"), "."),
+        (convolved("Conv<group = 0>(c, k)"), "Conv .*expected a group of at least 1"),
+        (convolved("MaxPool<kernel_shape = [2, 2], pads = [9, 9, 9, 9]>(c)"), "padding"),
+        (convolved('Resize<mode = "other">(c, , s)'), "Resize .*in this mode"),
     ],
 )
 def test_what_contradicts_itself_or_is_not_supported(model, message):

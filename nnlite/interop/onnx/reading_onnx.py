@@ -51,7 +51,7 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
     for node in file.nodes:
         try:
             made = _made(node, [operands[name] if name else None for name in node.inputs], declared)
-        except (NotImplementedError, ValueError, TypeError) as error:
+        except (NotImplementedError, ValueError, TypeError, ArithmeticError, LookupError) as error:
             wrong.append(f"{node}: {error}")
             made = tuple([Input() for _ in node.outputs])
         if isinstance(made, Operand):

@@ -77,7 +77,7 @@ class SpatialOperators:
     ) -> Any:
         sizes, spatial = whole_numbers(pads), X.ndim - 2
         raise_unless(axes is None, "with axes")
-        raise_unless(spatial in (1, 2, 3), "expected one to three spatial axes")
+        raise_unless(spatial in (1, 2, 3) and mode in PADS, f"with mode={mode}, or of more spatial axes than three")
         before, after = sizes[: X.ndim], sizes[X.ndim :]
         raise_unless(not any((*before[:2], *after[:2])), "of the batch or the channels")
         ends = tuple(
@@ -101,7 +101,8 @@ class SpatialOperators:
         if mode == "nearest":
             name, align = modes.get((mode, places, nearest_mode)), None
         else:
-            name = {"linear": ["linear", "bilinear", "trilinear"], "cubic": ["", "bicubic", ""]}[mode][axes - 1]
+            names = {"linear": ["linear", "bilinear", "trilinear"], "cubic": ["", "bicubic", ""]}
+            name = names.get(mode, [""] * 3)[axes - 1]
             align = places == "align_corners"
         usual = mode == "nearest" or align or places in ("half_pixel", "pytorch_half_pixel")
         usual = usual and (mode != "cubic" or cubic_coeff_a == -0.75) and options.get("axes") is None
@@ -122,6 +123,7 @@ def convolution(classes: Any, X: Operand, W: Operand, B: Operand | None, options
     kernel = parameter(W)
     axes = kernel.ndim - 2
     raise_unless(W.trained and 1 <= axes <= 3, "expected an initializer with 1 to 3 spatial axes")
+    raise_unless(options["group"] > 0, "expected a group of at least 1")
     layer = classes[axes - 1].from_saved(
         W=kernel,
         groups=options["group"],
