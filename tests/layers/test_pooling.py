@@ -285,10 +285,17 @@ def test_the_norm_of_each_window():
     np.testing.assert_allclose(nn.LPPool1d(60, 4).forward(np.abs(X))[0, 0], [12], rtol=1e-12)
 
 
-def test_the_gradient_of_a_norm_is_0_at_0():
-    layer = nn.LPPool1d(2, 2)
-    layer.forward(np.zeros((1, 1, 2)))
+@pytest.mark.parametrize(("p", "X"), [(2, [0.0, 0.0]), (1, [0.0, 0.0]), (1, [1.0, -1.0])])
+def test_the_gradient_of_a_norm_is_0_where_it_is_0(p, X):
+    layer = nn.LPPool1d(p, 2)
+    layer.forward([[X]])
     np.testing.assert_array_equal(layer.backward(np.ones((1, 1, 1))), np.zeros((1, 1, 2)))
+
+
+def test_with_ceil_mode_no_window_begins_behind_X():
+    layer = nn.MaxPool1d(2, 3, 1, ceil_mode=True)  # windows begin at -1 and 2; the next would at 5, behind X
+    np.testing.assert_array_equal(layer.forward([[[1.0, 2.0, 3.0, 4.0]]]), [[[1.0, 4.0]]])
+    np.testing.assert_array_equal(layer.forward([[[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]]), [[[1.0, 4.0, 6.0]]])
 
 
 @pytest.mark.parametrize(
