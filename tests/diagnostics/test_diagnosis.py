@@ -127,6 +127,19 @@ def test_no_false_alarm_where_rounding_and_curves_are_at_their_worst(seed):
     assert random_networks.checked(seed) in ("right", "no gradient")
 
 
+@pytest.mark.parametrize("seed", [19, 646])
+def test_rounding_between_layers_is_no_mistake_of_the_whole(seed):
+    """Each layer is right by itself; in the whole, gradients of 1e-8 beside others of 1e-1, or of 1e-2 beside 1e9."""
+    assert random_networks.checked(seed, random_networks.Every) in ("right", "no gradient")
+
+
+def test_a_jump_within_the_step_is_refused():
+    """The derivative at 0 is 1e9, and tanh(1e9 h) = 1 at every step that can be taken."""
+    steep = Function(lambda X: np.tanh(1e9 * X), lambda dY, X, Y: 1e9 * dY * (1 - Y * Y))
+    with pytest.raises(ValueError, match=r"X\[0\] = 0 is at a kink"):
+        nn.check_gradients(steep, np.array([0.0, 1.0]))
+
+
 def test_a_wrong_sign_is_named_in_random_networks():
     said = [random_networks.spoiled(seed, random_networks.Every) for seed in range(8)]
     assert set(said) <= {"named", "nothing to see"}  # that is at a kink, or where dW is 0
