@@ -242,8 +242,7 @@ def _diagnosed(
         return GradientReport((), (Fault(model, "", "layer run twice", detail),))
     if found.faults:
         return found
-    rounding = differences.trial.rounding() if wrong else 0.0
-    left = [less_rounding(finding, differences, rounding) for finding in findings.values()]
+    left = [less_rounding(finding, differences) for finding in findings.values()]
     refusals = [*(finding.refused for finding in left if finding.refused), *([refused] if refused else [])]
     if refusals:
         raise max(refusals, key=lambda kink: kink.edge)

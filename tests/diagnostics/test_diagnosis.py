@@ -747,6 +747,10 @@ def test_a_matrix_that_is_not_transposed_is_named():
     assert [fault.array for fault in faults] == ["dX", "dW"]
 
 
+def test_a_missing_derivative_before_a_square_matrix_is_no_missing_transpose():
+    assert set(kinds_of(Dense(lambda U, Y: 1, M=D), X).values()) == {"missing derivative"}
+
+
 def test_several_wrong_arrays_are_told_apart():
     layer = linear(put(W=lambda L, dY, dW: -dW, b=lambda L, dY, db: -db, X=lambda L, dY, dX: dX[::-1]))
     report = report_on(layer, X)

@@ -94,7 +94,7 @@ def sigmoid(X: np.ndarray) -> np.ndarray:
 class Dense(nn.Layer, parameters=("W", "b")):
     """A user's Linear with tanh; ``slope(U, Y)`` is used as the derivative of tanh."""
 
-    def __init__(self, slope: Callable[..., Any]) -> None:
+    def __init__(self, slope: Callable[..., Any], M: int = M) -> None:
         self.W, self.b, self.slope = numbers(D, M, seed=3), numbers(M, seed=4), slope
 
     def forward(self, X: np.ndarray) -> np.ndarray:

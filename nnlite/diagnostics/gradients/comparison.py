@@ -221,13 +221,13 @@ class Examination:
         return np.where(np.isnan(excess), np.inf, excess)
 
 
-def less_rounding(finding: Finding, differences: Differences, rounding: float) -> Finding:
-    """Return the finding without the wrong entries at which ``rounding``, a change of J, may be all that differs."""
+def less_rounding(finding: Finding, differences: Differences) -> Finding:
+    """Return the finding without the wrong entries where a narrower step measures nothing but rounding."""
     h, kept = differences.step / 8, ~finding.wrong  # so near, a small kink further on is not seen either
     for place in np.flatnonzero(finding.wrong):
         found = differences.slope(finding.name, finding.indices[place], h)
         gap = abs(found.slope - finding.analytic[place])
-        kept[place] = not gap <= rounding / (2 * h) + 5 * found.noise + 1e-6 * abs(found.slope)  # a NaN is kept
+        kept[place] = not gap <= 5 * found.noise + 1e-6 * abs(found.slope)  # a NaN is kept
     left = finding.only(kept)
     if not kept.all() and not left.refused:
         where = entry_name(finding.name, finding.indices[int(np.argmin(kept))])

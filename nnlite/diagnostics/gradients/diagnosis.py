@@ -60,8 +60,7 @@ def _examined(
             return (fault,), {}
     differences, findings = examination.of(trial, gradients, narrow=call.narrow, also=worst)
     if any(call.layer.named_children()) and any(finding.wrong.any() for finding in findings.values()):
-        rounding = trial.rounding()
-        findings = {name: less_rounding(each, differences, rounding) for name, each in findings.items()}
+        findings = {name: less_rounding(each, differences) for name, each in findings.items()}
     wrong = [name for name, finding in findings.items() if finding.wrong.any()]
     mistakes = {name: mistake(Evidence(name, differences, findings, recording.forwards)) for name in wrong}
     return tuple([Fault(call.place, f"d{name}", *found) for name, found in mistakes.items()]), findings

@@ -1,6 +1,5 @@
 """Trial: a layer on a fixed input, run again and again while single entries of its arrays are changed."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.diagnostics.named_inputs import differentiable, gradients_by_name, inputs_by_name
-from nnlite.diagnostics.recording import LayerCall, wrapping
+from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import restorer
 from nnlite.layer.layer import Layer
 from nnlite.layer.parts import inside
@@ -71,22 +70,6 @@ class Trial:
         """Return the number that is differentiated."""
         values = self.values()
         return float(np.sum(self.weights(values.size) * values))
-
-    def rounding(self) -> float:
-        """Return how far the rounding of what the layers inside return may move J: half of it to the next number."""
-        rng, start = np.random.default_rng(0), self.J()
-        composite = {path for path, layer in self.layer.named_layers() if any(layer.named_children())}
-
-        def rounded(Y: Any) -> Any:
-            return np.where(rng.random(np.shape(Y)) < 0.5, Y, np.nextafter(Y, 0)) if is_floating(Y) else Y
-
-        def wrap(path: str, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-            if name == "backward" or path in composite:
-                return method
-            return lambda *args, **named: each_of(rounded, method(*args, **named))
-
-        with wrapping(self.layer, wrap), np.errstate(all="ignore"):
-            return 10 * max(abs(self.J() - start) for _ in range(4))  # a layer rounds several times
 
     def backward(self, stored: float = np.nan) -> dict[str, Array]:
         """Return the gradient of each input and parameter by name, as backward computes them after the last forward.
