@@ -129,7 +129,7 @@ class CircularPad(Padding):
 class ConstantPad1d(ConstantPad):
     """Add to both ends of each channel of signals the number ``value``.
 
-    Backward adds to each entry of dX the entries of dY at its copies.
+    Backward adds to each entry of dX the entries of dY at its copies; a number that was added has no gradient.
 
     Args:
         padding: how many entries are added: one number for both ends, or one for each, ``(left, right)``. Of a negative
@@ -142,7 +142,7 @@ class ConstantPad1d(ConstantPad):
     Raises:
         TypeError: a number is not whole, or X does not hold real numbers.
         ValueError: padding has another number of entries.
-        ShapeError: X has other axes, or is empty, or nothing of it would be left.
+        ShapeError: X has other axes, or an axis of it is too short.
 
     >>> ConstantPad1d(1, 9).forward([[1.0, 2.0, 3.0]])
     array([[9., 1., 2., 3., 9.]])
@@ -152,13 +152,10 @@ class ConstantPad1d(ConstantPad):
 
 
 class ConstantPad2d(ConstantPad):
-    """Add to both ends of each axis of images the number ``value``.
-
-    Backward and errors are those of :class:`ConstantPad1d`.
+    """Add to both ends of each axis of images the number ``value``; as :class:`ConstantPad1d`.
 
     Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom)``.
+        padding: one number for all ends, or one for each, the last axis first: ``(left, right, top, bottom)``.
         value: what is added.
 
     Shapes:
@@ -173,13 +170,10 @@ class ConstantPad2d(ConstantPad):
 
 
 class ConstantPad3d(ConstantPad):
-    """Add to both ends of each axis of volumes the number ``value``.
-
-    Backward and errors are those of :class:`ConstantPad1d`.
+    """Add to both ends of each axis of volumes the number ``value``; as :class:`ConstantPad1d`.
 
     Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom, front, back)``.
+        padding: one number for all ends, or one for each, the last axis first: ``(left, right, top, bottom, front, back)``.
         value: what is added.
 
     Shapes:
@@ -196,19 +190,7 @@ class ConstantPad3d(ConstantPad):
 class ZeroPad1d(ZeroPad):
     """Add to both ends of each channel of signals zeros.
 
-    Backward adds to each entry of dX the entries of dY at its copies.
-
-    Args:
-        padding: how many entries are added: one number for both ends, or one for each, ``(left, right)``. Of a negative
-            number, as many entries are left out.
-
-    Shapes:
-        X (N, C, L) or (C, L), Y likewise with ``L + left + right``.
-
-    Raises:
-        TypeError: a number is not whole, or X does not hold real numbers.
-        ValueError: padding has another number of entries.
-        ShapeError: X has other axes, or is empty, or nothing of it would be left.
+    Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
 
     >>> ZeroPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[0., 1., 2., 3., 0.]])
@@ -220,14 +202,7 @@ class ZeroPad1d(ZeroPad):
 class ZeroPad2d(ZeroPad):
     """Add to both ends of each axis of images zeros.
 
-    Backward and errors are those of :class:`ZeroPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom)``.
-
-    Shapes:
-        X (N, C, H, W) or (C, H, W), Y likewise with larger sizes.
+    Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`, without ``value``.
 
     >>> import numpy as np
     >>> ZeroPad2d((1, 1, 0, 0)).forward(np.zeros((1, 2, 3))).shape
@@ -240,14 +215,7 @@ class ZeroPad2d(ZeroPad):
 class ZeroPad3d(ZeroPad):
     """Add to both ends of each axis of volumes zeros.
 
-    Backward and errors are those of :class:`ZeroPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom, front, back)``.
-
-    Shapes:
-        X (N, C, D, H, W) or (C, D, H, W), Y likewise with larger sizes.
+    Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`, without ``value``.
 
     >>> import numpy as np
     >>> ZeroPad3d((1, 1, 0, 0, 0, 0)).forward(np.zeros((1, 2, 3, 4))).shape
@@ -260,19 +228,7 @@ class ZeroPad3d(ZeroPad):
 class ReflectionPad1d(ReflectionPad):
     """Add to both ends of each channel of signals the entries of X, mirrored at its edge without the edge itself.
 
-    Backward adds to each entry of dX the entries of dY at its copies.
-
-    Args:
-        padding: how many entries are added: one number for both ends, or one for each, ``(left, right)``. Of a negative
-            number, as many entries are left out.
-
-    Shapes:
-        X (N, C, L) or (C, L), Y likewise with ``L + left + right``.
-
-    Raises:
-        TypeError: a number is not whole, or X does not hold real numbers.
-        ValueError: padding has another number of entries.
-        ShapeError: X has other axes, or is empty or not larger than the padding, or nothing of it would be left.
+    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
 
     >>> ReflectionPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[2., 1., 2., 3., 2.]])
@@ -284,14 +240,7 @@ class ReflectionPad1d(ReflectionPad):
 class ReflectionPad2d(ReflectionPad):
     """Add to both ends of each axis of images the entries of X, mirrored at its edge without the edge itself.
 
-    Backward and errors are those of :class:`ReflectionPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom)``.
-
-    Shapes:
-        X (N, C, H, W) or (C, H, W), Y likewise with larger sizes.
+    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`, without ``value``.
 
     >>> import numpy as np
     >>> ReflectionPad2d((1, 1, 0, 0)).forward(np.zeros((1, 2, 3))).shape
@@ -304,14 +253,7 @@ class ReflectionPad2d(ReflectionPad):
 class ReflectionPad3d(ReflectionPad):
     """Add to both ends of each axis of volumes the entries of X, mirrored at its edge without the edge itself.
 
-    Backward and errors are those of :class:`ReflectionPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom, front, back)``.
-
-    Shapes:
-        X (N, C, D, H, W) or (C, D, H, W), Y likewise with larger sizes.
+    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`, without ``value``.
 
     >>> import numpy as np
     >>> ReflectionPad3d((1, 1, 0, 0, 0, 0)).forward(np.zeros((1, 2, 3, 4))).shape
@@ -324,19 +266,7 @@ class ReflectionPad3d(ReflectionPad):
 class ReplicationPad1d(ReplicationPad):
     """Add to both ends of each channel of signals the first and the last entry of X.
 
-    Backward adds to each entry of dX the entries of dY at its copies.
-
-    Args:
-        padding: how many entries are added: one number for both ends, or one for each, ``(left, right)``. Of a negative
-            number, as many entries are left out.
-
-    Shapes:
-        X (N, C, L) or (C, L), Y likewise with ``L + left + right``.
-
-    Raises:
-        TypeError: a number is not whole, or X does not hold real numbers.
-        ValueError: padding has another number of entries.
-        ShapeError: X has other axes, or is empty, or nothing of it would be left.
+    Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
 
     >>> ReplicationPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[1., 1., 2., 3., 3.]])
@@ -348,14 +278,7 @@ class ReplicationPad1d(ReplicationPad):
 class ReplicationPad2d(ReplicationPad):
     """Add to both ends of each axis of images the first and the last entry of X.
 
-    Backward and errors are those of :class:`ReplicationPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom)``.
-
-    Shapes:
-        X (N, C, H, W) or (C, H, W), Y likewise with larger sizes.
+    Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`, without ``value``.
 
     >>> import numpy as np
     >>> ReplicationPad2d((1, 1, 0, 0)).forward(np.zeros((1, 2, 3))).shape
@@ -368,14 +291,7 @@ class ReplicationPad2d(ReplicationPad):
 class ReplicationPad3d(ReplicationPad):
     """Add to both ends of each axis of volumes the first and the last entry of X.
 
-    Backward and errors are those of :class:`ReplicationPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom, front, back)``.
-
-    Shapes:
-        X (N, C, D, H, W) or (C, D, H, W), Y likewise with larger sizes.
+    Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`, without ``value``.
 
     >>> import numpy as np
     >>> ReplicationPad3d((1, 1, 0, 0, 0, 0)).forward(np.zeros((1, 2, 3, 4))).shape
@@ -388,19 +304,7 @@ class ReplicationPad3d(ReplicationPad):
 class CircularPad1d(CircularPad):
     """Add to both ends of each channel of signals the entries at the other end of X, as if it went round.
 
-    Backward adds to each entry of dX the entries of dY at its copies.
-
-    Args:
-        padding: how many entries are added: one number for both ends, or one for each, ``(left, right)``. Of a negative
-            number, as many entries are left out.
-
-    Shapes:
-        X (N, C, L) or (C, L), Y likewise with ``L + left + right``.
-
-    Raises:
-        TypeError: a number is not whole, or X does not hold real numbers.
-        ValueError: padding has another number of entries.
-        ShapeError: X has other axes, or is empty or smaller than the padding, or nothing of it would be left.
+    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
 
     >>> CircularPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[3., 1., 2., 3., 1.]])
@@ -412,14 +316,7 @@ class CircularPad1d(CircularPad):
 class CircularPad2d(CircularPad):
     """Add to both ends of each axis of images the entries at the other end of X, as if it went round.
 
-    Backward and errors are those of :class:`CircularPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom)``.
-
-    Shapes:
-        X (N, C, H, W) or (C, H, W), Y likewise with larger sizes.
+    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`, without ``value``.
 
     >>> import numpy as np
     >>> CircularPad2d((1, 1, 0, 0)).forward(np.zeros((1, 2, 3))).shape
@@ -432,14 +329,7 @@ class CircularPad2d(CircularPad):
 class CircularPad3d(CircularPad):
     """Add to both ends of each axis of volumes the entries at the other end of X, as if it went round.
 
-    Backward and errors are those of :class:`CircularPad1d`.
-
-    Args:
-        padding: how many entries are added: one number for all ends, or one for each, the last axis first:
-            ``(left, right, top, bottom, front, back)``.
-
-    Shapes:
-        X (N, C, D, H, W) or (C, D, H, W), Y likewise with larger sizes.
+    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`, without ``value``.
 
     >>> import numpy as np
     >>> CircularPad3d((1, 1, 0, 0, 0, 0)).forward(np.zeros((1, 2, 3, 4))).shape
