@@ -187,22 +187,18 @@ class Examination:
         error = np.zeros(len(indices))
         atol = self._atol(name, differences, indices, numeric)
 
-        def refine(place: int) -> bool:
-            doubtful = differences.doubtful(name, indices[place], abs(analytic[place] - numeric[place]))
-            if doubtful:
-                numeric[place], error[place] = differences.refined(name, indices[place])
-            return doubtful
+        def examine(place: int) -> bool:
+            """Measure an entry better, or leave it out at a small kink; returns whether that changed it."""
+            index, seen = indices[place], numeric[place]
+            if math.isfinite(analytic[place]) and differences.doubtful(name, index, abs(analytic[place] - seen)):
+                numeric[place], error[place] = differences.refined(name, index)
+            gap = abs(analytic[place] - numeric[place])
+            if self._excess(analytic[place], numeric[place], error[place], atol) > 1 and math.isnan(at(index, gap / 4)):
+                numeric[place] = math.nan
+            return bool(numeric[place] != seen)
 
-        def leave_out(place: int) -> bool:
-            if not math.isnan(at(indices[place], abs(analytic[place] - numeric[place]) / 4)):
-                return False
-            numeric[place] = math.nan  # a small kink explains the gap
-            return True
-
-        for act in refine, leave_out:
-            excess = self._excess(analytic, numeric, error, atol)
-            able = np.isfinite(analytic) if act is refine else True
-            _for_each(np.flatnonzero((excess > 1) & np.isfinite(numeric) & able), act)
+        _for_each(np.flatnonzero((self._excess(analytic, numeric, error, atol) > 1) & np.isfinite(numeric)), examine)
+        excess = self._excess(analytic, numeric, error, atol)
         found = Finding(name, dP, indices, analytic, numeric, error, excess, refused[0] if refused else None)
         return found.only(~np.isnan(numeric))
 
