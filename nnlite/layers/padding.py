@@ -173,7 +173,8 @@ class ConstantPad3d(ConstantPad):
     """Add to both ends of each axis of volumes the number ``value``; as :class:`ConstantPad1d`.
 
     Args:
-        padding: one number for all ends, or one for each, the last axis first: ``(left, right, top, bottom, front, back)``.
+        padding: one number for all ends, or one for each, the last axis first: ``(left, right, top, bottom, front,
+            back)``.
         value: what is added.
 
     Shapes:
@@ -228,7 +229,8 @@ class ZeroPad3d(ZeroPad):
 class ReflectionPad1d(ReflectionPad):
     """Add to both ends of each channel of signals the entries of X, mirrored at its edge without the edge itself.
 
-    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
+    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`,
+    without ``value``.
 
     >>> ReflectionPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[2., 1., 2., 3., 2.]])
@@ -240,7 +242,8 @@ class ReflectionPad1d(ReflectionPad):
 class ReflectionPad2d(ReflectionPad):
     """Add to both ends of each axis of images the entries of X, mirrored at its edge without the edge itself.
 
-    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`, without ``value``.
+    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`,
+    without ``value``.
 
     >>> import numpy as np
     >>> ReflectionPad2d((1, 1, 0, 0)).forward(np.zeros((1, 2, 3))).shape
@@ -253,7 +256,8 @@ class ReflectionPad2d(ReflectionPad):
 class ReflectionPad3d(ReflectionPad):
     """Add to both ends of each axis of volumes the entries of X, mirrored at its edge without the edge itself.
 
-    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`, without ``value``.
+    The axis is longer than the padding. Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`,
+    without ``value``.
 
     >>> import numpy as np
     >>> ReflectionPad3d((1, 1, 0, 0, 0, 0)).forward(np.zeros((1, 2, 3, 4))).shape
@@ -304,7 +308,8 @@ class ReplicationPad3d(ReplicationPad):
 class CircularPad1d(CircularPad):
     """Add to both ends of each channel of signals the entries at the other end of X, as if it went round.
 
-    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
+    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of
+    :class:`ConstantPad1d`, without ``value``.
 
     >>> CircularPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[3., 1., 2., 3., 1.]])
@@ -316,7 +321,8 @@ class CircularPad1d(CircularPad):
 class CircularPad2d(CircularPad):
     """Add to both ends of each axis of images the entries at the other end of X, as if it went round.
 
-    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of :class:`ConstantPad2d`, without ``value``.
+    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of
+    :class:`ConstantPad2d`, without ``value``.
 
     >>> import numpy as np
     >>> CircularPad2d((1, 1, 0, 0)).forward(np.zeros((1, 2, 3))).shape
@@ -329,7 +335,8 @@ class CircularPad2d(CircularPad):
 class CircularPad3d(CircularPad):
     """Add to both ends of each axis of volumes the entries at the other end of X, as if it went round.
 
-    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of :class:`ConstantPad3d`, without ``value``.
+    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of
+    :class:`ConstantPad3d`, without ``value``.
 
     >>> import numpy as np
     >>> CircularPad3d((1, 1, 0, 0, 0, 0)).forward(np.zeros((1, 2, 3, 4))).shape
