@@ -304,7 +304,6 @@ def nothing(in_features, out_features):
         ({"epochs": -1}, ValueError, "epochs: expected"),
         ({"lr": 1e30, "optimizer": nn.SGD}, nn.DivergenceError, "the loss is"),
     ],
-    ids=str,
 )
 def test_a_failed_fit_leaves_nothing(parameters, error, message):
     net = NetClassifier(**parameters)
