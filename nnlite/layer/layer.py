@@ -74,6 +74,7 @@ class Layer:
         torch_names: what PyTorch calls the parameters and buffers, for :func:`nnlite.from_torch`; ``.T`` says that it
             has the transpose, as in ``{"W": "weight.T", "b": "bias"}``. One that is not listed has the same name there;
             "" is the path of the layer itself, without a name below it.
+        torch_optional: names of those that a state dict of PyTorch may lack, and that then stay as they are.
         onnx: Y in ONNX's operators, for :func:`nnlite.to_onnx`, such as ``LeakyRelu(X, alpha=slope)``: an expression in
             the names of forward's arguments and of attributes, or a method; see :mod:`nnlite.interop.onnx`. Optional.
 
@@ -109,6 +110,7 @@ class Layer:
     any_order: bool = False
     flops_per_element: tuple[float, float] | None = None
     torch_names: ClassVar[Mapping[str, str]] = {}
+    torch_optional: ClassVar[tuple[str, ...]] = ()
     onnx: Any = ""
 
     original: "Layer | None" = None  # the layer whose parameters this one uses; see nnlite.tied

@@ -1,6 +1,6 @@
 """Normalization with a gamma and a beta for each channel: what BatchNorm, InstanceNorm and GroupNorm have in common."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -146,6 +146,8 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
         mean_dHH = mean(dH * H, axis=axes, keepdims=True)
         dX = (dH if uses_running else dH - mean(dH, axis=axes, keepdims=True) - H * mean_dHH) / sqrt(v + eps)
     """
+
+    torch_optional: ClassVar = ("num_batches_tracked",)  # PyTorch has it since 0.4.1, and reads files without it
 
     defaults: dict[str, Any]  # the options of the constructor
     cure: str = ""  # what to do about single values, for the error

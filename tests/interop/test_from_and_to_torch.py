@@ -4,6 +4,7 @@ Names, shapes and formulas are those of PyTorch's documentation; where it is ins
 """
 
 import copy
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -199,6 +200,37 @@ def test_tied_layers_are_listed_twice_and_read_once_or_twice():
         "Sequential(5 layers): the state dict of PyTorch does not fit, nothing was loaded:\n"
         "  3.bias: the layers are tied, expected the numbers of 0.bias, got others"
     )
+
+
+def test_of_tied_layers_either_name_will_do():
+    """safetensors keeps the name that is the first in the alphabet, whichever of the layers that is."""
+    model = changed(tied_network())
+    state = nn.to_torch(model)
+    for left_out in ("0.weight", "3.weight"), ("0.weight", "2.weight"), ("0.weight", "2.weight", "0.bias"):
+        with case(left_out):
+            given = {name: array for name, array in state.items() if name not in left_out}
+            assert_equal(nn.from_torch(tied_network(), given).state_dict(), model.state_dict())
+    neither = {name: array for name, array in state.items() if name not in ("0.bias", "3.bias")}
+    assert message(tied_network(), neither) == (
+        "Sequential(5 layers): the state dict of PyTorch does not fit, nothing was loaded:\n"
+        "  0.bias: missing, expected (3,)"
+    )
+    two = {name: array for name, array in state.items() if name != "0.weight"} | {"3.weight": np.zeros((3, 4))}
+    assert "3.weight: the layers are tied, expected the numbers of 2.weight, got others" in message(tied_network(), two)
+
+
+def test_the_count_of_batches_may_be_missing():
+    """PyTorch 0.4.0 and before had none, and files of that time are still in use."""
+    for make in partial(nn.BatchNorm2d, 3), partial(nn.InstanceNorm1d, 3, affine=True, track_running_stats=True):
+        layer, other = changed(make()), make()
+        state = nn.to_torch(layer)
+        del state["num_batches_tracked"]
+        other.num_batches_tracked = np.array(7)
+        nn.from_torch(other, state)
+        assert_array_equal(other.running_var, layer.running_var)
+        assert other.num_batches_tracked == 7
+        del state["running_var"]
+        assert message(make(), state).endswith("  running_var: missing, expected (3,)")
 
 
 def test_tied_layers_in_order():

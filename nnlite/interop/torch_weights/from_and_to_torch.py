@@ -30,8 +30,9 @@ def from_torch(
     - ``Sequential``, ``Residual`` and ``Parallel``: the number of the layer, ``"0.weight"``, as in PyTorch;
     - ``Graph``: the number of the layer in the order in which they run; a ``Parameter`` has its own name, ``"theta"``;
     - a layer with layers in its attributes: the attribute, ``"encoder.weight"``, as ``torch.nn.Module``;
-    - tied layers: PyTorch lists shared arrays under both names, safetensors under one. The second may be missing; if it
-      is there, it must be equal to the first.
+    - tied layers: PyTorch lists shared arrays under both names, safetensors under one of them. Either will do; where
+      both are there, they must be equal;
+    - ``num_batches_tracked``, which old files of PyTorch lack, may be missing: that of the layer stays.
 
     Args:
         layer: a layer or model.
@@ -135,10 +136,13 @@ def _fitted(own: list[Entry], keys: Keys, given: dict[str, Any]) -> tuple[list[t
     """(entry, array to be written into it) of each, and a line for each array that does not fit."""
     new: list[tuple[Entry, Array]] = []
     wrong = []
+    owned = {id(entry.array) for entry in own if not entry.shared}
+    found = {id(entry.array) for entry, key in zip(own, keys, strict=True) if key in given}
     values: dict[int, tuple[str, Array]] = {}  # what each parameter and buffer will be, and under which key it was
     for entry, key in sorted(zip(own, keys, strict=True), key=lambda pair: pair[0].shared):  # shared ones at last
+        here = id(entry.array)
         if key not in given:
-            if not entry.shared:
+            if not (entry.shared or entry.optional or here in found):
                 wrong.append(f"{key or entry.key}: missing, expected {entry.expected()}")
             continue
         try:
@@ -146,13 +150,13 @@ def _fitted(own: list[Entry], keys: Keys, given: dict[str, Any]) -> tuple[list[t
         except (TypeError, ValueError) as error:
             wrong.append(f"{key}: {error}")
             continue
-        if not entry.shared:
+        if here not in owned:  # it is that of a layer outside of the model, which stays as it is
+            values[here] = "the other layer's", entry.array
+        if here not in values:
+            values[here] = key, array
             new.append((entry, array))
-            values[id(entry.array)] = key, array
-        else:
-            first, value = values.get(id(entry.array), ("the other layer's", entry.array))
-            if not np.array_equal(array, value, equal_nan=True):
-                wrong.append(f"{key}: the layers are tied, expected the numbers of {first}, got others")
+        elif not np.array_equal(array, values[here][1], equal_nan=True):
+            wrong.append(f"{key}: the layers are tied, expected the numbers of {values[here][0]}, got others")
     known = set(keys)
     wrong += [f"{key}: unexpected, got {_shape(value)}" for key, value in given.items() if key not in known]
     return new, wrong

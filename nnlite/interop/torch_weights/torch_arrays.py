@@ -23,6 +23,7 @@ class Entry(NamedTuple):
         array: the parameter or buffer itself.
         transposed: whether PyTorch has the transpose.
         shared: whether it is that of another layer, to which this one is tied; PyTorch lists it a second time.
+        optional: whether it stays as it is where the state dict lacks it.
     """
 
     module: str
@@ -31,6 +32,7 @@ class Entry(NamedTuple):
     array: Array
     transposed: bool
     shared: bool
+    optional: bool
 
     @property
     def key(self) -> str:
@@ -66,7 +68,8 @@ def entries(model: Layer, path: str = "", shared: bool = False) -> Iterator[Entr
             expression = layer.torch_names.get(name, name)
             torch_name = expression.removesuffix(".T")
             array: Any = attrgetter(name)(layer)
-            yield Entry(place, torch_name, name, array, torch_name != expression, shared or name in others)
+            transposed, optional = torch_name != expression, name in layer.torch_optional
+            yield Entry(place, torch_name, name, array, transposed, shared or name in others, optional)
         if isinstance(layer, Tied):
             yield from entries(layer.original, place, shared=True)
 

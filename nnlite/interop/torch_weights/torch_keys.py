@@ -84,19 +84,6 @@ def _module(key: str, layer: list[Entry]) -> str | None:
     return None
 
 
-def _repeats(layer: list[Entry], found: Keys, before: Mapping[str | None, Entry], given: Mapping[str, Any]) -> bool:
-    """Whether the keys found for a tied layer have the same numbers as those of the layer that it is tied to."""
-    firsts = {id(entry.array): (key, entry) for key, entry in before.items() if key is not None and not entry.shared}
-    for entry, key in zip(layer, found, strict=True):
-        first, original = firsts.get(id(entry.array), (None, entry))
-        if key is None or first is None:
-            return False
-        arrays = entry.turned(array_of(given[key])), original.turned(array_of(given[first]))
-        if not np.array_equal(*arrays, equal_nan=arrays[0].dtype.kind == "f"):
-            return False
-    return True
-
-
 def suggestion(own: list[Entry], given: Mapping[str, Any], fits: Callable[[Keys], bool]) -> str:
     """What to pass, for the end of a message, if other names or the order would fit."""
     if not own or not given:
