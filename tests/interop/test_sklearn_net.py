@@ -229,6 +229,24 @@ def test_partial_fit_and_warm_start_go_on():
     assert regressor.optimizer_.steps == 8
 
 
+def test_what_is_trained_further_cannot_be_made_of_other_parameters():
+    """A new learning rate or width that has no effect would go unnoticed."""
+    net = NetClassifier(network, width=3, lr=0.01, epochs=1, warm_start=True, random_state=0).fit(X, y)
+    before = net.model_.Phi.copy()
+    for name, value in {"width": 4, "lr": 0.1, "optimizer": nn.SGD, "loss": nn.MSELoss(), "network": nn.Linear}.items():
+        with case(name):
+            other = pickle.loads(pickle.dumps(net)).set_params(**{name: value})
+            for go_on in other.fit, other.partial_fit:
+                with pytest.raises(ValueError, match=f"^{name}: expected .* as in the last call, .* warm_start=False"):
+                    go_on(X, y)
+            np.testing.assert_array_equal(other.model_.Phi, before)
+            other.set_params(warm_start=False).fit(X, y)
+    net.optimizer_.lr = 0.0
+    np.testing.assert_array_equal(net.set_params(epochs=2, batch_size=10).fit(X, y).model_.Phi, before)
+    lists = NetClassifier(hidden=[3], epochs=1, warm_start=True).fit(X, y)
+    assert lists.set_params(hidden=np.array([3])).fit(X, y).optimizer_.steps == 10
+
+
 def test_sparse_rows_give_what_dense_ones_give():
     dense, sparse = (NetClassifier(**QUICK).fit(rows, NAMES) for rows in (X, csr_array(X)))
     np.testing.assert_allclose(sparse.model_.Phi, dense.model_.Phi, rtol=1e-9)
@@ -299,7 +317,9 @@ def nothing(in_features, out_features):
         ({"network": nn.Linear(3, 3)}, nn.ShapeError, "expected 3 features, got 4"),
         ({"loss": "mse"}, TypeError, r"loss: expected a loss such as nnlite.CrossEntropyLoss\(\), or None for it"),
         ({"optimizer": nn.SGD}, TypeError, "missing 1 required positional argument: 'lr'"),
-        ({"optimizer": nn.SGD(nn.Linear(1, 1), lr=1)}, TypeError, "got the optimizer itself"),
+        ({"optimizer": nn.SGD(nn.Linear(1, 1), lr=1)}, TypeError, "such as nnlite.SGD or .* got the optimizer itself"),
+        ({"optimizer": "adam"}, TypeError, "optimizer: expected what makes one of a model, .* got 'adam'"),
+        ({"class_weight": "balance"}, ValueError, "class_weight: expected a dict or .*, got 'balance'"),
         ({"optimizer": lambda model: "adam"}, TypeError, "optimizer: expected one such as"),
         ({"epochs": -1}, ValueError, "epochs: expected"),
         ({"lr": 1e30, "optimizer": nn.SGD}, nn.DivergenceError, "the loss is"),

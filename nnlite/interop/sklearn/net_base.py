@@ -170,6 +170,9 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
             if begins:
                 self._check_network()
                 self._begin(X, self._prepare(y, classes), rng)
+                self.made_from_ = self._makers()
+            else:
+                self._check_makers()
             target = self._coded(y)
             if validation_data is not None:
                 validation_data = self._validation(*validation_data)
@@ -196,6 +199,22 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
                 f"network: {both[0]} is a parameter of {name_of(self.network)} and of {type(self).__name__}; rename it"
             )
 
+    def _makers(self) -> dict[str, Any]:
+        """The parameters of which network, loss and optimizer are made."""
+        own = {"network": self.network, "loss": self.loss, "optimizer": self.optimizer, "lr": self.lr}
+        return own | self._network_parameters()
+
+    def _check_makers(self) -> None:
+        """Raise a ValueError if one has changed, which would have no effect on a training that goes on."""
+        for name, value in self._makers().items():
+            before: Any = self.made_from_.get(name)
+            if not (value is before or np.array_equal(value, before)):
+                cure = ", or set optimizer_.lr" if name == "lr" else ""
+                raise ValueError(
+                    f"{name}: expected {before!r} as in the last call, whose network, loss and optimizer are trained "
+                    f"further, got {value!r}; call fit with warm_start=False to train new ones{cure}"
+                )
+
     def _begin(self, X: Any, outputs: int, rng: Any) -> None:
         """Make the network, and check that its output fits the targets; make the optimizer.
 
@@ -210,10 +229,12 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
                 f"{('rows', *shape[1:]) if shape else shape} from {network.one_line()}".replace("'rows'", "rows")
             )
         self.model_ = self._joined(network)
-        if isinstance(self.optimizer, Optimizer):
+        itself = isinstance(self.optimizer, Optimizer)
+        if itself or not callable(self.optimizer):
             raise TypeError(
-                f"optimizer: expected what makes one of a model, such as nnlite.{type(self.optimizer).__name__} or a "
-                f"function of the model, got the optimizer itself: {self.optimizer!r}"
+                f"optimizer: expected what makes one of a model, such as nnlite."
+                f"{type(self.optimizer).__name__ if itself else 'Adam'} or a function of the model, got "
+                f"{'the optimizer itself: ' if itself else ''}{self.optimizer!r}"
             )
         try:
             self.optimizer_ = self.optimizer(self.model_, **({} if self.lr is None else {"lr": self.lr}))

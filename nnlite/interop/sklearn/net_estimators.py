@@ -56,9 +56,11 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
             ``callbacks(optimizer)`` that returns one, for :class:`nnlite.ReduceLROnPlateau`.
         class_weight: a weight for each label, or "balanced"; for several columns a list of them. They multiply
             ``sample_weight``.
-        warm_start: let fit go on with network and optimizer of the last call.
-        random_state: a seed, ``numpy.random.RandomState`` or ``numpy.random.Generator`` for the weights and the order
-            of the rows; None for the generator of :func:`nnlite.manual_seed`.
+        warm_start: let fit go on with network, loss and optimizer of the last call. The parameters that they are made
+            from must be the same then.
+        random_state: a seed, ``numpy.random.RandomState`` or ``numpy.random.Generator`` for the order of the rows and
+            for ``rng`` of the network; None for the generator of :func:`nnlite.manual_seed`, which a network that does
+            not use ``rng`` draws from in any case.
         **parameters: those of the function that makes the network.
 
     Attributes:
@@ -221,6 +223,8 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
     def _weights(self, y: Any, sample_weight: Any, whole: bool) -> Any:
         if self.class_weight is None:
             return sample_weight
+        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
+            raise ValueError(f'class_weight: expected a dict or "balanced", got {self.class_weight!r}')
         if not whole and isinstance(self.class_weight, str):
             raise ValueError(
                 f'class_weight: "{self.class_weight}" needs all rows, which partial_fit does not have; compute it from '
