@@ -24,6 +24,7 @@ VERSION = 2  # 1: without buffers and generators
 _MARK = b"sha256:"
 _DIGEST = 64  # hexadecimal digits at the end of the file
 _BLOCK = 1 << 20  # bytes hashed at once
+_FIRST_NAME = 300  # bytes in which a zip has the name of its first member, if that is not very long
 _CODES = frozenset(["|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"])
 _LONG_DOUBLE = np.dtype(np.longdouble).newbyteorder("<").str
 
@@ -179,6 +180,11 @@ def _check_digest(file: BinaryIO, size: int) -> None:
         raise CheckpointError("it was not written by nnlite, or its beginning is damaged")
     file.seek(size - _DIGEST - len(_MARK))
     if file.read(len(_MARK)) != _MARK:
+        file.seek(0)
+        if b"/data.pkl" in file.read(_FIRST_NAME):
+            raise CheckpointError(
+                "torch.save wrote it; nnlite.from_torch takes what torch.load(path, weights_only=True) returns"
+            )
         raise CheckpointError("it is truncated, or was not written by nnlite: there is no digest at its end")
     expected = file.read(_DIGEST)
     if _digest(file, size - _DIGEST) != expected:

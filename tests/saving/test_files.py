@@ -2,6 +2,7 @@
 
 import copy
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -289,6 +290,13 @@ def test_arrays_made_by_numpy_alone_are_not_a_checkpoint(path):
     np.save(path.with_suffix(".npy"), np.arange(3))
     with pytest.raises(nn.CheckpointError, match="was not written by nnlite"):
         nn.load(path.with_suffix(".npy"))
+
+
+def test_what_torch_save_wrote_is_told_from_a_damaged_file(path):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("model/data.pkl", b"\x80\x02}")
+    with pytest.raises(nn.CheckpointError, match=r"torch.save wrote it; nnlite.from_torch takes what torch.load\("):
+        nn.load(path)
 
 
 def side_by_side(layers):
