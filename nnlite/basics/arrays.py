@@ -33,7 +33,8 @@ def as_array(values: Any, name: Name) -> Array:
         name: name of the argument in an error, such as "Linear(3 -> 2): X".
 
     Raises:
-        TypeError: masked arrays, ``np.matrix``, sparse matrices, objects, strings, complex numbers, dates.
+        TypeError: masked arrays, ``np.matrix``, sparse matrices, objects, strings, complex numbers, dates, tensors that
+            are no arrays.
         ValueError: values that are ragged, or missing from a frame.
     """
     if type(values) is np.ndarray and values.dtype.kind in "fiub":
@@ -60,6 +61,9 @@ def as_array(values: Any, name: Name) -> Array:
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name}: cannot be converted to an array: {error}") from None
+    except (TypeError, RuntimeError) as error:  # tensors of PyTorch with a gradient, in bfloat16, or on a GPU
+        cure = f"; pass {argument}.detach().float().cpu().numpy()" if hasattr(values, "detach") else ""
+        raise TypeError(f"{name}: cannot be converted to an array: {error}{cure}") from error
     if array.dtype.kind not in NUMBERS:
         raise TypeError(
             f"{name}: expected real numbers, got {type(values).__name__} of dtype {array.dtype}{_cure(array, argument)}"

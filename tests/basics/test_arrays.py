@@ -48,6 +48,34 @@ def test_rows_of_different_lengths_are_an_error():
         as_array([[1, 2], [3]], "X")
 
 
+class Tensor:
+    """What PyTorch does with a tensor that has a gradient, or is in bfloat16."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error
+
+    def detach(self):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("kind", [TypeError, RuntimeError])
+def test_tensors_that_are_no_arrays_are_a_type_error(kind):
+    with pytest.raises(TypeError, match=r"^X: cannot be .*: why; pass X.detach\(\).float\(\).cpu\(\)") as error:
+        as_array(Tensor(kind("why")), "X")
+    assert type(error.value.__cause__) is kind
+
+
+def test_tensors_of_pytorch():
+    torch = pytest.importorskip("torch")
+    for tensor in torch.ones(2, requires_grad=True), torch.ones(2).bfloat16():
+        with pytest.raises(TypeError, match=r"^X: .*pass X.detach\(\).float\(\).cpu\(\).numpy\(\)"):
+            as_array(tensor, "X")
+        assert_array_equal(as_array(tensor.detach().float().cpu().numpy(), "X"), [1, 1])
+
+
 @pytest.mark.parametrize(
     ("given", "result"),
     [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), (">f4", "f4"), (">f8", "f8"), ("i8", "f4"), ("u1", "f4"), ("?", "f4")],
