@@ -663,6 +663,27 @@ def test_a_kink_that_is_small_beside_the_slope_is_refused_where_it_shows():
         nn.check_gradients(layer, np.array([1.0, 0.0]), np.array([0.5, 0.5]), nn.MSELoss(), rtol=1e-12, atol=1e-12)
 
 
+def pooled_image(kind, seed):
+    image = np.zeros((1, 1, 6, 6))
+    image[..., 5, 5] = 1  # elsewhere all numbers of a window are equal
+    return kind(nn.Conv2d(1, 4, 3, padding=1, rng=seed), nn.MaxPool2d(2), nn.Conv2d(4, 1, 2, rng=seed + 1)), image
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kinks_whose_slopes_cancel_in_the_loss_are_refused_and_no_fault(seed):
+    model, image = pooled_image(nn.Sequential, seed)
+    with pytest.raises(ValueError, match="is at a kink"):
+        nn.check_gradients(model, image, np.zeros((1, 1, 2, 2)), nn.MSELoss())
+
+
+def test_a_mistake_of_a_container_beside_such_kinks_is_still_named():
+    class Tripled(nn.Sequential):
+        def backward(self, dY):
+            return 3 * super().backward(dY)
+
+    assert list(kinds_of(*pooled_image(Tripled, 0))) == ["dX"]
+
+
 # ------------------------------------------------------------------------------------ what is reported
 
 

@@ -496,6 +496,22 @@ def test_an_input_at_the_kink_of_a_relu_is_no_fault():
     assert checked("gradients", model, nn.BCELoss(), spoilt(X, slice(100), 0), Y).right
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_maxima_over_a_constant_part_of_an_image_are_no_fault(dtype):
+    rng = np.random.default_rng(0)
+    images = np.zeros((20, 1, 12, 12), dtype)
+    images[:, :, 4:8, 4:8] = rng.integers(1, 256, (20, 1, 4, 4))
+    layers = (
+        nn.Conv2d(1, 4, 3, padding=1, rng=rng),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(144, 3, rng=rng),
+    )
+    check = checked("gradients", nn.Sequential(*layers), nn.CrossEntropyLoss(), images, rng.integers(3, size=20))
+    assert check.right, check
+
+
 def test_gradients_that_cannot_be_compared():
     class Random(nn.Layer):
         """Noise also in evaluation mode."""

@@ -106,11 +106,15 @@ class Differences:
         else:
             return found.slope
         if near is None:
-            raise KinkError(
-                f"{name}{list(index)} = {self.arrays[name][index]:.6g} is at a kink, where forward has no "
-                "derivative to compare with; move it away from there, for example use random numbers"
-            )
+            raise self.kink(name, index)
         return near
+
+    def kink(self, name: str, index: Index) -> KinkError:
+        """Return the error that refuses an entry at a kink."""
+        return KinkError(
+            f"{name}{list(index)} = {self.arrays[name][index]:.6g} is at a kink, where forward has no "
+            "derivative to compare with; move it away from there, for example use random numbers"
+        )
 
     def _near_a_pole(self, name: str, index: Index, h: float) -> float | None:
         """Return the derivative from a step of x / 1000 if forward is smooth there, as 1/x is near its pole.

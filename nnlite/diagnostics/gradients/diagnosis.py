@@ -3,7 +3,7 @@
 import numpy as np
 
 from nnlite.diagnostics.gradients.central_differences import Index, KinkError
-from nnlite.diagnostics.gradients.comparison import Examination, Finding, less_rounding
+from nnlite.diagnostics.gradients.comparison import Examination, Finding, less_rounding, without_kinks
 from nnlite.diagnostics.gradients.evidence import Evidence
 from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.diagnostics.gradients.form import wrong_shape
@@ -61,6 +61,7 @@ def _examined(
     differences, findings = examination.of(trial, gradients, narrow=call.narrow, also=worst)
     if any(call.layer.named_children()) and any(finding.wrong.any() for finding in findings.values()):
         findings = {name: less_rounding(each, differences) for name, each in findings.items()}
+        findings = without_kinks(findings, differences, examination)
     wrong = [name for name, finding in findings.items() if finding.wrong.any()]
     mistakes = {name: mistake(Evidence(name, differences, findings, recording.forwards)) for name in wrong}
     return tuple([Fault(call.place, f"d{name}", *found) for name, found in mistakes.items()]), findings
