@@ -55,6 +55,24 @@ def channels_and_sizes(
         C = "C" if channels is None else channels
         raise ShapeError(
             f"{layer}: expected X of shape (N, {C}, {LETTERS[axes]}) or ({C}, {LETTERS[axes]}), got {text(X)}"
+            + _cure(X, axes, channels)
         )
     front: Shape = (...,) if is_open(X) else X[: -axes - 1]
     return front, known[-axes - 1], known[-axes:]
+
+
+def _cure(X: Shape, axes: int, channels: int | None) -> str:
+    """The line that gives X the axis of channels, or moves it, if that is what is wrong; otherwise nothing.
+
+    >>> _cure((32, 28, 28, 3), 2, 3)
+    '; if the channels are on the last axis, pass np.moveaxis(X, -1, -3)'
+    >>> _cure((32, 28, 28), 2, 1)
+    '; if these are samples without an axis of channels, pass X[:, np.newaxis]'
+    """
+    if channels is not None and len(X) in (axes + 1, axes + 2) and X[-1] == channels:
+        return f"; if the channels are on the last axis, pass np.moveaxis(X, -1, {-axes - 1})"
+    if channels == 1 and len(X) == axes + 1:
+        return "; if these are samples without an axis of channels, pass X[:, np.newaxis]"
+    if channels in (1, None) and len(X) == axes:
+        return "; if this is one sample without an axis of channels, pass X[np.newaxis]"
+    return ""

@@ -384,3 +384,28 @@ def hypothesis_columns(size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns_of, "COLUMNS", size)
         yield
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "cure"),
+    [
+        (nn.Conv2d(3, 8, 3), (4, 16, 16, 3), "np.moveaxis(X, -1, -3)"),
+        (nn.Conv1d(3, 8, 3), (4, 16, 3), "np.moveaxis(X, -1, -2)"),
+        (nn.ConvTranspose2d(3, 8, 3), (16, 16, 3), "np.moveaxis(X, -1, -3)"),
+        (nn.Conv2d(1, 8, 3), (4, 16, 16), "X[:, np.newaxis]"),
+        (nn.Conv1d(1, 8, 3), (4, 16), "X[:, np.newaxis]"),
+        (nn.Conv2d(1, 8, 3), (16, 16), "X[np.newaxis]"),
+        (nn.MaxPool2d(2), (16, 16), "X[np.newaxis]"),
+    ],
+)
+def test_an_error_says_how_to_add_or_to_move_the_axis_of_channels(layer, shape, cure):
+    X = np.zeros(shape)
+    with pytest.raises(nn.ShapeError) as caught:
+        layer.forward(X)
+    assert str(caught.value).endswith(f"pass {cure}")
+    layer.forward(eval(cure, {"np": np, "X": X}))
+
+
+def test_an_error_without_a_cure_says_only_what_was_expected():
+    with pytest.raises(nn.ShapeError, match=r"got \(4, 5, 16, 16\)$"):
+        nn.Conv2d(3, 8, 3).forward(np.zeros((4, 5, 16, 16)))
