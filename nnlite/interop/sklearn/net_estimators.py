@@ -1,5 +1,6 @@
 """NetClassifier and NetRegressor: scikit-learn's estimators of any network of nnlite."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -223,8 +224,11 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
     def _weights(self, y: Any, sample_weight: Any, whole: bool) -> Any:
         if self.class_weight is None:
             return sample_weight
-        if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise ValueError(f'class_weight: expected a dict or "balanced", got {self.class_weight!r}')
+        expected: Any = Mapping if self.labels_.kind == "classes" else Mapping | list
+        if self.class_weight != "balanced" and not isinstance(self.class_weight, expected):
+            raise ValueError(
+                f'class_weight: expected a dict from labels to weights, or "balanced", got {self.class_weight!r}'
+            )
         if not whole and isinstance(self.class_weight, str):
             raise ValueError(
                 f'class_weight: "{self.class_weight}" needs all rows, which partial_fit does not have; compute it from '

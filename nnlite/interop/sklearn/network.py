@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.containers.sequential import Sequential
 from nnlite.initializers import glorot_uniform, he_uniform
@@ -38,6 +39,9 @@ def mlp(
         dtype: of the parameters; scikit-learn computes in float64, float32 is faster.
         rng: seed or generator of the weights.
 
+    Raises:
+        TypeError, ValueError: ``hidden`` is no width and no list of widths, or ``activation`` does not make a layer.
+
     >>> mlp(4, 3, hidden=(8,), rng=0)
     Sequential(
       (0): Linear(4 -> 8, dtype=float64)
@@ -47,7 +51,11 @@ def mlp(
     """
     rng, layers = generator(rng), list[Layer]()
     widths: Any = [hidden] if isinstance(hidden, Integral) else hidden
-    for width in widths:
+    if isinstance(widths, str) or not np.iterable(widths):
+        raise TypeError(f"mlp: hidden: expected the widths of the hidden layers, such as (16, 8), got {hidden!r}")
+    if isinstance(activation, Layer) or not callable(activation):
+        raise TypeError(f"mlp: activation: expected what makes one, such as nnlite.ReLU, got {activation!r}")
+    for width in [whole(each, "mlp: hidden", least=1) for each in widths]:
         layers += [Linear(in_features, width, weight_init=he_uniform, dtype=dtype, rng=rng), activation()]
         in_features = width
     return Sequential(*layers, Linear(in_features, out_features, weight_init=glorot_uniform, dtype=dtype, rng=rng))
