@@ -139,9 +139,19 @@ def convolve_weights(X: Array, dY: Array, windows: Windows, groups: int = 1) -> 
     >>> convolve_weights(X, dY, Windows((4,), (2,), (1,), (1,), ((0, 0),)))
     array([[[ 9., 16.]]])
     """
+    with np.errstate(invalid="ignore"):
+        dW = _sum_of_products(X, dY, windows, groups, _WASTE)
+    if np.isfinite(dW).all():
+        return dW
+    # Windows across the ends of rows are multiplied by 0, which makes NaN of an infinity in X; so now without them.
+    return _sum_of_products(X, dY, windows, groups, waste=1)
+
+
+def _sum_of_products(X: Array, dY: Array, windows: Windows, groups: int, waste: float) -> Array:
+    """The sum of dY columns(X)^T over all parts."""
     M, C = dY.shape[1], X.shape[1]
     transposed = np.zeros((groups, C // groups * math.prod(windows.kernel), M // groups), X.dtype)
-    for part in _parts(windows, X.shape[:2], X.dtype, rows=M):
+    for part in _parts(windows, X.shape[:2], X.dtype, rows=M, waste=waste):
         part.block.inside[...] = X[part.images, :, *part.entries].swapaxes(0, 1)
         dY_of_part = dY[part.images, :, *part.outputs].swapaxes(0, 1)
         rows = part.block.rows(dY_of_part).reshape(groups, M // groups, -1)
@@ -158,7 +168,9 @@ class _Part(NamedTuple):
     outputs: tuple[slice, ...]
 
 
-def _parts(windows: Windows, shape: tuple[int, ...], dtype: "np.dtype[np.generic]", rows: int) -> Iterator[_Part]:
+def _parts(
+    windows: Windows, shape: tuple[int, ...], dtype: "np.dtype[np.generic]", rows: int, waste: float = _WASTE
+) -> Iterator[_Part]:
     """The parts of an X of shape (N, C, ...) of which columns, and products of ``rows`` rows, fit into the cache."""
     N, C = shape
     rows = max(C * math.prod(windows.kernel), rows)
@@ -171,7 +183,7 @@ def _parts(windows: Windows, shape: tuple[int, ...], dtype: "np.dtype[np.generic
         images = slice(low, min(low + count, N))
         for places, entries, own in pieces:
             if block is None or block.images != images.stop - low or not block.is_for(own):
-                block = Block(own, C, images.stop - low, dtype)
+                block = Block(own, C, images.stop - low, dtype, waste)
             yield _Part(block, images, entries, places)
 
 
@@ -184,7 +196,9 @@ class Block:
         extents: the numbers of windows that are computed along each axis, at least those that there are.
     """
 
-    def __init__(self, windows: Windows, channels: int, images: int, dtype: "np.dtype[np.generic]") -> None:
+    def __init__(
+        self, windows: Windows, channels: int, images: int, dtype: "np.dtype[np.generic]", waste: float = _WASTE
+    ) -> None:
         self.windows, self.images = windows, images
         lengths = []  # of an axis with the padding in front, which serves the neighbour before as well
         for size, (before, _), count, stride, span in zip(
@@ -197,7 +211,7 @@ class Block:
         self.extents = list(windows.outputs)
         for axis in reversed(range(windows.axes)):
             neighbours = windows.stride[axis - 1] == 1 if axis else True
-            if windows.stride[axis] != 1 or not neighbours or lengths[axis] > _WASTE * windows.outputs[axis]:
+            if windows.stride[axis] != 1 or not neighbours or lengths[axis] > waste * windows.outputs[axis]:
                 break
             self.extents[axis] = lengths[axis]
         last = sum(

@@ -100,7 +100,7 @@ class Windows:
         """
         begins = (i * s - low for i, s, (low, _) in zip(place, self.stride, self.padding, strict=True))
         return tuple(
-            slice(begin if begin >= 0 else begin % d, min(begin + span, size), d)
+            slice(begin if begin >= 0 else begin % d, max(0, min(begin + span, size)), d)
             for begin, span, d, size in zip(begins, self.spans, self.dilation, self.sizes, strict=True)
         )
 

@@ -94,6 +94,32 @@ def test_no_samples():
     assert not layer.dPhi.any()
 
 
+@pytest.mark.parametrize("size", [6, 20])  # of 20, windows across the ends of rows are computed as well
+def test_an_infinity_is_in_dW_only_where_a_window_reads_it(size):
+    for place in itertools.product((0, size // 2, size - 1), repeat=2):
+        layer = nn.Conv2d(1, 1, 3, dtype=np.float64, rng=0)
+        X = numbers(3, 1, size, size)
+        X[1, 0, *place] = np.inf
+        dY = np.abs(numbers(*layer.forward(X).shape)) + 1  # so that no infinities of two signs are added
+        layer.backward(dY)
+        for k in np.ndindex(3, 3):
+            read = X[:, 0, k[0] : k[0] + size - 2, k[1] : k[1] + size - 2]
+            np.testing.assert_allclose(layer.dW[0, 0, *k], np.sum(read * dY[:, 0]), rtol=1e-12)
+        transposed = nn.ConvTranspose2d(1, 1, 3, dtype=np.float64, rng=0)  # dY is what its windows read
+        transposed.forward(dY)
+        transposed.backward(X)
+        np.testing.assert_array_equal(transposed.dW, layer.dW)
+
+
+def test_a_floating_point_error_of_an_infinity_is_that_of_the_sum():
+    layer = nn.Conv2d(1, 1, 3, rng=0)
+    X = np.ones((1, 1, 20, 20), np.float32)
+    X[..., 0, 0] = np.inf
+    with np.errstate(all="raise"):
+        layer.backward(np.ones_like(layer.forward(X)))  # inf + finite numbers: no error
+    assert np.isinf(layer.dW).sum() == 1
+
+
 def test_each_group_is_drawn_with_its_own_fans():
     shapes = []
 
