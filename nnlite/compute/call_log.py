@@ -26,7 +26,13 @@ from nnlite.compute.tracing import COLUMN_SUM
 
 
 class UnwritableError(TypeError):
-    """What a layer computes cannot be written as NumPy calls that hold for other values and other numbers of rows."""
+    """What a layer computes cannot be written as NumPy calls that hold for other values and other numbers of rows.
+
+    Attributes:
+        place: the layer, by its path in the model; empty if that is not known.
+    """
+
+    place = ""
 
 
 class Node:
@@ -228,6 +234,8 @@ class LoggedArray(StandIn, NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         value = self.node.value
+        if name == "__array_interface__":  # as_strided asks for it
+            raise UnwritableError("an array whose memory is read")
         if name.startswith("_") or not hasattr(value, name):
             raise AttributeError(name)
         if callable(getattr(value, name)):

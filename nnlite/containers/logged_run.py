@@ -4,6 +4,8 @@ The layers themselves run, in a copy of the model in which parameters, gradients
 containers, ties and layers of a user's own need nothing beside their forward and backward.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.compute.call_log import CallLog, LoggedArray, Size
+from nnlite.compute.call_log import CallLog, LoggedArray, Size, UnwritableError
 from nnlite.layer.described import can_skip_dX
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Activation
@@ -133,14 +135,16 @@ class LoggedRun:
 
         def logged_forward(*Xs: Any, **named: Any) -> Any:
             takes[:] = [each.node if isinstance(each, LoggedArray) else None for each in (*Xs, *named.values())]
-            Y = forward(*Xs, **named)
+            with _placed(note):
+                Y = forward(*Xs, **named)
             for n, each in enumerate(listed(Y)):
                 letter = chr(ord("a") + n) if layer.num_outputs > 1 else ""
                 self._name(each, f"{stem}{number}{letter}", note)
             return Y
 
         def logged_backward(*dYs: Any, **named: Any) -> Any:
-            dX = backward(*dYs, **named)
+            with _placed(note):
+                dX = backward(*dYs, **named)
             differentiable = layer.differentiable_inputs(len(takes)) if takes else ()
             for place, each in zip(differentiable, listed(dX), strict=False):
                 if isinstance(each, LoggedArray) and takes[place] is not None and takes[place].name:
@@ -152,6 +156,16 @@ class LoggedRun:
     def _name(self, array: Any, name: str, note: str) -> None:
         if isinstance(array, LoggedArray) and not array.node.name:
             array.node.name, array.node.note = self.places.unused(name), note
+
+
+@contextmanager
+def _placed(note: str) -> Iterator[None]:
+    """Note the layer on an error that says what cannot be written."""
+    try:
+        yield
+    except UnwritableError as error:
+        error.place = error.place or note
+        raise
 
 
 class _Places:

@@ -102,7 +102,11 @@ class Passes:
             outputs = run.Y.node, _node(run.count)
             line = StraightLine(log, run.L.node, outputs, run.inputs, run.arrays | run.generators)
         except UnwritableError as error:
-            raise UnwritableError(f"compiled: {self.model.one_line()} with {self.loss.one_line()}: {error}") from error
+            place = error.place or f"{self.model.one_line()} with {self.loss.one_line()}"
+            raise UnwritableError(
+                f"compiled: {place}: what it computes cannot be written as lines of NumPy: {error}; train the layers "
+                "themselves, without compile"
+            ) from error
         self._check(line, X, target, exact=Kernel.make is numpy_function)
         return line
 

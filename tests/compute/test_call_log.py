@@ -97,6 +97,7 @@ def test_decisions_are_noted_and_can_be_flipped():
         lambda X: [row for row in X],  # noqa: C416
         lambda X: np.add(X, 1, out=np.zeros((5, 2))),
         lambda X: np.add.at(X, [0], 1),
+        lambda X: np.lib.stride_tricks.as_strided(X, (2, 2)),
         lambda X: np.stack([1.0, 2.0])[...].__setitem__(slice(None), X),
     ],
 )

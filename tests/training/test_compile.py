@@ -194,6 +194,9 @@ def test_what_cannot_be_compiled_is_an_error():
     X, y = data(nn.MSELoss(), 8)
     with pytest.raises(TypeError, match=r"compiled: .*a value of an array as a number of Python"):
         nn.compile(model, nn.MSELoss(), nn.SGD(model, lr=0.1))(X, y)
+    images = nn.Sequential(nn.Conv2d(1, 2, 3, rng=0), nn.Flatten())
+    with pytest.raises(TypeError, match=r"compiled: 0 Conv2d\(1 -> 2, kernel_size=3\): what .*; train the layers"):
+        nn.compile(images, nn.MSELoss(), nn.SGD(images, lr=0.1))(np.ones((8, 1, 4, 4)), np.ones((8, 8)))
     model = chain()
     with pytest.raises(TypeError, match="without sample_weight and class_weight"):
         nn.fit(
