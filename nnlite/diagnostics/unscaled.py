@@ -14,9 +14,10 @@ MUCH = 100.0  # targets are unscaled if their RMS is this many times that of the
 
 @dataclass(frozen=True)
 class Scales:
-    """The scale of each column of an array of finite numbers.
+    """The scale of each column of an array of finite numbers, or of each channel of images and volumes.
 
     Attributes:
+        feature: what is measured: "column" or "channel".
         mean: of each column.
         deviation: the standard deviation of each column.
         rms: ``sqrt(mean(x^2))`` of each column.
@@ -27,6 +28,7 @@ class Scales:
     [2, 1]
     """
 
+    feature: str
     mean: Array
     deviation: Array
     rms: Array
@@ -35,21 +37,24 @@ class Scales:
 
     @classmethod
     def of(cls, array: Array) -> "Scales":
-        """The scales of the columns, which are along the last axis."""
-        flat = columns(array).astype(np.float64)
+        """The scales of the columns, which are along the last axis, or of the channels."""
+        feature, flat = features(array)
+        flat = flat.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             mean, deviation, rms = flat.mean(axis=0), flat.std(axis=0), np.sqrt(np.mean(flat**2, axis=0))
             varying = flat.min(axis=0) != flat.max(axis=0)
             off = (rms > LARGE) | (varying & (np.abs(mean) > FAR * deviation))
             how_far = np.maximum(rms / LARGE, np.abs(mean) / (deviation + 1e-300) / FAR)
         worst = np.argsort(np.where(off, -how_far, np.inf), kind="stable")[: int(off.sum())]
-        return cls(mean, deviation, rms, varying, worst.tolist())
+        return cls(feature, mean, deviation, rms, varying, worst.tolist())
 
     def describe(self, column: int) -> str:
         """Why the column is unscaled: its RMS, or its mean and standard deviation."""
         if self.rms[column] > LARGE:
-            return f"column {column} has RMS {self.rms[column]:.3g}"
-        return f"column {column} has mean {self.mean[column]:.3g}, standard deviation {self.deviation[column]:.3g}"
+            return f"{self.feature} {column} has RMS {self.rms[column]:.3g}"
+        return (
+            f"{self.feature} {column} has mean {self.mean[column]:.3g}, standard deviation {self.deviation[column]:.3g}"
+        )
 
 
 def unscaled_target(loss: Any, target: Array, output_rms: float = 0.0) -> float | None:
@@ -80,3 +85,14 @@ def columns(array: Array) -> Array:
     ((10, 3), (5, 1))
     """
     return array.reshape(-1, array.shape[-1] if array.ndim > 1 else 1)
+
+
+def features(array: Array) -> tuple[str, Array]:
+    """What of an array has a scale of its own, "column" or "channel", and the array with one in each column.
+
+    The channels of images and volumes (N, C, H, W) are on axis 1, and the same wherever they are in the image.
+
+    >>> features(np.zeros((5, 2, 3)))[1].shape, features(np.zeros((5, 3, 8, 8)))[0]
+    ((10, 3), 'channel')
+    """
+    return ("column", columns(array)) if array.ndim < 4 else ("channel", columns(np.moveaxis(array, 1, -1)))

@@ -512,6 +512,18 @@ def test_maxima_over_a_constant_part_of_an_image_are_no_fault(dtype):
     assert check.right, check
 
 
+def test_the_cure_of_unscaled_images_is_for_channels_and_works_with_a_constant_border():
+    rng = np.random.default_rng(0)
+    images = np.zeros((20, 3, 8, 8), np.uint8)
+    images[..., 2:6, 2:6] = rng.integers(256, size=(20, 3, 4, 4))
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, rng=rng), nn.Tanh(), nn.Flatten(), nn.Linear(144, 1, rng=rng))
+    check = checked("scale", model, nn.MSELoss(), images, np.ones((20, 1)))
+    assert check.right is False
+    names = {"X": images}
+    exec(check.cure.removeprefix("standardize each channel: ").removesuffix(" (training rows)"), names)
+    assert checked("scale", model, nn.MSELoss(), names["X"], np.ones((20, 1))).right
+
+
 def test_gradients_that_cannot_be_compared():
     class Random(nn.Layer):
         """Noise also in evaluation mode."""

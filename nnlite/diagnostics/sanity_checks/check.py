@@ -59,10 +59,17 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def standardize(name: str) -> str:
-    """The line that scales an array by its training rows.
+def standardize(name: str, ndim: int = 2) -> str:
+    """The line that scales an array by its training rows: its columns, or the channels of images and volumes.
 
     >>> standardize("X")
     'standardize: X = (X - X.mean(axis=0)) / X.std(axis=0) (training rows)'
+    >>> standardize("X", ndim=4)
+    'standardize each channel: axes = (0, 2, 3); X = (X - X.mean(axes, keepdims=True)) / X.std(axes, keepdims=True)
+    (training rows)'
     """
-    return f"standardize: {name} = ({name} - {name}.mean(axis=0)) / {name}.std(axis=0) (training rows)"
+    if ndim < 4:
+        return f"standardize: {name} = ({name} - {name}.mean(axis=0)) / {name}.std(axis=0) (training rows)"
+    mean, deviation = (f"{name}.{method}(axes, keepdims=True)" for method in ("mean", "std"))
+    axes = (0, *range(2, ndim))
+    return f"standardize each channel: axes = {axes}; {name} = ({name} - {mean}) / {deviation} (training rows)"
