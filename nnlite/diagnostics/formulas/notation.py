@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated
+from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated, rebuilt
 
 NOT_SHOWN = frozenset(["row", "column", "view", "ravel", "expand_dims", "along", "asarray"])
 MEANINGS = {  # of functions whose names do not tell
@@ -115,14 +115,12 @@ def in_notation(node: ast.expr, broadcast: frozenset[str] = frozenset(), one_num
         match node:
             case Leaf(id="1"):
                 return ast.Constant(1)
-            case ast.UnaryOp(op=ast.USub(), operand=of):
-                return ast.UnaryOp(ast.USub(), read(of))
             case ast.UnaryOp(op=ast.UAdd(), operand=of):
                 return read(of)
             case ast.BinOp(left=left, op=op, right=right):
                 return joined(op, read(left), read(right))
-            case ast.Compare(left=left, ops=ops, comparators=[right]):
-                return ast.Compare(read(left), ops, [read(right)])
+            case ast.UnaryOp(op=ast.USub()) | ast.Compare():
+                return rebuilt(node, lambda part: [read(part)])
             case ast.Attribute(value=of, attr="T" | "mT"):
                 return turned(read(of), known(node))
             case ast.Subscript(value=of, slice=index):

@@ -2,10 +2,12 @@
 
 import ast
 import operator
-from collections import ChainMap, Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property, reduce
+from inspect import isgenerator
 from textwrap import dedent
 from typing import Any, TypeVar
 
@@ -15,17 +17,12 @@ from nnlite.diagnostics.formulas.functions import function_named
 
 Node = TypeVar("Node", bound=ast.AST)
 
-_NODES = """
+_SUPPORTED = """
     Assign BinOp UnaryOp Compare IfExp BoolOp And Or Call keyword Name Constant Attribute Subscript Slice Tuple List Set
-    Starred GeneratorExp comprehension Load Store
+    Starred GeneratorExp comprehension Load Store Add Sub Mult Div FloorDiv MatMult Pow USub UAdd Not Gt GtE Lt LtE Eq
+    NotEq Is IsNot
 """
-_OPERATORS = """
-    Add:add Sub:sub Mult:mul Div:truediv FloorDiv:floordiv MatMult:matmul Pow:pow USub:neg UAdd:pos Not:not_
-    Gt:gt GtE:ge Lt:lt LtE:le Eq:eq NotEq:ne Is:is_ IsNot:is_not
-"""
-_PAIRS = [pair.split(":") for pair in _OPERATORS.split()]
-OPERATORS: dict[type, Any] = {getattr(ast, node): getattr(operator, name) for node, name in _PAIRS}
-SUPPORTED = (*OPERATORS, *[getattr(ast, name) for name in _NODES.split()])  # in formulas
+SUPPORTED = tuple([getattr(ast, name) for name in _SUPPORTED.split()])  # in formulas
 
 
 @dataclass(frozen=True)
@@ -199,60 +196,37 @@ def evaluated(expression: ast.expr, names: Mapping[str, Any]) -> Any:
     >>> evaluated(ast.parse("sum(a * t for t in range(3))", mode="eval").body, {"a": 2})
     6
     """
+    values: dict[str, Any] = {"__builtins__": {}}
+
+    def place(name: str, value: Any) -> ast.expr:
+        values[name] = value
+        return ast.Name(name, ast.Load())
+
+    def named(part: Any) -> Any:
+        """Return a part whose names are those of ``values``: one symbol may have several, such as its transpose."""
+        match part:
+            case Leaf(id=name, value=None):
+                raise NameError(name)
+            case Leaf() | ast.Constant(value=tuple()):
+                return place(f"value {len(values)}", part.value)
+            case Entry(value=of, slice=index):
+                return ast.Subscript(mapped(of, named), mapped(index, named), ast.Load())
+            case ast.BinOp(op=Dot()):
+                raise NotImplementedError("the product of vectors has no value")
+            case ast.Name(id=name):
+                with suppress(KeyError):
+                    values[name] = names[name]
+            case ast.Call(func=ast.Name(id=name)) if called := function_named(name):
+                new = rebuilt(part, lambda each: [mapped(each, named)])
+                new.func = place(f"{name}()", _sum if name == "sum" else called)
+                return new
+        return None
+
+    code = compile(ast.fix_missing_locations(ast.Expression(mapped(expression, named))), "<formula>", "eval")
     with np.errstate(all="ignore"):  # layers handle log 0, formulas do not
-        return _value(expression, names)
+        return eval(code, values)
 
 
-def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
-    match node:
-        case ast.Constant(value=value):
-            return value
-        case Leaf(value=value):
-            if value is None:
-                raise NameError(node.id)
-            return value
-        case ast.Name(id=name):
-            try:
-                return names[name]
-            except KeyError:
-                raise NameError(f"name {name!r} is not defined", name=name) from None
-        case ast.BinOp(left=left, op=op, right=right):
-            return OPERATORS[type(op)](_value(left, names), _value(right, names))
-        case ast.UnaryOp(op=op, operand=operand):
-            return OPERATORS[type(op)](_value(operand, names))
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return OPERATORS[type(op)](_value(left, names), _value(right, names))
-        case ast.BoolOp(op=op, values=values):
-            each = (_value(value, names) for value in values)
-            return all(each) if isinstance(op, ast.And) else any(each)
-        case ast.IfExp(test=test, body=body, orelse=orelse):
-            return _value(body if _value(test, names) else orelse, names)
-        case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp() as terms]):
-            return reduce(operator.add, _each(terms, names))
-        case ast.Call(func=func, args=args, keywords=keywords):
-            options = {keyword.arg or "": _value(keyword.value, names) for keyword in keywords}
-            called = function_named(func.id) if isinstance(func, ast.Name) else None
-            return (called or _value(func, names))(*_listed(args, names), **options)
-        case ast.Attribute(value=value, attr=attr):
-            return getattr(_value(value, names), attr)
-        case ast.Subscript(value=value, slice=index):
-            return _value(value, names)[_value(index, names)]
-        case ast.Slice():
-            return slice(*(part and _value(part, names) for part in (node.lower, node.upper, node.step)))
-        case ast.Tuple(elts=elts):
-            return tuple(_listed(elts, names))
-        case ast.List(elts=elts) | ast.Set(elts=elts):
-            return _listed(elts, names)
-    raise NotImplementedError(f"{type(node).__name__} has no value")
-
-
-def _listed(nodes: list[ast.expr], names: Mapping[str, Any]) -> list[Any]:
-    each = [(node, _value(node.value if isinstance(node, ast.Starred) else node, names)) for node in nodes]
-    return [part for node, value in each for part in (value if isinstance(node, ast.Starred) else [value])]
-
-
-def _each(terms: ast.GeneratorExp, names: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the terms of a sum over one letter."""
-    (over,) = terms.generators
-    for number in _value(over.iter, names):
-        yield _value(terms.elt, ChainMap({ast.unparse(over.target): number}, names))  # type: ignore[arg-type]
+def _sum(A: Any, *axis: Any, **options: Any) -> Any:
+    """Return the sum of an array, or of the terms over a letter."""
+    return reduce(operator.add, A) if isgenerator(A) else np.sum(A, *axis, **options)
