@@ -3,8 +3,7 @@
 import ast
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from operator import add
-from typing import Any, NamedTuple
+from operator import add, itemgetter
 
 import numpy as np
 
@@ -13,20 +12,6 @@ from nnlite.diagnostics.formulas.naming import Naming, Target
 from nnlite.diagnostics.formulas.notation import joined, known
 from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas, farthest
 from nnlite.diagnostics.formulas.tree import call, names_in
-
-
-class Term(NamedTuple):
-    """The gradient of one use of a value.
-
-    Attributes:
-        place: the number of the operation that uses it, in the order of forward.
-        expression: the formula.
-        value: its value, if the network ran.
-    """
-
-    place: int
-    expression: ast.expr
-    value: Any
 
 
 class Derivation:
@@ -61,7 +46,7 @@ class Derivation:
         self.wanted = self._all_wanted() if wanted is None else wanted
         self._needed = self._find_needed()
         self._uses = self._count_uses()
-        self._terms: dict[Target, list[Term]] = {}
+        self._terms: dict[Target, list[tuple[int, Line]]] = {}  # and the operation's place in the order of forward
         incomplete = [each for each in self.operations if not each.formulas.forward]
         self.without_formulas = _names(each for each in incomplete if not each.formulas.backward)
         self.without_forward = _names(each for each in incomplete if each.formulas.backward)
@@ -115,41 +100,43 @@ class Derivation:
         dYs = [known(dY) for dY in naming.dYs] or dYs
         for n, edge in enumerate(edges):
             if edge in self._needed:
-                self._add(edge, Term(len(self.operations), factors[n], dYs[n] if dYs else None), "")
+                term = Line(naming.gradient(edge), factors[n], "", dYs[n] if dYs else None)
+                self._add(edge, len(self.operations), term)
 
     def _go_back_through(self, place: int) -> None:
         operation = self.operations[place]
         if self._needed.isdisjoint(operation.gives):
             return
-        for name, expression, value in self._used(operation):
-            target = operation.target(name)
+        for target, line in self._used(operation):
             if target is None:
-                self.backward.append(Line(operation.symbols[name], expression, operation.note, value))
+                self.backward.append(line)
             else:
-                self._add(target, Term(place, expression, value), operation.note)
+                self._add(target, place, line)
         self._add_combined(place)
 
-    def _used(self, operation: OperationFormulas) -> list[tuple[str, ast.expr, Any]]:
+    def _used(self, operation: OperationFormulas) -> list[tuple[Target | None, Line]]:
         """Return the lines of its backward that a needed gradient depends on: in another mode not all are."""
         names, used = set[str](), []
-        for name, expression, value in reversed(operation.backward):
+        for name, line in reversed(operation.backward):
             target = operation.target(name)
-            if target in self._uses if target is not None else operation.symbols[name] in names:
-                used.append((name, expression, value))
-                names |= names_in(expression)
+            if target in self._uses if target is not None else line.symbol in names:
+                assert line.expression is not None
+                used.append((target, line))
+                names |= names_in(line.expression)
         return used[::-1]
 
-    def _add(self, target: Target, term: Term, note: str) -> None:
-        """Add a term to a gradient, and the gradient's line after its last term."""
-        terms = self._terms.setdefault(target, [])
-        terms.append(term)
-        if len(terms) < self._uses[target]:
+    def _add(self, target: Target, place: int, term: Line) -> None:
+        """Add the gradient of one use to that of a value, and the line of the sum after its last term."""
+        placed = self._terms.setdefault(target, [])
+        placed.append((place, term))
+        if len(placed) < self._uses[target]:
             return
-        terms.sort(key=lambda term: term.place)
-        value = reduce(add, [term.value for term in terms]) if self.naming.run else None
-        if isinstance(target, tuple) or target in self.naming.leaves:
-            note = self.naming.path_of(target)
-        line = Line(self.naming.gradient(target), _added([term.expression for term in terms]), note, value)
+        terms = [each for _, each in sorted(placed, key=itemgetter(0))]
+        value = reduce(add, [each.value for each in terms]) if self.naming.run else None
+        of_parameter = isinstance(target, tuple) or target in self.naming.leaves
+        note = self.naming.path_of(target) if of_parameter else term.note
+        total = _added([each.expression for each in terms if each.expression is not None])
+        line = Line(self.naming.gradient(target), total, note, value)
         self.backward.append(line)
         if target in self.wanted:
             self.gradients[target] = line
@@ -169,7 +156,8 @@ class Derivation:
         text, note = getattr(last.layer, "combined_formulas", {}).get(behind, ("", ""))
         if not text:
             return
-        expression, value = last.read(one_formula(last.layer, text, last.formulas).expression, X=self.naming.leaf(edge))
+        combined = one_formula(last.layer, text, last.formulas)
+        expression, value = last.read(combined.expression, X=self.naming.leaf(edge))
         symbol = self.naming.gradient(edge)
         note = f"{before.name} with {last.name}" if before else note
         alone = next((line.value for line in self.backward if line.symbol == symbol), None)

@@ -1,7 +1,7 @@
 """The formulas of one operation, in the symbols of the network."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class OperationFormulas:
         given: the values of what it takes and returns, and of its parameters.
         with_gradient: the edges of the inputs that have a gradient.
         forward: its lines.
-        backward: (name, expression, value) of each gradient and intermediate value.
+        backward: (name, line) of each gradient and intermediate value.
         contradictions: a sentence for each formula whose value differs from that of the layer.
     """
 
@@ -83,7 +83,7 @@ class OperationFormulas:
         self.values = self._values()
         self.given = list(self.values.values())
         self.contradictions: list[str] = []
-        self.forward = [*self._forward()]
+        self.forward = [line for _, line in self._forward()]
         self.backward = [*self._backward()]
 
     def target(self, name: str) -> Target | None:
@@ -160,19 +160,18 @@ class OperationFormulas:
             taken = (np.ones_like(values[self.gives[0]]),)
         return found | dict(zip(["d" + name for name in self.formulas.outputs], taken, strict=False))
 
-    def _forward(self) -> Iterator[Line]:
-        """Yield the lines of its forward; for a layer without formulas, its call."""
+    def _forward(self) -> Iterator[tuple[str, Line]]:
+        """Yield the lines of its forward by name; for a layer without formulas, its call."""
         values = self.naming.values
         if not self.formulas.forward:
             applied = call(self.name, *map(self.naming.leaf, self.takes))
             for edge in self.gives:
-                yield Line(self.naming.symbols[edge], applied, self.note, values.get(edge))
+                yield "", Line(self.naming.symbols[edge], applied, self.note, values.get(edge))
         given = {name: values.get(self._edges[name]) for name in self.formulas.outputs}
-        for line, expression, value in self._computed(self.formulas.forward, given):
-            yield Line(self.symbols[line.name], expression, self.note, value)
+        yield from self._lines(self.formulas.forward, given)
 
-    def _backward(self) -> Iterator[tuple[str, ast.expr, Any]]:
-        """Yield (name, expression, value) of each line; without a formula, the layer's call."""
+    def _backward(self) -> Iterator[tuple[str, Line]]:
+        """Yield the lines of its backward by name; without a formula, the layer's call."""
         run, operation, given = self.naming.run, self.operation, {}
         if run is not None:
             dXs = run.gradients_of_inputs(operation)
@@ -180,23 +179,27 @@ class OperationFormulas:
             gradients = run.call(operation).gradients if operation.computes is operation.layer else {}
             given |= {"d" + name: dP for name, dP in gradients.items()}
         if run is None or run.call(operation).dYs is not None:
-            for line, expression, value in self._computed(self.formulas.backward, given):
-                yield line.name, expression, value
+            yield from self._lines(self.formulas.backward, given)
         defined = {line.name for line in self.formulas.backward}
         edge = self.naming.loss_edge
         taken = [ast.Constant(1) if each == edge else Leaf(self.naming.gradient(each)) for each in self.gives]
         for name in ("d" + name for name in (*self.parameters, *self._inputs)):
             if name not in defined:
-                yield name, call(f"{self.name}.backward", *taken), given.get(name)
+                yield (
+                    name,
+                    Line(
+                        self.symbols.get(name, name), call(f"{self.name}.backward", *taken), self.note, given.get(name)
+                    ),
+                )
 
-    def _computed(self, lines: tuple[Formula, ...], given: dict[str, Any]) -> Iterator[tuple[Formula, ast.expr, Any]]:
-        """Yield each line in notation with its value: the layer's own where there is one.
+    def _lines(self, formulas: Sequence[Formula], given: Mapping[str, Any]) -> Iterator[tuple[str, Line]]:
+        """Yield the line of each formula with its value: the layer's own where there is one.
 
         Raises:
             ValueError: a formula cannot be evaluated, or has a value of another shape than the layer's.
         """
-        last = {line.name: line for line in lines}
-        for line in lines:
+        last = {line.name: line for line in formulas}
+        for line in formulas:
             target = self.target(line.name)
             one_number = isinstance(target, tuple) and getattr(*target).size == 1
             try:
@@ -209,7 +212,7 @@ class OperationFormulas:
             value = value if own is None else own
             if value is not None:
                 self.values[line.name] = value
-            yield line, expression, value
+            yield line.name, Line(self.symbols[line.name], expression, self.note, value)
 
     def _compare(self, line: Formula, expression: ast.expr, value: Any, own: Any) -> None:
         """Note where a formula's value differs from that of the layer."""
