@@ -29,6 +29,8 @@ Layers
     Negative, Exp, Log, Square           elementwise functions of one input
     Sqrt, Reciprocal, Abs                likewise
     Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
+    RNN, LSTM, GRU                       recurrences over the steps of sequences, in one direction or both
+    RNNCell, LSTMCell, GRUCell           one step of them
     Dot, Outer, MatMul                   products of vectors and matrices
     Bilinear                             Y_k = x1^T W_k x2 + b_k, of two inputs
     Conv1d, Conv2d, Conv3d               convolution of signals, images and volumes
@@ -213,8 +215,10 @@ from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt,
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.folding import Fold, Unfold
+from nnlite.layers.gru import GRU, GRUCell
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
+from nnlite.layers.lstm import LSTM, LSTMCell
 from nnlite.layers.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnlite.layers.norm_pooling import LPPool1d, LPPool2d, LPPool3d
 from nnlite.layers.normalization import LayerNorm, RMSNorm
@@ -241,6 +245,7 @@ from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from nnlite.layers.reductions import Mean, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
+from nnlite.layers.rnn import RNN, RNNCell
 from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
 from nnlite.layers.smooth_activations import GELU, GLU, LogSigmoid, Mish, SiLU, Softplus, Softsign
 from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -329,6 +334,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "SGD",
     "Abs",
@@ -397,6 +405,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "GRUCell",
     "GaussianNLLLoss",
     "GradientError",
     "Graph",
@@ -418,6 +427,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
@@ -467,6 +477,7 @@ __all__ = [
     "RAdam",
     "RMSNorm",
     "RMSprop",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

@@ -16,6 +16,7 @@ from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.substitution import Attributes
 from nnlite.diagnostics.formulas.tree import evaluated
 from nnlite.diagnostics.recording import Recording
+from nnlite.layers.recurrent import Recurrent
 
 over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 
@@ -53,7 +54,7 @@ def test_formulas_give_what_the_layer_gives(row: Row):
         values = values_of(part, inputs, (*call.dYs, *call.named_dYs.values()))
         formulas = formulas_of(part, len(inputs))
         if not formulas.forward:
-            assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag | nn.CTCLoss)
+            assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag | nn.CTCLoss | Recurrent)
             continue
         gives = dict(zip(formulas.outputs, listed(call.Y), strict=True))
         with_gradient = [formulas.inputs[place] for place in part.differentiable_inputs(len(inputs))]

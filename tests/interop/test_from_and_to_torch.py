@@ -31,6 +31,22 @@ DOCUMENTED = [
     (lambda: nn.PReLU(3), {"weight": (3,)}),
     (lambda: nn.Embedding(4, 3), {"weight": (4, 3)}),
     (lambda: nn.EmbeddingBag(4, 3, padding_idx=1), {"weight": (4, 3)}),
+    (lambda: nn.LSTMCell(2, 3), {"weight_ih": (12, 2), "weight_hh": (12, 3), "bias_ih": (12,), "bias_hh": (12,)}),
+    (lambda: nn.RNN(2, 3, bias=False), {"weight_ih_l0": (3, 2), "weight_hh_l0": (3, 3)}),
+    (
+        lambda: nn.GRU(2, 3, 2, bidirectional=True),
+        {
+            f"{array}_l{number}{end}": shape
+            for number in (0, 1)
+            for end in ("", "_reverse")
+            for array, shape in [
+                ("weight_ih", (9, 6 if number else 2)),
+                ("weight_hh", (9, 3)),
+                ("bias_ih", (9,)),
+                ("bias_hh", (9,)),
+            ]
+        },
+    ),
     (lambda: nn.LayerNorm((2, 3)), {"weight": (2, 3), "bias": (2, 3)}),
     (lambda: nn.LayerNorm(3, bias=False), {"weight": (3,)}),
     (lambda: nn.LayerNorm(3, elementwise_affine=False), {}),

@@ -18,6 +18,7 @@ from support import (
     contract_losses,
     contract_normalization,
     contract_pooling,
+    contract_recurrent,
     contract_resampling,
     contract_several,
     own_layers,
@@ -467,6 +468,7 @@ ROWS = [
     *contract_convolution.ROWS,
     *contract_resampling.ROWS,
     *contract_pooling.ROWS,
+    *contract_recurrent.ROWS,
 ]
 WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.

@@ -7,6 +7,12 @@ import numpy as np
 
 from nnlite.diagnostics.formulas.tree import Dot, Leaf
 
+
+def earlier(A, first=0):
+    """What is before the first step of A, of its shape (N, 1, H)."""
+    return np.zeros_like(A) + (first if np.ndim(first) == 0 else first[:, None])
+
+
 FUNCTIONS = {
     "tanh": np.tanh,
     "exp": np.exp,
@@ -27,6 +33,9 @@ FUNCTIONS = {
     "pairs": lambda Y: Y[..., :, None] - Y[..., None, :],
     "einsum": np.einsum,
     "rows": lambda X: X.reshape(-1, X.shape[-1]),
+    "zeros_like": np.zeros_like,
+    "before": lambda A, *first: np.concatenate([earlier(A[:, :1], *first), A[:, :-1]], axis=1),
+    "after": lambda A, *first: np.concatenate([A[:, 1:], earlier(A[:, :1], *first)], axis=1),
 }
 SIGNS = {
     ast.Add: np.add,

@@ -221,15 +221,16 @@ def pairs(Y: Array) -> Array:
     return Y[..., :, None] - Y[..., None, :]
 
 
-def before(A: Array, axis: int = 1) -> Array:
-    """Return A one step earlier along an axis, such as that of time; 0 at the first step."""
+def before(A: Array, first: Array | None = None, axis: int = 1) -> Array:
+    """Return A one step earlier along an axis, such as that of time; at the first step ``first``, or 0."""
     steps = np.arange(A.shape[axis]) - 1
-    return np.where(along(steps >= 0, axis, A), np.take(A, steps, axis), 0)
+    start = 0 if first is None else np.expand_dims(first, axis)
+    return np.where(along(steps >= 0, axis, A), np.take(A, steps, axis), start)
 
 
-def after(A: Array, axis: int = 1) -> Array:
-    """Return A one step later along an axis; 0 at the last step."""
-    return np.flip(before(np.flip(A, axis), axis), axis)
+def after(A: Array, first: Array | None = None, axis: int = 1) -> Array:
+    """Return A one step later along an axis; at the last step ``first``, or 0."""
+    return np.flip(before(np.flip(A, axis), first, axis), axis)
 
 
 def function_named(name: str) -> Any:

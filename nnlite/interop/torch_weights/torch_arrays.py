@@ -60,16 +60,22 @@ def entries(model: Layer, path: str = "", shared: bool = False) -> Iterator[Entr
     >>> [(entry.key, entry.name) for entry in entries(nn.Sequential(nn.Linear(2, 3), nn.PReLU()))]
     [('0.weight', 'W'), ('0.bias', 'b'), ('1.weight', 'W')]
     """
+    of_parts: dict[str, tuple[str, str]] = {}  # the module and the expression, where a layer names arrays of its parts
     for below, layer in model.named_layers():
         place = inside(path, below) if below else path
         own = [name for name in (*layer._parameters, *layer._buffers) if getattr(layer, name) is not None]
-        others = [name for name in layer.torch_names if "." in name]  # such as "original.W"
+        dotted = [name for name in layer.torch_names if "." in name]
+        parts = dict(layer.named_layers()) if dotted else {}
+        of_parts |= {
+            inside(below, name): (place, layer.torch_names[name]) for name in dotted if name.rpartition(".")[0] in parts
+        }
+        others = [name for name in dotted if inside(below, name) not in of_parts]  # such as "original.W"
         for name in (*own, *others):
-            expression = layer.torch_names.get(name, name)
+            module, expression = of_parts.get(inside(below, name), (place, layer.torch_names.get(name, name)))
             torch_name = expression.removesuffix(".T")
             array: Any = attrgetter(name)(layer)
             transposed, optional = torch_name != expression, name in layer.torch_optional
-            yield Entry(place, torch_name, name, array, transposed, shared or name in others, optional)
+            yield Entry(module, torch_name, name, array, transposed, shared or name in others, optional)
         if isinstance(layer, Tied):
             yield from entries(layer.original, place, shared=True)
 

@@ -16,6 +16,7 @@ from support.oracle import (  # noqa: F401 - they add cases
     cases_normalization,
     cases_optimizers,
     cases_pooling,
+    cases_recurrent,
     cases_resampling,
     cases_several,
 )

@@ -42,6 +42,36 @@ def torch_gate(kind, *args, **options):
     }.get(kind)
 
 
+RECURRENT = "RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"
+
+
+def torch_recurrent(module):
+    """PyTorch's recurrent module with our inputs, (X, lengths, H0, C0), and with states whose rows are samples."""
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    def ours(state):
+        return state.squeeze(0) if len(state) == 1 else state.swapaxes(0, 1)
+
+    def theirs(state):
+        return state[None] if state.ndim == 2 else state.swapaxes(0, 1)
+
+    def run(X, lengths=None, *states):
+        states = [theirs(state) for state in states]
+        given = [] if not states else [states[0] if len(states) == 1 else tuple(states)]
+        if lengths is None:
+            Y, finals = module(X, *given)
+        else:
+            packed, finals = module(pack_padded_sequence(X, lengths, True, enforce_sorted=False), *given)
+            Y, _ = pad_packed_sequence(packed, True, total_length=X.shape[1])
+        return Y, *map(ours, finals if isinstance(finals, tuple) else (finals,))
+
+    def cell(X, *states):
+        return module(X, *[states[0] if len(states) == 1 else states] * bool(states))
+
+    return run if isinstance(module, torch.nn.RNNBase) else cell
+
+
 def torch_module(dtype, kind, *args, **options):
     """PyTorch's module of a kind that ``torch.nn`` has, or a container."""
     import torch
@@ -57,6 +87,8 @@ def torch_module(dtype, kind, *args, **options):
     containers = {"Sequential": torch.nn.Sequential, "Residual": Residual, "Parallel": Parallel}
     if kind in containers:
         return containers[kind](*(torch_module(dtype, *spec) for spec in args))
+    if kind in RECURRENT[:3]:
+        options = {key: value for key, value in options.items() if key != "return_state"} | {"batch_first": True}
     options = {key: torch.tensor(value.astype(dtype)) if "weight" in key else value for key, value in options.items()}
     return getattr(torch.nn, kind)(*args, **options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
 
@@ -103,6 +135,8 @@ def torch_answers(name, dtype):
             values = draw(rng, P.T.shape).T if transposed else draw(rng, P.shape)
             P.data = torch.tensor(values.astype(dtype))
         buffers = [] if case.target is not None else list(module.buffers())  # a loss has its weights there
+        if case.kind in RECURRENT:
+            module = torch_recurrent(module)
     Xs = [tensor(X) for X in listed(case.X)]
     if case.evaluation:
         module(*Xs)
