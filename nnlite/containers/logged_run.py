@@ -27,7 +27,7 @@ class LoggedRun:
         loss: its loss; None for the forward alone.
         X: an example of its input, or a tuple of several.
         target: of the loss.
-        training: whether in training mode.
+        training: whether in training mode; None for the mode that each layer is in.
         flipped: see :class:`CallLog`.
         log: one for the calls; by default a new one.
 
@@ -50,12 +50,13 @@ class LoggedRun:
         X: Any,
         target: Any = None,
         *,
-        training: bool = False,
+        training: bool | None = False,
         flipped: int = -1,
         log: CallLog | None = None,
     ) -> None:
         self.model, own = deepcopy((model, loss))
-        self.model.train(training)
+        if training is not None:
+            self.model.train(training)
         self.log = log or CallLog(len(listed(X)[0]), flipped)
         self.parameters: dict[str, Array] = {}
         self.buffers: dict[str, Array] = {}

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.compute.call_log import CallLog, LoggedArray, UnwritableError
-from nnlite.compute.kernel import Kernel, numpy_function
+from nnlite.compute.kernel import SUMMED_WHOLE, Kernel, numpy_function
 from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.logged_run import LoggedRun, example_rows
 from nnlite.errors import DivergenceError
@@ -16,9 +16,11 @@ from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import Loss, is_loss
 from nnlite.losses.per_output import Losses, check_loss
 from nnlite.optim.optimizer import Optimizer
+from nnlite.training.layer_options import options_of, refuse_counters
 from nnlite.training.straight_line import StraightLine
 from nnlite.training.weighted_loss import WeightedLoss
 
+MOST_LINES = 64  # those of so many shapes, and values of options, are kept
 ANY_ROWS = 2**61 - 1  # no size is a multiple of it: the sizes of arrays are numbers in the lines
 
 
@@ -26,7 +28,8 @@ class Passes:
     """Forward and backward of a model and its loss in straight lines, made for each shape of a batch.
 
     Each of the layers' decisions on values, such as the checks of a target, is made as in the first batch of its shape;
-    where one would be made in another way, the layers run instead.
+    where one would be made in another way, the layers run instead. Options of layers and of the loss are numbers in the
+    lines, which are made anew when one has changed.
 
     Args:
         model: a model with one input and one output.
@@ -42,14 +45,23 @@ class Passes:
                 f"compiled: expected one loss without sample_weight and class_weight, got {loss.one_line()}; "
                 "leave compiled out"
             )
+        if loss.reduction == "none":  # type: ignore[attr-defined] # of every Loss
+            raise ValueError(f"compiled: expected a loss with reduction mean or sum, got {loss.one_line()}")
         if len(input_names_of(model)) != 1 or model.num_outputs != 1:
             raise TypeError(f"compiled: expected a model of one input and one output, got {model.one_line()}")
         self.model, self.loss = model, loss
         self.lines: dict[Any, Any] = {}
         self.by_numba: dict[Any, Any] = {}  # without the number of rows
         self.Phi: Array | None = None
+        self.options: Any = tuple  # the options of all layers, as a function
         self.seen: Any = None  # the lines of the last batch, and what it was like
         self.last: Any = None  # the lines, and the batch, of the last forward
+
+    def __getstate__(self) -> Any:
+        return self.model, self.loss
+
+    def __setstate__(self, state: Any) -> None:  # of a copy, whose lines are made for its own arrays
+        self.__init__(*state)  # type: ignore[misc]
 
     def forward(self, X: Any, target: Any) -> float | None:
         """The loss; None where the layers would decide otherwise than in the lines."""
@@ -62,16 +74,19 @@ class Passes:
         """The lines for a batch of this shape."""
         model, seen = self.model, self.seen
         if seen is not None:  # a look that is faster than a dict
-            line, X_shape, X_dtype, shape, dtype, training, Phi = seen
+            line, X_shape, X_dtype, shape, dtype, options, Phi = seen
             same = X.shape == X_shape and target.shape == shape and X.dtype is X_dtype and target.dtype is dtype
-            if same and model.training is training and model.Phi is Phi:
+            if same and model.Phi is Phi and self.options() == options:
                 return line
         if self.Phi is not model.Phi:  # it joined a model, or changed its dtype
             self.lines.clear()
             self.by_numba.clear()
-            self.Phi = model.Phi
-        key = X.shape, X.dtype, target.shape, target.dtype, model.training
+            self.Phi, self.options = model.Phi, options_of(model, self.loss)
+        key = X.shape, X.dtype, target.shape, target.dtype, self.options()
         if key not in self.lines:
+            if len(self.lines) == MOST_LINES:
+                self.lines.clear()
+                self.by_numba.clear()
             self.lines[key] = self._made(X, target)
         self.seen = (self.lines[key], *key, model.Phi)
         return self.lines[key]
@@ -90,21 +105,26 @@ class Passes:
     def _made(self, X: Array, target: Array) -> Any:
         """The lines for batches of this shape."""
         if Kernel.make is not numpy_function:
-            key = X.shape[1:], target.shape[1:], X.dtype, target.dtype, self.model.training
+            key = X.shape[1:], target.shape[1:], X.dtype, target.dtype, self.options()
             if key not in self.by_numba:
                 self.by_numba[key] = self._by_numba(X, target)
             if (by_numba := self.by_numba[key]) is not None:
                 return by_numba
+        if target.size >= SUMMED_WHOLE:  # a tiny network is what the lines are for
+            return _ByLayers
         log = CallLog(ANY_ROWS, whole_kernels=True)
-        training = self.model.training
         try:
-            run = LoggedRun(self.model, self.loss, X, target, training=training, log=log)
+            refuse_counters(self.model, self.loss)
+            run = LoggedRun(self.model, self.loss, X, target, training=None, log=log)
             outputs = run.Y.node, _node(run.count)
             line = StraightLine(log, run.L.node, outputs, run.inputs, run.arrays | run.generators)
-        except UnwritableError as error:
-            place = error.place or f"{self.model.one_line()} with {self.loss.one_line()}"
+        except Exception as error:
+            model, loss = deepcopy((self.model, self.loss))
+            loss.forward(model.forward(X), target)  # raises, where the batch is what is wrong
+            place = getattr(error, "place", "") or f"{self.model.one_line()} with {self.loss.one_line()}"
+            what = error if isinstance(error, UnwritableError) else f"calls that cannot be logged ({error})"
             raise UnwritableError(
-                f"compiled: {place}: what it computes cannot be written as lines of NumPy: {error}; train the layers "
+                f"compiled: {place}: what it computes cannot be written as lines of NumPy: {what}; train the layers "
                 "themselves, without compile"
             ) from error
         self._check(line, X, target, exact=Kernel.make is numpy_function)
@@ -114,11 +134,12 @@ class Passes:
         """The lines compiled by Numba, for any number of rows; None if they cannot be."""
         from nnlite.training.numba_lines import NumbaLines
 
-        rows, training, Phi = example_rows(self.model), self.model.training, self.model.Phi
+        rows, Phi = example_rows(self.model), self.model.Phi
         log = CallLog(rows, whole_kernels=True)
         example = np.resize(X, (rows, *X.shape[1:])), np.resize(target, (rows, *target.shape[1:]))
         try:
-            run = LoggedRun(self.model, self.loss, *example, training=training, log=log)
+            refuse_counters(self.model, self.loss)
+            run = LoggedRun(self.model, self.loss, *example, training=None, log=log)
             places = {}
             for name, P in run.parameters.items():
                 start = (P.__array_interface__["data"][0] - Phi.__array_interface__["data"][0]) // Phi.itemsize
@@ -126,7 +147,7 @@ class Passes:
             outputs = run.Y.node, _node(run.count)
             lines = NumbaLines(log, run.L.node, outputs, run.inputs, places, Phi, self.model.dPhi)
             self._check(lines, X, target, exact=False)
-        except UnwritableError:  # NumPy's lines do for these
+        except Exception:  # NumPy's lines do for these, or say what is wrong
             return None
         return lines
 
@@ -153,6 +174,16 @@ class Passes:
             raise UnwritableError(
                 f"compiled: {self.model.one_line()} with {loss.one_line()}: the lines differ from the layers"
             )
+
+
+class _ByLayers:
+    """The lines for large batches, whose losses the layers sum in blocks: none."""
+
+    @staticmethod
+    def forward(X: Array, target: Array) -> None:
+        """None: the layers run."""
+
+    both = forward
 
 
 def _node(count: Any) -> Any:
@@ -198,9 +229,9 @@ def compile(model: Layer, loss: Loss, optimizer: Optimizer) -> Compiled:
 
     The lines are those of :func:`nnlite.to_numpy`, with results in arrays that are made once for each shape of a batch;
     also the last bits are those of the layers. The step works on the model's own parameters, gradients, buffers and
-    random generators, and calls the optimizer, so that both can be used, saved and changed in between; layers cache
-    nothing. What the layers check of values, and where they then compute something else or raise an error, they do
-    themselves for such a batch. :func:`nnlite.fit` has an option ``compiled``.
+    random generators, and calls the optimizer, so that both can be used, saved and changed in between, also options and
+    modes of single layers; layers cache nothing. What the layers check of values, and where they then compute something
+    else or raise an error, they do themselves for such a batch. :func:`nnlite.fit` has an option ``compiled``.
 
     After ``nn.set_kernels("numba")`` Numba compiles the lines, in some seconds, to one function that is cached as
     kernels are; the step then takes half the time again, and its results may differ by rounding. Where it cannot, as
@@ -215,8 +246,9 @@ def compile(model: Layer, loss: Loss, optimizer: Optimizer) -> Compiled:
         A function of a batch, ``step(X, target)``, that returns the loss.
 
     Raises:
-        TypeError: ``model`` is not a Layer, ``loss`` not a Loss, or ``optimizer`` not an optimizer; or, of the step,
-            layers do what cannot be written as NumPy calls.
+        TypeError: ``model`` is not a Layer, ``loss`` not a Loss, or ``optimizer`` not an optimizer of parameters of the
+            model; or, of the step, layers do what cannot be written as NumPy calls.
+        ValueError: the loss has reduction "none".
         DivergenceError: of the step, the loss is not finite; the parameters are then as before.
 
     >>> import numpy as np, nnlite as nn
@@ -231,4 +263,7 @@ def compile(model: Layer, loss: Loss, optimizer: Optimizer) -> Compiled:
     check_loss(loss)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"compile: optimizer: expected one such as SGD(model, lr=0.1), got {optimizer!r}")
-    return Compiled(model, loss, optimizer)
+    compiled = Compiled(model, loss, optimizer)
+    if not any(np.may_share_memory(optimizer.layer.Phi, each.Phi) for each in (model, loss)):
+        raise TypeError(f"compile: optimizer: expected one of this model or of parts of it, got {optimizer!r}")
+    return compiled

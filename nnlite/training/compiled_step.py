@@ -9,7 +9,10 @@ from nnlite.training.step import Step
 
 
 class CompiledStep(Step):
-    """A :class:`Step` whose forward and backward are :class:`Passes`; the layers run in the first one, and for errors.
+    """A :class:`Step` of :class:`Passes`; the layers run to check the first, and for errors.
+
+    The first step, too, is that of the lines: where these round in another way, as under Numba, a training that is
+    resumed then goes on with the same bits.
 
     Raises:
         TypeError: the loss is one of several outputs, or its samples have weights.
@@ -32,7 +35,11 @@ class CompiledStep(Step):
         self.by_layers = True  # in the last forward
 
     def forward(self, batch: Batch) -> tuple[Any, float]:
-        self.by_layers = not self.begun or batch.weight is not None
+        if not self.begun and batch.weight is None:
+            super().forward(batch)
+            self._first_backward()
+            self.undo()
+        self.by_layers = batch.weight is not None
         if not self.by_layers:
             self.begin(batch)
             J = self.passes.forward(batch.X, batch.Y)

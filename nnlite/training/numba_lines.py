@@ -121,8 +121,8 @@ class NumbaLines:
         """The loss; None where a decision on a value is another one than in the example."""
         self.Y = np.empty((len(X), *self.columns), np.float32)
         self.J[1] = 0
-        X = X if X.flags.c_contiguous else np.ascontiguousarray(X)
-        target = target if target.flags.c_contiguous else np.ascontiguousarray(target)
+        X = X if X.flags.carray else np.array(X, order="C")  # what the signature says: also writeable and aligned
+        target = target if target.flags.carray else np.array(target, order="C")
         self.loop(X, target, self.Phi, self.dPhi, self.Y, self.J)
         return self.J[0].item() if self.J[1] else None
 

@@ -104,6 +104,81 @@ def test_a_model_that_changes_its_dtype_or_its_mode_is_made_again():
     assert step(X, y) == nn.MSELoss().forward(model.forward(X), y)
 
 
+OPTIONS = {
+    "slope": lambda model, loss: setattr(model[1], "negative_slope", 0.9),
+    "reduction": lambda model, loss: setattr(loss, "reduction", "sum"),
+    "delta": lambda model, loss: setattr(loss, "delta", 0.1),
+    "mode of a layer": lambda model, loss: model[2].eval(),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_that_is_changed_in_between_counts_from_the_next_step(name):
+    results = []
+    for compiled in (False, True):
+        model = nn.Sequential(nn.Linear(5, 8, rng=0), nn.LeakyReLU(0.1), nn.BatchNorm1d(8), nn.Linear(8, 3, rng=1))
+        loss = nn.HuberLoss()
+        optimizer, (X, y) = nn.SGD(model, lr=0.01), data(loss, 8)
+
+        def by_layers(X, y, model=model, loss=loss, optimizer=optimizer):
+            J = loss.forward(model.forward(X), y)
+            model.backward(loss.backward())
+            optimizer.step()
+            return J
+
+        step = nn.compile(model, loss, optimizer) if compiled else by_layers
+        losses = [step(X, y)]
+        OPTIONS[name](model, loss)
+        results.append(([*losses, step(X, y), step(X, y)], model.Phi))
+    assert results[0][0] == results[1][0]
+    assert_array_equal(results[0][1], results[1][1])
+
+
+def test_options_of_every_step_are_kept_for_a_few_only():
+    model = nn.Sequential(nn.Linear(5, 3, rng=0), nn.LeakyReLU())
+    (X, y), loss = data(nn.MSELoss(), 8), nn.MSELoss()
+    step = nn.compile(model, loss, nn.SGD(model, lr=0.0))
+    for number in range(70):
+        model[1].negative_slope = number / 70
+        assert step(X, y) == loss.forward(model.forward(X), y)
+    assert len(step.passes.lines) <= 64
+
+
+def test_a_layer_that_stays_in_evaluation_mode_is_trained_so():
+    results = []
+    for compiled in (False, True):
+        model = nn.Sequential(*MODELS["batch norm"]())
+        model[1].eval()
+        X, y = data(nn.MSELoss(), 8)
+        if compiled:
+            nn.compile(model, nn.MSELoss(), nn.SGD(model, lr=0.1))(X, y)
+        else:
+            loss = nn.MSELoss()
+            loss.forward(model.forward(X), y)
+            model.backward(loss.backward())
+            nn.SGD(model, lr=0.1).step()
+        results.append((model.Phi, model[1].running_mean))
+    for one, other in zip(*results, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_large_batches_are_those_of_the_layers():
+    model = nn.Sequential(nn.Linear(2, 1, rng=0))
+    loss, X = nn.MSELoss(), np.ones((2**18, 2), np.float32)
+    expected = loss.forward(model.forward(X), X[:, :1])
+    assert nn.compile(model, loss, nn.SGD(model, lr=0.1))(X, X[:, :1]) == expected
+
+
+def test_a_copy_works_on_its_own_parameters():
+    model = chain()
+    step, (X, y) = nn.compile(model, nn.MSELoss(), nn.SGD(model, lr=0.1)), data(nn.MSELoss(), 8)
+    step(X, y)
+    other, before = copy.deepcopy(step), model.Phi.copy()
+    J = other(X, y)
+    assert_array_equal(model.Phi, before)
+    assert step(X, y) == J
+
+
 def test_what_the_layers_compute_otherwise_they_compute():
     model = chain()
     other = copy.deepcopy(model)
@@ -175,9 +250,22 @@ class OfValues(nn.Identity):
         return super().backward(dY)
 
 
+class Counting(nn.Identity):
+    """A layer whose number of calls is part of what it computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, X):
+        self.calls += 1
+        return super().forward(X) / self.calls
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda model: nn.compile(model, nn.MSELoss(), nn.SGD(chain(), lr=0.1)), "of this model or of parts of it"),
         (lambda model: nn.compile(3, nn.MSELoss(), nn.SGD(model, lr=0.1)), "model: expected a Layer"),
         (lambda model: nn.compile(model, nn.Tanh(), nn.SGD(model, lr=0.1)), "expected a Loss"),
         (lambda model: nn.compile(model, nn.MSELoss(), 0.1), "optimizer: expected one such as"),
@@ -187,6 +275,36 @@ class OfValues(nn.Identity):
 def test_errors(call, message):
     with pytest.raises(TypeError, match=message):
         call(chain())
+
+
+def test_the_first_batch_is_checked_by_the_layers():
+    model, (X, y) = chain(), data(nn.CrossEntropyLoss(), 8)
+    y[2] = 3
+    with pytest.raises(ValueError, match="expected class indices from 0 to 2, got 3"):
+        nn.compile(model, nn.CrossEntropyLoss(), nn.SGD(model, lr=0.1))(X, y)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Counting, r'1 Counting\(\): forward updates calls, a number; make it an array, buffers=\("calls",\)'),
+        (
+            lambda: nn.Sequential(nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 1, 3)),
+            r"1\.1 Conv1d.*cannot be written",
+        ),
+    ],
+)
+def test_the_layer_that_cannot_be_compiled_is_named(layer, message):
+    model = nn.Sequential(nn.Linear(5, 3, rng=0), layer())
+    X = np.ones((8, 5), np.float32)
+    with pytest.raises(TypeError, match=message):
+        nn.compile(model, nn.MSELoss(), nn.SGD(model, lr=0.1))(X, model.forward(X))
+
+
+def test_a_loss_that_is_no_number_is_an_error():
+    model = chain()
+    with pytest.raises(ValueError, match="expected a loss with reduction mean or sum"):
+        nn.compile(model, nn.MSELoss(reduction="none"), nn.SGD(model, lr=0.1))
 
 
 def test_what_cannot_be_compiled_is_an_error():

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import nnlite as nn
 
@@ -72,3 +72,35 @@ def test_the_checks_of_a_target_are_those_of_the_layers():
     with pytest.raises(ValueError, match=r"from 0 to 1, got 1\.5 at index \(2, 1\)"):
         step(X, y)
     assert (model.Phi == before).all()
+
+
+def test_rows_that_cannot_be_written_are_copied():
+    X, y = batch(6)
+    X.flags.writeable = False
+    model = sequential(nn.ReLU())
+    expected = nn.MSELoss().forward(model.forward(X), y)
+    assert_allclose(nn.compile(model, nn.MSELoss(), nn.SGD(model, lr=0.1))(X, y), expected, rtol=1e-5)
+
+
+def test_the_shapes_in_an_error_are_those_of_the_batch():
+    X, y = batch(6)
+    model = sequential(nn.ReLU())
+    with pytest.raises(nn.ShapeError, match=r"of Y's shape \(6, 3\), got \(6, 2\)"):
+        nn.compile(model, nn.MSELoss(), nn.SGD(model, lr=0.1))(X, y[:, :2])
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU, lambda: nn.Dropout(0.5, rng=0)])
+def test_a_resumed_training_goes_on_with_the_same_bits(tmp_path, layer):
+    X, y = batch(40)
+
+    def train(model, epochs, **options):
+        optimizer = nn.Adam(model, lr=0.01)
+        nn.fit(
+            model, X, y, loss=nn.MSELoss(), optimizer=optimizer, epochs=epochs, batch_size=8, rng=0, verbose=0,
+            compiled=True, **options,
+        )  # fmt: skip
+        return model.Phi
+
+    whole = train(sequential(layer()), 3)
+    train(sequential(layer()), 1, callbacks=[nn.Checkpoint(tmp_path / "training.npz")])
+    assert_array_equal(train(sequential(layer()), 2, resume=tmp_path / "training.npz"), whole)
