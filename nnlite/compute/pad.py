@@ -13,14 +13,19 @@ MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circul
 def pad(X: Array, pairs: Sequence[tuple[int, int]], mode: str, value: float = 0.0) -> Array:
     """Return X with ``before`` and ``after`` entries added to each of its last axes, a pair for each.
 
-    The entries of mode "zeros" are ``value``. Of a negative number as many entries are left out.
+    The entries of mode "zeros" are ``value``. Of a negative number as many entries are left out; "circular" goes round
+    what is left.
 
     >>> row = np.array([[1, 2, 3]])
     >>> [pad(row, [(2, 1)], mode).tolist()[0] for mode in MODES]
     [[0, 0, 1, 2, 3, 0], [3, 2, 1, 2, 3, 2], [1, 1, 1, 2, 3, 3], [2, 3, 1, 2, 3, 1]]
     >>> pad(row, [(-1, 2)], "zeros", 9)
     array([[2, 3, 9, 9]])
+    >>> pad(row, [(-1, 2)], "circular")
+    array([[2, 3, 2, 3]])
     """
+    if mode == "circular":
+        X, pairs = X[(..., *_kept(pairs, -1))], [(max(before, 0), max(after, 0)) for before, after in pairs]
     front = X.shape[: X.ndim - len(pairs)]
     sizes = [size + before + after for size, (before, after) in zip(X.shape[len(front) :], pairs, strict=True)]
     if mode == "zeros" or 0 in front:  # NumPy cannot reflect what is empty

@@ -115,13 +115,13 @@ class CircularPad(Padding):
     mode = "circular"
 
     def least_size(self, before: int, after: int) -> int:
-        return max(super().least_size(before, after), before, after)
+        return max(super().least_size(before, after), before - min(after, 0), after - min(before, 0))
 
     def onnx(self, graph: Any, X: Any) -> Any:  # Pad has this mode in opsets from 19 on only
         for axis, (before, after) in enumerate(self.pairs, X.ndim - self.axes):
-            front = [graph.Slice(X, (-before,), (LARGE,), (axis,))] if before > 0 else []
             inside = graph.Slice(X, (max(-before, 0),), (min(after, 0) or LARGE,), (axis,))
-            behind = [graph.Slice(X, (0,), (after,), (axis,))] if after > 0 else []
+            front = [graph.Slice(inside, (-before,), (LARGE,), (axis,))] if before > 0 else []
+            behind = [graph.Slice(inside, (0,), (after,), (axis,))] if after > 0 else []
             X = graph.Concat(*front, inside, *behind, axis=axis)
         return X
 
@@ -308,8 +308,8 @@ class ReplicationPad3d(ReplicationPad):
 class CircularPad1d(CircularPad):
     """Add to both ends of each channel of signals the entries at the other end of X, as if it went round.
 
-    The axis is as long as the padding or longer. Arguments, backward, shapes and errors are those of
-    :class:`ConstantPad1d`, without ``value``.
+    The axis is as long as the padding or longer; what a negative number leaves out is left out before. Arguments,
+    backward, shapes and errors are those of :class:`ConstantPad1d`, without ``value``.
 
     >>> CircularPad1d(1).forward([[1.0, 2.0, 3.0]])
     array([[3., 1., 2., 3., 1.]])

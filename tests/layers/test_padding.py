@@ -27,6 +27,8 @@ LOWER = {"Reflection": 1, "Circular": 0}
         (nn.CircularPad1d((4, 1)), [1, 2, 3, 4, 1, 2, 3, 4, 1]),
         (nn.ConstantPad1d((-1, 1), 9), [2, 3, 4, 9]),
         (nn.ReplicationPad1d((2, -3)), [1, 1, 1]),
+        (nn.CircularPad1d((-1, 2)), [2, 3, 4, 2, 3]),
+        (nn.CircularPad1d((2, -2)), [1, 2, 1, 2]),
     ],
 )
 def test_of_a_row_written_out(layer, expected):
