@@ -1,5 +1,6 @@
 """Linear: Y = X W + b."""
 
+import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -146,6 +147,8 @@ class Linear(Layer, parameters=("W", "b")):
             return ShapeError(f"{self}: expected X of shape (..., {self.in_features}), got a scalar")
         transposed = X.ndim == 2 and X.shape[0] == self.in_features
         hint = "; rows are samples, so X looks transposed: pass X.T" if transposed else ""
+        if X.ndim > 2 and math.prod(X.shape[1:]) == self.in_features:
+            hint = "; to use all numbers of a sample, put nn.Flatten() before it"
         return ShapeError(
             f"{self}: expected {self.in_features} features, got {X.shape[-1]} (X has shape {X.shape}{hint})"
         )

@@ -269,3 +269,10 @@ def test_weights_that_lie_the_other_way_round_in_memory_make_no_difference():
 def test_a_weight_init_that_is_no_function_is_an_error():
     with pytest.raises(TypeError, match="Linear: weight_init: expected a function such as he_normal, got 'he_normal'"):
         nn.Linear(3, 2, weight_init="he_normal")
+
+
+def test_images_without_flatten_are_told_of_it():
+    with pytest.raises(nn.ShapeError, match=r"expected 12 features, got 2 .*put nn\.Flatten\(\) before it"):
+        nn.Linear(12, 1).forward(np.zeros((4, 3, 2, 2)))
+    with pytest.raises(nn.ShapeError, match=r"\(X has shape \(4, 3, 2, 3\)\)"):
+        nn.Linear(12, 1).forward(np.zeros((4, 3, 2, 3)))
