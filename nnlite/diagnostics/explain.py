@@ -11,10 +11,9 @@ import numpy as np
 from nnlite.containers.argument_names import input_names_of
 from nnlite.diagnostics.formulas.derivation import Derivation
 from nnlite.diagnostics.formulas.naming import Naming, Target, named
-from nnlite.diagnostics.formulas.one_entry import MOST_TERMS, added, entry, in_numbers
-from nnlite.diagnostics.formulas.operation_formulas import Line
+from nnlite.diagnostics.formulas.one_entry import MOST_TERMS, entry, in_numbers
 from nnlite.diagnostics.formulas.page import as_html, as_markdown, as_text
-from nnlite.diagnostics.formulas.printing import DOTS
+from nnlite.diagnostics.formulas.printing import DOTS, Line
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import is_loss
 from nnlite.losses.per_output import check_loss, check_target
@@ -209,19 +208,15 @@ def _entry(derivation: Derivation, wanted: Target, index: tuple[int, ...]) -> It
     place = _place(index, shape, line.symbol)
     letters = tuple("ijabcdefgh"[: len(index)])
     try:
-        general, here = entry(line.expression, letters), entry(line.expression, place)
+        general, here = (Line(line.symbol, entry(line.expression, at), "", index=at) for at in (letters, place))
     except NotImplementedError:
         if line.value is None:
             raise ValueError(f"explain: index: {line.symbol} is no sum of products; pass X for its values") from None
         value = float(line.value[place])
         yield Line(line.symbol, ast.Constant(value), "no sum of products", value, index=place)
         return
-    yield Line(line.symbol, general, "", index=letters)
-    if line.value is None:
-        yield Line(line.symbol, here, "", index=place)
-        return
-    terms, numbers, total = in_numbers(here)
-    yield Line(line.symbol, added(terms), "", total, (added(numbers), ast.Constant(total)), place)
+    yield general
+    yield here if line.value is None else in_numbers(here)
 
 
 def _place(index: tuple[int, ...], shape: tuple[int, ...] | None, symbol: str) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from nnlite.diagnostics.array_text import array_range, array_text
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.notation import MEANINGS
 from nnlite.diagnostics.formulas.tree import Formula
-from nnlite.diagnostics.formulas.worked_step import Worked, as_mathml, worked
+from nnlite.diagnostics.formulas.typeset import MathML
+from nnlite.diagnostics.formulas.worked_step import Worked, worked
 from nnlite.diagnostics.own_parameters import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of, is_loss
@@ -87,14 +88,12 @@ class Step:
 
     def __str__(self) -> str:
         lines = [self._title()]
-        found = self._worked
-        for formula in self.formulas:
-            result = found.get(formula)
-            for text, indent in (result.formula if result else formula, 2), (result.entry if result else "", 6):
-                lines += textwrap.wrap(
-                    text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * 6, break_long_words=False
-                )
-        arrays = self._shown(found)
+        shown = [(each.formula, each.entry) for each in self._worked] or [(each, "") for each in self.own_formulas]
+        for text, indent in [cell for formula, entry in shown for cell in ((formula, 2), (entry, 6))]:
+            lines += textwrap.wrap(
+                text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * 6, break_long_words=False
+            )
+        arrays = self._shown()
         shapes = {name: str(np.shape(A)) for name, A in arrays.items()}
         widths = max(map(len, shapes), default=0), max(map(len, shapes.values()), default=0)
         for name, A in arrays.items():
@@ -116,25 +115,23 @@ class Step:
         return [*notes, *["Y is y^, the target y, and the loss J is L in nn.explain."] * compared]
 
     @cached_property
-    def _worked(self) -> dict[str, Worked]:
-        """The formulas whose values are those of the layer, as they are written."""
-        arrays = self.inputs | self.outputs | {gradient_name(name): dP for name, dP in self.gradients.items()}
-        return {str(each.line): each for each in worked(self._lines, self.arrays | arrays, self.layer)}
+    def _worked(self) -> list[Worked]:
+        """The formulas with the arrays; what the layer stored as dW may be called otherwise in them."""
+        stored = {gradient_name(name): dP for name, dP in self.gradients.items()}
+        return list(worked(self._lines, self.arrays | self.inputs | self.outputs | stored, self.layer))
 
-    def _shown(self, found: dict[str, Worked]) -> dict[str, Any]:
+    def _shown(self) -> dict[str, Any]:
         """Return the arrays by name, those that the formulas use besides behind what the layer received."""
-        besides = {name: A for each in found.values() for name, A in each.used.items()}
+        besides = {name: A for each in self._worked for name, A in each.used.items()}
         return self.inputs | besides | self.arrays
 
     def _repr_html_(self) -> str:
         """Return the step as HTML for notebooks: its formulas as MathML, and a table of the arrays."""
-        found = self._worked
-        arrays = self._shown(found)
-        values = arrays | {gradient_name(name): dP for name, dP in self.gradients.items()}
+        arrays, math = self._shown(), MathML()
         parts = [f"<p><b>{html.escape(self._title())}</b></p>"]
-        for line in self._lines:
-            entry = found[str(line)].entry if str(line) in found else ""
-            parts += [f"<p>{as_mathml(line, values)}</p>", f"<p><code>{html.escape(entry)}</code></p>" if entry else ""]
+        for line, _, _, entry in self._worked:
+            formula = "<mo>=</mo>".join(map(math, line.sides))
+            parts += [f"<p>{math.whole(formula)}</p>", f"<p><code>{html.escape(entry)}</code></p>" if entry else ""]
         parts += [f"<p><code>{html.escape(formula)}</code></p>" for formula in self.own_formulas]
         parts.append("<table>")
         for name, A in arrays.items():

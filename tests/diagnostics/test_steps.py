@@ -559,6 +559,50 @@ def test_a_step_explains_rows_and_sum_to_where_they_matter():
     assert "sum_to(A,X) sums A over the axes along which X was broadcast." in str(step)
 
 
+def test_html_shows_the_sum_and_the_shape_of_an_intermediate_value_as_explain_does():
+    layer = nn.PReLU()
+    layer.forward(np.array([[-1.0, 2.0, -3.0]]))
+    (step,) = nn.backward_steps(layer, np.ones((1, 3)))
+    page = ElementTree.fromstring(f"<div>{step._repr_html_()}</div>")
+    dS, dW, _ = ["".join(math.itertext()).replace("\N{MULTIPLICATION SIGN}", "x") for math in page.iter("math")]
+    assert dS.startswith("dS1x3=dY1x3")
+    assert dW == "dW1=∑(dS1x3)"
+
+
+def test_a_parameter_called_pi_is_not_the_number():
+    class Mixture(nn.Layer, parameters=("pi",)):
+        formulas = "Y = X * pi; dpi = sum(dY * X, axis=0); dX = dY * pi"
+
+        def __init__(self):
+            self.pi = np.array([2.0, 5.0])
+
+        def forward(self, X):
+            self.X = X
+            return X * self.pi
+
+        def backward(self, dY):
+            self.dpi = (dY * self.X).sum(axis=0)
+            return dY * self.pi
+
+    (step,) = nn.forward_steps(Mixture(), np.array([[1.0, 3.0]]))
+    assert "Y[0,1] = 3 * 5 = 15" in str(step)
+    assert str(nn.explain(Mixture()).forward[0]) == "y^ = X * pi1"
+
+
+def test_an_entry_with_the_number_pi():
+    """By hand: exp(-1/2) / sqrt(2 * 3.142) = 0.6065 / 2.507 = 0.242."""
+
+    class Bell(nn.Layer):
+        formulas = "Y = exp(-X * X / 2) / sqrt(2 * pi)"
+
+        def forward(self, X):
+            return np.exp(-X * X / 2) / np.sqrt(2 * np.pi)
+
+    (step,) = nn.forward_steps(Bell(), np.array([0.0, 1.0]))
+    assert str(step).split("\n")[2].startswith("      Y[1] = exp(")
+    assert str(step).split("\n")[2].endswith(" / sqrt(2 * 3.142) = 0.242")
+
+
 def test_a_step_does_not_show_what_a_layer_caches_under_the_name_of_something_else():
     class Halved(nn.Square):
         def forward(self, X):

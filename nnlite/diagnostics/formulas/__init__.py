@@ -4,13 +4,14 @@ In five steps:
 
 1. tree.py parses ``formulas`` into trees of ``ast``, one for each assignment, and can compute their values.
 2. layer_formulas.py puts the layer's options in: ``b`` of a Linear without bias drops out, ``dim`` becomes -1.
-3. operation_formulas.py puts in the symbols of the network, which naming.py chooses, with their values, those of a Run:
-   X becomes h1, dY becomes dL/du2. Steps 2 and 3 are one substitution of names, substitution.py.
+3. in_symbols.py puts in symbols with their values. Those of a network naming.py chooses, and operation_formulas.py puts
+   them in with the values of a Run: X becomes h1, dY becomes dL/du2. In a printed step the names are their own symbols,
+   worked_step.py. Steps 2 and 3 are one substitution of names, substitution.py.
 4. notation.py leaves out what only rearranges axes; derivation.py adds the terms of each gradient along the chain rule.
 5. printing.py prints the tree as text, its variants in typeset.py, by a table of forms, as LaTeX and MathML, and
    page.py lays the lines out.
 
-one_entry.py takes one entry of a tree, ``sum_n X[n,i] dL/du1[n,j]``, between steps 4 and 5.
+one_entry.py takes one entry of a tree, ``sum_n X[n,i] dL/du1[n,j]``, between steps 4 and 5, and puts its numbers in.
 
 The attribute is a string of assignments in plain Python and NumPy, one a line, in the names of the layer's own forward
 and backward: arguments (``X``, ``dY``), parameters and other attributes (``W``, ``dim``), intermediate values

@@ -7,10 +7,12 @@ from operator import add, itemgetter
 
 import numpy as np
 
+from nnlite.diagnostics.formulas.in_symbols import farthest
 from nnlite.diagnostics.formulas.layer_formulas import one_formula
 from nnlite.diagnostics.formulas.naming import Naming, Target
 from nnlite.diagnostics.formulas.notation import joined, known
-from nnlite.diagnostics.formulas.operation_formulas import Line, OperationFormulas, farthest
+from nnlite.diagnostics.formulas.operation_formulas import OperationFormulas
+from nnlite.diagnostics.formulas.printing import Line
 from nnlite.diagnostics.formulas.tree import call, names_in
 
 
@@ -157,7 +159,7 @@ class Derivation:
         if not text:
             return
         combined = one_formula(last.layer, text, last.formulas)
-        expression, value = last.read(combined.expression, X=self.naming.leaf(edge))
+        expression, value = last.computed(combined.expression, X=self.naming.leaf(edge))
         symbol = self.naming.gradient(edge)
         note = f"{before.name} with {last.name}" if before else note
         alone = next((line.value for line in self.backward if line.symbol == symbol), None)

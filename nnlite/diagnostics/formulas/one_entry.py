@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.diagnostics.formulas.notation import axes_of, joined, known
-from nnlite.diagnostics.formulas.printing import DOTS
+from nnlite.diagnostics.formulas.printing import DOTS, Line
 from nnlite.diagnostics.formulas.substitution import Substitution
 from nnlite.diagnostics.formulas.tree import Dot, Entry, Leaf, call, evaluated, mapped, sum_over
 
@@ -59,11 +59,13 @@ def added(terms: Sequence[ast.expr]) -> ast.expr:
     return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
-def in_numbers(node: ast.expr) -> tuple[list[ast.expr], list[ast.expr], float]:
-    """Return the terms of the sum in an entry, the same with their values, and the value of the sum."""
-    terms = written_out(node)
+def in_numbers(line: Line) -> Line:
+    """Return the line of an entry as a sum of products, the same in numbers, and the number."""
+    assert line.expression is not None
+    terms = written_out(line.expression)
     numbers = list(map(with_values, terms))
-    return terms, numbers, float(sum(map(known, numbers)))
+    total = float(sum(map(known, numbers)))
+    return Line(line.symbol, added(terms), "", total, (added(numbers), ast.Constant(total)), line.index)
 
 
 def with_values(node: ast.expr) -> ast.expr:

@@ -1,61 +1,27 @@
 """The formulas of one operation, in the symbols of the network."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.shapes import UNKNOWN, Shape, is_open, sizes
 from nnlite.containers.program import Operation
+from nnlite.diagnostics.formulas.in_symbols import InSymbols, farthest
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.naming import Key, Naming, Target, used_parameters
 from nnlite.diagnostics.formulas.notation import in_notation
-from nnlite.diagnostics.formulas.printing import Text
-from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Substitution
-from nnlite.diagnostics.formulas.tree import Entry, Formula, Leaf, call, evaluated, names_in
-from nnlite.diagnostics.samples import largest
+from nnlite.diagnostics.formulas.printing import Line, Text
+from nnlite.diagnostics.formulas.substitution import COUNT, Attributes
+from nnlite.diagnostics.formulas.tree import Formula, Leaf, call, evaluated
 from nnlite.losses.loss import is_loss
 
 
-@dataclass(frozen=True, eq=False)
-class Line:
-    """One formula of a derivation.
-
-    Attributes:
-        symbol: the left side.
-        expression: the right side; None for an input or a parameter.
-        note: the place of the layer or of the parameter.
-        value: the value, if the network ran.
-        then: further right sides, equal to the first.
-        index: of the entry that it is about.
-    """
-
-    symbol: str
-    expression: ast.expr | None
-    note: str
-    value: Any = None
-    then: tuple[ast.expr, ...] = ()
-    index: tuple[int | str, ...] = ()
-
-    @property
-    def left(self) -> ast.expr:
-        """The left side."""
-        return Entry(Leaf(self.symbol), self.index) if self.index else Leaf(self.symbol, self.value)
-
-    def __str__(self) -> str:
-        sides = [] if self.expression is None else [self.expression, *self.then]
-        return " = ".join(map(Text(), (self.left, *sides)))
-
-    __repr__ = __str__
-
-
-class OperationFormulas:
+class OperationFormulas(InSymbols):
     """The formulas of one operation, in the symbols of the network.
 
     Attributes:
-        values: of the names in its formulas, as far as they are known.
         given: the values of what it takes and returns, and of its parameters.
         with_gradient: the edges of the inputs that have a gradient.
         forward: its lines.
@@ -79,8 +45,8 @@ class OperationFormulas:
         self._inputs = [formulas.inputs[place] for place in places]
         self._edges = dict(zip(formulas.inputs, operation.takes, strict=False))
         self._edges |= zip(formulas.outputs, operation.gives, strict=False)
+        super().__init__(self._values(), Attributes(self.layer) if naming.run else {})
         self.symbols = self._symbols()
-        self.values = self._values()
         self.given = list(self.values.values())
         self.contradictions: list[str] = []
         self.forward = [line for _, line in self._forward()]
@@ -93,11 +59,9 @@ class OperationFormulas:
             return None
         return self.parameters.get(value) or (self._edges[value] if value in self.formulas.inputs else None)
 
-    def read(self, expression: ast.expr, one_number: bool = False, **more: ast.expr) -> tuple[ast.expr, Any]:
+    def computed(self, expression: ast.expr, one_number: bool = False, **more: ast.expr) -> tuple[ast.expr, Any]:
         """Return a formula in the symbols of the network, in mathematical notation, and its value if that is known."""
-        leaves = {name: [self.leaf(name)] for name in names_in(expression) if name in self.symbols}
-        leaves.setdefault("pi", [Leaf("pi", np.pi, scalar=True)])
-        (tree,) = Substitution(leaves | {name: [leaf] for name, leaf in more.items()}).parts(expression)
+        tree = self.read(expression, **more)
         try:
             value = evaluated(tree, Attributes(self.layer))
         except NameError:
@@ -108,23 +72,17 @@ class OperationFormulas:
         return in_notation(tree, frozenset(broadcast), one_number), value
 
     def leaf(self, name: str) -> ast.expr:
-        """Return the number or the symbol that replaces a name of the layer."""
         if name in self._edges and self._edges[name] in self.naming.numbers:
             return ast.Constant(self.naming.numbers[self._edges[name]])
-        value = self.values[name] if name in self.values else self._attribute(name)
         if name.startswith("d") and self._edges.get(name[1:]) == self.naming.loss_edge is not None:
-            return Leaf("1", value)
+            return Leaf("1", self.value(name))
         if name == COUNT and self._divides_by_one:
             return Leaf("1", 1)
-        return Leaf(self.symbols[name], value, scalar=name == COUNT)
+        return super().leaf(name)
 
     @property
     def _divides_by_one(self) -> bool:
         return is_loss(self.layer) and getattr(self.layer, "reduction", "mean") in ("sum", "none")
-
-    def _attribute(self, name: str) -> Any:
-        attributes = Attributes(self.layer)
-        return attributes[name] if name in attributes and self.naming.run else None
 
     def _symbols(self) -> dict[str, str]:
         named: dict[str, Target] = {**self._edges, **self.parameters}
@@ -143,7 +101,7 @@ class OperationFormulas:
 
     def _symbol_of_the_count(self) -> str:
         """Return N if the mean of a loss divides by the number of samples, n if by another number."""
-        count, edge = self._attribute(COUNT), self.takes[0]
+        count, edge = self.attributes.get(COUNT), self.takes[0]
         shape = np.shape(self.naming.values[edge]) if self.naming.run else self.naming.shapes.get(edge, ())
         one_column = shape[1:] == (1,) or (len(shape) == 1 and shape != UNKNOWN)
         return self.naming.count(count, of_samples=one_column if count is None else shape[:1] == (count,))
@@ -203,7 +161,7 @@ class OperationFormulas:
             target = self.target(line.name)
             one_number = isinstance(target, tuple) and getattr(*target).size == 1
             try:
-                expression, value = self.read(line.expression, one_number)
+                expression, value = self.computed(line.expression, one_number)
             except Exception as error:
                 raise ValueError(f"{self.name}: {line.written}: {type(error).__name__}: {error}") from error
             own = given.get(line.name) if last[line.name] is line else None
@@ -231,28 +189,6 @@ class OperationFormulas:
             self.contradictions.append(
                 f"{self.note}: {formula} is {found:.4g}, but the layer computes {expected:.4g}{why}."
             )
-
-
-def farthest(found: Any, expected: Any, given: Iterable[Any]) -> Iterator[tuple[float, float]]:
-    """Yield the two values at the entry where they differ most, unless they agree up to rounding.
-
-    Args:
-        found: an array.
-        expected: another one.
-        given: what they are computed from; sizes and dtypes of these determine the rounding error.
-    """
-    floating = [array for array in map(np.asarray, (found, expected, *given)) if array.dtype.kind == "f"]
-    eps = max([float(np.finfo(array.dtype).eps) for array in floating], default=0.0)
-    found, expected = np.asarray(found, float), np.asarray(expected, float)
-    size = max(largest(found), largest(expected))
-    from_terms = max([largest(array) for array in floating], default=0.0)  # terms may cancel
-    within = np.sqrt(eps) * size + 1000 * eps * from_terms
-    apart = ~np.isclose(found, expected, rtol=0, atol=within, equal_nan=True)
-    if apart.any():
-        with np.errstate(invalid="ignore"):
-            distance = np.where(apart, np.nan_to_num(np.abs(found - expected), nan=np.inf), -1)
-        at = np.unravel_index(distance.argmax(), distance.shape)
-        yield float(found[at]), float(expected[at])
 
 
 def is_broadcast(shape: Shape, to: Shape) -> bool:

@@ -9,8 +9,7 @@ import numpy as np
 
 from nnlite.diagnostics.array_text import array_text
 from nnlite.diagnostics.formulas.notation import legend
-from nnlite.diagnostics.formulas.operation_formulas import Line
-from nnlite.diagnostics.formulas.printing import Text
+from nnlite.diagnostics.formulas.printing import Line, Text
 from nnlite.diagnostics.formulas.typeset import LaTeX, MathML
 
 MOST_NUMBERS = 30  # of an array that is shown in numbers
@@ -157,9 +156,9 @@ def as_html(sections: Sections, remarks: Sequence[str], values: bool = False) ->
 
 def _cells(line: Line, values: bool, style: LaTeX) -> Iterator[tuple[str, str, str]]:
     """Yield the left side, the right side and the note; in further rows what the first right side is equal to."""
-    sides = [] if line.expression is None else [line.expression, *line.then]
-    right = [*map(style, sides), *filter(None, [_matrix(line, values, style)])] or [""]
-    yield style(line.left) + style.space, right[0], style.note(line.note) if line.note else ""
+    left, *sides = map(style, line.sides)
+    right = [*sides, *filter(None, [_matrix(line, values, style)])] or [""]
+    yield left + style.space, right[0], style.note(line.note) if line.note else ""
     yield from (("", side, "") for side in right[1:])
 
 

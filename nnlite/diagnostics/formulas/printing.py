@@ -1,7 +1,8 @@
-"""The printer of formulas: as text; its variants in typeset.py are LaTeX and MathML."""
+"""The printer of formulas, and the lines that they stand in: as text; LaTeX and MathML are variants in typeset.py."""
 
 import ast
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,42 @@ class Text:
     def inline(self, sign: str) -> str:
         """Return a sign of the legend within a sentence: ``*``, ``sum_2`` or ``[a > b]``."""
         return sign
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One formula of a derivation.
+
+    Attributes:
+        symbol: the left side.
+        expression: the right side; None for an input or a parameter.
+        note: the place of the layer or of the parameter.
+        value: the value, if the network ran.
+        then: further right sides, equal to the first.
+        index: of the entry that it is about.
+    """
+
+    symbol: str
+    expression: ast.expr | None
+    note: str
+    value: Any = None
+    then: tuple[ast.expr, ...] = ()
+    index: tuple[int | str, ...] = ()
+
+    @property
+    def left(self) -> ast.expr:
+        """The left side."""
+        return Entry(Leaf(self.symbol), self.index) if self.index else Leaf(self.symbol, self.value)
+
+    @property
+    def sides(self) -> list[ast.expr]:
+        """The left side and the right sides."""
+        return [self.left, *([] if self.expression is None else [self.expression, *self.then])]
+
+    def __str__(self) -> str:
+        return " = ".join(map(Text(), self.sides))
+
+    __repr__ = __str__
 
 
 def in_python(node: ast.expr) -> str:

@@ -2,44 +2,45 @@
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnlite.diagnostics.formulas.in_symbols import InSymbols, farthest
 from nnlite.diagnostics.formulas.notation import in_notation, known
-from nnlite.diagnostics.formulas.one_entry import added, entry, in_numbers
-from nnlite.diagnostics.formulas.operation_formulas import farthest
-from nnlite.diagnostics.formulas.printing import Text, in_python
-from nnlite.diagnostics.formulas.substitution import COUNT, Attributes, Substitution
-from nnlite.diagnostics.formulas.tree import Entry, Formula, Leaf, evaluated, mapped
-from nnlite.diagnostics.formulas.typeset import MathML
+from nnlite.diagnostics.formulas.one_entry import entry, in_numbers
+from nnlite.diagnostics.formulas.printing import Line, Text, in_python
+from nnlite.diagnostics.formulas.substitution import Attributes
+from nnlite.diagnostics.formulas.tree import Formula, evaluated, mapped
 from nnlite.layer.layer import Layer
 from nnlite.losses.loss import is_loss
 
 
 class Worked(NamedTuple):
-    """A formula whose value is that of the layer.
+    """A formula of a step.
 
     Attributes:
-        line: the formula.
+        line: in mathematical notation, with the arrays.
         formula: in Python, without what only matters for other shapes than those of the step.
         used: the arrays that it uses besides those of the step, such as a cached Y or the parameter W, by name.
         entry: one entry of the result, with the numbers put in; empty if it is no sum of products.
     """
 
-    line: Formula
+    line: Line
     formula: str
-    used: dict[str, Any]
-    entry: str
+    used: Mapping[str, Any] = {}
+    entry: str = ""
 
 
-def worked(lines: Sequence[Formula], arrays: Mapping[str, Any], layer: Layer) -> Iterator[Worked]:
-    """Yield the formulas of a step that come to the layer's own numbers.
+def worked(formulas: Sequence[Formula], arrays: Mapping[str, Any], layer: Layer) -> Iterator[Worked]:
+    """Yield the formulas of a step.
 
-    A layer may cache something else under a name of its formulas; such a formula is left out.
+    A layer may cache something else under a name of its formulas; one that does not come to the layer's own numbers is
+    shown as it is written.
 
     Args:
-        lines: the formulas.
+        formulas: the formulas.
         arrays: what the layer's forward or backward received and returned, by name.
         layer: the layer.
 
@@ -49,32 +50,26 @@ def worked(lines: Sequence[Formula], arrays: Mapping[str, Any], layer: Layer) ->
     >>> next(worked(formulas_of(nn.Tanh()).forward, arrays, nn.Tanh())).entry
     'Y[0,1] = tanh(1) = 0.7616'
     """
-    attributes = Attributes(layer)
-    names: dict[str, Any] = {"pi": np.pi, "dJ": np.ones(()) if is_loss(layer) else None} | dict(arrays)
-    for line in lines:
-        missing = (name for name in sorted(line.names) if names.get(name) is None)
-        besides = {name: attributes[name] for name in missing if name in attributes}
-        leaves = {name: Leaf(name, (names | besides).get(name), scalar=name == COUNT) for name in line.names}
-        (tree,) = Substitution({name: [leaf] for name, leaf in leaves.items()}).parts(line.expression)
-        try:
-            value = evaluated(tree, attributes)
-        except Exception:  # of a cache of another shape
+    symbols = InSymbols({"dJ": np.ones(()) if is_loss(layer) else None} | dict(arrays), Attributes(layer))
+    for formula in formulas:
+        name, own = formula.name, arrays.get(formula.name)
+        used = {each: symbols.value(each) for each in sorted(formula.names) if symbols.values.get(each) is None}
+        tree = symbols.read(formula.expression)
+        value, expression = None, in_notation(InSymbols({}, {}).read(formula.expression))
+        with suppress(Exception):  # of a cache of another shape, or of a name without a value
+            expression = in_notation(tree)
+            value = evaluated(tree, symbols.attributes)
+        line = Line(name, expression, "", value if own is None else own)
+        if value is None or (own is not None and not _same(value, own, arrays)):
+            yield Worked(line, str(formula))
             continue
-        own = arrays.get(line.name)
-        if own is not None and (np.shape(own) != np.shape(value) or any(farthest(value, own, arrays.values()))):
-            continue
-        names[line.name] = value if own is None else own
-        used = {name: array for name, array in besides.items() if isinstance(array, np.ndarray)}
-        formula = f"{line.name} = {in_python(_for_these_shapes(tree))}"
-        yield Worked(line, formula, used, _entry(line.name, tree, np.shape(value)))
+        symbols.values[name] = line.value
+        caches = {each: array for each, array in used.items() if isinstance(array, np.ndarray)}
+        yield Worked(line, f"{name} = {in_python(_for_these_shapes(tree))}", caches, _entry(line))
 
 
-def as_mathml(line: Formula, values: Mapping[str, Any]) -> str:
-    """Return a formula, in the layer's own names, as MathML; the shapes of arrays that are known are below them."""
-    math = MathML()
-    leaves = {name: [Leaf(name, values.get(name), scalar=name == COUNT)] for name in line.names}
-    (tree,) = Substitution(leaves).parts(line.expression)
-    return math.whole(f"{math(Leaf(line.name, values.get(line.name)))}<mo>=</mo>{math(in_notation(tree))}")
+def _same(value: Any, own: Any, arrays: Mapping[str, Any]) -> bool:
+    return np.shape(own) == np.shape(value) and not any(farthest(value, own, arrays.values()))
 
 
 def _for_these_shapes(tree: ast.expr) -> ast.expr:
@@ -91,16 +86,16 @@ def _for_these_shapes(tree: ast.expr) -> ast.expr:
     return mapped(tree, change)
 
 
-def _entry(name: str, tree: ast.expr, shape: tuple[int, ...]) -> str:
+def _entry(line: Line) -> str:
     """Return the entry in the first row and the second column."""
-    if 0 in shape:
+    shape = np.shape(line.value)
+    if 0 in shape or line.expression is None:
         return ""
     index = tuple([min(int(axis == len(shape) - 1), size - 1) for axis, size in enumerate(shape)])
     try:
-        _, terms, total = in_numbers(entry(in_notation(tree), index))
+        found = in_numbers(Line(line.symbol, entry(line.expression, index), "", index=index))
     except (NotImplementedError, TypeError, ValueError):
         return ""
-    text = Text(digits=4)
-    left = Entry(Leaf(name), index) if index else Leaf(name)
-    numbers = "" if len(terms) == 1 and isinstance(terms[0], ast.Constant) else f"{text(added(terms))} = "
-    return f"{text(left)} = {numbers}{text.number(total)}"
+    numbers, total = found.then
+    sides = [total] if isinstance(numbers, ast.Constant) else [numbers, total]
+    return " = ".join(map(Text(digits=4), (found.left, *sides)))
