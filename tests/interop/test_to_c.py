@@ -82,6 +82,31 @@ def test_steps_of_all_common_activations_and_losses(run):
     assert_allclose(printed, np.concatenate(expected), rtol=2e-5, atol=2e-6)
 
 
+def test_a_step_of_tied_layers_adds_each_gradient_once(run):
+    layer = nn.Linear(2, 2, rng=0)
+    model = nn.Sequential(layer, nn.Tanh(), nn.tied(layer))
+    X, y = (np.random.default_rng(seed).standard_normal((ROWS, 2)).astype(np.float32) for seed in (0, 1))
+    lines = [array("X", X), array("y", y), "int main(void) {", f"network_step(X, y, {ROWS}, 0.1f);"]
+    lines += ["float out[2];", "network_forward(X, out);", 'printf("%.9g %.9g\\n", out[0], out[1]); return 0; }']
+    printed = run({"network": nn.to_c(model, training=True)}, lines)
+    loss = nn.MSELoss()
+    loss.forward(model.forward(X), y)
+    model.backward(loss.backward())
+    model.Phi -= np.float32(0.1) * model.dPhi
+    assert_allclose(printed, model.forward(X)[0], rtol=3e-6, atol=3e-6)
+
+
+def test_batch_norm_is_written_as_it_computes_in_evaluation_mode(run):
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2, rng=1))
+    X = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    for _ in range(3):
+        model.forward(X + 1)
+    model[1].gamma, model[1].beta = [0.5, 1.5, -1.0, 2.0], [0.1, -0.2, 0.3, 0.4]
+    lines = [array("X", X[0]), "int main(void) {", "float out[2];", "network_forward(X, out);"]
+    printed = run({"network": nn.to_c(model)}, [*lines, 'printf("%.9g %.9g\\n", out[0], out[1]); return 0; }'])
+    assert_allclose(printed, model.eval().forward(X)[0], rtol=3e-6, atol=3e-6)
+
+
 def test_a_header_for_forward_alone_has_constant_tables_and_no_step():
     header = nn.to_c(network(nn.Tanh, 0))
     assert "static const float network_W1[12]" in header
@@ -119,6 +144,12 @@ def test_all_layers_that_have_no_form_in_c_are_in_one_error():
         (lambda model: nn.to_c(model, nn.Tanh(), training=True), "expected a Loss"),
         (lambda model: nn.to_c(model, nn.MSELoss(reduction="none"), training=True), 'got "none"'),
         (lambda model: nn.to_c(model, nn.CrossEntropyLoss(), training=True), r"CrossEntropyLoss\(\): "),
+        (lambda _: nn.to_c(nn.Sequential(nn.Tanh())), "nothing in it tells the number of features"),
+        (lambda _: nn.to_c(nn.Conv1d(1, 2, 3)), "to_c: expected a model of one vector of numbers: Conv1d"),
+        (
+            lambda _: nn.to_c(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)), training=True),
+            "one sample after another",
+        ),
         (lambda model: nn.to_c(model, name="2d"), "name: expected an identifier"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnlite.basics.arrays import Array
 from nnlite.compute.call_log import CallLog, Node, UnwritableError
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.sums import column_sum
@@ -36,12 +37,14 @@ class CLines:
 
     Attributes:
         arrays: the sizes of the arrays that they write, by name.
+        tables: the constant arrays that they read, by name.
     """
 
     def __init__(self, log: CallLog, results: Iterable[Node], stored: list[tuple[str, Node]]) -> None:
-        self.stored, self.results = stored, list(results)
+        self.stored = list(dict(stored).items())  # of a gradient that is written twice, as of a tied layer, the last
+        self.results = list(results)
         live: set[Node] = set()
-        waiting = [*self.results, *(node for _, node in stored)]
+        waiting = [*self.results, *(node for _, node in self.stored)]
         while waiting:
             node = waiting.pop()
             if node not in live:
@@ -51,9 +54,10 @@ class CLines:
             raise UnwritableError("an array that is written into in place")
         self.order = [node for node in log.nodes if node in live]
         self.uses = Counter(each for node in self.order for each in node.nodes())
-        self.uses.update([*self.results, *(node for _, node in stored)])
+        self.uses.update([*self.results, *(node for _, node in self.stored)])
         self.names = {node: node.name for node in log.given.values()}
         self.arrays: dict[str, int] = {}
+        self.tables: dict[str, Array] = {}
         self.count = 0
 
     def written(self) -> list[str]:
@@ -69,7 +73,7 @@ class CLines:
         """An element of a value; the value itself if it has one."""
         node = self._alias(value) if isinstance(value, Node) else None
         if node is None:
-            return self._number(value)
+            return self._constant(value, index)
         if node in self.names:
             name = self.names[node]
             return (
@@ -160,7 +164,7 @@ class CLines:
         name = getattr(function, "__name__", function)
         if isinstance(function, np.ufunc) or function in (np.where, np.clip):
             form = _ELEMENTWISE.get(name)
-            sizes = {_size(each) for each in operands if isinstance(each, Node)}
+            sizes = {np.size(each.value if isinstance(each, Node) else each) for each in operands}
             if form and sizes <= {1, _size(node)} and not node.options:
                 return form.format(*(self.element(each, index) for each in operands))
         elif name in _OF_NUMBERS and self._is_scalar(node):
@@ -195,10 +199,13 @@ class CLines:
     def _is_scalar(node: Node) -> bool:
         return _size(node) == 1
 
-    def _number(self, value: Any) -> str:
-        if isinstance(value, np.ndarray) and value.size > 1:
-            raise UnwritableError("a constant array")
-        return c_float(float(value))
+    def _constant(self, value: Any, index: str) -> str:
+        """A number; of a constant array, such as a mean of BatchNorm, an element of its table."""
+        if not isinstance(value, np.ndarray) or value.size == 1:
+            return c_float(float(np.asarray(value).item()))
+        name = next((name for name, each in self.tables.items() if each is value), f"c{len(self.tables) + 1}")
+        self.tables[name] = value
+        return f"{name}[{index}]"
 
     def _new(self) -> str:
         self.count += 1

@@ -54,7 +54,8 @@ def to_c(model: Layer, loss: Loss | None = None, *, training: bool = False, name
 
     Raises:
         TypeError: ``model`` is not a Layer, ``loss`` not a Loss; or a layer or the loss computes what has no form here.
-        ValueError: the name is no identifier of C; the loss has reduction "none"; a loss without training=True.
+        ValueError: the name is no identifier of C; the loss has reduction "none"; a loss without training=True; or
+            the model takes no vector, or does not tell of how many numbers.
 
     >>> import nnlite as nn
     >>> layer = nn.Linear(2, 1)
@@ -86,7 +87,14 @@ def to_c(model: Layer, loss: Loss | None = None, *, training: bool = False, name
     if loss.reduction == "none":
         raise ValueError('to_c: loss: expected reduction "mean" or "sum", got "none"')
     model = deepcopy(model).astype(np.float32)
-    X, target = example_of(model, loss if training else None, None, None)
+    if not model.Phi.size and not list(model.named_buffers()):
+        raise ValueError(
+            f"to_c: {model.one_line()}: nothing in it tells the number of features of X; begin with a Linear"
+        )
+    try:
+        X, target = example_of(model, loss if training else None, None, None)
+    except ValueError as error:
+        raise ValueError(f"to_c: expected a model of one vector of numbers: {error.__context__ or error}") from error
     X, target = X[:1], None if target is None else target[:1]
     try:
         return _header(model, loss, X, target, training, name)
@@ -94,6 +102,8 @@ def to_c(model: Layer, loss: Loss | None = None, *, training: bool = False, name
         model.train(training)
         layers = unwritable(model, X, ANY_ROWS, backward=training, write=_lines) or [f"{loss}: {error}"]
         raise UnwritableError("to_c: not to be written in C:\n  " + "\n  ".join(layers)) from error
+    except ValueError as error:  # of BatchNorm
+        raise ValueError(f"to_c: a step computes with one sample after another: {error}") from error
 
 
 def _lines(run: LoggedRun, results: list[Node]) -> object:
@@ -112,8 +122,7 @@ def _header(model: Layer, loss: Loss, X: Array, target: Any, training: bool, nam
     text = [f"/* {model.one_line()}, written out by nnlite. */", f"#ifndef {guard}", f"#define {guard}", ""]
     text += ["#include <math.h>", ""]
     for symbol, array in (run.parameters | run.buffers).items():
-        values = ", ".join(c_float(float(each)) for each in array.reshape(-1))
-        table = textwrap.fill(values, 110, initial_indent="    ", subsequent_indent="    ")
+        table = textwrap.fill(_values(array), 110, initial_indent="    ", subsequent_indent="    ")
         text += [f"static {const}float {name}_{symbol}[{array.size}] = {{", table, "};"]
     own = [*run.parameters, *run.buffers]
     text += ["", f"static inline void {name}_forward(const float *X, float *y)", "{"]
@@ -151,8 +160,14 @@ def _step(model: Layer, loss: Loss, X: Array, target: Any, name: str) -> Iterato
     yield ""
 
 
+def _values(array: Array) -> str:
+    return ", ".join(c_float(float(each)) for each in array.reshape(-1))
+
+
 def _declared(lines: CLines) -> Iterator[str]:
     """The declarations of what the statements write."""
+    for symbol, table in lines.tables.items():
+        yield f"static const float {symbol}[{table.size}] = {{{_values(table)}}};"
     for symbol, size in lines.arrays.items():
         yield f"static float {symbol}[{size}];" if size else f"float {symbol};"
 
