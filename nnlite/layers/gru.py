@@ -222,5 +222,5 @@ class GRU(Recurrent):
         dA = self.backward_in_time(dH.copy(), [])[0].reshape(len(dH), len(self.M), dH.shape[2])
         W = self.M[:, self.input_size : -1].T
         for t in reversed(range(len(dH) - 1)):
-            dH[t] += W @ dA[t + 1] + dH[t + 1] * self.sigmas[t + 1, 1]
+            dH[t] += blas.matmul(W, dA[t + 1]) + dH[t + 1] * self.sigmas[t + 1, 1]
         return self.in_order(dH)

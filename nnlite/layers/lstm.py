@@ -288,7 +288,7 @@ class LSTM(Recurrent):
         W, dC = self.M[:, self.input_size : -1].T, np.zeros_like(dH)
         for t in reversed(range(len(dH))):
             later = t + 1 < len(dH)
-            dh = dH[t] + (W @ dA[t + 1] if later else 0)
+            dh = dH[t] + (blas.matmul(W, dA[t + 1]) if later else 0)
             dC[t] = dh * self.sigmas[t, 0] * (1 - self.tanh_c[t] ** 2)
             dC[t] += dC[t + 1] * self.sigmas[t + 1, 2] if later else 0
         return self.in_order(dC)
