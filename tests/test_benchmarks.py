@@ -8,6 +8,7 @@ import re
 import runpy
 import sys
 import warnings
+from inspect import isfunction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -99,6 +100,14 @@ def test_training_step(run, tmp_path):
     ]
     assert "its time / nnlite's" in out
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_contenders_that_run_nnlite_are_measured_with_both_ways_of_computing_kernels(harness):
+    functions = vars(importlib.import_module("contenders"))
+    running = {
+        name for name, each in functions.items() if isfunction(each) and {"network", "SGD"} <= {*each.__code__.co_names}
+    }
+    assert running == set(harness.OWN)
 
 
 def test_backward(run):
