@@ -326,3 +326,10 @@ def test_numpy_is_what_it_was_after_an_error():
         nn.to_numpy(nn.Sequential(nn.Linear(3, 2), Loop()))
     assert (np.asarray, np.zeros, np.array) == before
     assert deepcopy(nn.Tanh()).forward(np.zeros(2)).tolist() == [0, 0]
+
+
+def test_an_optimizer_of_a_part_is_an_error_and_a_frozen_part_is_written():
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Tanh(), nn.Linear(4, 2, rng=1))
+    with pytest.raises(TypeError, match=r'expected one of all parameters .* lr_factor=\{"0": 0\}'):
+        nn.to_numpy(model, nn.MSELoss(), nn.SGD(model[-1], lr=0.1))
+    nn.to_numpy(model, nn.MSELoss(), nn.SGD(model, lr=0.1, lr_factor={"0": 0}))  # which compares it with the layers

@@ -119,6 +119,11 @@ def to_numpy(
         raise TypeError(
             f"to_numpy: optimizer: expected one of this model, such as SGD(model, lr=0.1), got {optimizer!r}"
         )
+    if optimizer is not None and optimizer.layer.Phi.size != model.Phi.size:
+        raise TypeError(
+            f"to_numpy: optimizer: expected one of all parameters of the model, got {optimizer!r}; to freeze a part, "
+            'write SGD(model, lr=0.1, lr_factor={"0": 0})'
+        )
     X, target = example_of(model, loss, X, target)
     try:
         source = _Program(model, loss, optimizer).source(X, target)
