@@ -81,7 +81,7 @@ def test_rosenbrocks_function_of_gates(method):
     assert_allclose(model.Phi, [1, 1], rtol=1e-4)
     assert history["loss"][-1] < 1e-8 < 1 < history["loss"][0]
     assert history.remark.startswith(f"stopped after epoch {history.epochs}: ")
-    assert history.converged is (method != "trust-krylov")  # which tries NaN at the minimum
+    assert history.converged or method == "trust-krylov"  # whose last step may be NaN, so near the minimum
 
 
 @pytest.mark.parametrize("method", WITH_BOUNDS)
