@@ -1,6 +1,7 @@
 """A row of the contract table, and numbers for its inputs."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,16 @@ class Row(NamedTuple):
     rows_apart: bool = True
     takes_no_rows: bool = True
 
+    @property
+    def kind(self) -> type[nn.Layer]:
+        """The class of the layer."""
+        return kind_of(self.make)
+
+
+@cache
+def kind_of(make: Callable[[], nn.Layer]) -> type[nn.Layer]:
+    return type(make())
+
 
 def numbers(*shape: int) -> np.ndarray:
     """Numbers of both signs, from 0.1 to 2 in size, no two alike."""
@@ -49,5 +60,5 @@ def one_of_each(rows: list[Row]) -> list[Row]:
     if SWEEP > 1:
         return rows
     containers = nn.Sequential, nn.Graph, nn.Residual, nn.Parallel
-    kinds = [type(row.make()) for row in rows]
+    kinds = [row.kind for row in rows]
     return [row for n, row in enumerate(rows) if kinds[n] not in kinds[:n] or issubclass(kinds[n], containers)]
