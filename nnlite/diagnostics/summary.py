@@ -8,9 +8,11 @@ import numpy as np
 
 from nnlite.basics.trees import listed
 from nnlite.containers.nodes import Parameter
+from nnlite.containers.program import Program
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.text_table import html_table, text_table
+from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 
 
@@ -109,6 +111,8 @@ def summary(model: Layer, input_shape: Any) -> Summary:
 def zero_samples(model: Layer, input_shape: Any) -> Any:
     """One sample of zeros for each input, in the form of ``input_shape``; integers for those without a gradient.
 
+    The integers are the least that their layers take: 0 of indices, 1 of lengths.
+
     >>> import nnlite as nn
     >>> zero_samples(nn.Add(), ((2,), (1,)))
     (array([[0., 0.]], dtype=float32), array([[0.]], dtype=float32))
@@ -116,16 +120,46 @@ def zero_samples(model: Layer, input_shape: Any) -> Any:
     if isinstance(input_shape, list | tuple) and any(isinstance(shape, tuple | list) for shape in input_shape):
         input_shape = tuple(input_shape)
     elif not isinstance(input_shape, dict):
-        input_shape = [*np.atleast_1d(input_shape)]  # of one input
+        input_shape = list(input_shape) if isinstance(input_shape, tuple) else input_shape  # of one input
     shapes = inputs_by_name(model, input_shape)
     integers = shapes.keys() - differentiable(model, shapes)
+    least = _least_integers(model, shapes) if integers else {}
     samples = {
-        name: np.zeros((1, *map(operator.index, np.atleast_1d(shape))), np.intp if name in integers else model.dtype)
+        name: np.full(
+            (1, *_sizes(name, shape)), *((least.get(name, 0), np.intp) if name in integers else (0, model.dtype))
+        )
         for name, shape in shapes.items()
     }
     if isinstance(input_shape, dict):
         return samples
     return tuple(samples.values()) if isinstance(input_shape, tuple) else samples["X"]
+
+
+def _sizes(name: str, shape: Any) -> tuple[int, ...]:
+    """The sizes of a sample of the input of that name.
+
+    Raises:
+        TypeError: they are not whole numbers.
+        ShapeError: one is negative.
+    """
+    expected = f"input_shape: expected the sizes of one sample of {name}, without the batch axis, such as (8, 8) or 30"
+    try:
+        sizes = tuple(map(operator.index, [shape] if np.ndim(shape) == 0 else shape))
+    except TypeError:
+        raise TypeError(f"{expected}; got {shape!r}") from None
+    if any(size < 0 for size in sizes):
+        cure = f"; the batch axis is left out: {sizes[1:]}" if sizes[0] == -1 and min(sizes[1:], default=0) >= 0 else ""
+        raise ShapeError(f"{expected}; got {sizes}{cure}")
+    return sizes
+
+
+def _least_integers(model: Layer, shapes: dict[str, Any]) -> dict[str, int]:
+    """The least integer that the layers take which have an input, by its name."""
+    program = Program.of(model, inputs=len(shapes))
+    return {
+        name: max([each.computes.least_integer for each in program.operations if edge in each.takes], default=0)
+        for name, edge in zip(shapes, program.inputs, strict=False)  # forward says what is wrong with their number
+    }
 
 
 def _output_shape(layer: Layer, Y: Any) -> tuple[Any, ...]:

@@ -9,6 +9,9 @@ from nnlite.compute import blas
 from nnlite.compute.kernels import sigmoid, sigmoid_backward, tanh_backward
 from nnlite.layers.recurrence import Cell
 from nnlite.layers.recurrent import Recurrent
+from nnlite.layers.recurrent_in_onnx import cell_in_onnx, layer_in_onnx
+
+ZRH = 1, 0, 2  # the gates in ONNX's order
 
 
 class GRUCell(Cell):
@@ -70,6 +73,9 @@ class GRUCell(Cell):
         self.R, self.Z = R, Z = sigmoid(A1 + B1), sigmoid(A2 + B2)
         self.G = G = np.tanh(A3 + R * self.B3)
         return self.record_Y((1 - Z) * G + Z * H)
+
+    def onnx(self, graph: Any, X: Any, H: Any = None) -> Any:
+        return cell_in_onnx(self, graph.GRU, ZRH, X, (H,), linear_before_reset=1)
 
     def backward(self, dY: Any) -> Any:
         dY = self.check_dY(dY)
@@ -138,6 +144,9 @@ class GRU(Recurrent):
 
     def forward(self, X: Any, lengths: Any = None, H0: Any = None) -> Any:
         return self._forward(X, lengths, (H0,))
+
+    def onnx(self, graph: Any, X: Any, lengths: Any = None, H0: Any = None) -> Any:
+        return layer_in_onnx(self, graph.GRU, ZRH, X, lengths, (H0,), linear_before_reset=1)
 
     def backward(self, dY: Any, dH: Any = None) -> Any:
         return self._backward((dY, dH))

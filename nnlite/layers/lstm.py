@@ -9,6 +9,9 @@ from nnlite.compute import blas
 from nnlite.compute.kernels import sigmoid, sigmoid_backward, tanh_backward
 from nnlite.layers.recurrence import Cell
 from nnlite.layers.recurrent import Recurrent
+from nnlite.layers.recurrent_in_onnx import cell_in_onnx, layer_in_onnx
+
+IOFC = 0, 3, 1, 2  # the gates in ONNX's order
 
 
 class LSTMCell(Cell):
@@ -82,6 +85,9 @@ class LSTMCell(Cell):
         self.tanh_C = np.tanh(C_new)
         H_new, C_new = self.record_Ys((O * self.tanh_C, C_new))
         return H_new, C_new
+
+    def onnx(self, graph: Any, X: Any, H: Any = None, C: Any = None) -> Any:
+        return cell_in_onnx(self, graph.LSTM, IOFC, X, (H, C))
 
     def backward(self, dH_new: Any, dC_new: Any) -> Any:
         dH_new, dC_new = self.check_dYs((dH_new, dC_new))
@@ -198,6 +204,9 @@ class LSTM(Recurrent):
 
     def forward(self, X: Any, lengths: Any = None, H0: Any = None, C0: Any = None) -> Any:
         return self._forward(X, lengths, (H0, C0))
+
+    def onnx(self, graph: Any, X: Any, lengths: Any = None, H0: Any = None, C0: Any = None) -> Any:
+        return layer_in_onnx(self, graph.LSTM, IOFC, X, lengths, (H0, C0))
 
     def backward(self, dY: Any, dH: Any = None, dC: Any = None) -> Any:
         return self._backward((dY, dH, dC))

@@ -32,6 +32,7 @@ class Recurrent(Recurrence):
     """
 
     without_gradient = ("lengths",)
+    least_integer = 1
     rows: int  # of M, in multiples of hidden_size
     recurrence: str  # the formulas of one direction
 

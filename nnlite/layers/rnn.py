@@ -10,6 +10,7 @@ from nnlite.basics.checks import one_of
 from nnlite.compute import blas
 from nnlite.layers.recurrence import Cell
 from nnlite.layers.recurrent import Recurrent
+from nnlite.layers.recurrent_in_onnx import cell_in_onnx, layer_in_onnx
 
 FUNCTIONS = ("tanh", "relu")
 
@@ -61,6 +62,9 @@ class RNNCell(Cell):
         A = self.times(X, self.W_x, self.b_x) + self.times(H, self.W_h, self.b_h)
         self.Y = np.tanh(A) if self.nonlinearity == "tanh" else np.maximum(A, 0)
         return self.keep_Y(self.Y)
+
+    def onnx(self, graph: Any, X: Any, H: Any = None) -> Any:
+        return cell_in_onnx(self, graph.RNN, (0,), X, (H,), activations=[self.nonlinearity.capitalize()])
 
     def backward(self, dY: Any) -> Any:
         dY = self.check_dY(dY)
@@ -156,6 +160,10 @@ class RNN(Recurrent):
 
     def forward(self, X: Any, lengths: Any = None, H0: Any = None) -> Any:
         return self._forward(X, lengths, (H0,))
+
+    def onnx(self, graph: Any, X: Any, lengths: Any = None, H0: Any = None) -> Any:
+        activations = [self.nonlinearity.capitalize()] * (1 + self.bidirectional)
+        return layer_in_onnx(self, graph.RNN, (0,), X, lengths, (H0,), activations=activations)
 
     def backward(self, dY: Any, dH: Any = None) -> Any:
         return self._backward((dY, dH))

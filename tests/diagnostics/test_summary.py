@@ -106,3 +106,10 @@ def test_in_a_notebook_it_is_a_table_of_html():
     assert cells == ["path", "layer", "output shape", "parameters", "bytes", "0", "Linear(3 -&gt; 2)", "(N, 2)", "8",
                      "32", "", "total", "", "8", "32"]  # fmt: skip
     assert html.count("<tr>") == html.count("</tr>") == 3
+
+
+def test_lengths_are_at_least_one():
+    X, lengths = nn.Input(), nn.Input()
+    model = nn.Graph([X, lengths], nn.LSTM(2, 3, last=True)(X, lengths))
+    assert nn.summary(model, ((4, 2), ())).parameters == model.Phi.size
+    assert nn.summary(nn.GRU(2, 3), ((4, 2), ()))

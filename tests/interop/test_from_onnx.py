@@ -59,8 +59,13 @@ def test_there_and_back_with_the_same_gradients(opset):
 
 
 def test_most_layers_go_both_ways():
-    both = [goes_both_ways(row, content_of(row.make(), input_shape(row), 18)) for row in one_of_each_layer(EXPORTED)]
-    assert np.mean(both) > 0.85
+    both = {
+        type(row.make()): goes_both_ways(row, content_of(row.make(), input_shape(row), 18))
+        for row in one_of_each_layer(EXPORTED)
+    }
+    written_only = {nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell}
+    assert not any(both.pop(cls) for cls in written_only)
+    assert np.mean(list(both.values())) > 0.85
 
 
 @pytest.mark.parametrize("first", range(0, 40, 10))

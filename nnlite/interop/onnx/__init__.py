@@ -39,8 +39,9 @@ def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, ops
     """Write a model, as it computes in evaluation mode, as an ONNX file, which onnxruntime and others run.
 
     Parameters and buffers become initializers with the names of ``state_dict``, one for each array, also where layers
-    are tied. The first axis of each input is the batch, of any size. Numbers have the model's dtype; inputs without a
-    gradient, such as indices, are int64. The file is checked by ``onnx.checker`` and replaced as a whole.
+    are tied; those of recurrent layers become Constants, since ONNX has their gates in another order. The first axis of
+    each input is the batch, of any size. Numbers have the model's dtype; inputs without a gradient, such as indices and
+    lengths, are int64. The file is checked by ``onnx.checker`` and replaced as a whole.
 
     A layer says by its attribute ``onnx`` which operators it is; see ``help(nnlite.interop.onnx)``.
 
@@ -54,12 +55,13 @@ def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, ops
     Raises:
         ValueError: layers have no ``onnx``, or an operator that is not in the opset. All are listed with their places,
             and nothing is written.
-        ShapeError: the model rejects this shape.
+        TypeError, ShapeError: ``input_shape`` has no whole numbers of at least 0, or the model rejects this shape.
         ImportError: the package onnx is not installed; it is the extra ``onnx``.
         FileNotFoundError, IsADirectoryError, OSError: as :func:`nnlite.save`.
 
     Options such as the slope of LeakyReLU are float32 in ONNX, also in a model of float64. For float64 onnxruntime does
-    not implement InstanceNormalization, LRN and the Erf of GELU, and for opsets other than 18 not all activations.
+    not implement InstanceNormalization, LRN, the Erf of GELU, RNN, LSTM and GRU, and for opsets other than 18 not all
+    activations.
 
     >>> import os, tempfile, onnxruntime, numpy as np, nnlite as nn
     >>> model = nn.Sequential(nn.Linear(30, 16, rng=0), nn.Tanh(), nn.Linear(16, 1, rng=1))
