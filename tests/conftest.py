@@ -1,6 +1,7 @@
 """Fixtures that several test files use, and how hypothesis draws its examples."""
 
 import gc
+import os
 import signal
 import sys
 
@@ -25,6 +26,14 @@ def pytest_collection_finish():
     """Leave the ten thousand tests out of every garbage collection from now on."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_the_disk():
+    """Nothing here cuts the power; test_atomic_write.py asks whether os.fsync is called, and when."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture
