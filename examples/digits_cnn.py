@@ -32,8 +32,8 @@ model = nn.Sequential(
 )
 print(nn.summary(model, input_shape=(1, 8, 8)))
 
-epochs, batch_size = 20, 32
-lr = nn.OneCycleLR(4e-3, total_steps=epochs * -(-len(training) // batch_size))
+epochs, batch_size = 16, 64
+lr = nn.OneCycleLR(6e-3, total_steps=epochs * -(-len(training) // batch_size))
 optimizer, loss = nn.AdamW(model, lr=lr), nn.CrossEntropyLoss(label_smoothing=0.1)
 nn.fit(model, X[training], Y[training], loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size, rng=rng)
 result = nn.evaluate(model, X[test], Y[test], loss=loss, metrics=[nn.accuracy])
