@@ -25,6 +25,11 @@ def _by_steps(estimator: Any) -> bool:
     return True
 
 
+def _has_columns(y: Any) -> bool:
+    """Whether y has several columns; type_of_target, which tells more, takes as long as many a step of training."""
+    return y.ndim == 2 and y.shape[1] > 1  # type: ignore[no-any-return]
+
+
 class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     """A multi-layer perceptron for classification, in place of ``sklearn.neural_network.MLPClassifier``.
 
@@ -156,11 +161,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _coded(self, y: Any, classes: Any) -> Array:
         """Class indices for several classes, a column for two, columns for several labels of a row."""
         check_classification_targets(y)
-        kind = type_of_target(y)
-        if kind == "multiclass-multioutput":
-            raise ValueError("y: expected one column of labels, or columns of 0 and 1; for several columns of classes "
-                             "use NetClassifier")  # fmt: skip
-        if kind.startswith("multilabel"):
+        if _has_columns(y):
+            if not type_of_target(y).startswith("multilabel"):
+                raise ValueError("y: expected one column of labels, or columns of 0 and 1; for several columns of "
+                                 "classes use NetClassifier")  # fmt: skip
             y = dense(y)
             self.classes_, self.n_outputs_, self.out_activation_ = np.arange(y.shape[1]), y.shape[1], "logistic"
             return y.astype(bool)  # type: ignore[no-any-return]
@@ -175,7 +179,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     def _known(self, y: Any, classes: Any, incremental: bool) -> Any:
         """The labels of earlier calls, or announced ones, which those of y must be among."""
         known = getattr(self, "classes_", None) if classes is None else np.unique(classes)
-        if known is None or type_of_target(y).startswith("multilabel"):
+        if known is None or _has_columns(y):
             return None
         found = np.unique(y)
         if not incremental and set(found) != set(known):  # in scikit-learn's words, which its tests compare
