@@ -106,9 +106,15 @@ def of_every_wrong_value(manifest: Any) -> Iterator[tuple[tuple[Any, ...], Any]]
             yield place, changed(manifest, place, None, remove=True)
 
 
+def written(path: Any, data: bytes) -> None:
+    """A new file in place of the old one: where one is written over, ext4 waits for the disk."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
 def reason(path: Any, data: bytes) -> str:
     """Why the file with these bytes cannot be loaded."""
-    path.write_bytes(data)
+    written(path, data)
     with pytest.raises(nn.CheckpointError) as info:
         nn.load(path)
     message = str(info.value)
@@ -118,7 +124,7 @@ def reason(path: Any, data: bytes) -> str:
 
 def loads(path: Any, data: bytes) -> bool:
     """Whether the file with these bytes can be loaded and shown; if it cannot be loaded, the error is the right one."""
-    path.write_bytes(data)
+    written(path, data)
     try:
         repr(nn.load(path))
     except nn.CheckpointError:
