@@ -5,11 +5,10 @@ import io
 import numpy as np
 import onnx
 import pytest
-from interop.test_to_onnx import EXPORTED
 from onnx import numpy_helper
 from support.case import case
 from support.contract import backward, forward, gradients, some_dY
-from support.onnx_runs import batch, input_shape, of_form, one_of_each_layer, outputs
+from support.onnx_runs import batch, exported, input_shape, of_form, one_of_each_layer, outputs
 from support.random_networks import Builder
 
 import nnlite as nn
@@ -45,7 +44,7 @@ def assert_equal_gradients(model, again, row):
 
 @pytest.mark.parametrize("opset", [18, 13, 22])
 def test_there_and_back_with_the_same_gradients(opset):
-    for row in EXPORTED if opset == 18 else one_of_each_layer(EXPORTED):
+    for row in exported() if opset == 18 else one_of_each_layer(exported()):
         with case(row.id):
             model = row.make().astype(np.float64).eval()
             content = content_of(model, input_shape(row), opset)
@@ -61,7 +60,7 @@ def test_there_and_back_with_the_same_gradients(opset):
 def test_most_layers_go_both_ways():
     both = {
         type(row.make()): goes_both_ways(row, content_of(row.make(), input_shape(row), 18))
-        for row in one_of_each_layer(EXPORTED)
+        for row in one_of_each_layer(exported())
     }
     written_only = {nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell}
     assert not any(both.pop(cls) for cls in written_only)

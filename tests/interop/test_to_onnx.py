@@ -6,29 +6,20 @@ import numpy as np
 import onnx
 import pytest
 from support.case import case
-from support.contract import OWN, ROWS, WITHOUT_FORMULAS
 from support.onnx_runs import (
+    WITHOUT_ONNX,
     assert_equal_outputs,
     batch,
+    exported,
     input_shape,
+    of_batches,
     one_of_each_layer,
     outputs,
-    says_what_it_is,
-    takes_any_rows,
 )
 from support.random_networks import Builder
 
 import nnlite as nn
 from nnlite.interop.onnx.writing_onnx import content_of
-
-WITHOUT_ONNX = {  # and why
-    "GLU-of-rows": "the size of the axis that is halved is not known",
-    "Conv2d-circular": "padding_mode='circular' is in opsets from 19 on",
-    "LocalResponseNorm-even": "in ONNX the size is odd",
-    **{row.id: "the class has no `onnx`" for row in OWN},
-}
-LAYERS = [row for row in ROWS + WITHOUT_FORMULAS + OWN if row.target is None and takes_any_rows(row)]
-EXPORTED = [row for row in LAYERS if row.id not in WITHOUT_ONNX and all(says_what_it_is(row))]
 
 
 @pytest.fixture
@@ -38,7 +29,7 @@ def path(tmp_path):
 
 @pytest.mark.parametrize("opset", [18, 13, 22])
 def test_each_layer_gives_the_same_under_onnxruntime(opset):
-    for row in EXPORTED if opset == 18 else one_of_each_layer(EXPORTED):
+    for row in exported() if opset == 18 else one_of_each_layer(exported()):
         model = row.make().astype(np.float32).eval()
         with case(row.id):
             content = content_of(model, input_shape(row), opset)
@@ -49,7 +40,7 @@ def test_each_layer_gives_the_same_under_onnxruntime(opset):
 def test_each_public_layer_that_is_no_loss_and_no_container_has_operators_and_is_among_them():
     layers = {cls for name in nn.__all__ if isinstance(cls := getattr(nn, name), type) and issubclass(cls, nn.Layer)}
     layers = {cls for cls in layers if not issubclass(cls, nn.Loss) and not hasattr(cls, "forward_through")}
-    assert layers - {nn.Layer, nn.Parameter} - {type(row.make()) for row in EXPORTED} == set()
+    assert layers - {nn.Layer, nn.Parameter} - {type(row.make()) for row in exported()} == set()
 
 
 @pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU])
@@ -70,7 +61,7 @@ def test_stacks_in_both_directions_with_embeddings_lengths_and_states(make):
 
 
 def test_what_onnx_does_not_have_is_an_error_with_the_reason(path):
-    for row in LAYERS:
+    for row in of_batches():
         if reason := WITHOUT_ONNX.get(row.id):
             with case(row.id), pytest.raises(ValueError, match=reason):
                 nn.to_onnx(row.make(), path, input_shape(row))
@@ -78,7 +69,7 @@ def test_what_onnx_does_not_have_is_an_error_with_the_reason(path):
 
 
 def test_float64():
-    for row in EXPORTED:
+    for row in exported():
         if row.id in ("Linear", "Softmax", "ELU", "GELU-tanh", "BatchNorm2d", "LayerNorm", "Graph-of-several"):
             with case(row.id):
                 model = row.make().eval()
