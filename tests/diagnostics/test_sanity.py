@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,11 @@ def scores(**options):
     return network(nn.Linear(8, 3, rng=1), **options)
 
 
+@cache
 def load(name):
-    return np.loadtxt(DATA / f"{name}.csv.gz", delimiter=",")
+    table = np.loadtxt(DATA / f"{name}.csv.gz", delimiter=",")
+    table.setflags(write=False)
+    return table
 
 
 def breast_cancer(seed):
