@@ -29,25 +29,16 @@ def layer_in_onnx(
     """
     graph, directions = X.graph, 1 + layer.bidirectional
     parts = layer.sweeps or [layer]
-    if lengths is not None:
-        lengths = graph.Cast(lengths, to=INT32)
-    states = tuple([S if S is None else _first_axis_of_sweeps(layer, graph, S) for S in states])
-    direction = "bidirectional" if layer.bidirectional else "reverse" if layer.reverse else "forward"
+    options["sequence_lens"] = None if lengths is None else graph.Cast(lengths, to=INT32)
+    options["direction"] = "bidirectional" if layer.bidirectional else "reverse" if layer.reverse else "forward"
     Y, finals = graph.Transpose(X, perm=(1, 0, 2)), []
-    for first in range(0, len(parts), directions):
-        end = first + directions
-        own = states
-        if len(parts) > directions:
-            own = tuple([S if S is None else graph.Slice(S, (first,), (end,), (0,)) for S in states])
-        Y, *final = operator_over_steps(
-            operator, order, parts[first:end], Y, own, direction=direction, sequence_lens=lengths, **options
-        )
+    initial = [_of_each_layer(layer, graph, S) for S in states]
+    for first, *own in zip(range(0, len(parts), directions), *initial, strict=True):
+        above = parts[first : first + directions]
+        Y, *final = operator_over_steps(operator, order, above, Y, tuple(own), **options)
         finals.append(final)
-        Y = _side_by_side(layer, graph, graph.Transpose(Y, perm=(0, 2, 1, 3)), 2)
-    if layer.last:
-        Y = _side_by_side(layer, graph, graph.Transpose(finals[-1][0], perm=(1, 0, 2)), 1)
-    else:
-        Y = graph.Transpose(Y, perm=(1, 0, 2))
+        Y = _side_by_side(layer, graph, Y, 1)
+    Y = _side_by_side(layer, graph, finals[-1][0], 0) if layer.last else graph.Transpose(Y, perm=(1, 0, 2))
     if not layer.return_state:
         return Y
     return Y, *(_states_of_samples(layer, graph, each) for each in zip(*finals, strict=True))
@@ -92,15 +83,21 @@ def _gates(A: Array, order: tuple[int, ...]) -> Array:
 
 
 def _side_by_side(layer: Any, graph: Any, Y: Any, axis: int) -> Any:
-    """(..., directions, H) as (..., directions H), of which the directions are the axis."""
+    """(..., directions, N, H) as (..., N, directions H); the axis is that of the directions."""
     if not layer.bidirectional:
         return graph.Squeeze(Y, (axis,))
-    return graph.Reshape(Y, (0,) * axis + (2 * layer.hidden_size,))
+    Y = graph.Transpose(Y, perm=(*range(axis), axis + 1, axis, axis + 2))
+    return graph.Reshape(Y, (0,) * (axis + 1) + (2 * layer.hidden_size,))
 
 
-def _first_axis_of_sweeps(layer: Any, graph: Any, S: Any) -> Any:
-    """States (N, H) or (N, S, H) as (S, N, H)."""
-    return graph.Transpose(S, perm=(1, 0, 2)) if layer.sweeps else graph.Unsqueeze(S, (0,))
+def _of_each_layer(layer: Any, graph: Any, S: Any) -> Any:
+    """States (N, H) or (N, S, H), or None, as those of the layers above each other, (directions, N, H) each."""
+    if S is None or not layer.sweeps:
+        return [S if S is None else graph.Unsqueeze(S, (0,))] * layer.num_layers
+    S = graph.Transpose(S, perm=(1, 0, 2))
+    if layer.num_layers == 1:
+        return [S]
+    return graph.Split(S, split=(1 + layer.bidirectional,) * layer.num_layers, axis=0, outputs=layer.num_layers)
 
 
 def _states_of_samples(layer: Any, graph: Any, finals: tuple[Any, ...]) -> Any:

@@ -15,6 +15,7 @@ from onnx import TensorProto, checker, defs, helper, numpy_helper
 from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
 from nnlite.interop.onnx.computed_sizes import computed_sizes, inferred_values, known_sizes, live_nodes
+from nnlite.interop.onnx.zero_states import without_zero_states
 
 OLDEST, NEWEST = 13, defs.onnx_opset_version()
 _IN_INT32 = {TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.BOOL, TensorProto.INT32, TensorProto.INT8}
@@ -89,6 +90,7 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         CheckpointError: it is damaged, contradicts itself, has its arrays in other files, or other operators than those
             that are supported, which are all listed.
     """
+    model = without_zero_states(model)
     graph, opset = model.graph, _opset(model)
     tensors = [(each.name, each) for each in graph.initializer]
     tensors += [(node.output[0], _constant(node)) for node in graph.node if _is_constant(node)]
@@ -222,6 +224,8 @@ def _node(node: Any, number: int, opset: int) -> OnnxNode:
 
 def _plain(value: Any) -> Any:
     """The value of an attribute; of a float32 the decimal number that is meant: 1e-05, not 9.999999747378752e-06."""
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return float(str(np.float32(value))) if isinstance(value, float) else value

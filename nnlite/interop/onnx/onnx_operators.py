@@ -9,7 +9,10 @@ import numpy as np
 from onnx import helper
 
 from nnlite.basics.arrays import FLOATING, Array
+from nnlite.containers.nodes import Input
+from nnlite.interop.onnx.axes import flattened, transposed, without_axis
 from nnlite.interop.onnx.operands import Operand, at, known, number, parameter, raise_unless, reduced, whole_numbers
+from nnlite.interop.onnx.recurrent_operators import RecurrentOperators
 from nnlite.interop.onnx.spatial_operators import SpatialOperators
 from nnlite.layers.activations import ReLU
 from nnlite.layers.arithmetic import Maximum, Minimum
@@ -36,7 +39,7 @@ from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink
 
 
-class Operators(SpatialOperators):
+class Operators(SpatialOperators, RecurrentOperators):
     """The operators.
 
     Each has its inputs as operands and its attributes as keywords, as in ONNX's documentation, and returns the node of
@@ -105,8 +108,12 @@ class Operators(SpatialOperators):
         return X
 
     def Cast(self, X: Operand, *, to: int, saturate: int = 1, **_: Any) -> Any:
-        if not X.floating or helper.tensor_dtype_to_np_dtype(to) not in FLOATING:
-            raise NotImplementedError("expected floating numbers in and out")
+        dtype = helper.tensor_dtype_to_np_dtype(to)
+        input_of_integers = isinstance(X.node, Input) and not X.floating and dtype.kind == "i"
+        raise_unless(
+            (X.floating and dtype in FLOATING) or input_of_integers,
+            "expected floating numbers in and out, or an input of integers, and integers out",
+        )
         return X
 
     def Dropout(self, X: Operand, ratio: Operand | None = None, mode: Operand | None = None, **_: Any) -> Any:
@@ -219,7 +226,7 @@ class Operators(SpatialOperators):
         if not rest or kept == X.ndim:
             raise_unless(kept == X.ndim and not rest, "expected the sizes of axes that are left out")
             return X.node
-        Y = Flatten(kept)(X.node) if kept < X.ndim - 1 else X.node
+        Y = flattened(X.node, kept, X.ndim) if kept < X.ndim - 1 else X.node
         return Y if len(rest) == 1 else Unflatten(kept, rest)(Y)
 
     def Transpose(self, X: Operand, *, perm: list[int] | None = None) -> Any:
@@ -228,7 +235,7 @@ class Operators(SpatialOperators):
         for place, axis in enumerate(wanted):
             other = order.index(axis)
             if other != place:
-                Y = Transpose(place, other)(Y)
+                Y = transposed(Y, place, other)
                 order[place], order[other] = order[other], order[place]
         return Y
 
@@ -262,7 +269,7 @@ class Operators(SpatialOperators):
         Y, count = X.node, X.ndim
         for axis in sorted((each % X.ndim for each in given), reverse=True):
             raise_unless(at(X.shape, axis) == 1, "expected axes of size 1")
-            Y = Reshape()(Y) if count == 1 else Flatten(axis - 1, axis)(Y) if axis else Flatten(0, 1)(Y)
+            Y = Reshape()(Y) if count == 1 else without_axis(Y, axis)
             count -= 1
         return Y
 

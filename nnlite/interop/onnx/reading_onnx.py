@@ -50,7 +50,8 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
     wrong = []
     for node in file.nodes:
         try:
-            made = _made(node, [operands[name] if name else None for name in node.inputs], declared)
+            used = tuple([bool(name and uses[name]) for name in node.outputs])
+            made = _made(node, [operands[name] if name else None for name in node.inputs], used, declared)
         except (NotImplementedError, ValueError, TypeError, ArithmeticError, LookupError) as error:
             wrong.append(f"{node}: {error}")
             made = tuple([Input() for _ in node.outputs])
@@ -68,13 +69,15 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
     return inputs, [operands[name].node for name in file.outputs]
 
 
-def _made(node: OnnxNode, operands: list[Operand | None], declared: dict[str, Inverse]) -> Any:
+def _made(node: OnnxNode, operands: list[Operand | None], used: tuple[bool, ...], declared: dict[str, Inverse]) -> Any:
     """The node of an operator's output, a tuple of several, or an operand that it hands on."""
     method = getattr(Operators(), node.operator, None)
     attributes = dict(node.attributes)
     if method is not None:
         if "outputs" in signature(method).parameters:
             attributes["outputs"] = len(node.outputs)
+        if "used" in signature(method).parameters:
+            attributes["used"] = used
         return method(*operands, **attributes)
     if node.operator not in declared:
         raise NotImplementedError("it is only supported in a GELU")
