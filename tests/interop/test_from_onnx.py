@@ -345,13 +345,15 @@ def test_recurrent_files_of_pytorch():
             self.net, self.number = net, number
 
         def forward(self, x):
-            return self.net(x)[self.number]
+            Y = self.net(x)[self.number]
+            return Y[0][-1] if isinstance(Y, tuple) else Y
 
     options = {"batch_first": True}
     nets = [
         States(torch.nn.LSTM(3, 4, 2, bidirectional=True, **options), 0),
         States(torch.nn.GRU(3, 4, **options), 0),
         States(torch.nn.GRU(3, 4, **options), 1),
+        States(torch.nn.LSTM(3, 4, **options), 1),
         States(torch.nn.RNN(3, 4, 2, nonlinearity="relu", bias=False, **options), 0),
     ]
     sequences = floats(5, 7, 3)
@@ -365,3 +367,9 @@ def test_recurrent_files_of_pytorch():
             model = nn.from_onnx(written.getvalue())
             expected = net(torch.tensor(sequences)).detach().numpy()
             np.testing.assert_allclose(model.forward(sequences), expected, rtol=0, atol=1e-5)
+
+
+def test_an_index_of_an_axis_of_size_one():
+    text = "axes = Constant<value = int64[1] {1}>() i = Constant<value = int64 {-1}>() u = Unsqueeze(x, axes) "
+    written = file(text + "t = Tanh(u) y = Gather<axis = 1>(t, i)")
+    np.testing.assert_allclose(nn.from_onnx(written).forward(X), np.tanh(X), rtol=1e-6)

@@ -63,6 +63,9 @@ class Operators(SpatialOperators, RecurrentOperators):
         return A.node @ B.node if B.own is None or B.own.ndim != 2 else linear(B.own, None)(A.node)
 
     def Gather(self, data: Operand, indices: Operand, *, axis: int) -> Any:
+        if data.array is None and indices.shape == () and data.ndim > 1 and at(data.shape, axis) == 1:
+            raise_unless(known(indices) in (0, -1), "expected an index of the axis, of size 1")
+            return without_axis(data.node, axis % data.ndim)  # h[-1] of PyTorch's recurrent layers
         table = parameter(data)
         raise_unless(axis == 0 and table.ndim == 2 and data.floating, "expected rows of an initializer of two axes")
         return Embedding.from_pretrained(table)(indices.node)
