@@ -5,6 +5,9 @@ import os
 import signal
 import sys
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many workers as cores, so threads of OpenBLAS would fight for them
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # which it reads when NumPy is imported
+
 import pytest
 from hypothesis import settings
 from support.sweeps import examples
