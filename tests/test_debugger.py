@@ -1,6 +1,7 @@
 """What somebody sees who steps through a layer in a debugger: its own lines, one check, and the formula."""
 
 import bdb
+import gc
 import inspect
 import io
 import pdb
@@ -29,6 +30,14 @@ COMPUTED_FIRST = {  # layers whose formula needs what other formulas compute: st
 
 
 CHECKS = {"check_X", "check_Xs", "check_dY", "check_pair"}
+
+
+@pytest.fixture(autouse=True)
+def without_garbage_collection():
+    """It may call functions of others, such as hypothesis, in the middle of a step."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 class Stepper(bdb.Bdb):
