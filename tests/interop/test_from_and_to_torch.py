@@ -14,7 +14,7 @@ from support.case import case
 from support.contract import ROWS, numbers
 from support.contract_row import one_of_each
 from support.oracle.cases import CASES
-from support.oracle.record import torch_module
+from support.oracle.record import RECURRENT, torch_module, torch_recurrent
 from support.oracle.table import Case
 
 import nnlite as nn
@@ -441,8 +441,10 @@ def test_modules_of_pytorch_take_the_arrays_and_give_them_back(kind):
             module.load_state_dict({name: torch.from_numpy(array) for name, array in nn.to_torch(layer).items()})
             other = build(kind, *given.args, **given.options).astype(np.float64)
             assert_equal(nn.from_torch(other, module.state_dict()).state_dict(), layer.state_dict())
-            Y = module(*[None if X is None else torch.tensor(X) for X in listed(given.X)])
-            assert_allclose(spread(layer.forward, given.X), Y.detach().numpy(), rtol=1e-10, atol=1e-10)
+            run = torch_recurrent(module) if kind in RECURRENT else module
+            Ys = run(*[None if X is None else torch.tensor(X) for X in listed(given.X)])
+            for got, expected in zip(listed(spread(layer.forward, given.X)), listed(Ys), strict=True):
+                assert_allclose(got, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "float8_e4m3fn"])
