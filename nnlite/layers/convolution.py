@@ -17,7 +17,7 @@ from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.flops import Flops
 from nnlite.layers.convolution_base import Convolution, Numbers, letters
-from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, for_each_axis, one_or_all
+from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, for_each_axis, one_if_equal
 
 
 class ConvNd(Convolution):
@@ -49,7 +49,7 @@ class ConvNd(Convolution):
         else:
             self.padding = for_each_axis(padding, self.axes, f"{name}: padding", least=0)
         if self.padding == "same" and max(self.stride) > 1:
-            raise ValueError(f"{name}: padding: 'same' needs stride 1, got stride {one_or_all(self.stride)}")
+            raise ValueError(f"{name}: padding: 'same' needs stride 1, got stride {one_if_equal(self.stride)}")
         W = self.draw(weight_init, dtype, rng)
         self.W = W.reshape(self.out_channels, *W.shape[2:])
         self.b = zeros(self.out_channels, dtype=self.dtype) if bias else None

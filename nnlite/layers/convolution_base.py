@@ -14,7 +14,7 @@ from nnlite.compute.sums import column_sum
 from nnlite.compute.windows import Windows
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
-from nnlite.layers.spatial import for_each_axis, one_or_all
+from nnlite.layers.spatial import for_each_axis, one_if_equal
 
 Numbers = int | Iterable[int]
 
@@ -109,12 +109,12 @@ class Convolution(Layer, parameters=("W", "b")):
     def extra_repr(self) -> str:
         options = dict.fromkeys(("stride", "padding", "output_padding", "dilation", "groups", "padding_mode"))
         shown = {name: getattr(self, name, None) for name in options}
-        shown = {name: one_or_all(value) if isinstance(value, tuple) else value for name, value in shown.items()}
+        shown = {name: one_if_equal(value) if isinstance(value, tuple) else value for name, value in shown.items()}
         defaults = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1, "padding_mode": "zeros"}
         text = "".join(f", {name}={value!r}" for name, value in shown.items() if value not in (None, defaults[name]))
         bias = ", bias=False" if self.b is None else ""
         dtype = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
-        kernel = f"kernel_size={one_or_all(self.kernel_size)}"
+        kernel = f"kernel_size={one_if_equal(self.kernel_size)}"
         return f"{self.in_channels} -> {self.out_channels}, {kernel}{text}{bias}{dtype}"
 
 

@@ -11,7 +11,7 @@ from nnlite.basics.shapes import Shape, is_open, sizes, text
 from nnlite.compute.windows import Sizes, Windows, fold, unfold
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
-from nnlite.layers.spatial import LARGE, channels_and_sizes, for_each_axis, one_or_all
+from nnlite.layers.spatial import LARGE, channels_and_sizes, for_each_axis, one_if_equal
 
 Numbers = int | Iterable[int]
 
@@ -61,9 +61,9 @@ class _Folding(Layer):
     def windows_repr(self) -> str:
         """For the repr: the windows, as far as they are not the default."""
         options = {"dilation": 1, "padding": 0, "stride": 1}
-        shown = {name: one_or_all(getattr(self, name)) for name in options}
+        shown = {name: one_if_equal(getattr(self, name)) for name in options}
         more = "".join(f", {name}={value}" for name, value in shown.items() if value != options[name])
-        return f"kernel_size={self.kernel_size if len(self.kernel_size) != 2 else one_or_all(self.kernel_size)}{more}"
+        return f"kernel_size={self.kernel_size if len(self.kernel_size) != 2 else one_if_equal(self.kernel_size)}{more}"
 
 
 def axes_of(kernel_size: Numbers) -> int:
@@ -212,5 +212,5 @@ class Fold(_Folding):
         return *front, None if rows is None else rows // entries, *self.output_size
 
     def extra_repr(self) -> str:
-        size = self.output_size if len(self.output_size) != 2 else one_or_all(self.output_size)
+        size = self.output_size if len(self.output_size) != 2 else one_if_equal(self.output_size)
         return f"{size}, {self.windows_repr()}"

@@ -11,7 +11,7 @@ from nnlite.compute.windows import Pairs
 from nnlite.errors import ShapeError
 from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer
-from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, one_or_all
+from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, one_if_equal
 
 Numbers = int | Iterable[int]
 
@@ -72,7 +72,7 @@ class Padding(Layer):
         return graph.Pad(X, (*front, *before, *front, *after), value, mode=MODES[self.mode])
 
     def extra_repr(self) -> str:
-        return f"{one_or_all(self.padding)}"
+        return f"{one_if_equal(self.padding)}"
 
 
 class ConstantPad(Padding):

@@ -11,7 +11,7 @@ from nnlite.basics.shapes import Shape
 from nnlite.compute.windows import Pairs, Sizes, Windows
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer
-from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, for_each_axis, one_or_all
+from nnlite.layers.spatial import LARGE, LETTERS, channels_and_sizes, for_each_axis, one_if_equal
 
 Numbers = int | Iterable[int]
 
@@ -140,9 +140,9 @@ class Pooling(Planes):
 
     def extra_repr(self) -> str:
         options = {"stride": self.kernel_size, "padding": (0,) * self.axes, "dilation": (1,) * self.axes}
-        shown = [f"kernel_size={one_or_all(self.kernel_size)}"]
+        shown = [f"kernel_size={one_if_equal(self.kernel_size)}"]
         shown += [
-            f"{name}={one_or_all(value)}"
+            f"{name}={one_if_equal(value)}"
             for name, default in options.items()
             if (value := getattr(self, name)) != default
         ]

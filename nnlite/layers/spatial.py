@@ -29,10 +29,10 @@ def for_each_axis(value: int | Iterable[int], axes: int, name: str, least: int) 
     return numbers
 
 
-def one_or_all(numbers: tuple[int, ...]) -> int | tuple[int, ...]:
+def one_if_equal(numbers: tuple[int, ...]) -> int | tuple[int, ...]:
     """Return the number that all are, or all of them: the shortest way to write it.
 
-    >>> one_or_all((3, 3)), one_or_all((3, 1))
+    >>> one_if_equal((3, 3)), one_if_equal((3, 1))
     (3, (3, 1))
     """
     return numbers[0] if len(set(numbers)) == 1 else numbers

@@ -12,7 +12,7 @@ from nnlite.basics.shapes import Shape
 from nnlite.compute.windows import Sizes
 from nnlite.errors import ShapeError
 from nnlite.layers.pooling import Numbers, Planes
-from nnlite.layers.spatial import for_each_axis, one_or_all
+from nnlite.layers.spatial import for_each_axis, one_if_equal
 
 
 class MaxUnpoolNd(Planes):
@@ -107,9 +107,9 @@ class MaxUnpoolNd(Planes):
         return graph.Reshape(graph.ScatterElements(zeros, *rows, axis=2), (0, channels, *sizes))
 
     def extra_repr(self) -> str:
-        stride = "" if self.stride == self.kernel_size else f", stride={one_or_all(self.stride)}"
-        padding = f", padding={one_or_all(self.padding)}" if any(self.padding) else ""
-        return f"kernel_size={one_or_all(self.kernel_size)}{stride}{padding}"
+        stride = "" if self.stride == self.kernel_size else f", stride={one_if_equal(self.stride)}"
+        padding = f", padding={one_if_equal(self.padding)}" if any(self.padding) else ""
+        return f"kernel_size={one_if_equal(self.kernel_size)}{stride}{padding}"
 
 
 class MaxUnpool1d(MaxUnpoolNd):
