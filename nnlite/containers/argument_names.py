@@ -2,8 +2,10 @@
 
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any, TypeGuard, TypeVar
 
+from nnlite.layer.described import with_gradient
 from nnlite.layer.layer import Layer
 
 Known = TypeVar("Known", bound=Layer)
@@ -40,7 +42,7 @@ def is_plain(layer: Layer, known: type[Known]) -> TypeGuard[Known]:
 
 
 def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Each argument by its name in the layer's forward; those of ``*more`` are numbered.
+    """Each argument by its name in the layer's forward; those of ``*more`` are numbered, one left out before is None.
 
     Raises:
         TypeError: forward does not accept these arguments.
@@ -48,12 +50,25 @@ def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str,
     >>> import nnlite as nn
     >>> bound(nn.Multiply(), (1, 2), {}), bound(nn.Concat(), (1, 2), {})
     ({'X': 1, 'Y': 2}, {'X': 1, 'X2': 2})
+    >>> bound(nn.LSTM(2, 3), ("X",), {"H0": "H0"})
+    {'X': 'X', 'lengths': None, 'H0': 'H0'}
     """
     try:
         arguments = inspect.signature((layer.original or layer).forward).bind(*Xs, **named)
     except TypeError as error:
         raise TypeError(f"{layer.one_line()}: {error}") from None
+    fill(arguments)
     return dict(zip(input_names_of(layer, len(arguments.args)), arguments.args, strict=True)) | arguments.kwargs
+
+
+def fill(arguments: inspect.BoundArguments) -> None:
+    """Put in the default of each argument that was left out before one that was passed by name."""
+    if arguments.kwargs:
+        given = list(arguments.arguments)
+        arguments.apply_defaults()
+        names = list(arguments.arguments)
+        last = max(map(names.index, given))
+        arguments.arguments = {name: arguments.arguments[name] for name in names[: last + 1]}
 
 
 def input_names_of(model: Layer, count: int | None = None) -> list[str]:
@@ -74,22 +89,22 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
     return argument_names(forward, "X", _count_needed(forward) if count is None else count)[0]
 
 
-def gradient_names_of(layer: Layer, inputs: int | None = None, *, gradients: int = 0) -> list[str]:
+def gradient_names_of(layer: Layer, inputs: Sequence[Any] | None = None, *, gradients: int = 0) -> list[str]:
     """The names of the gradients that backward returns, in order: dX for X, none for an input without a gradient.
 
     Args:
         layer: any Layer.
-        inputs: the number of inputs; by default as many as there are for this number of gradients.
+        inputs: the inputs, None for one that is left out; by default as many as have this number of gradients.
         gradients: see ``inputs``.
 
     >>> import nnlite as nn
-    >>> gradient_names_of(nn.Add(), 3), gradient_names_of(nn.MSELoss(), gradients=1)
+    >>> gradient_names_of(nn.Add(), "XYZ"), gradient_names_of(nn.MSELoss(), gradients=1)
     (['dX', 'dY', 'dX3'], ['dY'])
     """
     if inputs is None:
-        inputs = gradients + len((layer.original or layer).without_gradient)
-    names = input_names_of(layer, inputs)
-    return ["d" + names[place] for place in layer.differentiable_inputs(len(names)) if place < len(names)]
+        inputs = range(gradients + len((layer.original or layer).without_gradient))
+    names = input_names_of(layer, len(inputs))
+    return ["d" + names[place] for place in with_gradient(layer, inputs) if place < len(names)]
 
 
 def output_names_of(model: Layer) -> list[str]:

@@ -173,7 +173,7 @@ class Graph(Layer):
                 if single and type(dX) is ndarray and gradients[takes[0]] is None:
                     gradients[takes[0]] = dX
                 else:
-                    for slot, part in each_dX(layer, takes, dX):
+                    for slot, part in each_dX(layer, self.wiring.given(takes), dX):
                         before = gradients[slot]
                         gradients[slot] = part if before is None else added(before, part)
         except Exception as error:

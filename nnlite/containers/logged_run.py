@@ -14,7 +14,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.compute.call_log import CallLog, LoggedArray, Size, UnwritableError
-from nnlite.layer.described import can_skip_dX
+from nnlite.layer.described import can_skip_dX, with_gradient
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Activation
 
@@ -133,9 +133,11 @@ class LoggedRun:
         stem = "h" if isinstance(layer.original or layer, Activation) else "u"
         note = f"{path} {layer.one_line()}".strip()
         takes: list[Any] = []
+        given: list[Any] = []
 
         def logged_forward(*Xs: Any, **named: Any) -> Any:
-            takes[:] = [each.node if isinstance(each, LoggedArray) else None for each in (*Xs, *named.values())]
+            given[:] = [*Xs, *named.values()]
+            takes[:] = [each.node if isinstance(each, LoggedArray) else None for each in given]
             with _placed(note):
                 Y = forward(*Xs, **named)
             for n, each in enumerate(listed(Y)):
@@ -146,7 +148,7 @@ class LoggedRun:
         def logged_backward(*dYs: Any, **named: Any) -> Any:
             with _placed(note):
                 dX = backward(*dYs, **named)
-            differentiable = layer.differentiable_inputs(len(takes)) if takes else ()
+            differentiable = with_gradient(layer, given) if given else ()
             for place, each in zip(differentiable, listed(dX), strict=False):
                 if isinstance(each, LoggedArray) and takes[place] is not None and takes[place].name:
                     self._name(each, "d" + takes[place].name, note)

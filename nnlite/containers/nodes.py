@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
+from nnlite.containers.argument_names import fill
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, Placeholder
 from nnlite.layers.arithmetic import Add, Divide, Multiply, Power, Subtract
@@ -82,12 +83,7 @@ class Node(Placeholder):
             bound = signature(layer.forward).bind(*inputs, **named or {})
         except TypeError as error:
             raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
-        if named and bound.kwargs:  # an argument before those passed by name was left out
-            given = list(bound.arguments)
-            bound.apply_defaults()
-            names = list(bound.arguments)
-            last = max(map(names.index, given))
-            bound.arguments = {name: bound.arguments[name] for name in names[: last + 1]}
+        fill(bound)
         optional = [parameter.default is None for parameter in bound.signature.parameters.values()]
         nodes = tuple(
             [

@@ -183,9 +183,7 @@ class Connector:
 
     def constant(self, value: Array | None, label: str) -> int:
         """The edge of a constant."""
-        edge = self._edges.new(label)
-        self._edges.constants[edge] = value
-        return edge
+        return self._edges.constant(value, label)
 
 
 class _Edges:
@@ -201,10 +199,17 @@ class _Edges:
         self.names.append(name)
         return len(self.names) - 1
 
+    def constant(self, value: Array | None, label: str) -> int:
+        edge = self.new(label)
+        self.constants[edge] = value
+        return edge
+
     def through(self, layer: Layer, path: str, *Xs: Any, **named: Any) -> Any:
         """The edges of the layer's outputs for the edges of its inputs."""
         if not expands(layer):
-            return self.operation(layer, path, tuple(bound(layer, Xs, named).values()), layer)
+            given = bound(layer, Xs, named).items()
+            takes = tuple([self.constant(None, name) if edge is None else edge for name, edge in given])
+            return self.operation(layer, path, takes, layer)
         Y = layer.forward_through(Connector(self, layer, path), *Xs, **named)  # type: ignore[attr-defined]
         takes = (*Xs, *named.values())
         self.containers.append(Operation(path, layer, takes, tuple(listed(Y)), layer))

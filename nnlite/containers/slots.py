@@ -8,6 +8,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.containers.wiring import Slots
 from nnlite.errors import ShapeError
+from nnlite.layer.described import with_gradient
 from nnlite.layer.layer import Layer
 
 
@@ -26,15 +27,20 @@ def put(values: list[Any], gives: Slots, Y: Any) -> None:
         values[slot] = part
 
 
-def each_dX(layer: Layer, takes: Slots, dX: Any) -> list[tuple[int, Any]]:
+def each_dX(layer: Layer, takes: tuple[int | None, ...], dX: Any) -> list[tuple[int, Any]]:
     """(slot, gradient) of each input that has a gradient, from the return value of backward.
+
+    Args:
+        layer: the layer.
+        takes: the slots of its inputs; None for one that is left out.
+        dX: what its backward returned.
 
     Raises:
         TypeError: a gradient is missing.
     """
     if dX is None and not layer.needs_dX:
         return []
-    slots = [takes[position] for position in layer.differentiable_inputs(len(takes))]
+    slots: list[Any] = [takes[place] for place in with_gradient(layer, takes)]
     dXs = [] if dX is None and not slots else listed(dX)
     if len(dXs) != len(slots) or any(part is None for part in dXs):
         raise TypeError(

@@ -131,8 +131,9 @@ def _back_through_graph(graph: Any, path: str, *dYs: Any, **named: Any) -> Moves
             for slot in gives:
                 yield from sums.of(slot)
             dX = yield from backward_moves(layer, place, *[sums.gradients[slot] for slot in gives])
-            names = gradient_names_of(layer, len(takes))
-            for name, (slot, part) in zip(names, each_dX(layer, takes, dX), strict=False):
+            given = graph.wiring.given(takes)
+            names = gradient_names_of(layer, given)
+            for name, (slot, part) in zip(names, each_dX(layer, given, dX), strict=False):
                 sums.add(slot, inside(place, name), part)
     for slot in graph.differentiable_inputs(len(graph.input_names)) if graph.needs_dX else ():
         yield from sums.of(slot)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.shapes import UNKNOWN, Shape, text, width
-from nnlite.containers.nodes import Constant, Node, Parameter
+from nnlite.containers.nodes import Constant, Node, Omitted, Parameter
 from nnlite.containers.topological_sort import in_order
 from nnlite.errors import ShapeError
 from nnlite.layer.described import learns
@@ -38,6 +38,7 @@ class Wiring:
         taken: the slots that are the input of some layer.
         outputs: the slots of the graph's outputs.
         output_keys: the form of the outputs.
+        omitted: the slots of arguments that were left out.
         reached: the slots with a gradient: not those that lead only to inputs without one, such as targets.
 
     >>> import nnlite as nn
@@ -58,7 +59,12 @@ class Wiring:
     taken: frozenset[int]
     outputs: Slots
     output_keys: Keys
+    omitted: frozenset[int]
     reached: frozenset[int]
+
+    def given(self, takes: Slots) -> tuple[int | None, ...]:
+        """The slots that a layer takes, with None for each of an argument that was left out."""
+        return tuple([None if slot in self.omitted else slot for slot in takes]) if self.omitted else takes
 
     def places(self) -> Iterator[str]:
         """The name of each layer in its graph, or its number."""
@@ -135,6 +141,7 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
     layers: list[Layer] = [*parameters, *(call.layer for call in calls)]
     lines = [parameter.line for parameter in parameters] + [call.line for call in calls]
     given_out = tuple([slot(node) for node in output_nodes])
+    omitted = frozenset(slot(constant) for constant in constants if isinstance(constant, Omitted))
     return layers, Wiring(
         size=len(slots),
         first_result=len(input_nodes) + len(constants) + len(parameters),
@@ -148,7 +155,8 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
         taken=frozenset(slot for takes, _, _ in wires for slot in takes),
         outputs=given_out,
         output_keys=output_keys,
-        reached=_find_reached(layers, wires, lines, given_out),
+        omitted=omitted,
+        reached=_find_reached(layers, wires, lines, given_out) - omitted,
     )
 
 

@@ -13,6 +13,7 @@ from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.program import Operation, Program
 from nnlite.diagnostics.places import all_finite
 from nnlite.diagnostics.recording import LayerCall, Recording
+from nnlite.layer.described import with_gradient
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import arguments_of
 from nnlite.losses.per_output import check_target
@@ -137,7 +138,7 @@ class Run:
             layer.forward(*[self.values[edge] for edge in operation.takes])
             dX = layer.backward(*call.dYs)
         dXs = [] if dX is None else listed(dX)
-        return dict(zip(layer.differentiable_inputs(len(operation.takes)), dXs, strict=False))
+        return dict(zip(with_gradient(layer, [self.values[edge] for edge in operation.takes]), dXs, strict=False))
 
 
 def _copies(values: Any, name: str) -> Any:

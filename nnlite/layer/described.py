@@ -1,5 +1,6 @@
 """What a layer's class says about forward and backward in attributes, for the tools."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from nnlite.layer.cache import reads
@@ -21,6 +22,17 @@ def described(layer: Layer, name: str, *methods: str) -> Any:
     if any(getattr(cls, method) is not getattr(owner, method) for method in methods):
         return None
     return getattr(layer, name)
+
+
+def with_gradient(layer: Layer, inputs: Sequence[Any]) -> tuple[int, ...]:
+    """The positions, of a layer's inputs, of those whose gradients backward returns: none that is None, left out.
+
+    >>> import nnlite as nn
+    >>> layer = nn.LSTM(2, 3)
+    >>> with_gradient(layer, ("X", "lengths", "H0", "C0")), with_gradient(layer, ("X", "lengths", None, None))
+    ((0, 2, 3), (0,))
+    """
+    return tuple([place for place in layer.differentiable_inputs(len(inputs)) if inputs[place] is not None])
 
 
 def can_skip_dX(layer: Layer) -> bool:

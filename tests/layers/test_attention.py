@@ -1,5 +1,7 @@
 """Attention: masks mean what they say, the roles of one input are summed, and the future does not reach the past."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,19 @@ def test_errors_say_what_was_expected():
         layer_of(6, 4)
     with pytest.raises(ValueError, match="expected from 0 to 2, got 3 at 1"):
         padding_mask([1, 3], 2)
+
+
+def test_in_a_graph_arguments_before_a_mask_can_be_left_out():
+    X, mask = nn.Input("X"), nn.Input("mask")
+    graph = nn.Graph([X, mask], nn.Tanh()(X + layer_of()(X, key_padding_mask=mask)))
+    inputs = numbers(2, 3, 6), padding_mask([3, 2])
+    layer = layer_of()
+    Y = graph.forward(*inputs)
+    close(Y, np.tanh(inputs[0] + layer.forward(inputs[0], key_padding_mask=inputs[1])))
+    dU = (1 - Y**2) * Y
+    close(graph.backward(Y)[0], dU + layer.backward(dU))
+    steps = list(nn.backward_steps(graph, Y))
+    assert [step.path for step in steps] == ["2", "1", "0", "X"]
+    nn.check_gradients(graph, inputs)
+    restored = copy.deepcopy(graph)
+    close(restored.forward(*inputs), Y)

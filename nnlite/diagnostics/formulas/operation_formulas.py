@@ -15,6 +15,7 @@ from nnlite.diagnostics.formulas.notation import in_notation
 from nnlite.diagnostics.formulas.printing import Line, Text
 from nnlite.diagnostics.formulas.substitution import COUNT, Attributes
 from nnlite.diagnostics.formulas.tree import Formula, Leaf, call, evaluated
+from nnlite.layer.described import with_gradient
 from nnlite.losses.loss import is_loss
 
 
@@ -40,7 +41,8 @@ class OperationFormulas(InSymbols):
         self.parameters: dict[str, Key] = {
             name: key for name, key in used_parameters(self.layer) if key in naming.symbols
         }
-        places = self.layer.differentiable_inputs(len(self.takes))
+        given = [None if place in omitted else edge for place, edge in enumerate(self.takes)]
+        places = with_gradient(self.layer, given)
         self.with_gradient = tuple([self.takes[place] for place in places])
         self._inputs = [formulas.inputs[place] for place in places]
         self._edges = dict(zip(formulas.inputs, operation.takes, strict=False))
