@@ -73,8 +73,9 @@ class Layer:
         flops_per_element: the floating-point operations of forward and of backward for each element of Y, for
             :func:`nnlite.profile`; see :meth:`flops`. Optional.
         torch_names: what PyTorch calls the parameters and buffers, for :func:`nnlite.from_torch`; ``.T`` says that it
-            has the transpose, as in ``{"W": "weight.T", "b": "bias"}``. One that is not listed has the same name there;
-            "" is the path of the layer itself, without a name below it.
+            has the transpose, as in ``{"W": "weight.T", "b": "bias"}``, and ``[0 of 3]`` that it is the first of three
+            equal parts below each other: ``"in_proj_weight[0 of 3].T"``. One that is not listed has the same name
+            there; "" is the path of the layer itself, without a name below it.
         torch_optional: names of those that a state dict of PyTorch may lack, and that then stay as they are.
         onnx: Y in ONNX's operators, for :func:`nnlite.to_onnx`, such as ``LeakyRelu(X, alpha=slope)``: an expression in
             the names of forward's arguments and of attributes, or a method; see :mod:`nnlite.interop.onnx`. Optional.

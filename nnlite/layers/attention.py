@@ -78,6 +78,16 @@ class MultiheadAttention(Layer, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o", "b
     """
 
     without_gradient = ("key_padding_mask", "attn_mask")
+
+    @property
+    def torch_names(self) -> dict[str, str]:  # type: ignore[override]
+        """The names of PyTorch's arrays, which has W_q, W_k and W_v in one where they have the same shape."""
+        names = {f"b_{letter}": f"in_proj_bias[{n} of 3]" for n, letter in enumerate("qkv")}
+        names |= {"W_o": "out_proj.weight.T", "b_o": "out_proj.bias"}
+        if self.kdim == self.vdim == self.embed_dim:
+            return names | {f"W_{letter}": f"in_proj_weight[{n} of 3].T" for n, letter in enumerate("qkv")}
+        return names | {f"W_{letter}": f"{letter}_proj_weight.T" for letter in "qkv"}
+
     W_q: Array
     W_k: Array
     W_v: Array

@@ -110,15 +110,24 @@ def to_torch(layer: Layer, *, names: Mapping[str, str] | None = None) -> dict[st
     check_layer(layer, "to_torch: layer")
     own = list(entries(layer))
     keys = renamed(own, names)
+    by_key: dict[str, list[Entry]] = {}
     for key, entry in zip(keys, own, strict=True):
-        if keys.count(key) > 1:
+        by_key.setdefault(key, []).append(entry)
+    for key, entries_of_key in by_key.items():
+        if [entry.part for entry in entries_of_key] != [*range(entries_of_key[0].parts)]:
             raise ValueError(
                 f"to_torch: names: {key!r} would be the name of two arrays; give each part a path of its own"
             )
-        if entry.array.dtype.kind == "f" and entry.array.dtype.itemsize > 8:
-            raise TypeError(f"to_torch: PyTorch has no {entry.array.dtype}; use a copy, model.astype(np.float64)")
-    arrays = {key: np.array(entry.turned(entry.array), order="C") for key, entry in zip(keys, own, strict=True)}
+        dtype = entries_of_key[0].array.dtype
+        if dtype.kind == "f" and dtype.itemsize > 8:
+            raise TypeError(f"to_torch: PyTorch has no {dtype}; use a copy, model.astype(np.float64)")
+    arrays = {key: _whole([entry.turned(entry.array) for entry in parts]) for key, parts in by_key.items()}
     return StateDict(arrays, {"format": "pt"})
+
+
+def _whole(parts: list[Array]) -> Array:
+    """A new array of the parts below each other."""
+    return np.array(parts[0] if len(parts) == 1 else np.concatenate(parts), order="C")
 
 
 def _checked(state_dict: Any) -> dict[str, Any]:
@@ -157,7 +166,7 @@ def _fitted(own: list[Entry], keys: Keys, given: dict[str, Any]) -> tuple[list[t
             new.append((entry, array))
         elif not np.array_equal(array, values[here][1], equal_nan=True):
             wrong.append(f"{key}: the layers are tied, expected the numbers of {values[here][0]}, got others")
-    known = set(keys)
+    known, wrong = set(keys), list(dict.fromkeys(wrong))  # parts of one array give the same line
     wrong += [f"{key}: unexpected, got {_shape(value)}" for key, value in given.items() if key not in known]
     return new, wrong
 
@@ -168,7 +177,7 @@ def _fitting(entry: Entry, value: Any) -> Array:
     Raises:
         TypeError, ValueError: it does not fit.
     """
-    array = entry.turned(array_of(value))
+    array = entry.from_whole(array_of(value))
     shape, dtype = entry.array.shape, entry.array.dtype
     if array.shape != shape:
         raise ValueError(f"expected {entry.expected()}, got {_shape(value)}")

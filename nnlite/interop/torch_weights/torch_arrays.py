@@ -22,6 +22,8 @@ class Entry(NamedTuple):
         name: name in the layer, such as "W".
         array: the parameter or buffer itself.
         transposed: whether PyTorch has the transpose.
+        part: PyTorch has several of our arrays below each other in one: the number of this one, from 0.
+        parts: and how many there are.
         shared: whether it is that of another layer, to which this one is tied; PyTorch lists it a second time.
         optional: whether it stays as it is where the state dict lacks it.
     """
@@ -31,6 +33,8 @@ class Entry(NamedTuple):
     name: str
     array: Array
     transposed: bool
+    part: int
+    parts: int
     shared: bool
     optional: bool
 
@@ -44,13 +48,23 @@ class Entry(NamedTuple):
         return inside(module, self.torch_name) if self.torch_name else module
 
     def turned(self, array: Array) -> Array:
-        """An array of PyTorch's in the layout of the layer, or the other way round: the transpose, or the same."""
+        """A part of PyTorch's array in the layout of the layer, or the other way round: the transpose, or the same."""
         return array.T if self.transposed else array
+
+    def from_whole(self, array: Array) -> Array:
+        """An array of PyTorch's in the layout of the layer: the part of it, or the whole if it has no such parts."""
+        rows, rest = divmod(len(array), self.parts) if array.ndim else (0, 1)
+        if self.parts > 1 and not rest:
+            array = array[self.part * rows : (self.part + 1) * rows]
+        return self.turned(array)
 
     def expected(self) -> str:
         """The shape in PyTorch, for messages."""
         shape = self.array.shape
-        return f"{shape[::-1]}, which is {self.name} {shape} transposed" if self.transposed else f"{shape}"
+        turned = shape[::-1] if self.transposed else shape
+        if self.parts > 1:
+            return f"{(self.parts * turned[0], *turned[1:])}, {self.parts} parts below each other"
+        return f"{turned}, which is {self.name} {shape} transposed" if self.transposed else f"{shape}"
 
 
 def entries(model: Layer, path: str = "", shared: bool = False) -> Iterator[Entry]:
@@ -72,12 +86,23 @@ def entries(model: Layer, path: str = "", shared: bool = False) -> Iterator[Entr
         others = [name for name in dotted if inside(below, name) not in of_parts]  # such as "original.W"
         for name in (*own, *others):
             module, expression = of_parts.get(inside(below, name), (place, layer.torch_names.get(name, name)))
-            torch_name = expression.removesuffix(".T")
+            torch_name, part, count, transposed = _read(expression)
             array: Any = attrgetter(name)(layer)
-            transposed, optional = torch_name != expression, name in layer.torch_optional
-            yield Entry(module, torch_name, name, array, transposed, shared or name in others, optional)
+            optional = name in layer.torch_optional
+            yield Entry(module, torch_name, name, array, transposed, part, count, shared or name in others, optional)
         if isinstance(layer, Tied):
             yield from entries(layer.original, place, shared=True)
+
+
+def _read(expression: str) -> tuple[str, int, int, bool]:
+    """The name, the number of the part, how many parts there are, and whether it is transposed.
+
+    >>> _read("weight.T"), _read("in_proj_bias[0 of 3]")
+    (('weight', 0, 1, True), ('in_proj_bias', 0, 3, False))
+    """
+    name, _, parts = expression.removesuffix(".T").removesuffix("]").partition("[")
+    part, _, count = parts.partition(" of ")
+    return name, int(part or 0), int(count or 1), expression.endswith(".T")
 
 
 def array_of(value: Any) -> Array:

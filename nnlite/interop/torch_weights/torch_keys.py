@@ -71,7 +71,7 @@ def _equal(one: Use, other: Use, given: Mapping[str, Any]) -> bool:
     """Whether both keys are given, with the same numbers."""
     if not {one[1], other[1]} <= given.keys():
         return False
-    A, B = (entry.turned(array_of(given[str(key)])) for entry, key in (one, other))
+    A, B = (entry.from_whole(array_of(given[str(key)])) for entry, key in (one, other))
     return np.array_equal(A, B, equal_nan=True)
 
 
