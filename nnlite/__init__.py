@@ -127,6 +127,7 @@ Training
     CSVLogger, LearningRateLogger        callbacks that record values
     WeightAverage                        a callback that averages the weights: EMA and SWA
     update_bn                            compute the running statistics of BatchNorm anew
+    parallel                             many trainings at a time: ``parallel.map``
     lr_finder                            find a learning rate: the loss while the rate rises
     Diagnostics                          a callback that records gradients, updates and activations of each layer
     Callback                             the base class
@@ -280,6 +281,7 @@ from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
 
 if TYPE_CHECKING:
+    from nnlite import parallel
     from nnlite.diagnostics.check_gradients import check_gradients
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.explain import explain
@@ -553,6 +555,7 @@ __all__ = [
     "manual_seed",
     "mean_over_batches",
     "minimize",
+    "parallel",
     "per_sample_gradient_norms",
     "per_sample_gradients",
     "precision",
@@ -625,9 +628,12 @@ for _layer in [value for value in globals().values() if isinstance(value, type) 
 del _layer
 
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
+_ROOMS = ("parallel",)  # modules that a user sees as such, likewise
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"nnlite.{name}")
     if name not in _ROOM_OF:
         raise AttributeError(f"module 'nnlite' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"nnlite.{_ROOM_OF[name]}"), name)

@@ -46,6 +46,8 @@ def test_every_public_name_has_a_docstring_of_its_own_with_an_example():
         for name, value in vars(nn.initializers).items()
         if inspect.isfunction(value) and value.__module__ == "nnlite.initializers" and not name.startswith("_")
     }
+    rooms = [getattr(nn, name) for name in nn.__all__ if hasattr(getattr(nn, name), "__all__")]
+    public |= {f"{room.__name__}.{name}": getattr(room, name) for room in rooms for name in room.__all__}
     assert len(public) > 100
     assert [name for name, value in public.items() if ">>> " not in (value.__doc__ or "")] == []
     assert all(ast.get_docstring(tree) for tree in trees(PACKAGE).values())
@@ -85,6 +87,10 @@ def test_every_public_name_is_tested():
     tests = "\n".join(path.read_text(encoding="utf-8") for path in TESTS.rglob("test_*.py"))
     imported = " ".join(re.findall(r"^from nnlite\S* import \(?([\w, \n]+)", tests, re.MULTILINE))
     assert set(nn.__all__) - set(re.findall(r"\bnn\.(\w+)", tests)) - set(re.findall(r"\w+", imported)) == set()
+    rooms = [room for room in nn.__all__ if hasattr(getattr(nn, room), "__all__")]
+    in_rooms = {f"{room}.{name}" for room in rooms for name in getattr(nn, room).__all__}
+    assert in_rooms
+    assert in_rooms - set(re.findall(r"\bnn\.(\w+\.\w+)", tests)) == set()
 
 
 def test_types_are_shipped():
@@ -111,8 +117,8 @@ def test_importing_loads_nothing_slow():
 def test_names_that_are_imported_when_first_used_are_those_that_the_type_checker_sees():
     (block,) = (node for node in trees(PACKAGE)[PACKAGE / "__init__.py"].body if isinstance(node, ast.If))
     seen = {name.name: node.module for node in block.body for name in node.names}
-    assert {name: f"nnlite.{room}" for name, room in nn._ROOM_OF.items()} == seen
-    assert all(getattr(nn, name).__module__ == room for name, room in seen.items())
+    assert {name: f"nnlite.{room}" for name, room in nn._ROOM_OF.items()} | dict.fromkeys(nn._ROOMS, "nnlite") == seen
+    assert all(getattr(nn, name).__module__ == room for name, room in seen.items() if name not in nn._ROOMS)
 
 
 def imports_between_files():
@@ -152,7 +158,7 @@ def test_the_folders_of_the_tests_are_those_of_the_package():
     tested = {path.parent.name for path in TESTS.glob("*/test_*.py")}
     assert tested == rooms
     modules = {path.stem for path in PACKAGE.glob("*.py")}
-    whole = {"benchmarks", "contract", "debugger", "examples", "formulas", "oracle", "package", "readme"}
+    whole = {"benchmarks", "contract", "course", "debugger", "examples", "formulas", "oracle", "package", "readme"}
     assert {path.stem.removeprefix("test_") for path in TESTS.glob("test_*.py")} <= modules | whole
 
 

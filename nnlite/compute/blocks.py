@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnlite.basics.cores import cores
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
@@ -95,9 +97,8 @@ def in_blocks(
 @cache
 def _threads() -> int:
     """Return how many threads BLAS uses: OMP_NUM_THREADS, or one for each core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(int(wanted), cores) if wanted.isdecimal() and int(wanted) else cores
+    return min(int(wanted), cores()) if wanted.isdecimal() and int(wanted) else cores()
 
 
 @cache

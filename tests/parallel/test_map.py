@@ -1,0 +1,75 @@
+"""map: results in order, failures kept, threads limited, processes that are killed."""
+
+import math
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+from support.mapped import killed, raises, train
+
+import nnlite as nn
+
+
+def test_trainings_are_those_of_a_loop_in_order_and_processes_have_one_thread(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    seeds, rates = [3, 1, 2], [0.1, 0.2, 0.01]
+    results = nn.parallel.map(train, seeds, rates, workers=2, threads=1, verbose=0)
+    assert results == [(train(seed, lr)[0], "1") for seed, lr in zip(seeds, rates, strict=True)]
+
+
+def test_failures_are_kept_in_their_places():
+    results = nn.parallel.map(raises, range(5), workers=1, verbose=0)
+    assert [results[0], results[4]] == [0, 4]
+    one, two, three = results[1:4]
+    assert isinstance(one.error, ValueError)
+    assert one.arguments == (1,)
+    assert "in raises" in one.traceback
+    assert repr(one) == "Failure(1 -> ValueError: one is wrong)"
+    assert str(two.error) == "NeedsTwoError: this and that"
+    assert "pickle" in str(three.error)
+
+
+def test_a_killed_process_costs_its_own_call_only(tmp_path):
+    results = nn.parallel.map(killed, range(6), [str(tmp_path)] * 6, workers=2, verbose=0)
+    assert [result for number, result in enumerate(results) if number != 1] == [0, 2, 3, 4, 5]
+    assert isinstance(results[1].error, BrokenProcessPool)
+    calls = [len((tmp_path / str(number)).read_text()) for number in range(6)]
+    assert calls[1] == max(calls) == 2  # once beside others, and once alone
+
+
+def test_another_executor_is_used_and_stays_open():
+    with ThreadPoolExecutor(2) as executor:
+        assert nn.parallel.map(math.sqrt, [4.0, 9.0], executor=executor) == [2.0, 3.0]
+        assert nn.parallel.map(lambda x, y: x + y, [1, 2], [3, 4], executor=executor) == [4, 6]
+        assert isinstance(nn.parallel.map(math.sqrt, [-1.0], executor=executor)[0], nn.parallel.Failure)
+
+
+def test_nothing_to_do():
+    assert nn.parallel.map(math.sqrt, [], verbose=0) == []
+
+
+def test_a_program_without_a_guard_is_told_the_line(tmp_path):
+    program = tmp_path / "search.py"
+    program.write_text("import math, nnlite as nn\nnn.parallel.map(math.sqrt, [4.0], verbose=0)\n")
+    run = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1
+    assert 'RuntimeError: map: no process could start; call map below if __name__ == "__main__":' in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        ((3, [1]), {}, TypeError, "map: expected a function, got 3"),
+        ((lambda x: x, [1]), {}, TypeError, "define it with def at the top level of a module"),
+        ((math.pow, [1, 2], [3]), {}, ValueError, r"iterables of one length, got lengths \[1, 2\]"),
+        ((math.sqrt, [1]), {"workers": 0}, ValueError, "map: workers"),
+        ((math.sqrt, [1]), {"threads": 1.5}, TypeError, "map: threads"),
+        ((math.sqrt, [1]), {"verbose": 2}, ValueError, "verbose: expected 0"),
+        ((math.sqrt,), {}, TypeError, "map: expected at least one iterable"),
+    ],
+)
+def test_bad_arguments(arguments, options, error, message):
+    with pytest.raises(error, match=message):
+        nn.parallel.map(*arguments, **options)
