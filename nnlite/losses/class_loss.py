@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, StandIn
+from nnlite.basics.checks import whole
 from nnlite.basics.frames import numbered
 from nnlite.errors import ShapeError
 from nnlite.losses.loss import Loss, TargetError
@@ -13,23 +14,49 @@ from nnlite.losses.loss import Loss, TargetError
 class ClassLoss(Loss):
     """Base class of losses of the scores of C classes, whose target is the class index of each sample.
 
-    The classes are axis 1 of Y, or the only one; the target has Y's shape without that axis.
+    The classes are axis ``dim`` of Y, or the only one; the target has Y's shape without that axis.
     """
 
     same_scale = False
     predictions = "logits"  # what Y holds, in errors
     weight: Array | None = None  # of each class
     ignore_index: int | None = None  # class index of samples that do not count
+    dim: int = 1
+
+    @property
+    def class_axis(self) -> int:  # type: ignore[override]
+        """The axis of the classes, if Y has several."""
+        return self.dim
+
+    def set_dim(self, dim: int) -> None:
+        """Set the axis of the classes.
+
+        Raises:
+            ValueError: it is that of the samples.
+        """
+        self.dim = whole(dim, f"{type(self).__name__}: dim", least=None)
+        if self.dim == 0:
+            raise ValueError(f"{type(self).__name__}: dim: expected the axis of the classes, such as 1 or -1, got 0")
+
+    @property
+    def shown_dim(self) -> int | None:
+        """For the repr: the axis of the classes, None where it is 1."""
+        return None if self.dim == 1 else self.dim
 
     def axis_of_classes(self, Y: Array) -> int:
         """Return the axis of the classes.
 
         Raises:
-            ShapeError: Y is a number, or there are less than two classes.
+            ShapeError: Y is a number, it has no axis ``dim`` after that of the samples, or there are less than two
+                classes.
         """
         if Y.ndim == 0:
             raise ShapeError(f"{self}: expected {self.predictions} of shape (N, C), got a scalar")
-        axis = 0 if Y.ndim == 1 else 1
+        axis = 0 if Y.ndim == 1 else self.dim + Y.ndim * (self.dim < 0)
+        if Y.ndim > 1 and not 0 < axis < Y.ndim:
+            raise ShapeError(
+                f"{self}: expected {self.predictions} with the classes along axis {self.dim}, got shape {Y.shape}"
+            )
         if Y.shape[axis] < 2:
             raise ShapeError(
                 f"{self}: expected {self.predictions} of at least 2 classes along axis {axis}, got shape {Y.shape}; "
@@ -100,15 +127,15 @@ class ClassLoss(Loss):
 
     def target_error(self, target: tuple[int, ...], Y: tuple[int, ...], or_else: str = "") -> ShapeError:
         """Return the error that says which shape of the target was expected for Y's shape, and the cure."""
-        axis = 0 if len(Y) == 1 else 1
+        axis = 0 if len(Y) == 1 else self.dim % len(Y)
         expected = Y[:axis] + Y[axis + 1 :]
         cure = ""
         if target == (*expected, 1):
             cure = "; pass target[..., 0]"
         elif len(Y) > 2 and target == Y[:-1]:
-            cure = "; the classes must be axis 1 of Y: pass np.moveaxis(Y, -1, 1)"
-            if len(Y) == 3:
-                cure += ", or end the model with Transpose(1, 2)"
+            cure = f"; if the classes are the last axis of Y, write {type(self).__name__}(dim=-1)"
+        elif len(Y) > 2 and target == Y[:1] + Y[2:]:
+            cure = f"; if the classes are axis 1 of Y, write {type(self).__name__}(dim=1)"
         return ShapeError(
             f"{self}: expected class indices of shape {expected}{or_else}, got a target of shape {target}{cure}"
         )

@@ -24,12 +24,14 @@ class CrossEntropyLoss(ClassLoss):
         weight: factor of each class, of shape (C,).
         ignore_index: class index of samples that count neither in J nor in n. For targets that are class indices.
         label_smoothing: share of Q, from 0 to 1, that is spread evenly over all classes.
+        dim: the axis of the classes: 1 as in PyTorch, or -1 for the last, as of sequences (N, T, C).
         reduction: "mean", "sum" or "none". The mean divides by n, the number of samples, or with class indices by the
             sum of the weights of the samples' classes.
 
     Shapes, with C classes, at least 2:
-        logits Z (N, C) or (N, C, d1, d2, ...) or (C,); target: class indices of Z's shape without the axis of the
-        classes, or probabilities of Z's shape; J a float, or an array of the shape of the class indices.
+        logits Z (N, C) or (N, C, d1, d2, ...) or (C,), with ``dim=-1`` (N, T, C); target: class indices of Z's shape
+        without the axis of the classes, or probabilities of Z's shape; J a float, or an array of the shape of the class
+        indices.
 
     Raises:
         TypeError: class indices that are not whole numbers.
@@ -77,9 +79,11 @@ class CrossEntropyLoss(ClassLoss):
         weight: Any = None,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
+        dim: int = 1,
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction=reduction)
+        self.set_dim(dim)
         self.weight = finite_weight(weight, "CrossEntropyLoss: weight")
         self.ignore_index = whole(ignore_index, "CrossEntropyLoss: ignore_index")
         self.label_smoothing = share(label_smoothing, "CrossEntropyLoss: label_smoothing")
@@ -123,8 +127,8 @@ class CrossEntropyLoss(ClassLoss):
 
     def extra_repr(self) -> str:
         ignore_index = None if self.ignore_index == -100 else self.ignore_index
-        smoothing = self.label_smoothing or None
-        return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, label_smoothing=smoothing)
+        options = {"label_smoothing": self.label_smoothing or None, "dim": self.shown_dim}
+        return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, **options)
 
     def _distribution(self, Z: Array, target: Array) -> tuple[Array | None, Array | None, Array | None]:
         """Return what the loss needs of the target; the samples are in one row, the classes of Q in columns.

@@ -25,11 +25,12 @@ class NLLLoss(ClassLoss):
     Args:
         weight: factor of each class, of shape (C,).
         ignore_index: class index of samples that count neither in J nor in n.
+        dim: the axis of the classes: 1 as in PyTorch, or -1 for the last, as of sequences (N, T, C).
         reduction: "mean", "sum" or "none". The mean divides by n, the sum of the weights of the samples' classes.
 
     Shapes, with C classes, at least 2:
-        log-probabilities Y (N, C) or (N, C, d1, d2, ...) or (C,); target: class indices of Y's shape without the axis
-        of the classes; J a float, or an array of the target's shape.
+        log-probabilities Y (N, C) or (N, C, d1, d2, ...) or (C,), with ``dim=-1`` (N, T, C); target: class indices of
+        Y's shape without the axis of the classes; J a float, or an array of the target's shape.
 
     Raises:
         TypeError: class indices that are not whole numbers.
@@ -52,8 +53,9 @@ class NLLLoss(ClassLoss):
         dY = -(expand_dims(dJ, axis=axis) if reduction == "none" else dJ) / N * Q
     """
 
-    def __init__(self, *, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
+    def __init__(self, *, weight: Any = None, ignore_index: int = -100, dim: int = 1, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
+        self.set_dim(dim)
         self.weight = finite_weight(weight, "NLLLoss: weight")
         self.ignore_index = whole(ignore_index, "NLLLoss: ignore_index")
 
@@ -94,7 +96,7 @@ class NLLLoss(ClassLoss):
 
     def extra_repr(self) -> str:
         ignore_index = None if self.ignore_index == -100 else self.ignore_index
-        return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index)
+        return listing(super().extra_repr(), weight=self.weight, ignore_index=ignore_index, dim=self.shown_dim)
 
 
 class KLDivLoss(Loss):

@@ -113,10 +113,12 @@ class MultiMarginLoss(ClassLoss):
         p: 1 or 2, the power.
         margin: by how much the score of the right class should exceed the others.
         weight: factor of each class, of shape (C,). The mean still divides by the number n of samples.
+        dim: the axis of the classes: 1 as in PyTorch, or -1 for the last, as of sequences (N, T, C).
         reduction: "mean" over all n samples, "sum" or "none".
 
     Shapes, with C classes, at least 2:
-        scores Y (N, C) or (C,); target: class indices (N,) or (); J a float, or an array of the target's shape.
+        scores Y (N, C) or (N, C, d1, ...) or (C,), the classes in axis ``dim``; target: class indices of Y's shape
+        without that axis; J a float, or an array of the target's shape.
 
     Raises:
         TypeError: class indices that are not whole numbers.
@@ -145,8 +147,11 @@ class MultiMarginLoss(ClassLoss):
         )
     """
 
-    def __init__(self, *, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
+    def __init__(
+        self, *, p: int = 1, margin: float = 1.0, weight: Any = None, dim: int = 1, reduction: str = "mean"
+    ) -> None:
         super().__init__(reduction=reduction)
+        self.set_dim(dim)
         if p not in (1, 2):
             raise ValueError(f"MultiMarginLoss: p: expected 1 or 2, got {p!r}")
         self.p = int(p)
@@ -184,7 +189,7 @@ class MultiMarginLoss(ClassLoss):
 
     def extra_repr(self) -> str:
         p, margin = (None if value == 1 else value for value in (self.p, self.margin))
-        return listing(super().extra_repr(), p=p, margin=margin, weight=self.weight)
+        return listing(super().extra_repr(), p=p, margin=margin, weight=self.weight, dim=self.shown_dim)
 
 
 def check_signs(loss: Loss, target: Array) -> None:

@@ -53,11 +53,15 @@ ROWS = [
     Row("NLLLoss-weight", lambda: nn.NLLLoss(weight=classes), -shares(4, 3), indices, rows_apart=False),
     Row("NLLLoss-ignored", lambda: nn.NLLLoss(ignore_index=0), -shares(4, 3), indices, rows_apart=False),
     Row("NLLLoss-of-three-axes", nn.NLLLoss, -shares(4, 3, 2), np.stack([indices, indices[::-1]], axis=1)),
+    Row("NLLLoss-over-time", lambda: nn.NLLLoss(dim=-1), -shares(4, 2, 3), np.stack([indices, indices[::-1]], axis=1)),
     Row("NLLLoss-of-one-sample", nn.NLLLoss, -shares(3), np.array(1), rows_apart=False),
     Row("MultiMarginLoss", Multi, numbers(4, 3), indices),
     Row("MultiMarginLoss-none", lambda: Multi(reduction="none", weight=classes), numbers(4, 3), indices),
     Row("MultiMarginLoss-weight", lambda: Multi(weight=classes, margin=0.7), numbers(4, 3), indices),
     Row("MultiMarginLoss-squares", lambda: Multi(p=2, reduction="sum"), numbers(4, 3), indices),
+    Row(
+        "MultiMarginLoss-over-time", lambda: Multi(dim=-1), numbers(4, 2, 3), np.stack([indices, indices[::-1]], axis=1)
+    ),
     Row("MultiMarginLoss-of-one-sample", lambda: Multi(p=2), numbers(3), np.array(1), rows_apart=False),
     *(
         Row(
