@@ -58,10 +58,11 @@ Layers
     PixelShuffle, PixelUnshuffle         numbers from channels to larger images, and back
     ChannelShuffle                       mix the channels of groups
     CosineSimilarity, PairwiseDistance   of the vectors of two inputs
-    Sum, Mean                            reductions over axes
+    Sum, Mean, Max, Min                  reductions over axes
     Concat, Stack, Split                 join arrays, and cut one
     Reshape, Flatten, Unflatten          change the shape of one array
     Transpose                            swap two of its axes
+    Select, Slice                        one entry of an axis, and a slice of it
     BatchNorm1d, BatchNorm2d             normalization of each channel over the batch
     BatchNorm3d                          likewise
     InstanceNorm1d, InstanceNorm2d       normalization of each channel of each sample
@@ -217,6 +218,7 @@ from nnlite.layers.embedding import Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.folding import Fold, Unfold
 from nnlite.layers.gru import GRU, GRUCell
+from nnlite.layers.indexing import Select, Slice
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.lstm import LSTM, LSTMCell
@@ -244,7 +246,7 @@ from nnlite.layers.piecewise_linear import Hardsigmoid, Hardswish, Hardtanh, ReL
 from nnlite.layers.pixel_shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
-from nnlite.layers.reductions import Mean, Sum
+from nnlite.layers.reductions import Max, Mean, Min, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.rnn import RNN, RNNCell
 from nnlite.layers.shrinkage import Hardshrink, Softshrink, Tanhshrink
@@ -445,6 +447,7 @@ __all__ = [
     "MSELoss",
     "MarginRankingLoss",
     "MatMul",
+    "Max",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -453,6 +456,7 @@ __all__ = [
     "MaxUnpool3d",
     "Maximum",
     "Mean",
+    "Min",
     "Minimum",
     "Mish",
     "MultiLabelMarginLoss",
@@ -494,11 +498,13 @@ __all__ = [
     "Reshape",
     "Residual",
     "Rprop",
+    "Select",
     "Sequential",
     "SequentialLR",
     "ShapeError",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",

@@ -1,14 +1,15 @@
 """Nodes: placeholders for arrays while a graph is built.
 
-Calling a layer on nodes returns a node, and so does arithmetic on them. Nothing is computed: a node only refers to the
-layer, its input nodes and the line of the program that made it. ``Graph`` makes a layer of them.
+Calling a layer on nodes returns a node, and so do arithmetic on them and an index, as in ``y[:, -1]``. Nothing is
+computed: a node only refers to the layer, its input nodes and the line of the program that made it. ``Graph`` makes a
+layer of them.
 """
 
 import os
 import sys
 import weakref
 from inspect import signature
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, Placeholder
 from nnlite.layers.arithmetic import Add, Divide, Multiply, Power, Subtract
 from nnlite.layers.elementwise import Negative, Square
+from nnlite.layers.indexing import Select, Slice
 from nnlite.layers.products import MatMul
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -150,6 +152,34 @@ class Node(Placeholder):
 
     def __rmatmul__(self, other: Any) -> "Node":
         return MatMul()(other, self)  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: Any) -> "Node":
+        """``y[:, -1]``, ``y[..., 1:3]``: a Select or a Slice for each axis that is indexed.
+
+        Raises:
+            TypeError: the index is not of whole numbers, slices and at most one ``...``.
+        """
+        parts = index if isinstance(index, tuple) else (index,)
+        whole = [n for n, part in enumerate(parts) if part is Ellipsis]
+        if len(whole) > 1:
+            raise TypeError(f"{self!r}: expected at most one ... in an index, got {index!r}")
+        first = whole[0] if whole else len(parts)
+        return self._indexed(self._indexed(self, parts[:first], 0, 1), parts[:first:-1], -1, -1)
+
+    def _indexed(self, node: "Node", parts: tuple[Any, ...], axis: int, next: int) -> "Node":
+        """The node with these parts of an index, from an axis on; an axis that is selected makes place for the next."""
+        for part in parts:
+            if isinstance(part, slice):
+                if part != slice(None):
+                    node = Slice(axis, part.start, part.stop, 1 if part.step is None else part.step)(node)
+                axis += next
+            elif isinstance(part, Integral) and not isinstance(part, bool):
+                node = Select(axis, int(part))(node)
+            else:
+                raise TypeError(f"{self!r}: expected an index of whole numbers, slices and ..., got {part!r} in it")
+        return node
+
+    __iter__ = None  # else ``for`` would go on without end, since it indexes
 
     def __neg__(self) -> "Node":
         return Negative()(self)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Reductions over axes: sum and mean."""
+"""Reductions over axes: sum, mean, maximum and minimum."""
 
 import math
 from typing import Any
@@ -132,3 +132,83 @@ class Mean(Sum):
 
     def onnx(self, graph: Any, X: Any) -> Any:
         return self.reduced(graph.ReduceMean, X)
+
+
+class Max(Sum):
+    """``Y = max(X)`` over all axes or some; dY goes to the largest entries, in equal parts where several are.
+
+    Where an entry is NaN, Y is NaN and its gradient 0.
+
+    Args:
+        dim: the axis or axes of which the largest entry is taken; None for all.
+        keepdim: whether these axes remain in Y, with size 1.
+
+    Raises:
+        ShapeError: X has no such axis, or there is no entry.
+
+    >>> layer = Max(dim=1)
+    >>> layer.forward(np.array([[1.0, 2.0], [3.0, 3.0]]))
+    array([2., 3.])
+    >>> layer.backward(np.array([10.0, 20.0]))
+    array([[ 0., 10.],
+           [10., 10.]])
+    """
+
+    sign = "max"
+    formulas = """
+        Y = max(X, axis=dim, keepdims=keepdim)
+        A = X == max(X, axis=dim, keepdims=True)
+        dX = A * view(dY, shape=kept_shape) / sum(A, axis=dim, keepdims=True)
+    """
+    extremum: Any = np.maximum
+
+    def forward(self, X: Any) -> Array:
+        X = self.check_X(X)
+        self.X_shape, self.axes = X.shape, self._axes(X)
+        if not all(X.shape[axis] for axis in self.axes):
+            raise ShapeError(f"{self}: expected at least one entry, got X of shape {X.shape}")
+        Y = np.asarray(self.extremum.reduce(X, self.axes, keepdims=True))
+        self.kept_shape = Y.shape
+        self.A = X == Y
+        return self.record_Y(Y if self.keepdim else Y.reshape(_without(X.shape, self.axes)))
+
+    def backward(self, dY: Any) -> Array:
+        dY = self.check_dY(dY).reshape(self.kept_shape)
+        count = np.sum(self.A, axis=self.axes, keepdims=True, dtype=dY.dtype)
+        dX: Array = np.where(self.A, dY / np.maximum(count, 1), dY.dtype.type(0))
+        return dX
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        return self.reduced(graph.ReduceMax, X)
+
+
+class Min(Max):
+    """``Y = min(X)`` over all axes or some; dY goes to the smallest entries, in equal parts where several are.
+
+    Where an entry is NaN, Y is NaN and its gradient 0.
+
+    Args:
+        dim: the axis or axes of which the smallest entry is taken; None for all.
+        keepdim: whether these axes remain in Y, with size 1.
+
+    Raises:
+        ShapeError: X has no such axis, or there is no entry.
+
+    >>> layer = Min(dim=1)
+    >>> layer.forward(np.array([[1.0, 2.0], [3.0, 3.0]]))
+    array([1., 3.])
+    >>> layer.backward(np.array([10.0, 20.0]))
+    array([[10.,  0.],
+           [10., 10.]])
+    """
+
+    sign = "min"
+    formulas = """
+        Y = min(X, axis=dim, keepdims=keepdim)
+        A = X == min(X, axis=dim, keepdims=True)
+        dX = A * view(dY, shape=kept_shape) / sum(A, axis=dim, keepdims=True)
+    """
+    extremum: Any = np.minimum
+
+    def onnx(self, graph: Any, X: Any) -> Any:
+        return self.reduced(graph.ReduceMin, X)

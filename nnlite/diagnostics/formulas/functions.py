@@ -68,6 +68,19 @@ def unstack(A: Array, axis: int) -> list[Array]:
     return list(np.moveaxis(A, axis, 0))
 
 
+def entries(A: Array, at: Any, axis: int) -> Array:
+    """Return the entry of an axis at an index, or those at several."""
+    Y: Array = np.take(A, at, axis)
+    return Y
+
+
+def put(A: Array, at: Any, axis: int, like: Array) -> Array:
+    """Return an array of the shape of ``like`` with A at these indices of an axis, and 0 elsewhere."""
+    Y = np.zeros(like.shape, A.dtype)
+    Y[(slice(None),) * (axis % like.ndim) + (at,)] = A
+    return Y
+
+
 def outer(x: Array, y: Array) -> Array:
     """Return the outer product over the last axes."""
     return x[..., :, None] * y[..., None, :]

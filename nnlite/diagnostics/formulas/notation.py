@@ -28,6 +28,8 @@ MEANINGS = {  # of functions whose names do not tell
     "add_at_max": "add_at_max(A,X) adds each entry of A where the first largest entry of its window of X is",
     "unpool": "unpool(A,i) puts each entry of A at its index i in its channel, with 0 elsewhere",
     "pick": "pick(A,i) is the entry of A at each index i in its channel",
+    "entries": "entries(A) are those at an index of an axis, or at several",
+    "put": "put(A) puts A at that index, or at those, with 0 elsewhere",
     "unfold": "unfold(A) has a column for each window of A, with its entries in all channels",
     "fold": "fold(A) adds the columns of A where unfold would take them from",
     "pad_backward": "pad_backward(A) adds to each entry the entries of A at its copies",

@@ -104,6 +104,13 @@ def add_gates():
         add_gate("Transpose", draw(rng, (4, 3, 2)), args=dims)
     for shape in (-1, 2, 3), (6, 4), (24,):
         add_gate("Reshape", draw(rng, (4, 6)), args=shape)
+    add_gate("Select", draw(rng, (4, 3, 2)), args=(1, -1))
+    add_gate("Slice", draw(rng, (4, 5, 2)), args=(1, 1, -1))
+    add_gate("Slice", draw(rng, (4, 6)), args=(-1, None, None, 2))
+    for kind in "Max", "Min":
+        add_gate(kind, draw(rng, (4, 3)))
+        add_gate(kind, np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 3.0]]), dim=1, label="ties")
+        add_gate(kind, draw(rng, (4, 3, 2)), dim=(0, 2), keepdim=True)
 
 
 def add_graphs():
