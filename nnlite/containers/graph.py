@@ -1,6 +1,6 @@
 """Graph: layers connected in any way that has no cycle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ class Graph(Layer):
 
     backward sums the gradients of a value that is used several times. For one input or output node, forward and
     backward take and return an array; for a list or tuple of nodes a tuple of arrays in that order, and for a dict a
-    dict with its keys::
+    dict with its keys. Inputs that are optional do not count: beside one other, backward returns an array::
 
         Y = graph.forward(X);              dX = graph.backward(dY)
         Y1, Y2 = graph.forward(A, B);      dA, dB = graph.backward(dY1, dY2)
@@ -35,6 +35,8 @@ class Graph(Layer):
     Args:
         inputs: a node made by ``Input``, or several in a list, tuple or dict.
         outputs: the node to compute, or several.
+        names: the names of layers, such as ``{"encoder": layer, "heads.0": other}``: their paths in ``state_dict`` and
+            in reports, instead of their numbers.
 
     Shapes:
         any. Floating inputs are converted to the dtype of the parameters, if there are any.
@@ -42,8 +44,8 @@ class Graph(Layer):
     Raises:
         TypeError: an argument is not a node.
         ValueError: an input leads to no output, an output needs an input that is not listed, a layer is used twice, an
-            output is unused, a name is used twice, there is a cycle, or parameters would never get a gradient. The
-            message names the line of the program that made the node.
+            output is unused, a name is used twice, there is a cycle, an optional input has a gradient, or parameters
+            would never get a gradient. The message names the line of the program that made the node.
         ShapeError: known shapes do not fit; raised where the node is made.
 
     >>> import nnlite as nn
@@ -59,8 +61,8 @@ class Graph(Layer):
     sums_tied = True
     _zeros: Sequence[tuple[int, Array]] = ()  # the gradients of outputs that lead only where there is no gradient
 
-    def __init__(self, inputs: Any, outputs: Any) -> None:
-        self.layers, self.wiring = wired(inputs, outputs)
+    def __init__(self, inputs: Any, outputs: Any, *, names: Mapping[str, Layer] | None = None) -> None:
+        self.layers, self.wiring = wired(inputs, outputs, names)
         self.input_names, self.num_outputs = self.wiring.input_names, len(self.wiring.outputs)
         self._plain_output = self._find_plain_output()
         self._plan_backward()
@@ -99,37 +101,44 @@ class Graph(Layer):
         return values
 
     def _by_position(self, Xs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-        """The inputs in their order, those passed by name included."""
+        """The inputs in their order, those passed by name included; None for one that is left out."""
+        needed, most = self.wiring.needed, len(self.input_names)
         if named:
             by_name: dict[Any, Any] = dict(zip(self.input_names, Xs, strict=False))
-            if by_name.keys() & named.keys() or by_name.keys() | named.keys() != set(self.input_names):
+            given = by_name.keys() | named.keys()
+            missing = set(self.input_names[:needed]) - given
+            if by_name.keys() & named.keys() or missing or not given <= set(self.input_names):
                 names = ", ".join(str(name) for name in self.input_names)
                 raise TypeError(f"{self.one_line()}: expected the inputs {names}, each once, got {', '.join(named)}")
             by_name |= named
-            Xs = tuple([by_name[name] for name in self.input_names])
-        if len(Xs) != len(self.input_names):
-            raise TypeError(f"{self.one_line()}: expected {len(self.input_names)} inputs, got {len(Xs)}")
-        return Xs
+            return tuple([by_name.get(name) for name in self.input_names])
+        if not needed <= len(Xs) <= most:
+            expected = f"{most}" if needed == most else f"{needed} to {most}"
+            raise TypeError(f"{self.one_line()}: expected {expected} inputs, got {len(Xs)}")
+        return (*Xs, *[None] * (most - len(Xs)))
 
     def _converted(self, Xs: tuple[Any, ...]) -> tuple[Array, ...]:
         """The inputs as arrays; floating ones that have a gradient in the dtype of the parameters."""
         for X in Xs:
-            if type(X) is not ndarray or X.dtype != self.dtype:
+            if X is not None and (type(X) is not ndarray or X.dtype != self.dtype):
                 break
         else:
             return Xs
         dtype = self.dtype if self.Phi.size else None
-        arrays = [as_array(X, f"{self.one_line()}: X") for X in Xs]
+        arrays = [
+            None if X is None and slot >= self.wiring.needed else as_array(X, f"{self.one_line()}: X")
+            for slot, X in enumerate(Xs)
+        ]
         return tuple(
             [
-                as_floating(A, "X", dtype) if A.dtype.kind == "f" and slot in self.wiring.reached else A
+                as_floating(A, "X", dtype) if slot in self.wiring.reached and A.dtype.kind == "f" else A  # type: ignore
                 for slot, A in enumerate(arrays)
             ]
         )
 
     def _dtype_of(self, Xs: tuple[Array, ...]) -> np.dtype[Any]:
         """The dtype of the constants: that of the parameters, or without any, that of the inputs."""
-        floating = [X.dtype for X in Xs if X.dtype.kind == "f"]
+        floating = [X.dtype for X in Xs if X is not None and X.dtype.kind == "f"]
         return self.dtype if self.Phi.size or not floating else np.result_type(*floating)
 
     def _find_plain_output(self) -> int | None:
@@ -203,6 +212,8 @@ class Graph(Layer):
         if not with_gradient:
             return None
         keys = wiring.input_keys and tuple([wiring.input_keys[slot] for slot in with_gradient])
+        if keys == () and wiring.needed == 1 < len(wiring.input_names):
+            keys = None
         return in_form([gradients[slot] for slot in with_gradient], keys)
 
     def _checked(self, dYs: tuple[Any, ...], named: dict[str, Any]) -> Sequence[Array]:
@@ -254,37 +265,55 @@ class Graph(Layer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """:meth:`forward` of arrays; of the nodes of a larger graph, one of its nodes, or several."""
-        Y = super().__call__(*self._by_position(args, kwargs))
+        Xs = self._by_position(args, kwargs)
+        if any(isinstance(X, Node) for X in Xs):
+            Xs = self._as_nodes(Xs)
+        Y = super().__call__(*Xs)
         return in_form(Y, self.wiring.output_keys) if type(Y) is tuple and isinstance(Y[0], Node) else Y
+
+    def _as_nodes(self, Xs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The inputs for a larger graph, without those at the end that are left out.
+
+        Raises:
+            TypeError: an optional input of the larger graph is needed here.
+        """
+        needed = self.wiring.needed
+        for name, X in zip(self.input_names, Xs[:needed], strict=False):
+            if isinstance(X, Node) and X.optional:
+                raise TypeError(f"{self.one_line()}: {name} is needed, but {X!r} is optional")
+        given = max((slot for slot, X in enumerate(Xs) if X is not None), default=0) + 1
+        return tuple([Omitted() if X is None and slot >= needed else X for slot, X in enumerate(Xs[:given])])
 
     def forward_through(self, to: Any, *Xs: Any, **named: Any) -> Any:
         """For :class:`nnlite.containers.program.Program`: forward, with edges in place of arrays."""
         wiring, labels = self.wiring, self.wiring.labels()
-        edges = dict(enumerate(self._by_position(Xs, named)))
+        given = enumerate(self._by_position(Xs, named))
+        edges = {slot: to.constant(None, "None") if edge is None else edge for slot, edge in given}
         edges |= {slot: to.constant(value, labels[slot]) for slot, value in wiring.constants}
         for (name, layer), (takes, gives, _) in zip(self.named_children(), wiring.wires, strict=True):
             edges |= zip(gives, listed(to.part(name, layer, *[edges[slot] for slot in takes])), strict=True)
         return in_form([edges[slot] for slot in wiring.outputs], wiring.output_keys)
 
     def names_of_inputs(self, count: int | None = None) -> list[str | None]:
-        """The names of its inputs; None for one without a name."""
-        return list(self.input_names)
+        """The names of its first ``count`` inputs, at least of those that are needed; None for one without a name."""
+        return list(self.input_names[: max(count or 0, self.wiring.needed)])
 
     def names_of_outputs(self) -> tuple[str, ...]:
         """The keys of its outputs, if they are a dict."""
         return self.wiring.output_keys or ()
 
     def named_children(self) -> Iterator[tuple[str, Layer]]:
-        """(number, layer) of each in the order in which they run; a parameter with a name has that for its number."""
+        """(name or number, layer) of each in the order in which they run."""
         return zip(self.wiring.places(), self.layers, strict=True)
 
     def differentiable_inputs(self, count: int) -> tuple[int, ...]:
         return tuple(slot for slot in range(len(self.input_names)) if slot in self.wiring.reached)
 
     def output_shape(self, *shapes: Shape) -> Any:
-        if len(shapes) != len(self.input_names):
+        left_out = len(self.input_names) - len(shapes)
+        if not 0 <= left_out <= len(self.input_names) - self.wiring.needed:
             return UNKNOWN
-        return self.wiring.output_shape(self.one_line(), self.layers, shapes)
+        return self.wiring.output_shape(self.one_line(), self.layers, (*shapes, *[()] * left_out))
 
     def __repr__(self) -> str:
         lines = self.wiring.shown(self.layers).replace("\n", "\n  ")
@@ -302,6 +331,11 @@ class Graph(Layer):
         """For files: what is connected with what, by the numbers of the slots; see :class:`Wiring`."""
         wiring = self.wiring
         shapes = [None if shape == UNKNOWN else shape for shape in wiring.input_shapes]
+        names = [
+            None if isinstance(layer, Parameter) else name
+            for layer, name in zip(self.layers, wiring.names, strict=True)
+        ]
+        optional = {} if wiring.needed == len(shapes) else {"needed": wiring.needed}
         return {
             "inputs": list(zip(wiring.input_names, shapes, strict=True)),
             "constants": [value for _, value in wiring.constants],
@@ -309,13 +343,31 @@ class Graph(Layer):
             "takes": [list(takes) for takes, _, _ in wiring.wires],
             "outputs": list(wiring.outputs),
             "forms": (wiring.input_keys, wiring.output_keys),
+            **optional,
+            **({"names": names} if any(names) else {}),
         }
 
     @classmethod
-    def from_saved(cls, inputs: Any, constants: Any, layers: Any, takes: Any, outputs: Any, forms: Any) -> "Graph":
-        """A graph of these layers, each of which gets a node for every slot that it takes."""
+    def from_saved(
+        cls,
+        inputs: Any,
+        constants: Any,
+        layers: Any,
+        takes: Any,
+        outputs: Any,
+        forms: Any,
+        needed: int | None = None,
+        names: Any = (),
+    ) -> "Graph":
+        """A graph of these layers, each of which gets a node for every slot that it takes.
+
+        ``needed`` is the number of inputs that are not optional, by default all.
+        """
         input_keys, output_keys = forms
-        input_nodes: list[Node] = [Input(None if input_keys else name, shape=shape) for name, shape in inputs]
+        input_nodes: list[Node] = [
+            Input(None if input_keys else name, shape=shape, optional=needed is not None and slot >= needed)
+            for slot, (name, shape) in enumerate(inputs)
+        ]
         fixed = [Omitted() if value is None else Constant(value) for value in constants]
         slots = [*input_nodes, *fixed, *(layer for layer in layers if isinstance(layer, Parameter))]
 
@@ -327,4 +379,5 @@ class Graph(Layer):
         for layer, taken in zip(layers, takes, strict=True):
             if not isinstance(layer, Parameter):
                 slots += listed(Node.applied(layer, tuple(nodes(taken))))
-        return cls(in_form(input_nodes, input_keys), in_form(nodes(outputs), output_keys))
+        found = {name: layer for name, layer in zip(names, layers, strict=False) if name is not None}
+        return cls(in_form(input_nodes, input_keys), in_form(nodes(outputs), output_keys), names=found)

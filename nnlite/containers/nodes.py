@@ -67,6 +67,7 @@ class Node(Placeholder):
     call: Call | None = None
     output = 0
     name: str | None = None
+    optional = False
 
     def __init__(self, shape: Shape = UNKNOWN) -> None:
         self.shape = shape
@@ -86,7 +87,12 @@ class Node(Placeholder):
         except TypeError as error:
             raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
         fill(bound)
-        optional = [parameter.default is None for parameter in bound.signature.parameters.values()]
+        parameters = list(bound.signature.parameters.values())
+        optional = [parameter.default is None for parameter in parameters]
+        for parameter, X in zip(parameters, bound.args, strict=False):
+            needed = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+            if needed and isinstance(X, Node) and X.optional:
+                raise TypeError(f"{layer.one_line()}: {parameter.name} is needed, but {X!r} is optional")
         nodes = tuple(
             [
                 X if isinstance(X, Node) else Omitted() if X is None and optional[n : n + 1] == [True] else Constant(X)
@@ -192,9 +198,11 @@ class Input(Node):
         name: its name; ``forward`` accepts it by keyword, too.
         shape: its shape as far as it is known, None for an unknown size such as that of the batch: ``(None, 3)``. A
             layer that does not accept it is then an error when the graph is built.
+        optional: whether ``forward`` may be called without it, or with None, as for masks and lengths: it leads only to
+            arguments of layers that may be left out and have no gradient. Optional inputs come last.
 
     Raises:
-        TypeError: the name is not a string, or a size not a whole number.
+        TypeError: the name is not a string, a size not a whole number, or optional not True or False.
 
     >>> import nnlite as nn
     >>> x = Input("x", shape=(None, 3))
@@ -202,13 +210,17 @@ class Input(Node):
     (None, 2)
     """
 
-    def __init__(self, name: str | None = None, *, shape: tuple[int | None, ...] | None = None) -> None:
+    def __init__(
+        self, name: str | None = None, *, shape: tuple[int | None, ...] | None = None, optional: bool = False
+    ) -> None:
         if name is not None and not (isinstance(name, str) and name.isidentifier()):
             raise TypeError(f"Input: name: expected a name such as 'x', got {name!r}")
         if shape is not None and not (isinstance(shape, tuple) and all(isinstance(n, int | None) for n in shape)):
             raise TypeError(f"Input: shape: expected a tuple such as (None, 3), got {shape!r}")
+        if not isinstance(optional, bool):
+            raise TypeError(f"Input: optional: expected True or False, got {optional!r}")
         super().__init__(UNKNOWN if shape is None else shape)
-        self.name = name
+        self.name, self.optional = name, optional
 
 
 class Constant(Node):

@@ -1,6 +1,7 @@
 """Wiring: which layer of a graph takes which arrays; made once, when the graph is built."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,10 @@ class Wiring:
         input_keys: the form of the inputs: keys of a dict, ``()`` for a list, None for a single node.
         input_names: the name of each input; None for one without a name.
         input_shapes: what is known of each input's shape.
+        needed: the number of inputs that are not optional; they come first.
         constants: (slot, value) of each; the value is None for an argument that was left out.
         wires: for each layer the slots of its inputs, those of its outputs, and whether it has one of each.
-        names: of each layer, if it is a parameter that has one.
+        names: of each layer; None for one that has none.
         lines: ``file:line`` of the program that called each layer.
         taken: the slots that are the input of some layer.
         outputs: the slots of the graph's outputs.
@@ -52,6 +54,7 @@ class Wiring:
     input_keys: Keys
     input_names: list[str | None]
     input_shapes: list[Shape]
+    needed: int
     constants: list[tuple[int, Any]]
     wires: list[Wire]
     names: list[str | None]
@@ -107,12 +110,13 @@ class Wiring:
         return found[0] if len(found) == 1 else found
 
 
-def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
+def wired(inputs: Any, outputs: Any, names: Any = None) -> tuple[list[Layer], Wiring]:
     """The layers between ``inputs`` and ``outputs``, in the order in which they run, and their wiring.
 
     Args:
         inputs: as given to :class:`nnlite.Graph`.
         outputs: likewise.
+        names: likewise.
 
     Raises:
         TypeError, ValueError: as :class:`nnlite.Graph`.
@@ -142,21 +146,23 @@ def wired(inputs: Any, outputs: Any) -> tuple[list[Layer], Wiring]:
     lines = [parameter.line for parameter in parameters] + [call.line for call in calls]
     given_out = tuple([slot(node) for node in output_nodes])
     omitted = frozenset(slot(constant) for constant in constants if isinstance(constant, Omitted))
+    reached = _find_reached(layers, wires, lines, given_out) - omitted
     return layers, Wiring(
         size=len(slots),
         first_result=len(input_nodes) + len(constants) + len(parameters),
         input_keys=input_keys,
         input_names=list(input_keys or [node.name for node in input_nodes]),
         input_shapes=[node.shape for node in input_nodes],
+        needed=_find_needed(input_nodes, reached),
         constants=[(slot(constant), constant.value) for constant in constants],
         wires=wires,
-        names=[parameter.name for parameter in parameters] + [None] * len(calls),
+        names=_found_names(layers, parameters, names or {}),
         lines=lines,
         taken=frozenset(slot for takes, _, _ in wires for slot in takes),
         outputs=given_out,
         output_keys=output_keys,
         omitted=omitted,
-        reached=_find_reached(layers, wires, lines, given_out) - omitted,
+        reached=reached,
     )
 
 
@@ -198,3 +204,45 @@ def _find_reached(layers: list[Layer], wires: list[Wire], lines: list[str], outp
                 "gradient, such as the target of a loss; make that an input of the graph"
             )
     return frozenset(reached)
+
+
+def _find_needed(inputs: list[Node], reached: frozenset[int]) -> int:
+    """The number of inputs that are not optional.
+
+    Raises:
+        ValueError: one comes after an optional one, or an optional one has a gradient.
+    """
+    needed = next((n for n, node in enumerate(inputs) if node.optional), len(inputs))
+    for slot, node in enumerate(inputs[needed:], start=needed):
+        if not node.optional:
+            raise ValueError(f"Graph: inputs: {node!r} is not optional; list it before those that are")
+        if slot in reached:
+            raise ValueError(
+                f"Graph: inputs: {node!r} is optional, but has a gradient; only arguments without one can be left out, "
+                "such as masks and lengths"
+            )
+    return needed
+
+
+def _found_names(layers: list[Layer], parameters: list[Parameter], names: Any) -> list[str | None]:
+    """The name of each layer that has one.
+
+    Raises:
+        TypeError, ValueError: as :class:`nnlite.Graph`.
+    """
+    if not isinstance(names, Mapping):
+        raise TypeError(f'Graph: names: expected a dict such as {{"encoder": layer}}, got {names!r}')
+    found: dict[int, str] = {id(parameter): parameter.name for parameter in parameters if parameter.name}
+    known = set(map(id, layers))
+    for name, layer in names.items():
+        if not (isinstance(name, str) and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", name)):
+            raise TypeError(f'Graph: names: expected a name such as "encoder" or "layers.0", got {name!r}')
+        if id(layer) not in known:
+            raise ValueError(f"Graph: names: {name!r} is no layer of this graph: {layer!r}")
+        if found.setdefault(id(layer), name) != name:
+            raise ValueError(f"Graph: names: one layer has the names {found[id(layer)]!r} and {name!r}")
+    given = list(found.values())
+    for name in given:
+        if given.count(name) > 1 or any(other.startswith(f"{name}.") for other in given):
+            raise ValueError(f"Graph: names: {name!r} is the name, or the beginning of the name, of two layers")
+    return [found.get(id(layer)) for layer in layers]
