@@ -137,6 +137,7 @@ Metrics
     accuracy, binary_accuracy            of classes; of two classes
     precision, recall, f1, roc_auc       of an imbalanced classification
     confusion_matrix, r2                 counts of classes; explained variance of a regression
+    perplexity                           of a language model
     mean_over_batches                    mark a metric that is a mean over batches
 
 Files
@@ -278,6 +279,7 @@ from nnlite.training.loggers import CSVLogger, LearningRateLogger
 from nnlite.training.metrics.accuracy import accuracy, binary_accuracy
 from nnlite.training.metrics.classification import confusion_matrix, f1, precision, recall
 from nnlite.training.metrics.mean_over_batches import mean_over_batches
+from nnlite.training.metrics.perplexity import perplexity
 from nnlite.training.metrics.ranking import roc_auc
 from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
@@ -564,6 +566,7 @@ __all__ = [
     "parallel",
     "per_sample_gradient_norms",
     "per_sample_gradients",
+    "perplexity",
     "precision",
     "predict",
     "profile",

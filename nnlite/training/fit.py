@@ -95,8 +95,9 @@ def fit(
             returns True.
         sample_weight: a weight for each row in the training loss, which is then ``sum(w J_row) / sum(w)``: a weight of
             0 leaves the row out, a weight of 2 counts it twice, and CrossEntropyLoss(weight=...) agrees with it. In a
-            step on a single row weights cancel, which is an error.
-            Validation and metrics count each row once.
+            step on a single row weights cancel, which is an error. For sequences also a weight for each step, (N, T),
+            as a mask of the steps that count, also in losses without ``ignore_index``. Validation and metrics count
+            each row once.
         class_weight: a weight for each class, for targets that are classes or probabilities of them; likewise. Or
             "balanced", ``rows / (classes * rows of the class)``. For several outputs a tuple or dict of dicts.
         accumulate_steps: how many batches make one step, equal to a step on all their rows at once; for batches that

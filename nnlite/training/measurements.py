@@ -1,5 +1,6 @@
 """Measurements: the loss and the metrics over the batches of an epoch or of an evaluation."""
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -11,7 +12,7 @@ from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses, by_key
-from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
+from nnlite.training.metrics.mean_over_batches import is_mean_over_batches, mark
 from nnlite.training.metrics.one_output import OutputMetric
 from nnlite.training.metrics.threshold import for_loss
 from nnlite.training.rows import Batch, joined
@@ -24,8 +25,8 @@ class Measurements:
     """The loss and the metrics over the batches seen so far, equal to those of all their rows in one batch.
 
     In the mean of the loss a batch weighs what the loss divided by (the number of elements, or the sum of the
-    weights); in the mean of a metric marked with :func:`nnlite.mean_over_batches` its number of rows. For other metrics
-    copies of all predictions and targets are kept.
+    weights); in the mean of a metric marked with :func:`nnlite.mean_over_batches` its number of rows, or for those of
+    nnlite the number of entries that are not ignored. For other metrics copies of all predictions and targets are kept.
 
     Args:
         loss: the loss, or the :class:`Losses` of several outputs, that computes the J of each batch.
@@ -65,6 +66,7 @@ class Measurements:
         self.loss_totals = [0.0] * len(self.losses)
         self.loss_weights = [0.0] * len(self.losses)
         self.totals = {name: 0.0 for name in self.metrics if name not in self.over_all_rows}
+        self.weights = dict.fromkeys(self.totals, 0.0)
         self.kept: list[tuple[Any, Any]] = []  # Y_pred and Y of each batch, for the metrics over all rows
 
     def add(self, batch: Batch, J: float, Y_pred: Any) -> None:
@@ -75,7 +77,10 @@ class Measurements:
             self.loss_totals[number] += (self.loss.Js[number] if self.several else J) * (weight or 1)
             self.loss_weights[number] += weight
         for name in self.totals:
-            self.totals[name] += self._value(name, Y_pred, batch.Y) * batch.count
+            if weight := _entries(self.metrics[name], batch.Y, batch.count):
+                value = self._value(name, Y_pred, batch.Y)
+                self.totals[name] += (_logarithm(value) if mark(self.metrics[name], "geometric") else value) * weight
+                self.weights[name] += weight
         if self.over_all_rows:
             self._try_out(Y_pred, batch.Y)
             # Copies, since a model or a stream may reuse its arrays.
@@ -96,7 +101,7 @@ class Measurements:
         """The value of each by name, without the metrics over all rows; the loss is a sum if its reduction is."""
         losses = [total / (weight or 1) for total, weight in zip(self.loss_totals, self.loss_weights, strict=True)]
         each = dict(zip(self.loss_names, losses, strict=True)) if len(losses) > 1 else {}
-        means = {name: total / self.rows for name, total in self.totals.items()}
+        means = {name: self._mean(name) for name in self.totals}
         total = self.loss.weighted_sum(losses) if self.several else losses[0]
         return {"loss": total, **each, **means}
 
@@ -110,6 +115,11 @@ class Measurements:
         losses = [name for name in values if name not in self.metrics]
         return {name: values[name] for name in [*losses, *self.metrics]}
 
+    def _mean(self, name: str) -> float:
+        mean = self.totals[name] / self.weights[name] if self.weights[name] else math.nan
+        with np.errstate(over="ignore"):
+            return float(np.exp(mean)) if mark(self.metrics[name], "geometric") else mean
+
     def _value(self, name: str, Y_pred: Any, Y: Any) -> float:
         value = self.metrics[name](Y_pred, Y)
         if np.ndim(value) or not isinstance(value, SupportsFloat):
@@ -120,7 +130,8 @@ class Measurements:
         """The totals so far, for a checkpoint in the middle of an epoch."""
         names = "rows", "loss_totals", "loss_weights", "over_all_rows", "kept"
         state = {name: getattr(self, name) for name in names}
-        return state | {"totals": list(self.totals.values()), "means": list(self.totals)}
+        totals = {"totals": list(self.totals.values()), "weights": list(self.weights.values())}
+        return state | totals | {"means": list(self.totals)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned.
@@ -136,6 +147,24 @@ class Measurements:
             [float(each) for each in state[name]] for name in ("totals", "loss_totals", "loss_weights")
         )
         self.totals = dict(zip(state["means"], totals, strict=True))
+        weights = state.get("weights", [self.rows] * len(totals))  # which older files do not hold
+        self.weights = dict(zip(state["means"], map(float, weights), strict=True))
+
+
+def _entries(metric: Metric, Y: Any, rows: int) -> float:
+    """How much a batch counts in the mean of a metric: its rows, or the entries of Y that are not ignored."""
+    if not mark(metric, "over_entries"):
+        return rows
+    if isinstance(metric, OutputMetric):
+        return _entries(metric.metric, by_key(Y).get(metric.key), rows)
+    if not isinstance(Y, np.ndarray):
+        return rows
+    ignored = getattr(metric, "keywords", {}).get("ignore_index")
+    return Y.size if ignored is None else int(np.count_nonzero(ignored != Y))
+
+
+def _logarithm(value: float) -> float:
+    return math.log(value) if value > 0 else math.nan
 
 
 def _copied(values: Any) -> Any:

@@ -149,10 +149,10 @@ class Rows:
             yield Batch(read_X(rows), read_Y(rows), stop - start, weight, rows, self)
 
     def set_weight(self, weight: Any) -> None:
-        """Give each row of X a weight in the loss.
+        """Give each row of X a weight in the loss, or each step of each row.
 
         Raises:
-            ValueError: there is not one finite number >= 0 for each row, or all are 0.
+            ValueError: there is not a finite number >= 0 for each row, or for each of its steps; or all are 0.
 
         >>> rows = Rows([[1], [2]], [3, 4])
         >>> rows.set_weight([0.5, 1.0])
@@ -163,13 +163,13 @@ class Rows:
         check_same_index(self.given[0], given, self.names[0], "sample_weight")
         rows = _lengths(self.X)[0]
         expected = f"sample_weight: expected {rows} finite numbers >= 0, one for each row"
-        if weight.shape != (rows,):
+        if weight.shape != (rows,) and not (weight.ndim > 1 and len(weight) == rows and weight.shape[1] > 1):
             cure = f"; pass {indexed('sample_weight', given)}[:, 0]" * (weight.shape == (rows, 1))
             raise ValueError(f"{expected}, got shape {weight.shape}{cure}")
         wrong = ~((weight >= 0) & np.isfinite(weight))
         if wrong.any():
-            row = int(wrong.argmax())
-            raise ValueError(f"{expected}, got {weight[row]} for row {row}")
+            place = tuple(map(int, np.argwhere(wrong)[0]))
+            raise ValueError(f"{expected}, got {weight[place]} for row {', step '.join(map(str, place))}")
         if rows and not weight.any():
             raise ValueError(f"{expected}, got zero for every row, so nothing would be learnt")
         self.weight = weight

@@ -47,11 +47,12 @@ class WeightedLoss(Loss):
         self.reduction = loss.reduction
         self.loss = loss
         self.logits = getattr(loss, "logits", None)
+        self.dim, self.ignore_index = getattr(loss, "dim", 1), getattr(loss, "ignore_index", None)
         self.class_weight = class_weight
 
     def forward(self, Y: Any, target: Any, weight: Any = None) -> float:
         if self.class_weight and isinstance(self.loss, ClassLoss):
-            _check_labels(self.class_weight, classes=np.shape(Y)[min(1, np.ndim(Y) - 1)])
+            _check_labels(self.class_weight, classes=np.shape(Y)[self.loss.axis_of_classes(np.asarray(Y))])
         self.loss.reduction = "none"
         try:
             J: Array = np.asarray(self.loss.forward(*arguments_of(self.loss, Y, target)))
@@ -59,14 +60,15 @@ class WeightedLoss(Loss):
             self.loss.reduction = self.reduction
         W = np.ones(J.shape, J.dtype)
         if weight is not None:
-            if J.shape[:1] != np.shape(weight):
+            if J.shape[: weight.ndim] != weight.shape:
+                what = f"each of the {len(weight)} rows" if weight.ndim == 1 else f"each entry of {weight.shape}"
                 raise ShapeError(
-                    f"sample_weight: expected {self.loss!r} to return the loss of each of the {len(weight)} rows with "
+                    f"sample_weight: expected {self.loss!r} to return the loss of {what} with "
                     f'reduction="none", got shape {J.shape}'
                 )
-            W *= weight.reshape(-1, *[1] * (J.ndim - 1))
+            W *= weight.reshape(*weight.shape, *[1] * (J.ndim - weight.ndim))
         if self.class_weight is not None:
-            W *= _by_class(J, np.asarray(target), self.class_weight)
+            W *= _by_class(J, np.asarray(target), self.class_weight, getattr(self.loss, "axis", 1))
         self.W, self.count = W, 1.0
         if self.reduction == "mean":  # 0 where all weights of a batch are 0, which then has no gradient
             self.count = float(np.sum(W if self.loss.counts is None else W * self.loss.counts))
@@ -138,7 +140,7 @@ def check_weights_act(loss: Layer, rows: Any, rows_per_step: int) -> None:
         classes = classes_of(targets.get(key), plain)
         found = {}
         if isinstance(each, WeightedLoss):
-            found["sample_weight"] = rows.weight
+            found["sample_weight"] = None if np.ndim(rows.weight) > 1 else rows.weight
         if classes is not None and isinstance(each, WeightedLoss) and each.class_weight:
             found["class_weight"] = [each.class_weight.get(label, 1.0) for label in np.unique(classes).tolist()]
         if classes is not None and isinstance(plain, CrossEntropyLoss | NLLLoss):
@@ -166,11 +168,17 @@ def classes_of(Y: Any, loss: Any) -> Array | None:
     if not isinstance(Y, np.ndarray) or not isinstance(loss, ClassLoss | BCELoss | BCEWithLogitsLoss):
         return None
     if Y.ndim == 2 and Y.shape[1] > 1 and isinstance(loss, ClassLoss):
+        if not _are_distributions(Y):  # the classes of the steps of sequences
+            return None
         labels: Array = Y.argmax(axis=1)  # one-hot, or probabilities
         return labels
     if Y.size != len(Y) or not np.array_equal(Y, np.rint(Y)):
         return None
     return Y.reshape(-1).astype(np.int64)
+
+
+def _are_distributions(Y: Array) -> bool:
+    return bool((Y >= 0).all() and np.allclose(Y.sum(axis=1), 1, atol=1e-3))
 
 
 def balanced(Y: Any, numbers: Array | None, loss: Any) -> dict[int, float]:
@@ -225,10 +233,10 @@ def _check_labels(class_weight: dict[int, float], classes: int) -> None:
         raise ValueError(f"class_weight: the model has the classes 0 to {classes - 1}, got a weight for {unknown[0]}")
 
 
-def _by_class(J: Array, target: Array, class_weight: dict[int, float]) -> Array:
+def _by_class(J: Array, target: Array, class_weight: dict[int, float], axis: int) -> Array:
     """The weight of each element of J: that of its class, or of its most probable class."""
-    if target.shape != J.shape:  # probabilities of the classes, along the second axis
-        target = target.argmax(axis=min(1, target.ndim - 1))
+    if target.shape != J.shape:  # probabilities of the classes, along the axis
+        target = target.argmax(axis=axis)
     weight = np.ones(J.shape, J.dtype)
     for label, value in class_weight.items():
         weight[target == label] = value

@@ -7,18 +7,22 @@ import numpy as np
 from nnlite.basics.arrays import as_array
 from nnlite.basics.shapes import reshaped
 from nnlite.errors import ShapeError
-from nnlite.training.metrics.mean_over_batches import mean_over_batches
+from nnlite.training.metrics.counted import counted
+from nnlite.training.metrics.mean_over_batches import mean_over_entries
 from nnlite.training.metrics.one_output import predictions
 from nnlite.training.metrics.threshold import threshold_for
 
 
-@mean_over_batches
-def accuracy(Y_pred: Any, Y: Any) -> float:
+@mean_over_entries()
+def accuracy(Y_pred: Any, Y: Any, *, dim: int = 1, ignore_index: int | None = None) -> float:
     """The share of samples whose largest prediction is that of the right class.
 
     Args:
         Y_pred: logits or probabilities (N, C), or with more axes (N, C, d1, ...).
         Y: class indices (N,) or (N, d1, ...), or probabilities (one-hot, say) of the shape of Y_pred.
+        dim: the axis of the classes in Y_pred, -1 for sequences (N, T, C); ``fit`` and ``evaluate`` know it from the
+            loss.
+        ignore_index: the class index of samples to leave out; likewise known from the loss.
 
     Raises:
         ShapeError: the shapes do not match.
@@ -27,7 +31,7 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
     0.5
     """
-    Y_pred, Y = predictions(Y_pred, "accuracy"), as_array(Y, "Y")
+    Y_pred, Y = counted(Y_pred, Y, "accuracy", dim, ignore_index)
     if Y_pred.ndim < 2 or Y_pred.shape[1] < 2:
         raise ShapeError(
             f"accuracy: expected predictions for two or more classes, of shape (N, C), got {Y_pred.shape}; "
@@ -40,8 +44,10 @@ def accuracy(Y_pred: Any, Y: Any) -> float:
     return _share(best, Y, "accuracy", "class indices")
 
 
-@mean_over_batches
-def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logits: bool = False) -> float:
+@mean_over_entries()
+def binary_accuracy(
+    Y_pred: Any, Y: Any, *, threshold: float | None = None, logits: bool = False, ignore_index: int | None = None
+) -> float:
     """The share of elements on the right side of the threshold: ``(Y_pred > threshold) == (Y > 0.5)``.
 
     Args:
@@ -49,6 +55,7 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logi
         Y: 0 or 1, of the same shape.
         threshold: between class 0 and class 1; by default 0.5, for logits 0.
         logits: whether Y_pred holds logits; ``fit`` and ``evaluate`` know it from the loss.
+        ignore_index: the value in Y of elements to leave out, such as -100 of padding; None to leave out none.
 
     Raises:
         ShapeError: the shapes differ.
@@ -57,10 +64,12 @@ def binary_accuracy(Y_pred: Any, Y: Any, *, threshold: float | None = None, logi
     >>> binary_accuracy(np.array([[0.9], [0.2]]), np.array([[1], [1]]))
     0.5
     """
-    Y_pred = predictions(Y_pred, "binary_accuracy")
+    Y_pred, Y = predictions(Y_pred, "binary_accuracy"), as_array(Y, "Y")
+    if ignore_index is not None and Y.shape == Y_pred.shape:
+        Y_pred, Y = Y_pred[ignore_index != Y], Y[ignore_index != Y]
     threshold = threshold_for(Y_pred, threshold, logits, "binary_accuracy")
     predicted = np.where(np.isnan(Y_pred), -1, Y_pred > threshold)  # NaN is never right
-    return _share(predicted, as_array(Y, "Y") > 0.5, "binary_accuracy", "targets")
+    return _share(predicted, Y > 0.5, "binary_accuracy", "targets")
 
 
 def _share(predicted: Any, true: Any, name: str, what: str) -> float:

@@ -4,16 +4,24 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import reshaped
 from nnlite.errors import ShapeError
-from nnlite.training.metrics.one_output import predictions
+from nnlite.training.metrics.counted import counted
 from nnlite.training.metrics.threshold import threshold_for
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
 
 
-def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, logits: bool = False) -> Array:
+def confusion_matrix(
+    Y_pred: Any,
+    Y: Any,
+    *,
+    threshold: float | None = None,
+    logits: bool = False,
+    dim: int = 1,
+    ignore_index: int | None = None,
+) -> Array:
     """The number of samples of class i that are predicted as class j, at entry ``[i, j]``.
 
     A matrix is not a metric for ``fit``, but for the predictions: ``confusion_matrix(predict(model, X), Y)``. For text
@@ -28,6 +36,8 @@ def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, log
             of Y_pred.
         threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
         logits: whether one column holds logits.
+        dim: the axis of the classes in Y_pred, -1 for sequences (N, T, C).
+        ignore_index: the class index of samples to leave out, such as -100 of padding.
 
     Returns:
         A matrix (C, C) of integers, with rows and columns of zeros for classes that do not occur.
@@ -45,7 +55,7 @@ def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, log
     (array(['daisy', 'rose'], dtype='<U5'), array([[1, 1],
            [0, 1]]))
     """
-    predicted, true, classes = _classes(Y_pred, Y, threshold, logits, "confusion_matrix")
+    predicted, true, classes = _classes("confusion_matrix", Y_pred, Y, threshold, logits, dim, ignore_index)
     if (predicted < 0).any():
         raise ValueError("confusion_matrix: Y_pred holds NaN, which is not a class")
     counts: Array = np.bincount(true * classes + predicted, minlength=classes**2)
@@ -53,7 +63,14 @@ def confusion_matrix(Y_pred: Any, Y: Any, *, threshold: float | None = None, log
 
 
 def precision(
-    Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None = None, logits: bool = False
+    Y_pred: Any,
+    Y: Any,
+    *,
+    average: str = "binary",
+    threshold: float | None = None,
+    logits: bool = False,
+    dim: int = 1,
+    ignore_index: int | None = None,
 ) -> float:
     """The share of right ones among the samples predicted as a class: ``TP / (TP + FP)``.
 
@@ -67,6 +84,8 @@ def precision(
             In ``fit`` and ``evaluate`` it is set with ``functools.partial(precision, average="macro")``.
         threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
         logits: whether one column holds logits; ``fit`` and ``evaluate`` know it from the loss.
+        dim: the axis of the classes in Y_pred, -1 for sequences (N, T, C); likewise known from the loss.
+        ignore_index: the class index of samples to leave out; likewise.
 
     Raises:
         ShapeError: the shapes do not match.
@@ -76,12 +95,19 @@ def precision(
     >>> precision(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [0]]))
     0.5
     """
-    right, predicted, true = _counts(Y_pred, Y, average, threshold, logits, "precision")
+    right, predicted, true = _counts("precision", average, Y_pred, Y, threshold, logits, dim, ignore_index)
     return _averaged(average, right, predicted, predicted, true)
 
 
 def recall(
-    Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None = None, logits: bool = False
+    Y_pred: Any,
+    Y: Any,
+    *,
+    average: str = "binary",
+    threshold: float | None = None,
+    logits: bool = False,
+    dim: int = 1,
+    ignore_index: int | None = None,
 ) -> float:
     """The share of the samples of a class that are predicted as that class: ``TP / (TP + FN)``.
 
@@ -93,6 +119,8 @@ def recall(
         average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`.
         threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
         logits: whether one column holds logits; ``fit`` and ``evaluate`` know it from the loss.
+        dim: the axis of the classes in Y_pred, -1 for sequences (N, T, C); likewise known from the loss.
+        ignore_index: the class index of samples to leave out; likewise.
 
     Raises:
         ShapeError, ValueError: as :func:`nnlite.precision`.
@@ -100,11 +128,20 @@ def recall(
     >>> recall(np.array([[0.9], [0.2], [0.3], [0.7]]), np.array([[1], [1], [1], [1]]))
     0.5
     """
-    right, predicted, true = _counts(Y_pred, Y, average, threshold, logits, "recall")
+    right, predicted, true = _counts("recall", average, Y_pred, Y, threshold, logits, dim, ignore_index)
     return _averaged(average, right, true, predicted, true)
 
 
-def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None = None, logits: bool = False) -> float:
+def f1(
+    Y_pred: Any,
+    Y: Any,
+    *,
+    average: str = "binary",
+    threshold: float | None = None,
+    logits: bool = False,
+    dim: int = 1,
+    ignore_index: int | None = None,
+) -> float:
     """The harmonic mean of precision and recall: ``2 TP / (2 TP + FP + FN)``.
 
     It is 0 for a class that neither occurs nor is predicted. A sample whose prediction is NaN is not predicted as any
@@ -116,6 +153,8 @@ def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None 
         average: "binary", "macro", "weighted" or "micro"; see :func:`nnlite.precision`.
         threshold: for two classes in one column, between class 0 and class 1; by default 0.5, for logits 0.
         logits: whether one column holds logits; ``fit`` and ``evaluate`` know it from the loss.
+        dim: the axis of the classes in Y_pred, -1 for sequences (N, T, C); likewise known from the loss.
+        ignore_index: the class index of samples to leave out; likewise.
 
     Raises:
         ShapeError, ValueError: as :func:`nnlite.precision`.
@@ -123,7 +162,7 @@ def f1(Y_pred: Any, Y: Any, *, average: str = "binary", threshold: float | None 
     >>> f1(np.array([[0.9], [0.2], [0.7]]), np.array([[1], [1], [0]]))
     0.5
     """
-    right, predicted, true = _counts(Y_pred, Y, average, threshold, logits, "f1")
+    right, predicted, true = _counts("f1", average, Y_pred, Y, threshold, logits, dim, ignore_index)
     return _averaged(average, 2 * right, predicted + true, predicted, true)
 
 
@@ -179,10 +218,12 @@ def true_classes(Y_pred: Array, Y: Array, name: str) -> Array:
     return numbers.astype(np.intp)
 
 
-def _classes(Y_pred: Any, Y: Any, threshold: float | None, logits: bool, name: str) -> tuple[Array, Array, int]:
+def _classes(
+    name: str, Y_pred: Any, Y: Any, threshold: float | None, logits: bool, dim: int, ignore_index: int | None
+) -> tuple[Array, Array, int]:
     """The predicted class of each sample, -1 for NaN; the true one; and the number of classes."""
-    Y_pred = predictions(Y_pred, name)
-    true = true_classes(Y_pred, as_array(Y, "Y"), name)
+    Y_pred, Y = counted(Y_pred, Y, name, dim, ignore_index)
+    true = true_classes(Y_pred, Y, name)
     if in_one_column(Y_pred):
         column = Y_pred.reshape(-1)
         predicted = (column > threshold_for(Y_pred, threshold, logits, name)).astype(np.intp)
@@ -193,13 +234,11 @@ def _classes(Y_pred: Any, Y: Any, threshold: float | None, logits: bool, name: s
     return predicted.reshape(-1), true, Y_pred.shape[1]
 
 
-def _counts(
-    Y_pred: Any, Y: Any, average: str, threshold: float | None, logits: bool, name: str
-) -> tuple[Array, Array, Array]:
+def _counts(name: str, average: str, *arguments: Any) -> tuple[Array, Array, Array]:
     """For each class the number of samples that are rightly predicted as it, predicted as it, and of it."""
     if average not in AVERAGES:
         raise ValueError(f"{name}: average: expected one of {', '.join(map(repr, AVERAGES))}, got {average!r}")
-    predicted, true, classes = _classes(Y_pred, Y, threshold, logits, name)
+    predicted, true, classes = _classes(name, *arguments)
     if average == "binary" and classes > 2:
         raise ValueError(
             f"{name}: average='binary' is for two classes, got {classes}; choose 'macro', for example, in fit and "

@@ -1,4 +1,4 @@
-"""mean_over_batches: the mark of a metric whose value on all rows is the mean of its values on the batches."""
+"""The marks of metrics whose value on all rows is a mean of those on the batches: by rows, or by entries."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,11 +38,36 @@ def mean_over_batches(function: Function) -> Function:
     return function
 
 
+def mean_over_entries(*, geometric: bool = False) -> Callable[[Function], Function]:
+    """Mark a metric with an option ``ignore_index`` that is the mean over the entries of Y which it does not ignore.
+
+    A batch then counts in the mean as often as it has such entries. For the metrics of nnlite; one of your own is
+    marked with :func:`nnlite.mean_over_batches`.
+
+    Args:
+        geometric: the mean is geometric: the exponential of that of the logarithms.
+    """
+
+    def marked(function: Function) -> Function:
+        function.over_entries, function.geometric = True, geometric  # type: ignore[attr-defined]
+        return mean_over_batches(function)
+
+    return marked
+
+
+def mark(metric: Any, name: str) -> bool:
+    """Whether a metric, or the function that it is a ``functools.partial`` of, has the mark.
+
+    >>> mark(mean_over_entries(geometric=True)(lambda Y_pred, Y: 0.0), "geometric"), mark(max, "geometric")
+    (True, False)
+    """
+    return bool(getattr(metric, name, False)) or (isinstance(metric, partial) and mark(metric.func, name))
+
+
 def is_mean_over_batches(metric: Any) -> bool:
     """Whether a metric, or the function that it is a ``functools.partial`` of, is marked.
 
     >>> is_mean_over_batches(mean_over_batches(lambda Y_pred, Y: 0.0)), is_mean_over_batches(max)
     (True, False)
     """
-    marked = getattr(metric, "mean_over_batches", False)
-    return bool(marked) or (isinstance(metric, partial) and is_mean_over_batches(metric.func))
+    return mark(metric, "mean_over_batches")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
+from nnlite.training.metrics.mean_over_batches import is_mean_over_batches, mark
 
 
 class OutputMetric:
@@ -24,6 +24,7 @@ class OutputMetric:
         self.metric = metric
         self.key = key
         self.mean_over_batches = is_mean_over_batches(metric)
+        self.over_entries, self.geometric = mark(metric, "over_entries"), mark(metric, "geometric")
 
     def __call__(self, Y_pred: Any, Y: Any) -> float:
         targets = dict(enumerate(Y)) if isinstance(Y, tuple) else Y

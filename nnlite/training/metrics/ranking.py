@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.arrays import Array
 from nnlite.compute.softmax import log_softmax
 from nnlite.training.metrics.classification import in_one_column, true_classes
-from nnlite.training.metrics.one_output import predictions
+from nnlite.training.metrics.counted import counted
 
 
-def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
+def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False, dim: int = 1, ignore_index: int | None = None) -> float:
     """The area under the ROC curve: ``P(s1 > s0) + P(s1 = s0) / 2`` of a sample of class 1 and one of class 0.
 
     With s1 and s0 the predictions for them. For more classes it is the mean over the classes of each against the rest.
@@ -22,6 +22,8 @@ def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
         Y: 0 or 1 of the shape of Y_pred; or class indices (N,) or (N, d1, ...), or one-hot of the shape of Y_pred.
         logits: whether Y_pred of shape (N, C) holds logits, whose softmax over the classes is then computed first;
             ``fit`` and ``evaluate`` know it from the loss.
+        dim: the axis of the classes in Y_pred, -1 for sequences (N, T, C); likewise known from the loss.
+        ignore_index: the class index of samples to leave out; likewise.
 
     Raises:
         ShapeError: the shapes do not match.
@@ -33,8 +35,8 @@ def roc_auc(Y_pred: Any, Y: Any, *, logits: bool = False) -> float:
     >>> roc_auc(np.array([[0.1], [0.4], [0.35], [0.8]]), np.array([[0], [0], [1], [1]]))
     0.75
     """
-    Y_pred = predictions(Y_pred, "roc_auc")
-    true = true_classes(Y_pred, as_array(Y, "Y"), "roc_auc")
+    Y_pred, Y = counted(Y_pred, Y, "roc_auc", dim, ignore_index)
+    true = true_classes(Y_pred, Y, "roc_auc")
     if in_one_column(Y_pred):
         return _of_class(1, Y_pred.reshape(-1), true)
     classes = Y_pred.shape[1]

@@ -1,4 +1,4 @@
-"""The threshold between two classes: 0.5 for probabilities, 0 for logits."""
+"""What metrics know from the loss: the threshold between two classes, the axis of the classes, what is ignored."""
 
 from collections.abc import Callable
 from functools import partial
@@ -38,22 +38,29 @@ def threshold_for(Y_pred: Array, threshold: float | None, logits: bool, name: st
 
 
 def for_loss(metric: Callable[..., float], loss: Any) -> Callable[..., float]:
-    """The metric for the predictions that the loss is given: with ``logits=True`` where they are logits.
+    """The metric for what the loss is given: whether predictions are logits, the ``dim`` of classes, ``ignore_index``.
 
-    Only a metric with a parameter ``logits`` is changed, and only if neither it nor its threshold has been set.
+    Only options that are parameters of the metric, and have not been set, are changed.
 
     >>> import nnlite as nn
     >>> for_loss(nn.f1, nn.BCEWithLogitsLoss()).keywords
     {'logits': True}
+    >>> for_loss(nn.accuracy, nn.CrossEntropyLoss(dim=-1)).keywords
+    {'dim': -1, 'ignore_index': -100}
     """
-    if getattr(loss, "logits", None) is None or {"logits", "threshold"} & set(getattr(metric, "keywords", ())):
+    logits, given = getattr(loss, "logits", None), set(getattr(metric, "keywords", ()))
+    own = {"dim": getattr(loss, "dim", 1), "ignore_index": getattr(loss, "ignore_index", None)}
+    own = {name: value for name, value in own.items() if value is not None and (name, value) != ("dim", 1)}
+    if logits is None and not own:
         return metric
     try:
         parameters = signature(metric).parameters
     except (TypeError, ValueError):  # it is written in C
         return metric
-    if "logits" not in parameters:
-        return metric
-    if loss.logits:
-        return partial(metric, logits=True)
-    return partial(metric, threshold=0.5) if "threshold" in parameters else metric
+    options: dict[str, Any] = {name: value for name, value in own.items() if name in parameters and name not in given}
+    if logits is not None and "logits" in parameters and not {"logits", "threshold"} & given:
+        if logits:
+            options["logits"] = True
+        elif "threshold" in parameters:
+            options["threshold"] = 0.5
+    return partial(metric, **options) if options else metric
