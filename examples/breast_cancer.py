@@ -4,7 +4,6 @@ Run it with:  python examples/breast_cancer.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -14,9 +13,8 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-# 569 tumours: 30 measurements of the cell nuclei, and in the last column 0 for malignant, 1 for benign.
-table = np.loadtxt(Path(__file__).parent / "data" / "breast_cancer.csv.gz", delimiter=",")
-X, Y = table[:, :-1], table[:, -1:]
+# 569 tumours: 30 measurements of the cell nuclei, and 0 for malignant, 1 for benign.
+X, Y = nn.datasets.breast_cancer()
 
 # A random quarter of the rows is the test set; it is not used for training.
 order = rng.permutation(len(X))

@@ -4,7 +4,6 @@ Run it with:  python examples/digits.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -14,9 +13,9 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-# 1,797 images: 64 pixels from 0 to 16, and the digit in the last column.
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
+# 1,797 images: 64 pixels from 0 to 16, and the digit.
+X, Y = nn.datasets.digits()
+X = X / 16
 
 # A random fifth of the rows is the test set; it is used only at the end.
 order = rng.permutation(len(X))

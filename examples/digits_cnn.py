@@ -4,7 +4,6 @@ Run it with:  python examples/digits_cnn.py [--seed N] [--figure FILE]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -16,9 +15,9 @@ parser.add_argument("--figure", help="file for a figure of filters and feature m
 arguments = parser.parse_args()
 rng = np.random.default_rng(arguments.seed)
 
-# 1,797 images: 64 pixels from 0 to 16, and the digit in the last column. An image has one channel.
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-X, Y = table[:, :-1].reshape(-1, 1, 8, 8).astype(np.float32) / 16, table[:, -1].astype(int)
+# 1,797 images: 64 pixels from 0 to 16, and the digit. An image has one channel.
+X, Y = nn.datasets.digits()
+X = X.reshape(-1, 1, 8, 8).astype(np.float32) / 16
 order = rng.permutation(len(X))
 test, training = order[: len(X) // 5], order[len(X) // 5 :]
 

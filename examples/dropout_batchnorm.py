@@ -7,7 +7,6 @@ Run it with:  python examples/dropout_batchnorm.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -17,9 +16,9 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights, the rows and the dropout")
 seed = parser.parse_args().seed
 
-# 1,797 images: 64 pixels from 0 to 16, and the digit in the last column. Of few images a network learns noise as well.
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
+# 1,797 images: 64 pixels from 0 to 16, and the digit. Of few images a network learns noise as well.
+X, Y = nn.datasets.digits()
+X = X / 16
 training, test, _ = np.split(np.random.default_rng(seed).permutation(len(X)), [200, 1000])
 
 

@@ -8,7 +8,6 @@ Run it with:  python examples/feedback_alignment.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -31,8 +30,8 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
+X, Y = nn.datasets.digits()
+X = X / 16
 order = rng.permutation(len(X))
 test, training = order[: len(X) // 5], order[len(X) // 5 :]
 

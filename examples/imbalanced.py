@@ -16,8 +16,8 @@ import nnlite as nn
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the rows")
 seed = parser.parse_args().seed
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-X, Y = table[:, :-1] / 16, table[:, -1:] == 8
+X, Y = nn.datasets.digits()
+X, Y = X / 16, Y[:, None] == 8
 
 
 def train(epochs=10, class_weight=None, **options):

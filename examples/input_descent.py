@@ -4,7 +4,6 @@ Run it with:  python examples/input_descent.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -14,8 +13,8 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
+X, Y = nn.datasets.digits()
+X = X / 16
 model = nn.Sequential(nn.Linear(64, 64, rng=rng), nn.Tanh(), nn.Linear(64, 10, rng=rng))
 loss = nn.CrossEntropyLoss()
 print("Training on the digits:")

@@ -4,7 +4,6 @@ Run it with:  python examples/optimizers.py [--seed N] [--plot FILE]
 """
 
 import argparse
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -16,7 +15,7 @@ parser.add_argument("--seed", type=int, default=0, help="of the split, the initi
 parser.add_argument("--plot", metavar="FILE", help="draw the losses into this file; needs matplotlib")
 options = parser.parse_args()
 
-table = np.loadtxt(Path(__file__).parent / "data" / "breast_cancer.csv.gz", delimiter=",")
+table = np.hstack([*nn.datasets.breast_cancer()])
 test, training = np.split(np.random.default_rng(options.seed).permutation(table), [len(table) // 4])
 X, Y = (training[:, :-1] - training[:, :-1].mean(axis=0)) / training[:, :-1].std(axis=0), training[:, -1:]
 X_test, Y_test = (test[:, :-1] - training[:, :-1].mean(axis=0)) / training[:, :-1].std(axis=0), test[:, -1:]

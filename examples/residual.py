@@ -4,7 +4,6 @@ Run it with:  python examples/residual.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -14,9 +13,9 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-table = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")
-order = rng.permutation(len(table))
-X, Y = table[order, :-1] / 16, table[order, -1].astype(int)
+X, Y = nn.datasets.digits()
+order = rng.permutation(len(X))
+X, Y = X[order] / 16, Y[order]
 
 BLOCKS = 10
 

@@ -4,7 +4,6 @@ Run it with:  python examples/tied_autoencoder.py [--seed N]
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--seed", type=int, default=0, help="of the split, the initial weights and the order of the rows")
 rng = np.random.default_rng(parser.parse_args().seed)
 
-images = np.loadtxt(Path(__file__).parent / "data" / "digits.csv.gz", delimiter=",")[:, :-1] / 16
+images = nn.datasets.digits().X / 16
 images = rng.permutation(images)
 test, X = images[:359], images[359:]
 

@@ -128,6 +128,7 @@ Training
     CSVLogger, LearningRateLogger        callbacks that record values
     WeightAverage                        a callback that averages the weights: EMA and SWA
     update_bn                            compute the running statistics of BatchNorm anew
+    datasets                             small problems and real data, as arrays with names
     parallel                             many trainings at a time: ``parallel.map``
     lr_finder                            find a learning rate: the loss while the rate rises
     Diagnostics                          a callback that records gradients, updates and activations of each layer
@@ -285,7 +286,7 @@ from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
 
 if TYPE_CHECKING:
-    from nnlite import parallel
+    from nnlite import datasets, parallel
     from nnlite.diagnostics.check_gradients import check_gradients
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.explain import explain
@@ -545,6 +546,7 @@ __all__ = [
     "clip_grad_value",
     "compile",
     "confusion_matrix",
+    "datasets",
     "draw",
     "evaluate",
     "explain",
@@ -637,7 +639,7 @@ for _layer in [value for value in globals().values() if isinstance(value, type) 
 del _layer
 
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
-_ROOMS = ("parallel",)  # modules that a user sees as such, likewise
+_ROOMS = ("datasets", "parallel")  # modules that a user sees as such, likewise
 
 
 def __getattr__(name: str) -> Any:

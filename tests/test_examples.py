@@ -234,34 +234,6 @@ def test_d3_walks_back_and_its_autoencoder_beats_two_principal_components(seed, 
 # --------------------------------------------------------------------------------------------------------- the data
 
 
-def read(name):
-    packed = (EXAMPLES / "data" / name).read_bytes()
-    assert packed[4:8] == bytes(4)  # no time of packing, so the same text gives the same bytes
-    header, _, _ = gzip.decompress(packed).decode("ascii").partition("\n")
-    table = np.loadtxt(EXAMPLES / "data" / name, delimiter=",")
-    assert header.startswith("# ")
-    assert len(set(header.split(","))) == table.shape[1]  # a name for each column
-    return table[:, :-1], table[:, -1]
-
-
-def test_the_breast_cancer_data_are_what_their_source_says():
-    X, Y = read("breast_cancer.csv.gz")
-    assert X.shape == (569, 30)
-    assert np.count_nonzero(Y == 0) == 212  # malignant
-    assert np.count_nonzero(Y == 1) == 357  # benign
-    lowest = """6.981 9.71 43.79 143.5 0.053 0.019 0 0 0.106 0.05 0.112 0.36 0.757 6.802 0.002 0.002 0 0 0.008 0.001
-                7.93 12.02 50.41 185.2 0.071 0.027 0 0 0.156 0.055"""
-    highest = """28.11 39.28 188.5 2501 0.163 0.345 0.427 0.201 0.304 0.097 2.873 4.885 21.98 542.2 0.031 0.135 0.396
-                 0.053 0.079 0.03 36.04 49.54 251.2 4254 0.223 1.058 1.252 0.291 0.664 0.208"""
-    np.testing.assert_allclose(X.min(axis=0), np.array(lowest.split(), float), rtol=0, atol=5.01e-4)
-    np.testing.assert_allclose(X.max(axis=0), np.array(highest.split(), float), rtol=0, atol=5.01e-4)
-
-
-def test_malignant_nuclei_are_larger():
-    X, Y = read("breast_cancer.csv.gz")
-    assert X[Y == 0, 0].mean() > 1.3 * X[Y == 1, 0].mean()  # so that 0 is malignant indeed
-
-
 def test_the_penguins_are_what_their_source_says():
     packed = (EXAMPLES / "data" / "penguins.csv.gz").read_bytes()
     assert packed[4:8] == bytes(4)
@@ -275,14 +247,6 @@ def test_the_penguins_are_what_their_source_says():
     numbers = [[float(row[name]) for row in table if row[name]] for name in header.split(",")[3:7]]
     np.testing.assert_allclose([np.mean(each) for each in numbers], [43.92, 17.15, 200.9, 4202], rtol=2.5e-4)
     assert [len(each) for each in numbers] == [342] * 4
-
-
-def test_the_digits_are_what_their_source_says():
-    X, Y = read("digits.csv.gz")
-    assert X.shape == (1797, 64)
-    assert np.array_equal(X, X.astype(int))
-    assert (X.min(), X.max()) == (0, 16)
-    assert np.bincount(Y.astype(int)).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
 def test_d0_has_the_linear_layer_entry_by_entry(run):

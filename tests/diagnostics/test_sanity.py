@@ -3,7 +3,6 @@
 import pickle
 import re
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from nnlite.diagnostics.sanity_checks.overfitting import overfits_small_batch
 from nnlite.diagnostics.sanity_checks.rehearsal import Rehearsal
 from nnlite.diagnostics.sanity_checks.targets import initial_loss, targets_in_range
 
-DATA = Path(__file__).parents[2] / "examples" / "data"
 zeros, he_uniform = nn.initializers.zeros, nn.initializers.he_uniform
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 4))
@@ -54,24 +52,23 @@ def scores(**options):
 
 @cache
 def load(name):
-    table = np.loadtxt(DATA / f"{name}.csv.gz", delimiter=",")
-    table.setflags(write=False)
-    return table
+    dataset = getattr(nn.datasets, name)()
+    for array in dataset:
+        array.setflags(write=False)
+    return dataset
 
 
 def breast_cancer(seed):
-    rng, table = np.random.default_rng(seed), load("breast_cancer")
-    X, Y = table[:, :-1], table[:, -1:]
+    rng, (X, Y) = np.random.default_rng(seed), load("breast_cancer")
     layers = nn.Linear(30, 16, rng=rng), nn.Tanh(), nn.Linear(16, 8, rng=rng), nn.Sigmoid(), nn.Linear(8, 1, rng=rng)
     model = nn.Sequential(*layers, nn.Sigmoid())
     return model, nn.BCELoss(), (X - X.mean(axis=0)) / X.std(axis=0), Y, nn.SGD(model, lr=0.02, momentum=0.9)
 
 
 def digits(seed):
-    rng, table = np.random.default_rng(seed), load("digits")
+    rng, (X, Y) = np.random.default_rng(seed), load("digits")
     model = nn.Sequential(nn.Linear(64, 128, weight_init=he_uniform, rng=rng), nn.ReLU(), nn.Linear(128, 10, rng=rng))
-    X, Y = table[:, :-1] / 16, table[:, -1].astype(int)
-    return model, nn.CrossEntropyLoss(label_smoothing=0.1), X, Y, nn.SGD(model, lr=0.1, momentum=0.9)
+    return model, nn.CrossEntropyLoss(label_smoothing=0.1), X / 16, Y, nn.SGD(model, lr=0.1, momentum=0.9)
 
 
 def xor(seed):
