@@ -132,6 +132,7 @@ Training
     parallel                             many trainings at a time: ``parallel.map``
     lr_finder                            find a learning rate: the loss while the rate rises
     Diagnostics                          a callback that records gradients, updates and activations of each layer
+    DataParallel                         a callback: one training in several processes, through MPI
     Callback                             the base class
 
 Metrics
@@ -327,6 +328,7 @@ if TYPE_CHECKING:
         StepLR,
     )
     from nnlite.optim.warmup import Warmup
+    from nnlite.parallel.data_parallel import DataParallel
     from nnlite.saving.files import load, save
     from nnlite.training.compile import compile
     from nnlite.training.diagnostics_callback import Diagnostics
@@ -396,6 +398,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CyclicLR",
+    "DataParallel",
     "Diagnostics",
     "DivergenceError",
     "Divide",
@@ -625,6 +628,7 @@ _LATER = {
     "optim.rmsprop": "RMSprop",
     "optim.rprop": "Rprop",
     "optim.warmup": "Warmup",
+    "parallel.data_parallel": "DataParallel",
     "saving.files": "load save",
     "training.compile": "compile",
     "training.diagnostics_callback": "Diagnostics",

@@ -15,8 +15,15 @@ from nnlite.layers.normalization import features_of
 
 
 class BatchNorm(RunningNorm):
-    """Base class of BatchNorm1d, BatchNorm2d and BatchNorm3d: mu and v are over all samples and positions."""
+    """Base class of BatchNorm1d, BatchNorm2d and BatchNorm3d: mu and v are over all samples and positions.
 
+    Attributes:
+        ranks: the processes over whose shares of the batch mu and v are, which :class:`nnlite.DataParallel` sets while
+            a step runs; None for the samples of this process alone.
+    """
+
+    ranks: Any = None
+    all_values: int = 0  # for each mean and variance, over the processes
     cure = "; choose a batch_size that leaves no batch of one sample, or call eval()"
     defaults = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True, "bias": True}  # noqa: RUF012
 
@@ -33,10 +40,36 @@ class BatchNorm(RunningNorm):
     ) -> None:
         self.make_state(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
+    def forward(self, X: Any) -> Array:
+        Y = super().forward(X)
+        if self.ranks is not None and not Y.size and not self.by_given:
+            self.statistics(self.X)  # those of the other processes
+        return Y
+
+    def backward(self, dY: Any) -> Array:
+        dX = super().backward(dY)
+        if self.ranks is not None and not dX.size and not self.by_given:
+            for _ in range(2):  # the others add up two sums
+                self.group_sums(self._zero(dX))
+        return dX
+
     def group_sums(self, sums: Array) -> Array:
-        return sums if len(sums) == 1 else column_sum(sums)[None]
+        of_group = sums if len(sums) == 1 else column_sum(sums)[None]
+        return of_group if self.ranks is None else self.ranks.total(of_group)
 
     def group_moments(self, X: Array) -> tuple[Array, Array, Array]:
+        """Those of all samples; over several processes those of all their samples."""
+        if self.ranks is None:
+            return self._own_moments(X)
+        numbers: Any = self._own_moments(X) if X.size else np.zeros((3, 1, self.channels))
+        mu, rest, v = (each.astype(np.float64) for each in numbers)
+        self.all_values, mu, v = self.ranks.moments(math.prod(X.shape) // self.num_features, mu + rest, v)
+        if self.all_values < 2:
+            raise ValueError(f"{self}: expected more than one value for each mean and variance, got one{self.cure}")
+        first = mu.astype(X.dtype)
+        return first, (mu - first).astype(X.dtype), v.astype(X.dtype)
+
+    def _own_moments(self, X: Array) -> tuple[Array, Array, Array]:
         """Of several samples v is the mean of theirs, plus the variance of their means."""
         mu, rest, v = super().group_moments(X)
         if len(mu) == 1:
@@ -47,7 +80,7 @@ class BatchNorm(RunningNorm):
         return of_batch, rest_of_batch, mean_over_samples(v + (D - rest_of_batch) ** 2)
 
     def group_size(self, shape: tuple[int, ...]) -> int:
-        return math.prod(shape) // self.num_features
+        return math.prod(shape) // self.num_features if self.ranks is None else self.all_values
 
     def update(self, mu: Array, v: Array) -> None:
         batches: Any = self.num_batches_tracked

@@ -105,7 +105,8 @@ class Checkpoint(Callback):
         return int(read(self.path)["epoch"]) if self.path.exists() else 0
 
     def on_train_begin(self, state: Training) -> None:
-        check_writable(self.path)
+        if state.rank == 0:
+            check_writable(self.path)
         for other in state.callbacks:
             if other is not self and isinstance(other, Checkpoint) and other.path.resolve() == self.path.resolve():
                 raise ValueError(f"Checkpoint: two write to {self.path}; give each a path of its own")
@@ -149,8 +150,9 @@ class Checkpoint(Callback):
             before = self.since, self.due
             self.since, self.due = 0, False  # also in the file
             try:
-                content, arrays = self._contents(state)
-                write_archive(self.path, content, arrays)
+                content, arrays = self._contents(state)  # in each process: some of it is collected from all
+                if state.rank == 0:
+                    write_archive(self.path, content, arrays)
             except BaseException:
                 self.since, self.due = before
                 raise

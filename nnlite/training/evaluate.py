@@ -16,6 +16,7 @@ from nnlite.losses.per_output import Losses, as_one_loss
 from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.rows import Batch, Rows, indexed, noting_shapes
+from nnlite.training.sharing import Sharing
 from nnlite.training.streams import Stream, rows_or_stream
 
 
@@ -59,13 +60,19 @@ def evaluate(
 
 
 def evaluate_rows(
-    model: Layer, rows: Rows | Stream, loss: Layer, metrics: dict[str, Metric], batch_size: int
+    model: Layer,
+    rows: Rows | Stream,
+    loss: Layer,
+    metrics: dict[str, Metric],
+    batch_size: int,
+    sharing: Sharing | None = None,
 ) -> dict[str, float]:
-    """As :func:`evaluate`, with checked arguments."""
+    """As :func:`evaluate`, with checked arguments; batches in turn by the processes that share them."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
-    measurements = Measurements(loss, metrics)
+    measurements = Measurements(loss, metrics) if sharing is None else sharing.measurements(loss, metrics)
+    first, step = (0, 1) if sharing is None else (sharing.rank, sharing.ranks)
     with noting_shapes(rows, model):
-        for batch in rows.batches(batch_size):
+        for batch in rows.batches(batch_size, first=first, step=step):
             Y_pred = spread(model.forward, batch.X)
             measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
     return measurements.values()

@@ -181,7 +181,7 @@ def fit(
         each.check_steps(steps, epochs)
     for each in state.optimizers:
         each.epochs_done = each.epochs_done or 0  # counted from here on
-    shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch))
+    shown = progress(state.epochs, state.batches, verbose, done=(state.epoch, state.batch), rank=state.rank)
     note_feature_names(model, state.rows)
     try:
         with noting_shapes(state.rows, model):
@@ -214,7 +214,7 @@ def _train(state: Training, events: Events, validation: Validation, shown: Progr
                 events.call("on_epoch_begin")
             if state.stop:
                 return
-            for batch in rows.batches(state.batch_size, state.order, first=state.batch):
+            for batch in rows.batches(state.batch_size, state.order, first=state.batch, share=state.share):
                 try:
                     Y_pred, J = step.forward(batch)
                     means.add(batch, J, Y_pred)

@@ -10,6 +10,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+FORWARDED = tuple(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(signal, name))  # not on Windows
 
 
 class Interrupts:
@@ -22,6 +23,9 @@ class Interrupts:
 
     Args:
         say: what to call with a line for the user when a signal comes.
+        several: whether other processes take part in the training. Then a second signal is left to the program that
+            has started them all, which may send this one several; and SIGUSR1 counts as well, which mpiexec forwards
+            to all processes without ending them.
 
     Attributes:
         received: the number of the signal that has come; None before.
@@ -31,15 +35,16 @@ class Interrupts:
     True
     """
 
-    def __init__(self, say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, say: Callable[[str], None] = lambda line: None, *, several: bool = False) -> None:
         self._say = say
+        self._several = several
         self.received: int | None = None
         self._active = False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for signum in SIGNALS:
+            for signum in SIGNALS + FORWARDED * self._several:
                 previous = signal.getsignal(signum)
                 if previous not in (signal.SIG_IGN, None):
                     self._previous[signum] = previous
@@ -47,9 +52,21 @@ class Interrupts:
         self._active = True
         return self
 
+    def tell(self, signum: int) -> None:
+        """Note a signal that another process has got, if none has come here.
+
+        >>> interrupts = Interrupts(several=True)
+        >>> interrupts.tell(signal.SIGTERM)
+        >>> interrupts.received == signal.SIGTERM
+        True
+        """
+        self.received = self.received or signum
+
     def _note(self, signum: int, frame: FrameType | None) -> None:
         # An exception at any point may leave this handler installed. So only the first signal inside the context is
         # noted; any other one goes to the previous handler, and none is lost.
+        if self.received is not None and self._active and self._several:
+            return
         if self.received is not None or not self._active:
             self._restore()
             signal.raise_signal(signum)
@@ -57,7 +74,7 @@ class Interrupts:
         self.received = signum
         again = "press Ctrl-C again to stop now" if signum == signal.SIGINT else "a second signal stops it now"
         with suppress(Exception):  # such as a reentrant print: the line is not worth an error in the middle of a batch
-            self._say(f"stopping after this batch; {again}")
+            self._say("stopping after this batch" + f"; {again}" * (not self._several))
 
     def _restore(self) -> None:
         for signum, previous in self._previous.items():

@@ -47,12 +47,13 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, state: Training) -> None:
         """Check that the file can be written; nothing is written yet."""
-        check_writable(self.path)
+        if state.rank == 0:
+            check_writable(self.path)
         self.names, self.last = [], state.epoch
 
     def on_save(self, state: Training) -> None:
         """Add the row of the epoch, with what all callbacks have added to its values."""
-        if state.batch or state.epoch == self.last:
+        if state.batch or state.epoch == self.last or state.rank:
             return
         self.last = state.epoch
         row = {"epoch": state.epoch, **state.values}

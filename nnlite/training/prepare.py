@@ -1,7 +1,7 @@
 """prepare: what comes before the first step of every training."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from nnlite.layer.flat import check_ties, check_whole
 from nnlite.layer.layer import Layer
@@ -13,6 +13,7 @@ from nnlite.training.measurements import Measurements, named
 from nnlite.training.resume import resume_from
 from nnlite.training.rows import Rows
 from nnlite.training.settings import settings
+from nnlite.training.sharing import sharing_of
 from nnlite.training.step import Step
 from nnlite.training.streams import Stream, rows_or_stream
 from nnlite.training.training_state import Training
@@ -40,7 +41,7 @@ def prepare(
     rng: Any,
     step: dict[str, Any],
     compared: dict[str, Any],
-    kind_of_step: type[Step] = Step,
+    kind_of_step: Callable[..., Step] = Step,
 ) -> tuple[Training, Events, Validation]:
     """Check the arguments of a training, and return its state, its events and its validation; nothing is trained.
 
@@ -69,9 +70,13 @@ def prepare(
         objective = weighted(loss, class_weight, rows)
     if sample_weight is not None:
         rows.set_weight(sample_weight)
-    events = Events(callbacks)
+    events, sharing = Events(callbacks), sharing_of(callbacks)
     state: Training
     step = {"on_backward_end": events.calls["on_backward_end"], "where": lambda: state.where(), **step}
+    given, measurements = objective, cast(Callable[..., Measurements], Measurements)
+    if sharing is not None:
+        objective = objective if objective is not loss else weighted(loss, None, rows)  # for its denominators
+        kind_of_step, measurements = sharing.kind_of_step(kind_of_step), sharing.measurements_in_training
     one_step = kind_of_step(model, objective, found, **step)
     check_weights_act(objective, rows, batch_size * one_step.accumulate_steps)
     state = Training(
@@ -79,17 +84,19 @@ def prepare(
         loss,
         found,
         rows=rows,
-        means=Measurements(objective, metrics_by_name, tried=validation_rows is not None),
+        means=measurements(objective, metrics_by_name, tried=validation_rows is not None),
         step=one_step,
         batch_size=batch_size,
         batches=rows.count(batch_size),
         validation=validation_rows,
         callbacks=callbacks,
         rng=rng,
+        rank=0 if sharing is None else sharing.rank,
+        ranks=1 if sharing is None else sharing.ranks,
     )
-    validation = Validation(model, validation_rows, loss, metrics_by_name, batch_size)
+    validation = Validation(model, validation_rows, loss, metrics_by_name, batch_size, sharing)
     validation.try_out()
-    state.settings = settings(state, **compared)
+    state.settings = settings(state, given, **compared)
     if resume is not None:
         resume_from(resume, state)
     state.epochs = state.epoch + epochs

@@ -30,7 +30,7 @@ class Progress(Protocol):
         """Show a line of text."""
 
 
-def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, int] = (0, 0)) -> Progress:
+def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, int] = (0, 0), rank: int = 0) -> Progress:
     """A bar, lines or nothing, depending on ``verbose`` and on what stderr is.
 
     Args:
@@ -38,6 +38,7 @@ def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, in
         batches: the number of batches of an epoch; None if it is not known.
         verbose: 0 or 1.
         done: the number of epochs, and of batches of the next one, that a resumed training has done already.
+        rank: the number of the process; only the first one shows something.
 
     >>> with progress(1, 1, verbose=0) as silent:
     ...     silent.epoch(1, {"loss": 0.5})
@@ -45,7 +46,7 @@ def progress(epochs: int, batches: int | None, verbose: int, done: tuple[int, in
     if verbose not in (0, 1):
         raise ValueError(f"verbose: expected 0 (silent) or 1 (a bar, or lines in a file), got {verbose!r}")
     stderr: Any = sys.stderr  # or what a program has replaced it by, with write and flush at least
-    if not verbose or epochs == done[0] or stderr is None or getattr(stderr, "closed", False):
+    if not verbose or rank or epochs == done[0] or stderr is None or getattr(stderr, "closed", False):
         return Silent()
     if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
         sys.stdout.flush()  # so that what was printed before comes before, where both go into one file

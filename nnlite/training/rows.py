@@ -19,6 +19,8 @@ from nnlite.training.sources import SourceRows, SparseRows, is_sparse
 
 COLUMNS = 10  # of a frame, that an error lists
 
+Share = tuple[int, int] | None  # of each batch: the number of the share, from 0, and how many there are
+
 
 @dataclass(slots=True)
 class Batch:
@@ -34,6 +36,7 @@ class Batch:
     weight: Array | None = None  # of each row in the loss
     rows: Any = None  # the indices of the rows, an array or a slice; None in a stream
     source: Any = None  # the Rows that it is part of
+    of: int = 0  # how many rows the batch has in all processes; see sharing.py
 
     def row(self, index: int) -> int:
         """The index, among all rows, of a row of the batch; in a stream its index in the batch."""
@@ -133,20 +136,38 @@ class Rows:
             return self.numbers
         return rng.permutation(len(self) if self.numbers is None else self.numbers)
 
-    def batches(self, batch_size: int, order: Array | None = None, first: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, batch_size: int, order: Array | None = None, first: int = 0, step: int = 1, share: Share = None
+    ) -> Iterator[Batch]:
         """The batches, from number ``first`` on, of the rows in the given order; the last batch may be shorter.
+
+        Args:
+            batch_size: how many rows make a batch.
+            order: the indices of the rows.
+            first: the number of the first batch.
+            step: 2 for every other batch, and so on.
+            share: (number, count) for one share of each batch, of so many; None for all its rows.
 
         >>> [batch.count for batch in Rows(np.zeros((5, 1))).batches(2)]
         [2, 2, 1]
+        >>> [batch.count for batch in Rows(np.zeros((5, 1))).batches(2, share=(1, 2))]
+        [1, 1, 0]
         """
         order = self.numbers if order is None else order
         read_X, read_Y = _reader(self.X, order), _reader(self.Y, order)
         length = len(self)
-        for start in range(first * batch_size, length, batch_size):
+        for start in range(first * batch_size, length, step * batch_size):
             stop = min(start + batch_size, length)
+            of = stop - start
+            if share is not None:
+                start, stop = (start + end for end in share_of(of, *share))
             rows = slice(start, stop) if order is None else order[start:stop]
             weight = None if self.weight is None else self.weight[rows]
-            yield Batch(read_X(rows), read_Y(rows), stop - start, weight, rows, self)
+            if start == stop:  # a source may not be able to read no rows, so that one is read and left out
+                one = slice(start - 1, start) if order is None else order[start - 1 : start]
+                yield Batch(none_of(read_X(one)), none_of(read_Y(one)), 0, weight, rows, self, of)
+            else:
+                yield Batch(read_X(rows), read_Y(rows), stop - start, weight, rows, self, of)
 
     def set_weight(self, weight: Any) -> None:
         """Give each row of X a weight in the loss, or each step of each row.
@@ -233,6 +254,26 @@ def indexed(name: str, given: Any) -> str:
     if is_frame(given):
         return f"{name}.to_numpy()"
     return name if isinstance(given, np.ndarray) else f"np.asarray({name})"
+
+
+def share_of(count: int, number: int, shares: int) -> tuple[int, int]:
+    """The first row, and the one after the last, of a share of ``count`` rows; the first shares are the larger ones.
+
+    >>> share_of(5, 0, 3), share_of(5, 1, 3), share_of(5, 2, 3)
+    ((0, 2), (2, 4), (4, 5))
+    """
+    size, larger = divmod(count, shares)
+    start = number * size + min(number, larger)
+    return start, start + size + (number < larger)
+
+
+def none_of(values: Any) -> Any:
+    """No rows of an array, or of each array of tuples and dicts.
+
+    >>> none_of((np.ones((3, 2)), None))
+    (array([], shape=(0, 2), dtype=float64), None)
+    """
+    return each_of(none_of, values) if isinstance(values, tuple | dict) else None if values is None else values[:0]
 
 
 def joined(batches: Sequence[Any]) -> Any:

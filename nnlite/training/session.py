@@ -21,7 +21,8 @@ def session(state: Training, events: Events, shown: Progress) -> Iterator[Interr
     """The context of the epochs, which is left in the reverse order, whatever ends them."""
     with ExitStack() as stack:
         # 1. Signals: one that has come takes effect when everything below has been left.
-        interrupts = stack.enter_context(Interrupts(shown.say))
+        interrupts = stack.enter_context(Interrupts(shown.say, several=state.ranks > 1))
+        state.interrupts = interrupts
         # 2. Training mode: the callbacks still find it in on_train_end.
         stack.enter_context(_training_mode(state.model))
         # 3. The bar: the callbacks may still print in on_train_end.

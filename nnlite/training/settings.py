@@ -17,11 +17,12 @@ from nnlite.training.streams import Stream
 from nnlite.training.training_state import Training
 
 
-def settings(state: Training, **arguments: Any) -> dict[str, str]:
+def settings(state: Training, loss: Layer, **arguments: Any) -> dict[str, str]:
     """The settings by name: the class of each layer, loss and optimizer, the arguments of its constructor, and so on.
 
     Args:
         state: of a training that has not begun.
+        loss: the loss with the weights of samples and classes, if there are any.
         arguments: those of ``fit`` that are not in the state.
 
     >>> import nnlite as nn
@@ -34,7 +35,7 @@ def settings(state: Training, **arguments: Any) -> dict[str, str]:
     Linear 2 0.5
     """
     layers = {_place("layer", path): layer for path, layer in state.model.named_layers()}
-    layers |= {_place("loss", path): layer for path, layer in state.step.loss.named_layers()}
+    layers |= {_place("loss", path): layer for path, layer in loss.named_layers()}
     places = {id(layer): place for place, layer in layers.items()}
     found: dict[str, str] = {}
     for place, layer in layers.items():

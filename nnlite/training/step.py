@@ -115,14 +115,19 @@ class Step:
         """
         self.begin(batch)
         Y_pred = spread(self.model.forward, batch.X)
-        if not self.begun and (constant := constant_output(self.model, Y_pred)):
-            raise ValueError(f"model: {constant}, so nothing is learnt; {ONE_OUTPUT}")
+        if not self.begun:
+            self.check_output(Y_pred)
         J = loss_of(self.loss, Y_pred, batch)
         if not math.isfinite(J):
             self.undo()  # at once, so that a buffer of this batch is not named as the cause
             raise loss_not_finite(self.model, self.loss, J, self.where(), [batch], cures=self.cures)
         self.J = J
         return Y_pred, J
+
+    def check_output(self, Y_pred: Any) -> None:
+        """Raise a ValueError if the model can return nothing else."""
+        if constant := constant_output(self.model, Y_pred):
+            raise ValueError(f"model: {constant}, so nothing is learnt; {ONE_OUTPUT}")
 
     def begin(self, batch: Batch) -> None:
         """Note the batch, and what its forward may change."""
@@ -151,15 +156,19 @@ class Step:
             term = np.concatenate([layer.dPhi for layer in self.trained]) * (weight or 1.0)
             self.total = term if self.total is None else self.total + term
             self.weight += weight
-            if not np.isfinite(self.total).all():
+            if not self.is_finite(self.total):
                 self.total, self.weight, self.count = None, 0.0, 0
                 raise gradient_not_finite(self.model, self.loss, self.where(), self.batch)
+
+    def is_finite(self, total: Array) -> bool:
+        """Whether a sum of gradients is finite."""
+        return bool(np.isfinite(total).all())
 
     def _first_backward(self) -> None:
         """Backward, and a warning if it stores no gradient for a parameter, as under a misspelt name."""
         for layer in self.trained:
             layer.dPhi = np.full_like(layer.dPhi, UNWRITTEN)
-        spread(self.model.backward, self.loss.backward())
+        self.store_gradients()
         self.begun = True
         names = []
         for layer in self.trained:

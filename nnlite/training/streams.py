@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnlite.basics.frames import is_frame
-from nnlite.training.rows import Batch, Rows
+from nnlite.training.rows import Batch, Rows, Share
 from nnlite.training.sources import KerasBatches, SamplePairs, is_dataset, is_keras_sequence, is_sparse, not_a_pair
 
 
@@ -34,8 +34,10 @@ class Stream:
     def order(self, rng: Any) -> None:
         """None: the batches come in the order of the source."""
 
-    def batches(self, batch_size: int = 0, order: Any = None, first: int = 0) -> Iterator[Batch]:
-        """The batches, from number ``first`` on.
+    def batches(
+        self, batch_size: int = 0, order: Any = None, first: int = 0, step: int = 1, share: Share = None
+    ) -> Iterator[Batch]:
+        """The batches, from number ``first`` on; see :meth:`Rows.batches`.
 
         Raises:
             TypeError: the source yields something else than pairs.
@@ -49,13 +51,13 @@ class Stream:
                 raise TypeError(
                     f"{self.name}: expected batches that are pairs (X, Y), got as batch {number} {not_a_pair(pair)}"
                 )
-            if number >= first:
+            if number >= first and (number - first) % step == 0:
                 rows = self._rows(pair, number)
                 not_empty(rows, f"X of batch {number}")
-                batch = next(rows.batches(len(rows)))
+                batch = next(rows.batches(len(rows), share=share))
                 batch.rows = None
                 yield batch
-        if number + 1 < max(first, 1):
+        if number + 1 < (max(first, 1) if step == 1 else 1):
             raise ValueError(
                 f"{self.name}: the source yielded no batch; a generator can be read only once, so pass the function "
                 "that makes it"
@@ -100,9 +102,11 @@ class Samples(Rows):
     def __init__(self, dataset: Any, name: str = "X") -> None:
         super().__init__(SamplePairs(dataset, name), names=(name, f"y of {name}"))
 
-    def batches(self, batch_size: int, order: Any = None, first: int = 0) -> Iterator[Batch]:
+    def batches(
+        self, batch_size: int, order: Any = None, first: int = 0, step: int = 1, share: Share = None
+    ) -> Iterator[Batch]:
         """The batches, as of all rows."""
-        for batch in super().batches(batch_size, order, first):
+        for batch in super().batches(batch_size, order, first, step, share):
             batch.X, batch.Y = batch.X
             yield batch
 

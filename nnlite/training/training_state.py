@@ -10,8 +10,9 @@ from nnlite.basics.arrays import Array
 from nnlite.layer.layer import Layer
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.history import History
+from nnlite.training.interrupts import Interrupts
 from nnlite.training.measurements import Measurements
-from nnlite.training.rows import Rows
+from nnlite.training.rows import Rows, Share
 from nnlite.training.step import Step
 from nnlite.training.streams import Stream
 
@@ -37,6 +38,8 @@ class Training:
         averaged: the number of updates of the average that the model has; 0 if it has trained weights.
         interrupted: by Ctrl-C or SIGTERM; the training ends after this batch.
         remarks: what to tell the user at the end: why the training stopped, which epoch was restored.
+        rank: the number of this process, from 0, where several share the batches; see :class:`nnlite.DataParallel`.
+        ranks: how many do; 1 if there is this one alone.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
@@ -72,6 +75,14 @@ class Training:
     interrupted: bool = False
     remarks: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)  # compared when the training is resumed
+    rank: int = 0
+    ranks: int = 1
+    interrupts: Interrupts | None = None  # while it runs
+
+    @property
+    def share(self) -> Share:
+        """Which share of each batch this process trains on."""
+        return (self.rank, self.ranks) if self.ranks > 1 else None
 
     def where(self) -> str:
         """The current epoch and batch, for messages."""

@@ -13,6 +13,7 @@ from nnlite.training.evaluate import evaluate_rows
 from nnlite.training.measurements import Metric
 from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
 from nnlite.training.rows import Rows
+from nnlite.training.sharing import Sharing
 from nnlite.training.sources import is_dataset, is_keras_sequence
 from nnlite.training.streams import Stream, is_stream, not_empty, of_dataset
 from nnlite.training.weighted_loss import classes_of
@@ -99,13 +100,20 @@ class Validation:
     """
 
     def __init__(
-        self, model: Layer, rows: Rows | Stream | None, loss: Layer, metrics: dict[str, Metric], batch_size: int
+        self,
+        model: Layer,
+        rows: Rows | Stream | None,
+        loss: Layer,
+        metrics: dict[str, Metric],
+        batch_size: int,
+        sharing: Sharing | None = None,
     ) -> None:
         self.model = model
         self.rows = rows
         self.loss = loss
         self.metrics = metrics
         self.batch_size = batch_size
+        self.sharing = sharing
 
     def try_out(self) -> None:
         """Evaluate one batch, so that a mistake in the validation data is found before anything is trained.
@@ -126,16 +134,16 @@ class Validation:
         """
         if self.rows is None:
             return {}
-        values = self._evaluated(self.rows, f"at the end of epoch {epoch}")
+        values = self._evaluated(self.rows, f"at the end of epoch {epoch}", self.sharing)
         if not math.isfinite(values["loss"]):
             state = "The parameters are those from the end of this epoch"
             batches = self.rows.batches(self.batch_size)
             raise loss_not_finite(self.model, self.loss, values["loss"], f"epoch {epoch}, validation", batches, state)
         return {f"val_{name}": value for name, value in values.items()}
 
-    def _evaluated(self, rows: Rows | Stream, when: str) -> dict[str, float]:
+    def _evaluated(self, rows: Rows | Stream, when: str, sharing: Sharing | None = None) -> dict[str, float]:
         try:
-            return evaluate_rows(self.model, rows, self.loss, self.metrics, self.batch_size)
+            return evaluate_rows(self.model, rows, self.loss, self.metrics, self.batch_size, sharing)
         except Exception as error:
             error.add_note(f"on the validation data, {when}")
             raise

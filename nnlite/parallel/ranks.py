@@ -1,0 +1,86 @@
+"""Ranks: the processes that mpiexec has started, and what they compute together."""
+
+from typing import Any
+
+import numpy as np
+
+from nnlite.basics.arrays import Array
+from nnlite.parallel.errors_of_ranks import ErrorsOfRanks
+
+
+class Ranks:
+    """The processes of a communicator of mpi4py; each calls the same methods in the same order.
+
+    Args:
+        comm: the communicator; None for all processes that mpiexec has started.
+
+    Attributes:
+        rank: the number of this process, from 0.
+        ranks: how many there are.
+        comm: a communicator of their own.
+
+    Raises:
+        ImportError: mpi4py is not installed; it is the extra ``mpi``.
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        try:
+            from mpi4py import MPI
+        except ImportError as error:
+            error.add_note("DataParallel needs mpi4py and an MPI library: install nnlite's extra 'mpi'")
+            raise
+        comm = MPI.COMM_WORLD if comm is None else comm
+        self.rank, self.ranks = comm.Get_rank(), comm.Get_size()
+        self.in_place, self.maximum = MPI.IN_PLACE, MPI.MAX
+        if self.ranks > 1:
+            self.comm = comm.Dup()
+            self.errors = ErrorsOfRanks(comm.Dup())
+
+    def total(self, array: Array) -> Array:
+        """The sum of the arrays of all ranks, each of this shape and dtype.
+
+        All ranks get the same bits.
+        """
+        array = np.ascontiguousarray(array)
+        result = np.empty_like(array)
+        self.comm.Allreduce(array, result)
+        return result
+
+    def add_up(self, array: Array) -> None:
+        """:meth:`total` in place, of a contiguous array."""
+        self.comm.Allreduce(self.in_place, array)
+
+    def largest(self, numbers: list[float]) -> list[float]:
+        """The largest of each number."""
+        array = np.array(numbers, np.float64)
+        self.comm.Allreduce(self.in_place, array, op=self.maximum)
+        result: list[float] = array.tolist()
+        return result
+
+    def copy_from_first(self, array: Array) -> None:
+        """Write what rank 0 has into the array."""
+        self.comm.Bcast(array)
+
+    def from_first(self, value: Any) -> Any:
+        """What rank 0 has."""
+        return self.comm.bcast(value)
+
+    def of_each(self, value: Any) -> list[Any]:
+        """The values of all ranks, in their order."""
+        values: list[Any] = self.comm.allgather(value)
+        return values
+
+    def moments(self, count: int, mean: Array, variance: Array) -> tuple[int, Array, Array]:
+        """Count, mean and variance of the numbers of all ranks, from those of each: (1, C) in float64.
+
+        Source: Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances,
+        1979.
+        """
+        own = np.concatenate([[[float(count)]], mean, variance], axis=1)
+        each = np.empty((self.ranks, own.size))
+        self.comm.Allgather(own, each)
+        n, means, variances = each[:, :1], *np.split(each[:, 1:], 2, axis=1)
+        total = n.sum()
+        mean = (n * means).sum(axis=0, keepdims=True) / total
+        variance = (n * (variances + (means - mean) ** 2)).sum(axis=0, keepdims=True) / total
+        return int(total), mean, variance

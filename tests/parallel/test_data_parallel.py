@@ -1,0 +1,104 @@
+"""One training in several processes is that in one, but for rounding; and errors, signals and kills end all of them."""
+
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from support import parallel_cases
+from support.mpi import ended, start
+from support.sweeps import SWEEP
+
+import nnlite as nn
+
+CASES = Path(parallel_cases.__file__)
+FAILURES = CASES.with_name("parallel_failures.py")
+
+
+def arrays(folder, ranks):
+    """What each rank has found."""
+    for rank in range(ranks):
+        with np.load(folder / f"{rank} of {ranks}.npz") as file:
+            yield dict(file)
+
+
+def test_the_number_of_ranks_changes_nothing_but_rounding(tmp_path):
+    for ranks in (1, 2, 3) if SWEEP == 1 else (1, 2, 3, 4, 5):
+        code, _, error = ended(start(ranks, CASES, tmp_path))
+        assert code == 0, error
+        for found in arrays(tmp_path, ranks):
+            if ranks == 1:
+                alone = {name: value for name, value in found.items() if not name.startswith("stopped by")}
+            for name, value in found.items():
+                if name.startswith("one process, "):  # without DataParallel
+                    assert value.tobytes() == found[name.removeprefix("one process, ")].tobytes(), name
+                elif name in alone:
+                    assert_allclose(value, alone[name], rtol=1e-12, atol=1e-12, err_msg=f"{ranks} ranks, {name}")
+    undisturbed = parallel_cases.interrupted([])
+    for ranks in 1, 2, 3:
+        for found in arrays(tmp_path, ranks):
+            for stopped in range(1, ranks + 1):  # those that had been stopped by then
+                for name, value in undisturbed.items():
+                    assert_allclose(found[f"stopped by {stopped}: {name}"], value, rtol=1e-12, atol=1e-12)
+        resumed = parallel_cases.interrupted([], resumed=tmp_path / f"stopped by {ranks}.npz")
+        assert_allclose(resumed["Phi"], undisturbed["Phi"], rtol=1e-12, atol=1e-12)
+
+
+def test_an_error_of_all_ranks_is_raised_on_all_and_says_what_differs():
+    code, out, error = ended(start(2, FAILURES, "common"))
+    assert code == 0, error
+    lines = sorted(out.splitlines())
+    told = {rank: {line.split()[1]: line for line in lines if line.startswith(rank)} for rank in "01"}
+    expected = {
+        "layers": ("ValueError True", "layer 0: out_features: 4 on rank 0, 5 on rank 1"),
+        "data": ("ValueError True", "values of X: shape (20, 3), CRC", "on rank 1"),
+        "options": ("ValueError True", "optimizer: lr: 0.1 on rank 0, 0.2 on rank 1"),
+        "states": ("ValueError True", "state of optimizer 1: CRC"),
+        "nan": ("DivergenceError True", "on rank 1 of 2: the loss is nan in epoch 1, batch 1: X[14, 2] is nan"),
+        "overflow": ("DivergenceError False", "What may help: a smaller learning rate"),
+        "shapes": ("ShapeError True", "expected 3 features, got 2"),
+        "batches": ("ValueError False", "1 of 2 ranks have no further batch"),
+        "replicas": ("ValueError False", "after epoch 1 the parameters of rank 1 and of rank 0 differ"),
+        "second": ("ValueError True", "pass [nn.DataParallel(), ...]"),
+        "compiled": ("ValueError True", "compiled: expected False"),
+        "minimize": ("ValueError True", "train with nnlite.fit"),
+    }
+    for rank in "01":
+        assert told[rank].keys() == {f"{name}:" for name in expected}
+        for name, (what, *parts) in expected.items():
+            line = told[rank][f"{name}:"]
+            assert line.startswith(f"{rank} {name}: {what}:"), line
+            assert all(part in line for part in parts), line
+
+
+@pytest.mark.parametrize("how", ["raise", "kill", "before"][: 2 if SWEEP == 1 else 3])
+def test_an_error_of_one_rank_ends_all_and_the_checkpoint_stands(how, tmp_path):
+    begin = time.monotonic()
+    code, out, error = ended(start(2, FAILURES, how, tmp_path / "c.npz"))
+    assert code != 0
+    assert "ends" not in out
+    if how == "kill":
+        assert "signal 9" in error or "Killed" in error or "KILL" in error
+    else:
+        assert "rank 1 of 2 ended all ranks, by this error:\nTraceback" in error
+        assert error.count("LookupError: the reason") == 1
+    if how != "before":
+        assert nn.Checkpoint(tmp_path / "c.npz").epochs_done in (2, 3)
+    assert time.monotonic() - begin < 40  # far more than it takes; MPI alone would wait for ever
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signal")
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGINT"])
+def test_a_signal_to_mpiexec_stops_all_ranks_after_the_same_batch(name, tmp_path):
+    process = start(2, FAILURES, "endless", tmp_path / "c.npz")
+    while process.stdout.readline() not in ("trains\n", ""):
+        pass
+    process.send_signal(getattr(signal, name))
+    code, out, error = ended(process)
+    assert code != 0
+    assert nn.Checkpoint(tmp_path / "c.npz").epochs_done >= 3  # written by the interrupt alone
+    if name == "SIGUSR1":  # mpiexec passes nothing on after SIGINT
+        assert out.splitlines() == ["ends 138"] * 2
+        assert error.count("stopping after this batch") == error.count("interrupted ") == 1

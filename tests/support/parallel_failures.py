@@ -1,0 +1,96 @@
+"""Trainings by two processes that go wrong.
+
+    mpiexec -n 2 python tests/support/parallel_failures.py common         errors that all ranks raise, which it prints
+    mpiexec -n 2 python tests/support/parallel_failures.py HOW FILE       rank 1 alone fails in the third epoch
+    mpiexec -n 2 python tests/support/parallel_failures.py endless FILE   trains until a signal comes
+
+with checkpoints in FILE: of each epoch, of the endless one only at its end.
+"""
+
+import os
+import signal
+import sys
+from typing import Any
+
+import numpy as np
+
+import nnlite as nn
+
+RANK = nn.DataParallel().rank
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
+
+
+def network(width: int = 4) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(3, width, rng=1), nn.BatchNorm1d(width), nn.Tanh(), nn.Linear(width, 1, rng=2))
+
+
+def train(callbacks: Any = (), model: Any = None, X: Any = X, Y: Any = Y, lr: Any = 0.1, **options: Any) -> nn.Layer:
+    model = network() if model is None else model
+    optimizer = nn.SGD(model, lr=lr, momentum=0.5)
+    for _ in range(options.pop("steps", 0)):
+        optimizer.step()
+    options = {"loss": nn.MSELoss(), "batch_size": 8, "rng": 3, "verbose": 0} | options
+    nn.fit(model, X, Y, optimizer=optimizer, callbacks=[nn.DataParallel(), *callbacks], **options)
+    return model
+
+
+def told(name: str, train: Any = train, **options: Any) -> None:
+    """Train, and print the error of this rank."""
+    model = options.setdefault("model", network())
+    before = model.Phi.copy()
+    try:
+        train(**options)
+    except Exception as error:
+        notes = " ".join(getattr(error, "__notes__", []))
+        kept = np.array_equal(model.Phi, before)
+        sys.stdout.write(f"{RANK} {name}: {type(error).__name__} {kept}: {error} {notes}".replace("\n", " ") + "\n")
+
+
+def other_parameters(state: Any) -> None:
+    state.model.Phi *= 1 + RANK
+
+
+def common() -> None:
+    wrong = X.copy()
+    wrong[14, 2] = np.nan
+    told("layers", model=network(4 + RANK))
+    told("data", X=X + (RANK == 1))
+    told("options", lr=0.1 + 0.1 * RANK)
+    told("states", steps=RANK)
+    told("nan", X=wrong, shuffle=False, batch_size=20)
+    told("overflow", lr=1e30, epochs=50)
+    told("shapes", X=X[:, :2])
+    count = 2 + RANK
+    told("batches", X=lambda: ((X[:6], Y[:6]) for _ in range(count)), Y=None)
+    told("replicas", callbacks=[other_parameters])
+    told("compiled", compiled=True)
+    options = {"X": X, "Y": Y, "loss": nn.MSELoss(), "callbacks": [nn.DataParallel()], "verbose": 0}
+    told("minimize", train=nn.minimize, model=nn.Linear(3, 1), **options)
+    model = network()
+    options |= {"callbacks": [nn.EarlyStopping("loss"), nn.DataParallel()], "optimizer": nn.SGD(model, lr=0.1)}
+    told("second", train=nn.fit, model=model, **options)
+
+
+def main(how: str, path: str) -> None:
+    def on_epoch_end(state: Any) -> None:
+        if how == "endless" and state.epoch == 3 and RANK == 0:
+            print("trains", flush=True)
+        if state.epoch == 3 and RANK == 1:
+            if how == "raise":
+                raise LookupError("the reason")
+            if how == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if how == "before" and RANK == 1:
+        raise LookupError("the reason")
+    checkpoint = nn.Checkpoint(path, every=10**9 if how == "endless" else 1)
+    try:
+        train([checkpoint, on_epoch_end], epochs=10**6, verbose=int(how == "endless"))
+    except SystemExit as end:
+        print("ends", end.code, flush=True)
+        raise
+
+
+if __name__ == "__main__":
+    common() if sys.argv[1] == "common" else main(*sys.argv[1:])
