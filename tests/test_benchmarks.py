@@ -81,6 +81,7 @@ def test_the_benchmarks_are_these():
         "inference",
         "lenet",
         "optimizer_step",
+        "recurrent",
         "scaling",
         "sklearn_mlp",
         "startup",
@@ -204,6 +205,14 @@ def test_convolution(run):
     results, _, err = run("convolution", "--against", "floor,torch")
     assert check_results(results, ["nnlite", "floor"]) == ["Conv2d 1 -> 8, 5 x 5, 64 images of 28 x 28"]
     assert results[0]["work"] == 3 * 2 * (64 * 28 * 28) * 8 * 25
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_recurrent(run):
+    results, _, err = run("recurrent", "--against", "floor,torch")
+    assert check_results(results, ["nnlite", "floor"]) == ["LSTM 8 -> 32, 16 sequences of 100 steps"]
+    # Of each step all gates from x, h and 1, and the gradient of h; at the end those of all weights, and of x.
+    assert results[0]["work"] == 2 * (100 * 16) * (4 * 32) * ((8 + 32 + 1) + 32 + (8 + 32 + 1) + 8)
     assert err.count("left out: torch is not installed") == 1
 
 

@@ -77,6 +77,11 @@ def _errstate_variable() -> Callable[[], Any]:
 _errstate = _errstate_variable()
 
 
+def errors_are_raised() -> bool:
+    """Whether ``np.errstate`` asks for an error at any floating-point error."""
+    return bool(_raised(_errstate()))
+
+
 @functools.lru_cache(maxsize=8)
 def _raised(errstate: Any) -> frozenset[str]:
     """The floating-point errors that ``np.errstate``, of which that is the object, neither ignores nor warns of."""

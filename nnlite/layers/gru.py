@@ -152,84 +152,76 @@ class GRU(Recurrent):
         return self._backward((dY, dH))
 
     def matrix(self) -> Array:
-        """M, with rows for r, z, and those parts of g that depend on x and on h."""
+        """M, with columns for -r, -z, and those parts of g that depend on x and on h; for the signs see LSTM."""
         D, H = self.input_size, self.hidden_size
-        M = np.zeros((4 * H, D + H + 1), self.dtype)
-        M[: 3 * H, :D], M[: 2 * H, D:-1], M[3 * H :, D:-1] = self.W_x.T, self.W_h.T[: 2 * H], self.W_h.T[2 * H :]
+        M = np.zeros((D + H + 1, 4 * H), self.dtype)
+        M[:D, : 3 * H], M[D:-1, : 2 * H], M[D:-1, 3 * H :] = self.W_x, self.W_h[:, : 2 * H], self.W_h[:, 2 * H :]
         if self.b_x is not None and self.b_h is not None:
-            M[: 3 * H, -1], M[3 * H :, -1] = self.b_x, self.b_h[2 * H :]
-            M[: 2 * H, -1] += self.b_h[: 2 * H]
+            M[-1, : 3 * H], M[-1, 3 * H :] = self.b_x, self.b_h[2 * H :]
+            M[-1, : 2 * H] += self.b_h[: 2 * H]
+        M[:, : 2 * H] *= -1
         return M
 
     def store(self, dM: Array) -> None:
         D, H = self.input_size, self.hidden_size
-        from_h = np.concatenate([dM[: 2 * H], dM[3 * H :]])
-        self.dW_x, self.dW_h = dM[: 3 * H, :D].T, from_h[:, D:-1].T
+        dM[:, : 2 * H] *= -1
+        from_h = np.concatenate([dM[:, : 2 * H], dM[:, 3 * H :]], axis=1)
+        self.dW_x, self.dW_h = dM[:D, : 3 * H], from_h[D:-1]
         if self.b_x is not None:
-            self.db_x, self.db_h = dM[: 3 * H, -1], from_h[:, -1]
+            self.db_x, self.db_h = dM[-1, : 3 * H], from_h[-1]
 
     def forward_in_time(self, Z: Array, more: list[Array]) -> list[Array]:
-        (_, T, N), H, D = Z.shape, self.hidden_size, self.input_size
-        T -= 1
-        self.sigmas = sigmas = np.empty((T, 2, H, N), self.dtype)  # r, z
-        self.from_h = from_h = np.empty((T, H, N), self.dtype)
-        self.contents = contents = np.empty((T, H, N), self.dtype)  # g
-        M = self.M.copy()
-        M[: 2 * H] *= -1  # 1 / (1 + exp(-a))
-        one = np.ones((), self.dtype)
-        A = np.empty((4, H, N), self.dtype)
-        A_rows, a, a_x = A.reshape(4 * H, N), A[:2], A[2]
-        for t in range(T):
-            blas.matmul(M, Z[:, t], A_rows)
-            np.exp(a, a)
-            np.add(a, one, a)
-            r, z = np.divide(one, a, sigmas[t])
-            from_h[t] = A[3]
-            np.multiply(r, from_h[t], A[3])
-            np.add(a_x, A[3], a_x)
-            g = np.tanh(a_x, contents[t])
-            np.subtract(Z[D:-1, t], g, a_x)
-            np.multiply(a_x, z, a_x)
-            np.add(g, a_x, Z[D:-1, t + 1])
+        (T, _, N), H = Z.shape, self.hidden_size
+        self.S = S = self.room("S", T - 1, 4, H, N)  # r, z, g, and what of g depends on h, without r
+        M, one, product = self.M.T, np.ones((), self.dtype), np.empty((H, N), self.dtype)
+        h, A = Z[:, -H - 1 : -1], S.reshape(T - 1, 4 * H, N)
+        for x_h_t, A_t, r_z, (r, z, g, from_h), before, h_t in zip(Z, A, S[:, :2], S, h, h[1:], strict=False):
+            blas.matmul(M, x_h_t, A_t)
+            np.exp(r_z, r_z)
+            np.add(r_z, one, r_z)
+            np.divide(one, r_z, r_z)
+            np.multiply(r, from_h, product)
+            np.add(g, product, g)
+            np.tanh(g, g)
+            np.subtract(before, g, product)
+            np.multiply(product, z, product)
+            np.add(g, product, h_t)
         return []
 
-    def backward_in_time(self, dH: Array, more: list[Array]) -> list[Array]:
-        (T, H, N), D = dH.shape, self.input_size
-        dA = np.empty((T, 4, H, N), self.dtype)
-        W = np.ascontiguousarray(self.M[:, D:-1].T)
-        dh, product = np.zeros((H, N), self.dtype), np.empty((H, N), self.dtype)
-        one = np.ones((), self.dtype)
-        for steps in self.blocks_of_steps():
-            block = slice(steps.start, steps.stop)
-            sigmas, g, q = self.sigmas[block], self.contents[block], dA[block]
-            r, z = sigmas[:, 0], sigmas[:, 1]
-            # What each gate's dh is multiplied by: all derivatives of a block of steps.
-            np.subtract(one, sigmas, q[:, :2])
-            q[:, 2] = q[:, 1] * (one - g * g)
-            q[:, :2] *= sigmas
-            np.multiply(q[:, 2], r, q[:, 3])
-            q[:, 0] *= q[:, 2] * self.from_h[block]
-            q[:, 1] *= self.Z[D:-1, block].swapaxes(0, 1) - g
-            for t in reversed(steps):
-                dh += dH[t]
-                dA[t] *= dh
-                blas.matmul(W, dA[t].reshape(4 * H, N), product)
-                dh *= z[t - steps.start]
-                dh += product
-        return [dA, dh]
+    def backward_in_time(self, steps: range, W: Array, from_outside: list[Array], dX_h: Array) -> Array:
+        H, block = self.hidden_size, slice(steps.start, steps.stop)
+        S = self.S[block]
+        r_z, (r, z, g, from_h) = S[:, :2], S.swapaxes(0, 1)
+        # What each gate's dh is multiplied by: all derivatives of a block of steps.
+        dA, one = self.room("dA", *S.shape), np.ones((), self.dtype)
+        np.subtract(r_z, one, dA[:, :2])
+        np.multiply(dA[:, 1], g * g - one, dA[:, 2])
+        dA[:, :2] *= r_z
+        np.multiply(dA[:, 2], r, dA[:, 3])
+        dA[:, 0] *= dA[:, 2] * from_h
+        dA[:, 1] *= self.Z[block, -H - 1 : -1] - g
+        each = zip(reversed(steps), from_outside[0][::-1], dA[::-1], z[::-1], strict=True)
+        for t, dh_t, dA_t, z_t in each:
+            dh_t += dX_h[t + 1, -H:]
+            dA_t *= dh_t
+            blas.matmul(W, dA_t.reshape(len(self.M[0]), -1), dX_h[t])
+            dh_t *= z_t
+            dX_h[t, -H:] += dh_t
+        return dA
+
+    @property
+    def dA(self) -> Array:
+        """The gradients of ``x W_x + b_x`` at all steps, for the formulas."""
+        return self._dA_and_dB[..., : 3 * self.hidden_size]
 
     @property
     def dB(self) -> Array:
         """The gradients of ``h W_h + b_h`` at all steps, for the formulas."""
-        dA, H = super().dA, self.hidden_size
+        dA, H = self._dA_and_dB, self.hidden_size
         return np.concatenate([dA[..., : 2 * H], dA[..., 3 * H :]], axis=-1)
 
     @property
-    def dH(self) -> Array:
-        """The gradients of the states, for the formulas."""
-        dH, _ = self.from_outside(self.dY, [])
-        dA = self.backward_in_time(dH.copy(), [])[0].reshape(len(dH), len(self.M), dH.shape[2])
-        W = self.M[:, self.input_size : -1].T
-        for t in reversed(range(len(dH) - 1)):
-            dH[t] += blas.matmul(W, dA[t + 1]) + dH[t + 1] * self.sigmas[t + 1, 1]
-        return self.in_order(dH)
+    def _dA_and_dB(self) -> Array:
+        dA = super().dA
+        dA[..., : 2 * self.hidden_size] *= -1
+        return dA

@@ -1,11 +1,12 @@
 """Long short-term memory: LSTM over the steps of sequences, and LSTMCell, one step of it."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.compute import blas
+from nnlite.compute import blas, lstm_loops
 from nnlite.compute.kernels import sigmoid, sigmoid_backward, tanh_backward
 from nnlite.layers.recurrence import Cell
 from nnlite.layers.recurrent import Recurrent
@@ -212,95 +213,54 @@ class LSTM(Recurrent):
         return self._backward((dY, dH, dC))
 
     def matrix(self) -> Array:
-        """M, with the gates in the order o, i, f, g: then i, f, o are next to each other, and so are i, f, g."""
-        return np.roll(super().matrix(), self.hidden_size, axis=0)
+        """M, with the gates in the order -o, -i, -f, g: the loops say why."""
+        M, ifg = super().matrix(), 3 * self.hidden_size
+        M = np.concatenate([M[:, ifg:], M[:, :ifg]], axis=1)
+        M[:, :ifg] *= -1
+        return M
 
     def store(self, dM: Array) -> None:
-        super().store(np.roll(dM, -self.hidden_size, axis=0))
+        super().store(self._in_order_of_gates(dM))
 
     def forward_in_time(self, Z: Array, more: list[Array]) -> list[Array]:
-        (_, T, N), H, D = Z.shape, self.hidden_size, self.input_size
-        T -= 1
-        self.sigmas = sigmas = np.empty((T, 3, H, N), self.dtype)  # o, i, f
-        self.contents = contents = np.empty((T + 1, 2, H, N), self.dtype)  # g_t and c_{t-1}
-        self.tanh_c = tanh_c = np.empty((T, H, N), self.dtype)
-        contents[0, 1] = more[0] if more else 0
-        contents[T, 0] = 0  # is not used
-        M = self.M.copy()
-        M[: 3 * H] *= -1  # 1 / (1 + exp(-a))
-        one = np.ones((), self.dtype)
-        A, products = np.empty((4, H, N), self.dtype), np.empty((2, H, N), self.dtype)
-        A_rows, a, a_g, (new, kept) = A.reshape(4 * H, N), A[:3], A[3], products
-        o, i_f, g = sigmas[:, 0], sigmas[:, 1:], contents[:, 0]
-        x_h, h, c = Z[:, :-1].swapaxes(0, 1), Z[D:-1, 1:].swapaxes(0, 1), contents[1:, 1]
-        steps = zip(x_h, sigmas, o, i_f, contents, g, c, tanh_c, h, strict=False)  # contents has one step more
-        for x_h_t, sigmas_t, o_t, i_f_t, contents_t, g_t, c_t, tanh_c_t, h_t in steps:
-            blas.matmul(M, x_h_t, A_rows)
-            np.exp(a, a)
-            np.add(a, one, a)
-            np.divide(one, a, sigmas_t)
-            np.tanh(a_g, g_t)
-            np.multiply(i_f_t, contents_t, products)
-            np.add(new, kept, c_t)
-            np.tanh(c_t, tanh_c_t)
-            np.multiply(o_t, tanh_c_t, h_t)
-        return [contents[1:, 1].swapaxes(0, 1)]
+        T, N, H = len(Z) - 1, Z.shape[-1], self.hidden_size
+        self.S, self.tanh_c = S, tanh_c = self.room("S", T + 1, lstm_loops.PLANES, H, N), self.room("tanh_c", T, H, N)
+        S[0, 4] = more[0] if more else 0
+        S[T, :4] = S[T, 5:] = 0  # are not used
+        forward, _ = lstm_loops.loops(self.dtype)
+        forward(self.M.T, Z, S, tanh_c)
+        return [S[1:, 4]]
 
-    def backward_in_time(self, dH: Array, more: list[Array]) -> list[Array]:
-        (T, H, N), D = dH.shape, self.input_size
-        dA = np.empty((T, 4, H, N), self.dtype)
-        W = np.ascontiguousarray(self.M[:, D:-1].T)
-        dh, dc, product = (np.zeros((H, N), self.dtype) for _ in range(3))
-        one = np.ones((), self.dtype)
-        for steps in self.blocks_of_steps():
-            block = slice(steps.start, steps.stop)
-            sigmas, contents, tanh_c, q = self.sigmas[block], self.contents[block], self.tanh_c[block], dA[block]
-            # What each gate's dc, or of o its dh, is multiplied by: all derivatives of a block of steps.
-            np.subtract(one, sigmas, q[:, :3])
-            q[:, :3] *= sigmas
-            q[:, 0] *= tanh_c
-            q[:, 1:3] *= contents
-            np.multiply(contents[:, 0], contents[:, 0], q[:, 3])
-            np.subtract(one, q[:, 3], q[:, 3])
-            q[:, 3] *= sigmas[:, 1]
-            to_c = tanh_c * tanh_c
-            np.subtract(one, to_c, to_c)
-            to_c *= sigmas[:, 0]
-            each = zip(dH[block], to_c, q[:, 0], q[:, 1:], q.reshape(len(q), 4 * H, N), sigmas[:, 2], strict=True)
-            for t, (dh_t, to_c_t, to_o, to_ifg, dA_t, f_t) in zip(reversed(steps), reversed([*each]), strict=True):
-                np.add(dh, dh_t, dh)
-                if more:
-                    dc += more[0][t]
-                np.multiply(dh, to_c_t, product)
-                np.add(dc, product, dc)
-                np.multiply(to_o, dh, to_o)
-                np.multiply(to_ifg, dc, to_ifg)
-                blas.matmul(W, dA_t, dh)
-                np.multiply(dc, f_t, dc)
-        return [dA, dh, dc]
+    def backward_in_time(self, steps: range, W: Array, from_outside: list[Array], dX_h: Array) -> Array:
+        dH, *dC = from_outside
+        q = self.room("q", len(steps), 5, *dH.shape[1:])
+        _, backward = lstm_loops.loops(self.dtype)
+        return backward(steps, W, self.Z, self.S, self.tanh_c, dH, dC, dX_h, self.dmore[0], q)
+
+    def _in_order_of_gates(self, A: Array) -> Array:
+        """Gradients with the gates side by side in the order of M in that of W_x."""
+        A[..., : 3 * self.hidden_size] *= -1
+        return np.concatenate([A[..., self.hidden_size :], A[..., : self.hidden_size]], axis=-1)
 
     @property
     def C(self) -> Array:
         """The cell states after all steps (N, T, H), for the formulas."""
-        return self.in_order(self.contents[1:, 1])
+        return self.in_order(self.S[1:, 4])
 
     @property
     def dA(self) -> Array:
         """The gradients of the gates in the order i, f, g, o, for the formulas."""
-        return np.roll(super().dA, -self.hidden_size, axis=2)
+        return self._in_order_of_gates(super().dA)
 
     @property
     def dC(self) -> Array:
         """The gradients of the cell states, for the formulas."""
-        dH, _ = self.from_outside(self.dY, [])
-        dA = self.backward_in_time(dH, [])[0].reshape(len(dH), len(self.M), dH.shape[2])
-        W, dC = self.M[:, self.input_size : -1].T, np.zeros_like(dH)
-        for t in reversed(range(len(dH))):
-            later = t + 1 < len(dH)
-            dh = dH[t] + (blas.matmul(W, dA[t + 1]) if later else 0)
-            dC[t] = dh * self.sigmas[t, 0] * (1 - self.tanh_c[t] ** 2)
-            dC[t] += dC[t + 1] * self.sigmas[t + 1, 2] if later else 0
-        return self.in_order(dC)
+        o, f, T = self.in_order(self.S[:-1, 0]), self.in_order(self.S[:-1, 2]), len(self.tanh_c)
+        dC: Array = self.dH * o * (1 - self.in_order(self.tanh_c) ** 2)
+        steps = range(T) if self.reverse else range(T - 1, -1, -1)
+        for later, t in pairwise(steps):
+            dC[:, t] += dC[:, later] * f[:, later]
+        return dC
 
 
 def open_forget_gate(layer: Any) -> None:

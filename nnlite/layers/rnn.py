@@ -169,24 +169,22 @@ class RNN(Recurrent):
         return self._backward((dY, dH))
 
     def forward_in_time(self, Z: Array, more: list[Array]) -> list[Array]:
-        (_, T, N), H, D = Z.shape, self.hidden_size, self.input_size
-        A, zero = np.empty((H, N), self.dtype), np.zeros((H, N), self.dtype)
-        for t in range(T - 1):
-            blas.matmul(self.M, Z[:, t], A)
+        H, N = self.hidden_size, Z.shape[-1]
+        M, A, zero = self.M.T, np.empty((H, N), self.dtype), np.zeros((H, N), self.dtype)
+        for x_h_t, h_t in zip(Z[:-1], Z[1:, -H - 1 : -1], strict=True):
+            blas.matmul(M, x_h_t, A)
             if self.nonlinearity == "tanh":
-                np.tanh(A, Z[D:-1, t + 1])
+                np.tanh(A, h_t)
             else:
-                np.maximum(A, zero, out=Z[D:-1, t + 1])
+                np.maximum(A, zero, out=h_t)
         return []
 
-    def backward_in_time(self, dH: Array, more: list[Array]) -> list[Array]:
-        (T, H, N), D = dH.shape, self.input_size
-        states = self.Z[D:-1, 1:].swapaxes(0, 1)
-        dA = 1 - states * states if self.nonlinearity == "tanh" else (states > 0).astype(self.dtype)
-        dA = np.ascontiguousarray(dA)
-        W, dh = np.ascontiguousarray(self.M[:, D:-1].T), np.zeros((H, N), self.dtype)
-        for t in reversed(range(T)):
-            dh += dH[t]
-            dA[t] *= dh
-            blas.matmul(W, dA[t], dh)
-        return [dA, dh]
+    def backward_in_time(self, steps: range, W: Array, from_outside: list[Array], dX_h: Array) -> Array:
+        H = self.hidden_size
+        h = self.Z[steps.start + 1 : steps.stop + 1, -H - 1 : -1]
+        dA: Array = 1 - h * h if self.nonlinearity == "tanh" else (h > 0).astype(self.dtype)
+        for t, dh_t, dA_t in zip(reversed(steps), from_outside[0][::-1], dA[::-1], strict=True):
+            dh_t += dX_h[t + 1, -H:]
+            dA_t *= dh_t
+            blas.matmul(W, dA_t, dX_h[t])
+        return dA

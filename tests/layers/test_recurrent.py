@@ -1,5 +1,7 @@
 """Recurrent layers and their cells: PyTorch, lengths, directions, states that are carried, errors, the tools."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -183,6 +185,63 @@ def test_an_lstm_by_hand():
     c2 = 0.5 * c1 + 0.25
     close(layer.forward(np.zeros((1, 2, 1))).ravel(), [0.5 * np.tanh(c1), 0.5 * np.tanh(c2)])
     assert nn.LSTM(2, 3).b_x.tolist() == [0] * 3 + [1] * 3 + [0] * 6
+
+
+# ------------------------------------------------------------------------------------------------ speed
+
+
+@pytest.fixture
+def numba_kernels():
+    pytest.importorskip("numba")
+    nn.set_kernels("numba")
+    yield
+    nn.set_kernels("numpy")
+
+
+@pytest.mark.parametrize("options", [{}, {"return_state": True, "reverse": True}])
+def test_an_lstm_with_numba_has_the_same_numbers(options, numba_kernels):
+    """Of more steps than a block has, with an x that is too large for exp."""
+    T, N, D, H = 70, 16, 3, 32
+    X, lengths = numbers(N, T, D).astype(np.float32), np.random.default_rng(0).integers(1, T + 1, N)
+    X[0, 0] = 1e4
+    layer = nn.LSTM(D, H, rng=0, **options)
+    ways = []
+    for name in ("numba", "numpy"):
+        nn.set_kernels(name)
+        Ys = listed(layer.forward(X, lengths))
+        dYs = [numbers(*Y.shape, seed=n).astype(np.float32) for n, Y in enumerate(Ys)]
+        ways.append([*Ys, layer.backward(*dYs), layer.dPhi.copy()])
+    for own, other in zip(*ways, strict=True):
+        assert own.dtype == np.float32
+        assert_allclose(own, other, rtol=2e-5, atol=2e-6 * np.abs(other).max())
+
+
+def test_an_lstm_with_numba_leaves_errors_to_numpy(numba_kernels):
+    layer, X = nn.LSTM(1, 1, rng=0), np.full((1, 2, 1), 1e3)
+    layer.W_x = np.ones((1, 4))
+    assert_array_equal(np.isfinite(layer.forward(X)), True)
+    with np.errstate(under="raise"), pytest.raises(FloatingPointError, match="underflow"):
+        layer.forward(X)
+
+
+@over_kinds
+def test_arrays_that_are_kept_are_those_of_the_layer_alone(kind):
+    """Shorter and longer sequences use them again; what predict and copies compute is no part of them."""
+    layer, X, dY = layer_of(kind), numbers(4, 6, 3), numbers(4, 6, 2)
+    Y, dX, dPhi = layer.forward(X), layer.backward(dY), layer.dPhi.copy()
+    for T in (3, 6, 8):
+        longer = layer.forward(numbers(4, T, 3, seed=T))
+        layer.backward(numbers(*longer.shape))
+    again = layer.forward(X)
+    assert not np.may_share_memory(again, Y)
+    nn.predict(layer, 2 * X)
+    copied = deepcopy(layer)
+    copied.forward(3 * X)
+    for _ in range(2):
+        assert_array_equal(layer.backward(dY), dX)
+        assert_array_equal(layer.dPhi, dPhi)
+    assert_array_equal(again, Y)
+    assert "kept" not in vars(deepcopy(layer))
 
 
 # ------------------------------------------------------------------------------------------------ errors
