@@ -159,6 +159,7 @@ Diagnostics
     sanity                               ten checks of data, loss, gradients and activations before training
     explain                              the derivation of a model, as text and as LaTeX
     forward_steps, backward_steps        run a model one layer at a time
+    plot                                 decision boundaries, images, histories, loss surfaces: one line each
     draw, to_mermaid, to_dot             the computational graph: a figure, Markdown, Graphviz
     summary                              layers, output shapes, numbers of parameters
     profile                              time, operations and bytes of each layer
@@ -287,7 +288,7 @@ from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
 
 if TYPE_CHECKING:
-    from nnlite import datasets, parallel
+    from nnlite import datasets, parallel, plot
     from nnlite.diagnostics.check_gradients import check_gradients
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.explain import explain
@@ -572,6 +573,7 @@ __all__ = [
     "per_sample_gradient_norms",
     "per_sample_gradients",
     "perplexity",
+    "plot",
     "precision",
     "predict",
     "profile",
@@ -643,7 +645,7 @@ for _layer in [value for value in globals().values() if isinstance(value, type) 
 del _layer
 
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
-_ROOMS = ("datasets", "parallel")  # modules that a user sees as such, likewise
+_ROOMS = ("datasets", "parallel", "plot")  # modules that a user sees as such, likewise
 
 
 def __getattr__(name: str) -> Any:
