@@ -45,6 +45,14 @@ def test_a_network_takes_15_lines():
     assert len([line for line in blocks("python")[0].splitlines() if line.strip()]) <= 15
 
 
+def test_the_files_to_read_first_are_seven_and_as_long_as_it_says():
+    text = re.search(r"read these seven files in this order.*?\n\n", README, re.DOTALL)[0]
+    files = [(ROOT / path).read_text(encoding="utf-8") for path in re.findall(r"`(nnlite/[\w/]+\.py)`", text)]
+    assert len(files) == 7
+    lines = sum(len(file.splitlines()) for file in files)
+    assert f"about {round(lines, -2):,} lines" in text
+
+
 def test_there_are_two_commands():
     commands = [line for line in blocks("sh")[0].splitlines() if line and not line.startswith("#")]
     assert len(commands) == 2
