@@ -31,6 +31,10 @@ Layers
     Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
     RNN, LSTM, GRU                       recurrences over the steps of sequences, in one direction or both
     RNNCell, LSTMCell, GRUCell           one step of them
+    MultiheadAttention                   attention of several heads, to itself or to other sequences
+    ScaledDotProductAttention            attention without parameters
+    PositionalEncoding, RotaryEmbedding  where in the sequence a step is
+    padding_mask                         True at the padding of sequences of these lengths
     Dot, Outer, MatMul                   products of vectors and matrices
     Bilinear                             Y_k = x1^T W_k x2 + b_k, of two inputs
     Conv1d, Conv2d, Conv3d               convolution of signals, images and volumes
@@ -203,6 +207,8 @@ from nnlite.layers.adaptive_pooling import (
 )
 from nnlite.layers.arithmetic import Add, Divide, Maximum, Minimum, Multiply, Power, Subtract
 from nnlite.layers.arrangement import Concat, Split, Stack, Transpose
+from nnlite.layers.attention import ScaledDotProductAttention
+from nnlite.layers.attention_masks import padding_mask
 from nnlite.layers.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
 from nnlite.layers.batch_normalization import (
     BatchNorm1d,
@@ -227,6 +233,7 @@ from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.lstm import LSTM, LSTMCell
 from nnlite.layers.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from nnlite.layers.multihead_attention import MultiheadAttention
 from nnlite.layers.norm_pooling import LPPool1d, LPPool2d, LPPool3d
 from nnlite.layers.normalization import LayerNorm, RMSNorm
 from nnlite.layers.padding import (
@@ -248,6 +255,7 @@ from nnlite.layers.padding import (
 )
 from nnlite.layers.piecewise_linear import Hardsigmoid, Hardswish, Hardtanh, ReLU6, Threshold
 from nnlite.layers.pixel_shuffle import ChannelShuffle, PixelShuffle, PixelUnshuffle
+from nnlite.layers.positions import PositionalEncoding, RotaryEmbedding
 from nnlite.layers.products import Dot, MatMul, Outer
 from nnlite.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, RReLU
 from nnlite.layers.reductions import Max, Mean, Min, Sum
@@ -470,6 +478,7 @@ __all__ = [
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "MultiStepLR",
+    "MultiheadAttention",
     "Multiply",
     "NAdam",
     "NLLLoss",
@@ -486,6 +495,7 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "PolynomialLR",
+    "PositionalEncoding",
     "Power",
     "RAdam",
     "RMSNorm",
@@ -504,7 +514,9 @@ __all__ = [
     "ReplicationPad3d",
     "Reshape",
     "Residual",
+    "RotaryEmbedding",
     "Rprop",
+    "ScaledDotProductAttention",
     "Select",
     "Sequential",
     "SequentialLR",
@@ -569,6 +581,7 @@ __all__ = [
     "manual_seed",
     "mean_over_batches",
     "minimize",
+    "padding_mask",
     "parallel",
     "per_sample_gradient_norms",
     "per_sample_gradients",

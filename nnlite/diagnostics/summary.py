@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.trees import listed
+from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.program import Program
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
@@ -71,7 +72,7 @@ def summary(model: Layer, input_shape: Any) -> Summary:
     """Summarize a model: path, repr and output shape of each layer, its parameters with their bytes, and its buffers.
 
     A copy of the model runs once on a sample of zeros, in evaluation mode. Inputs without a gradient, such as indices,
-    are integers.
+    are integers, and masks booleans.
 
     Args:
         model: any Layer.
@@ -111,7 +112,7 @@ def summary(model: Layer, input_shape: Any) -> Summary:
 def zero_samples(model: Layer, input_shape: Any) -> Any:
     """One sample of zeros for each input, in the form of ``input_shape``; integers for those without a gradient.
 
-    The integers are the least that their layers take: 0 of indices, 1 of lengths.
+    The integers are the least that their layers take: 0 of indices, 1 of lengths. Masks are booleans, False.
 
     >>> import nnlite as nn
     >>> zero_samples(nn.Add(), ((2,), (1,)))
@@ -123,11 +124,9 @@ def zero_samples(model: Layer, input_shape: Any) -> Any:
         input_shape = list(input_shape) if isinstance(input_shape, tuple) else input_shape  # of one input
     shapes = inputs_by_name(model, input_shape)
     integers = shapes.keys() - differentiable(model, shapes)
-    least = _least_integers(model, shapes) if integers else {}
+    least = _least(model, shapes) if integers else {}
     samples = {
-        name: np.full(
-            (1, *_sizes(name, shape)), *((least.get(name, 0), np.intp) if name in integers else (0, model.dtype))
-        )
+        name: np.full((1, *_sizes(name, shape)), least.get(name, 0) if name in integers else model.dtype.type(0))
         for name, shape in shapes.items()
     }
     if isinstance(input_shape, dict):
@@ -153,13 +152,21 @@ def _sizes(name: str, shape: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _least_integers(model: Layer, shapes: dict[str, Any]) -> dict[str, int]:
-    """The least integer that the layers take which have an input, by its name."""
+def _least(model: Layer, shapes: dict[str, Any]) -> dict[str, int | bool]:
+    """The least integer that the layers take which have an input, by its name; False for one that is a mask."""
     program = Program.of(model, inputs=len(shapes))
-    return {
-        name: max([each.computes.least_integer for each in program.operations if edge in each.takes], default=0)
-        for name, edge in zip(shapes, program.inputs, strict=False)  # forward says what is wrong with their number
-    }
+    least: dict[str, int | bool] = {}
+    for name, edge in zip(shapes, program.inputs, strict=False):  # forward says what is wrong with their number
+        uses = [(each.computes, each.takes.index(edge)) for each in program.operations if edge in each.takes]
+        is_mask = any(_takes_a_mask(layer, place) for layer, place in uses)
+        least[name] = False if is_mask else max([layer.least_integer for layer, _ in uses], default=0)
+    return least
+
+
+def _takes_a_mask(layer: Layer, place: int) -> bool:
+    """Whether the layer's input at that place is a mask."""
+    names = input_names_of(layer, place + 1)
+    return place < len(names) and names[place] in (layer.original or layer).masks
 
 
 def _output_shape(layer: Layer, Y: Any) -> tuple[Any, ...]:

@@ -57,6 +57,7 @@ class Layer:
         without_gradient: names of the arguments of forward that have no gradient, such as ``("target",)``: targets,
             indices, masks. They keep their dtype, and backward returns the gradients of the others only, in order, or
             None if there are no others.
+        masks: names of those that are booleans, such as ``("attn_mask",)``.
         least_integer: the least number that inputs without a gradient may have: 1 of lengths.
         needs_dX: False if nobody will read dX: ``backward`` may skip that work and return None.
         num_outputs: the number of arrays that forward returns; several are a tuple, and backward takes as many.
@@ -101,6 +102,7 @@ class Layer:
 
     training: bool = True
     without_gradient: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
     least_integer: int = 0
     needs_dX: bool = True
     num_outputs: int = 1

@@ -1,309 +1,229 @@
 """Attention: each query gets the mean of the values, weighted by how well their keys fit."""
 
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from nnlite.basics.arrays import Array, floating_dtype
-from nnlite.basics.checks import share, whole
+from nnlite.basics.arrays import Array
+from nnlite.basics.checks import finite, share
 from nnlite.basics.generators import Rng, generator
-from nnlite.basics.shapes import Shape, is_open, text, width
+from nnlite.basics.shapes import Shape, broadcast_shapes, is_open, mismatch, text, width
 from nnlite.compute import blas
 from nnlite.compute.attention_weights import attention_weights, attention_weights_backward
 from nnlite.compute.random_bits import bernoulli
-from nnlite.compute.sums import column_sum
+from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
-from nnlite.initializers import glorot_uniform, zeros
-from nnlite.layer.layer import Layer
+from nnlite.layer.flops import Flops
+from nnlite.layers.arithmetic import Gate
+from nnlite.layers.attention_in_onnx import Scores
 from nnlite.layers.attention_masks import Masks, checked_mask
 
-WEIGHTS = ("W_q", "W_k", "W_v", "W_o")
-BIASES = ("b_q", "b_k", "b_v", "b_o")
 
+class Attention(Gate):
+    """Base class of attention: ``O = A V`` with ``A = softmax(Q K^T)``, of stacks of matrices, and their gradients."""
 
-class MultiheadAttention(Layer, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o", "b_o")):
-    """Attention of several heads: ``Y = [A_1 v_1 ... A_h v_h] W_o + b_o`` with ``A_i = softmax(q_i k_i^T / sqrt(d))``.
+    M: Array | None = None  # the factors of dropout
+    added: Array | None = None  # the numbers added to the scores
+    ignored: Array | None = None  # the keys that a query does not see
+    absent = None  # for the formulas: what is not there
+    causal: bool
+    need_weights: bool
 
-    ``Q W_q + b_q``, ``K W_k + b_k`` and ``V W_v + b_v`` have E columns; head i has ``d = E / h`` of each: its queries
-    q_i, keys k_i and values v_i. Each row of A_i has the weights of the S keys for one of the T queries, with sum 1.
-
-    Args:
-        embed_dim: width E of Q, of Y and, unless ``kdim`` and ``vdim`` are given, of K and V.
-        num_heads: the number h of heads; it divides E.
-        dropout: in training mode the probability with which a weight becomes 0; the others are divided by
-            ``1 - dropout``.
-        bias: whether there are the four b, which start at 0.
-        kdim, vdim: the widths of K and V.
-        causal: whether the query at t sees the keys up to t only.
-        need_weights: whether forward also returns the weights, and backward takes their gradient.
-        average_attn_weights: whether these are the mean over the heads.
-        weight_init: returns each W, called as ``weight_init((D, E), dtype=..., rng=...)``.
-        dtype: dtype of the parameters; the inputs are converted to it.
-        rng: seed or generator for the parameters and the dropout; by default the one that
-            :func:`nnlite.manual_seed` seeds. Layers with the same seed have the same weights.
-
-    Shapes:
-        Q (N, T, E), K (N, S, kdim), V (N, S, vdim), Y (N, T, E). Without K it is self-attention, K = V = Q, and
-        without V it is K; backward returns a gradient for each of Q, K and V that was given, the sum over its roles.
-        key_padding_mask (N, S); attn_mask (T, S), (N, T, S), (N, h, T, S) or PyTorch's (N h, T, S). The weights
-        (N, T, S), and without ``average_attn_weights`` (N, h, T, S). W_q and W_o (E, E), W_k (kdim, E), W_v (vdim, E),
-        each b (E,).
-
-    Both masks are booleans that are True where a key is *ignored*, as those of PyTorch's ``MultiheadAttention``, or
-    floating numbers that are added to the scores. (In :class:`ScaledDotProductAttention`, as in PyTorch's function of
-    that name, True is a key that takes part.) A query whose keys are all ignored gets weights of 0, and so Y = b_o.
-
-    Raises:
-        TypeError: a size is not a whole number, an input does not hold real numbers, a mask is neither boolean nor
-            floating, or V was given without K.
-        ValueError: a size is below 1, ``num_heads`` does not divide ``embed_dim``, or dropout is not from 0 to 1.
-        ShapeError: an input has another shape.
-
-    PyTorch's ``add_bias_kv`` and ``add_zero_attn`` are left out.
-
-    Source: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention is all you need, 2017.
-
-    >>> layer = MultiheadAttention(8, 2, causal=True, rng=0)
-    >>> X = np.ones((3, 5, 8))
-    >>> layer.forward(X).shape
-    (3, 5, 8)
-    >>> layer.backward(np.ones((3, 5, 8))).shape
-    (3, 5, 8)
-    >>> layer.A[0, 0, :3].round(2)  # the weights of the first queries of the first head
-    array([[1.  , 0.  , 0.  , 0.  , 0.  ],
-           [0.5 , 0.5 , 0.  , 0.  , 0.  ],
-           [0.33, 0.33, 0.33, 0.  , 0.  ]], dtype=float32)
-    """
-
-    without_gradient = ("key_padding_mask", "attn_mask")
-
-    @property
-    def torch_names(self) -> dict[str, str]:  # type: ignore[override]
-        """The names of PyTorch's arrays, which has W_q, W_k and W_v in one where they have the same shape."""
-        names = {f"b_{letter}": f"in_proj_bias[{n} of 3]" for n, letter in enumerate("qkv")}
-        names |= {"W_o": "out_proj.weight.T", "b_o": "out_proj.bias"}
-        if self.kdim == self.vdim == self.embed_dim:
-            return names | {f"W_{letter}": f"in_proj_weight[{n} of 3].T" for n, letter in enumerate("qkv")}
-        return names | {f"W_{letter}": f"{letter}_proj_weight.T" for letter in "qkv"}
-
-    W_q: Array
-    W_k: Array
-    W_v: Array
-    W_o: Array
-    b_q: Array | None
-    b_k: Array | None
-    b_v: Array | None
-    b_o: Array | None
-
-    def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        kdim: int | None = None,
-        vdim: int | None = None,
-        causal: bool = False,
-        need_weights: bool = False,
-        average_attn_weights: bool = True,
-        weight_init: Callable[..., Array] = glorot_uniform,
-        dtype: DTypeLike = np.float32,
-        rng: Rng = None,
-    ) -> None:
+    def set_options(self, dropout: float, rng: Rng, **flags: bool) -> None:
+        """Check and keep the arguments that all have."""
         name = type(self).__name__
-        self.embed_dim = whole(embed_dim, f"{name}: embed_dim", least=1)
-        self.num_heads = whole(num_heads, f"{name}: num_heads", least=1)
-        if embed_dim % num_heads:
-            raise ValueError(f"{name}: num_heads: expected a divisor of embed_dim={embed_dim}, got {num_heads}")
         self.dropout = share(dropout, f"{name}: dropout")
-        self.kdim = self.embed_dim if kdim is None else whole(kdim, f"{name}: kdim", least=1)
-        self.vdim = self.embed_dim if vdim is None else whole(vdim, f"{name}: vdim", least=1)
-        flags = {"bias": bias, "causal": causal, "need_weights": need_weights}
-        for flag, value in (flags | {"average_attn_weights": average_attn_weights}).items():
+        for flag, value in flags.items():
             if not isinstance(value, bool | np.bool_):
                 raise TypeError(f"{name}: {flag}: expected True or False, got {value!r}")
-        self.causal, self.need_weights = bool(causal), bool(need_weights)
-        self.average_attn_weights = bool(average_attn_weights)
+            setattr(self, flag, bool(value))
         self.num_outputs = 1 + self.need_weights
-        self.dtype = floating_dtype(dtype)
-        self.rng = generator(rng, f"{name}: rng")
-        if not callable(weight_init):
-            raise TypeError(f"{name}: weight_init: expected a function such as glorot_uniform, got {weight_init!r}")
-        for W, features in zip(WEIGHTS, (self.embed_dim, self.kdim, self.vdim, self.embed_dim), strict=True):
-            shape = (features, self.embed_dim)
-            drawn = weight_init(shape, dtype=self.dtype, rng=self.rng)
-            if np.shape(drawn) != shape:
-                raise ShapeError(f"{name}: expected weight_init to return shape {shape}, got {np.shape(drawn)}")
-            setattr(self, W, drawn)
-        for b in BIASES:
-            setattr(self, b, zeros(self.embed_dim, dtype=self.dtype) if bias else None)
+        self.rng: Any = generator(rng, f"{name}: rng") if self.dropout else None
 
-    # --- forward
-
-    def forward(self, Q: Any, K: Any = None, V: Any = None, key_padding_mask: Any = None, attn_mask: Any = None) -> Any:
-        Q, K, V = self._check_inputs(Q, K, V)
-        masks = self._masks(len(Q), Q.shape[1], K.shape[1], key_padding_mask, attn_mask)
-        self.Q, self.K, self.V = (X.reshape(-1, X.shape[-1]) for X in (Q, K, V))
-        q, k, v = self._affine(self.Q, self.W_q, self.b_q), *self._keys_and_values()
-        q *= self.scale
-        self.q, self.k, self.v = (self._heads(A, X) for A, X in zip((q, k, v), (Q, K, V), strict=True))
-        self.A = attention_weights(blas.stacked_matmul(self.q, self.k.swapaxes(2, 3)), masks.ignored, masks.added)
+    def attend(self, q: Array, k: Array, v: Array, masks: Masks, out: Array | None = None) -> Array:
+        """``softmax(q k^T) v``, written into ``out`` if it is given; q is that of the scores, with their scale."""
+        self.q, self.k, self.v = q, k, v
+        S = blas.stacked_matmul(q, k.swapaxes(-1, -2))
+        self.added, self.ignored = masks.added, masks.ignored
+        self.A = attention_weights(S, self.ignored, self.added)
         self.M = self._drawn() if self.training and self.dropout else None
-        self.P = self.A if self.M is None else self.A * self.M
-        O = np.empty((len(Q), Q.shape[1], self.num_heads, self.embed_dim // self.num_heads), self.dtype)  # noqa: E741
-        blas.stacked_matmul(self.P, self.v, O.swapaxes(1, 2))
-        self.O = O.reshape(-1, self.embed_dim)
-        Y = self._affine(self.O, self.W_o, self.b_o).reshape(Q.shape)
-        if not self.need_weights:
-            return self.record_Y(Y)
-        return self.record_Ys((Y, self.P.mean(axis=1) if self.average_attn_weights else self.P.copy()))
+        return blas.stacked_matmul(self.A if self.M is None else self.A * self.M, v, out)
 
-    @property
-    def scale(self) -> float:
-        """What the scores are multiplied by."""
-        return float((self.embed_dim // self.num_heads) ** -0.5)
+    def attend_backward(self, dO: Array, dweights: Array | None, outs: Sequence[Array | None]) -> tuple[Array, ...]:
+        """The gradients of q, k and v, given that of the output and that of the weights, if there is one.
 
-    def _keys_and_values(self) -> tuple[Array, Array]:
-        return self._affine(self.K, self.W_k, self.b_k), self._affine(self.V, self.W_v, self.b_v)
+        Args:
+            dO: the gradient of what :meth:`attend` returned.
+            dweights: the gradient of :meth:`weights`, or None.
+            outs: the arrays to write them into, or None.
+        """
+        dA = blas.stacked_matmul(dO, self.v.swapaxes(-1, -2))
+        if dweights is not None:
+            dA += dweights
+        P = self.A
+        if self.M is not None:
+            P, dA = P * self.M, dA * self.M
+        dS = attention_weights_backward(dA, self.A)
+        products = [(dS, self.k), (dS.swapaxes(-1, -2), self.q), (P.swapaxes(-1, -2), dO)]
+        return tuple([blas.stacked_matmul(*pair, out) for pair, out in zip(products, outs, strict=True)])
 
-    def _affine(self, X: Array, W: Array, b: Array | None) -> Array:
-        Y: Array = blas.matmul(X, W)
-        if b is not None:
-            Y += b
-        return Y
-
-    def _heads(self, A: Array, X: Array) -> Any:
-        """Rows (N T, E) as matrices (N, h, T, d) of the heads: a view."""
-        return A.reshape(*X.shape[:2], self.num_heads, self.embed_dim // self.num_heads).swapaxes(1, 2)
+    def weights(self) -> Array:
+        """The weights that the values were multiplied by: those of a dropout included; a new array."""
+        return self.A.copy() if self.M is None else self.A * self.M
 
     def _drawn(self) -> Array:
         """The factors of dropout: 0, or what makes the expectation 1."""
         if self.dropout == 1:
             return np.zeros_like(self.A)
-        M = bernoulli(self.rng, 1 - self.dropout, self.A.shape).astype(self.dtype)
+        M = bernoulli(self.rng, 1 - self.dropout, self.A.shape).astype(self.A.dtype)
         M *= 1 / (1 - self.dropout)
         return M
 
-    def _check_inputs(self, Q: Any, K: Any, V: Any) -> tuple[Array, Array, Array]:
-        if K is None and V is not None:
-            raise TypeError(f"{self.one_line()}: V was given without K; pass K too, or neither for self-attention")
-        self.given = (True, K is not None, V is not None)
-        Q = self._check_input(Q, "Q", self.embed_dim)
-        K = Q if K is None else self._check_input(K, "K", self.kdim)
-        V = K if V is None else self._check_input(V, "V", self.vdim)
-        if not self.given[2] and self.vdim != K.shape[-1]:
-            raise ShapeError(f"{self.one_line()}: expected V of width {self.vdim}; without it V is K {K.shape}")
-        if not self.given[1] and self.kdim != self.embed_dim:
-            raise ShapeError(f"{self.one_line()}: expected K of width {self.kdim}; without it K is Q {Q.shape}")
-        if len(K) != len(Q) or K.shape[:2] != V.shape[:2]:
-            raise ShapeError(
-                f"{self.one_line()}: expected Q (N, T, E), K (N, S, kdim) and V (N, S, vdim), got {Q.shape}, "
-                f"{K.shape} and {V.shape}"
-            )
-        return Q, K, V
+    @property
+    def mask(self) -> Array | None:
+        """What is added to the scores, with -inf for keys that are ignored; None if nothing is. For the formulas."""
+        if self.ignored is None:
+            return self.added
+        added = np.zeros((), self.A.dtype) if self.added is None else self.added
+        return np.where(self.ignored, -np.inf, added)
 
-    def _check_input(self, X: Any, name: str, features: int) -> Array:
-        A = self.check_X(X, name)
-        if A.ndim != 3 or A.shape[2] != features:
-            letter = "T" if name == "Q" else "S"
-            raise ShapeError(f"{self.one_line()}: expected {name} of shape (N, {letter}, {features}), got {A.shape}")
-        return A
+    def flops_of_attention(self) -> tuple[Flops, Flops]:
+        """The operations of :meth:`attend`, and of its backward: softmax, and the products of each matrix."""
+        stack = self.A.size // max(1, self.A.shape[-2] * self.A.shape[-1])
+        Q, K, V = [np.zeros((X.shape[-2], X.shape[-1]), X.dtype) for X in (self.q, self.k, self.v)]
+        A, O = np.zeros((len(Q), len(K)), Q.dtype), np.zeros((len(Q), V.shape[1]), Q.dtype)  # noqa: E741
+        back = ((O, V.T), (A.T, O), (A, K), (A.T, Q)) * stack
+        masked = (self.added is not None) + (self.ignored is not None) + (self.M is not None)
+        forward = Flops(elementwise=(5 + masked) * self.A.size, products=((Q, K.T), (A, V)) * stack)
+        return forward, Flops(elementwise=(4 + 2 * (self.M is not None)) * self.A.size, products=back)
 
-    def _masks(self, N: int, T: int, S: int, key_padding_mask: Any, attn_mask: Any) -> Masks:
-        """Both masks and the causal one, each as it is broadcast to the scores (N, h, T, S)."""
-        masks, h, name = Masks(), self.num_heads, self.one_line()
+
+class ScaledDotProductAttention(Attention):
+    """Attention without parameters: ``Y = A V`` with ``A = softmax(scale Q K^T)``, the softmax of each row.
+
+    Each row of A has the weights of the S keys for one of the T queries, with sum 1. Backward: ``dV = A^T dY``,
+    ``dA = dY V^T``, ``dS = A (dA - sum(dA A))`` with the sum of each row, ``dQ = scale dS K``, ``dK = scale dS^T Q``.
+
+    Args:
+        causal: whether the query at t sees the keys up to t only, counted from the first one, also if S is not T.
+        scale: what the scores Q K^T are multiplied by; by default ``1 / sqrt(D)``.
+        dropout: in training mode the probability with which a weight becomes 0; the others are divided by
+            ``1 - dropout``.
+        need_weights: whether forward also returns the weights, and backward takes their gradient.
+        rng: seed or generator for the dropout; by default the one that :func:`nnlite.manual_seed` seeds.
+
+    Shapes:
+        Q (..., T, D), K (..., S, D), V (..., S, D_v), Y (..., T, D_v), the weights (..., T, S); leading axes are
+        broadcast. attn_mask: an array that is broadcast to (..., T, S).
+
+    The mask is boolean and True for a key that *takes part*, as in PyTorch's ``scaled_dot_product_attention``, or
+    floating numbers that are added to the scores. (In :class:`MultiheadAttention`, as in PyTorch's, True is a key that
+    is ignored.) A query whose keys are all masked gets weights of 0, and so a Y of 0.
+
+    Raises:
+        TypeError: an input does not hold real numbers, or the mask is neither boolean nor floating.
+        ValueError: dropout is not from 0 to 1, or scale is not finite.
+        ShapeError: the shapes of the inputs do not match.
+
+    Source: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention is all you need, 2017.
+
+    >>> layer = ScaledDotProductAttention(need_weights=True)
+    >>> Q, K, V = np.array([[0.0, 9.0]]), np.array([[0.0, 9.0], [9.0, 0.0]]), np.array([[1.0], [2.0]])
+    >>> Y, weights = layer.forward(Q, K, V)
+    >>> Y.round(6), weights.round(6)
+    (array([[1.]]), array([[1., 0.]]))
+    >>> layer.forward(Q, K, V, [[False, True]])
+    (array([[2.]]), array([[0., 1.]]))
+    """
+
+    without_gradient = masks = ("attn_mask",)
+
+    def __init__(
+        self,
+        *,
+        causal: bool = False,
+        scale: float | None = None,
+        dropout: float = 0.0,
+        need_weights: bool = False,
+        rng: Rng = None,
+    ) -> None:
+        self.set_options(dropout, rng, causal=causal, need_weights=need_weights)
+        self.scale = None if scale is None else finite(scale, "ScaledDotProductAttention: scale")
+
+    @property
+    def formulas(self) -> str:  # type: ignore[override]
+        """Those of forward and backward, with the weights and their gradient where they are an output."""
+        return f"""
+            E = exp(Q @ K.mT * factor + mask)
+            A = E / sum(E, axis=-1, keepdims=True)
+            {"weights = A * M" if self.need_weights else ""}
+            Y = (A * M) @ V
+            dA = (dY @ V.mT{" + dweights" if self.need_weights else ""}) * M
+            dS = A * (dA - sum(dA * A, axis=-1, keepdims=True))
+            dQ = sum_to(dS @ K * factor, Q)
+            dK = sum_to(dS.mT @ Q * factor, K)
+            dV = sum_to((A * M).mT @ dY, V)
+        """
+
+    def forward(self, Q: Any, K: Any, V: Any, attn_mask: Any = None) -> Any:
+        Q, K, V = self.check_Xs(Q, K, V)
+        self.output_shape(Q.shape, K.shape, V.shape)
+        self.shapes = Q.shape, K.shape, V.shape
+        self.factor = float(max(1, Q.shape[-1]) ** -0.5) if self.scale is None else self.scale
+        Y = self.attend(Q * self.factor, K, V, self._masks(Q, K, attn_mask))
+        return self.record_Ys((Y, self.weights())) if self.need_weights else self.record_Y(Y)
+
+    def backward(self, dY: Any, dweights: Any = None) -> tuple[Array, ...]:
+        dY, *more = self.check_dYs((dY, dweights)) if self.need_weights else (self.check_dY(dY),)
+        dQ, dK, dV = self.attend_backward(dY, more[0] if more else None, (None,) * 3)
+        dQ *= self.factor
+        return tuple([sum_to(dX, shape) for dX, shape in zip((dQ, dK, dV), self.shapes, strict=True)])
+
+    def _masks(self, Q: Array, K: Array, attn_mask: Any) -> Masks:
+        masks, name = Masks(), self.one_line()
+        stack = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2])
+        T, S = Q.shape[-2], K.shape[-2]
         if self.causal:
             masks.add_causal(T, S)
         if attn_mask is not None:
-            mask = checked_mask(attn_mask, f"{name}: attn_mask", self.dtype)
-            allowed = (T, S), (N, T, S), (N, h, T, S), (N * h, T, S)
-            if mask.shape not in allowed:
-                expected = ", ".join(map(str, dict.fromkeys(allowed)))
-                raise ShapeError(f"{name}: expected attn_mask of shape {expected}, got {mask.shape}")
-            if mask.ndim == 3:
-                mask = mask[:, None] if len(mask) == N else mask.reshape(N, h, T, S)
-            masks.add(mask, ignored=True)
-        if key_padding_mask is not None:
-            mask = checked_mask(key_padding_mask, f"{name}: key_padding_mask", self.dtype)
-            if mask.shape != (N, S):
-                raise ShapeError(f"{name}: expected key_padding_mask of shape {(N, S)}, got {mask.shape}")
-            masks.add(mask[:, None, None], ignored=True)
+            mask = checked_mask(attn_mask, f"{name}: attn_mask", Q.dtype)
+            shape = (*stack, T, S)
+            try:
+                fits = np.broadcast_shapes(mask.shape, shape) == shape
+            except ValueError:
+                fits = False
+            if not fits:
+                raise ShapeError(f"{name}: expected attn_mask that is broadcast to {shape}, got {mask.shape}")
+            masks.add(mask, ignored=False)
         return masks
 
-    # --- backward
+    def onnx(self, graph: Any, Q: Any, K: Any, V: Any, attn_mask: Any = None) -> Any:
+        factor = max(1, Q.shape[-1]) ** -0.5 if self.scale is None else self.scale
+        scores = Scores(graph, Q * factor, K, self.causal)
+        if attn_mask is not None:
+            scores.add(attn_mask, ignored=False)
+        A = scores.weights()
+        return (A @ V, A) if self.need_weights else A @ V
 
-    def backward(self, dY: Any, dweights: Any = None) -> Any:
-        dY, *more = self.check_dYs((dY, dweights)) if self.need_weights else (self.check_dY(dY),)
-        shape = dY.shape
-        dY = dY.reshape(-1, self.embed_dim)
-        self._store("o", self.O, dY)
-        dO = self._heads(blas.matmul(dY, self.W_o.T), np.empty(shape))
-        dA = blas.stacked_matmul(dO, self.v.swapaxes(2, 3))
-        for dweights in more:
-            dA += dweights[:, None] / self.num_heads if self.average_attn_weights else dweights
-        if self.M is not None:
-            dA *= self.M
-        dS = attention_weights_backward(dA, self.A)
-        dq = self._rows(dS, self.k)
-        dq *= self.scale
-        dk = self._rows(dS.swapaxes(2, 3), self.q)
-        dv = self._rows(self.P.swapaxes(2, 3), dO)
-        for name, X, dX in ("q", self.Q, dq), ("k", self.K, dk), ("v", self.V, dv):
-            self._store(name, X, dX)
-        if not self.needs_dX:
-            return None
-        dXs = [blas.matmul(dA, W.T) for dA, W in ((dq, self.W_q), (dk, self.W_k), (dv, self.W_v))]
-        for last in (2, 1):
-            if not self.given[last]:
-                dXs[last - 1] += dXs.pop()
-        N = len(self.A)
-        dXs = [dX.reshape(N, len(dX) // max(N, 1), dX.shape[1]) for dX in dXs]
-        return dXs[0] if len(dXs) == 1 else tuple(dXs)
-
-    def _rows(self, A: Array, B: Array) -> Array:
-        """The products of the heads' matrices, side by side: (N T, E)."""
-        N, h, T, d = *A.shape[:3], B.shape[3]
-        out = np.empty((N, T, h, d), self.dtype)
-        blas.stacked_matmul(A, B, out.swapaxes(1, 2))
-        return out.reshape(N * T, h * d)
-
-    def _store(self, name: str, X: Array, dY: Array) -> None:
-        """Store the gradients of W and b, given that of ``X W + b``."""
-        blas.matmul(X.T, dY, getattr(self, f"dW_{name}"))
-        if (db := getattr(self, f"db_{name}")) is not None:
-            column_sum(dY, out=db)
-
-    # --- what others ask
+    def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
+        forward, backward = self.flops_of_attention()
+        scaled = Flops(forward.elementwise + self.q.size, forward.products)
+        return scaled, Flops(backward.elementwise + self.q.size, backward.products)
 
     def output_shape(self, *shapes: Shape) -> Any:
-        Q = shapes[0]
-        if width(Q) not in (None, self.embed_dim) or (not is_open(Q) and len(Q) != 3):
-            raise ShapeError(f"{self.one_line()}: expected Q of shape (N, T, {self.embed_dim}), got {text(Q)}")
-        N, T = (None, None) if is_open(Q) else Q[:2]
-        Y = (N, T, self.embed_dim)
-        if not self.need_weights:
-            return Y
-        K = shapes[1] if len(shapes) > 1 and shapes[1] else Q
-        S = None if is_open(K) else K[1]
-        return Y, (N, T, S) if self.average_attn_weights else (N, self.num_heads, T, S)
+        Q, K, V = shapes[:3] if len(shapes) > 2 else ((...,),) * 3
+        if any(len(shape) < 2 and not is_open(shape) for shape in (Q, K, V)):
+            raise ShapeError(f"{self}: expected Q, K and V of at least 2 axes, got {', '.join(map(text, (Q, K, V)))}")
+        T, S = (None if len(shape) < 2 else width(shape[:-1]) for shape in (Q, K))
+        S_of_V = None if len(V) < 2 else width(V[:-1])
+        for one, other in (width(Q), width(K)), (S, S_of_V):
+            if None not in (one, other) and one != other:
+                raise mismatch(self, (Q, K, V))
+        stack = broadcast_shapes(self, *[shape[:-2] or shape[:1] * is_open(shape) for shape in (Q, K, V)])
+        Y = (*stack, T, width(V))
+        return (Y, (*stack, T, S)) if self.need_weights else Y
 
     def extra_repr(self) -> str:
-        defaults = {"dropout": 0.0, "kdim": self.embed_dim, "vdim": self.embed_dim, "causal": False}
-        defaults |= {"need_weights": False, "average_attn_weights": True}
-        changed = "".join(f", {k}={getattr(self, k)!r}" for k, v in defaults.items() if getattr(self, k) != v)
-        bias = ", bias=False" if self.b_o is None else ""
-        dtype = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
-        return f"{self.embed_dim}, num_heads={self.num_heads}{changed}{bias}{dtype}"
-
-    def saved_arguments(self) -> dict[str, Any]:
-        """For files: the sizes and options."""
-        names = "embed_dim", "num_heads", "dropout", "kdim", "vdim", "causal", "need_weights", "average_attn_weights"
-        return {name: getattr(self, name) for name in names} | {"bias": self.b_o is not None, "dtype": self.dtype}
-
-    @classmethod
-    def from_saved(cls, **options: Any) -> Self:
-        """A layer without drawing weights."""
-        return cls(**options, weight_init=zeros)
+        defaults = {"causal": False, "scale": None, "dropout": 0.0, "need_weights": False}
+        return ", ".join(f"{k}={getattr(self, k)!r}" for k, v in defaults.items() if getattr(self, k) != v)

@@ -16,6 +16,7 @@ from nnlite.diagnostics.formulas.layer_formulas import formulas_of
 from nnlite.diagnostics.formulas.substitution import Attributes
 from nnlite.diagnostics.formulas.tree import evaluated
 from nnlite.diagnostics.recording import Recording
+from nnlite.layer.described import with_gradient
 from nnlite.layers.recurrent import Recurrent
 
 over_rows = pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
@@ -57,8 +58,8 @@ def test_formulas_give_what_the_layer_gives(row: Row):
             assert isinstance(part.original or part, Sequential | Graph | nn.EmbeddingBag | nn.CTCLoss | Recurrent)
             continue
         gives = dict(zip(formulas.outputs, listed(call.Y), strict=True))
-        with_gradient = [formulas.inputs[place] for place in part.differentiable_inputs(len(inputs))]
-        gives |= zip(["d" + name for name in with_gradient], gradients(call.dX), strict=True)
+        differentiable = [formulas.inputs[place] for place in with_gradient(part, inputs)]
+        gives |= zip(["d" + name for name in differentiable], gradients(call.dX), strict=True)
         gives |= {"d" + name: call.gradients[name] for name in formulas.parameters}
         if isinstance(part, nn.TripletMarginWithDistanceLoss):  # its gradients are those of any layer
             gives = {name: gives[name] for name in formulas.outputs}

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 import nnlite as nn
-from nnlite.layers.attention import MultiheadAttention
-from nnlite.layers.attention_masks import padding_mask
 
 
 def numbers(*shape, seed=0):
@@ -19,7 +17,7 @@ def close(found, expected):
 
 
 def layer_of(*sizes, **options):
-    layer = MultiheadAttention(*sizes or (6, 2), dtype=np.float64, rng=0, **options)
+    layer = nn.MultiheadAttention(*sizes or (6, 2), dtype=np.float64, rng=0, **options)
     layer.Phi = 0.5 * numbers(layer.Phi.size)
     return layer
 
@@ -60,7 +58,7 @@ def test_causal_outputs_do_not_depend_on_the_future():
 
 def test_padding_does_not_matter_and_an_empty_sequence_gives_b():
     layer, X, lengths = layer_of(), numbers(4, 5, 6), [5, 2, 1, 0]
-    mask = padding_mask(lengths, 5)
+    mask = nn.padding_mask(lengths, 5)
     Y = layer.forward(X, key_padding_mask=mask)
     dX = layer.backward(np.where(mask[:, :, None], 0, numbers(4, 5, 6, seed=1)))
     for n, length in enumerate(lengths[:3]):
@@ -73,7 +71,7 @@ def test_padding_does_not_matter_and_an_empty_sequence_gives_b():
 def test_gradients_are_the_differences():
     mask = numbers(4, 5) > 1
     layer = layer_of(6, 2, kdim=3, vdim=2, need_weights=True)
-    nn.check_gradients(layer, (numbers(2, 4, 6), numbers(2, 5, 3), numbers(2, 5, 2), padding_mask([5, 3]), mask))
+    nn.check_gradients(layer, (numbers(2, 4, 6), numbers(2, 5, 3), numbers(2, 5, 2), nn.padding_mask([5, 3]), mask))
     nn.check_gradients(layer_of(causal=True), numbers(2, 4, 6))
 
 
@@ -93,13 +91,13 @@ def test_errors_say_what_was_expected():
     with pytest.raises(ValueError, match="expected a divisor of embed_dim=6, got 4"):
         layer_of(6, 4)
     with pytest.raises(ValueError, match="expected from 0 to 2, got 3 at 1"):
-        padding_mask([1, 3], 2)
+        nn.padding_mask([1, 3], 2)
 
 
 def test_in_a_graph_arguments_before_a_mask_can_be_left_out():
     X, mask = nn.Input("X"), nn.Input("mask")
     graph = nn.Graph([X, mask], nn.Tanh()(X + layer_of()(X, key_padding_mask=mask)))
-    inputs = numbers(2, 3, 6), padding_mask([3, 2])
+    inputs = numbers(2, 3, 6), nn.padding_mask([3, 2])
     layer = layer_of()
     Y = graph.forward(*inputs)
     close(Y, np.tanh(inputs[0] + layer.forward(inputs[0], key_padding_mask=inputs[1])))

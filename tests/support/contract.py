@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from support import (
     contract_activations,
+    contract_attention,
     contract_convolution,
     contract_dropout,
     contract_embedding,
@@ -493,6 +494,7 @@ ROWS = [
     *contract_resampling.ROWS,
     *contract_pooling.ROWS,
     *contract_recurrent.ROWS,
+    *contract_attention.ROWS,
 ]
 WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.

@@ -13,6 +13,11 @@ def earlier(A, first=0):
     return np.zeros_like(A) + (first if np.ndim(first) == 0 else first[:, None])
 
 
+def swap(D, interleaved):
+    """The other feature of the pair of each of D features."""
+    return [d + 1 - 2 * (d % 2) for d in range(D)] if interleaved else [(d + D // 2) % D for d in range(D)]
+
+
 FUNCTIONS = {
     "tanh": np.tanh,
     "exp": np.exp,
@@ -34,6 +39,9 @@ FUNCTIONS = {
     "einsum": np.einsum,
     "rows": lambda X: X.reshape(-1, X.shape[-1]),
     "zeros_like": np.zeros_like,
+    "heads": lambda A, number: np.stack(np.split(A, number, axis=-1), axis=1),
+    "joined": lambda A: np.concatenate([*np.moveaxis(A, 1, 0)], axis=-1),
+    "swapped": lambda X, interleaved: X[..., swap(X.shape[-1], interleaved)],
     "before": lambda A, *first: np.concatenate([earlier(A[:, :1], *first), A[:, :-1]], axis=1),
     "after": lambda A, *first: np.concatenate([A[:, 1:], earlier(A[:, :1], *first)], axis=1),
 }

@@ -17,6 +17,7 @@ WITHOUT_ONNX = {  # and why
     "GLU-of-rows": "the size of the axis that is halved is not known",
     "Conv2d-circular": "padding_mode='circular' is in opsets from 19 on",
     "LocalResponseNorm-even": "in ONNX the size is odd",
+    "PositionalEncoding-of-a-sequence": "the number of steps must be known",
     **{row.id: "the class has no `onnx`" for row in OWN},
 }
 
@@ -78,9 +79,9 @@ def outputs(content: Any, *Xs: np.ndarray) -> list[np.ndarray]:
 
 
 def batch(X: Any, rows: int, dtype: Any = np.float32) -> np.ndarray:
-    """So many rows, which repeat those of X; indices as int64."""
+    """So many rows, which repeat those of X; indices as int64, masks as they are."""
     X = np.asarray(X)
-    return X[np.arange(rows) % len(X)].astype(np.int64 if X.dtype.kind in "iu" else dtype)
+    return X[np.arange(rows) % len(X)].astype({"i": np.int64, "u": np.int64, "b": bool}.get(X.dtype.kind, dtype))
 
 
 def assert_equal_outputs(content: Any, model: nn.Layer, row: Row, rows: int, relative: float = 1e-5) -> None:

@@ -12,6 +12,7 @@ from nnlite.compute.resampling import resample, resample_backward  # noqa: F401
 from nnlite.compute.windows import Intervals, Pairs, Windows, fold, unfold  # noqa: F401
 from nnlite.layers.local_response_normalization import window_sum  # noqa: F401
 from nnlite.layers.pixel_shuffle import channel_shuffle, pixel_shuffle, pixel_unshuffle  # noqa: F401
+from nnlite.layers.positions import swapped  # noqa: F401
 
 
 def rows(A: Array) -> Array:
@@ -89,6 +90,17 @@ def outer(x: Array, y: Array) -> Array:
 def matvec(A: Array, x: Array) -> Array:
     """Return the product of a matrix and a vector in the last axes."""
     return np.asarray(np.vecdot(A, x[..., None, :]))
+
+
+def heads(A: Array, number: int) -> Array:
+    """Split the last axis of A (N, T, E) into parts of equal widths, of which each is a matrix: (N, number, T, d)."""
+    return A.reshape(*A.shape[:-1], number, A.shape[-1] // number).swapaxes(1, 2)
+
+
+def joined(A: Array) -> Array:
+    """Join the matrices of A (N, number, T, d) side by side: (N, T, E)."""
+    turned = A.swapaxes(1, 2)
+    return turned.reshape(*turned.shape[:2], turned.shape[2] * turned.shape[3])
 
 
 def sigmoid(X: Array) -> Array:
