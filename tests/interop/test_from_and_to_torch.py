@@ -14,7 +14,7 @@ from support.case import case
 from support.contract import ROWS, numbers
 from support.contract_row import one_of_each
 from support.oracle.cases import CASES
-from support.oracle.record import RECURRENT, torch_module, torch_recurrent
+from support.oracle.record import RECURRENT, torch_attention, torch_module, torch_recurrent
 from support.oracle.table import Case
 
 import nnlite as nn
@@ -46,6 +46,14 @@ DOCUMENTED = [
                 ("bias_hh", (9,)),
             ]
         },
+    ),
+    (
+        lambda: nn.MultiheadAttention(4, 2),
+        {"in_proj_weight": (12, 4), "in_proj_bias": (12,), "out_proj.weight": (4, 4), "out_proj.bias": (4,)},
+    ),
+    (
+        lambda: nn.MultiheadAttention(4, 2, kdim=3, vdim=5, bias=False),
+        {"q_proj_weight": (4, 4), "k_proj_weight": (4, 3), "v_proj_weight": (4, 5), "out_proj.weight": (4, 4)},
     ),
     (lambda: nn.LayerNorm((2, 3)), {"weight": (2, 3), "bias": (2, 3)}),
     (lambda: nn.LayerNorm(3, bias=False), {"weight": (3,)}),
@@ -351,6 +359,22 @@ def test_one_message_lists_every_misfit():
     ]
 
 
+def test_parts_of_one_array_are_below_each_other():
+    layer = changed(nn.MultiheadAttention(4, 2, dtype=np.float64))
+    state = nn.to_torch(layer)
+    assert_array_equal(state["in_proj_weight"], np.concatenate([layer.W_q.T, layer.W_k.T, layer.W_v.T]))
+    assert_array_equal(state["in_proj_bias"], np.concatenate([layer.b_q, layer.b_k, layer.b_v]))
+    other = nn.Sequential(nn.Linear(3, 4), nn.MultiheadAttention(4, 2)).astype(np.float64)
+    whole = nn.to_torch(other) | {f"1.{name}": array for name, array in state.items()}
+    assert_equal(nn.from_torch(other, whole, by_order=True)[1].state_dict(), layer.state_dict())
+    whole["1.in_proj_weight"] = np.ones((11, 4))
+    del whole["1.in_proj_bias"]
+    assert message(other, whole).splitlines()[1:] == [
+        "  1.in_proj_weight: expected (12, 4), 3 parts below each other, got (11, 4)",
+        "  1.in_proj_bias: missing, expected (12,), 3 parts below each other",
+    ]
+
+
 def test_modules_in_another_order_are_not_loaded():
     paths = {"1": "norm", "0": "fc1", "3": "fc2"}
     state = of_modules(OTHER)
@@ -442,6 +466,7 @@ def test_modules_of_pytorch_take_the_arrays_and_give_them_back(kind):
             other = build(kind, *given.args, **given.options).astype(np.float64)
             assert_equal(nn.from_torch(other, module.state_dict()).state_dict(), layer.state_dict())
             run = torch_recurrent(module) if kind in RECURRENT else module
+            run = torch_attention(module, **given.options) if kind == "MultiheadAttention" else run
             Ys = run(*[None if X is None else torch.tensor(X) for X in listed(given.X)])
             for got, expected in zip(listed(spread(layer.forward, given.X)), listed(Ys), strict=True):
                 assert_allclose(got, expected.detach().numpy(), rtol=1e-10, atol=1e-10)

@@ -1,6 +1,7 @@
 """Attention: masks mean what they say, the roles of one input are summed, and the future does not reach the past."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -92,6 +93,130 @@ def test_errors_say_what_was_expected():
         layer_of(6, 4)
     with pytest.raises(ValueError, match="expected from 0 to 2, got 3 at 1"):
         nn.padding_mask([1, 3], 2)
+
+
+def test_the_gate_is_the_formula_and_its_mask_is_the_other_way_round():
+    Q, K, V, unseen = numbers(2, 3, 4), numbers(2, 5, 4, seed=1), numbers(2, 5, 2, seed=2), numbers(3, 5, seed=3) > 0.5
+    unseen[0] = True
+    E = np.exp(Q @ K.swapaxes(1, 2) / 2) * ~unseen
+    sums = E.sum(axis=-1, keepdims=True)
+    A = np.divide(E, sums, out=np.zeros_like(E), where=sums > 0)
+    layer = nn.ScaledDotProductAttention(need_weights=True)
+    Y, weights = layer.forward(Q, K, V, ~unseen)
+    close(weights, A)
+    close(Y, A @ V)
+    assert not Y[:, 0].any()  # nothing is seen
+    assert not layer.backward(Y + 1, weights + 1)[0][:, 0].any()
+    by_numbers, _ = layer.forward(Q, K, V, np.where(unseen, -np.inf, 0))
+    close(by_numbers, Y)
+    identity = nn.MultiheadAttention(4, 1, kdim=4, vdim=2, bias=False, dtype=np.float64, need_weights=True, rng=0)
+    identity.W_q, identity.W_k, identity.W_v, identity.W_o = np.eye(4), np.eye(4), np.eye(2, 4), np.eye(4)
+    Y_of_heads, weights = identity.forward(Q, K, V, attn_mask=unseen)
+    close(weights, A)
+    close(Y_of_heads[..., :2], Y)
+
+
+def test_scores_far_from_0_give_no_overflow():
+    for dtype in np.float32, np.float64:
+        Q, K, V = np.array([[1e3]], dtype), np.array([[1e3], [-1e3], [999.0]], dtype), np.eye(3, dtype=dtype)
+        close(nn.ScaledDotProductAttention().forward(Q, K, V), [[1, 0, 0]])
+        close(nn.ScaledDotProductAttention().forward(-Q, K, V), [[0, 1, 0]])
+        close(nn.ScaledDotProductAttention().forward(-Q, K[[0, 2, 0]], V), [[0, 1, 0]])
+
+
+@pytest.mark.parametrize("dropout", [0.25, 1.0])
+def test_dropout_is_of_the_weights_and_in_training_mode_only(dropout):
+    layer, X = layer_of(6, 2, dropout, need_weights=True, average_attn_weights=False), numbers(2, 3, 6)
+    plain = layer_of(need_weights=True, average_attn_weights=False)
+    plain.Phi = layer.Phi
+    Y, weights = layer.forward(X)
+    _, A = plain.forward(X)
+    kept = weights != 0
+    close(weights, np.where(kept, A / (1 - dropout) if dropout < 1 else 0, 0))
+    assert kept.any() == (dropout < 1)
+    v = (X @ layer.W_v + layer.b_v).reshape(2, 3, 2, 3).swapaxes(1, 2)
+    close(Y, (weights @ v).swapaxes(1, 2).reshape(2, 3, 6) @ layer.W_o + layer.b_o)
+    assert not np.array_equal(layer.forward(X)[1] != 0, kept) or dropout == 1
+    close(layer.eval().forward(X)[1], A)
+
+
+def test_positional_encoding_is_that_of_the_article():
+    X = numbers(2, 4, 6)
+    P = nn.PositionalEncoding().forward(X) - X
+    for t in range(4):
+        for i in range(3):
+            angle = t / 10_000 ** (2 * i / 6)
+            close(P[:, t, 2 * i : 2 * i + 2], [[math.sin(angle), math.cos(angle)]] * 2)
+
+
+@pytest.mark.parametrize("interleaved", [True, False])
+def test_inner_products_of_rotated_vectors_depend_on_their_distance_alone(interleaved):
+    q, k = numbers(6), numbers(6, seed=1)
+    layer = nn.RotaryEmbedding(interleaved=interleaved)
+    Q, K = layer.forward(np.tile(q, (5, 1))), layer.forward(np.tile(k, (5, 1)))
+    products = Q @ K.T
+    for distance in range(-4, 5):
+        diagonal = np.diagonal(products, distance)
+        close(diagonal, diagonal[:1].repeat(len(diagonal)))
+    assert len(np.unique(products.round(6))) == 9
+    close(np.linalg.norm(Q, axis=1), np.linalg.norm(q).repeat(5))
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.PositionalEncoding(50.0), nn.RotaryEmbedding(), nn.RotaryEmbedding(interleaved=False)]
+)
+def test_one_step_at_a_time_is_the_whole_sequence(layer):
+    X = numbers(2, 5, 4)
+    Y = layer.forward(X)
+    for t in range(5):
+        layer.offset = t
+        close(layer.forward(X[:, t : t + 1]), Y[:, t : t + 1])
+    for wrong in numbers(2, 5, 3), numbers(4):
+        with pytest.raises(nn.ShapeError, match="with an even D"):
+            layer.forward(wrong)
+    with pytest.raises(ValueError, match="offset: expected at least 0"):
+        make(offset=-1)
+    with pytest.raises(ValueError, match="base: expected a number above 0"):
+        make(0)
+
+
+def test_a_learned_encoding_is_an_embedding_of_positions():
+    indices, positions = nn.Input("indices"), nn.Input("positions")
+    X = nn.Embedding(7, 4, rng=0)(indices) + nn.Embedding(5, 4, rng=1)(positions)
+    model = nn.Graph([indices, positions], nn.MultiheadAttention(4, 2, causal=True, rng=2)(X))
+    given = np.array([[1, 2, 3], [4, 5, 6]]), np.tile(np.arange(3), (2, 1))
+    assert model.forward(*given).shape == (2, 3, 4)
+    nn.check_gradients(model, given)
+
+
+def test_the_operations_are_counted():
+    """Of 2 samples with 3 queries and 5 keys in 2 heads of width 3."""
+    layer, Q, K = layer_of(6, 2, bias=False), numbers(2, 3, 6), numbers(2, 5, 6)
+    forward, backward = layer.flops(Q, layer.forward(Q, K))
+    maps, heads = 2 * 2 * 6 * 6 * (3 + 5 + 5 + 3), 2 * 2 * 2 * 3 * 5 * (3 + 3)
+    assert sum(2 * A.size * B.shape[1] for A, B in forward.products) == maps + heads
+    assert sum(2 * A.size * B.shape[1] for A, B in backward.products) == 2 * (maps + heads)
+    layer.needs_dX = False
+    _, without = layer.flops(Q, layer.forward(Q, K))
+    assert sum(2 * A.size * B.shape[1] for A, B in without.products) == 2 * (maps + heads) - maps + 2 * 2 * 36 * 3
+    assert "MultiheadAttention" in str(nn.profile(layer, (Q, K)))
+
+
+def test_masks_go_through_the_tools(tmp_path):
+    """As booleans: summary, a file, training, and per-sample gradients."""
+    X, mask = nn.Input("X"), nn.Input("mask")
+    Y = nn.Flatten()(nn.MultiheadAttention(4, 2, rng=0)(X, key_padding_mask=mask))
+    model = nn.Graph([X, mask], nn.Linear(12, 1, rng=1)(Y))
+    assert "(N, 3, 4)" in str(nn.summary(model, ((3, 4), (3,))))
+    inputs, target = (numbers(8, 3, 4), nn.padding_mask([3, 1, 2, 3, 3, 2, 1, 1])), numbers(8, 1)
+    nn.save(model, tmp_path / "model.npz")
+    before = nn.predict(model, inputs)
+    np.testing.assert_array_equal(nn.predict(nn.load(tmp_path / "model.npz"), inputs), before)
+    optimizer = nn.Adam(model, lr=0.01)
+    history = nn.fit(model, inputs, target, loss=nn.MSELoss(), optimizer=optimizer, epochs=20, verbose=0, rng=0)
+    assert history["loss"][-1] < history["loss"][0]
+    gradients = nn.per_sample_gradients(model, inputs, target, loss=nn.MSELoss())
+    assert gradients["0.W_q"].shape == (8, 4, 4)
 
 
 def test_in_a_graph_arguments_before_a_mask_can_be_left_out():

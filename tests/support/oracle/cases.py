@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 from support.oracle import (  # noqa: F401 - they add cases
     cases_activations,
+    cases_attention,
     cases_convolution,
     cases_dropout,
     cases_embedding,

@@ -43,6 +43,11 @@ def torch_gate(kind, *args, **options):
         "Split": lambda X: torch.split(X, list(args[0]), **{"dim": -1} | options),
         "Transpose": lambda X: torch.transpose(X, *args),
         "Reshape": lambda X: torch.reshape(X, args),
+        "ScaledDotProductAttention": lambda Q, K, V, mask=None: torch.nn.functional.scaled_dot_product_attention(
+            Q, K, V, mask, is_causal=options.get("causal", False), scale=options.get("scale")
+        ),
+        "PositionalEncoding": lambda X: torch_positions(X, kind, *args, **options),
+        "RotaryEmbedding": lambda X: torch_positions(X, kind, *args, **options),
     }.get(kind)
 
 
@@ -76,6 +81,59 @@ def torch_recurrent(module):
     return run if isinstance(module, torch.nn.RNNBase) else cell
 
 
+def torch_attention(call, causal=False, need_weights=False, average_attn_weights=True, **options):
+    """A call of PyTorch's MultiheadAttention with our inputs and options."""
+    import torch
+
+    def run(Q, K=None, V=None, key_padding_mask=None, attn_mask=None):
+        K = Q if K is None else K
+        V = K if V is None else V
+        if causal:
+            attn_mask = torch.ones(Q.shape[1], K.shape[1], dtype=torch.bool).triu(1)
+        options = {"need_weights": need_weights, "average_attn_weights": average_attn_weights}
+        Y, weights = call(Q, K, V, key_padding_mask=key_padding_mask, attn_mask=attn_mask, **options)
+        return (Y, weights) if need_weights else Y
+
+    return run
+
+
+def with_our_parameters(module, parameters):
+    """A call of PyTorch's MultiheadAttention with our parameters in place of its own."""
+    import torch
+
+    W_q, W_k, W_v, *more = parameters
+    *b, W_o, b_o = [*more, None] if len(more) == 1 else more
+    theirs = {"out_proj.weight": W_o.T}
+    if module.in_proj_weight is None:
+        theirs |= {"q_proj_weight": W_q.T, "k_proj_weight": W_k.T, "v_proj_weight": W_v.T}
+    else:
+        theirs["in_proj_weight"] = torch.cat([W_q.T, W_k.T, W_v.T])
+    if b:
+        theirs |= {"in_proj_bias": torch.cat(b), "out_proj.bias": b_o}
+    return lambda *inputs, **options: torch.func.functional_call(module, theirs, inputs, options)
+
+
+def attention_shapes(embed_dim, num_heads, kdim=None, vdim=None, bias=True, **options):
+    """The shapes of our parameters of MultiheadAttention, in their order."""
+    W = [(features or embed_dim, embed_dim) for features in (None, kdim, vdim)]
+    return [*W, *[(embed_dim,)] * 3 * bias, (embed_dim, embed_dim), *[(embed_dim,)] * bias]
+
+
+def torch_positions(X, kind, base=10_000.0, offset=0, interleaved=True):
+    """The encodings by complex numbers: exp(i angle) as two numbers added, or as a factor of pairs."""
+    import torch
+
+    T, D = X.shape[-2:]
+    frequencies = base ** (-torch.arange(0, D, 2, dtype=torch.float64) / D)
+    angles = torch.outer(torch.arange(offset, offset + T, dtype=torch.float64), frequencies)
+    waves = torch.polar(torch.ones_like(angles), angles)
+    if kind == "PositionalEncoding":
+        return X + torch.stack([waves.imag, waves.real], dim=-1).flatten(-2).to(X.dtype)
+    pairs = X.unflatten(-1, (-1, 2)) if interleaved else X.unflatten(-1, (2, -1)).swapaxes(-1, -2)
+    turned = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * waves.to(X.dtype.to_complex()))
+    return (turned if interleaved else turned.swapaxes(-1, -2)).flatten(-2)
+
+
 def torch_module(dtype, kind, *args, **options):
     """PyTorch's module of a kind that ``torch.nn`` has, or a container."""
     import torch
@@ -93,6 +151,8 @@ def torch_module(dtype, kind, *args, **options):
         return containers[kind](*(torch_module(dtype, *spec) for spec in args))
     if kind in RECURRENT[:3]:
         options = {key: value for key, value in options.items() if key != "return_state"} | {"batch_first": True}
+    if kind == "MultiheadAttention":
+        options = {key: options[key] for key in ("bias", "kdim", "vdim") if key in options} | {"batch_first": True}
     options = {key: torch.tensor(value.astype(dtype)) if "weight" in key else value for key, value in options.items()}
     return getattr(torch.nn, kind)(*args, **options).to(torch.from_numpy(np.empty(0, dtype)).dtype)
 
@@ -102,7 +162,7 @@ def torch_answers(name, dtype):
     import torch
 
     def tensor(values):
-        if values is None or np.asarray(values).dtype.kind == "i":  # an argument that is left out; indices
+        if values is None or np.asarray(values).dtype.kind in "ib":  # an argument that is left out; indices, masks
             return None if values is None else torch.tensor(values)
         return torch.tensor(np.asarray(values, dtype), requires_grad=True)
 
@@ -131,6 +191,10 @@ def torch_answers(name, dtype):
         module = lambda *Xs: FORMULAS[formula](*Xs, *parameters)  # noqa: E731
     elif gate is not None:
         module, parameters = gate, []
+    elif case.kind == "MultiheadAttention":
+        parameters = [tensor(draw(rng, shape)) for shape in attention_shapes(*case.args, **case.options)]
+        module = torch_module(dtype, case.kind, *case.args, **case.options)
+        module = torch_attention(with_our_parameters(module, parameters), **case.options)
     else:
         module = torch_module(dtype, case.kind, *case.args, **case.options)
         parameters = list(module.parameters())
@@ -142,6 +206,9 @@ def torch_answers(name, dtype):
         if case.kind in RECURRENT:
             module = torch_recurrent(module)
     Xs = [tensor(X) for X in listed(case.X)]
+    for mask in Xs[3:] if case.kind in ("MultiheadAttention", "ScaledDotProductAttention") else ():
+        if mask is not None:
+            mask.requires_grad_(False)
     if case.evaluation:
         module(*Xs)
         module.eval()
@@ -158,7 +225,7 @@ def torch_answers(name, dtype):
             Ys = module(*map(before, Xs[:first]), *targets, *Xs[first:])
     Ys = Ys if isinstance(Ys, tuple) else (Ys,)
     torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
-    turned = case.kind != "Graph" and not case.kind.startswith("Embedding")
+    turned = case.kind not in ("Graph", "MultiheadAttention") and not case.kind.startswith("Embedding")
     gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
     dXs = [X.grad for X in Xs if X is not None and X.requires_grad]
     return flat([*(Y.detach() for Y in Ys), *dXs, *gradients, *buffers])
