@@ -71,9 +71,9 @@ class PositionalEncoding(Positions):
     Source: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention is all you need, 2017.
 
     >>> PositionalEncoding().forward(np.zeros((3, 4))).round(2)
-    array([[0.  , 1.  , 0.  , 1.  ],
-           [0.84, 0.54, 0.01, 1.  ],
-           [0.91, -0.42, 0.02, 1.  ]])
+    array([[ 0.  ,  1.  ,  0.  ,  1.  ],
+           [ 0.84,  0.54,  0.01,  1.  ],
+           [ 0.91, -0.42,  0.02,  1.  ]])
     """
 
     formulas = """
