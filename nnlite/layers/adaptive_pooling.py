@@ -126,10 +126,16 @@ class AdaptiveAvgPoolNd(AdaptivePooling):
     def onnx(self, graph: Any, X: Any) -> Any:
         if (Y := self.pooled_in_onnx(graph, "AveragePool", X)) is not None:
             return Y
-        windows, inputs, outputs = self.windows_on(X.shape), "hwd"[: self.axes], "ijk"[: self.axes]
+        windows = self.windows_on(X.shape)
         means = [windows.means(axis).astype(X.dtype) for axis in range(self.axes)]
-        terms = ",".join(map("".join, zip(outputs, inputs, strict=True)))
-        return graph.Einsum(X, *means, equation=f"nc{inputs},{terms}->nc{outputs}")
+        Y = X @ means[-1].T.copy()
+        if self.axes > 1:
+            Y = means[-2] @ Y
+        if self.axes == 3:
+            *_, h, w = windows.outputs
+            Y = means[0] @ graph.Reshape(Y, (0, 0, 0, h * w))
+            Y = graph.Reshape(Y, (0, 0, 0, h, w))
+        return Y
 
     def backward(self, dY: Any) -> Array:
         dX = self.planes_of(self.check_dY(dY))

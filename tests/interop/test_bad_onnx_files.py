@@ -161,7 +161,7 @@ def of_integers():
         (made("a = If<then_branch = t () => (float[N, 2] u) { u = Identity(x) }>(x) y = Tanh(a)"), "If 0"),
         (made("c = Constant<value = int64[2] {-1, -1}>() y = Reshape(x, c)"), "."),
         (made("c = Constant<value = int64[1] {9}>() y = Squeeze(x, c)"), "."),
-        (made("r = Constant<value = float {2.0}>() y = Dropout(x, r)"), "Dropout '1': Dropout: p: expected"),
+        (made("r = Constant<value = float {2.0}>() y = Dropout(x, r)"), "Dropout '0': Dropout: p: expected"),
         (made("y = Dropout(x, w) "), "."),
         (made("y = Gather(x, w)"), "."),
         (made("y = Transpose<perm = [0, 5]>(x)"), "."),

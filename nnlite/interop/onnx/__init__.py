@@ -24,8 +24,9 @@ Where the expression is one operator of X, ``from_onnx`` makes a registered laye
 
 declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
 writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file, with
-computed_sizes.py, zero_states.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes through its
-operators; onnx_operators.py, spatial_operators.py and recurrent_operators.py have those that no layer declares.
+known_values.py, computed_sizes.py, zero_states.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes
+through its operators; onnx_operators.py and, for convolutions, windows, recurrent layers and conditions, files beside it
+have those that no layer declares.
 """
 
 import os
@@ -86,9 +87,14 @@ def from_onnx(source: Any) -> Layer:
 
     Operators become the layers that :func:`nnlite.to_onnx` writes them for: Gemm, and MatMul with Add behind it, a
     Linear, BatchNormalization a BatchNorm, Gather an Embedding, LSTM one layer of an LSTM. Other floating initializers
-    become parameters, and the values of Constant nodes constants. So files of PyTorch's exporter can be read and
-    trained further. In files of other programs single numbers among the initializers are constants, too, since PyTorch
-    writes them there.
+    become parameters, and the values of Constant nodes constants. So files of PyTorch's exporters, that of
+    ``torch.export`` and that of TorchScript, can be read and trained further. In files of other programs single numbers
+    among the initializers are constants, too, since PyTorch writes them there. What a file computes of sizes that are
+    known, such as the ends of a slice, is a constant.
+
+    What :func:`nnlite.to_onnx` writes can be read again, but for MaxUnpool, an EmbeddingBag with ``padding_idx`` and
+    PairwiseDistance with ``p=0``. Layers that are several operators in ONNX, as an AdaptiveAvgPool with windows of
+    several sizes, become these operators in a Graph.
 
     The model is in training mode, as every new one; ``model.eval()`` or :func:`nnlite.predict` compute what the file
     does. Its dtype is that of the initializers: float64 if there are such, else float32.

@@ -15,6 +15,7 @@ from onnx import TensorProto, checker, defs, helper, numpy_helper
 from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
 from nnlite.interop.onnx.computed_sizes import computed_sizes, inferred_values, known_sizes, live_nodes
+from nnlite.interop.onnx.known_values import known_values
 from nnlite.interop.onnx.zero_states import without_zero_states
 
 OLDEST, NEWEST = 13, defs.onnx_opset_version()
@@ -90,21 +91,22 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         CheckpointError: it is damaged, contradicts itself, has its arrays in other files, or other operators than those
             that are supported, which are all listed.
     """
-    model = without_zero_states(model)
+    ours = model.producer_name == "nnlite"
+    model = without_zero_states(model, initializers=not ours)
     graph, opset = model.graph, _opset(model)
     tensors = [(each.name, each) for each in graph.initializer]
     tensors += [(node.output[0], _constant(node)) for node in graph.node if _is_constant(node)]
     for name, tensor in tensors:
         _check_tensor(tensor, name)
     _check_names(graph)
-    live = live_nodes(graph, dict(tensors))
+    arrays = {name: numpy_helper.to_array(tensor) for name, tensor in tensors}
+    types, invalid = _inferred(model)
+    arrays |= known_values(graph, opset, {} if ours else _constants(graph, arrays), types)
+    live = live_nodes(graph, arrays)
     _check_operators(live, set(supported))
-    try:
-        checker.check_model(model)
-        types = inferred_values(model)
-    except Exception as error:  # ValidationError, InferenceError, and what C++ raises
-        raise CheckpointError(f"onnx finds it invalid: {_first_line(error)}") from None
-    arrays = _in_one_dtype({name: numpy_helper.to_array(tensor) for name, tensor in tensors})
+    if invalid:
+        raise CheckpointError(f"onnx finds it invalid: {invalid}")
+    arrays = _in_one_dtype(arrays)
     for node in live:
         place = computed_sizes(node, arrays)
         if place is not None:
@@ -124,8 +126,27 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         [each.name for each in graph.output],
         {name: _sizes(each) for name, each in types.items() if each.HasField("shape")},
         frozenset(name for name, each in types.items() if each.elem_type in _FLOATING),
-        model.producer_name == "nnlite",
+        ours,
     )
+
+
+def _inferred(model: Any) -> tuple[dict[str, Any], str]:
+    """The types of all values by name, and what is wrong with the model, or an empty text."""
+    for output in model.graph.output:  # some programs leave out types of outputs, which onnx finds invalid
+        tensor = output.type.tensor_type
+        tensor.elem_type = tensor.elem_type or TensorProto.FLOAT
+        tensor.shape.SetInParent()
+    try:
+        checker.check_model(model)
+        return inferred_values(model), ""
+    except Exception as error:  # ValidationError, InferenceError, and what C++ raises
+        return {}, _first_line(error)
+
+
+def _constants(graph: Any, arrays: dict[str, Array]) -> dict[str, Array]:
+    """The arrays that are no parameters: whole numbers, single numbers and the values of Constant nodes."""
+    trained = {each.name for each in graph.initializer if each.dims and each.data_type in _FLOATING}
+    return {name: array for name, array in arrays.items() if name not in trained}
 
 
 @contextmanager

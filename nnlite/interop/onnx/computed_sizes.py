@@ -11,7 +11,7 @@ def live_nodes(graph: Any, constants: Collection[str]) -> list[Any]:
     """The nodes that the outputs depend on, in order, without what only computes sizes."""
     needed, kept = {each.name for each in graph.output}, []
     for node in reversed(graph.node):
-        if needed & set(node.output):
+        if (needed - set(constants)) & set(node.output):
             kept.append(node)
             computed = computed_sizes(node, constants)
             needed |= {name for place, name in enumerate(node.input) if place != computed}
@@ -34,7 +34,7 @@ def inferred_values(model: Any) -> dict[str, Any]:
     own.CopyFrom(model)
     del own.graph.value_info[:]
     for output in own.graph.output:
-        output.type.tensor_type.ClearField("shape")
+        output.ClearField("type")
     graph = shape_inference.infer_shapes(own, check_type=True, strict_mode=True, data_prop=True).graph
     return {each.name: each.type.tensor_type for each in (*graph.input, *graph.value_info, *graph.output)}
 

@@ -11,6 +11,7 @@ from onnx import helper
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.containers.nodes import Input
 from nnlite.interop.onnx.axes import flattened, transposed, without_axis
+from nnlite.interop.onnx.conditional_operators import ConditionalOperators
 from nnlite.interop.onnx.operands import Operand, at, known, number, parameter, raise_unless, reduced, whole_numbers
 from nnlite.interop.onnx.recurrent_operators import RecurrentOperators
 from nnlite.interop.onnx.spatial_operators import SpatialOperators
@@ -29,17 +30,20 @@ from nnlite.layers.batch_normalization import (
 from nnlite.layers.dropout import Dropout
 from nnlite.layers.elementwise import Sqrt, Square
 from nnlite.layers.embedding import Embedding
+from nnlite.layers.indexing import Select, Slice
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.normalization import LayerNorm, RMSNorm
 from nnlite.layers.piecewise_linear import Hardsigmoid, Hardtanh, ReLU6, Threshold
 from nnlite.layers.rectifiers import CELU, PReLU
-from nnlite.layers.reductions import Mean, Sum
+from nnlite.layers.reductions import Max, Mean, Min, Sum
 from nnlite.layers.reshaping import Flatten, Reshape, Unflatten
 from nnlite.layers.shrinkage import Hardshrink, Softshrink
 
+LARGEST = 2**31 - 1  # from here on, no size is meant
 
-class Operators(SpatialOperators, RecurrentOperators):
+
+class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
     """The operators.
 
     Each has its inputs as operands and its attributes as keywords, as in ONNX's documentation, and returns the node of
@@ -63,9 +67,11 @@ class Operators(SpatialOperators, RecurrentOperators):
         return A.node @ B.node if B.own is None or B.own.ndim != 2 else linear(B.own, None)(A.node)
 
     def Gather(self, data: Operand, indices: Operand, *, axis: int) -> Any:
-        if data.array is None and indices.shape == () and data.ndim > 1 and at(data.shape, axis) == 1:
-            raise_unless(known(indices) in (0, -1), "expected an index of the axis, of size 1")
-            return without_axis(data.node, axis % data.ndim)  # h[-1] of PyTorch's recurrent layers
+        if data.array is None:
+            raise_unless(indices.shape == (), "expected an initializer, or the index of a single entry")
+            index, size = int(number(indices)), data.shape[axis] if data.ndim > 1 else None
+            raise_unless(size != 1 or index in (0, -1), "expected an index of the axis, of size 1")
+            return without_axis(data.node, axis % data.ndim) if size == 1 else Select(axis, index)(data.node)
         table = parameter(data)
         raise_unless(axis == 0 and table.ndim == 2 and data.floating, "expected rows of an initializer of two axes")
         return Embedding.from_pretrained(table)(indices.node)
@@ -222,7 +228,12 @@ class Operators(SpatialOperators, RecurrentOperators):
 
     def Reshape(self, X: Operand, shape: Operand, *, allowzero: int = 0) -> Any:
         sizes = whole_numbers(shape)
-        kept = next((n for n, size in enumerate(sizes) if size != 0 or allowzero), len(sizes))
+        given = [size == 0 and not allowzero for size in sizes]
+        known_shape = X.shape or ()
+        same = [given[n] or known_shape[n : n + 1] == (size,) for n, size in enumerate(sizes)]
+        kept = (*same, False).index(False)
+        if kept and len(sizes) != len(known_shape) and kept in (len(sizes), len(known_shape)):
+            kept -= 1  # axes of size 1 behind it are left out, or new
         rest = tuple(size if size or allowzero else at(X.shape, kept + n) for n, size in enumerate(sizes[kept:]))
         if not kept:
             return Reshape(*rest)(X.node)
@@ -244,6 +255,19 @@ class Operators(SpatialOperators, RecurrentOperators):
 
     def Concat(self, *Xs: Operand, axis: int) -> Any:
         return Concat(axis)(*[X.node for X in Xs])
+
+    def Slice(
+        self, X: Operand, starts: Operand, ends: Operand, axes: Operand | None = None, steps: Operand | None = None
+    ) -> Any:
+        firsts, stops = whole_numbers(starts), whole_numbers(ends)
+        along = range(len(firsts)) if axes is None else whole_numbers(axes)
+        by = (1,) * len(firsts) if steps is None else whole_numbers(steps)
+        Y = X.node
+        for first, stop, axis, step in zip(firsts, stops, along, by, strict=True):
+            start, end = slice_ends(first, stop, step)
+            if (start, end, step) != (None, None, 1):
+                Y = Slice(axis, start, end, step)(Y)
+        return Y
 
     def Split(
         self, X: Operand, split: Operand | None = None, *, axis: int, num_outputs: int | None = None, outputs: int
@@ -282,6 +306,12 @@ class Operators(SpatialOperators, RecurrentOperators):
     def ReduceMean(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
         return Mean(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(X.node)
 
+    def ReduceMax(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
+        return Max(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(X.node)
+
+    def ReduceMin(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
+        return Min(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(X.node)
+
     def ReduceL2(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
         return Sqrt()(Sum(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(Square()(X.node)))
 
@@ -292,6 +322,13 @@ def linear(W: Array, b: Array | None) -> Linear:
     if b is not None:
         layer.b = np.broadcast_to(b, (1, layer.out_features)).reshape(-1)
     return layer
+
+
+def slice_ends(start: int, stop: int, step: int) -> tuple[int | None, int | None]:
+    """Start and stop as Python has them: numbers beyond all sizes are those of ONNX for the ends of an axis."""
+    if step > 0:
+        return (None if start in (0, -LARGEST) else start), (None if stop >= LARGEST else stop)
+    return (None if start == -1 or start >= LARGEST else start), (None if stop <= -LARGEST else stop)
 
 
 def channel_norm(cls: Any, scale: Operand, B: Operand, epsilon: float, **options: Any) -> Any:

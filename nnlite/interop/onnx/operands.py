@@ -57,9 +57,15 @@ def known(operand: Operand) -> Any:
 
 
 def parameter(operand: Operand) -> Any:
-    """The value of an initializer that no other operator uses, or of a constant."""
-    raise_unless(not operand.trained or operand.uses == 1, "its initializer is used by other operators, too")
-    return known(operand)
+    """The value of an initializer that no other operator uses, or of a constant.
+
+    An initializer whose numbers are all the same, as those of new normalizations, may have other users: exporters write
+    equal arrays once.
+    """
+    array = known(operand)
+    own = not operand.trained or operand.uses == 1 or bool((array == array.flat[:1]).all())
+    raise_unless(own, "its initializer is used by other operators, too")
+    return array
 
 
 def number(operand: Operand) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnlite.interop.onnx.axes import is_put_in, transposed, without_axis
 from nnlite.interop.onnx.operands import Operand, known, parameter, raise_unless
+from nnlite.layers.arrangement import Stack
 from nnlite.layers.gru import GRU, ZRH, GRUCell
 from nnlite.layers.lstm import IOFC, LSTM, LSTMCell
 from nnlite.layers.reshaping import Unflatten
@@ -49,6 +50,13 @@ def check_activations(activations: Any, usual: list[str], W: Operand) -> None:
     raise_unless(activations in (None, usual * len(known(W))), f"expected the activations {', '.join(usual)}")
 
 
+def final_state(Y: Any, size: int, direction: str) -> Any:
+    """The state at the last step of each direction, given Y (N, T, directions * size) of all steps."""
+    if direction != "bidirectional":
+        return Y[:, 0 if direction == "reverse" else -1]
+    return Stack(1)(Y[:, -1, :size], Y[:, 0, size:])
+
+
 class Kind:
     """The layer and the cell of an operator; ``order`` has for each gate of ONNX the place of that gate in ours."""
 
@@ -80,7 +88,8 @@ class Kind:
             return self.of_one_step(without_axis(X.node, 0), options, arrays, states)
         both = direction == "bidirectional"
         last = not used[0] and not any(used[2:])
-        return_state = any(used[1:]) and not last
+        h_of_Y = len(states) == 2 and used[:2] == (True, True) and not any(used[2:]) and lengths is None
+        return_state = any(used[1:]) and not last and not h_of_Y
         all_used = used == (True,) * (1 + len(states))
         raise_unless(all_used or not return_state, "expected Y, Y_h or all outputs to be used")
         layer = self.layer.from_saved(
@@ -94,6 +103,8 @@ class Kind:
                 given[f"{name}0"] = transposed(state.node, 0, 1) if both else without_axis(state.node, 0)
         made = layer(transposed(X.node, 0, 1), **given)
         Y, *finals = made if return_state else (made,)
+        if h_of_Y:
+            finals = [final_state(Y, R.shape[2], direction)]
         directions = (2, R.shape[2])
         if last:
             return Y, (transposed(Unflatten(1, directions)(Y), 0, 1) if both else Unflatten(0, (1, -1))(Y))

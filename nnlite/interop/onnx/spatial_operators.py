@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
-from nnlite.interop.onnx.operands import Operand, known, number, parameter, raise_unless, whole_numbers
+from nnlite.interop.onnx.convolution_operators import convolution, transposed_convolution
+from nnlite.interop.onnx.onnx_windows import UNEQUAL, dilations, ends, enlarged, strides
+from nnlite.interop.onnx.operands import Operand, known, number, raise_unless, whole_numbers
 from nnlite.layers.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -13,15 +15,11 @@ from nnlite.layers.adaptive_pooling import (
     AdaptiveMaxPool3d,
 )
 from nnlite.layers.average_pooling import AvgPool1d, AvgPool2d, AvgPool3d
-from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.max_pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from nnlite.layers.padding import (
     CircularPad1d,
     CircularPad2d,
     CircularPad3d,
-    ConstantPad1d,
-    ConstantPad2d,
-    ConstantPad3d,
     ReflectionPad1d,
     ReflectionPad2d,
     ReflectionPad3d,
@@ -30,11 +28,9 @@ from nnlite.layers.padding import (
     ReplicationPad3d,
 )
 from nnlite.layers.pixel_shuffle import PixelShuffle
-from nnlite.layers.transposed_convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from nnlite.layers.upsample import Upsample
 
 PADS = {
-    "constant": (ConstantPad1d, ConstantPad2d, ConstantPad3d),
     "reflect": (ReflectionPad1d, ReflectionPad2d, ReflectionPad3d),
     "edge": (ReplicationPad1d, ReplicationPad2d, ReplicationPad3d),
     "wrap": (CircularPad1d, CircularPad2d, CircularPad3d),
@@ -45,18 +41,16 @@ class SpatialOperators:
     """The operators of X (N, C, ...) that slide over its spatial axes, or change their sizes."""
 
     def Conv(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
-        return convolution((Conv1d, Conv2d, Conv3d), X, W, B, options)
+        return convolution(X, W, B, options)
 
     def ConvTranspose(self, X: Operand, W: Operand, B: Operand | None = None, **options: Any) -> Any:
-        raise_unless("output_shape" not in options, "with output_shape")
-        more = tuple(options.get("output_padding", [0] * (parameter(W).ndim - 2)))
-        return convolution((ConvTranspose1d, ConvTranspose2d, ConvTranspose3d), X, W, B, options, output_padding=more)
+        return transposed_convolution(X, W, B, options)
 
     def MaxPool(self, X: Operand, *, storage_order: int, **options: Any) -> Any:
         kernel, stride, added, Y = windows(options, X, -math.inf)
-        dilation = tuple(options.get("dilations", (1,) * len(kernel)))
         layers = MaxPool1d, MaxPool2d, MaxPool3d
-        return layers[len(kernel) - 1](kernel, stride, added, dilation, ceil_mode=bool(options["ceil_mode"]))(Y)
+        layer = layers[len(kernel) - 1]
+        return layer(kernel, stride, added, dilations(options, len(kernel)), ceil_mode=bool(options["ceil_mode"]))(Y)
 
     def AveragePool(self, X: Operand, *, count_include_pad: int, **options: Any) -> Any:
         kernel, stride, added, Y = windows(options, X, 0.0 if count_include_pad else None)
@@ -77,15 +71,15 @@ class SpatialOperators:
     ) -> Any:
         sizes, spatial = whole_numbers(pads), X.ndim - 2
         raise_unless(axes is None, "with axes")
-        raise_unless(spatial in (1, 2, 3) and mode in PADS, f"with mode={mode}, or of more spatial axes than three")
+        raise_unless(mode in {"constant", *PADS}, f"with mode={mode}")
+        raise_unless(spatial in (1, 2, 3), "expected one to three spatial axes")
         before, after = sizes[: X.ndim], sizes[X.ndim :]
         raise_unless(not any((*before[:2], *after[:2])), "of the batch or the channels")
-        ends = tuple(
-            each for pair in zip(before[:1:-1], after[:1:-1], strict=True) for each in pair
-        )  # the last axis first
+        first, last = before[2:], after[2:]
         if mode == "constant":
-            return PADS[mode][spatial - 1](ends, 0.0 if value is None else number(value))(X.node)
-        return PADS[mode][spatial - 1](ends)(X.node)
+            return enlarged(X.node, first, last, 0.0 if value is None else number(value))
+        last_axis_first = tuple([each for pair in zip(first[::-1], last[::-1], strict=True) for each in pair])
+        return PADS[mode][spatial - 1](last_axis_first)(X.node)
 
     def Resize(
         self, X: Operand, roi: Operand | None = None, scales: Operand | None = None, sizes: Operand | None = None,
@@ -118,51 +112,13 @@ class SpatialOperators:
         return PixelShuffle(blocksize)(X.node)
 
 
-def convolution(classes: Any, X: Operand, W: Operand, B: Operand | None, options: dict[str, Any], **more: Any) -> Any:
-    """A layer of one of the classes, which have one, two and three spatial axes."""
-    kernel = parameter(W)
-    axes = kernel.ndim - 2
-    raise_unless(W.trained and 1 <= axes <= 3, "expected an initializer with 1 to 3 spatial axes")
-    raise_unless(options["group"] > 0, "expected a group of at least 1")
-    layer = classes[axes - 1].from_saved(
-        W=kernel,
-        groups=options["group"],
-        bias=B is not None,
-        stride=tuple(options.get("strides", [1] * axes)),
-        padding=padding(options, kernel.shape[2:]),
-        dilation=tuple(options.get("dilations", [1] * axes)),
-        **more,
-    )
-    if B is not None:
-        layer.b = parameter(B)
-    return layer(X.node)
-
-
 def windows(options: dict[str, Any], X: Operand, value: float | None) -> tuple[Any, Any, Any, Any]:
     """Kernel, stride and padding of a pooling layer, and X, to which unequal padding is added, of this value."""
-    kernel, axes = tuple(options["kernel_shape"]), len(options["kernel_shape"])
+    kernel = tuple(options["kernel_shape"])
+    axes = len(kernel)
     raise_unless(axes in (1, 2, 3), "expected one to three spatial axes")
-    stride, pads = tuple(options.get("strides", [1] * axes)), options.get("pads", [0, 0] * axes)
-    before, after = tuple(pads[:axes]), tuple(pads[axes:])
-    raise_unless(options["auto_pad"] in ("NOTSET", "VALID"), f"with auto_pad={options['auto_pad']}")
+    stride, before, after = strides(options, axes), *ends(options, X, kernel)
     if before == after:
         return kernel, stride, before, X.node
-    raise_unless(value is not None, "with different padding at the two ends of an axis")
-    ends = tuple(each for pair in zip(before[::-1], after[::-1], strict=True) for each in pair)
-    return kernel, stride, 0, PADS["constant"][axes - 1](ends, value)(X.node)
-
-
-def padding(options: dict[str, Any], kernel: tuple[int, ...]) -> Any:
-    """The argument ``padding`` of a convolution."""
-    if options["auto_pad"] != "NOTSET":
-        known = {"VALID": "valid", "SAME_UPPER": "same"}
-        raise_unless(options["auto_pad"] in known, f"with auto_pad={options['auto_pad']}")
-        return known[options["auto_pad"]]
-    pads = options.get("pads", [0, 0] * len(kernel))
-    before, after = tuple(pads[: len(kernel)]), tuple(pads[len(kernel) :])
-    if before == after:
-        return before
-    added = [(k - 1) * d for k, d in zip(kernel, options.get("dilations", [1] * len(kernel)), strict=True)]
-    same = (*(each // 2 for each in added), *(each - each // 2 for each in added))
-    raise_unless((*before, *after) == same, "with different padding at the two ends of an axis")
-    return "same"
+    raise_unless(value is not None, UNEQUAL)
+    return kernel, stride, (0,) * axes, enlarged(X.node, before, after, value)

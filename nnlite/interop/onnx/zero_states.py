@@ -9,11 +9,19 @@ from onnx import helper, numpy_helper
 STATES_FROM = 5  # the place of the first state among the inputs
 
 
-def without_zero_states(model: Any) -> Any:
-    """A copy of the model in which recurrent operators have no initial states where these are zeros."""
+def without_zero_states(model: Any, *, initializers: bool) -> Any:
+    """A copy of the model in which recurrent operators have no initial states where these are zeros.
+
+    Args:
+        model: a ModelProto.
+        initializers: whether zeros among the initializers are such states, too, and not parameters.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     makers = {name: node for node in copy.graph.node for name in node.output}
+    if initializers:
+        for each in copy.graph.initializer:
+            makers[each.name] = helper.make_node("Constant", [], [each.name], value=each)
     for node in copy.graph.node:
         states = list(node.input)[STATES_FROM : STATES_FROM + 2]
         if node.op_type in ("RNN", "LSTM", "GRU") and all(_is_zeros(name, makers) for name in states if name):
