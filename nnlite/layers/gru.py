@@ -123,23 +123,23 @@ class GRU(Recurrent):
     rows = 4
     recurrence = """
         A = X @ W_x + b_x
-        B = before(Y, H0) @ W_h + b_h
+        B = before(h, H0) @ W_h + b_h
         R = sigmoid(split(A, sizes=parts, axis=2)[0] + split(B, sizes=parts, axis=2)[0])
         U = sigmoid(split(A, sizes=parts, axis=2)[1] + split(B, sizes=parts, axis=2)[1])
         G = tanh(split(A, sizes=parts, axis=2)[2] + R * split(B, sizes=parts, axis=2)[2])
-        Y = ((1 - U) * G + U * before(Y, H0)) * valid
-        dH = dY * valid + after(dB) @ W_h.T + after(dH * U)
-        dG = dH * (1 - U) * (1 - G * G)
+        h = ((1 - U) * G + U * before(h, H0)) * valid
+        dh = dh_from_outside + after(dB) @ W_h.T + after(dh * U)
+        dG = dh * (1 - U) * (1 - G * G)
         dR = dG * split(B, sizes=parts, axis=2)[2] * R * (1 - R)
-        dU = dH * (before(Y, H0) - G) * U * (1 - U)
+        dU = dh * (before(h, H0) - G) * U * (1 - U)
         dA = concatenate([dR, dU, dG], axis=2)
         dB = concatenate([dR, dU, dG * R], axis=2)
         dW_x = rows(X).T @ rows(dA)
-        dW_h = rows(before(Y, H0)).T @ rows(dB)
+        dW_h = rows(before(h, H0)).T @ rows(dB)
         db_x = sum(rows(dA), axis=0)
         db_h = sum(rows(dB), axis=0)
         dX = dA @ W_x.T
-        dH0 = dB[:, 0] @ W_h.T + dH[:, 0] * U[:, 0]
+        dH0 = dB[:, 0] @ W_h.T + dh[:, 0] * U[:, 0]
     """
 
     def forward(self, X: Any, lengths: Any = None, H0: Any = None) -> Any:

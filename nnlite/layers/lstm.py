@@ -156,7 +156,7 @@ class LSTM(Recurrent):
         ShapeError: X, H0, C0 or lengths have another shape.
 
     PyTorch's ``proj_size`` is left out. To carry the state from one piece of a long sequence to the next, give the
-    final states as H0 and C0. A layer of one direction has ``formulas`` if Y is its only output and has all steps.
+    final states as H0 and C0. A layer of one direction has ``formulas``, except from the end with lengths.
 
     Sources: Hochreiter and Schmidhuber, Long short-term memory, 1997; Gers, Schmidhuber and Cummins, Learning to
     forget, 2000; Graves and Schmidhuber, Framewise phoneme classification with bidirectional LSTM, 2005; the first
@@ -176,27 +176,27 @@ class LSTM(Recurrent):
     gates = rows = 4
     state_names = ("H", "C")
     recurrence = """
-        A = X @ W_x + b_x + before(Y, H0) @ W_h + b_h
+        A = X @ W_x + b_x + before(h, H0) @ W_h + b_h
         I = sigmoid(split(A, sizes=parts, axis=2)[0])
         F = sigmoid(split(A, sizes=parts, axis=2)[1])
         G = tanh(split(A, sizes=parts, axis=2)[2])
         O = sigmoid(split(A, sizes=parts, axis=2)[3])
-        C = F * before(C, C0) + I * G
-        Y = O * tanh(C) * valid
-        dH = dY * valid + after(dA) @ W_h.T
-        dC = dH * O * (1 - tanh(C) ** 2) + after(F * dC)
-        dI = dC * G * I * (1 - I)
-        dF = dC * before(C, C0) * F * (1 - F)
-        dG = dC * I * (1 - G * G)
-        dO = dH * tanh(C) * O * (1 - O)
+        c = F * before(c, C0) + I * G
+        h = O * tanh(c) * valid
+        dh = dh_from_outside + after(dA) @ W_h.T
+        dc = dh * O * (1 - tanh(c) ** 2) + dc_from_outside + after(F * dc)
+        dI = dc * G * I * (1 - I)
+        dF = dc * before(c, C0) * F * (1 - F)
+        dG = dc * I * (1 - G * G)
+        dO = dh * tanh(c) * O * (1 - O)
         dA = concatenate([dI, dF, dG, dO], axis=2)
         dW_x = rows(X).T @ rows(dA)
-        dW_h = rows(before(Y, H0)).T @ rows(dA)
+        dW_h = rows(before(h, H0)).T @ rows(dA)
         db_x = sum(rows(dA), axis=0)
         db_h = sum(rows(dA), axis=0)
         dX = dA @ W_x.T
         dH0 = dA[:, 0] @ W_h.T
-        dC0 = dC[:, 0] * F[:, 0]
+        dC0 = dc[:, 0] * F[:, 0]
     """
 
     def draw(self, bias: bool, *arguments: Any) -> None:
@@ -243,7 +243,7 @@ class LSTM(Recurrent):
         return np.concatenate([A[..., self.hidden_size :], A[..., : self.hidden_size]], axis=-1)
 
     @property
-    def C(self) -> Array:
+    def c(self) -> Array:
         """The cell states after all steps (N, T, H), for the formulas."""
         return self.in_order(self.S[1:, 4])
 
@@ -253,14 +253,16 @@ class LSTM(Recurrent):
         return self._in_order_of_gates(super().dA)
 
     @property
-    def dC(self) -> Array:
+    def dc(self) -> Array:
         """The gradients of the cell states, for the formulas."""
         o, f, T = self.in_order(self.S[:-1, 0]), self.in_order(self.S[:-1, 2]), len(self.tanh_c)
-        dC: Array = self.dH * o * (1 - self.in_order(self.tanh_c) ** 2)
+        dc: Array = self.dh * o * (1 - self.in_order(self.tanh_c) ** 2)
+        for dC in self.all_from_outside()[1:]:
+            dc += self.in_order(dC)
         steps = range(T) if self.reverse else range(T - 1, -1, -1)
         for later, t in pairwise(steps):
-            dC[:, t] += dC[:, later] * f[:, later]
-        return dC
+            dc[:, t] += dc[:, later] * f[:, later]
+        return dc
 
 
 def open_forget_gate(layer: Any) -> None:

@@ -81,7 +81,7 @@ class OneDirection(Recurrence):
     def backward_of_one(self, dY: Array, dfinals: list[Array]) -> tuple[Array | None, list[Array]]:
         """dX, or None if it is not needed, and the gradients of the first states."""
         (_, T, D), M = self.X_shape, self.M
-        self.dY = dY
+        self.dY, self.dfinals = dY, dfinals
         dM, product = np.zeros_like(M), np.empty_like(M)
         for steps, dA in self._gradients_of_gates(dY, dfinals):
             Z = self.Z[steps.start : steps.stop]
@@ -103,7 +103,7 @@ class OneDirection(Recurrence):
         dX_h[T] = 0
         self.dmore = [np.zeros((H, N), self.dtype) for _ in self.state_names[1:]]
         if self.last:
-            dfinals = [dY if not dfinals else dY + dfinals[0], *dfinals[1:]]
+            dfinals = self._with_last(dY, dfinals)
         else:
             dY = self._turned(dY)
         # Blocks that stay in the cache, and are not too thin for the product.
@@ -204,33 +204,70 @@ class OneDirection(Recurrence):
         return self._turned(np.moveaxis(A, -1, 0))
 
     def formulas_of_one(self) -> str:
-        """Those of this direction, if Y is its only output and has all steps; from the end without lengths."""
-        if self.last or self.return_state or (self.reverse and vars(self).get("inside") is not None):
+        """Those of this direction: the recurrence, in which h is Y if that has all steps and is alone."""
+        if self.reverse and vars(self).get("inside") is not None:
             return ""
-        if not self.reverse:
-            return self.recurrence
-        swapped = {"before(": "after(", "after(": "before(", "[:, 0]": "[:, -1]"}
-        return re.sub("|".join(map(re.escape, swapped)), lambda found: swapped[found[0]], self.recurrence)
+        text = self.recurrence
+        if not self.last and not self.return_state:
+            names = {"h": "Y", "dh_from_outside": "dY * valid", "dc_from_outside": "absent"}
+        else:
+            names = {f"d{s}_from_outside": f"put_at_end(d{s.upper()}, {s}, lengths)" for s in "hc"}
+            if not self.return_state:
+                names = {"dh_from_outside": "put_at_end(dY, h, lengths)", "dc_from_outside": "absent"}
+            elif self.last:
+                names["dh_from_outside"] += " + put_at_end(dY, h, lengths)"
+            else:
+                names["dh_from_outside"] += " + dY * valid"
+            outputs = ["Y = at_end(h, lengths)" if self.last else "Y = h"]
+            outputs += [f"{S} = at_end({S.lower()}, lengths)" for S in self.state_names if self.return_state]
+            forward, backward = text.split("dh = ", 1)
+            text = "".join([forward, *(f"{line}\n        " for line in outputs), "dh = ", backward])
+        if self.reverse:
+            names |= {"before": "after", "after": "before"}
+            text = text.replace("[:, 0]", "[:, -1]")
+        text = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), text)
+        if self.reverse:
+            text = text.replace("at_end(", "at_start(").replace(", lengths)", ")")
+        return text
 
     @property
-    def Y(self) -> Array:
+    def h(self) -> Array:
         """The hidden states after all steps (N, T, H)."""
         states = self.in_order(self.Z[1:, self.input_size : -1])
         return states if self.inside is None else states * self.inside[:, :, None]
 
     @property
+    def Y(self) -> Array:
+        """The same, where they are the output."""
+        return self.h
+
+    @property
     def dA(self) -> Array:
         """The gradients of the gates at all steps, (N, T, rows H)."""
-        blocks = [dA.copy() for _, dA in self._gradients_of_gates(self.dY, [])]
+        blocks = [dA.copy() for _, dA in self._gradients_of_gates(self.dY, self.dfinals)]
         return self.in_order(np.concatenate(blocks[::-1]))
 
     @property
-    def dH(self) -> Array:
+    def dh(self) -> Array:
         """The gradients of the hidden states after all steps, (N, T, H)."""
-        for _ in self._gradients_of_gates(self.dY, []):
+        for _ in self._gradients_of_gates(self.dY, self.dfinals):
             pass
-        dH = self._from_outside(self.dY if self.last else self._turned(self.dY), [], range(len(self.Z) - 1))[0]
+        dH = self.all_from_outside()[0]
         return self.in_order(dH + self.dX_h[1:, -self.hidden_size :])
+
+    def all_from_outside(self) -> list[Array]:
+        """What comes to the states after all steps from outside, (T, H, N) each."""
+        dY, dfinals = self.dY, self.dfinals
+        if self.last:
+            dfinals = self._with_last(dY, dfinals)
+        else:
+            dY = self._turned(dY)
+        return self._from_outside(dY, dfinals, range(len(self.Z) - 1))
+
+    @staticmethod
+    def _with_last(dY: Array, dfinals: list[Array]) -> list[Array]:
+        """The gradients of the final states, of which h is Y, too."""
+        return [dY + dfinals[0], *dfinals[1:]] if dfinals else [dY]
 
     @property
     def parts(self) -> tuple[int, ...]:

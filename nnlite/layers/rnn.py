@@ -1,5 +1,6 @@
 """The simple recurrent network: RNN over the steps of sequences, and RNNCell, one step of it."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -120,12 +121,12 @@ class RNN(Recurrent):
 
     gates = rows = 1
     recurrence = """
-        A = X @ W_x + b_x + before(Y, H0) @ W_h + b_h
-        Y = (tanh(A) if nonlinearity == "tanh" else maximum(A, 0)) * valid
-        dH = dY * valid + after(dA) @ W_h.T
-        dA = dH * (1 - Y * Y) if nonlinearity == "tanh" else dH * (Y > 0)
+        A = X @ W_x + b_x + before(h, H0) @ W_h + b_h
+        h = (tanh(A) if nonlinearity == "tanh" else maximum(A, 0)) * valid
+        dh = dh_from_outside + after(dA) @ W_h.T
+        dA = dh * (1 - h * h) if nonlinearity == "tanh" else dh * (h > 0)
         dW_x = rows(X).T @ rows(dA)
-        dW_h = rows(before(Y, H0)).T @ rows(dA)
+        dW_h = rows(before(h, H0)).T @ rows(dA)
         db_x = sum(rows(dA), axis=0)
         db_h = sum(rows(dA), axis=0)
         dX = dA @ W_x.T
@@ -144,6 +145,11 @@ class RNN(Recurrent):
     ) -> None:
         self.nonlinearity = one_of(nonlinearity, "RNN: nonlinearity", FUNCTIONS)
         super().__init__(input_size, hidden_size, num_layers, dtype=dtype, nonlinearity=nonlinearity, **options)
+
+    @property
+    def output_range(self) -> tuple[float, float]:  # type: ignore[override]
+        """Of tanh, or of relu."""
+        return (-1.0, 1.0) if self.nonlinearity == "tanh" else (0.0, math.inf)
 
     @property
     def shown(self) -> dict[str, Any]:

@@ -269,3 +269,27 @@ def function_named(name: str) -> Any:
         return own
     found = None if name.startswith("_") else getattr(np, name, None)
     return found if callable(found) else None
+
+
+def at_end(A: Array, lengths: Array | None = None) -> Array:
+    """Return A at the last step of each sequence: of all steps, or of as many as it has."""
+    return A[:, -1] if lengths is None else A[np.arange(len(A)), lengths - 1]
+
+
+def put_at_end(A: Array, steps: Array, lengths: Array | None = None) -> Array:
+    """Return as many steps as there are, A at the last one of each sequence, and 0 at the others."""
+    Y = np.zeros_like(steps)
+    Y[np.arange(len(A)), -1 if lengths is None else lengths - 1] = A
+    return Y
+
+
+def at_start(A: Array) -> Array:
+    """Return A at the first step of each sequence."""
+    return A[:, 0]
+
+
+def put_at_start(A: Array, steps: Array) -> Array:
+    """Return as many steps as there are, A at the first one, and 0 at the others."""
+    Y = np.zeros_like(steps)
+    Y[:, 0] = A
+    return Y
