@@ -80,6 +80,11 @@ Containers, which are layers
     Residual, Parallel                   a skip connection; branches on the same input
     Graph, Input, Parameter              any acyclic graph of layers, its inputs, and a free parameter
     tied                                 a second use of the parameters of a layer
+    TransformerEncoderLayer              self-attention, then a network for each step
+    TransformerDecoderLayer              likewise, with attention to a memory between them
+    TransformerEncoder                   several of the former, one after another
+    TransformerDecoder                   several of the latter
+    Transformer                          an encoder and a decoder
 
 Losses, which are layers
     MSELoss, L1Loss                      squared error, absolute error
@@ -194,6 +199,8 @@ from nnlite.containers.graph import Graph
 from nnlite.containers.nodes import Input, Parameter
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.tied import tied
+from nnlite.containers.transformer import Transformer, TransformerDecoder, TransformerEncoder
+from nnlite.containers.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
 from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Softmax2d, Softmin, Tanh
@@ -543,6 +550,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Transpose",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.case import case
 from support.optimizers import OPTIONS
+from support.oracle import cases_transformer
 from support.oracle.cases import CASES, FORMULAS
 from support.oracle.record import flat, recorded, torch_answers
 from support.oracle.table import draw, seed
@@ -33,6 +34,8 @@ def expected(name, dtype):
 def build(kind, *args, **options):
     if kind in {"Sequential", "Residual", "Parallel"}:
         return getattr(nn, kind)(*(build(*spec) for spec in args))
+    if kind in cases_transformer.KINDS:
+        return cases_transformer.transformer(nn, nn.LayerNorm, kind, *args, **options)
     return getattr(nn, kind)(*args, **options)
 
 
@@ -48,8 +51,12 @@ def answers(name, dtype):
         layer = graph(len(listed(given.X)), *given.args).astype(dtype)
     else:
         layer = build(given.kind, *given.args, **given.options).astype(dtype)
-    for _, P in layer.named_parameters():
-        P[...] = draw(rng, P.shape)
+    if given.kind in cases_transformer.KINDS:
+        arrays = nn.to_torch(layer).items()
+        nn.from_torch(layer, {key: cases_transformer.values_of(name, key, array.shape) for key, array in arrays})
+    else:
+        for _, P in layer.named_parameters():
+            P[...] = draw(rng, P.shape)
     X = each_of(lambda X: X.astype(dtype) if np.asarray(X).dtype.kind == "f" else X, given.X)
     if given.evaluation:
         spread(layer.forward, X)
@@ -63,6 +70,9 @@ def answers(name, dtype):
     dXs = [] if dX is None else [before.backward(dX)] if given.kind == "CTCLoss" else listed(dX)
     assert all(each.dtype == dtype for each in dXs)
     state = [array for _, array in (*layer.named_gradients(), *layer.named_buffers())]
+    if given.kind in cases_transformer.KINDS:
+        layer.Phi = layer.dPhi
+        state = [array for _, array in sorted(nn.to_torch(layer).items())]
     return flat([*listed(Y), *dXs, *state])
 
 

@@ -18,14 +18,16 @@ def spread(function: Callable[..., Any], values: Any) -> Any:
 
 
 def each_of(function: Callable[[Any], Any], values: Any) -> Any:
-    """Return ``function`` of an array, or of each array of a tuple or dict, as a tuple or dict.
+    """Return ``function`` of an array, or of each array of a tuple or dict, as a tuple or dict; None in one stays None.
 
-    >>> each_of(abs, -1), each_of(abs, (-1, 2)), each_of(abs, {"a": -3})
-    (1, (1, 2), {'a': 3})
+    >>> each_of(abs, -1), each_of(abs, (-1, None)), each_of(abs, {"a": -3})
+    (1, (1, None), {'a': 3})
     """
     if isinstance(values, tuple):
-        return tuple(map(function, values))
-    return {key: function(value) for key, value in values.items()} if isinstance(values, dict) else function(values)
+        return tuple([None if value is None else function(value) for value in values])
+    if isinstance(values, dict):
+        return {key: None if value is None else function(value) for key, value in values.items()}
+    return function(values)
 
 
 def listed(values: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """Program: a model as a flat list of operations with numbered edges, which tools read instead of walking containers."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,7 @@ class Program:
     Attributes:
         operations: in the order of forward; backward runs them in reverse.
         containers: the layers that were expanded, each after its parts, with the edges of its inputs and outputs.
-        inputs: the edges of the model's inputs, and last those of the targets if there is a loss.
+        inputs: the edges of the model's inputs that are given, and last those of the targets if there is a loss.
         outputs: the edges of the model's outputs, or of the loss.
         output_names: the names of the outputs: the keys of a dict, or "Y", "J" and the like.
         names: of each edge: an input's name, a constant's value, or the path of the operation that computes it.
@@ -85,7 +86,9 @@ class Program:
     constants: dict[int, Any]
 
     @classmethod
-    def of(cls, model: Layer, loss: Layer | None = None, *, inputs: int | None = None) -> "Program":
+    def of(
+        cls, model: Layer, loss: Layer | None = None, *, inputs: int | None = None, left_out: Collection[int] = ()
+    ) -> "Program":
         """The program of a model: what runs, in which order, on what. Nothing is computed.
 
         Args:
@@ -94,6 +97,7 @@ class Program:
                 of several.
             inputs: the number of inputs of a model whose first layer takes any number; by default those without a
                 default.
+            left_out: the positions of those that are None.
 
         Raises:
             TypeError: ``model`` is not a Layer or ``loss`` not a Loss; or a layer does not take the outputs of the one
@@ -109,9 +113,11 @@ class Program:
         """
         check_layer(model, "model")
         edges = _Edges()
-        given = tuple(map(edges.new, input_names_of(model, inputs)))
-        Y = edges.through(model, "", *given)
-        names = output_names_of(model)
+        names = enumerate(input_names_of(model, inputs))
+        places = [None if place in left_out else edges.new(name) for place, name in names]
+        given = tuple([edge for edge in places if edge is not None])
+        Y = edges.through(model, "", *places)
+        of_outputs = output_names_of(model)
         if loss is not None:
             check_loss(loss)
             own, without = input_names_of(loss), (loss.original or loss).without_gradient
@@ -120,13 +126,13 @@ class Program:
             targets = tuple(map(edges.new, without if len(own) > 2 else ["target"]))
             given = (*given, *targets)
             Y = edges.through(loss, "loss", *arguments_of(loss, Y, targets[0] if len(targets) == 1 else targets))
-            names = output_names_of(loss)
+            of_outputs = output_names_of(loss)
         return cls(
             tuple(edges.operations),
             tuple(edges.containers),
             given,
             tuple(listed(Y)),
-            tuple(names),
+            tuple(of_outputs),
             tuple(edges.names),
             edges.constants,
         )

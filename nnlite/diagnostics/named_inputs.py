@@ -3,6 +3,7 @@
 from typing import Any
 
 from nnlite.basics.trees import listed
+from nnlite.layer.described import with_gradient
 from nnlite.layer.layer import Layer
 
 
@@ -35,7 +36,7 @@ def differentiable(layer: Layer, inputs: dict[str, Any]) -> dict[str, Any]:
     {'X1': 1.0}
     """
     items = list(inputs.items())
-    return dict(items[position] for position in layer.differentiable_inputs(len(items)) if position < len(items))
+    return dict(items[position] for position in with_gradient(layer, [X for _, X in items]) if position < len(items))
 
 
 def gradients_by_name(layer: Layer, inputs: dict[str, Any], dXs: Any) -> dict[str, Any]:

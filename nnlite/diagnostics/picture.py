@@ -165,7 +165,8 @@ class _Drawing:
         program, place = self.program, dict[int, int]()
         nodes: list[DrawnNode] = []
         of_the_loss = {edge for each in program.operations if each.path == "loss" for edge in each.takes}
-        for edge in (*program.inputs, *program.constants):
+        given = [edge for edge, value in program.constants.items() if value is not None]
+        for edge in (*program.inputs, *given):
             place[edge] = len(nodes)
             value = program.constants.get(edge)
             written = value is not None and np.size(value) <= self.most
@@ -179,7 +180,8 @@ class _Drawing:
             named = len(takes) > 1 and not operation.computes.any_order
             names = input_names_of(operation.layer, len(takes)) if named else [""] * len(takes)
             for number, (edge, name) in enumerate(zip(takes, names, strict=True)):
-                edges.append(self._edge(place[edge], len(nodes), edge, parts.get(number), name))
+                if edge in place:  # not an argument that was left out
+                    edges.append(self._edge(place[edge], len(nodes), edge, parts.get(number), name))
             place |= dict.fromkeys(operation.gives, len(nodes))
             totals = filter(None, map(self._total, operation.gives))
             nodes.append(DrawnNode(_node_kind(operation), tuple(self._lines(operation)), ", ".join(totals)))

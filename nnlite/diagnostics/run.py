@@ -86,16 +86,32 @@ class Run:
     @cached_property
     def program(self) -> Program:
         """The operations of the model and the loss."""
-        count = len(self._inputs) if isinstance(self._inputs, tuple | dict) else None
-        return Program.of(self.model, self.loss, inputs=count)
+        count = len(self.inputs) if isinstance(self._inputs, tuple | dict) else None
+        left_out = [place for place, X in enumerate(self.inputs) if X is None]
+        return Program.of(self.model, self.loss, inputs=count, left_out=left_out)
+
+    @cached_property
+    def inputs(self) -> list[Any]:
+        """The inputs in the order of the model's forward; None for one that is left out before others."""
+        if not isinstance(self._inputs, dict):
+            return listed(self._inputs)
+        count, names = len(self._inputs), input_names_of(self.model, len(self._inputs))
+        while len(names) == count and not self._inputs.keys() <= set(names):
+            count += 1
+            names = input_names_of(self.model, count)
+        return [self._inputs.get(name) for name in names]
+
+    @property
+    def input_edges(self) -> dict[int, int]:
+        """The edge of each input that is given, by its position."""
+        places = [place for place, X in enumerate(self.inputs) if X is not None]
+        return dict(zip(places, self.program.inputs, strict=False))
 
     @cached_property
     def values(self) -> dict[int, Any]:
         """The array on each edge of the program."""
         values: dict[int, Any] = dict(self.program.constants)
-        names = input_names_of(self.model, len(listed(self._inputs)))
-        given = self._inputs if isinstance(self._inputs, dict) else dict(zip(names, listed(self._inputs), strict=False))
-        values |= zip(self.program.inputs, [given.get(name) for name in names], strict=False)
+        values |= {edge: self.inputs[place] for place, edge in self.input_edges.items()}
         for operation in self.program.operations:
             call = self.call(operation)
             if operation.computes is operation.layer:
@@ -118,9 +134,8 @@ class Run:
                 gradients |= zip(operation.gives, listed(call.dY), strict=False)
         if not self.recording.backwards:
             return gradients
-        inputs = self.program.inputs[: len(listed(self._inputs))]
-        with_gradient = [inputs[place] for place in self.model.differentiable_inputs(len(inputs))]
-        return gradients | dict(zip(with_gradient, listed(self.dX), strict=False))
+        edges = [self.input_edges[place] for place in with_gradient(self.model, self.inputs)]
+        return gradients | dict(zip(edges, listed(self.dX), strict=False))
 
     @property
     def dYs(self) -> list[Any]:
@@ -143,7 +158,7 @@ class Run:
 
 def _copies(values: Any, name: str) -> Any:
     """Copies of the arrays, since a layer may write into its input."""
-    return each_of(lambda A: None if A is None else np.array(as_array(A, name)), values)
+    return None if values is None else each_of(lambda A: np.array(as_array(A, name)), values)
 
 
 def output_not_finite(model: Layer, X: Any) -> str | None:

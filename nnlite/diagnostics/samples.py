@@ -42,9 +42,9 @@ def count_of(X: Any, name: str = "X", count: int | None = None) -> int:
     >>> count_of((np.zeros((5, 3)), np.zeros(5)))
     5
     """
-    found = {len(array) for array in listed(X)} | ({count} if count is not None else set())
+    found = {len(array) for array in listed(X) if array is not None} | ({count} if count is not None else set())
     if len(found) != 1:
-        lengths = " and ".join(str(len(array)) for array in listed(X))
+        lengths = " and ".join(str(len(array)) for array in listed(X) if array is not None)
         expected = f"{count} rows, one per sample" if count is not None else "one row per sample in each array"
         raise ShapeError(f"{name}: expected {expected}, got {lengths}")
     return found.pop()

@@ -32,7 +32,8 @@ def with_gradient(layer: Layer, inputs: Sequence[Any]) -> tuple[int, ...]:
     >>> with_gradient(layer, ("X", "lengths", "H0", "C0")), with_gradient(layer, ("X", "lengths", None, None))
     ((0, 2, 3), (0,))
     """
-    return tuple([place for place in layer.differentiable_inputs(len(inputs)) if inputs[place] is not None])
+    places = layer.differentiable_inputs(len(inputs))
+    return tuple([place for place in places if place >= len(inputs) or inputs[place] is not None])
 
 
 def can_skip_dX(layer: Layer) -> bool:

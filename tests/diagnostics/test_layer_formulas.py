@@ -70,11 +70,12 @@ def test_formulas_give_what_the_layer_gives(row: Row):
 
 
 def test_every_public_layer_has_formulas_but_containers_and_what_their_language_cannot_say():
-    """explain expands Residual and Parallel into their parts."""
+    """explain expands containers into their parts."""
     public = {value for value in vars(nn).values() if isinstance(value, type) and issubclass(value, nn.Layer)}
     assert {cls for cls in public if not cls.formulas} == {
         *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel),
-        nn.CTCLoss,
+        *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.TransformerEncoder, nn.TransformerDecoder),
+        *(nn.Transformer, nn.CTCLoss),
     }
 
 

@@ -22,6 +22,7 @@ from support import (
     contract_recurrent,
     contract_resampling,
     contract_several,
+    contract_transformer,
     own_layers,
 )
 from support.contract_row import Row, numbers, shares
@@ -495,6 +496,7 @@ ROWS = [
     *contract_pooling.ROWS,
     *contract_recurrent.ROWS,
     *contract_attention.ROWS,
+    *contract_transformer.ROWS,
 ]
 WITHOUT_FORMULAS = contract_several.WITHOUT_FORMULAS  # the language of formulas has no words for what they compute
 # Layers and a loss as users write them: with buffers, with random numbers, with integers for an input.

@@ -20,6 +20,7 @@ from support.oracle import (  # noqa: F401 - they add cases
     cases_recurrent,
     cases_resampling,
     cases_several,
+    cases_transformer,
 )
 from support.oracle.table import CASES, Case, add_gate, add_layer, add_loss, draw, name_of, seed
 

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from support.oracle import cases_transformer
 from support.oracle.cases import CASES, FORMULAS
 from support.oracle.table import draw, seed
 
@@ -149,6 +150,12 @@ def torch_module(dtype, kind, *args, **options):
     containers = {"Sequential": torch.nn.Sequential, "Residual": Residual, "Parallel": Parallel}
     if kind in containers:
         return containers[kind](*(torch_module(dtype, *spec) for spec in args))
+    if kind in cases_transformer.KINDS:
+        dtype = torch.from_numpy(np.empty(0, dtype)).dtype
+        if kind == "TransformerEncoder":
+            options["more"] = {"enable_nested_tensor": False}
+        norm = functools.partial(torch.nn.LayerNorm, dtype=dtype)
+        return cases_transformer.transformer(torch.nn, norm, kind, *args, dtype=dtype, batch_first=True, **options)
     if kind in RECURRENT[:3]:
         options = {key: value for key, value in options.items() if key != "return_state"} | {"batch_first": True}
     if kind == "MultiheadAttention":
@@ -198,7 +205,12 @@ def torch_answers(name, dtype):
     else:
         module = torch_module(dtype, case.kind, *case.args, **case.options)
         parameters = list(module.parameters())
-        for P in parameters:
+        if case.kind in cases_transformer.KINDS:  # by their names: their order is another one
+            named = dict(sorted(module.named_parameters()))
+            for key, P in named.items():
+                P.data = torch.tensor(cases_transformer.values_of(name, key, tuple(P.shape)).astype(dtype))
+            parameters = list(named.values())
+        for P in parameters if case.kind not in cases_transformer.KINDS else ():
             transposed = P.ndim == 2 and not case.kind.startswith("Embedding")  # torch stores W^T
             values = draw(rng, P.T.shape).T if transposed else draw(rng, P.shape)
             P.data = torch.tensor(values.astype(dtype))
@@ -225,7 +237,8 @@ def torch_answers(name, dtype):
             Ys = module(*map(before, Xs[:first]), *targets, *Xs[first:])
     Ys = Ys if isinstance(Ys, tuple) else (Ys,)
     torch.autograd.backward(Ys, [torch.tensor(draw(rng, tuple(Y.shape)).astype(dtype)) for Y in Ys])
-    turned = case.kind not in ("Graph", "MultiheadAttention") and not case.kind.startswith("Embedding")
+    by_name = {"Graph", "MultiheadAttention", *cases_transformer.KINDS}
+    turned = case.kind not in by_name and not case.kind.startswith("Embedding")
     gradients = [P.grad.T if turned and P.ndim == 2 else P.grad for P in parameters]
     dXs = [X.grad for X in Xs if X is not None and X.requires_grad]
     return flat([*(Y.detach() for Y in Ys), *dXs, *gradients, *buffers])

@@ -1,0 +1,63 @@
+"""Rows of the contract table: transformers and their layers."""
+
+import numpy as np
+from support.contract_row import Row, numbers
+
+import nnlite as nn
+
+OPTIONS = {"dim_feedforward": 5, "dropout": 0.0, "activation": "gelu", "dtype": np.float64, "rng": 0}
+
+
+def filled(make):
+    """The layer with parameters that are small numbers of both signs, no two alike."""
+
+    def new():
+        layer = make()
+        layer.Phi = 0.4 * numbers(layer.Phi.size)
+        for _, generator in layer.named_generators():
+            generator.bit_generator.state = type(generator.bit_generator)(0).state
+        return layer
+
+    return new
+
+
+def encoder_layer(**options):
+    return nn.TransformerEncoderLayer(4, 2, **OPTIONS | options)
+
+
+def decoder_layer(**options):
+    return nn.TransformerDecoderLayer(4, 2, **OPTIONS | options)
+
+
+def norm():
+    return nn.LayerNorm(4, dtype=np.float64)
+
+
+X, memory = numbers(4, 3, 4), numbers(4, 2, 4)[::-1]
+padding, memory_padding = np.arange(3) >= np.array([[3], [2], [3], [1]]), np.arange(2) >= np.array([[1], [2], [2], [1]])
+unseen = np.random.default_rng(0).random((4, 3, 3)) < 0.4
+unseen[..., 0] = False
+added = numbers(4, 3, 2)
+ROWS = [
+    Row("TransformerEncoderLayer", filled(encoder_layer), X),
+    Row(
+        "TransformerEncoderLayer-norm_first",
+        filled(lambda: encoder_layer(norm_first=True, causal=True, activation=nn.SiLU(), layer_norm_eps=0.1)),
+        X,
+    ),
+    Row("TransformerEncoderLayer-masks", filled(lambda: encoder_layer(bias=False)), (X, unseen, padding)),
+    Row("TransformerEncoderLayer-dropout", filled(lambda: encoder_layer(dropout=0.3)), X, rows_apart=False),
+    Row("TransformerDecoderLayer", filled(lambda: decoder_layer(causal=True)), (X, memory)),
+    Row(
+        "TransformerDecoderLayer-masks",
+        filled(lambda: decoder_layer(norm_first=True)),
+        (X, memory, unseen, added, padding, memory_padding),
+    ),
+    Row("TransformerEncoder", filled(lambda: nn.TransformerEncoder(encoder_layer(), 2, norm())), X),
+    Row("TransformerDecoder", filled(lambda: nn.TransformerDecoder(decoder_layer(), 2)), (X, memory)),
+    Row(
+        "Transformer",
+        filled(lambda: nn.Transformer(4, 2, 1, 1, **OPTIONS, causal=True)),
+        (memory, X, np.zeros((4, 2, 2), bool), unseen, added, memory_padding, padding, memory_padding),
+    ),
+]
