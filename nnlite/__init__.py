@@ -85,6 +85,7 @@ Containers, which are layers
     TransformerEncoder                   several of the former, one after another
     TransformerDecoder                   several of the latter
     Transformer                          an encoder and a decoder
+    unrolled                             a recurrent layer as a graph of cells, to step into
 
 Losses, which are layers
     MSELoss, L1Loss                      squared error, absolute error
@@ -201,6 +202,7 @@ from nnlite.containers.sequential import Sequential
 from nnlite.containers.tied import tied
 from nnlite.containers.transformer import Transformer, TransformerDecoder, TransformerEncoder
 from nnlite.containers.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
+from nnlite.containers.unrolled import unrolled
 from nnlite.errors import CheckpointError, DivergenceError, GradientError, ShapeError, StateError
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Softmax2d, Softmin, Tanh
@@ -618,6 +620,7 @@ __all__ = [
     "to_numpy",
     "to_onnx",
     "to_torch",
+    "unrolled",
     "update_bn",
 ]
 

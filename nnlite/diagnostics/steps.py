@@ -150,7 +150,8 @@ def forward_steps(model: Layer, X: Any, target: Any = None, loss: Layer | None =
 
     Each step runs when it is asked for. After the last one the model is bit-identical to one after
     ``model.forward(X)``, so backward or :func:`backward_steps` may follow; until then, backward is a StateError.
-    Sequential, Graph and Residual run layer by layer, at any depth; any other layer is one step.
+    Sequential, Graph and Residual run layer by layer, at any depth; any other layer is one step. Into the time steps of
+    a recurrent layer go those of its :func:`nnlite.unrolled` graph.
 
     Args:
         model: any Layer; it runs in its current mode.

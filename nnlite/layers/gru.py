@@ -121,6 +121,7 @@ class GRU(Recurrent):
 
     gates = 3
     rows = 4
+    cell_class = GRUCell
     recurrence = """
         A = X @ W_x + b_x
         B = before(h, H0) @ W_h + b_h

@@ -156,7 +156,8 @@ class LSTM(Recurrent):
         ShapeError: X, H0, C0 or lengths have another shape.
 
     PyTorch's ``proj_size`` is left out. To carry the state from one piece of a long sequence to the next, give the
-    final states as H0 and C0. A layer of one direction has ``formulas``, except from the end with lengths.
+    final states as H0 and C0. A layer of one direction has ``formulas``, except from the end with lengths;
+    :func:`nnlite.unrolled` makes a graph of cells of any, for :func:`nnlite.explain` and :func:`nnlite.forward_steps`.
 
     Sources: Hochreiter and Schmidhuber, Long short-term memory, 1997; Gers, Schmidhuber and Cummins, Learning to
     forget, 2000; Graves and Schmidhuber, Framewise phoneme classification with bidirectional LSTM, 2005; the first
@@ -175,6 +176,7 @@ class LSTM(Recurrent):
 
     gates = rows = 4
     state_names = ("H", "C")
+    cell_class = LSTMCell
     recurrence = """
         A = X @ W_x + b_x + before(h, H0) @ W_h + b_h
         I = sigmoid(split(A, sizes=parts, axis=2)[0])

@@ -1,7 +1,7 @@
 """One direction of a recurrent layer: what surrounds the loops over its steps, lengths, and the order of the steps."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from nnlite.basics.arrays import Array, as_array
 from nnlite.compute import blas
 from nnlite.errors import ShapeError
 from nnlite.layers.kept_arrays import KeptArrays
-from nnlite.layers.recurrence import Recurrence, States
+from nnlite.layers.recurrence import Cell, Recurrence, States
 
 
 class OneDirection(Recurrence):
@@ -24,6 +24,8 @@ class OneDirection(Recurrence):
 
     rows: int  # of each gate's product, in multiples of hidden_size
     recurrence: str  # the formulas
+    cell_class: type[Cell]
+    cell_options: Mapping[str, Any] = {}
     X_shape: tuple[int, int, int]  # N, T, D of the last forward
     reverse: bool
     last: bool
@@ -197,7 +199,14 @@ class OneDirection(Recurrence):
             return A
         return A[:, ::-1] if self.order is None else np.take_along_axis(A, self.order[:, :, None], axis=1)
 
-    # --- what the formulas ask
+    # --- what tools and the formulas ask
+
+    def cell(self) -> Cell:
+        """One step, with copies of the parameters."""
+        options = {"bias": self.b_x is not None, "dtype": self.dtype, **self.cell_options}
+        cell = self.cell_class.from_saved(input_size=self.input_size, hidden_size=self.hidden_size, **options)
+        cell.Phi = self.Phi
+        return cell
 
     def in_order(self, A: Array) -> Array:
         """(T, ..., N) of the loops as (N, T, ...) in the order of X."""

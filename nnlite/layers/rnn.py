@@ -120,6 +120,7 @@ class RNN(Recurrent):
     """
 
     gates = rows = 1
+    cell_class = RNNCell
     recurrence = """
         A = X @ W_x + b_x + before(h, H0) @ W_h + b_h
         h = (tanh(A) if nonlinearity == "tanh" else maximum(A, 0)) * valid
@@ -150,6 +151,11 @@ class RNN(Recurrent):
     def output_range(self) -> tuple[float, float]:  # type: ignore[override]
         """Of tanh, or of relu."""
         return (-1.0, 1.0) if self.nonlinearity == "tanh" else (0.0, math.inf)
+
+    @property
+    def cell_options(self) -> dict[str, Any]:  # type: ignore[override]
+        """The function."""
+        return {"nonlinearity": self.nonlinearity}
 
     @property
     def shown(self) -> dict[str, Any]:

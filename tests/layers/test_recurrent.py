@@ -97,6 +97,70 @@ def test_cells_unrolled_in_a_graph_are_the_layer(kind):
 
 
 @over_kinds
+@pytest.mark.parametrize("states", [False, True], ids=["", "states"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"last": True, "reverse": True, "bias": False},
+        {"num_layers": 2, "dropout": 0.5, "return_state": True},
+        {"num_layers": 2, "bidirectional": True},
+        {"last": True, "return_state": True},
+        {"bidirectional": True, "last": True, "return_state": True},
+    ],
+    ids=" ".join,
+)
+def test_the_unrolled_graph_is_the_layer(kind, options, states):
+    layer, T = layer_of(kind, **options), 3
+    shape = (4, len(layer.sweeps), 2) if layer.sweeps else (4, 2)
+    first = [numbers(*shape, seed=n) for n in range(len(layer.state_names) * states)]
+    X, Phi = numbers(4, T, 3), layer.Phi.copy()
+    graph = nn.unrolled(layer, T, states=states)
+    Ys = listed(graph.forward(X, *first))
+    for own, other in zip(Ys, listed(layer.forward(X, None, *first)), strict=True):
+        close(own, other)
+    dYs = [numbers(*Y.shape, seed=n) for n, Y in enumerate(Ys)]
+    for own, other in zip(listed(graph.backward(*dYs)), listed(layer.backward(*dYs)), strict=True):
+        close(own, other)
+    assert_array_equal(graph.Phi, layer.Phi)
+    close(graph.dPhi, layer.dPhi)
+    graph.Phi = 2 * graph.Phi  # copies
+    assert_array_equal(layer.Phi, Phi)
+
+
+def test_the_unrolled_relu_is_one_too():
+    layer, X = layer_of(nn.RNN, nonlinearity="relu"), numbers(4, 3, 3)
+    close(nn.unrolled(layer, 3).forward(X), layer.forward(X))
+
+
+def test_only_recurrent_layers_are_unrolled():
+    with pytest.raises(TypeError, match="expected an RNN, LSTM or GRU, got Tanh"):
+        nn.unrolled(nn.Tanh(), 3)
+    with pytest.raises(ValueError, match="steps"):
+        nn.unrolled(nn.RNN(2, 2), 0)
+
+
+def test_steps_go_into_the_time_steps_of_an_unrolled_layer():
+    layer, X = layer_of(nn.LSTM), numbers(2, 3, 3)
+    graph, Y = nn.unrolled(layer, 3), layer.forward(X)
+    cells = [step for step in nn.forward_steps(graph, X) if "LSTMCell" in step.layer.one_line()]
+    for t, step in enumerate(cells):
+        close(step.outputs["H_new"], Y[:, t])
+    assert "C_new = F * C + I * G" in cells[2].formulas
+    layer.backward(np.ones(Y.shape))
+    back = {  # copies, since the sum of all is written into the array of the first cell
+        step.path: step.gradients["dW_h"].copy()
+        for step in nn.backward_steps(graph, np.ones(Y.shape))
+        if "LSTMCell" in step.layer.one_line()
+    }
+    assert [*back] == [step.path for step in reversed(cells)]
+    close(sum(back.values()), layer.dW_h)
+    explanation = nn.explain(nn.unrolled(layer_of(nn.LSTM, num_layers=2, bidirectional=True, last=True), 2), X[:, :2])
+    assert not explanation.remarks or "but the layer computes" not in " ".join(explanation.remarks)
+    assert "no `formulas`" not in str(explanation)
+
+
+@over_kinds
 @pytest.mark.parametrize("options", [{}, {"reverse": True}, {"num_layers": 2, "bidirectional": True}, {"last": True}])
 def test_sequences_of_different_lengths_are_those_of_each_alone(kind, options):
     layer, alone = (layer_of(kind, return_state=True, **options) for _ in range(2))
