@@ -169,6 +169,7 @@ Diagnostics
     sanity                               ten checks of data, loss, gradients and activations before training
     explain                              the derivation of a model, as text and as LaTeX
     forward_steps, backward_steps        run a model one layer at a time
+    play                                 a page on which a model runs forward and backward, operation by operation
     plot                                 decision boundaries, images, histories, loss surfaces: one line each
     draw, to_mermaid, to_dot             the computational graph: a figure, Markdown, Graphviz
     summary                              layers, output shapes, numbers of parameters
@@ -312,6 +313,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.graph_text import to_dot, to_mermaid
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
+    from nnlite.diagnostics.play import play
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
@@ -600,6 +602,7 @@ __all__ = [
     "per_sample_gradient_norms",
     "per_sample_gradients",
     "perplexity",
+    "play",
     "plot",
     "precision",
     "predict",
@@ -632,6 +635,7 @@ _LATER = {
     "diagnostics.jacobian": "input_gradient jacobian",
     "diagnostics.graph_text": "to_dot to_mermaid",
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
+    "diagnostics.play": "play",
     "diagnostics.profile": "profile",
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",

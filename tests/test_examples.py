@@ -79,6 +79,7 @@ def test_the_examples_are_these():
             "from_torch",
             "imbalanced",
             "input_descent",
+            "play",
         ),
         *(
             "new_head",
@@ -247,6 +248,17 @@ def test_the_penguins_are_what_their_source_says():
     numbers = [[float(row[name]) for row in table if row[name]] for name in header.split(",")[3:7]]
     np.testing.assert_allclose([np.mean(each) for each in numbers], [43.92, 17.15, 200.9, 4202], rtol=2.5e-4)
     assert [len(each) for each in numbers] == [342] * 4
+
+
+def test_play_writes_a_page_and_a_film(run, tmp_path_factory):
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("play")
+    out, _ = run("play.py", "--page", str(folder / "play.html"), "--film", str(folder / "film.gif"))
+    assert "9 frames" in out
+    assert (folder / "play.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    with Image.open(folder / "film.gif") as film:
+        assert film.n_frames == 9
 
 
 def test_d0_has_the_linear_layer_entry_by_entry(run):

@@ -36,7 +36,7 @@ def test_the_code_of_the_readme_runs_and_prints_what_it_shows(tmp_path, monkeypa
     states = [dict(each.named_generators())["1.rng"].bit_generator.state for each in (same, model)]
     assert states[0] == states[1]
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("neuron.png", "training.npz", "model.npz", "own.npz"),
+        *("neuron.png", "play.html", "training.npz", "model.npz", "own.npz"),
         *("mlp.safetensors", "mlp_program.py", "mlp_program.npz"),
     }
 

@@ -1,8 +1,10 @@
 """draw: the computational graph of a model as a figure."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Unpack
 
+from nnlite.basics.checks import whole
 from nnlite.diagnostics.graph_layout import Arc, Layout, Point, Size, layout
 from nnlite.diagnostics.picture import FILLS, DrawnNode, Options, Picture, picture
 from nnlite.layer.layer import Layer
@@ -19,9 +21,17 @@ PAGE = 720.0  # the width of the lines into which a long chain is folded
 COLOURS = {"name": "black", "detail": "0.5", "value": "#1a7f37", "gradient": "#cf222e"}
 EDGE = "0.35"
 
+Measure = Callable[[str, float], Size]
+
 
 def draw(
-    model: Layer, X: Any = None, target: Any = None, loss: Layer | None = None, **options: Unpack[Options]
+    model: Layer,
+    X: Any = None,
+    target: Any = None,
+    loss: Layer | None = None,
+    *,
+    upto: int | None = None,
+    **options: Unpack[Options],
 ) -> "Figure":
     """Draw the computational graph of a model, from left to right; returns the figure.
 
@@ -37,6 +47,8 @@ def draw(
             known shapes.
         target: the target of the loss.
         loss: a loss behind the model, which is drawn, too.
+        upto: with an X, show what is known after so many operations of forward and then of backward, in a picture of
+            the same size each time: the frames of a film.
         options: by name,
             ``dY``, the gradient of the output, in the form of the output; 1 by default if the output is a single
             number. No gradients are drawn without it or a loss;
@@ -49,7 +61,8 @@ def draw(
         ImportError: matplotlib, the extra ``plot``, is not installed.
         TypeError: ``model`` is not a Layer or ``loss`` not a Loss, X does not hold real numbers, or both a loss and dY
             are given.
-        ValueError: an unknown name in ``names``, ``most`` is below 1, or a loss and X without a target.
+        ValueError: an unknown name in ``names``, ``most`` is below 1 or ``upto`` below 0, or a loss and X without a
+            target.
 
     >>> import nnlite as nn
     >>> a, b = nn.Input("a"), nn.Input("b")
@@ -58,6 +71,8 @@ def draw(
     ['2', '2', '3', '2', '3', '1', 'sum 5']
     """
     shown = picture(model, X, target, loss, **options)
+    if upto is not None:
+        whole(upto, "draw: upto", least=0)
     try:
         from nnlite.basics.figures import new_figure
     except ImportError as error:
@@ -68,43 +83,47 @@ def draw(
     figure = new_figure(figsize=(width / 72, height / 72))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0), xlim=(-MARGIN, width - MARGIN), ylim=(-MARGIN, height - MARGIN))
     axes.set_axis_off()
+    shapes = [body(node) for node in shown.nodes]
+    if upto is not None and X is not None:
+        shown = shown.after(upto)
     for edge, route, (x, y) in zip(shown.edges, placed.routes, placed.labels, strict=True):
         (start, low), (end, high) = placed.nodes[edge.start], placed.nodes[edge.end]
-        out, into = (body(shown.nodes[number])[0] / 2 for number in (edge.start, edge.end))
+        out, into = (shapes[number][0] / 2 for number in (edge.start, edge.end))
         _draw_route(axes, [(start + out, low), *route[1:-1], (end - into, high)])
         _write(axes, x, y + 2, edge.value, "value", "bottom")
         _write(axes, x, y - 3, edge.gradient, "gradient", "top")
-    for node, centre in zip(shown.nodes, placed.nodes, strict=True):
-        _draw_node(axes, node, centre)
+    for node, centre, shape in zip(shown.nodes, placed.nodes, shapes, strict=True):
+        _draw_node(axes, node, centre, shape)
     return figure
 
 
-def arranged(shown: Picture) -> Layout:
-    """The layout of a picture, in points.
+def arranged(shown: Picture, measure: "Measure | None" = None, page: float = PAGE) -> Layout:
+    """The layout of a picture, in points; ``measure`` of a text and a font size is its size.
 
     >>> import nnlite as nn
     >>> [round(y, 3) for x, y in arranged(picture(nn.Tanh())).nodes]
     [13.0, 13.0, 13.0]
     """
+    measure = measure or text_size
     sizes = []
     for node in shown.nodes:
-        (width, height), below = body(node), text_size(node.below, FONT - 1)
+        (width, height), below = body(node, measure), measure(node.below, FONT - 1)
         sizes.append((max(width, below[0]), height + 2 * (below[1] + 4) * bool(node.below)))
     arcs = []
     for edge in shown.edges:
-        above, below = text_size(edge.value, FONT - 1), text_size(edge.gradient, FONT - 1)
+        above, below = measure(edge.value, FONT - 1), measure(edge.gradient, FONT - 1)
         arcs.append(Arc(edge.start, edge.end, (max(above[0], below[0]) + 6, 2 * max(above[1], below[1]) + 10)))
     inputs = [number for number, node in enumerate(shown.nodes) if node.kind == "input"]
-    return layout(sizes, arcs, GAP, inputs, PAGE)
+    return layout(sizes, arcs, GAP, inputs, page)
 
 
-def body(node: DrawnNode) -> Size:
+def body(node: DrawnNode, measure: "Measure | None" = None) -> Size:
     """The size of a node without the text below it.
 
     >>> body(DrawnNode("gate", (("+", "name"),)))
     (26.0, 26.0)
     """
-    lines = [text_size(line, _size(kind)) for line, kind in node.lines]
+    lines = [(measure or text_size)(line, font_size(kind)) for line, kind in node.lines]
     width, height = max(w for w, _ in lines), sum(h for _, h in lines) + 3 * (len(lines) - 1)
     if node.kind == "gate":
         side = max(width + 8, height + 8, 26.0)
@@ -130,12 +149,17 @@ def text_size(text: str, size: float) -> Size:
     return float(max(widths)) * 1.05, 1.2 * size * len(lines)
 
 
-def _size(kind: str) -> float:
+def font_size(kind: str) -> float:
+    """The size of the font of a kind of text, in points.
+
+    >>> font_size("name")
+    11.0
+    """
     return {"name": FONT + 1, "detail": FONT - 3}.get(kind, FONT - 1)
 
 
 def _write(axes: "Axes", x: float, y: float, text: str, kind: str, side: str) -> None:
-    look: dict[str, Any] = {"color": COLOURS[kind], "size": _size(kind), "family": FAMILY}
+    look: dict[str, Any] = {"color": COLOURS[kind], "size": font_size(kind), "family": FAMILY}
     if text:
         axes.text(x, y, text, ha="center", va=side, zorder=3, parse_math=False, **look)  # a dollar sign: no formula
 
@@ -156,18 +180,18 @@ def _draw_route(axes: "Axes", route: list[Point]) -> None:
     axes.add_patch(Polygon(head, facecolor=EDGE, edgecolor="none", zorder=1))
 
 
-def _draw_node(axes: "Axes", node: DrawnNode, centre: Point) -> None:
+def _draw_node(axes: "Axes", node: DrawnNode, centre: Point, size: Size) -> None:
     """Draw a node, the text in it, and below it the sum of its gradients."""
     from matplotlib.patches import Ellipse, FancyBboxPatch, Patch
 
-    (x, y), (width, height), fill = centre, body(node), FILLS[node.kind]
+    (x, y), (width, height), fill = centre, size, FILLS[node.kind]
     look: dict[str, Any] = {"fc": fill, "ec": "none" if fill == "none" else EDGE, "linewidth": 0.9, "zorder": 2}
     shape: Patch = Ellipse(centre, width, height, **look)
     if node.kind != "gate":
         corner = x - width / 2, y - height / 2
         shape = FancyBboxPatch(corner, width, height, "round,pad=0,rounding_size=6", **look)
     axes.add_patch(shape)
-    heights = [text_size(line, _size(kind))[1] for line, kind in node.lines]
+    heights = [text_size(line, font_size(kind))[1] for line, kind in node.lines]
     top = y + (sum(heights) + 3 * (len(heights) - 1)) / 2
     for (line, kind), tall in zip(node.lines, heights, strict=True):
         _write(axes, x, top - tall / 2, line, kind, "center")

@@ -1,7 +1,7 @@
 """Picture: the nodes and edges of a drawing of a model, with their texts, before they are placed."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -55,14 +55,21 @@ class DrawnNode:
         kind: one of ``FILLS``.
         lines: the text in it.
         below: the text below it: the sum of its gradients if its value is used more than once.
+        path: that of the layer, or the name of the input.
 
-    >>> DrawnNode("gate", (("+", "name"),)).below
-    ''
+    >>> DrawnNode("gate", (("+", "name"),)).computed
+    True
     """
 
     kind: str
     lines: Lines
     below: str = ""
+    path: str = field(default="", compare=False)
+
+    @property
+    def computed(self) -> bool:
+        """Whether it is an operation, which has a forward and a backward."""
+        return self.kind in ("parameter", "gate", "layer")
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,34 @@ class Picture:
 
     nodes: tuple[DrawnNode, ...]
     edges: tuple[DrawnEdge, ...]
+
+    def values_after(self, forward: Collection[int]) -> set[int]:
+        """The edges whose values are known when these nodes have run forward: those from them and from inputs."""
+        known = {n for n, node in enumerate(self.nodes) if node.kind in ("input", "target", "constant")} | {*forward}
+        return {number for number, edge in enumerate(self.edges) if edge.start in known}
+
+    def gradients_after(self, backward: Collection[int]) -> set[int]:
+        """The edges whose gradients are known when these nodes have run backward, from the outputs."""
+        outputs = {n for n, node in enumerate(self.nodes) if node.kind == "output"} if backward else set()
+        return {number for number, edge in enumerate(self.edges) if edge.end in outputs | {*backward}}
+
+    def after(self, count: int) -> "Picture":
+        """The picture after so many operations of forward and, when all of these are done, of backward."""
+        operations = [number for number, node in enumerate(self.nodes) if node.computed]
+        backward = operations[::-1][: max(0, count - len(operations))]
+        values, gradients = self.values_after(operations[:count]), self.gradients_after(backward)
+        edges = tuple(
+            replace(edge, value=edge.value if n in values else "", gradient=edge.gradient if n in gradients else "")
+            for n, edge in enumerate(self.edges)
+        )
+        nodes = []
+        for number, node in enumerate(self.nodes):
+            summed = all(n in gradients for n, edge in enumerate(self.edges) if edge.start == number)
+            lines = tuple(
+                (" " if kind == "gradient" and number not in backward else line, kind) for line, kind in node.lines
+            )
+            nodes.append(replace(node, lines=lines, below=node.below if summed else ""))
+        return Picture(tuple(nodes), edges)
 
 
 def picture(
@@ -172,7 +207,7 @@ class _Drawing:
             written = value is not None and np.size(value) <= self.most
             name = short(value, self.most) if written else self.names.get(program.names[edge], program.names[edge])
             kind = "constant" if edge in program.constants else "target" if edge in of_the_loss else "input"
-            nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge)))
+            nodes.append(DrawnNode(kind, ((name, "name"),), self._total(edge), program.names[edge]))
         edges = []
         for operation in program.operations:
             takes = operation.takes
@@ -184,7 +219,9 @@ class _Drawing:
                     edges.append(self._edge(place[edge], len(nodes), edge, parts.get(number), name))
             place |= dict.fromkeys(operation.gives, len(nodes))
             totals = filter(None, map(self._total, operation.gives))
-            nodes.append(DrawnNode(_node_kind(operation), tuple(self._lines(operation)), ", ".join(totals)))
+            nodes.append(
+                DrawnNode(_node_kind(operation), tuple(self._lines(operation)), ", ".join(totals), operation.path)
+            )
         outputs = program.output_names
         for number, edge in enumerate(program.outputs):
             gradient = self.run.dYs[number] if self.run is not None and self.totals else None

@@ -180,3 +180,38 @@ def test_a_chain_with_a_loss_is_folded_too_and_nothing_is_cut_off():
         assert inside.y0 < box.y0 < box.y1 < inside.y1, text.get_text()
     places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
     assert places["target"][1] < places["Tanh()"][1]  # beside the loss, in the last line
+
+
+def test_upto_shows_what_is_known_and_keeps_the_size():
+    a, b = nn.Input("a"), nn.Input("b")
+    graph = nn.Graph([a, b], (a + b) * (b + 1))
+    whole = nn.draw(graph, (2.0, 1.0))
+    sizes, seen = set(), []
+    for count in range(8):
+        figure = nn.draw(graph, (2.0, 1.0), upto=count)
+        sizes.add(tuple(figure.get_size_inches()))
+        drawn = {
+            kind: [text.get_text() for text in figure.axes[0].texts if text.get_color() == COLOURS[kind]]
+            for kind in ("value", "gradient")
+        }
+        seen.append((len(drawn["value"]), drawn["gradient"]))
+    assert sizes == {tuple(whole.get_size_inches())}
+    assert [count for count, _ in seen] == [3, 4, 5, 6, 6, 6, 6, 6]
+    gradients = [sorted(each) for _, each in seen]
+    assert gradients[3] == []
+    assert gradients[4] == ["1", "2", "3"]  # of J, and of both factors
+    assert gradients[5] == ["1", "2", "3", "3"]
+    assert gradients[6] == gradients[7] == ["1", "2", "2", "2", "3", "3", "sum 5"]
+    with pytest.raises(ValueError, match="draw: upto"):
+        nn.draw(graph, (2.0, 1.0), upto=-1)
+
+
+def test_upto_keeps_the_place_of_a_layers_gradients():
+    model = nn.Linear(1, 1, rng=0)
+    before, after = (
+        {text.get_text(): text.get_position() for text in nn.draw(model, [[1.0]], upto=count).axes[0].texts}
+        for count in (1, 2)
+    )
+    assert before["Linear(1 -> 1)"] == after["Linear(1 -> 1)"]
+    assert "dW [1]" in after
+    assert "dW [1]" not in before
