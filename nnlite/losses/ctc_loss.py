@@ -115,15 +115,17 @@ class CTCLoss(Loss):
         J = -self.log_P
         if self.zero_infinity:
             J = np.where(np.isposinf(J), 0, J)
-        J = (J / np.maximum(self.sizes, 1) if self.reduction == "mean" else J).astype(self.X_dtype)
+        lengths = np.maximum(self.sizes, 1)
+        self.mean_divides_by = lengths.reshape(self.X_shape[1:-1])
+        self.divisor = lengths if self.reduction == "mean" else np.ones_like(lengths)
+        J = (J / self.divisor).astype(self.X_dtype)
         return self.reduce(J.reshape(self.X_shape[1:-1]))
 
     def backward(self, dJ: Any = 1.0) -> Array:
         dJ = np.reshape(self.scale(dJ), -1)
         T, N, C = len(self.E), len(self.labels), self.X_shape[-1]
         dJ = np.broadcast_to(dJ, N)
-        if self.reduction == "mean":
-            dJ = dJ / np.maximum(self.sizes, 1)
+        dJ = dJ / self.divisor
         states, end = np.arange(self.labels.shape[1]), 2 * self.sizes[:, None]
         ends = np.where((states == end) | (states == end - 1), 0.0, -np.inf)
         B = np.full(self.labels.shape, -np.inf, self.E.dtype)

@@ -46,6 +46,7 @@ class Loss(Layer):
         bounds: how forward bounds its result, as "clips logarithms at -100"; for :func:`nnlite.explain`.
         uniform_value: the value of Y that favours no class, 0 for logits; None if it is not a loss of classes.
         count: what the last forward divided the sum of the elements' losses by; None before forward.
+        mean_divides_by: what the loss of each element is divided by in a mean, beside that; None for 1.
 
     Raises:
         ValueError: another reduction.
@@ -80,6 +81,7 @@ class Loss(Layer):
     uniform_value: float | None = None
     count: float | None = None
     counts: Array | None = None
+    mean_divides_by: Array | None = None
     _J_shape: tuple[int, ...] = ()
     _J_dtype: np.dtype[Any] | None = None
 

@@ -72,6 +72,8 @@ class WeightedLoss(Loss):
         self.W, self.count = W, 1.0
         if self.reduction == "mean":  # 0 where all weights of a batch are 0, which then has no gradient
             self.count = float(np.sum(W if self.loss.counts is None else W * self.loss.counts))
+            if self.loss.mean_divides_by is not None:
+                W /= self.loss.mean_divides_by
         elif self.reduction == "batchmean":  # each row counts 1, not each element
             self.count = float(np.sum(W)) * len(W) / W.size
         return float(np.sum(J * W)) / (self.count or 1.0)

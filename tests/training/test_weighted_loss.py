@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from support.contract import ROWS, Row, forward
 from support.small_classifier import LOSSES, X, Y, trained
 
 import nnlite as nn
+from nnlite.basics.trees import listed
 from nnlite.training.weighted_loss import WeightedLoss
 
 
@@ -14,6 +16,23 @@ def test_weights_of_one_change_nothing(name):
     plain = trained(loss=LOSSES[name](), batch_size=5)
     assert_allclose(trained(loss=LOSSES[name](), batch_size=5, sample_weight=np.ones(12)), plain, rtol=1e-12)
     assert_allclose(trained(loss=LOSSES[name](), batch_size=5, class_weight={0: 1.0}), plain, rtol=1e-12)
+
+
+def test_without_weights_it_is_the_loss_itself_for_every_loss():
+    """So several processes, which go by its denominators, minimize what one does."""
+    log_probs = np.log(np.random.default_rng(0).dirichlet(np.ones(4), size=(5, 2)))
+    of_lengths = Row("CTC", nn.CTCLoss, log_probs, (np.array([[1, 2], [3, 1]]), np.array([5, 5]), np.array([2, 1])))
+    seen = 0
+    for row in [*ROWS, of_lengths]:
+        loss = row.make()
+        if not isinstance(loss, nn.Loss) or loss.reduction == "none":
+            continue
+        weighted = WeightedLoss(row.make())
+        assert weighted.forward(row.X, row.target) == pytest.approx(forward(loss, row.X, row.target), rel=1e-6), row.id
+        for dY, expected in zip(listed(weighted.backward()), listed(loss.backward()), strict=True):
+            assert_allclose(dY, expected, rtol=1e-5, atol=1e-8, err_msg=row.id)
+        seen += 1
+    assert seen > 60
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
