@@ -9,6 +9,7 @@ The processes of all runs take turns in rounds, so that other load on the machin
 """
 
 import argparse
+import math
 import os
 import shutil
 import statistics
@@ -43,7 +44,7 @@ def train(sizes: list[int], batch: int, rounds: int) -> None:
         nn.fit(model, X, Y, loss=nn.CrossEntropyLoss(), optimizer=optimizer, batch_size=batch, rng=0, verbose=0,
                callbacks=[parallel, seconds])  # fmt: skip
         if parallel.rank == 0:
-            print(seconds.median, flush=True)
+            print(seconds.median, seconds.least, flush=True)
 
 
 def wait_for_turn(parallel: Any) -> None:
@@ -61,9 +62,9 @@ def wait_for_turn(parallel: Any) -> None:
 
 
 class SecondsOfSteps:
-    """A callback that measures the median time of a step."""
+    """A callback that measures the median time of a step, and the least, which other load affects less."""
 
-    median = 0.0
+    median = least = 0.0
 
     def on_epoch_begin(self, state: Any) -> None:
         self.times = [time.perf_counter()]
@@ -72,7 +73,8 @@ class SecondsOfSteps:
         self.times.append(time.perf_counter())
 
     def on_epoch_end(self, state: Any) -> None:
-        self.median = statistics.median(end - begin for begin, end in pairwise(self.times))
+        steps = [end - begin for begin, end in pairwise(self.times)]
+        self.median, self.least = statistics.median(steps), min(steps)
 
 
 def started(ranks: int, arguments: list[str]) -> "subprocess.Popen[str]":
@@ -102,11 +104,14 @@ def main() -> None:
     ranks = sorted({1, *options.ranks})
     processes = {number: started(number, arguments) for number in ranks}
     seconds: dict[int, list[float]] = {number: [] for number in ranks}
+    least = dict.fromkeys(ranks, math.inf)
     for _ in range(options.rounds + 1):
         for number, process in processes.items():
             process.stdin.write("\n")  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
-            seconds[number].append(float(process.stdout.readline()))  # type: ignore[union-attr]
+            median, fastest = map(float, process.stdout.readline().split())  # type: ignore[union-attr]
+            seconds[number].append(median)
+            least[number] = min(least[number], fastest)
     for process in processes.values():
         process.communicate()
     print(f"{'-'.join(map(str, options.sizes))}, {options.batch} rows a step, one thread for each process")
@@ -115,7 +120,8 @@ def main() -> None:
         efficiencies = [one / (number * many) for one, many in zip(seconds[1], seconds[number], strict=True)]
         print(
             f"{number} process{'es' * (number > 1)}: {1e3 * statistics.median(seconds[number]):7.1f} ms a step, "
-            f"efficiency {statistics.median(efficiencies):.2f} ({min(efficiencies):.2f} to {max(efficiencies):.2f})"
+            f"efficiency {statistics.median(efficiencies):.2f} ({min(efficiencies):.2f} to {max(efficiencies):.2f}), "
+            f"of the fastest steps {least[1] / (number * least[number]):.2f}"
         )
 
 
