@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.mpi import ended, start
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 FILES = {path.stem for path in BENCHMARKS.glob("*.py")}
@@ -81,6 +82,7 @@ def test_the_benchmarks_are_these():
         "inference",
         "lenet",
         "optimizer_step",
+        "parallel",
         "recurrent",
         "scaling",
         "sklearn_mlp",
@@ -579,3 +581,10 @@ def test_sweeps_go_by_half_octaves():
     assert scaling.octaves(2, 16) == [2, 3, 4, 6, 8, 12, 16]
     assert scaling.parameters((3, 4, 2)) == 3 * 4 + 4 + 4 * 2 + 2
     assert scaling.model_bytes((3, 4, 2), rows=10, itemsize=8) == 8 * (2 * 26 + 10 * (3 + 4 + 2))
+
+
+def test_parallel_measures_both_numbers_of_processes():
+    arguments = ["--sizes", "8", "4", "2", "--batch", "16", "--rounds", "2"]
+    code, out, error = ended(start(1, BENCHMARKS / "parallel.py", *arguments))
+    assert code == 0, error
+    assert [line.split(":")[0] for line in out.splitlines()[1:]] == ["1 process", "2 processes"]

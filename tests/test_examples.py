@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from support.case import case
 from support.formulas import CROSS_ENTROPIES
+from support.mpi import ended, start
 from support.sweeps import seeds
 
 import nnlite as nn
@@ -85,6 +86,7 @@ def test_the_examples_are_these():
             "new_head",
             "optimizers",
             "own_layer",
+            "parallel",
             "residual",
             "signals",
             "sklearn_pipeline",
@@ -117,6 +119,18 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
             imported = {name if name.startswith("nnlite") else name.partition(".")[0] for name in imported}
             standard = {"argparse", "contextlib", "pathlib", "signal", "subprocess", "sys", "tempfile", "time"}
             assert (imported | {"numpy"}) - standard == {"numpy", "nnlite"} | needed
+
+
+def test_parallel_prints_the_same_in_two_processes(tmp_path):
+    results = []
+    for ranks in 1, 2:
+        code, out, error = ended(start(ranks, EXAMPLES / "parallel.py", "--epochs", "3"))
+        assert code == 0, error
+        count, result = checked(tmp_path, out, error)[0].split(":")
+        assert count == ("1 process", "2 processes")[ranks - 1]
+        results.append((result, error.strip()))
+    assert results[0] == results[1]
+    assert number("accuracy ([.0-9]+)", results[0][0]) > 0.95
 
 
 def test_equal_seeds_print_the_same_in_any_process(run, tmp_path):
