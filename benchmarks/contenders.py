@@ -6,8 +6,10 @@ peers that are not installed can be left out.
 """
 
 import contextlib
+import runpy
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -82,6 +84,19 @@ def compiled(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
 
     model, loss = network(sizes, dtype)
     step, (X, Y) = nn.compile(model, loss, nn.SGD(model, lr)), batch(sizes, rows, dtype)
+    return repeated(lambda: step(X, Y))
+
+
+def program(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
+    """The step of :func:`nnlite` in the program that ``nn.to_numpy`` writes."""
+    import nnlite as nn
+
+    model, loss = network(sizes, dtype)
+    X, Y = batch(sizes, rows, dtype)
+    source = nn.to_numpy(model, loss, nn.SGD(model, lr))
+    with TemporaryDirectory() as folder:
+        source.save(f"{folder}/program.py")
+        step = runpy.run_path(f"{folder}/program.py")["step"]
     return repeated(lambda: step(X, Y))
 
 
@@ -204,6 +219,41 @@ def numpy(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
         for P, dP in zip(Ws + bs, dWs + dbs, strict=True):
             np.multiply(dP, rate, out=dP)
             np.subtract(P, dP, out=P)
+        return J
+
+    return repeated(step)
+
+
+def plain(sizes: Sequence[int], rows: int, dtype: str, lr: float) -> Run:
+    """The same in NumPy as one writes it first: each line makes a new array."""
+    Ws = weights(sizes, dtype)
+    bs = [np.zeros(W.shape[1], dtype) for W in Ws]
+    X, Y = batch(sizes, rows, dtype)
+    sample = np.arange(rows)
+
+    def step() -> float:
+        hs = [X]
+        for W, b in zip(Ws[:-1], bs[:-1], strict=True):
+            hs.append(np.tanh(hs[-1] @ W + b))
+        Z = hs[-1] @ Ws[-1] + bs[-1]
+        if sizes[-1] == 1:
+            Z = 1 / (1 + np.exp(-Z))
+            J = -float((Y * np.log(Z) + (1 - Y) * np.log(1 - Z)).sum()) / rows
+            d = (Z - Y) / rows
+        else:
+            Z -= Z.max(axis=1, keepdims=True)
+            P = np.exp(Z)
+            total = P.sum(axis=1, keepdims=True)
+            J = float(np.log(total).sum() - Z[sample, Y].sum()) / rows
+            d = P / total
+            d[sample, Y] -= 1
+            d /= rows
+        for i in range(len(Ws) - 1, -1, -1):
+            dW, db = hs[i].T @ d, d.sum(axis=0)
+            if i:
+                d = d @ Ws[i].T * (1 - hs[i] ** 2)
+            Ws[i] -= lr * dW
+            bs[i] -= lr * db
         return J
 
     return repeated(step)

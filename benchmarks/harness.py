@@ -32,7 +32,7 @@ from results import Result, Timing
 HERE = Path(__file__).parent
 PAUSE = {"": 0.05, "mkl": 0.25}  # seconds; OpenMP's threads spin for 6 ms after their work, those of MKL for 0.2 s
 TINY = {"rounds": 2, "seconds": 0.005, "pause": 0.0}  # no measurement of speed
-OWN = ("nnlite", "compiled", "loop", "fit")  # contenders that run nnlite
+OWN = ("nnlite", "compiled", "program", "loop", "fit")  # contenders that run nnlite
 DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # modules whose package has another name
 
 

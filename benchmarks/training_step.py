@@ -13,7 +13,7 @@ from results import report
 
 STEPS = [((30, 16, 8, 1), 32), ((64, 64, 32, 1), 64), ((784, 256, 128, 10), 128), ((784, 256, 128, 10), 1024),
          ((784, 1024, 1024, 10), 256), ((4096, 4096, 1), 64)]  # fmt: skip
-PEERS = ("compiled", "loop", "fit", "numpy", "torch", "torch-compile", "jax", "sklearn")
+PEERS = ("compiled", "program", "loop", "fit", "numpy", "plain", "torch", "torch-compile", "jax", "sklearn")
 
 
 def main() -> None:

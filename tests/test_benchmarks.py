@@ -94,9 +94,9 @@ def test_the_benchmarks_are_these():
 
 
 def test_training_step(run, tmp_path):
-    peers = "fit,numpy,torch,torch-compile,jax,sklearn"
+    peers = "program,fit,numpy,plain,torch,torch-compile,jax,sklearn"
     results, out, err = run("training_step", "--against", peers, "--plot", str(tmp_path / "out.png"))
-    assert check_results(results, ["nnlite", "fit", "numpy"]) == ["30-16-8-1, batch 32, float32"]
+    assert check_results(results, ["nnlite", "program", "fit", "numpy", "plain"]) == ["30-16-8-1, batch 32, float32"]
     assert results[0]["what"]["sizes"] == [30, 16, 8, 1]
     assert [line for line in err.splitlines() if "left out" in line] == [
         f"left out: {package} is not installed (extra: bench)" for package in ("torch", "jax", "scikit-learn")

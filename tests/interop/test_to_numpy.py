@@ -1,5 +1,6 @@
 """to_numpy: programs in NumPy alone that compute what the layers do, to the last bit, and go on training."""
 
+import runpy
 import subprocess
 import sys
 from copy import deepcopy
@@ -104,6 +105,44 @@ def test_the_file_goes_on_training_where_nnlite_cannot_be_imported(tmp_path):
     assert_array_equal(saved["Phi"], model.Phi)
     assert_array_equal(saved["m"], optimizer.m)
     assert saved["steps"] == 3
+
+
+@pytest.mark.parametrize("kind", [np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64])
+def test_the_random_numbers_go_on_where_the_saved_program_stopped(kind, tmp_path):
+    rng = np.random.Generator(kind(3))
+    model = nn.Sequential(nn.Linear(4, 6, rng=0), nn.Dropout(0.3, rng=rng), nn.Linear(6, 1, rng=2))
+    loss, optimizer = nn.MSELoss(), nn.SGD(model, lr=0.01)
+    path = tmp_path / "program.py"
+    nn.to_numpy(model, loss, optimizer).save(path)
+    for seed in range(3):
+        program = runpy.run_path(str(path))  # each time from the file
+        X, y = batch(model, loss, 8, seed=seed)
+        assert program["step"](X, y) == trained(model, loss, optimizer, X, y)
+        program["save"]()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["program.npz", "program.py"]
+
+
+def test_a_save_that_fails_leaves_the_file(tmp_path, monkeypatch):
+    model = nn.Sequential(nn.Linear(4, 1, rng=0))
+    path = tmp_path / "program.py"
+    nn.to_numpy(model, nn.MSELoss(), nn.SGD(model, lr=0.01)).save(path)
+    before, program = path.with_suffix(".npz").read_bytes(), runpy.run_path(str(path))
+
+    def fails(file, **arrays):
+        file.write(b"half")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(np, "savez", fails)
+    with pytest.raises(OSError, match="full"):
+        program["save"]()
+    assert path.with_suffix(".npz").read_bytes() == before
+
+
+def test_an_optimizer_whose_first_step_is_another_one():
+    model = nn.Sequential(nn.Linear(4, 1, rng=0))
+    optimizer = nn.SGD(model, lr=0.01, momentum=0.9, dampening=0.5)
+    with pytest.raises(TypeError, match="make a first step before"):
+        nn.to_numpy(model, nn.MSELoss(), optimizer)
 
 
 def test_what_a_program_has_for_a_chain_with_the_symbols_of_explain():

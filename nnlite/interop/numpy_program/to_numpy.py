@@ -1,5 +1,6 @@
 """to_numpy: a network, and its training, as a program in NumPy alone."""
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from nnlite.interop.numpy_program.unwritable import unwritable
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss
 from nnlite.optim.optimizer import Optimizer
+from nnlite.saving.atomic_write import atomic_write
 
 Guards = dict[Node, bool]
 
@@ -29,7 +31,7 @@ class NumpySource(str):
     """A program in NumPy alone, as text, with the arrays that it reads.
 
     Attributes:
-        arrays: the weights, and the state of the optimizer, as in the file beside the program.
+        arrays: the weights, and the state of the optimizer and of random generators, as in the file beside the program.
     """
 
     arrays: dict[str, Array]
@@ -49,8 +51,10 @@ class NumpySource(str):
         path = Path(path)
         if path.suffix != ".py":
             raise ValueError(f"save: path: expected a name that ends with .py, got {str(path)!r}")
-        np.savez(path.with_suffix(".npz"), **self.arrays)  # type: ignore[arg-type] # not a keyword of savez
-        path.write_text(self, encoding="utf-8")
+        with atomic_write(path.with_suffix(".npz")) as file:
+            np.savez(file, **self.arrays)  # type: ignore[arg-type] # not a keyword of savez
+        with atomic_write(path) as file:
+            file.write(self.encode())
 
 
 def to_numpy(
@@ -96,12 +100,12 @@ def to_numpy(
         t1 = y_hat - y
         L = np.add.reduce(t1 * t1, axis=None).item() / N  # loss MSELoss()
         dy_hat = 2 * np.float32(1 / N) * (y_hat - y)      # loss MSELoss()
-        np.dot(h1.T, dy_hat, out=dW2)
-        column_sum(dy_hat, out=db2)
+        dW2[...] = h1.T.dot(dy_hat)
+        db2[...] = column_sum(dy_hat)
         dh1 = dy_hat.dot(W2.T)                            # 2 Linear(2 -> 1)
         du1 = dh1 * (1 - h1 * h1)                         # 1 Tanh()
-        np.dot(X.T, du1, out=dW1)
-        column_sum(du1, out=db1)
+        dW1[...] = X.T.dot(du1)
+        db1[...] = column_sum(du1)
         Phi -= lr * dPhi                                  # SGD
         return L
     """
@@ -156,6 +160,9 @@ class _Program:
 
             functions.append(self._guarded(step, run, self.model, self.loss, X, target))
             arrays |= update.arrays
+            if run.generators:
+                self.helpers.modules.add("json")
+            arrays |= {_state_of(name): np.array(_as_json(each)) for name, each in run.generators.items()}
             forward = run
         if self.model.Phi.size:
             arrays["Phi"] = self.model.Phi.copy()
@@ -169,7 +176,7 @@ class _Program:
         for function in functions:
             lines += ["", "", *function]
         if update is not None:
-            lines += ["", "", *_saving([*update.arrays, "Phi", *buffers, *constants])]
+            lines += ["", "", *_saving([*update.arrays, "Phi", *buffers, *constants], [*forward.generators])]
         program = NumpySource("\n".join(lines) + "\n")
         program.arrays = arrays
         return program
@@ -264,7 +271,7 @@ class _Program:
             for name, generator in run.generators.items():
                 kind = type(generator.bit_generator).__name__
                 yield f"{name} = np.random.Generator(np.random.{kind}())"
-                yield f"{name}.bit_generator.state = {generator.bit_generator.state!r}"
+                yield f"{name}.bit_generator.state = json.loads({_state_of(name)}.item())"
         for symbol, array in run.parameters.items():
             start = (array.__array_interface__["data"][0] - Phi.__array_interface__["data"][0]) // Phi.itemsize
             place = f"[{start}:{start + array.size}]"
@@ -283,9 +290,30 @@ def _aligned(body: list[tuple[str, str]]) -> list[str]:
     return [f"    {line.ljust(width)}  # {note}" if note else f"    {line}" for line, note in body]
 
 
-def _saving(names: list[str]) -> list[str]:
-    stored = ", ".join(f"{each}={each}" for each in names)
-    return ["def save():", f"    np.savez(file, {stored})"]
+def _saving(names: list[str], generators: list[str]) -> list[str]:
+    """A function that replaces the file as a whole."""
+    stored = [f"{each}={each}" for each in names]
+    states = [
+        f"{_state_of(each)} = json.dumps({each}.bit_generator.state, default=np.ndarray.tolist)" for each in generators
+    ]
+    stored += [f"{_state_of(each)}={_state_of(each)}" for each in generators]
+    return [
+        "def save():",
+        *[f"    {each}" for each in states],
+        '    with open(file.with_suffix(".tmp"), "wb") as new:',
+        f"        np.savez(new, {', '.join(stored)})",
+        "    Path(new.name).replace(file)",
+    ]
+
+
+def _state_of(generator: str) -> str:
+    """The name of a generator's state in the file."""
+    return f"{generator}_state"
+
+
+def _as_json(generator: np.random.Generator) -> str:
+    """The state of a generator."""
+    return json.dumps(generator.bit_generator.state, default=np.ndarray.tolist)
 
 
 __all__ = ["NumpySource", "UnwritableError", "to_numpy"]
