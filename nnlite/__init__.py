@@ -86,6 +86,9 @@ Containers, which are layers
     TransformerDecoder                   several of the latter
     Transformer                          an encoder and a decoder
     unrolled                             a recurrent layer as a graph of cells, to step into
+    checkpointed                         less memory for more time: forward runs again in backward
+    Stateful                             a recurrent layer that carries its state over the pieces of long sequences
+    carry_state, reset_state             let a model with such layers go on from its states, or start anew
 
 Losses, which are layers
     MSELoss, L1Loss                      squared error, absolute error
@@ -131,6 +134,8 @@ Optimizers
 
 Training
     fit, evaluate, predict               train a model, measure it, use it
+    pad_sequence, Sequences              sequences of different lengths: in one array, and as rows for ``fit``
+    Pieces                               long sequences in pieces, for truncated backpropagation through time
     compile                              a step of a tiny network in straight-line NumPy: half the time, the same bits
     minimize                             train on all rows at once, by SciPy's L-BFGS, Newton and other methods
     History                              the values of each epoch, returned by ``fit``
@@ -197,9 +202,11 @@ from nnlite.compute.blas import set_blas
 from nnlite.compute.kernel import kernel
 from nnlite.compute.set_kernels import set_kernels
 from nnlite.containers.branches import Parallel, Residual
+from nnlite.containers.checkpointed import checkpointed
 from nnlite.containers.graph import Graph
 from nnlite.containers.nodes import Input, Parameter
 from nnlite.containers.sequential import Sequential
+from nnlite.containers.stateful import Stateful, carry_state, reset_state
 from nnlite.containers.tied import tied
 from nnlite.containers.transformer import Transformer, TransformerDecoder, TransformerEncoder
 from nnlite.containers.transformer_layers import TransformerDecoderLayer, TransformerEncoderLayer
@@ -304,6 +311,7 @@ from nnlite.training.metrics.perplexity import perplexity
 from nnlite.training.metrics.ranking import roc_auc
 from nnlite.training.metrics.regression import r2
 from nnlite.training.predict import predict
+from nnlite.training.sequences import Pieces, Sequences, pad_sequence
 
 if TYPE_CHECKING:
     from nnlite import datasets, parallel, plot
@@ -502,6 +510,7 @@ __all__ = [
     "Parallel",
     "Parameter",
     "PerEpoch",
+    "Pieces",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -529,6 +538,7 @@ __all__ = [
     "Rprop",
     "ScaledDotProductAttention",
     "Select",
+    "Sequences",
     "Sequential",
     "SequentialLR",
     "ShapeError",
@@ -548,6 +558,7 @@ __all__ = [
     "Square",
     "Stack",
     "StateError",
+    "Stateful",
     "StepLR",
     "Subtract",
     "Sum",
@@ -573,7 +584,9 @@ __all__ = [
     "accuracy",
     "backward_steps",
     "binary_accuracy",
+    "carry_state",
     "check_gradients",
+    "checkpointed",
     "clip_grad_norm",
     "clip_grad_value",
     "compile",
@@ -597,6 +610,7 @@ __all__ = [
     "manual_seed",
     "mean_over_batches",
     "minimize",
+    "pad_sequence",
     "padding_mask",
     "parallel",
     "per_sample_gradient_norms",
@@ -610,6 +624,7 @@ __all__ = [
     "r2",
     "recall",
     "register",
+    "reset_state",
     "roc_auc",
     "sanity",
     "save",

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 from nnlite.basics.trees import listed, spread
 from nnlite.containers.argument_names import bound, gradient_names_of, input_names_of, is_plain, output_names_of
 from nnlite.containers.branches import Residual
+from nnlite.containers.checkpointed import Checkpointed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.containers.slots import added, each_dX, put
+from nnlite.containers.stateful import Stateful
 from nnlite.layer.layer import Layer
 from nnlite.layer.parts import inside
 
@@ -87,6 +89,17 @@ def _through_residual(model: Any, path: str, X: Any) -> Moves:
     return Y
 
 
+def _through_checkpointed(layer: Any, path: str, *Xs: Any, **named: Any) -> Moves:
+    before = layer.begin()
+    Y = yield from forward_moves(layer.layer, inside(path, "layer"), *Xs, **named)
+    return layer.keep(Y, Xs, named, before)
+
+
+def _through_stateful(layer: Any, path: str, X: Any, lengths: Any = None) -> Moves:
+    Ys = yield from forward_moves(layer.layer, inside(path, "layer"), X, lengths, *layer.first_states(X))
+    return layer.note_final(*Ys)
+
+
 def backward_moves(layer: Layer, path: str, *dYs: Any, **named: Any) -> Moves:
     """Yield what runs in the layer's backward, each after it ran; return the result of backward.
 
@@ -151,6 +164,16 @@ def _back_through_residual(model: Any, path: str, dY: Any) -> Moves:
     return dX
 
 
+def _back_through_checkpointed(layer: Any, path: str, *dYs: Any, **named: Any) -> Moves:
+    dX = yield from backward_moves(layer.layer, inside(path, "layer"), *layer.run_again(dYs), **named)
+    return layer.drop(dX)
+
+
+def _back_through_stateful(layer: Any, path: str, dY: Any) -> Moves:
+    dX = yield from backward_moves(layer.layer, inside(path, "layer"), *layer.each_dY(dY))
+    return layer.dX_alone(dX)
+
+
 class _Sums:
     """The gradients in a graph's backward so far, and the terms that they are sums of."""
 
@@ -196,11 +219,15 @@ _FORWARD: dict[type[Layer], Callable[..., Moves]] = {
     Residual: _through_residual,
     Sequential: _through_chain,
     Graph: _through_graph,
+    Checkpointed: _through_checkpointed,
+    Stateful: _through_stateful,
 }
 _BACKWARD: dict[type[Layer], Callable[..., Moves]] = {
     Residual: _back_through_residual,
     Sequential: _back_through_chain,
     Graph: _back_through_graph,
+    Checkpointed: _back_through_checkpointed,
+    Stateful: _back_through_stateful,
 }
 
 

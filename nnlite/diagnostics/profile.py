@@ -11,6 +11,7 @@ from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.compute import blas
 from nnlite.compute.kernel import Kernel, numpy_function
+from nnlite.containers.checkpointed import Checkpointed
 from nnlite.diagnostics.profile_report import Cost, LayerProfile, Profile
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, quartiles_of
@@ -65,6 +66,9 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
     target = each_of(lambda target: None if target is None else np.array(as_array(target, "target")), target)
     run = Run(model, loss)
     model, loss = run.model, run.loss
+    for _, part in model.named_layers():
+        if isinstance(part, Checkpointed):
+            part.keeps_cache = False
     Y = run.forward(X, target)
     layers = dict(model.named_layers()) | (dict(loss.named_layers("loss")) if loss is not None else {})
     caches = {path: list(_cache(layer)) for path, layer in layers.items()}  # before backward adds to the cache
@@ -139,8 +143,11 @@ class _Call:
 
 def _calls(run: Run, caches: dict[str, list[Array]]) -> Iterator[_Call]:
     """The last forward of each layer, and its backward if it ran."""
+    without_cache = {id(part) for part in _checkpointed_parts(run.model)}
     for call in {call.path: call for call in run.recording.forwards}.values():
         path, layer = call.path, call.layer
+        if id(layer) in without_cache:
+            layer.forward(*call.args, **call.named)
         known = flops_of(layer, next(iter((*call.args, *call.named.values())), None), call.Y) or (None, None)
         forward, backward = (_touched(layer, flops, caches[path]) for flops in known)
         yield _Call(path, "forward", partial(layer.forward, *call.args, **call.named), known[0], forward, call.Y)
@@ -148,6 +155,13 @@ def _calls(run: Run, caches: dict[str, list[Array]]) -> Iterator[_Call]:
             backward += [dP for _, dP in layer.named_gradients()]
             repeat = partial(layer.backward, *call.dYs, **call.named_dYs)
             yield _Call(path, "backward", repeat, known[1], backward, call.dX)
+
+
+def _checkpointed_parts(model: Layer) -> Iterator[Layer]:
+    """The layers whose cache has been dropped; see :func:`nnlite.checkpointed`."""
+    for _, layer in model.named_layers():
+        if isinstance(layer, Checkpointed):
+            yield from (part for _, part in layer.layer.named_layers())
 
 
 def _libraries() -> tuple[str, str]:

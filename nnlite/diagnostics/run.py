@@ -10,6 +10,7 @@ import numpy as np
 from nnlite.basics.arrays import as_array
 from nnlite.basics.trees import each_of, listed, spread
 from nnlite.containers.argument_names import input_names_of
+from nnlite.containers.checkpointed import Checkpointed
 from nnlite.containers.program import Operation, Program
 from nnlite.diagnostics.places import all_finite
 from nnlite.diagnostics.recording import LayerCall, Recording
@@ -52,6 +53,9 @@ class Run:
         check_layer(model, "model")
         self._originals = model, loss
         self.model, self.loss = copy.deepcopy((model, loss))  # together: a loss may hold the model
+        for _, part in self.model.named_layers():
+            if isinstance(part, Checkpointed):
+                part.keeps_cache = True
         if evaluation:
             self.model.eval()
         self.recording = Recording(careful)

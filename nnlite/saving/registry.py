@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from nnlite.containers.checkpointed import Checkpointed
 from nnlite.containers.tied import Tied, TiedTranspose
 from nnlite.layer.layer import Layer
 
@@ -154,5 +155,5 @@ def _constructed(cls: type[Layer], **arguments: Any) -> Layer:
     return cls(*bound.args, **bound.kwargs)
 
 
-for _cls in Tied, TiedTranspose:  # the other layers of nnlite are registered where they are exported
+for _cls in Checkpointed, Tied, TiedTranspose:  # the other layers of nnlite are registered where they are exported
     register(_cls)

@@ -11,6 +11,7 @@ from nnlite.compute.call_log import CallLog, LoggedArray, UnwritableError
 from nnlite.compute.kernel import SUMMED_WHOLE, Kernel, numpy_function
 from nnlite.containers.argument_names import input_names_of
 from nnlite.containers.logged_run import LoggedRun, example_rows
+from nnlite.containers.stateful import stateful_layers
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.loss import Loss, is_loss
@@ -49,6 +50,10 @@ class Passes:
             raise ValueError(f"compiled: expected a loss with reduction mean or sum, got {loss.one_line()}")
         if len(input_names_of(model)) != 1 or model.num_outputs != 1:
             raise TypeError(f"compiled: expected a model of one input and one output, got {model.one_line()}")
+        for _, layer in stateful_layers(model):
+            raise TypeError(
+                f"compiled: {layer.one_line()} carries its state from one step to the next; leave out compiled"
+            )
         self.model, self.loss = model, loss
         self.lines: dict[Any, Any] = {}
         self.by_numba: dict[Any, Any] = {}  # without the number of rows

@@ -8,6 +8,7 @@ import numpy as np
 from nnlite.basics.checks import whole
 from nnlite.basics.frames import is_frame
 from nnlite.basics.trees import spread
+from nnlite.containers.stateful import Stateful, stateful_layers
 from nnlite.diagnostics.places import all_finite
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
@@ -18,6 +19,7 @@ from nnlite.training.measurements import Measurements, Metric, named
 from nnlite.training.rows import Batch, Rows, indexed, noting_shapes
 from nnlite.training.sharing import Sharing
 from nnlite.training.streams import Stream, rows_or_stream
+from nnlite.training.weighted_loss import weighted
 
 
 def evaluate(
@@ -69,13 +71,30 @@ def evaluate_rows(
 ) -> dict[str, float]:
     """As :func:`evaluate`, with checked arguments; batches in turn by the processes that share them."""
     model, loss = model.evaluation_twin(), loss.evaluation_twin()
+    if getattr(rows, "by_step", False):  # only some steps of its batches count
+        loss = weighted(loss, None, rows)
     measurements = Measurements(loss, metrics) if sharing is None else sharing.measurements(loss, metrics)
+    stateful = stateful_layers(model)
     first, step = (0, 1) if sharing is None else (sharing.rank, sharing.ranks)
     with noting_shapes(rows, model):
         for batch in rows.batches(batch_size, first=first, step=step):
+            start(stateful, batch)
             Y_pred = spread(model.forward, batch.X)
             measurements.add(batch, loss_of(loss, Y_pred, batch), Y_pred)
+            carry(stateful)
     return measurements.values()
+
+
+def start(stateful: list[tuple[str, Stateful]], batch: Batch) -> None:
+    """Let the layers start anew where the sequences of the batch begin."""
+    for _, layer in stateful if batch.starts else ():
+        layer.reset_state()
+
+
+def carry(stateful: list[tuple[str, Stateful]]) -> None:
+    """Let the layers go on from here in the next batch."""
+    for _, layer in stateful:
+        layer.carry_state()
 
 
 def loss_of(loss: Layer, Y_pred: Any, batch: Batch) -> float:

@@ -62,7 +62,8 @@ def fit(
             several inputs a tuple or dict of them. The columns of a frame, if they are strings, become
             ``model.feature_names``; a frame with others, or in another order, is then an error. Those of several
             inputs and of batches are not compared.
-            Or, without Y, a dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
+            Or, without Y, :class:`nnlite.Sequences` of different lengths or :class:`nnlite.Pieces` of long ones; a
+            dataset whose item i is a pair (x, y) of one sample, as PyTorch's; or batches: an iterable
             of pairs (X, Y), such as a DataLoader, a Keras Sequence, or a function that returns a new iterable for each
             epoch.
         Y: the targets of the rows, likewise, in the form that the loss expects. Rows are read by position,
@@ -209,7 +210,7 @@ def _train(state: Training, events: Events, validation: Validation, shown: Progr
     with session(state, events, shown) as interrupts:
         for state.epoch in numbers:
             if not state.batch and not state.stop:  # otherwise the epoch is resumed in the middle
-                state.order = rows.order(state.rng if shuffle else None)
+                state.order = rows.order(state.rng if shuffle else None, state.batch_size)
                 means.clear()
                 events.call("on_epoch_begin")
             if state.stop:

@@ -72,19 +72,23 @@ class Measurements:
     def add(self, batch: Batch, J: float, Y_pred: Any) -> None:
         """Add a batch with its loss and its predictions."""
         self.rows += batch.count
+        Y, rows = batch.Y, batch.count
+        if batch.inside is not None and self.metrics:  # metrics get the steps that count
+            Y_pred, Y = Y_pred[batch.inside], Y[batch.inside]
+            rows = len(Y)
         for number, loss in enumerate(self.losses):
             weight = weight_of(loss, batch.count)
             self.loss_totals[number] += (self.loss.Js[number] if self.several else J) * (weight or 1)
             self.loss_weights[number] += weight
         for name in self.totals:
-            if weight := _entries(self.metrics[name], batch.Y, batch.count):
-                value = self._value(name, Y_pred, batch.Y)
+            if weight := _entries(self.metrics[name], Y, rows):
+                value = self._value(name, Y_pred, Y)
                 self.totals[name] += (_logarithm(value) if mark(self.metrics[name], "geometric") else value) * weight
                 self.weights[name] += weight
         if self.over_all_rows:
-            self._try_out(Y_pred, batch.Y)
+            self._try_out(Y_pred, Y)
             # Copies, since a model or a stream may reuse its arrays.
-            self.kept.append((each_of(_copied, Y_pred), each_of(_copied, batch.Y)))
+            self.kept.append((each_of(_copied, Y_pred), each_of(_copied, Y)))
 
     def _try_out(self, Y_pred: Any, Y: Any) -> None:
         """Call the metrics over all rows once, so that a wrong one is an error before the first step.

@@ -66,7 +66,7 @@ def prepare(
         batch_size = len(rows)
     feature_names = check_feature_names(model, rows)
     check_feature_names(model, validation_rows, feature_names)
-    if sample_weight is not None or class_weight is not None:
+    if sample_weight is not None or class_weight is not None or getattr(rows, "by_step", False):
         objective = weighted(loss, class_weight, rows)
     if sample_weight is not None:
         rows.set_weight(sample_weight)

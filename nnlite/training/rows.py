@@ -33,10 +33,12 @@ class Batch:
     X: Any
     Y: Any
     count: int  # of rows
-    weight: Array | None = None  # of each row in the loss
+    weight: Array | None = None  # of each row in the loss, or of each of its steps
     rows: Any = None  # the indices of the rows, an array or a slice; None in a stream
     source: Any = None  # the Rows that it is part of
     of: int = 0  # how many rows the batch has in all processes; see sharing.py
+    inside: Array | None = None  # of padded sequences with a target for each step: which steps count, (N, T)
+    starts: bool = True  # sequences begin with it; else it goes on from the batch before
 
     def row(self, index: int) -> int:
         """The index, among all rows, of a row of the batch; in a stream its index in the batch."""
@@ -126,7 +128,7 @@ class Rows:
         """
         return self.subset((np.arange(len(self)) if self.numbers is None else self.numbers)[:batch_size])
 
-    def order(self, rng: "np.random.Generator | None") -> Array | None:
+    def order(self, rng: "np.random.Generator | None", batch_size: int = 1) -> Array | None:
         """The rows' indices in a new random order; without ``rng`` those in ``numbers``.
 
         >>> Rows(np.zeros((3, 1))).order(np.random.default_rng(0))

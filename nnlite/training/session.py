@@ -6,6 +6,7 @@ from traceback import walk_tb
 
 import numpy as np
 
+from nnlite.containers.stateful import stateful_layers
 from nnlite.layer.described import can_skip_dX
 from nnlite.layer.layer import Layer
 from nnlite.training.callbacks import Events
@@ -81,7 +82,10 @@ def _conclude(state: Training, shown: Progress) -> None:
 
 @contextmanager
 def _training_mode(model: Layer) -> Iterator[None]:
-    """Training mode, and no dX of the model's own input, which is not needed; then everything as it was."""
+    """Training mode, and no dX of the model's own input, which is not needed; then everything as it was.
+
+    Layers that carry their state end without one.
+    """
     before = [(layer, layer.training, layer.needs_dX) for _, layer in model.named_layers()]
     model.train()
     model.needs_dX = not can_skip_dX(model)
@@ -91,3 +95,5 @@ def _training_mode(model: Layer) -> Iterator[None]:
         for layer, training, needs_dX in before:
             layer.training = training
             layer.needs_dX = needs_dX
+        for _, stateful in stateful_layers(model):
+            stateful.reset_state()

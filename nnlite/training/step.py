@@ -13,6 +13,7 @@ from numpy.lib.array_utils import byte_bounds
 from nnlite.basics.arrays import Array
 from nnlite.basics.checks import number, whole
 from nnlite.basics.trees import spread
+from nnlite.containers.stateful import stateful_layers
 from nnlite.diagnostics.last_layer import ONE_OUTPUT, constant_output
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
@@ -20,7 +21,7 @@ from nnlite.optim.by_name import ByName, option
 from nnlite.optim.clipping import clip_to, scale_parts_to_norms, scale_to_norm
 from nnlite.optim.optimizer import Optimizer
 from nnlite.training.divergence import SMALLER_STEPS, gradient_not_finite, loss_not_finite, step_not_finite
-from nnlite.training.evaluate import loss_of
+from nnlite.training.evaluate import carry, loss_of, start
 from nnlite.training.rows import Batch
 from nnlite.training.weighted_loss import weight_of
 
@@ -102,6 +103,7 @@ class Step:
         held = [generator for layer in (model, loss) for _, generator in layer.named_generators()]
         self.generators = list({id(generator): generator for generator in held}.values())
         self.before: tuple[list[Array], list[Any]] | None = None  # of the buffers and generators
+        self.stateful = stateful_layers(model)
         self.total: Array | None = None  # of the gradients since the last step, each times its weight
         self.weight = 0.0
         self.count = 0
@@ -132,6 +134,7 @@ class Step:
     def begin(self, batch: Batch) -> None:
         """Note the batch, and what its forward may change."""
         self.batch = batch
+        start(self.stateful, batch)
         if self.buffers or self.generators:
             states = [generator.bit_generator.state for generator in self.generators]
             self.before = [buffer.copy() for buffer in self.buffers], states
@@ -185,6 +188,7 @@ class Step:
         """Move the parameters, if enough batches have been accumulated."""
         if self.count >= self.accumulate_steps:
             self.finish()
+        carry(self.stateful)
         self.batch = None
 
     def undo(self) -> None:
@@ -275,8 +279,10 @@ class Step:
         self.total, self.weight = None, 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """The gradients that have been accumulated since the last step."""
-        return {"total": self.total, "weight": self.weight, "count": self.count}
+        """The gradients that have been accumulated since the last step, and the states that layers carry."""
+        state = {"total": self.total, "weight": self.weight, "count": self.count}
+        states = {path: layer.state for path, layer in self.stateful}
+        return state | {"states": states} if states else state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` returned.
@@ -288,6 +294,9 @@ class Step:
         if total is not None and np.shape(total) != (size,):
             raise ValueError(f"expected the sum of {size} gradients, got an array of shape {np.shape(total)}")
         weight, count = number(state["weight"], "weight"), whole(state["count"], "count", least=0)
+        states = {path: layer.checked_state(state["states"][path]) for path, layer in self.stateful}
+        for path, layer in self.stateful:
+            layer.state = states[path]
         self.total, self.weight, self.count = total, weight, count
 
 

@@ -1,6 +1,7 @@
 """Streams: batches that the user makes, read one after the other."""
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from nnlite.basics.frames import is_frame
 from nnlite.training.rows import Batch, Rows, Share
+from nnlite.training.sequences import Pieces, Sequences
 from nnlite.training.sources import KerasBatches, SamplePairs, is_dataset, is_keras_sequence, is_sparse, not_a_pair
 
 
@@ -31,7 +33,7 @@ class Stream:
         """The first batch."""
         return Stream(lambda: ((batch.X, batch.Y) for batch in islice(self.batches(), 1)), self.name)
 
-    def order(self, rng: Any) -> None:
+    def order(self, rng: Any, batch_size: int = 1) -> None:
         """None: the batches come in the order of the source."""
 
     def batches(
@@ -121,6 +123,10 @@ def rows_or_stream(X: Any, Y: Any, epochs: int = 1) -> Rows | Stream:
     >>> type(rows_or_stream(iter([]), None)).__name__
     'Stream'
     """
+    if isinstance(X, Sequences | Pieces):
+        if Y is not None or X.Y is None:
+            raise TypeError(f"Y: expected the targets in {type(X).__name__}(sequences, targets), and no Y beside it")
+        return copy(X)  # it gets weights
     if Y is not None:
         if callable(X) and not hasattr(X, "__len__"):
             raise TypeError("Y: expected None, since X is a function, whose batches are pairs (X, Y)")

@@ -13,9 +13,10 @@ from nnlite.training.evaluate import evaluate_rows
 from nnlite.training.measurements import Metric
 from nnlite.training.metrics.mean_over_batches import is_mean_over_batches
 from nnlite.training.rows import Rows
+from nnlite.training.sequences import Pieces, Sequences
 from nnlite.training.sharing import Sharing
 from nnlite.training.sources import is_dataset, is_keras_sequence
-from nnlite.training.streams import Stream, is_stream, not_empty, of_dataset
+from nnlite.training.streams import Stream, is_stream, not_empty, of_dataset, rows_or_stream
 from nnlite.training.weighted_loss import classes_of
 
 
@@ -64,6 +65,8 @@ def split(
 
 
 def _validation(data: Any) -> Rows | Stream:
+    if isinstance(data, Sequences | Pieces):
+        return rows_or_stream(data, None)
     if is_dataset(data) or is_keras_sequence(data):
         return of_dataset(data, "validation_data")
     if isinstance(data, tuple) and len(data) == 3:

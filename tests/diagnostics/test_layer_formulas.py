@@ -9,6 +9,7 @@ from support.contract_row import one_of_each
 
 import nnlite as nn
 from nnlite.basics.trees import listed
+from nnlite.containers.checkpointed import Checkpointed
 from nnlite.containers.graph import Graph
 from nnlite.containers.sequential import Sequential
 from nnlite.diagnostics.formulas.functions import bags
@@ -37,7 +38,8 @@ def values_of(layer, Xs, dYs=()):
 
 
 def leaves(layer):
-    return {path: part for path, part in layer.named_layers() if not isinstance(part, Sequential | Graph)}
+    containers = Sequential | Graph | Checkpointed | nn.Stateful
+    return {path: part for path, part in layer.named_layers() if not isinstance(part, containers)}
 
 
 @over_rows
@@ -45,6 +47,8 @@ def test_formulas_give_what_the_layer_gives(row: Row):
     """Every layer in the model, forward and backward, each of its parameters' gradients included."""
     layer = row.make()
     parts = leaves(layer)
+    for _, part in layer.named_layers():
+        part.keeps_cache = True  # of checkpointed
     with Recording().of(layer) as recording:
         run(layer, row.X, row.target)
     calls = {call.path: call for call in recording.backwards if call.path in parts}

@@ -26,6 +26,11 @@ def in_a_graph(make, **options):
     return nn.Graph([X, *states], nn.Tanh()(filled(make, 2, 2, **options)()(X, **given)))
 
 
+def stateful(make, **options):
+    """A layer that starts from zeros."""
+    return lambda: nn.Stateful(filled(make, 2, 2, return_state=True, **options)())
+
+
 STATES = [(nn.RNN, 1), (nn.LSTM, 2), (nn.GRU, 1)]
 X, H, C = numbers(4, 4, 2), numbers(4, 2), -numbers(4, 2)[::-1]
 ROWS = [
@@ -63,5 +68,9 @@ ROWS = [
         for make, states in STATES
     ),
     Row("LSTM-last-of-both-directions", filled(nn.LSTM, 2, 2, bidirectional=True, last=True), numbers(4, 3, 2)),
+    *(Row(f"Stateful-{make.__name__}", stateful(make), X) for make, _ in STATES),
+    Row("Stateful-lengths", stateful(nn.LSTM, num_layers=2), (X, LENGTHS)),
+    Row("Stateful-checkpointed", lambda: nn.Stateful(nn.checkpointed(filled(nn.GRU, 2, 2, return_state=True)())), X),
+    Row("checkpointed-LSTM", lambda: nn.checkpointed(filled(nn.LSTM, 2, 2)()), (X, LENGTHS)),
     Row("GRU-deep", filled(nn.GRU, 2, 2, 2), numbers(4, 3, 2)),
 ]

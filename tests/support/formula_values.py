@@ -96,6 +96,7 @@ OPAQUE = (
     "channel_shuffle",
     "distance",
     "EmbeddingBag",
+    "RNN",
 )
 
 
