@@ -96,7 +96,7 @@ OPAQUE = (
     "channel_shuffle",
     "distance",
     "EmbeddingBag",
-    "RNN",
+    "at_end",
 )
 
 
