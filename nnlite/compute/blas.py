@@ -43,7 +43,10 @@ def stacked_matmul(A: Array, B: Array, out: Array | None = None) -> Array:
     if out is None:
         out = np.empty((*stack, A.shape[-2], B.shape[-1]), A.dtype)
     for index in np.ndindex(stack):
-        matmul(A[index], B[index], out[index])
+        if out[index].flags.c_contiguous:
+            matmul(A[index], B[index], out[index])
+        else:
+            out[index] = matmul(A[index], B[index])
     return out
 
 

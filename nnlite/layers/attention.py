@@ -1,6 +1,6 @@
 """Attention: each query gets the mean of the values, weighted by how well their keys fit."""
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
@@ -9,23 +9,23 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.checks import finite, share
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.shapes import Shape, broadcast_shapes, is_open, mismatch, text, width
-from nnlite.compute import blas
-from nnlite.compute.attention_weights import attention_weights, attention_weights_backward
+from nnlite.compute.attention_blocks import Mask, attend, attend_backward
 from nnlite.compute.random_bits import bernoulli
 from nnlite.compute.sums import sum_to
 from nnlite.errors import ShapeError
 from nnlite.layer.flops import Flops
 from nnlite.layers.arithmetic import Gate
 from nnlite.layers.attention_in_onnx import Scores
-from nnlite.layers.attention_masks import Masks, checked_mask
+from nnlite.layers.attention_masks import checked_mask
 
 
 class Attention(Gate):
-    """Base class of attention: ``O = A V`` with ``A = softmax(Q K^T)``, of stacks of matrices, and their gradients."""
+    """Base class of attention: ``softmax(q k^T) v`` of stacks of matrices, with masks and a dropout of the weights.
 
-    M: Array | None = None  # the factors of dropout
-    added: Array | None = None  # the numbers added to the scores
-    ignored: Array | None = None  # the keys that a query does not see
+    The weights are not kept: backward computes them anew, block by block; see
+    :mod:`nnlite.compute.attention_blocks`.
+    """
+
     absent = None  # for the formulas: what is not there
     causal: bool
     need_weights: bool
@@ -41,62 +41,45 @@ class Attention(Gate):
         self.num_outputs = 1 + self.need_weights
         self.rng: Any = generator(rng, f"{name}: rng") if self.dropout else None
 
-    def attend(self, q: Array, k: Array, v: Array, masks: Masks, out: Array | None = None) -> Array:
-        """``softmax(q k^T) v``, written into ``out`` if it is given; q is that of the scores, with their scale."""
-        self.q, self.k, self.v = q, k, v
-        S = blas.stacked_matmul(q, k.swapaxes(-1, -2))
-        self.added, self.ignored = masks.added, masks.ignored
-        self.A = attention_weights(S, self.ignored, self.added)
-        self.M = self._drawn() if self.training and self.dropout else None
-        return blas.stacked_matmul(self.A if self.M is None else self.A * self.M, v, out)
+    def attend(self, q: Array, k: Array, v: Array, scores: Mask, out: Array) -> Array | None:
+        """Write ``softmax(q k^T) v`` into ``out``; return the weights if they are needed."""
+        shape = (*q.shape[:-1], k.shape[-2])
+        if self.training and self.dropout:
+            kept = bernoulli(self.rng, 1 - self.dropout, shape) if self.dropout < 1 else np.zeros(shape, bool)
+            scores = scores._replace(kept=kept, factor=1 / (1 - self.dropout) if self.dropout < 1 else 0.0)
+        weights = np.empty(shape, q.dtype) if self.need_weights else None
+        self.q, self.k, self.v, self.scores = q, k, v, scores
+        self.L = attend(q, k, v, scores, out, weights)
+        return weights
 
-    def attend_backward(self, dO: Array, dweights: Array | None, outs: Sequence[Array | None]) -> tuple[Array, ...]:
-        """The gradients of q, k and v, given that of the output and that of the weights, if there is one.
-
-        Args:
-            dO: the gradient of what :meth:`attend` returned.
-            dweights: the gradient of :meth:`weights`, or None.
-            outs: the arrays to write them into, or None.
-        """
-        dA = blas.stacked_matmul(dO, self.v.swapaxes(-1, -2))
-        if dweights is not None:
-            dA += dweights
-        P = self.A
-        if self.M is not None:
-            P, dA = P * self.M, dA * self.M
-        dS = attention_weights_backward(dA, self.A)
-        products = [(dS, self.k), (dS.swapaxes(-1, -2), self.q), (P.swapaxes(-1, -2), dO)]
-        return tuple([blas.stacked_matmul(*pair, out) for pair, out in zip(products, outs, strict=True)])
-
-    def weights(self) -> Array:
-        """The weights that the values were multiplied by: those of a dropout included; a new array."""
-        return self.A.copy() if self.M is None else self.A * self.M
-
-    def _drawn(self) -> Array:
-        """The factors of dropout: 0, or what makes the expectation 1."""
-        if self.dropout == 1:
-            return np.zeros_like(self.A)
-        M = bernoulli(self.rng, 1 - self.dropout, self.A.shape).astype(self.A.dtype)
-        M *= 1 / (1 - self.dropout)
-        return M
+    def attend_backward(self, dO: Array, dweights: Array | None, outs: tuple[Array, ...]) -> None:
+        """Write the gradients of q, k and v into ``outs``, given that of the output and, or None, of the weights."""
+        attend_backward(dO, self.q, self.k, self.v, self.L, self.scores, dweights, outs)
 
     @property
     def mask(self) -> Array | None:
         """What is added to the scores, with -inf for keys that are ignored; None if nothing is. For the formulas."""
-        if self.ignored is None:
-            return self.added
-        added = np.zeros((), self.A.dtype) if self.added is None else self.added
-        return np.where(self.ignored, -np.inf, added)
+        ignored, added, causal, *_ = self.scores
+        if causal:
+            T, S = self.q.shape[-2], self.k.shape[-2]
+            ignored = self.scores.plus(np.arange(S) > np.arange(T)[:, None], ignored=True).ignored
+        return added if ignored is None else np.where(ignored, -np.inf, 0.0 if added is None else added)
+
+    @property
+    def M(self) -> Array | None:
+        """What the weights are multiplied by in a dropout; None if there is none. For the formulas."""
+        return None if self.scores.kept is None else self.scores.kept * self.scores.factor
 
     def flops_of_attention(self) -> tuple[Flops, Flops]:
         """The operations of :meth:`attend`, and of its backward: softmax, and the products of each matrix."""
-        stack = self.A.size // max(1, self.A.shape[-2] * self.A.shape[-1])
-        Q, K, V = [np.zeros((X.shape[-2], X.shape[-1]), X.dtype) for X in (self.q, self.k, self.v)]
-        A, O = np.zeros((len(Q), len(K)), Q.dtype), np.zeros((len(Q), V.shape[1]), Q.dtype)  # noqa: E741
-        back = ((O, V.T), (A.T, O), (A, K), (A.T, Q)) * stack
-        masked = (self.added is not None) + (self.ignored is not None) + (self.M is not None)
-        forward = Flops(elementwise=(5 + masked) * self.A.size, products=((Q, K.T), (A, V)) * stack)
-        return forward, Flops(elementwise=(4 + 2 * (self.M is not None)) * self.A.size, products=back)
+        T, S, d, e = self.q.shape[-2], self.k.shape[-2], self.q.shape[-1], self.v.shape[-1]
+        stack = math.prod(self.q.shape[:-2])
+        Q, K, V, A, O = (np.zeros(shape, self.q.dtype) for shape in ((T, d), (S, d), (S, e), (T, S), (T, e)))  # noqa: E741
+        masks = sum(array is not None for array in self.scores[:2])
+        softmax, drops = (5 + masks) * stack * A.size, (self.scores.kept is not None) * stack * A.size
+        back = ((Q, K.T), (O, V.T), (A.T, O), (A, K), (A.T, Q)) * stack
+        forward = Flops(softmax + drops, ((Q, K.T), (A, V)) * stack)
+        return forward, Flops((6 + masks) * stack * A.size + 2 * drops, back)
 
 
 class ScaledDotProductAttention(Attention):
@@ -171,32 +154,35 @@ class ScaledDotProductAttention(Attention):
         self.output_shape(Q.shape, K.shape, V.shape)
         self.shapes = Q.shape, K.shape, V.shape
         self.factor = float(max(1, Q.shape[-1]) ** -0.5) if self.scale is None else self.scale
-        Y = self.attend(Q * self.factor, K, V, self._masks(Q, K, attn_mask))
-        return self.record_Ys((Y, self.weights())) if self.need_weights else self.record_Y(Y)
+        stack = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2], V.shape[:-2])
+        Q, K, V = (np.broadcast_to(X, (*(stack or (1,)), *X.shape[-2:])) for X in (Q * self.factor, K, V))
+        Y = np.empty((*Q.shape[:-1], V.shape[-1]), V.dtype)
+        weights = self.attend(Q, K, V, self._mask((*stack, Q.shape[-2], K.shape[-2]), attn_mask, Y.dtype), Y)
+        Y = Y.reshape(*stack, *Y.shape[-2:])
+        if weights is None:
+            return self.record_Y(Y)
+        return self.record_Ys((Y, weights.reshape(*stack, *weights.shape[-2:])))
 
     def backward(self, dY: Any, dweights: Any = None) -> tuple[Array, ...]:
-        dY, *more = self.check_dYs((dY, dweights)) if self.need_weights else (self.check_dY(dY),)
-        dQ, dK, dV = self.attend_backward(dY, more[0] if more else None, (None,) * 3)
-        dQ *= self.factor
-        return tuple([sum_to(dX, shape) for dX, shape in zip((dQ, dK, dV), self.shapes, strict=True)])
+        dYs = self.check_dYs((dY, dweights)) if self.need_weights else (self.check_dY(dY),)
+        dY, *more = (each.reshape(*self.q.shape[:-2], *each.shape[-2:]) for each in dYs)
+        dXs = tuple([np.empty(X.shape, X.dtype) for X in (self.q, self.k, self.v)])
+        self.attend_backward(dY, more[0] if more else None, dXs)
+        np.multiply(dXs[0], self.factor, out=dXs[0])
+        return tuple([sum_to(dX, shape) for dX, shape in zip(dXs, self.shapes, strict=True)])
 
-    def _masks(self, Q: Array, K: Array, attn_mask: Any) -> Masks:
-        masks, name = Masks(), self.one_line()
-        stack = np.broadcast_shapes(Q.shape[:-2], K.shape[:-2])
-        T, S = Q.shape[-2], K.shape[-2]
-        if self.causal:
-            masks.add_causal(T, S)
-        if attn_mask is not None:
-            mask = checked_mask(attn_mask, f"{name}: attn_mask", Q.dtype)
-            shape = (*stack, T, S)
-            try:
-                fits = np.broadcast_shapes(mask.shape, shape) == shape
-            except ValueError:
-                fits = False
-            if not fits:
-                raise ShapeError(f"{name}: expected attn_mask that is broadcast to {shape}, got {mask.shape}")
-            masks.add(mask, ignored=False)
-        return masks
+    def _mask(self, shape: tuple[int, ...], attn_mask: Any, dtype: "np.dtype[Any]") -> Mask:
+        if attn_mask is None:
+            return Mask(causal=self.causal)
+        name = self.one_line()
+        mask = checked_mask(attn_mask, f"{name}: attn_mask", dtype)
+        try:
+            fits = np.broadcast_shapes(mask.shape, shape) == shape
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ShapeError(f"{name}: expected attn_mask that is broadcast to {shape}, got {mask.shape}")
+        return Mask(causal=self.causal).plus(mask, ignored=False)
 
     def onnx(self, graph: Any, Q: Any, K: Any, V: Any, attn_mask: Any = None) -> Any:
         factor = max(1, Q.shape[-1]) ** -0.5 if self.scale is None else self.scale

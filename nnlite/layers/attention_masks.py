@@ -1,4 +1,4 @@
-"""Masks of attention: which keys a query does not see, and what is added to the scores."""
+"""Masks for attention: that of padding, and the check of those that a layer is given."""
 
 from typing import Any
 
@@ -37,37 +37,6 @@ def padding_mask(lengths: Any, T: int | None = None) -> Array:
         raise ValueError(f"padding_mask: lengths: expected from 0 to {T}, got {lengths[wrong[0]]} at {wrong[0]}")
     mask: Array = np.arange(T) >= lengths[:, None]
     return mask
-
-
-class Masks:
-    """What is known of the scores of a batch, of shape (..., T, S), besides the queries and keys.
-
-    Attributes:
-        ignored: booleans that are broadcast to the scores: the keys that a query does not see; None if it sees all.
-        added: numbers that are broadcast to the scores and added to them; None if there are none.
-
-    >>> masks = Masks()
-    >>> masks.add(np.array([[0.5, -np.inf]]), ignored=True)
-    >>> masks.add(np.array([[True, False]]), ignored=True)
-    >>> masks.added, masks.ignored
-    (array([[ 0.5, -inf]]), array([[ True, False]]))
-    """
-
-    def __init__(self) -> None:
-        self.ignored: Array | None = None
-        self.added: Array | None = None
-
-    def add(self, mask: Array, ignored: bool) -> None:
-        """Take another mask: numbers to add, or booleans that are ``ignored`` where a key is not seen."""
-        if mask.dtype.kind == "f":
-            self.added = mask if self.added is None else self.added + mask
-        else:
-            unseen = mask if ignored else ~mask
-            self.ignored = unseen if self.ignored is None else self.ignored | unseen
-
-    def add_causal(self, T: int, S: int) -> None:
-        """Let the query at t see the keys up to t only."""
-        self.add(np.arange(S) > np.arange(T)[:, None], ignored=True)
 
 
 def checked_mask(mask: Any, name: str, dtype: "np.dtype[Any]") -> Array:

@@ -11,13 +11,14 @@ from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.shapes import Shape, is_open, text, width
 from nnlite.compute import blas
+from nnlite.compute.attention_blocks import Mask
 from nnlite.compute.sums import column_sum
 from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.flops import Flops
 from nnlite.layers.attention import Attention
 from nnlite.layers.attention_in_onnx import Scores
-from nnlite.layers.attention_masks import Masks, checked_mask
+from nnlite.layers.attention_masks import checked_mask
 
 WEIGHTS = ("W_q", "W_k", "W_v", "W_o")
 BIASES = ("b_q", "b_k", "b_v", "b_o")
@@ -73,7 +74,8 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     (3, 5, 8)
     >>> layer.backward(np.ones((3, 5, 8))).shape
     (3, 5, 8)
-    >>> layer.A[0, 0, :3].round(2)  # the weights of the first queries of the first head
+    >>> Y, weights = MultiheadAttention(8, 2, causal=True, need_weights=True, rng=0).forward(X)
+    >>> weights[0, :3].round(2)
     array([[1.  , 0.  , 0.  , 0.  , 0.  ],
            [0.5 , 0.5 , 0.  , 0.  , 0.  ],
            [0.33, 0.33, 0.33, 0.  , 0.  ]], dtype=float32)
@@ -180,18 +182,17 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
 
     def forward(self, Q: Any, K: Any = None, V: Any = None, key_padding_mask: Any = None, attn_mask: Any = None) -> Any:
         Q, K, V = self._check_inputs(Q, K, V)
-        masks = self._masks(len(Q), Q.shape[1], K.shape[1], key_padding_mask, attn_mask)
+        mask = self._mask(len(Q), Q.shape[1], K.shape[1], key_padding_mask, attn_mask)
         self.X_shapes = Q.shape, K.shape, V.shape
         self.Q, self.K, self.V = Q, K, V = [X.reshape(-1, X.shape[-1]) for X in (Q, K, V)]
         q, k, v = affine(Q, self.W_q, self.b_q), affine(K, self.W_k, self.b_k), affine(V, self.W_v, self.b_v)
         q *= self.scale
         self.O = np.empty_like(q)
         q, k, v = map(self._heads, (q, k, v), self.X_shapes)
-        self.attend(q, k, v, masks, self._heads(self.O, self.X_shapes[0]))
+        weights = self.attend(q, k, v, mask, self._heads(self.O, self.X_shapes[0]))
         Y = affine(self.O, self.W_o, self.b_o).reshape(self.X_shapes[0])
-        if not self.need_weights:
+        if weights is None:
             return self.record_Y(Y)
-        weights = self.weights()
         return self.record_Ys((Y, weights.mean(axis=1) if self.average_attn_weights else weights))
 
     @property
@@ -228,26 +229,24 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
             raise ShapeError(f"{self.one_line()}: expected {name} of shape (N, {letter}, {features}), got {A.shape}")
         return A
 
-    def _masks(self, N: int, T: int, S: int, key_padding_mask: Any, attn_mask: Any) -> Masks:
-        """Both masks and the causal one, each as it is broadcast to the scores (N, h, T, S)."""
-        masks, h, name = Masks(), self.num_heads, self.one_line()
-        if self.causal:
-            masks.add_causal(T, S)
+    def _mask(self, N: int, T: int, S: int, key_padding_mask: Any, attn_mask: Any) -> Mask:
+        """Both masks, each as it is broadcast to the scores (N, h, T, S), and the causal one."""
+        mask, h = Mask(causal=self.causal), self.num_heads
         if attn_mask is not None:
-            mask = checked_mask(attn_mask, f"{name}: attn_mask", self.dtype)
+            given = checked_mask(attn_mask, f"{self.one_line()}: attn_mask", self.dtype)
             allowed = (T, S), (N, T, S), (N, h, T, S), (N * h, T, S)
-            if mask.shape not in allowed:
+            if given.shape not in allowed:
                 expected = ", ".join(map(str, dict.fromkeys(allowed)))
-                raise ShapeError(f"{name}: expected attn_mask of shape {expected}, got {mask.shape}")
-            if mask.ndim == 3:
-                mask = mask[:, None] if len(mask) == N else mask.reshape(N, h, T, S)
-            masks.add(mask, ignored=True)
+                raise ShapeError(f"{self.one_line()}: expected attn_mask of shape {expected}, got {given.shape}")
+            if given.ndim == 3:
+                given = given[:, None] if len(given) == N else given.reshape(N, h, T, S)
+            mask = mask.plus(given, ignored=True)
         if key_padding_mask is not None:
-            mask = checked_mask(key_padding_mask, f"{name}: key_padding_mask", self.dtype)
-            if mask.shape != (N, S):
-                raise ShapeError(f"{name}: expected key_padding_mask of shape {(N, S)}, got {mask.shape}")
-            masks.add(mask[:, None, None], ignored=True)
-        return masks
+            given = checked_mask(key_padding_mask, f"{self.one_line()}: key_padding_mask", self.dtype)
+            if given.shape != (N, S):
+                raise ShapeError(f"{self.one_line()}: expected key_padding_mask of shape {(N, S)}, got {given.shape}")
+            mask = mask.plus(given[:, None, None], ignored=True)
+        return mask
 
     # --- backward
 
@@ -258,9 +257,9 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
         dO = self._heads(blas.matmul(dY, self.W_o.T), self.X_shapes[0])
         dweights = more[0] if more else None
         if more and self.average_attn_weights:
-            dweights = (dweights / self.num_heads)[:, None]
+            dweights = np.broadcast_to((dweights / self.num_heads)[:, None], (*self.q.shape[:-1], self.k.shape[-2]))
         dq, dk, dv = (np.empty((len(X), self.embed_dim), self.dtype) for X in (self.Q, self.K, self.V))
-        self.attend_backward(dO, dweights, [*map(self._heads, (dq, dk, dv), self.X_shapes)])
+        self.attend_backward(dO, dweights, tuple(map(self._heads, (dq, dk, dv), self.X_shapes)))
         dq *= self.scale
         for name, X, dX in ("q", self.Q, dq), ("k", self.K, dk), ("v", self.V, dv):
             self._store(name, X, dX)

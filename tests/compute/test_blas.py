@@ -237,3 +237,7 @@ def test_stacks_are_multiplied_one_matrix_after_the_other_where_numpy_does_not(s
     assert_array_equal(blas.stacked_matmul(A, B), np.matmul(A, B))
     assert set(seen) <= {2}
     assert len(seen) == np.prod(np.matmul(A, B).shape[:-2], dtype=int)
+    if len(shapes[0]) > 2:  # a stack may be written into an array that is not contiguous
+        out = np.empty((*np.matmul(A, B).shape[:-1], 8))[..., ::2]
+        blas.stacked_matmul(A, B, out)
+        assert_array_equal(out, np.matmul(A, B))
