@@ -57,6 +57,14 @@ class Attention(Gate):
         attend_backward(dO, self.q, self.k, self.v, self.L, self.scores, dweights, outs)
 
     @property
+    def A(self) -> Array:
+        """The weights of the last forward without dropout, (..., T, S), computed anew."""
+        weights = np.empty((*self.q.shape[:-1], self.k.shape[-2]), self.q.dtype)
+        out = np.empty((*self.q.shape[:-1], self.v.shape[-1]), self.q.dtype)
+        attend(self.q, self.k, self.v, self.scores._replace(kept=None), out, weights)
+        return weights
+
+    @property
     def mask(self) -> Array | None:
         """What is added to the scores, with -inf for keys that are ignored; None if nothing is. For the formulas."""
         ignored, added, causal, *_ = self.scores

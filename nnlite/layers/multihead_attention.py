@@ -37,7 +37,7 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
             ``1 - dropout``.
         bias: whether there are the four b, which start at 0.
         kdim, vdim: the widths of K and V.
-        causal: whether the query at t sees the keys up to t only.
+        causal: whether the query at t sees the keys up to t only, counted from the first one, also if S is not T.
         need_weights: whether forward also returns the weights, and backward takes their gradient.
         average_attn_weights: whether these are the mean over the heads.
         weight_init: returns each W, called as ``weight_init((D, E), dtype=..., rng=...)``.
@@ -58,6 +58,9 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     floating numbers that are added to the scores. (In :class:`ScaledDotProductAttention`, as in PyTorch's function of
     that name, True is a key that takes part.) A query whose keys are all ignored gets weights of 0, and so Y = b_o.
 
+    Forward keeps no weights, so that memory is linear in T and S where there is no dropout; backward computes them anew.
+    The attribute ``A``, (N, h, T, S), computes those of the last forward without dropout, for a picture.
+
     Raises:
         TypeError: a size is not a whole number, an input does not hold real numbers, a mask is neither boolean nor
             floating, or V was given without K.
@@ -66,7 +69,9 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
 
     PyTorch's ``add_bias_kv`` and ``add_zero_attn`` are left out.
 
-    Source: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention is all you need, 2017.
+    Sources: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention is all you need, 2017;
+    the blocks: Rabe and Staats, Self-attention does not need O(n^2) memory, 2021; Dao, Fu, Ermon, Rudra and Re,
+    FlashAttention, 2022.
 
     >>> layer = MultiheadAttention(8, 2, causal=True, rng=0)
     >>> X = np.ones((3, 5, 8))

@@ -137,6 +137,7 @@ def test_dropout_is_of_the_weights_and_in_training_mode_only(dropout):
     v = (X @ layer.W_v + layer.b_v).reshape(2, 3, 2, 3).swapaxes(1, 2)
     close(Y, (weights @ v).swapaxes(1, 2).reshape(2, 3, 6) @ layer.W_o + layer.b_o)
     assert not np.array_equal(layer.forward(X)[1] != 0, kept) or dropout == 1
+    close(layer.A, A)
     close(layer.eval().forward(X)[1], A)
 
 
