@@ -26,7 +26,7 @@ if options.page:
 if options.open:
     page.open()
 
-# A neuron with a squared error: 4 operations of forward and 4 of backward, each a frame.
+# A neuron with a squared error: each operation of forward and then of backward is a frame.
 x, t = nn.Input("x"), nn.Input("t")
 w, b = nn.Parameter(2.0, name="w"), nn.Parameter(-1.0, name="b")
 neuron = nn.Graph([x, t], nn.Square()(nn.Tanh()(w * x + b) - t))

@@ -321,7 +321,7 @@ if TYPE_CHECKING:
     from nnlite.diagnostics.graph_text import to_dot, to_mermaid
     from nnlite.diagnostics.jacobian import input_gradient, jacobian
     from nnlite.diagnostics.per_sample import per_sample_gradient_norms, per_sample_gradients
-    from nnlite.diagnostics.play import play
+    from nnlite.diagnostics.play.player import play
     from nnlite.diagnostics.profile import profile
     from nnlite.diagnostics.sanity import sanity
     from nnlite.diagnostics.steps import backward_steps, forward_steps
@@ -650,7 +650,7 @@ _LATER = {
     "diagnostics.jacobian": "input_gradient jacobian",
     "diagnostics.graph_text": "to_dot to_mermaid",
     "diagnostics.per_sample": "per_sample_gradient_norms per_sample_gradients",
-    "diagnostics.play": "play",
+    "diagnostics.play.player": "play",
     "diagnostics.profile": "profile",
     "diagnostics.sanity": "sanity",
     "diagnostics.steps": "backward_steps forward_steps",
