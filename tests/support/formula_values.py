@@ -97,6 +97,7 @@ OPAQUE = (
     "distance",
     "EmbeddingBag",
     "at_end",
+    "put_at_end",
 )
 
 
