@@ -77,6 +77,7 @@ def check_results(results, contenders, kernels=("numpy",)):
 
 def test_the_benchmarks_are_these():
     programs = {
+        "attention",
         "backward",
         "convolution",
         "inference",
@@ -207,6 +208,14 @@ def test_convolution(run):
     results, _, err = run("convolution", "--against", "floor,torch")
     assert check_results(results, ["nnlite", "floor"]) == ["Conv2d 1 -> 8, 5 x 5, 64 images of 28 x 28"]
     assert results[0]["work"] == 3 * 2 * (64 * 28 * 28) * 8 * 25
+    assert err.count("left out: torch is not installed") == 1
+
+
+def test_attention(run):
+    results, _, err = run("attention", "--against", "floor,torch")
+    assert check_results(results, ["nnlite", "floor"]) == ["4 heads of 16, 16 sequences of 32 steps"]
+    # Four maps of all steps, and in each head the scores and the sums of values; in backward twice as many.
+    assert results[0]["work"] == 3 * (4 * 2 * (16 * 32) * 64 * 64 + 4 * 16 * 2 * (32 * 32 * 16) * 2)
     assert err.count("left out: torch is not installed") == 1
 
 

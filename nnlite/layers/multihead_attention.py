@@ -58,8 +58,8 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     floating numbers that are added to the scores. (In :class:`ScaledDotProductAttention`, as in PyTorch's function of
     that name, True is a key that takes part.) A query whose keys are all ignored gets weights of 0, and so Y = b_o.
 
-    Forward keeps no weights, so that memory is linear in T and S where there is no dropout; backward computes them anew.
-    The attribute ``A``, (N, h, T, S), computes those of the last forward without dropout, for a picture.
+    Forward keeps no weights, so that memory is linear in T and S where there is no dropout; backward computes them
+    anew. The attribute ``A``, (N, h, T, S), computes those of the last forward without dropout, for a picture.
 
     Raises:
         TypeError: a size is not a whole number, an input does not hold real numbers, a mask is neither boolean nor
