@@ -68,34 +68,12 @@ def number(pattern, text):
 
 
 def test_the_examples_are_these():
-    names = [
-        *("breast_cancer", "d0_linear", "d1_graphs", "d2_by_hand", "d3_matrix_form", "d4_gates", "dataframe"),
-        *(
-            "digits",
-            "digits_cnn",
-            "dropout_batchnorm",
-            "embedding",
-            "export",
-            "feedback_alignment",
-            "from_torch",
-            "imbalanced",
-            "input_descent",
-        ),
-        *(
-            "new_head",
-            "optimizers",
-            "own_layer",
-            "parallel",
-            "play",
-            "residual",
-            "signals",
-            "sklearn_pipeline",
-            "tied_autoencoder",
-            "time_series",
-            "xor",
-        ),
-    ]
-    assert [file.stem for file in FILES] == names
+    names = (
+        "attention breast_cancer d0_linear d1_graphs d2_by_hand d3_matrix_form d4_gates dataframe digits digits_cnn "
+        "dropout_batchnorm embedding export feedback_alignment from_torch imbalanced input_descent names new_head "
+        "optimizers own_layer parallel play residual signals sklearn_pipeline tied_autoencoder time_series xor"
+    )
+    assert " ".join(file.stem for file in FILES) == names
 
 
 def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
@@ -110,6 +88,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
         with case(file.name):
             assert len(text.splitlines()) < 60
             needed = {
+                "attention.py": {"matplotlib"},
                 "dataframe.py": {"pandas"},
                 "digits_cnn.py": {"matplotlib"},
                 "export.py": {"onnxruntime"},
@@ -396,6 +375,28 @@ def test_embedding_sees_the_order_of_words_and_finds_those_of_one_meaning(seed, 
     meanings = [{"good", "great", "lovely", "brilliant", "funny"}, {"bad", "poor", "awful", "boring", "dull"}]
     assert list(map(set, words)) == meanings
     assert "epoch 1/" in progress
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_attention_sorts_and_reads_the_letter_that_it_writes(seed, run, tmp_path_factory):
+    figure = tmp_path_factory.mktemp("figures") / "attention.png"
+    out, _ = run("attention.py", "--seed", str(seed), "--steps", "200", "--figure", str(figure))
+    assert number(r"of 1,000 new words (\S+)% are right", out) > 90
+    assert number(r"is the one that is written: (\S+)%", out) > 50
+    sorted_words = re.findall(r"^(\w{8}) -> (\w{8})$", out, re.MULTILINE)
+    assert len(sorted_words) == 3
+    assert any("".join(sorted(word)) == written for word, written in sorted_words)
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert figure.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_names_writes_letters_with_three_models(seed, run):
+    out, _ = run("names.py", "--seed", str(seed), "--epochs", "2")
+    losses = {name: float(loss) for name, loss in re.findall(r"^(\w+), .+ parameters: loss (\S+),", out, re.MULTILINE)}
+    assert list(losses) == ["MLP", "GRU", "transformer"]
+    assert max(losses.values()) < 3.1  # the entropy of its letters is 3.1 nats
+    assert out.count("    Once upon a midnight dreary, while I pondered, ") == 3
 
 
 @pytest.mark.parametrize("seed", seeds(1))

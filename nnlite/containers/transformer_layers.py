@@ -226,6 +226,12 @@ class TransformerDecoderLayer(TransformerLayer):
 
     attentions = ("self_attn", "multihead_attn")
 
+    @property
+    def multihead_attn(self) -> MultiheadAttention:
+        """The attention to the memory; ``multihead_attn.A`` are its weights (N, h, T, S) after forward."""
+        part: Any = dict(self.named_children())["multihead_attn"]
+        return part  # type: ignore[no-any-return]
+
     def connected(self) -> tuple[list[Node], Node]:
         X, M = self.sequence("X"), self.sequence("memory")
         names = "tgt_mask", "memory_mask", "tgt_key_padding_mask", "memory_key_padding_mask"
