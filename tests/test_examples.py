@@ -71,7 +71,7 @@ def test_the_examples_are_these():
     names = (
         "attention breast_cancer d0_linear d1_graphs d2_by_hand d3_matrix_form d4_gates dataframe digits digits_cnn "
         "dropout_batchnorm embedding export feedback_alignment from_torch imbalanced input_descent names new_head "
-        "optimizers own_layer parallel play residual signals sklearn_pipeline tied_autoencoder time_series xor"
+        "optimizers own_layer parallel play residual signals sine sklearn_pipeline tied_autoencoder time_series xor"
     )
     assert " ".join(file.stem for file in FILES) == names
 
@@ -94,6 +94,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
                 "export.py": {"onnxruntime"},
                 "optimizers.py": {"matplotlib"},
                 "play.py": {"matplotlib", "PIL"},
+                "sine.py": {"matplotlib"},
                 "sklearn_pipeline.py": {"pandas", "joblib", "nnlite.interop.sklearn", "sklearn", "dask"},
             }.get(file.name, set())
             imported = {name if name.startswith("nnlite") else name.partition(".")[0] for name in imported}
@@ -353,6 +354,17 @@ def test_sklearn_pipeline_finds_a_width(seed, run):
     assert best == next(widths for widths, score in scores if float(score) == top)
     assert number(r"other penguins (\S+)", out) > 0.95
     assert re.search(r"^ +Adelie +Chinstrap +Gentoo$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_sine_forecasts_and_draws(seed, run, tmp_path_factory):
+    """In a short form: the noise has a standard deviation of 0.1, so that no prediction of one step is better."""
+    figure = tmp_path_factory.mktemp("figures") / "sine.png"
+    out, _ = run("sine.py", "--seed", str(seed), "--epochs", "15", "--plot", str(figure))
+    assert 0.1 < number(r"one step ahead: RMS error (\S+);", out) < 0.13
+    for ahead, at_most in (10, 0.15), (30, 0.3), (60, 0.45):
+        assert number(rf"forecast of {ahead} steps: RMS error (\S+);", out) < at_most
+    assert figure.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("seed", seeds(1))
