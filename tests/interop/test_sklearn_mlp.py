@@ -83,6 +83,15 @@ def test_so_they_do_for_every_kind_of_target(solver):
             assert other.predict(data[0]).dtype == one.predict(data[0]).dtype
 
 
+@pytest.mark.parametrize("several", [True, False])
+def test_lbfgs_of_probabilities_that_are_clipped(several):
+    """On rows that are not scaled, steps of its line search give probabilities of 0, whose logarithm counts there."""
+    rows, labels = load_iris(return_X_y=True)
+    labels = labels if several else labels > 1
+    parameters = {"hidden_layer_sizes": (10, 5), "solver": "lbfgs", "max_iter": 30, "random_state": 0}
+    check_equal(*pair("MLPClassifier", (rows, labels), **parameters), 1e-6)
+
+
 def test_partial_fit_and_warm_start_go_on_as_there():
     for module in (theirs, ours):
         mlp = module.MLPClassifier(

@@ -13,8 +13,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.checks import one_of
 from nnlite.interop.sklearn.labels import dense
 from nnlite.interop.sklearn.mlp_base import BaseMLP
-from nnlite.interop.sklearn.mlp_losses import HalfPoissonDeviance, HalfSquaredError, LogLoss
-from nnlite.losses.cross_entropy import CrossEntropyLoss
+from nnlite.interop.sklearn.mlp_losses import ClassLoss, HalfPoissonDeviance, HalfSquaredError, LogLoss
 from nnlite.losses.loss import Loss
 
 
@@ -156,7 +155,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
         return np.log(P, out=P)
 
     def _make_loss(self) -> Loss:
-        return CrossEntropyLoss() if self.out_activation_ == "softmax" else LogLoss(reduction="batchmean")
+        return ClassLoss() if self.out_activation_ == "softmax" else LogLoss(reduction="batchmean")
 
     def _coded(self, y: Any, classes: Any) -> Array:
         """Class indices for several classes, a column for two, columns for several labels of a row."""
