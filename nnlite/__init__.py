@@ -143,6 +143,7 @@ Training
     CSVLogger, LearningRateLogger        callbacks that record values
     WeightAverage                        a callback that averages the weights: EMA and SWA
     update_bn                            compute the running statistics of BatchNorm anew
+    exercises                            layers to fill in, with hints, and bugs to find
     datasets                             small problems and real data, as arrays with names
     parallel                             many trainings at a time: ``parallel.map``
     lr_finder                            find a learning rate: the loss while the rate rises
@@ -314,7 +315,7 @@ from nnlite.training.predict import predict
 from nnlite.training.sequences import Pieces, Sequences, pad_sequence
 
 if TYPE_CHECKING:
-    from nnlite import datasets, parallel, plot
+    from nnlite import datasets, exercises, parallel, plot
     from nnlite.diagnostics.check_gradients import check_gradients
     from nnlite.diagnostics.draw import draw
     from nnlite.diagnostics.explain import explain
@@ -594,6 +595,7 @@ __all__ = [
     "datasets",
     "draw",
     "evaluate",
+    "exercises",
     "explain",
     "f1",
     "fit",
@@ -692,7 +694,7 @@ for _layer in [value for value in globals().values() if isinstance(value, type) 
 del _layer
 
 _ROOM_OF = {name: room for room, names in _LATER.items() for name in names.split()}
-_ROOMS = ("datasets", "parallel", "plot")  # modules that a user sees as such, likewise
+_ROOMS = ("datasets", "exercises", "parallel", "plot")  # modules that a user sees as such, likewise
 
 
 def __getattr__(name: str) -> Any:

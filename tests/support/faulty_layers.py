@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import nnlite as nn
+from nnlite.exercises.planted import planted
 
 N, D, M = 5, 3, 4  # rows, features, outputs: no two alike, so that a factor has one name
 
@@ -20,25 +21,9 @@ X = numbers(N, D)
 POSITIVE = np.abs(numbers(N, D, seed=1)) + 0.2
 
 
-class Spoiled:
-    """A mixin: ``spoil`` changes the gradients before backward returns them."""
-
-    spoil: Callable[[Any, dict[str, np.ndarray], np.ndarray], None]
-
-    def backward(self, dY: np.ndarray) -> Any:
-        dX = super().backward(dY)
-        several = isinstance(dX, tuple)
-        gradients = {f"X{i}": each for i, each in enumerate(dX, 1)} if several else {"X": dX}
-        gradients |= {name: getattr(self, "d" + name).copy() for name in self._parameters}
-        self.spoil(gradients, dY)
-        for name in self._parameters:
-            setattr(self, "d" + name, gradients[name])
-        return tuple(gradients[f"X{i}"] for i in range(1, len(dX) + 1)) if several else gradients["X"]
-
-
 def spoiled(cls: type[nn.Layer], spoil: Callable[..., None], *args: Any, **kwargs: Any) -> nn.Layer:
     """A layer of a subclass ``Own`` of ``cls``; ``spoil(layer, gradients, dY)`` changes its gradients."""
-    return type("Own", (Spoiled, cls), {"spoil": spoil})(*args, **kwargs)
+    return planted(cls, spoil, *args, name="Own", **kwargs)
 
 
 def linear(spoil: Callable[..., None], D: int = D, M: int = M) -> nn.Layer:

@@ -1,0 +1,171 @@
+"""check: filled skeletons are right, each mistake is named, and hints become clearer."""
+
+import numpy as np
+import pytest
+
+import nnlite as nn
+
+FILLED = {
+    "Linear": ["X @ self.W + self.b", "self.X.T @ dY", "dY.sum(axis=0)", "dY @ self.W.T"],
+    "Tanh": ["self.Y", "dY * (1 - self.Y**2)"],
+    "Softmax": ["E / E.sum(axis=1, keepdims=True)", "self.Y * (dY - (dY * self.Y).sum(axis=1, keepdims=True))"],
+    "BCELoss": [
+        "-np.mean(self.target * np.log(self.Y) + (1 - self.target) * np.log(1 - self.Y))",
+        "((1 - self.target) / (1 - self.Y) - self.target / self.Y) / self.Y.size",
+    ],
+    "MLP": [
+        *(
+            "np.tanh(X @ self.W1 + self.b1)",
+            "self.H @ self.W2 + self.b2",
+            "self.H.T @ dY",
+            "dY.sum(axis=0)",
+            "dY @ self.W2.T",
+        ),
+        *("dH * (1 - self.H**2)", "self.X.T @ dU", "dU.sum(axis=0)", "dU @ self.W1.T"),
+    ],
+}
+
+
+def result(name, lines, capsys):
+    """What the program prints with these lines in the holes."""
+    head, *parts = nn.exercises.skeleton(name).split('"""', 2)
+    program = head + '"""' + parts[0] + '"""' + parts[1]
+    docstring, code = program[: program.index("import numpy")], program[program.index("import numpy") :]
+    for line in lines:
+        code = code.replace("...", f"({line})", 1)
+    exec(docstring + code, {"__name__": "own"})
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_a_filled_skeleton_is_right(name, capsys):
+    out = result(name, FILLED[name], capsys)
+    assert out.endswith("all is right\n")
+    assert "right    forward computes the right values" in out
+    assert "not yet" not in out
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_an_empty_skeleton_runs_and_says_that_forward_returns_nothing(name, capsys):
+    assert "not yet  forward returns nothing yet" in result(name, [], capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "hole", "line", "said"),
+    [
+        ("Linear", 0, "X @ self.W", "forward computes other values"),
+        ("Linear", 0, "(X @ self.W).T", "forward returns another shape"),
+        ("Linear", 1, "dY.T @ self.X", "backward raises"),
+        ("Linear", 1, "self.X.T @ dY / len(dY)", "dW"),
+        ("Linear", 2, "dY.mean(axis=0)", "db"),
+        ("Linear", 3, "-dY @ self.W.T", "dX"),
+        ("Linear", 3, "dY @ self.W", "backward raises an error, or has a hole"),
+        ("Tanh", 1, "dY", "dX"),
+        ("Softmax", 1, "dY * self.Y * (1 - self.Y)", "dX"),
+        (
+            "BCELoss",
+            0,
+            "-np.sum(self.target * np.log(self.Y) + (1 - self.target) * np.log(1 - self.Y))",
+            "forward computes",
+        ),
+        ("BCELoss", 1, "((1 - self.target) / (1 - self.Y) - self.target / self.Y)", "dY"),
+        ("MLP", 6, "self.H.T @ dU", "backward raises"),
+        ("MLP", 5, "dH", "dX"),
+    ],
+)
+def test_a_mistake_is_named_by_its_place(name, hole, line, said, capsys):
+    lines = list(FILLED[name])
+    lines[hole] = line
+    out = result(name, lines, capsys)
+    assert f"not yet  {said}" in out or f"not yet  {said}\n" in out
+    assert "for a hint: check(layer, hint=1)" in out
+
+
+class Tanh(nn.Layer):
+    """A Tanh to be made wrong."""
+
+    def __init__(self, forward=np.tanh, slope=lambda Y: 1 - Y * Y):
+        self.f, self.slope = forward, slope
+
+    def forward(self, X):
+        self.Y = self.f(X)
+        return self.Y
+
+    def backward(self, dY):
+        return dY * self.slope(self.Y)
+
+
+def test_hints_become_clearer_from_the_fault():
+    layer = Tanh(slope=lambda Y: 1 - Y)
+    assert [line for line in str(nn.exercises.check(layer)).splitlines() if line.startswith("hint")] == []
+    hints = [line[9:] for line in str(nn.exercises.check(layer, hint=9)).splitlines() if line.startswith("hint")]
+    assert hints[:2] == ["look at backward, at dX", "missing term"]
+    assert "dX = dY * (1 - Y * Y)" in hints[2]
+    checked = nn.exercises.check(layer, hint=2)
+    assert (checked.wrong, len(checked.hints), checked.shown) == ("dX", 3, 2)
+
+
+def test_values_are_compared_in_numbers_and_a_factor_is_seen():
+    checked = nn.exercises.check(Tanh(lambda X: 2 * np.tanh(X)), hint=3)
+    assert "it is 2 times the right one" in checked.hints
+    assert "the formulas are Y = tanh(X)" in checked.hints
+
+
+def test_a_forward_that_changes_X_and_one_that_raises():
+    def in_place(X):
+        np.tanh(X, X)
+        return X
+
+    def fails(X):
+        raise ZeroDivisionError("by zero")
+
+    assert nn.exercises.check(Tanh(in_place)).wrong == "forward changes X"
+    assert nn.exercises.check(Tanh(fails)).wrong == "forward raises ZeroDivisionError: by zero"
+
+
+def test_the_layer_itself_stays_as_it_is():
+    layer = nn.Linear(3, 2, rng=0)
+    before = layer.W.copy()
+    assert nn.exercises.check(layer).right
+    assert layer.dtype == np.float32
+    assert (before == layer.W).all()
+
+
+def test_what_it_should_be_can_be_given():
+    class Relu(nn.Layer):
+        def forward(self, X):
+            self.X = X
+            return np.maximum(X, 0)
+
+        def backward(self, dY):
+            return dY * (self.X > 0)
+
+    with pytest.raises(ValueError, match=r"Relu is none of Linear, .*check\(layer, like=nn.ReLU\(\)\)"):
+        nn.exercises.check(Relu())
+    assert nn.exercises.check(Relu(), nn.ReLU()).right
+    assert nn.exercises.check(Relu(), nn.ReLU(), X=[[1.0, -2.0]]).right
+    assert not nn.exercises.check(Relu(), nn.Tanh()).right
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match=r"got the class itself; write Tanh\(\.\.\.\)"):
+        nn.exercises.check(Tanh)
+    with pytest.raises(ValueError, match="has 8 parameters"):
+        nn.exercises.check(nn.Linear(3, 2, rng=0), nn.Linear(2, 2, rng=0))
+    with pytest.raises(ValueError, match="hint"):
+        nn.exercises.check(Tanh(), hint=-1)
+    with pytest.raises(ValueError, match="expected one of BCELoss, Linear, MLP, Softmax, Tanh, got 'ReLU'"):
+        nn.exercises.skeleton("ReLU")
+
+
+def test_a_skeleton_is_written_but_replaces_no_file(tmp_path):
+    text = nn.exercises.skeleton("Tanh", tmp_path / "tanh.py")
+    assert (tmp_path / "tanh.py").read_text(encoding="utf-8") == text
+    with pytest.raises(FileExistsError):
+        nn.exercises.skeleton("Tanh", tmp_path / "tanh.py")
+
+
+def test_what_is_checked_prints_as_a_list():
+    checked = nn.exercises.Checked(("forward",), "dX", ("one", "two"), 1)
+    assert not checked.right
+    assert str(checked).splitlines()[-1].strip() == "for a hint: check(layer, hint=2)"
