@@ -80,12 +80,12 @@ Containers, which are layers
     Residual, Parallel                   a skip connection; branches on the same input
     Graph, Input, Parameter              any acyclic graph of layers, its inputs, and a free parameter
     tied                                 a second use of the parameters of a layer
+    unrolled                             a recurrent layer as a graph of cells, to step into
     TransformerEncoderLayer              self-attention, then a network for each step
     TransformerDecoderLayer              likewise, with attention to a memory between them
     TransformerEncoder                   several of the former, one after another
     TransformerDecoder                   several of the latter
     Transformer                          an encoder and a decoder
-    unrolled                             a recurrent layer as a graph of cells, to step into
     checkpointed                         less memory for more time: forward runs again in backward
     Stateful                             a recurrent layer that carries its state over the pieces of long sequences
     carry_state, reset_state             let a model with such layers go on from its states, or start anew

@@ -71,7 +71,7 @@ def test_the_examples_are_these():
     names = (
         "attention breast_cancer d0_linear d1_graphs d2_by_hand d3_matrix_form d4_gates dataframe digits digits_cnn "
         "dropout_batchnorm embedding export feedback_alignment from_torch imbalanced input_descent names new_head "
-        "optimizers own_layer parallel play residual signals sine sklearn_pipeline tied_autoencoder time_series xor"
+        "optimizers own_layer parallel play residual signals sine sklearn_pipeline tied_autoencoder time_series vanishing xor"
     )
     assert " ".join(file.stem for file in FILES) == names
 
@@ -95,6 +95,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
                 "optimizers.py": {"matplotlib"},
                 "play.py": {"matplotlib", "PIL"},
                 "sine.py": {"matplotlib"},
+                "vanishing.py": {"matplotlib"},
                 "sklearn_pipeline.py": {"pandas", "joblib", "nnlite.interop.sklearn", "sklearn", "dask"},
             }.get(file.name, set())
             imported = {name if name.startswith("nnlite") else name.partition(".")[0] for name in imported}
@@ -463,6 +464,16 @@ def test_a_program_that_was_written_out_trains_to_the_same_loss(run):
     assert alone == ours
     onnx = re.search(r"largest difference: (\S+) under onnxruntime, (\S+) read back", out).groups()
     assert all(float(difference) < 1e-6 for difference in onnx)
+
+
+@pytest.mark.parametrize("seed", seeds(1))
+def test_the_gradient_of_an_lstm_does_not_vanish_where_that_of_an_rnn_does(seed, run, tmp_path_factory):
+    plot = tmp_path_factory.mktemp("plot") / "vanishing.png"
+    out, _ = run("vanishing.py", "--seed", str(seed), "--plot", str(plot))
+    rows = {name: [float(each) for each in rest.split()] for name, rest in re.findall(r"(?m)^(\w+) +(\d.*)$", out)}
+    assert rows["RNN"][0] < 0.05 < 0.5 < rows["LSTM"][0]
+    assert rows["LSTM"][2] < rows["RNN"][2]
+    assert plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_residual_layers_learn_where_a_chain_does_not(run):

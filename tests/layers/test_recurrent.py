@@ -149,12 +149,13 @@ def test_steps_go_into_the_time_steps_of_an_unrolled_layer():
     assert "C_new = F * C + I * G" in cells[2].formulas
     layer.backward(np.ones(Y.shape))
     back = {  # copies, since the sum of all is written into the array of the first cell
-        step.path: step.gradients["dW_h"].copy()
+        step.path: (step.gradients["dW_h"].copy(), step.inputs["dH_new"])
         for step in nn.backward_steps(graph, np.ones(Y.shape))
         if "LSTMCell" in step.layer.one_line()
     }
     assert [*back] == [step.path for step in reversed(cells)]
-    close(sum(back.values()), layer.dW_h)
+    close(sum(dW_h for dW_h, _ in back.values()), layer.dW_h)
+    close(np.stack([dH for _, dH in reversed(back.values())], axis=1), layer.dh)
     explanation = nn.explain(nn.unrolled(layer_of(nn.LSTM, num_layers=2, bidirectional=True, last=True), 2), X[:, :2])
     assert not explanation.remarks or "but the layer computes" not in " ".join(explanation.remarks)
     assert "no `formulas`" not in str(explanation)
