@@ -30,7 +30,7 @@ def transformer(library, norm, kind, *args, dtype=None, **options):
 
 def values_of(case, name, shape):
     """The numbers of a parameter, by its name in PyTorch."""
-    return draw(seed(f"{case} {name}"), shape, scale=0.5)
+    return draw(seed(f"{case} {name}"), shape, scale=0.3)
 
 
 def add(kind, *args, masks=(), label="", **options):
