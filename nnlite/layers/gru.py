@@ -69,9 +69,10 @@ class GRUCell(Cell):
     def forward(self, X: Any, H: Any = None) -> Array:
         self.X, self.H = X, H = self.begin(X, H)
         A1, A2, A3 = np.split(self.times(X, self.W_x, self.b_x), 3, axis=1)
-        B1, B2, self.B3 = np.split(self.times(H, self.W_h, self.b_h), 3, axis=1)
+        B1, B2, B3 = np.split(self.times(H, self.W_h, self.b_h), 3, axis=1)
+        self.B3 = np.ascontiguousarray(B3)  # a view would keep B1 and B2 in memory
         self.R, self.Z = R, Z = sigmoid(A1 + B1), sigmoid(A2 + B2)
-        self.G = G = np.tanh(A3 + R * self.B3)
+        self.G = G = np.tanh(A3 + R * B3)
         return self.record_Y((1 - Z) * G + Z * H)
 
     def onnx(self, graph: Any, X: Any, H: Any = None) -> Any:

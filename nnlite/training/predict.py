@@ -11,7 +11,7 @@ from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.training.feature_names import check_feature_names
 from nnlite.training.rows import Rows, joined, noting_shapes, read_only
-from nnlite.training.sequences import Sequences
+from nnlite.training.sequences import Pieces, Sequences
 
 
 def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
@@ -24,7 +24,8 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
     Args:
         model: any Layer whose output, or each of several, has a row for each row of X.
         X: the rows; see :func:`nnlite.fit`. A frame must have the columns ``model.feature_names``.
-            :class:`nnlite.Sequences` are padded to the longest of all.
+            :class:`nnlite.Sequences` are padded to the longest of all; the sequences of :class:`nnlite.Pieces` are read
+            as a whole.
         batch_size: how many rows to read at a time, which limits the memory.
 
     Raises:
@@ -43,7 +44,9 @@ def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:
             return each_of(np.array, _checked(model, model.evaluation_twin().forward(read_only(X)), len(X)))
         except ShapeError:
             pass  # it is raised below, with what may be wrong with X
-    rows = Rows(X.padded() if isinstance(X, Sequences) else X)
+    if isinstance(X, Sequences):
+        X = X.padded()
+    rows = Rows(X.X if isinstance(X, Pieces) else X)
     check_feature_names(model, rows)
     twin = model.evaluation_twin()
     with noting_shapes(rows, model):

@@ -12,6 +12,7 @@ from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, named
 from nnlite.training.resume import resume_from
 from nnlite.training.rows import Rows
+from nnlite.training.sequences import Pieces
 from nnlite.training.settings import settings
 from nnlite.training.sharing import sharing_of
 from nnlite.training.step import Step
@@ -63,6 +64,10 @@ def prepare(
     if batch_size is None:
         if isinstance(rows, Stream):
             raise TypeError("X: expected rows X and Y, got batches; join them, since all rows are used at once")
+        if isinstance(rows, Pieces):
+            raise TypeError(
+                "X: expected rows X and Y, got Pieces; pass the whole sequences, since all are used at once"
+            )
         batch_size = len(rows)
     feature_names = check_feature_names(model, rows)
     check_feature_names(model, validation_rows, feature_names)

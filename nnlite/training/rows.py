@@ -317,7 +317,12 @@ def _as_rows(values: Any, name: str, *, optional: bool = False) -> Any:
             f"{name}: expected rows, such as an array or an object with len and indexing, got "
             f"{type(values).__name__}; read its batches one after the other"
         )
-    values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
+    try:
+        values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
+    except (TypeError, ValueError) as error:
+        if isinstance(values, list | tuple) and len({np.shape(each)[:1] for each in values if np.size(each)}) > 1:
+            error.add_note("for sequences of different lengths pass nnlite.Sequences(X, Y), or see nnlite.pad_sequence")
+        raise
     if values.ndim == 0:
         raise TypeError(
             f"{name}: expected one row per sample, got a single number; one sample is one row, [[{values}]]"

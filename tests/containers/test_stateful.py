@@ -205,7 +205,13 @@ def test_compiled_steps_are_refused():
         nn.fit(model, nn.Pieces(X, TARGET, steps=4), optimizer=nn.SGD(model, lr=0.1), compiled=True, **OPTIONS)
 
 
+def test_predict_reads_the_sequences_of_pieces_as_a_whole():
+    assert_array_equal(nn.predict(model_of(), nn.Pieces(X, TARGET, steps=4)), nn.predict(model_of(), X))
+
+
 def test_what_pieces_refuse():
+    with pytest.raises(TypeError, match=r"^X: expected rows X and Y, got Pieces; pass the whole sequences"):
+        nn.minimize(model_of(), nn.Pieces(X, TARGET, steps=4), loss=OPTIONS["loss"], verbose=0)
     with pytest.raises(nn.ShapeError, match=r"^Pieces: expected X and Y with N sequences of T steps, .* one seq"):
         nn.Pieces(X[0, :, 0], TARGET[0, :], steps=2)
     with pytest.raises(nn.ShapeError, match=r"got \(3, 11, 2\) and \(3, 10\)"):

@@ -266,6 +266,21 @@ def test_a_sequence_of_words_goes_through_an_embedding():
     assert history["accuracy"][-1] == 1
 
 
+def test_minimize_uses_all_sequences_at_once():
+    model = tagger()
+    result = nn.minimize(model, nn.Sequences(X, TAGS), loss=nn.CrossEntropyLoss(dim=-1), epochs=5, verbose=0)
+    after = nn.evaluate(model, nn.Sequences(X, TAGS), loss=nn.CrossEntropyLoss(dim=-1))["loss"]
+    assert result["loss"][-1] == pytest.approx(after, rel=1e-12)
+    assert after < nn.evaluate(tagger(), nn.Sequences(X, TAGS), loss=nn.CrossEntropyLoss(dim=-1))["loss"]
+
+
+def test_lists_of_different_lengths_name_the_cure():
+    model = tagger()
+    with pytest.raises(ValueError, match="inhomogeneous") as caught:
+        nn.fit(model, X, TAGS, loss=nn.CrossEntropyLoss(dim=-1), optimizer=nn.SGD(model, lr=0.1))
+    assert "for sequences of different lengths pass nnlite.Sequences(X, Y)" in caught.value.__notes__[0]
+
+
 def test_what_sequences_refuse():
     with pytest.raises(ValueError, match=r"^Sequences: expected targets of 10 sequences, got those of 9$"):
         nn.Sequences(X, TAGS[1:])
