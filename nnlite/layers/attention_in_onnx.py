@@ -47,3 +47,26 @@ class Scores:
         lowest = np.finfo(self.graph.dtype).min  # and not -inf, of which a whole row would give NaN
         A = self.graph.Softmax(self.graph.Where(self.seen, self.S, lowest), axis=-1)
         return self.graph.Where(self.seen, A, np.zeros((), self.graph.dtype))
+
+
+def heads_in_onnx(layer: Any, graph: Any, inputs: tuple[Any, Any, Any], key_padding_mask: Any, attn_mask: Any) -> Any:
+    """The outputs of a MultiheadAttention for Q, K and V, of which those that are left out are None."""
+    Q, K, V = inputs
+    K = Q if K is None else K
+    V = K if V is None else V
+    shape = (0, 0, layer.num_heads, layer.embed_dim // layer.num_heads)
+    q, k, v = (
+        graph.Transpose(graph.Reshape(X @ W + b, shape), perm=(0, 2, 1, 3))
+        for X, W, b in ((Q, layer.W_q, layer.b_q), (K, layer.W_k, layer.b_k), (V, layer.W_v, layer.b_v))
+    )
+    scores = Scores(graph, q * layer.scale, k, layer.causal)
+    if attn_mask is not None:
+        scores.add(graph.Unsqueeze(attn_mask, (1,)) if attn_mask.ndim == 3 else attn_mask, ignored=True)
+    if key_padding_mask is not None:
+        scores.add(graph.Unsqueeze(key_padding_mask, (1, 2)), ignored=True)
+    A = scores.weights()
+    O = graph.Reshape(graph.Transpose(A @ v, perm=(0, 2, 1, 3)), (0, 0, layer.embed_dim))  # noqa: E741
+    Y = O @ layer.W_o + layer.b_o
+    if not layer.need_weights:
+        return Y
+    return Y, graph.ReduceMean(A, axes=(1,), keepdims=0) if layer.average_attn_weights else A

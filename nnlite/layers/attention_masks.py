@@ -1,11 +1,13 @@
-"""Masks for attention: that of padding, and the check of those that a layer is given."""
+"""Masks for attention: that of padding, and those that a layer is given, checked and put together."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
+from nnlite.compute.attention_blocks import Mask
 from nnlite.errors import ShapeError
 
 
@@ -51,3 +53,35 @@ def checked_mask(mask: Any, name: str, dtype: "np.dtype[Any]") -> Array:
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: expected booleans, or floating numbers that are added, got dtype {array.dtype}")
     return array.astype(dtype, copy=False)
+
+
+def mask_of_heads(
+    name: Callable[[], str],
+    shape: tuple[int, int, int, int],
+    causal: bool,
+    key_padding_mask: Any,
+    attn_mask: Any,
+    dtype: "np.dtype[Any]",
+) -> Mask:
+    """Both masks of a MultiheadAttention, each as it is broadcast to scores of this shape, (N, h, T, S).
+
+    Raises:
+        TypeError: a mask holds neither booleans nor floating numbers; ``name()`` is that of the layer.
+        ShapeError: a mask has another shape.
+    """
+    mask, (N, h, T, S) = Mask(causal=causal), shape
+    if attn_mask is not None:
+        given = checked_mask(attn_mask, f"{name()}: attn_mask", dtype)
+        allowed = (T, S), (N, T, S), (N, h, T, S), (N * h, T, S)
+        if given.shape not in allowed:
+            expected = ", ".join(map(str, dict.fromkeys(allowed)))
+            raise ShapeError(f"{name()}: expected attn_mask of shape {expected}, got {given.shape}")
+        if given.ndim == 3:
+            given = given[:, None] if len(given) == N else given.reshape(N, h, T, S)
+        mask = mask.plus(given, ignored=True)
+    if key_padding_mask is not None:
+        given = checked_mask(key_padding_mask, f"{name()}: key_padding_mask", dtype)
+        if given.shape != (N, S):
+            raise ShapeError(f"{name()}: expected key_padding_mask of shape {(N, S)}, got {given.shape}")
+        mask = mask.plus(given[:, None, None], ignored=True)
+    return mask

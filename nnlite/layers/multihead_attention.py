@@ -11,14 +11,13 @@ from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.basics.shapes import Shape, is_open, text, width
 from nnlite.compute import blas
-from nnlite.compute.attention_blocks import Mask
 from nnlite.compute.sums import column_sum
 from nnlite.errors import ShapeError
 from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.flops import Flops
 from nnlite.layers.attention import Attention
-from nnlite.layers.attention_in_onnx import Scores
-from nnlite.layers.attention_masks import checked_mask
+from nnlite.layers.attention_in_onnx import heads_in_onnx
+from nnlite.layers.attention_masks import mask_of_heads
 
 WEIGHTS = ("W_q", "W_k", "W_v", "W_o")
 BIASES = ("b_q", "b_k", "b_v", "b_o")
@@ -187,7 +186,8 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
 
     def forward(self, Q: Any, K: Any = None, V: Any = None, key_padding_mask: Any = None, attn_mask: Any = None) -> Any:
         Q, K, V = self._check_inputs(Q, K, V)
-        mask = self._mask(len(Q), Q.shape[1], K.shape[1], key_padding_mask, attn_mask)
+        shape = (len(Q), self.num_heads, Q.shape[1], K.shape[1])
+        mask = mask_of_heads(self.one_line, shape, self.causal, key_padding_mask, attn_mask, self.dtype)
         self.X_shapes = Q.shape, K.shape, V.shape
         self.Q, self.K, self.V = Q, K, V = [X.reshape(-1, X.shape[-1]) for X in (Q, K, V)]
         q, k, v = affine(Q, self.W_q, self.b_q), affine(K, self.W_k, self.b_k), affine(V, self.W_v, self.b_v)
@@ -234,25 +234,6 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
             raise ShapeError(f"{self.one_line()}: expected {name} of shape (N, {letter}, {features}), got {A.shape}")
         return A
 
-    def _mask(self, N: int, T: int, S: int, key_padding_mask: Any, attn_mask: Any) -> Mask:
-        """Both masks, each as it is broadcast to the scores (N, h, T, S), and the causal one."""
-        mask, h = Mask(causal=self.causal), self.num_heads
-        if attn_mask is not None:
-            given = checked_mask(attn_mask, f"{self.one_line()}: attn_mask", self.dtype)
-            allowed = (T, S), (N, T, S), (N, h, T, S), (N * h, T, S)
-            if given.shape not in allowed:
-                expected = ", ".join(map(str, dict.fromkeys(allowed)))
-                raise ShapeError(f"{self.one_line()}: expected attn_mask of shape {expected}, got {given.shape}")
-            if given.ndim == 3:
-                given = given[:, None] if len(given) == N else given.reshape(N, h, T, S)
-            mask = mask.plus(given, ignored=True)
-        if key_padding_mask is not None:
-            given = checked_mask(key_padding_mask, f"{self.one_line()}: key_padding_mask", self.dtype)
-            if given.shape != (N, S):
-                raise ShapeError(f"{self.one_line()}: expected key_padding_mask of shape {(N, S)}, got {given.shape}")
-            mask = mask.plus(given[:, None, None], ignored=True)
-        return mask
-
     # --- backward
 
     def backward(self, dY: Any, dweights: Any = None) -> Any:
@@ -292,24 +273,7 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     def onnx(
         self, graph: Any, Q: Any, K: Any = None, V: Any = None, key_padding_mask: Any = None, attn_mask: Any = None
     ) -> Any:
-        K = Q if K is None else K
-        V = K if V is None else V
-        shape = (0, 0, self.num_heads, self.embed_dim // self.num_heads)
-        q, k, v = (
-            graph.Transpose(graph.Reshape(X @ W + b, shape), perm=(0, 2, 1, 3))
-            for X, W, b in ((Q, self.W_q, self.b_q), (K, self.W_k, self.b_k), (V, self.W_v, self.b_v))
-        )
-        scores = Scores(graph, q * self.scale, k, self.causal)
-        if attn_mask is not None:
-            scores.add(graph.Unsqueeze(attn_mask, (1,)) if attn_mask.ndim == 3 else attn_mask, ignored=True)
-        if key_padding_mask is not None:
-            scores.add(graph.Unsqueeze(key_padding_mask, (1, 2)), ignored=True)
-        A = scores.weights()
-        O = graph.Reshape(graph.Transpose(A @ v, perm=(0, 2, 1, 3)), (0, 0, self.embed_dim))  # noqa: E741
-        Y = O @ self.W_o + self.b_o
-        if not self.need_weights:
-            return Y
-        return Y, graph.ReduceMean(A, axes=(1,), keepdims=0) if self.average_attn_weights else A
+        return heads_in_onnx(self, graph, (Q, K, V), key_padding_mask, attn_mask)
 
     def flops(self, X: Any, Y: Any) -> tuple[Flops, Flops]:
         forward, backward = self.flops_of_attention()
