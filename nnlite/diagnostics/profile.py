@@ -87,8 +87,8 @@ def profile(model: Layer, X: Any, target: Any = None, loss: Layer | None = None,
 
     calls = list(_calls(run, caches))
     leaves = [call for call in calls if not any(layers[call.path].named_children())]
-    measured = [function for leaf in leaves for function in (leaf.call, leaf.roof())]
     with np.errstate(all="ignore"):  # where a layer writes into its input, its numbers drift
+        measured = [function for leaf in leaves for function in (leaf.call, leaf.roof())]
         *times, whole_forward, whole_backward = quartiles_of([*measured, forward, backward], repeats)
     costs = {
         (leaf.path, leaf.method): Cost(*own, leaf.operations, leaf.bytes, leaf.bare, roof)
