@@ -36,7 +36,9 @@ class DataParallel(Callback):
 
     Before the first step layers, options, data and versions are compared; parameters, buffers and random generators
     become those of rank 0, so that seeds need not be equal. An error that all ranks have is raised on all; if one rank
-    alone has an error, it prints it and ends all. On SIGINT, SIGTERM and SIGUSR1 all ranks stop after the same batch.
+    alone has an error, in training or uncaught elsewhere, it prints it and ends all. (``sys.exit`` in one rank alone,
+    outside a training, does so under ``python -m mpi4py train.py``.) On SIGINT, SIGTERM and SIGUSR1 all ranks stop
+    after the same batch.
 
     Args:
         sync_batchnorm: whether BatchNorm's mean and variance are those of the whole batch, as in one process, at the
@@ -54,10 +56,15 @@ class DataParallel(Callback):
 
     Source: Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017.
 
-    >>> import nnlite as nn  # doctest: +SKIP
-    >>> parallel = nn.DataParallel()  # doctest: +SKIP
-    >>> nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.Adam(model), batch_size=512,
-    ...        callbacks=[parallel, nn.Checkpoint("training.npz"), nn.EarlyStopping()])  # doctest: +SKIP
+    >>> import nnlite as nn
+    >>> parallel = nn.DataParallel()
+    >>> parallel.rank, parallel.ranks  # without mpiexec
+    (0, 1)
+    >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
+    >>> history = nn.fit(model, [[1.0], [2.0]], [[2.0], [4.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1),
+    ...                  callbacks=[parallel, nn.EarlyStopping("loss", patience=3)], epochs=100, verbose=0)
+    >>> history["loss"][-1] < 1e-3
+    True
     """
 
     def __init__(self, *, sync_batchnorm: bool = False, comm: Any = None) -> None:

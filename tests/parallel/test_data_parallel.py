@@ -65,6 +65,7 @@ def test_an_error_of_all_ranks_is_raised_on_all_and_says_what_differs():
         "compiled": ("ValueError True", "compiled: expected False"),
         "minimize": ("ValueError True", "train with nnlite.fit"),
     }
+    assert told["0"].pop("seeds:")[1:] == told["1"].pop("seeds:")[1:]  # those of rank 0 are used
     for rank in "01":
         assert told[rank].keys() == {f"{name}:" for name in expected}
         for name, (what, *parts) in expected.items():
@@ -80,7 +81,7 @@ def test_an_error_of_one_rank_ends_all_and_the_checkpoint_stands(how, tmp_path):
     assert code != 0
     assert "ends" not in out
     if how == "kill":
-        assert "signal 9" in error or "Killed" in error or "KILL" in error
+        assert "signal 9" in out + error
     else:
         assert "rank 1 of 2 ended all ranks, by this error:\nTraceback" in error
         assert error.count("LookupError: the reason") == 1

@@ -47,9 +47,15 @@ def train(first: list[Any], model: nn.Layer, X: Any, Y: Any = None, **options: A
     return arrays | {name: buffer.copy() for name, buffer in model.named_buffers()}
 
 
+def in_order(P: np.ndarray, Y: np.ndarray) -> float:
+    """A metric that depends on the order of the rows."""
+    return float(np.sum((P - Y)[:, 0] * np.arange(len(P))))
+
+
 @case
 def plain(first: Any) -> Any:
-    return train(first(), mlp(), *rows(), metrics=[nn.r2, nn.mean_over_batches(lambda P, Y: float(np.mean(P - Y)))])
+    metrics = [nn.r2, in_order, nn.mean_over_batches(lambda P, Y: float(np.mean(P - Y)))]
+    return train(first(), mlp(), *rows(), metrics=metrics, validation_data=rows(count=19))
 
 
 @case
@@ -97,7 +103,7 @@ def several_outputs(first: Any) -> Any:
     h = nn.Tanh()(nn.Linear(4, 5, rng=2)(x))
     model = nn.Graph(x, (nn.Linear(5, 3, rng=3)(h), nn.Linear(5, 1, rng=4)(h))).astype(np.float64)
     losses = ((0.3, nn.CrossEntropyLoss()), nn.MSELoss())
-    return train(first(), model, X, (Y, rows()[1]), loss=losses, metrics=([], [nn.r2]))
+    return train(first(), model, X, (Y, rows()[1]), loss=losses, metrics=([], [nn.r2]), accumulate_steps=3)
 
 
 @case
@@ -137,8 +143,52 @@ def synchronised_images(first: Any) -> Any:
 
 
 @case
+def local_statistics(first: Any) -> Any:
+    """The mean of all ranks' means is that of the batch; variances, and so the training, are not."""
+    found = train(first(), mlp(nn.BatchNorm1d(6)), *rows(), epochs=1, batch_size=ROWS)
+    return {name: found[name] for name in ("1.running_mean", "1.num_batches_tracked")}
+
+
+class Scaled(nn.Loss, parameters=("s",)):
+    """A loss with a parameter, which is trained as well: ``(s Y - target)^2``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dtype = np.dtype(np.float64)
+        self.s = np.ones(1)
+
+    def forward(self, Y: Any, target: Any) -> Any:
+        self.Y, self.error = Y, self.s * Y - target
+        return self.reduce(self.error**2)
+
+    def backward(self, dJ: Any = 1.0) -> Any:
+        slope = self.scale(dJ) * 2 * self.error
+        self.ds = np.sum(slope * self.Y).reshape(1)
+        return slope * self.s
+
+
+@case
+def a_loss_with_a_parameter(first: Any) -> Any:
+    loss, model = Scaled(), mlp()
+    X, Y = rows(count=9)
+    optimizers = [nn.SGD(model, lr=0.1), nn.SGD(loss, lr=0.1)]
+    options = {"epochs": 2, "batch_size": 8, "rng": 1, "verbose": 0, "callbacks": first()}
+    nn.fit(model, X, Y, loss=loss, optimizer=optimizers, **options)
+    return {"Phi": model.Phi, "s": loss.s}
+
+
+@case
+def several_callbacks(first: Any) -> Any:
+    model = mlp()
+    optimizer = nn.SGD(model, lr=0.5, momentum=0.9)
+    callbacks = [nn.ReduceLROnPlateau(optimizer, patience=0), nn.WeightAverage(0.9), nn.EarlyStopping(patience=6)]
+    options = {"validation_data": rows(count=7), "epochs": 12, "callbacks": callbacks}
+    return train(first(), model, *rows(), optimizer=lambda model, lr: optimizer, **options)
+
+
+@case
 def dropout(first: Any) -> Any:
-    X, Y = rows(count=21)  # the last batch has 5 rows
+    X, Y = rows(count=18)  # the last batch has two rows
     model = mlp(nn.Dropout(0.5, rng=9), nn.RReLU(rng=10))
     return train(first(), model, X, Y)
 

@@ -54,6 +54,9 @@ def other_parameters(state: Any) -> None:
 def common() -> None:
     wrong = X.copy()
     wrong[14, 2] = np.nan
+    own_seeds = nn.Sequential(nn.Linear(3, 4, rng=RANK), nn.Dropout(0.5, rng=RANK), nn.Linear(4, 1, rng=RANK))
+    train(model=own_seeds, rng=RANK, epochs=2)
+    sys.stdout.write(f"{RANK} seeds: {own_seeds.Phi.tolist()}\n")
     told("layers", model=network(4 + RANK))
     told("data", X=X + (RANK == 1))
     told("options", lr=0.1 + 0.1 * RANK)

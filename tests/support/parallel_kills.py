@@ -23,7 +23,7 @@ from support.mpi import ended, start
 
 import nnlite as nn
 
-EPOCHS, BATCHES = 60, 8
+EPOCHS, BATCHES = 100, 8
 
 
 def train(file: Path) -> None:
@@ -60,7 +60,7 @@ def main(kills: int, ranks: int, seed: int) -> None:
         while killed < kills:
             process = start(ranks, Path(__file__), "--rank", file)
             pids = {int(process.stdout.readline()) for _ in range(ranks)}  # type: ignore[union-attr]
-            time.sleep(chance.uniform(0, 0.2))
+            time.sleep(chance.uniform(0, 0.4))
             os.kill(chance.choice(sorted(pids)), signal.SIGKILL)
             begin = time.monotonic()
             code, _, error = ended(process)
