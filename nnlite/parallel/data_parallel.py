@@ -63,7 +63,7 @@ class DataParallel(Callback):
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))
     >>> history = nn.fit(model, [[1.0], [2.0]], [[2.0], [4.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1),
     ...                  callbacks=[parallel, nn.EarlyStopping("loss", patience=3)], epochs=100, verbose=0)
-    >>> history["loss"][-1] < 1e-3
+    >>> history["loss"][-1] < 0.1 * history["loss"][0]
     True
     """
 
