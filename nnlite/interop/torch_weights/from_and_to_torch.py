@@ -28,7 +28,8 @@ def from_torch(
     known, a square matrix is right, too. The keys are ``path.name``, with the paths of :meth:`Layer.named_layers`:
 
     - ``Sequential``, ``Residual`` and ``Parallel``: the number of the layer, ``"0.weight"``, as in PyTorch;
-    - ``Graph``: the number of the layer in the order in which they run; a ``Parameter`` has its own name, ``"theta"``;
+    - ``Graph``: the layer's name, ``"encoder.weight"``, else its number in the order in which they run; a ``Parameter``
+      has its own name, ``"theta"``; the parts of transformers have those of PyTorch;
     - a layer with layers in its attributes: the attribute, ``"encoder.weight"``, as ``torch.nn.Module``;
     - tied layers: PyTorch lists shared arrays under both names, safetensors under one of them. Either will do; where
       both are there, they must be equal;
