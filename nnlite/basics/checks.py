@@ -4,6 +4,8 @@ import math
 import operator
 from numbers import Real
 
+import numpy as np
+
 
 def number(value: float, name: str) -> float:
     """Return ``value`` as a Python float, since a NumPy scalar would promote float32 arrays to float64.
@@ -77,6 +79,17 @@ def whole(value: int, name: str, least: int | None = None) -> int:
     if least is not None and result < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
     return result
+
+
+def boolean(value: bool, name: str) -> bool:
+    """Return ``value`` if it is True or False; a text such as "no" would count as True.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
 
 
 def one_of(value: str, name: str, choices: tuple[str, ...]) -> str:

@@ -73,8 +73,22 @@ def write_archive(path: Any, content: Any, arrays: Mapping[str, Any]) -> None:
         file.write(digest)
 
 
+def saved_array(array: Any, name: Any) -> Array:
+    """An array of a dict that is saved.
+
+    Raises:
+        TypeError: it does not hold real numbers or booleans.
+    """
+    if isinstance(array, str | bytes) or getattr(getattr(array, "dtype", None), "kind", "") in tuple("UST"):
+        raise TypeError(
+            f"array {name!r}: expected real numbers, got text; leave it out. Only a .safetensors file holds texts, as "
+            "its metadata: see help(nnlite.save)"
+        )
+    return as_array(array, f"array {name!r}")
+
+
 def _plain(array: Any, name: Any) -> Array:
-    values = as_array(array, f"array {name!r}")
+    values = saved_array(array, name)
     if problem := "expected a string" if not isinstance(name, str) else _problem(name):
         raise ValueError(f"array {name!r}: the name cannot be that of a file in a zip: {problem}")
     return values

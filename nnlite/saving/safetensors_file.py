@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array, as_array
+from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
-from nnlite.saving.archive import opened, reading
+from nnlite.saving.archive import opened, reading, saved_array
 from nnlite.saving.atomic_write import atomic_write
 
 SUFFIX = ".safetensors"
@@ -76,7 +76,7 @@ def write_safetensors(path: Any, arrays: Mapping[str, Any]) -> None:
 
 
 def _plain(array: Any, name: Any) -> Array:
-    values = as_array(array, f"array {name!r}")
+    values = saved_array(array, name)
     if not isinstance(name, str) or name == _METADATA or not name.isprintable():
         raise ValueError(f"array {name!r}: expected a name of printable characters that is not {_METADATA!r}")
     if values.dtype.newbyteorder("<").str not in _DTYPES.values():

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nnlite.basics.checks import one_of, whole
+from nnlite.basics.checks import boolean, one_of, whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer
@@ -153,6 +153,7 @@ def fit(
     check_layer(model, "model")
     epochs, batch_size = whole(epochs, "epochs", least=0), whole(batch_size, "batch_size", least=1)
     one_of(on_nan, "on_nan", ("raise", "stop"))
+    boolean(shuffle, "shuffle")
     state, events, validation = prepare(
         model,
         X,

@@ -250,3 +250,9 @@ def test_wrong_parameters_are_named():
         ours.MLPClassifier().fit(X, np.stack([y, y], axis=1))
     with pytest.raises(ValueError, match=r"y: expected labels among \[0 1 2\], got \[7\]"):
         ours.MLPClassifier((4,)).partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X[:1], [7])
+
+
+@pytest.mark.parametrize("name", ["shuffle", "warm_start", "nesterovs_momentum", "early_stopping"])
+def test_what_is_neither_true_nor_false(name):
+    with pytest.raises(TypeError, match=f"{name}: expected True or False, got 'no'"):
+        ours.MLPClassifier(**{name: "no"}).fit(X, y)

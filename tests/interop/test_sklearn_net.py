@@ -370,3 +370,45 @@ def test_ctrl_c_leaves_what_was_trained():
         net.fit(X, y)
     assert net.history_.epochs == 2
     assert net.score(X, y) > 0.3
+
+
+class Images:
+    """Images of 8 x 8 with one channel, which are brighter on the left or on the right."""
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    X = rng.normal(size=(60, 1, 8, 8)).astype(np.float32) / 4
+    X[y == 0, :, :, :4] += 1
+    X[y == 1, :, :, 4:] += 1
+
+    @staticmethod
+    def network(in_features, out_features, rng=None):
+        return nn.Sequential(
+            *(nn.Conv2d(in_features, 2, 3, rng=rng), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten()),
+            nn.Linear(18, out_features, rng=rng),
+        )
+
+
+def test_images_where_the_network_takes_them():
+    net = NetClassifier(Images.network, random_state=0, lr=0.01, epochs=10, validation_split=0.2, verbose=0)
+    assert net.fit(Images.X, Images.y).score(Images.X, Images.y) > 0.9
+    assert (net.n_features_in_, net.row_shape_) == (1, (1, 8, 8))
+    assert net.predict_proba(Images.X[:3]).shape == (3, 2)
+    with pytest.raises(ValueError, match=r"X: expected rows of shape \(1, 8, 8\), as in fit, got \(1, 8, 9\)"):
+        net.predict(np.ones((2, 1, 8, 9)))
+    regressor = NetRegressor(Images.network, random_state=0, epochs=2, verbose=0).fit(Images.X, Images.y)
+    assert regressor.predict(Images.X[:3]).shape == (3,)
+    search = GridSearchCV(net, {"lr": [0.01, 0.02]}, cv=2).fit(Images.X, Images.y)
+    assert search.best_score_ > 0.8
+
+
+def test_a_network_that_does_not_take_images():
+    with pytest.raises(nn.ShapeError, match="expected 1 features, got 8"):
+        NetClassifier(verbose=0).fit(Images.X, Images.y)
+
+
+def test_what_is_neither_true_nor_false():
+    for wrong in {"shuffle": "no"}, {"warm_start": "no"}:
+        (name,) = wrong
+        with pytest.raises(TypeError, match=f"{name}: expected True or False, got 'no'"):
+            NetClassifier(verbose=0, **wrong).fit(X, y)

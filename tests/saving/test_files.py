@@ -320,3 +320,12 @@ def test_loading_takes_little_memory(make, path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3.4 * path.stat().st_size
+
+
+@pytest.mark.parametrize("text", ["a text", b"a text", np.array("a text"), np.array([b"a"])], ids=repr)
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_a_text_among_the_arrays(text, suffix, tmp_path):
+    pytest.importorskip("safetensors")
+    with pytest.raises(TypeError, match="array 'a': expected real numbers, got text; leave it out"):
+        nn.save({"a": text}, tmp_path / f"file{suffix}")
+    assert not list(tmp_path.iterdir())

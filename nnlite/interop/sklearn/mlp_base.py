@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnlite.basics.arrays import Array
-from nnlite.basics.checks import non_negative, number, one_of, positive, share, whole
+from nnlite.basics.checks import boolean, non_negative, number, one_of, positive, share, whole
 from nnlite.containers.sequential import Sequential
 from nnlite.errors import DivergenceError
 from nnlite.interop.sklearn.all_or_nothing import all_or_nothing
@@ -294,6 +294,8 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
             whole(self.batch_size, "batch_size", least=1)
         for name in "max_iter", "max_fun":
             whole(getattr(self, name), name, least=1)
+        for name in "shuffle", "warm_start", "nesterovs_momentum", "early_stopping":
+            boolean(getattr(self, name), name)
         if self.n_iter_no_change != math.inf:
             whole(self.n_iter_no_change, "n_iter_no_change", least=1)  # type: ignore[arg-type]
         for name in "learning_rate_init", "epsilon":

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from nnlite.basics.arrays import Array
+from nnlite.basics.checks import boolean
 from nnlite.basics.generators import generator
 from nnlite.interop.sklearn.all_or_nothing import all_or_nothing
 from nnlite.interop.sklearn.network import made, name_of, parameters_of
@@ -147,7 +148,8 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
         """Train a new network; with ``warm_start`` go on with that of the last call.
 
         Args:
-            X: an array or a sparse matrix of shape (n, n_features), or a frame.
+            X: an array or a sparse matrix of shape (n, n_features), or a frame; or an array with more axes, such as
+                images (n, channels, height, width), where the network takes it.
             y: the targets of the rows, of shape (n,) or (n, n_outputs).
             sample_weight: a weight for each row.
             validation_data: a pair (X, y) to measure after each epoch.
@@ -163,9 +165,9 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
         self, X: Any, y: Any, sample_weight: Any, *, begins: bool, classes: Any = None, epochs: int | None = None,
         validation_data: Any = None, resume: Any = None,
     ) -> Any:  # fmt: skip
+        boolean(self.warm_start, "warm_start")
         with all_or_nothing(self, begins=begins):
-            X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=begins,
-                                 y_numeric=not is_classifier(self))  # fmt: skip
+            X, y = self._checked(X, y, multi_output=True, reset=begins, y_numeric=not is_classifier(self))
             rng = _generator(self.random_state)
             if begins:
                 self._check_network()
@@ -250,7 +252,7 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
         return deepcopy(self.callbacks)
 
     def _validation(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = validate_data(self, X, y, accept_sparse="csr", multi_output=True, reset=False)
+        X, y = self._checked(X, y, multi_output=True, reset=False)
         return X, self._coded(y)
 
     # ---------------------------------------------------------------------------------------------------- prediction
@@ -258,7 +260,17 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> Any:
         """What the model gives for rows X."""
         check_is_fitted(self, "model_")
-        return predict(self.model_, validate_data(self, X, accept_sparse="csr", reset=False))
+        return predict(self.model_, self._checked(X, reset=False))
+
+    def _checked(self, *data: Any, reset: bool, **options: Any) -> Any:
+        """X, or X and y, as scikit-learn converts them; rows may have several axes, such as those of images."""
+        checked = validate_data(self, *data, accept_sparse="csr", allow_nd=True, reset=reset, **options)
+        shape = (checked[0] if len(data) > 1 else checked).shape[1:]
+        if reset:
+            self.row_shape_ = shape
+        elif shape != self.row_shape_:
+            raise ValueError(f"X: expected rows of shape {self.row_shape_}, as in fit, got {shape}")
+        return checked
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

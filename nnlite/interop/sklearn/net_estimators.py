@@ -36,12 +36,12 @@ def _has_probabilities(estimator: Any) -> bool:
 class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
     """A classifier of scikit-learn that is a network of nnlite, trained by :func:`nnlite.fit`.
 
-    The function that makes the network gets the number of features and of outputs, and a generator if it has a
-    parameter ``rng``. Its other parameters are parameters of the estimator, as ``hidden`` of :func:`mlp` is, so that a
-    grid search finds them. There is an output for each class, and for each label where rows have several; with several
-    columns of classes one for each class of each column, which :class:`nnlite.Split` then divides. Targets of any kind
-    are coded for the loss: class indices for :class:`nnlite.CrossEntropyLoss` and the like, and else 0 and 1 for each
-    output, of which two classes then have one.
+    The function that makes the network gets the number of features, which of images is that of channels, and of
+    outputs, and a generator if it has a parameter ``rng``. Its other parameters are parameters of the estimator, as
+    ``hidden`` of :func:`mlp` is, so that a grid search finds them. There is an output for each class, and for each
+    label where rows have several; with several columns of classes one for each class of each column, which
+    :class:`nnlite.Split` then divides. Targets of any kind are coded for the loss: class indices for
+    :class:`nnlite.CrossEntropyLoss` and the like, and else 0 and 1 for each output, of which two classes then have one.
 
     Args:
         network: a function ``network(in_features, out_features, ...)`` that returns a new model, a class such as
@@ -67,6 +67,7 @@ class NetClassifier(ClassifierMixin, BaseNet):  # type: ignore[misc]
     Attributes:
         classes_: the labels; of several columns a list of those of each.
         n_features_in_, feature_names_in_: the columns of X.
+        row_shape_: the shape of a row of X.
         model_, loss_, optimizer_, callbacks_: what was trained, and with what.
         history_: the :class:`nnlite.History` of the last call.
 
