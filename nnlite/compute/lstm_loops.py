@@ -3,8 +3,8 @@
 At few units and samples a call of a ufunc takes as long as its work, so what is alike is one call; at many, the passes
 over memory count. For each step S has below each other, (H, N) each, o, i, f, g, c_{t-1}, i g and f c_{t-1}:
 
-- A product writes a_o, a_i, a_f, a_g into the first four. The columns of M for o, i and f have the other sign, since a
-  sigmoid is ``1 / (1 + exp(-a))``; the three become sigmoids in one call each of exp, add and divide.
+- A product writes a_o, a_i, a_f, a_g into an array that stays in the cache. The columns of M for o, i and f have the
+  other sign, since a sigmoid is ``1 / (1 + exp(-a))``; the three become sigmoids in one call each of exp, add and divide.
 - i and f lie beside each other, and so do g and c_{t-1}: ``i g`` and ``f c_{t-1}`` are one product.
 - Backward, ``(o - 1) h`` is ``-o (1 - o) tanh(c)``, and so on: each derivative is two passes over what forward has
   stored. The layer turns the sign of those of -o, -i and -f back in the gradients of the parameters.
@@ -46,17 +46,18 @@ def forward(M: Array, Z: Array, S: Array, tanh_c: Array) -> None:
         tanh_c: (T, H, N), written.
     """
     _, H, N = tanh_c.shape
-    one = np.ones((), S.dtype)
+    one, A = np.ones((), S.dtype), np.empty((4 * H, N), S.dtype)
+    a, a_g = A[: 3 * H].reshape(3, H, N), A[3 * H :]
     o_g_new_kept = S[:, 0], S[:, 3], S[:, 5], S[:, 6]
-    several = S[:, :4], S[:, :3], S[:, 1:3], S[:, 3:5], S[:, 5:]
-    for x_h_t, o, g, new, kept, A, sigmas, i_f, g_c, products, c_t, tanh_c_t, h_t in zip(
+    several = S[:, :3], S[:, 1:3], S[:, 3:5], S[:, 5:]
+    for x_h_t, o, g, new, kept, sigmas, i_f, g_c, products, c_t, tanh_c_t, h_t in zip(
         Z, *o_g_new_kept, *several, S[1:, 4], tanh_c, Z[1:, -H - 1 : -1], strict=False
     ):
-        blas.matmul(M, x_h_t, A.reshape(4 * H, N))
-        np.exp(sigmas, sigmas)
-        np.add(sigmas, one, sigmas)
-        np.divide(one, sigmas, sigmas)
-        np.tanh(g, g)
+        blas.matmul(M, x_h_t, A)
+        np.exp(a, a)
+        np.add(a, one, a)
+        np.divide(one, a, sigmas)
+        np.tanh(a_g, g)
         np.multiply(i_f, g_c, products)
         np.add(new, kept, c_t)
         np.tanh(c_t, tanh_c_t)

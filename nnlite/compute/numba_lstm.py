@@ -23,22 +23,23 @@ ONE = np.float32(1)
 def forward(M: Array, Z: Array, S: Array, tanh_c: Array) -> None:
     """See lstm_loops.py."""
     T, H, N = tanh_c.shape
-    step = _compiled(forward_step, 4, 3, 3, 0)
-    for t, (x_h_t, A_t) in enumerate(zip(Z[:T], S[:T, :4], strict=True)):
-        blas.matmul(M, x_h_t, A_t.reshape(4 * H, N))
-        step(S, tanh_c, Z, t)
+    step = _compiled(forward_step, 3, 4, 3, 3, 0)
+    A = np.empty((4, H, N), S.dtype)
+    for t, x_h_t in enumerate(Z[:T]):
+        blas.matmul(M, x_h_t, A.reshape(4 * H, N))
+        step(A, S, tanh_c, Z, t)
 
 
-def forward_step(S, tanh_c, Z, t):  # type: ignore[no-untyped-def] # compiled by Numba
-    """The gates and states of a step, given a_o, a_i, a_f and a_g in S."""
+def forward_step(A, S, tanh_c, Z, t):  # type: ignore[no-untyped-def] # compiled by Numba
+    """The gates and states of a step, given a_o, a_i, a_f and a_g in A."""
     o, i, f, g, c = S[t, 0].ravel(), S[t, 1].ravel(), S[t, 2].ravel(), S[t, 3].ravel(), S[t, 4].ravel()
     new, kept, c_t, tanh_c_t = S[t, 5].ravel(), S[t, 6].ravel(), S[t + 1, 4].ravel(), tanh_c[t].ravel()
-    sigmas, H = S[t, :3].ravel(), tanh_c.shape[1]
+    a, a_g, sigmas, H = A[:3].ravel(), A[3].ravel(), S[t, :3].ravel(), tanh_c.shape[1]
     h = Z[t + 1, -H - 1 : -1].ravel()
     for k in range(sigmas.size):
-        sigmas[k] = ONE / (ONE + exp(sigmas[k]))
+        sigmas[k] = ONE / (ONE + exp(a[k]))
     for k in range(g.size):
-        g[k] = tanh(g[k])
+        g[k] = tanh(a_g[k])
     for k in range(g.size):
         new[k] = i[k] * g[k]
     for k in range(g.size):
