@@ -43,7 +43,7 @@ class DataParallel(Callback):
     Args:
         sync_batchnorm: whether BatchNorm's mean and variance are those of the whole batch, as in one process, at the
             price of three sums over the ranks for each layer and step; otherwise those of the rows of each rank, as in
-            PyTorch. Its running statistics are the means over the ranks in both cases.
+            PyTorch, which must then have two at least. Its running statistics are in both cases those of all ranks.
         comm: a communicator of mpi4py; None for all processes that mpiexec has started.
 
     Attributes:

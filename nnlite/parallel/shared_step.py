@@ -72,42 +72,43 @@ class SharedStep(Step):
             ValueError: some ranks have no more batches; or no element of the batch counts.
         """
         several = isinstance(self.loss, Losses)
+        own_Js: Any = self.loss.Js if several else [self.own_J]  # type: ignore[attr-defined]
         numbers = [0.0, float(batch.count)]
-        for loss, J in zip(self.parts, self.loss.Js if several else [self.own_J], strict=True):  # type: ignore[attr-defined]
-            n = 0.0 if loss.reduction == "sum" else loss.count
-            numbers += [J * (n or 1.0), n] if batch.count else [0.0, 0.0]
-        sums = self._sum(numbers, mean_of_buffers(self.buffers, batch.count, self.ranks.rank))
+        for loss, J in zip(self.parts, own_Js if batch.count else [0.0] * len(self.parts), strict=True):
+            n = 0.0 if loss.reduction == "sum" or not batch.count else loss.count
+            numbers += [J * (n or 1.0), n]
+        sums, buffers = self._sum(numbers, mean_of_buffers(self.buffers, batch.count, self.ranks.rank))
         rows, Js = sums[1], []
-        for loss, S, n in zip(self.parts, sums[2::2], sums[3::2], strict=False):
+        for loss, S, n in zip(self.parts, sums[2::2], sums[3::2], strict=True):
             if loss.reduction != "sum":
                 loss.count = n
                 if not n and batch.weight is None and loss.class_weight is None:
-                    raise ValueError(f"{loss.loss.one_line()}: empty batch: the mean over no elements is undefined")
+                    what = "empty batch: each sample is ignored or has weight 0; use larger batches"
+                    raise ValueError(f"{loss.loss.one_line()}: {what}")
             Js.append(S / (n or 1.0))
-        if self.buffers:
-            self._write_buffers(sums[len(numbers) :], rows)
+        self._write_buffers(buffers, rows)
         if not several:
             return Js[0]
         self.loss.Js, self.loss.count = Js, rows  # type: ignore[attr-defined]
         return self.loss.weighted_sum(Js)  # type: ignore[attr-defined, no-any-return]
 
-    def _sum(self, numbers: list[float], buffers: list[Array]) -> list[float]:
+    def _sum(self, numbers: list[float], buffers: list[Array]) -> tuple[list[float], Array]:
         """The sums over the ranks; the first number is 1 on those that have no more batches."""
         array = np.concatenate([numbers, *buffers])
         self.ranks.add_up(array)
-        sums: list[float] = array.tolist()
+        sums: list[float] = array[: len(numbers)].tolist()
         if 0 < sums[0] < self.ranks.ranks:
             raise ValueError(
                 f"DataParallel: {int(sums[0])} of {self.ranks.ranks} ranks have no further batch in this epoch where "
                 "the others have one; pass batches of which each rank reads the same number"
             )
-        return sums
+        return sums, array[len(numbers) :]
 
-    def _write_buffers(self, sums: list[float], rows: float) -> None:
+    def _write_buffers(self, sums: Array, rows: float) -> None:
         start = 0
         for buffer in self.buffers:
             stop = start + buffer.size
-            values = np.reshape(sums[start:stop], buffer.shape)
+            values = sums[start:stop].reshape(buffer.shape)
             buffer[...] = values / rows if buffer.dtype.kind == "f" else values
             start = stop
 
