@@ -121,9 +121,9 @@ class PReLU(Layer, parameters=("W",)):
             self.dW[...] = kernels.prelu_slope_backward.sum(dY, self.X)
             return kernels.leaky_relu_backward(dY, self.X, self.W.item())
         matrix = self._matrix(dY)
-        by_column = np.empty(matrix.shape[1], matrix.dtype)
-        column_sum(kernels.prelu_slope_backward(matrix, self._matrix(self.X)), out=by_column)
-        self.dW = by_column.reshape(self.num_parameters, -1).sum(axis=1)
+        by_column = column_sum(kernels.prelu_slope_backward(matrix, self._matrix(self.X)))
+        alone = matrix.shape[1] == self.num_parameters
+        self.dW = by_column if alone else by_column.reshape(self.num_parameters, -1).sum(axis=1)
         return kernels.times(matrix, self.D).reshape(dY.shape)
 
     def onnx(self, graph: Any, X: Any) -> Any:

@@ -82,6 +82,31 @@ def test_steps_of_all_common_activations_and_losses(run):
     assert_allclose(printed, np.concatenate(expected), rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_layers_with_parts_and_with_slopes(run, training):
+    X, y = (np.random.default_rng(seed).standard_normal((ROWS, 3)).astype(np.float32) for seed in (0, 1))
+    layers = {"glu": nn.GLU, "one": nn.PReLU, "each": lambda: nn.PReLU(6), "rrelu": nn.RReLU}
+    models = {}
+    for name, make in layers.items():
+        if name != "rrelu" or not training:
+            models[name] = nn.Sequential(nn.Linear(3, 6, rng=0), make(), nn.Linear(3 if name == "glu" else 6, 3, rng=1))
+    lines = [array("X", X), *[array("y", y)] * training, "int main(void) {", "float out[3];"]
+    for name in models:
+        lines += [f"{name}_step(X, y, {ROWS}, 0.1f);"] * training
+        lines += [f"{name}_forward(X, out);", 'printf("%.9g %.9g %.9g\\n", out[0], out[1], out[2]);']
+    printed = run(
+        {name: nn.to_c(model, training=training, name=name) for name, model in models.items()}, [*lines, "return 0; }"]
+    )
+    loss = nn.MSELoss()
+    for model in models.values():
+        if training:
+            loss.forward(model.forward(X), y)
+            model.backward(loss.backward())
+            model.Phi -= np.float32(0.1) * model.dPhi
+    expected = [model.eval().forward(X)[0] for model in models.values()]
+    assert_allclose(printed, np.concatenate(expected), rtol=3e-6, atol=3e-6)
+
+
 def test_a_step_of_tied_layers_adds_each_gradient_once(run):
     layer = nn.Linear(2, 2, rng=0)
     model = nn.Sequential(layer, nn.Tanh(), nn.tied(layer))

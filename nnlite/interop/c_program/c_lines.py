@@ -169,10 +169,18 @@ class CLines:
                 return form.format(*(self.element(each, index) for each in operands))
         elif name in _OF_NUMBERS and self._is_scalar(node):
             return _OF_NUMBERS[name].format(*(self.element(each, "0") for each in operands))
-        elif function is operator.getitem and self._is_scalar(node) and len(list(node.nodes())) == 1:
+        elif function is operator.getitem and len(list(node.nodes())) == 1:
             source, at = operands
-            place = np.arange(source.value.size).reshape(source.value.shape)[at].item()
-            return self.element(source, str(place))
+            places = np.arange(source.value.size).reshape(source.value.shape)[at].reshape(-1)
+            step = int(places[1] - places[0]) if places.size > 1 else 0
+            if np.all(np.diff(places) == step):
+                return self.element(source, _index(int(places[0]), step, index))
+        elif function is np.full_like:
+            return self.element(operands[1], "0")
+        elif function is np.concatenate and len(operands[0]) == 2:
+            first, second = operands[0]
+            size = _size(first)
+            return f"{index} < {size} ? {self.element(first, index)} : {self.element(second, f'{index} - {size}')}"
         elif isinstance(function, type) and issubclass(function, np.generic):
             return self.element(operands[0], "0")
         raise UnwritableError(f"the call of {name}")
@@ -181,7 +189,7 @@ class CLines:
         """The node whose numbers it has, in the same order."""
         while True:
             function, operands = node.function, node.operands
-            same = function in _SAME or function is np.reshape or function is np.asarray or function is column_sum
+            same = function in (*_SAME, np.reshape, np.asarray, np.repeat, column_sum)
             view = function is operator.getitem and _size(operands[0]) == _size(node)
             flat = function in (getattr, "T", "transpose") and 1 in node.value.shape
             if not ((same or view or flat) and isinstance(operands[0], Node)):
@@ -210,6 +218,14 @@ class CLines:
     def _new(self) -> str:
         self.count += 1
         return f"t{self.count}"
+
+
+def _index(first: int, step: int, index: str) -> str:
+    """The index of an entry of a slice in what it is a slice of."""
+    if not step:
+        return str(first)
+    times = index if step == 1 else f"{step} * {index}"
+    return f"{first} + {times}" if first else times
 
 
 def _size(node: Node) -> int:
