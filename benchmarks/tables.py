@@ -39,6 +39,7 @@ RUNS: dict[str, list[str]] = {
                    "--rounds", "5"],
     "convolutions": ["convolution", "--against", "floor,torch", "--threads", "1", "2", "--seconds", "0.1",
                      "--rounds", "5"],
+    "recurrent": ["recurrent", "--against", "floor,torch", "--seconds", "0.1", "--rounds", "5"],
     "inference": ["inference", "--against", "numpy,torch,sklearn", "--seconds", "0.1"],
     "mlp": ["sklearn_mlp", "--against", "sklearn", "--threads", "1", "2", "--seconds", "0.4", "--rounds", "5"],
     "steps": ["training_step", "--against", "numpy,torch", "--threads", "1", "2", "--seconds", "0.1", "--rounds", "7"],
@@ -161,6 +162,7 @@ def printed(files: Mapping[str, Any]) -> str:
     for name, title, peers in (
         ("optimizers", "An optimizer's step", {"torch": "PyTorch", "floor": "floor"}),
         ("convolutions", "Forward and backward of a convolution", {"torch": "PyTorch", "floor": "products alone"}),
+        ("recurrent", "Forward and backward of an LSTM", {"torch": "PyTorch", "floor": "products alone"}),
         ("inference", "Prediction", {"torch": "PyTorch", "sklearn": "scikit-learn", "numpy": "straight-line"}),
         ("mlp", "A fit of MLPClassifier", {"sklearn": "scikit-learn"}),
         ("steps", "A training step", {"torch": "PyTorch", "numpy": "straight-line"}),

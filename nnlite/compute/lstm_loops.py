@@ -4,7 +4,7 @@ At few units and samples a call of a ufunc takes as long as its work, so what is
 over memory count. For each step S has below each other, (H, N) each, o, i, f, g, c_{t-1}, i g and f c_{t-1}:
 
 - A product writes a_o, a_i, a_f, a_g into an array that stays in the cache. The columns of M for o, i and f have the
-  other sign, since a sigmoid is ``1 / (1 + exp(-a))``; the three become sigmoids in one call each of exp, add and divide.
+  other sign, since a sigmoid is ``1 / (1 + exp(-a))``; one call each of exp, add and divide makes the three sigmoids.
 - i and f lie beside each other, and so do g and c_{t-1}: ``i g`` and ``f c_{t-1}`` are one product.
 - Backward, ``(o - 1) h`` is ``-o (1 - o) tanh(c)``, and so on: each derivative is two passes over what forward has
   stored. The layer turns the sign of those of -o, -i and -f back in the gradients of the parameters.
