@@ -95,6 +95,7 @@ def test_under_60_lines_and_nothing_imported_but_nnlite_and_numpy():
                 "export.py": {"onnxruntime"},
                 "optimizers.py": {"matplotlib"},
                 "play.py": {"matplotlib", "PIL"},
+                "plots.py": {"matplotlib"},
                 "sine.py": {"matplotlib"},
                 "vanishing.py": {"matplotlib"},
                 "sklearn_pipeline.py": {"pandas", "joblib", "nnlite.interop.sklearn", "sklearn", "dask"},
@@ -256,6 +257,14 @@ def test_play_writes_a_page_and_a_film(run, tmp_path_factory):
     assert (folder / "play.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     with Image.open(folder / "film.gif") as film:
         assert 10 < film.n_frames <= 15  # frames that are alike are stored as one
+
+
+def test_plots_draws_six_pictures(run, tmp_path_factory):
+    file = tmp_path_factory.mktemp("plots") / "plots.png"
+    out, _ = run("plots.py", "--figure", str(file))
+    assert number("lr 0.03: loss ([.0-9]+)", out) < number("lr 0.003: loss ([.0-9]+)", out)
+    assert number("accuracy ([.0-9]+)", out) > 0.85
+    assert file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_d0_has_the_linear_layer_entry_by_entry(run):

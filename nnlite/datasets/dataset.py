@@ -37,6 +37,7 @@ class Dataset:
         yield self.Y
 
     def __repr__(self) -> str:
-        names = ", ".join(self.target_names[:3]) + (", ..." if len(self.target_names) > 3 else "")
+        shown = [name if name.strip() else repr(name) for name in self.target_names[:3]]  # a line break, a space
+        names = ", ".join(shown) + (", ..." if len(self.target_names) > 3 else "")
         what = self.description.split(".")[0]
         return f"Dataset(X {self.X.shape}, Y {self.Y.shape}: {names}; {what[:1].lower()}{what[1:]})"

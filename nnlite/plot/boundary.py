@@ -12,17 +12,19 @@ from nnlite.layer.layer import Layer
 from nnlite.plot.new_axes import axes_or_new
 from nnlite.training.predict import predict
 
-COLOURS = (
+COLOURS = (  # the first seven: Okabe and Ito, 2008, without their yellow; then Tol, 2021
     "#0072B2",
     "#D55E00",
     "#009E73",
     "#CC79A7",
     "#E69F00",
     "#56B4E9",
-    "#F0E442",
-    "#999999",
-)  # Okabe and Ito, 2008
-MARKERS = "osD^vP*X"
+    "#7F7F7F",
+    "#882255",
+    "#332288",
+    "#999933",
+)
+MARKERS = "osD^vP*Xph"
 
 
 def boundary(

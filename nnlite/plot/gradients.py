@@ -9,6 +9,8 @@ from nnlite.plot.new_axes import axes_or_new
 from nnlite.training.diagnostics_callback import Diagnostics
 
 BINS = 60
+HIGHEST = 12.0  # inches
+ROWS = 60  # that have a name, on axes of that height
 
 
 def gradients(source: Any, *, ax: Any = None) -> Any:
@@ -51,7 +53,7 @@ def _histograms(model: Layer, ax: Any) -> Any:
     everything = np.concatenate([*logs.values()])
     low, high = np.floor(np.percentile(everything, 0.5)), np.ceil(everything.max())
     edges = np.linspace(low, max(high, low + 1), BINS + 1)
-    ax = axes_or_new(ax, "gradients", figsize=(6.0, 1.2 + 0.45 * len(logs)))
+    ax = axes_or_new(ax, "gradients", figsize=(6.0, min(HIGHEST, 1.2 + 0.45 * len(logs))))
     for row, (path, each) in enumerate(logs.items()):
         counts, _ = np.histogram(each.clip(edges[0], edges[-1]), edges)
         height = 0.85 * counts / max(1, counts.max())
@@ -60,7 +62,7 @@ def _histograms(model: Layer, ax: Any) -> Any:
             ax.plot([np.median(each)] * 2, [row, row - 0.85], color="C1", linewidth=1.5)
         if zeros := np.mean(sizes[path] == 0):
             ax.text(edges[0], row - 0.1, f" {zeros:.0%} are 0", fontsize="small", va="bottom", color="0.35")
-    ax.set_yticks(range(len(logs)), list(logs))
+    _name_rows(ax, list(logs))
     ax.set(
         xlim=(edges[0], edges[-1]),
         ylim=(len(logs) - 0.8, -1.0),
@@ -76,13 +78,19 @@ def _over_epochs(diagnostics: Diagnostics, ax: Any) -> Any:
     table = np.array([*diagnostics.gradients.values()], float)
     with np.errstate(divide="ignore"):
         logs = np.log10(table)
-    ax = axes_or_new(ax, "gradients", figsize=(6.5, 1.5 + 0.4 * len(table)))
+    ax = axes_or_new(ax, "gradients", figsize=(6.5, min(HIGHEST, 1.5 + 0.4 * len(table))))
     shown = ax.imshow(
         np.ma.masked_invalid(logs), aspect="auto", cmap="viridis", interpolation="nearest",
         extent=(0.5, table.shape[1] + 0.5, len(table) - 0.5, -0.5),
     )  # fmt: skip
-    ax.set_yticks(range(len(table)), [f"{path} {diagnostics.layers.get(path, '')}" for path in diagnostics.gradients])
+    _name_rows(ax, [f"{path} {diagnostics.layers.get(path, '')}".strip() for path in diagnostics.gradients])
     ax.set(xlabel="epoch", title="gradients")
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.figure.colorbar(shown, ax=ax, label="log10 of the norm")
     return ax
+
+
+def _name_rows(ax: Any, names: list[str]) -> None:
+    """A name at each row, or at every second, third, ... where there are too many to be read."""
+    every = -(-len(names) // ROWS)
+    ax.set_yticks(range(0, len(names), every), names[::every])

@@ -72,8 +72,9 @@ def images(
     if n < rows * columns:  # the rest of the last line
         from matplotlib.patches import Rectangle
 
-        left, top = (n - (rows - 1) * columns) * (width + 1) - 0.5, (rows - 1) * (height + 1) - 0.5
-        rest = Rectangle((left, top), picture.shape[2] - left, height + 1, color=ax.figure.get_facecolor(), linewidth=0)
+        left, top = (n - (rows - 1) * columns) * (width + 1) - 1.5, (rows - 1) * (height + 1) - 1.5
+        colour = ax.figure.get_facecolor()
+        rest = Rectangle((left, top), picture.shape[2] - left, height + 2, color=colour, linewidth=0)
         ax.add_patch(rest)
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

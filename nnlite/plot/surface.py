@@ -79,12 +79,16 @@ def surface(
     axes = [np.linspace(-each, each, resolution) for each in size * np.where(reach > 0, reach, 1.0)]
     losses = _losses(model, X, Y, loss, centre, directions, axes)
     ax = axes_or_new(ax, "surface", figsize=(5.5, 4.4))
+    from matplotlib.colors import BoundaryNorm
+
     start = (
         centre[list(parameters)] if parameters is not None else np.zeros(2)
     )  # so that ticks are the parameters' values
     x, y = (start[number] + axis for number, axis in enumerate(axes))
-    filled = ax.contourf(x, y, losses, levels=_levels(losses), cmap="viridis_r", extend="both")
-    ax.contour(x, y, losses, levels=filled.levels, colors="white", linewidths=0.4, alpha=0.7)
+    levels = _levels(losses)
+    bands = BoundaryNorm(levels, 256, extend="both")  # each band has a colour of its own, however narrow
+    filled = ax.contourf(x, y, losses, levels=levels, cmap="viridis_r", norm=bands, extend="both")
+    ax.contour(x, y, losses, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
     if len(steps):
         ax.plot(*(start + shown).T, color="#D55E00", marker=".", linewidth=1.2, markersize=4, label="path")
     ax.plot(*start, color="black", marker="x", markersize=8, markeredgewidth=2, linestyle="", label="the model")
@@ -127,7 +131,7 @@ def _principal(steps: Array, centre: Array) -> tuple[Array, list[str]]:
     away = steps - centre
     _, values, components = np.linalg.svd(away, full_matrices=False)
     shares = values**2 / (values**2).sum()
-    labels = [f"principal component {number + 1} of the path ({shares[number]:.0%})" for number in (0, 1)]
+    labels = [f"principal component {number + 1} ({shares[number]:.0%})" for number in (0, 1)]
     directions: Array = components[:2]
     return directions, labels
 

@@ -66,6 +66,7 @@ def test_windows_of_the_text_overlap_and_cover_it():
     assert "".join(read) == poem[: 10 * len(read)]
     assert (dataset.X[:, 1:] == dataset.Y[:, :-1]).all()
     assert (dataset.X[1:, 0] == dataset.Y[:-1, -1]).all()
+    assert repr(dataset).endswith(r"'\n', ' ', !, ...; a poem, letter by letter)")
     assert poem.lower().count("nevermore") == 11
     assert poem.count("\n\n") == 17  # 18 stanzas
     with pytest.raises(ValueError, match="text: length: expected less than"):

@@ -216,6 +216,15 @@ def test_gradients_over_the_epochs_are_those_of_diagnostics():
         nn.plot.gradients(3)
 
 
+def test_gradients_of_many_layers_stay_on_a_page():
+    model = nn.Sequential(*[nn.Linear(2, 2, rng=number) for number in range(70)])
+    model.backward(np.ones_like(model.forward(np.ones((1, 2)))))
+    ax = nn.plot.gradients(model)
+    assert ax.figure.get_figheight() == 12
+    assert [label.get_text() for label in ax.get_yticklabels()][:3] == ["0.W", "1.b", "3.W"]  # every third
+    assert len(ax.patches) == 140
+
+
 # --------------------------------------------------------------------------------------------------------- surface
 
 
@@ -235,6 +244,15 @@ def test_the_surface_of_two_parameters_is_the_loss_at_their_values():
     assert contours(ax).zmax == pytest.approx(corner)
     assert contours(ax).zmin == pytest.approx(0)
     assert line.Phi.tolist() == [2.0, 0.0]
+
+
+def test_each_band_of_the_surface_has_a_colour_of_its_own():
+    X, Y = nn.datasets.moons(60, rng=0)
+    model = nn.Sequential(nn.Linear(2, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1), nn.Sigmoid())
+    ax = nn.plot.surface(model, X, Y, nn.BCELoss(), size=3, rng=0, resolution=9)
+    filled = ax.collections[0]
+    colours = filled.to_rgba((filled.levels[1:] + filled.levels[:-1]) / 2)[:, :3]
+    assert np.linalg.norm(np.diff(colours, axis=0), axis=1).min() > 0.05
 
 
 def test_a_path_lies_on_the_plane_of_its_principal_components():
