@@ -10,6 +10,8 @@ from nnlite.layer.layer import Layer
 def described(layer: Layer, name: str, *methods: str) -> Any:
     """The value of an attribute that describes methods of the layer; None if a subclass overrides one of them.
 
+    What a base class says of methods that it leaves to its subclasses holds for the first of each.
+
     >>> import nnlite as nn
     >>> class Doubled(nn.Sigmoid):
     ...     def forward(self, X):
@@ -19,9 +21,17 @@ def described(layer: Layer, name: str, *methods: str) -> Any:
     """
     cls = type(layer)
     owner = next(base for base in cls.__mro__ if name in vars(base))
-    if any(getattr(cls, method) is not getattr(owner, method) for method in methods):
+    if any(getattr(cls, method) is not _described_method(cls, owner, method) for method in methods):
         return None
     return getattr(layer, name)
+
+
+def _described_method(cls: type[Layer], owner: type[Layer], method: str) -> Any:
+    """The method of the class that has the attribute or, if that leaves it out, of the first below it."""
+    if owner is Layer or getattr(owner, method) is not getattr(Layer, method):
+        return getattr(owner, method)
+    below = [base for base in cls.__mro__ if issubclass(base, owner) and method in vars(base)]
+    return getattr(below[-1] if below else owner, method)
 
 
 def with_gradient(layer: Layer, inputs: Sequence[Any]) -> tuple[int, ...]:

@@ -79,7 +79,7 @@ def test_every_public_layer_has_formulas_but_containers_and_what_their_language_
     assert {cls for cls in public if not cls.formulas} == {
         *(nn.Layer, nn.Loss, nn.Parameter, nn.Sequential, nn.Graph, nn.Residual, nn.Parallel),
         *(nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.TransformerEncoder, nn.TransformerDecoder),
-        *(nn.Transformer, nn.CTCLoss),
+        *(nn.Transformer, nn.Stateful, nn.CTCLoss),
     }
 
 

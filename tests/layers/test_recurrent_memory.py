@@ -43,3 +43,16 @@ def test_of_cells(make):
     x = X.reshape(-1, 24)
     cell = make(24, 32, rng=0)
     assert nn.profile(cell, x, repeats=1).total.cache_bytes - x.nbytes == pytest.approx(left_behind(cell, x), rel=0.01)
+
+
+@pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU], ids=lambda make: make.__name__)
+def test_profile_counts_the_operations_of_layers_but_not_of_a_subclass_with_a_forward_of_its_own(make):
+    class Loud(make):
+        def forward(self, X, *more):
+            return super().forward(2 * X, *more)
+
+    parts = {nn.RNN: 1, nn.LSTM: 4, nn.GRU: 4}[make]  # the new content of a GRU has one from X and one from h
+    operations = nn.profile(make(24, 32, rng=0), X, repeats=1).rows[0].forward.operations
+    products = 2 * 64 * 20 * (24 + 32 + 1) * parts * 32
+    assert products < operations < 1.2 * products
+    assert nn.profile(Loud(24, 32, rng=0), X, repeats=1).rows[0].forward.operations is None
