@@ -6,6 +6,7 @@ take up to 5 % less time.
 """
 
 from typing import Any, Self
+from weakref import ref
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,17 +15,20 @@ from nnlite.basics.arrays import Array
 
 
 class KeptArrays(dict[str, Array]):
-    """Arrays by name, of one layer in training mode.
+    """Arrays by name, of one layer alone.
 
-    Others have none to keep: the twin of a layer that ``predict`` runs has the same attributes, perhaps in several
-    threads at once.
+    A twin of the layer, such as ``predict`` runs, perhaps in several threads at once, has the same attributes: what it
+    finds there is another layer's, and it starts anew.
     """
+
+    def __init__(self, layer: Any) -> None:
+        self.layer = ref(layer)
 
     @classmethod
     def of(cls, layer: Any) -> Self:
-        """Those of the layer's last call in training mode; none in evaluation mode."""
+        """Those of the layer's last call, or new ones."""
         kept = vars(layer).get("kept")
-        return kept if layer.training and isinstance(kept, cls) else cls()
+        return kept if isinstance(kept, cls) and kept.layer() is layer else cls(layer)
 
     def room(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """An array with anything in it: the one that had this name, if it fits; its first axis may have been longer."""

@@ -303,6 +303,7 @@ def test_arrays_that_are_kept_are_those_of_the_layer_alone(kind):
     nn.predict(layer, 2 * X)
     copied = deepcopy(layer)
     copied.forward(3 * X)
+    layer.evaluation_twin().train().forward(4 * X)
     for _ in range(2):
         assert_array_equal(layer.backward(dY), dX)
         assert_array_equal(layer.dPhi, dPhi)
