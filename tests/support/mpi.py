@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SECONDS = 60  # after which a run is ended: there is a deadlock, or the machine is very busy
+SECONDS = 240  # after which a run is ended: there is a deadlock, or the machine is very busy
 
 
 def mpiexec(ranks: int) -> list[str]:
@@ -33,6 +33,7 @@ def environment() -> Mapping[str, str]:
     """Ranks more than cores and as root, as in a container; without what a surrounding MPI run has set."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI_", "PMIX_", "PRTE_"))}
     own = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OPENBLAS_NUM_THREADS": "1"}
+    own["OMPI_MCA_mpi_yield_when_idle"] = "1"  # others need the cores
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])])
     return kept | own | {"PYTHONPATH": path}
 
