@@ -98,6 +98,29 @@ def test_batches_are_of_like_lengths_and_have_each_row_once():
     assert not members[0] & members[1]  # other rows together in each epoch
 
 
+def test_rows_of_different_lengths_meet_others_in_each_epoch():
+    rows, drawn = nn.Sequences([np.zeros(length) for length in range(1, 201)]), np.random.default_rng(0)
+    members = [{frozenset(order[start : start + 10]) for start in range(0, 200, 10)} for order in
+               (rows.order(drawn, 10), rows.order(drawn, 10))]  # fmt: skip
+    assert len(members[0] & members[1]) < 5
+
+
+@pytest.mark.parametrize(
+    "rows", [nn.Sequences(X, TAGS), nn.Pieces(*(nn.pad_sequence(A)[0] for A in (X, TAGS)), steps=3)]
+)
+def test_processes_that_share_batches_have_each_row_once(rows):
+    """Of each batch a share, in training; every other batch, or all pieces of some sequences, in evaluation."""
+    whole = list(rows.batches(3))
+    shares = [list(rows.batches(3, share=(rank, 2))) for rank in range(2)]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert sum(part.count for part in parts) == batch.count == parts[0].of
+        assert {part.starts for part in parts} == {batch.starts}
+        assert_array_equal(np.concatenate([np.arange(10)[part.rows] for part in parts]), np.arange(10)[batch.rows])
+    turns = [batch for rank in range(2) for batch in rows.batches(3, first=rank, step=2)]
+    assert sum(batch.Y.size for batch in turns) == sum(batch.Y.size for batch in whole)
+    assert turns[0].starts
+
+
 @pytest.mark.parametrize("batch_size", [1, 3, 10, 64])
 def test_every_batch_size_has_each_row_once(batch_size):
     rows = nn.Sequences(X)
