@@ -27,7 +27,7 @@ Layers
     Add, Subtract, Multiply, Divide      elementwise arithmetic of two inputs, with broadcasting
     Power, Maximum, Minimum              likewise
     Negative, Exp, Log, Square           elementwise functions of one input
-    Sqrt, Reciprocal, Abs                likewise
+    Sqrt, Reciprocal, Abs, Sign          likewise
     Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
     RNN, LSTM, GRU                       recurrences over the steps of sequences, in one direction or both
     RNNCell, LSTMCell, GRUCell           one step of them
@@ -241,7 +241,7 @@ from nnlite.layers.bilinear import Bilinear
 from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
-from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sqrt, Square
+from nnlite.layers.elementwise import Abs, Exp, Log, Negative, Reciprocal, Sign, Sqrt, Square
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag
 from nnlite.layers.folding import Fold, Unfold
@@ -545,6 +545,7 @@ __all__ = [
     "ShapeError",
     "SiLU",
     "Sigmoid",
+    "Sign",
     "Slice",
     "SmoothL1Loss",
     "SoftMarginLoss",

@@ -1,6 +1,8 @@
-"""Elementwise functions of one input: negative, exponential, logarithm, powers and absolute value."""
+"""Elementwise functions of one input: negative, exponential, logarithm, powers, absolute value and sign."""
 
 from typing import Any
+
+import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import kernels
@@ -186,3 +188,28 @@ class Abs(Activation):
 
     def backward(self, dY: Any) -> Array:
         return kernels.absolute_backward(self.check_dY(dY), self.X)
+
+
+class Sign(Activation):
+    """``Y = 1`` where X is positive, -1 where it is negative, and 0 at 0; ``dX = 0``.
+
+    >>> import numpy as np
+    >>> layer = Sign()
+    >>> layer.forward(np.array([2.0, 0.0, -3.0]))
+    array([ 1.,  0., -1.])
+    >>> layer.backward(np.array([2.0, 2.0, 2.0]))
+    array([0., 0., 0.])
+    """
+
+    sign = "sgn"
+    formulas = """
+        Y = sign(X)
+        dX = 0 * dY
+    """
+    onnx = "Sign(X)"
+
+    def forward(self, X: Any) -> Array:
+        return self.record_Y(np.asarray(np.sign(self.check_X(X))))
+
+    def backward(self, dY: Any) -> Array:
+        return np.zeros_like(self.check_dY(dY))

@@ -18,7 +18,6 @@ from nnlite.interop.onnx.writing_onnx import content_of
 ONE_WAY = {  # and the operators that are not supported
     **{f"MaxUnpool{axes}d": {"Shape", "Expand", "ScatterElements"} for axes in (1, 2, 3)},
     **{f"EmbeddingBag-{mode}-padding_idx": {"Equal", "Not"} for mode in ("sum", "mean", "max")},
-    "PairwiseDistance-0": {"Sign"},
 }
 
 

@@ -16,7 +16,7 @@ from nnlite.basics.shapes import UNKNOWN
 
 inf, nan = np.inf, np.nan
 TWO = [nn.Add, nn.Subtract, nn.Multiply, nn.Divide, nn.Power, nn.Maximum, nn.Minimum]
-ONE = [nn.Negative, nn.Exp, nn.Log, nn.Square, nn.Sqrt, nn.Reciprocal, nn.Abs]
+ONE = [nn.Negative, nn.Exp, nn.Log, nn.Square, nn.Sqrt, nn.Reciprocal, nn.Abs, nn.Sign]
 both_precisions = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
@@ -101,6 +101,7 @@ def test_ties_at_0_and_infinity_are_shared_too():
         (nn.Sqrt, [1.0, 16.0, 0.25], [1, 4, 0.5], [0.5, 0.125, 1]),
         (nn.Reciprocal, [2.0, -4.0], [0.5, -0.25], [-0.25, -0.0625]),
         (nn.Abs, [3.0, -4.0], [3, 4], [1, -1]),
+        (nn.Sign, [3.0, -4.0, 0.0], [1, -1, 0], [0, 0, 0]),
     ],
 )
 def test_gates_of_one_input_in_closed_form(gate, X, Y, dX):
@@ -208,6 +209,7 @@ def test_nan_in_maximum_and_minimum_gives_nan_and_no_gradient():
         (nn.Sqrt, [0.0, -1.0, inf, nan], [0, nan, inf, nan], [inf, nan, 0, nan]),
         (nn.Reciprocal, [0.0, -0.0, inf, nan], [inf, -inf, 0, nan], [-inf, -inf, 0, nan]),
         (nn.Abs, [0.0, -0.0, inf, -inf, nan], [0, 0, inf, inf, nan], [0, 0, 1, -1, nan]),
+        (nn.Sign, [0.0, -0.0, inf, -inf, nan], [0, 0, 1, -1, nan], [0, 0, 0, 0, 0]),
         (nn.Negative, [0.0, inf, nan], [-0.0, -inf, nan], [-1, -1, -1]),
     ],
 )

@@ -299,6 +299,7 @@ ROWS = [
             (nn.Sqrt, shares),
             (nn.Reciprocal, shares),
             (nn.Abs, numbers),
+            (nn.Sign, numbers),
         ]
         for label, shape in [("", (4, 3)), ("-of-a-number", ())]
     ),

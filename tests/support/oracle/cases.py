@@ -109,6 +109,8 @@ def add_gates():
     add_gate("Select", draw(rng, (4, 3, 2)), args=(1, -1))
     add_gate("Slice", draw(rng, (4, 5, 2)), args=(1, 1, -1))
     add_gate("Slice", draw(rng, (4, 6)), args=(-1, None, None, 2))
+    add_gate("Sign", draw(rng, (4, 3)))
+    add_gate("Sign", edges[:-1], label="edges")
     for kind in "Max", "Min":
         add_gate(kind, draw(rng, (4, 3)))
         add_gate(kind, np.array([[1.0, 2.0, 2.0], [3.0, 0.0, 3.0]]), dim=1, label="ties")

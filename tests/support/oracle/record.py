@@ -23,9 +23,8 @@ def torch_gate(kind, *args, **options):
     import torch
 
     elementwise = {"Subtract": "sub", "Multiply": "mul", "Divide": "div", "Power": "pow", "Negative": "neg"}
-    elementwise |= {
-        kind: kind.lower() for kind in ("Maximum", "Minimum", "Exp", "Log", "Square", "Sqrt", "Reciprocal", "Abs")
-    }
+    same = "Maximum", "Minimum", "Exp", "Log", "Square", "Sqrt", "Reciprocal", "Abs", "Sign"
+    elementwise |= {kind: kind.lower() for kind in same}
     if kind in elementwise:
         return getattr(torch, elementwise[kind])
     return {
