@@ -22,6 +22,7 @@ class BatchNorm(RunningNorm):
             a step runs; None for the samples of this process alone.
     """
 
+    onnx = RunningNorm.onnx  # forward differs from that of RunningNorm among several processes alone
     ranks: Any = None
     all_values: int = 0  # for each mean and variance, over the processes
     cure = "; choose a batch_size that leaves no batch of one sample, or call eval()"
