@@ -1,7 +1,7 @@
 """Attention, ``O = A v`` with ``A = softmax(q k^T)``, block by block: no array of T x S weights outlives its block.
 
-Forward keeps the logarithm L of the sum of exponentials of each row, and backward computes ``A = exp(q k^T - L)`` anew.
-So the memory is linear in the number of steps, and a block stays in the cache. (Rabe and Staats, Self-attention does
+Forward keeps the sum s of the exponentials ``E = exp(q k^T - m)`` of each row, and backward computes E anew. So the
+memory is linear in the number of steps, and a block stays in the cache. (Rabe and Staats, Self-attention does
 not need O(n^2) memory, 2021; Dao, Fu, Ermon, Rudra and Re, FlashAttention, 2022.)
 
 The arrays are stacks of matrices with the same leading axes, at least one: q (N, ..., T, d), k (N, ..., S, d) and
@@ -16,7 +16,9 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute import blas
+from nnlite.compute.row_reductions import row_max
 from nnlite.compute.softmax import SILENT
+from nnlite.compute.unbuffered import unbuffered
 
 BLOCK = 2**17  # scores in a block: 512 kB in float32
 ROWS = 64  # queries in a block, unless there are fewer
@@ -76,6 +78,10 @@ class Block(NamedTuple):
         """The part of an X (N, ..., S, d)."""
         return X[self.samples, ..., : self.keys, :]
 
+    def of_columns(self, X: Array) -> Any:
+        """The part of an X (N, ..., d, S), the transpose of a k or v."""
+        return X[self.samples, ..., : self.keys]
+
     def of_scores(self, X: Array) -> Any:
         """The part of an X (N, ..., T, S)."""
         return X[self.samples, ..., self.first : self.last, : self.keys]
@@ -97,80 +103,110 @@ def blocks(shape: tuple[int, ...], causal: bool = False) -> Iterator[Block]:
             yield Block(slice(n, n + samples), first, last, min(S, last) if causal else S)
 
 
-@np.errstate(**SILENT)
-def attend(q: Array, k: Array, v: Array, mask: Mask, out: Array, weights: Array | None = None) -> Array:
-    """Write O into ``out``, and the weights into ``weights`` if it is given; return L, (N, ..., T, 1).
+class Rows(NamedTuple):
+    """What forward keeps of the scores, (N, ..., T, 1) each.
 
-    L is inf for a query that sees nothing, whose weights and whose row of O are 0.
+    Attributes:
+        m: what was subtracted from the scores of each query: their maximum; None where it would change nothing.
+        s: the sum of ``E = exp(scores - m)``, by which the weights are divided; 1 for a query that sees nothing.
+    """
+
+    m: Array | None
+    s: Array
+
+
+@np.errstate(**SILENT)
+def attend(q: Array, k: Array, v: Array, mask: Mask, out: Array, weights: Array | None = None) -> Rows:
+    """Write O into ``out``, and the weights into ``weights`` if it is given.
+
+    The weights of a query that sees nothing are 0, and so is its row of O.
 
     >>> q, k, v = np.zeros((1, 1, 2)), np.zeros((1, 2, 2)), np.array([[[1.0], [3.0]]])
     >>> out = np.empty((1, 1, 1))
-    >>> np.exp(attend(q, k, v, Mask(), out)), out
+    >>> attend(q, k, v, Mask(), out).s, out
     (array([[[2.]]]), array([[[2.]]]))
     """
     shape = (*q.shape[:-1], k.shape[-2])
-    L, mask = np.empty((*q.shape[:-1], 1), q.dtype), mask.broadcast(shape)
+    of_rows = (*q.shape[:-1], 1)
+    rows = Rows(None if are_moderate(q, k, mask) else np.empty(of_rows, q.dtype), np.empty(of_rows, q.dtype))
+    mask, kT = mask.broadcast(shape), transposed(k)
     if weights is not None and mask.causal:
         weights[...] = 0
-    for block in blocks(shape, mask.causal):
-        S, moderate = masked_scores(q, k, mask, block)
-        m: Any = 0.0
-        if not moderate:
-            m = np.maximum.reduce(S, axis=-1, keepdims=True, initial=-np.inf)
-            m[m == -np.inf] = 0
-            S -= m
-        E = np.exp(S, out=S)
-        s = np.vecdot(E, np.ones(E.shape[-1], E.dtype))[..., None]
-        empty = s == 0
-        block.of_queries(L)[...] = np.where(empty, np.inf, np.log(s) + m)
-        s += empty
-        P = dropped(E, mask, block)
-        block.of_queries(out)[...] = blas.stacked_matmul(P, block.of_keys(v)) / s
-        if weights is not None:
-            np.divide(P, s, out=block.of_scores(weights))
-    return L
+    with unbuffered(shape[-1]):
+        for block in blocks(shape, mask.causal):
+            S = masked_scores(q, kT, mask, block)
+            if rows.m is not None:
+                m = row_max(S.reshape(math.prod(S.shape[:-1]), S.shape[-1])).reshape(*S.shape[:-1], 1)
+                m[m == -np.inf] = 0
+                block.of_queries(rows.m)[...] = m
+                S -= m
+            E = np.exp(S, out=S)
+            s = block.of_queries(rows.s)
+            np.vecdot(E, np.ones(E.shape[-1], E.dtype), out=s[..., 0])
+            s += s == 0
+            P = dropped(E, mask, block)
+            np.divide(blas.stacked_matmul(P, block.of_keys(v)), s, out=block.of_queries(out))
+            if weights is not None:
+                np.divide(P, s, out=block.of_scores(weights))
+    return rows
 
 
 @np.errstate(**SILENT)
 def attend_backward(
-    dO: Array, q: Array, k: Array, v: Array, L: Array, mask: Mask, dweights: Array | None, outs: tuple[Array, ...]
+    dO: Array, q: Array, k: Array, v: Array, rows: Rows, mask: Mask, dweights: Array | None, outs: tuple[Array, ...]
 ) -> None:
-    """Write the gradients of q, k and v into ``outs``, given those of O and, unless None, of the weights."""
+    """Write the gradients of q, k and v into ``outs``, given those of O and, unless None, of the weights.
+
+    With ``A = E / s`` they are ``dv = A^T dO`` and, for ``dA = dO v^T + dweights`` and ``dS = A (dA - sum(dA A))``,
+    ``dq = dS k`` and ``dk = dS^T q``. Here the rows of dO and dweights are divided by s, in place of those of E.
+    """
     dq, dk, dv = outs
     shape = (*q.shape[:-1], k.shape[-2])
-    mask = mask.broadcast(shape)
-    for block in blocks(shape, mask.causal):
-        S, _ = masked_scores(q, k, mask, block)
-        S -= block.of_queries(L)
-        A = np.exp(S, out=S)
-        P = dropped(A, mask, block)
-        dP = blas.stacked_matmul(block.of_queries(dO), transposed(block.of_keys(v)))
-        if dweights is not None:
-            dP += block.of_scores(dweights)
-        dS = dA = dropped(dP, mask, block)
-        dS -= np.vecdot(dA, A)[..., None]
-        dS *= A
-        blas.stacked_matmul(dS, block.of_keys(k), block.of_queries(dq))
-        for X, Y, dX in (dS, q, dk), (P, dO, dv):
-            if block.first:
-                block.of_keys(dX)[...] += blas.stacked_matmul(X.swapaxes(-1, -2), block.of_queries(Y))
-            else:
-                blas.stacked_matmul(X.swapaxes(-1, -2), block.of_queries(Y), block.of_keys(dX))
-                dX[block.samples, ..., block.keys :, :] = 0
+    mask, kT, vT = mask.broadcast(shape), transposed(k), transposed(v)
+    with unbuffered(shape[-1]):
+        for block in blocks(shape, mask.causal):
+            S = masked_scores(q, kT, mask, block)
+            if rows.m is not None:
+                S -= block.of_queries(rows.m)
+            E = np.exp(S, out=S)
+            s = block.of_queries(rows.s)
+            g = block.of_queries(dO) / s
+            P = dropped(E, mask, block)
+            dP = blas.stacked_matmul(g, block.of_columns(vT))
+            if dweights is not None:
+                dP += block.of_scores(dweights) / s
+            dS = dA = dropped(dP, mask, block)
+            dS -= np.vecdot(dA, E)[..., None] / s
+            dS *= E
+            blas.stacked_matmul(dS, block.of_keys(k), block.of_queries(dq))
+            for X, Y, dX in (dS, block.of_queries(q), dk), (P, g, dv):
+                if block.first:
+                    block.of_keys(dX)[...] += blas.stacked_matmul(X.swapaxes(-1, -2), Y)
+                else:
+                    blas.stacked_matmul(X.swapaxes(-1, -2), Y, block.of_keys(dX))
+                    dX[block.samples, ..., block.keys :, :] = 0
 
 
-def masked_scores(q: Array, k: Array, mask: Mask, block: Block) -> tuple[Array, bool]:
-    """The scores of a block, and whether those of them that are seen are moderate."""
-    S = blas.stacked_matmul(block.of_queries(q), transposed(block.of_keys(k)))
+@np.errstate(over="ignore", invalid="ignore")
+def are_moderate(q: Array, k: Array, mask: Mask) -> bool:
+    """Whether no score can be too large: by the inequality of Cauchy and Schwarz, the product of the norms."""
+    largest = math.sqrt(np.vecdot(q, q).max(initial=0)) * math.sqrt(np.vecdot(k, k).max(initial=0))
+    if mask.added is not None:
+        largest += np.abs(mask.added).max(initial=0)
+    return bool(largest <= MODERATE)
+
+
+def masked_scores(q: Array, kT: Array, mask: Mask, block: Block) -> Array:
+    """The scores of a block, -inf where a key is not seen; kT are the transposed keys."""
+    S = blas.stacked_matmul(block.of_queries(q), block.of_columns(kT))
     if mask.added is not None:
         S += block.of_scores(mask.added)
-    moderate = bool(max(S.max(initial=0), -S.min(initial=0)) <= MODERATE)
     if mask.ignored is not None:
         np.copyto(S, -np.inf, where=block.of_scores(mask.ignored))
     if mask.causal:
         later = np.arange(block.first, block.keys) > np.arange(block.first, block.last)[:, None]
         np.copyto(S[..., block.first :], -np.inf, where=later)
-    return S, moderate
+    return S
 
 
 def dropped(A: Array, mask: Mask, block: Block) -> Array:

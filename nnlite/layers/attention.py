@@ -49,12 +49,12 @@ class Attention(Gate):
             scores = scores._replace(kept=kept, factor=1 / (1 - self.dropout) if self.dropout < 1 else 0.0)
         weights = np.empty(shape, q.dtype) if self.need_weights else None
         self.q, self.k, self.v, self.scores = q, k, v, scores
-        self.L = attend(q, k, v, scores, out, weights)
+        self.rows = attend(q, k, v, scores, out, weights)
         return weights
 
     def attend_backward(self, dO: Array, dweights: Array | None, outs: tuple[Array, ...]) -> None:
         """Write the gradients of q, k and v into ``outs``, given that of the output and, or None, of the weights."""
-        attend_backward(dO, self.q, self.k, self.v, self.L, self.scores, dweights, outs)
+        attend_backward(dO, self.q, self.k, self.v, self.rows, self.scores, dweights, outs)
 
     @property
     def A(self) -> Array:

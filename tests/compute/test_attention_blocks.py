@@ -20,13 +20,14 @@ def run(row):
     return [*listed(Y), *gradients(dX), layer.dPhi]
 
 
-@pytest.mark.parametrize(("size", "rows"), [(1, 1), (1, 2), (30, 2), (70, 1)])
-def test_every_size_of_blocks_gives_the_same(monkeypatch, size, rows):
+@pytest.mark.parametrize(("size", "rows", "moderate"), [(1, 1, 30.0), (1, 2, 0.0), (30, 2, 30.0), (70, 1, 0.0)])
+def test_every_size_of_blocks_gives_the_same_with_and_without_maxima(monkeypatch, size, rows, moderate):
     for row in ROWS:
         whole = run(row)
         with monkeypatch.context() as patch:
             patch.setattr(attention_blocks, "BLOCK", size)
             patch.setattr(attention_blocks, "ROWS", rows)
+            patch.setattr(attention_blocks, "MODERATE", moderate)
             for got, expected in zip(run(row), whole, strict=True):
                 np.testing.assert_allclose(got, expected, rtol=1e-11, atol=1e-13, err_msg=row.id)
 
