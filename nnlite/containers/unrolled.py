@@ -1,4 +1,4 @@
-"""unrolled: a recurrent layer as a Graph of cells, one for each time step."""
+"""unrolled: a recurrent layer as a Graph of cells, one for each time step, or of layers of one direction."""
 
 from copy import deepcopy
 from typing import Any
@@ -18,18 +18,19 @@ from nnlite.layers.indexing import Select
 from nnlite.layers.recurrent import Recurrent
 
 
-def unrolled(layer: Recurrent, steps: int, *, states: bool = False) -> Graph:
+def unrolled(layer: Recurrent, steps: int | None = None, *, states: bool = False) -> Graph:
     """A recurrent layer as a Graph of cells, one for each time step of each of its layers and directions.
 
     The graph computes what the layer does for sequences of that many steps, ``h_t = cell(x_t, h_{t-1})``, and each step
     is an operation of its own: :func:`nnlite.forward_steps` and :func:`nnlite.backward_steps` go from one to the next,
-    :func:`nnlite.explain` writes out all of them, :func:`nnlite.draw` draws them. It has copies of the parameters, in
-    the order of the layer's ``Phi``; the cells of one direction share theirs (:func:`nnlite.tied`). It is slow: to
-    train, use the layer.
+    :func:`nnlite.explain` writes out all of them, :func:`nnlite.draw` draws them. Without ``steps`` the operations are
+    layers of one direction, and so explain shows the recurrence of each part of a stack. The graph has copies of the
+    parameters, in the order of the layer's ``Phi``; the cells of one direction share theirs (:func:`nnlite.tied`). It
+    is slow: to train, use the layer.
 
     Args:
         layer: an RNN, LSTM or GRU with any options.
-        steps: the number of time steps T.
+        steps: the number of time steps T; None for layers in place of cells.
         states: whether the graph has the first states as inputs, too: H0, and C0 of an LSTM.
 
     Shapes:
@@ -48,38 +49,55 @@ def unrolled(layer: Recurrent, steps: int, *, states: bool = False) -> Graph:
     True
     >>> [step.path for step in nn.forward_steps(unrolled(layer, 2), X[:, :2])]
     ['0', '1', '2', '3', '4']
+    >>> [part.one_line() for part in unrolled(nn.GRU(2, 3, bidirectional=True)).layers]
+    ['GRU(2 -> 3)', 'GRU(2 -> 3, reverse=True)', 'Concat(dim=-1)']
     """
     if not isinstance(layer, Recurrent):
         raise TypeError(f"unrolled: expected an RNN, LSTM or GRU, got {layer!r}")
-    whole(steps, "unrolled: steps", least=1)
+    if steps is not None:
+        whole(steps, "unrolled: steps", least=1)
     X, first = Input("X"), [Input(f"{name}0") for name in layer.state_names if states]
     parts, directions = layer.sweeps or [layer], 1 + layer.bidirectional
-    xs = [Select(1, t)(X) for t in range(steps)]
-    finals: list[list[Any]] = []
+    Y, finals = X, []
     for number in range(layer.num_layers):
         if number and layer.dropouts:
-            dropped = deepcopy(layer.dropouts[number - 1])(Stack(dim=1)(*xs))
-            xs = [Select(1, t)(dropped) for t in range(steps)]
-        outs = []
+            Y = deepcopy(layer.dropouts[number - 1])(Y)
+        last = layer.last and number == layer.num_layers - 1
+        xs = [Select(1, t)(Y) for t in range(steps or 0)]
+        Ys = []
         for n in range(number * directions, (number + 1) * directions):
             own = [Select(1, n)(S) for S in first] if layer.sweeps else first
-            hs, final = _cells(parts[n], xs, own, with_final=layer.return_state)
-            outs.append(hs)
+            how = {"last": last, "return_state": layer.return_state}
+            Y_n, *final = _cells(parts[n], xs, own, **how) if steps else _layer(parts[n], Y, own, **how)
+            Ys.append(Y_n)
             finals.append(final)
-        if layer.last and number == layer.num_layers - 1:
-            continue
-        xs = outs[0] if directions == 1 else [Concat(dim=-1)(*both) for both in zip(*outs, strict=True)]
-    last = [final[0] for final in finals[-directions:]]
-    Y = _together(last) if layer.last else Stack(dim=1)(*xs)
+        Y = Ys[0] if directions == 1 else Concat(dim=-1)(*Ys)
     if not layer.return_state:
         return Graph([X, *first], Y)
     of_all = [Stack(dim=1)(*each) if layer.sweeps else each[0] for each in zip(*finals, strict=True)]
     return Graph([X, *first], (Y, *of_all))
 
 
-def _together(states: list[Any]) -> Any:
-    """The states of both directions, or a copy of that of one, which may be an output of its own."""
-    return Concat(dim=-1)(*states) if len(states) > 1 else Identity()(states[0])
+def _layer(part: Any, X: Any, states: list[Any], **how: bool) -> list[Any]:
+    """Y and, if they are returned, the final states of a layer of one direction."""
+    layer = type(part).from_saved(**part.saved_arguments() | how)
+    layer.Phi = part.Phi
+    Ys = layer(X, **dict(zip(("H0", "C0"), states, strict=False)))
+    return list(Ys) if how["return_state"] else [Ys]
+
+
+def _cells(part: Any, xs: list[Any], states: list[Any], *, last: bool, return_state: bool) -> list[Any]:
+    """The same of cells."""
+    cell, hs = part.cell(), []
+    for t, x in enumerate(reversed(xs) if part.reverse else xs):
+        new = (tied(cell) if t else cell)(x, *states)
+        states = list(new) if cell.num_outputs > 1 else [new]
+        hs.append(states[0])
+    if not return_state and len(states) > 1:
+        hs[-1] = HiddenState()(*states)
+    # Of the last one a copy, since the state may be an output of its own.
+    Y = Identity()(hs[-1]) if last else Stack(dim=1)(*(hs[::-1] if part.reverse else hs))
+    return [Y, *states] if return_state else [Y]
 
 
 class HiddenState(Layer):
@@ -101,16 +119,3 @@ class HiddenState(Layer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return shapes[0]
-
-
-def _cells(part: Any, xs: list[Any], states: list[Any], *, with_final: bool) -> tuple[list[Any], list[Any]]:
-    """The hidden states after all steps, in the order of xs, and the final states, or the hidden one alone."""
-    cell, hs = part.cell(), []
-    for t, x in enumerate(reversed(xs) if part.reverse else xs):
-        new = (tied(cell) if t else cell)(x, *states)
-        states = list(new) if cell.num_outputs > 1 else [new]
-        hs.append(states[0])
-    if not with_final and len(states) > 1:
-        hs[-1] = HiddenState()(*states)
-        states = hs[-1:]
-    return hs[::-1] if part.reverse else hs, states

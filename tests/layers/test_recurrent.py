@@ -97,6 +97,7 @@ def test_cells_unrolled_in_a_graph_are_the_layer(kind):
 
 
 @over_kinds
+@pytest.mark.parametrize("steps", [3, None], ids=["cells", "layers"])
 @pytest.mark.parametrize("states", [False, True], ids=["", "states"])
 @pytest.mark.parametrize(
     "options",
@@ -110,12 +111,12 @@ def test_cells_unrolled_in_a_graph_are_the_layer(kind):
     ],
     ids=" ".join,
 )
-def test_the_unrolled_graph_is_the_layer(kind, options, states):
+def test_the_unrolled_graph_is_the_layer(kind, options, states, steps):
     layer, T = layer_of(kind, **options), 3
     shape = (4, len(layer.sweeps), 2) if layer.sweeps else (4, 2)
     first = [numbers(*shape, seed=n) for n in range(len(layer.state_names) * states)]
     X, Phi = numbers(4, T, 3), layer.Phi.copy()
-    graph = nn.unrolled(layer, T, states=states)
+    graph = nn.unrolled(layer, steps, states=states)
     Ys = listed(graph.forward(X, *first))
     for own, other in zip(Ys, listed(layer.forward(X, None, *first)), strict=True):
         close(own, other)
@@ -159,6 +160,20 @@ def test_steps_go_into_the_time_steps_of_an_unrolled_layer():
     explanation = nn.explain(nn.unrolled(layer_of(nn.LSTM, num_layers=2, bidirectional=True, last=True), 2), X[:, :2])
     assert not explanation.remarks or "but the layer computes" not in " ".join(explanation.remarks)
     assert "no `formulas`" not in str(explanation)
+
+
+def test_explain_shows_the_recurrence_of_each_part_of_a_stack():
+    stack, X = layer_of(nn.LSTM, num_layers=2, bidirectional=True, last=True), numbers(2, 4, 3)
+    explanation = nn.explain(nn.unrolled(stack), X, dY=numbers(2, 4), values=True)
+    assert not [remark for remark in explanation.remarks if "but the layer computes" in remark or "has no" in remark]
+    recurrences = [
+        line for line in map(str, explanation.forward) if re.fullmatch(r"(c\d) = F. \* (before|after)\(\1\).*", line)
+    ]
+    assert len(recurrences) == 4
+    stack.forward(X)
+    stack.backward(numbers(2, 4))
+    gradients = {line.note: line.value for line in explanation.backward}
+    close(gradients["0.W_h"], stack.sweeps[0].dW_h)
 
 
 @over_kinds
