@@ -15,7 +15,7 @@ from nnlite.parallel.ranks import Ranks
 from nnlite.parallel.shared_batch import SharedBatch, mean_of_buffers
 from nnlite.training.divergence import loss_not_finite
 from nnlite.training.evaluate import loss_of
-from nnlite.training.rows import Batch
+from nnlite.training.rows import Batch, share_of
 from nnlite.training.step import Step
 
 
@@ -126,13 +126,24 @@ class SharedStep(Step):
         return not self.ranks.largest([not super().is_finite(total)])[0]
 
     def begin_together(self) -> None:
-        """From here on with the other ranks: rank 0 keeps the gradients that a checkpoint had, which are of all."""
+        """From here on with the other ranks: rank 0 keeps the gradients that a checkpoint had, which are of all.
+
+        Each keeps the states, which layers carry, of its own sequences.
+        """
         if self.total is not None and self.ranks.rank:
             self.total = np.zeros_like(self.total)
+        for _, layer in self.stateful:
+            if layer.state is not None:
+                own = slice(*share_of(len(layer.state[0]), self.ranks.rank, self.ranks.ranks))
+                layer.state = tuple(S[own] for S in layer.state)
 
     def state_dict(self) -> dict[str, Any]:
         total = None if self.total is None else self.ranks.total(self.total)
-        return super().state_dict() | {"total": total}
+        state = super().state_dict() | {"total": total}
+        if "states" in state:
+            each = self.ranks.of_each(state["states"])
+            state["states"] = {path: _joined([states[path] for states in each]) for path in state["states"]}
+        return state
 
     def finish(self) -> None:
         if self.batch is None:  # the end of the epoch
@@ -142,3 +153,9 @@ class SharedStep(Step):
     def _add_up(self) -> None:
         for layer in self.trained:
             self.ranks.add_up(layer.dPhi)
+
+
+def _joined(states: list[tuple[Array, ...] | None]) -> tuple[Array, ...] | None:
+    """The states of the sequences of all ranks."""
+    given = [each for each in states if each is not None]
+    return tuple(np.concatenate(parts) for parts in zip(*given, strict=True)) if given else None

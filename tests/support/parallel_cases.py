@@ -214,6 +214,29 @@ def stopped(first: Any) -> Any:
     return arrays | {"best epoch": stopping.best_epoch}
 
 
+@case
+def sequences(first: Any) -> Any:
+    """Of different lengths: the mean is over the steps of all processes."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 9, ROWS)
+    X, Y = ([rng.normal(size=(length, width)) for length in lengths] for width in (2, 3))
+    x, steps = nn.Input("x"), nn.Input("lengths")
+    h = nn.GRU(2, 4, dtype=np.float64, rng=1)(x, steps)
+    model = nn.Graph([x, steps], nn.Linear(4, 3, dtype=np.float64, rng=2)(h))
+    options = {"batch_size": 5, "validation_data": nn.Sequences(X[:7], Y[:7])}
+    return train(first(), model, nn.Sequences(X, Y), None, loss=nn.MSELoss(), **options)
+
+
+def pieces(first: Any, **options: Any) -> Any:
+    """Each process carries the states of its own sequences."""
+    rng = np.random.default_rng(0)
+    data = nn.Pieces(rng.normal(size=(7, 12, 2)), rng.integers(0, 3, (7, 12)), steps=3)
+    layer = nn.Stateful(nn.GRU(2, 4, return_state=True, dtype=np.float64, rng=1))
+    model = nn.Sequential(layer, nn.Linear(4, 3, dtype=np.float64, rng=2))
+    options = {"epochs": 2, "batch_size": 4} | options
+    return train(first, model, data, None, loss=nn.CrossEntropyLoss(dim=-1), **options)
+
+
 class Stop(nn.Callback):
     """Ends the training after three batches of the second epoch, where one is left of two that make a step."""
 
@@ -244,6 +267,12 @@ def main(folder: Path) -> None:
     interrupted([parallel], stopped=folder / f"stopped by {ranks}.npz")
     for path in sorted(folder.glob("stopped by *.npz")):
         found |= {f"{path.stem}: {key}": value for key, value in interrupted([parallel], resumed=path).items()}
+    found |= {f"pieces: {key}": value for key, value in pieces([parallel]).items()}
+    file = folder / f"pieces of {ranks}.npz"
+    pieces([parallel], callbacks=[nn.Checkpoint(file), Stop()], epochs=3)
+    for path in sorted(folder.glob("pieces of *.npz")):
+        resumed = pieces([parallel], resume=path, epochs=1)
+        found |= {f"{path.stem}, resumed: {key}": resumed[key] for key in resumed}
     np.savez(folder / f"{parallel.rank} of {ranks}.npz", **found)
 
 
