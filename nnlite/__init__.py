@@ -80,7 +80,7 @@ Containers, which are layers
     Residual, Parallel                   a skip connection; branches on the same input
     Graph, Input, Parameter              any acyclic graph of layers, its inputs, and a free parameter
     tied                                 a second use of the parameters of a layer
-    unrolled                             a recurrent layer as a graph of cells, to step into
+    unrolled                             a recurrent layer as a graph of cells, to look into
     TransformerEncoderLayer              self-attention, then a network for each step
     TransformerDecoderLayer              likewise, with attention to a memory between them
     TransformerEncoder                   several of the former, one after another

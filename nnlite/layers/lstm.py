@@ -157,7 +157,8 @@ class LSTM(Recurrent):
 
     PyTorch's ``proj_size`` is left out. To carry the state from one piece of a long sequence to the next, give the
     final states as H0 and C0. A layer of one direction has ``formulas``, except from the end with lengths;
-    :func:`nnlite.unrolled` makes a graph of cells of any, for :func:`nnlite.explain` and :func:`nnlite.forward_steps`.
+    :func:`nnlite.unrolled` makes of any layer a graph of such layers, for :func:`nnlite.explain`, or of cells, for
+    :func:`nnlite.forward_steps`.
     After backward a layer of one direction has ``dh``, the gradients of its hidden states after all steps (N, T, H).
 
     Sources: Hochreiter and Schmidhuber, Long short-term memory, 1997; Gers, Schmidhuber and Cummins, Learning to
