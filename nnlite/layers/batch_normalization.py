@@ -41,18 +41,14 @@ class BatchNorm(RunningNorm):
     ) -> None:
         self.make_state(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
-    def forward(self, X: Any) -> Array:
-        Y = super().forward(X)
-        if self.ranks is not None and not Y.size and not self.by_given:
-            self.statistics(self.X)  # those of the other processes
-        return Y
+    def forward_without_values(self, X: Array) -> None:
+        if self.ranks is not None and not self.by_given:
+            self.statistics(X)  # those of the other processes
 
-    def backward(self, dY: Any) -> Array:
-        dX = super().backward(dY)
-        if self.ranks is not None and not dX.size and not self.by_given:
+    def backward_without_values(self, dY: Array) -> None:
+        if self.ranks is not None and not self.by_given:
             for _ in range(2):  # the others add up two sums
-                self.group_sums(self._zero(dX))
-        return dX
+                self.group_sums(self._zero(dY))
 
     def group_sums(self, sums: Array) -> Array:
         of_group = sums if len(sums) == 1 else column_sum(sums)[None]

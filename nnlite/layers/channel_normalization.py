@@ -71,6 +71,7 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         given = self.given_statistics(X)
         self.X, self.by_given = X, given is not None
         if not X.size:
+            self.forward_without_values(X)
             return self.record_Y(np.empty_like(X))
         shape = (1, *X.shape) if X.ndim == self.without_samples else X.shape
         self.layout = (ChannelsInColumns if len(shape) == 2 and self.over_samples else ChannelsInRows)(shape)
@@ -83,6 +84,7 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
     def backward(self, dY: Any) -> Array:
         dY = np.ascontiguousarray(self.check_dY(dY))
         if not dY.size:
+            self.backward_without_values(dY)
             self._store(self._zero(dY), self._zero(dY))
             return np.empty_like(dY)
         layout, mu, scale = self.layout, self.mu, self.scale
@@ -99,6 +101,12 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
             B = scale * part * sum_dHH
             dX = layout.backward(dY, self.X, mu, A, B, part * sum_dH - self.rest * B)
         return dX.reshape(dY.shape)
+
+    def forward_without_values(self, X: Array) -> None:
+        """What else to do for an X without samples; nothing, but in :class:`BatchNorm` over several processes."""
+
+    def backward_without_values(self, dY: Array) -> None:
+        """Likewise in backward."""
 
     def along_channels(self, graph: Any, parameter: Array | None, X: Any) -> Any:
         """In ONNX's operators: gamma or beta along axis 1 of X."""
