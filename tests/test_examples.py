@@ -267,6 +267,16 @@ def test_plots_draws_six_pictures(run, tmp_path_factory):
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
+def test_exercises_end_with_the_bug_that_is_found(run):
+    out, _ = run("exercises.py")
+    assert "the term dY * Y * (1 - Y) is missing" in out
+    assert out.count("all is right\n") == 1
+    assert float(re.search(r"d2.b: largest difference (\S+)", out)[1]) > 1e-3
+    assert float(re.search(r"d0.W: largest difference (\S+)", out)[1]) < 1e-9
+    assert out.endswith("found after 2 guesses:\n  Sequential[2] Linear(5 -> 3, dtype=float64): db: zero everywhere\n")
+    assert max(map(len, out.splitlines())) <= 80
+
+
 def test_d0_has_the_linear_layer_entry_by_entry(run):
     out, _ = run("d0_linear.py")
     assert "dx_11 = dy_11 w_11 + dy_12 w_12 + dy_13 w_13 = 10 * 1 + 20 * 2 + 30 * 3 = 140" in out

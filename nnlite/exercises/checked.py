@@ -1,6 +1,7 @@
 """check: what of a layer is right, what not yet, and hints of rising clarity."""
 
 import copy
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,6 @@ from nnlite.basics.checks import whole
 from nnlite.diagnostics.array_text import scalar_text
 from nnlite.diagnostics.check_gradients import check_gradients
 from nnlite.diagnostics.formulas.layer_formulas import formulas_of
-from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.errors import GradientError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.layers.activations import Softmax, Tanh
@@ -21,9 +21,10 @@ from nnlite.losses.binary_cross_entropy import BCELoss
 from nnlite.losses.loss import is_loss
 
 ROWS, COLUMNS = 5, 3
+WIDTH = 80
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checked:
     """What :func:`nnlite.exercises.check` found; prints as a list.
 
@@ -54,8 +55,8 @@ class Checked:
     def __str__(self) -> str:
         lines = [f"right    {each}" for each in self.done]
         if self.wrong:
-            lines.append(f"not yet  {self.wrong}")
-            lines += [f"hint     {hint}" for hint in self.hints[: self.shown]]
+            lines.append(_in_columns("not yet  ", self.wrong))
+            lines += [_in_columns("hint     ", hint) for hint in self.hints[: self.shown]]
             if self.shown < len(self.hints):
                 lines.append(f"         for a hint: check(layer, hint={self.shown + 1})")
         else:
@@ -68,15 +69,15 @@ class Checked:
 def check(layer: Layer, like: Layer | None = None, *, X: Any = None, hint: int = 0) -> Checked:
     """Compare a layer with the one that it should be: its values, what it leaves alone, and each of its gradients.
 
-    The first thing that is not right is named; then the layer is right, one step after the other. Of gradients it says
-    what :func:`nnlite.check_gradients` finds.
+    It looks at forward first (shape, values, whether X stays as it is), then at every gradient, then at float32, up to
+    the first of these that is not right. What is wrong with a gradient is what :func:`nnlite.check_gradients` finds.
 
     Args:
         layer: a layer, a loss or a network of your own, with parameters set.
         like: the layer that it should be; a copy of it gets the parameters of ``layer``. By default the name of the
             class says it: Linear, Tanh, Softmax, BCELoss or MLP, with or without a "My" before it.
         X: an input to try; by default one that fits these.
-        hint: how many hints to print, from 0 to 3: the place, the kind of mistake, the formula.
+        hint: how many hints to print, from 0 to 3: the place, the kind of mistake, the mistake and the formula.
 
     Returns:
         What is right, and what is not.
@@ -157,64 +158,118 @@ def _inputs(like: Layer, X: Any) -> tuple[Array, ...]:
 
 
 def _steps(layer: Layer, like: Layer, inputs: tuple[Array, ...]) -> Iterator[str | Wrong]:
-    """What is right, in turn, up to the first thing that is not: then what, and hints."""
+    """What is right, in turn; and the first thing that is not, with hints, at which the caller stops."""
+    yield from _forward(layer, like, inputs)
+    yield from _gradients(layer, like, inputs)
+    yield from _float32(layer, like, inputs)
+
+
+def _forward(layer: Layer, like: Layer, inputs: tuple[Array, ...]) -> Iterator[str | Wrong]:
     given = tuple(A.copy() for A in inputs)
-    try:
-        Y = layer.forward(*given)
-    except Exception as error:
-        yield f"forward raises {type(error).__name__}: {error}", ("look at the last lines of its traceback",)
-        return
+    formula = _formula(like, "Y")
+    Y, holes, error = _run(layer, "forward", *given)
+    if holes or Y is ... or (Y is None and not error):
+        yield "forward returns nothing yet", ("fill in what forward returns", formula)
+    if error:
+        text = f"forward raises {type(error).__name__}: {_first_line(error)}"
+        yield text, ("look at the last lines of its traceback", formula)
     right = like.forward(*inputs)
-    what = "a number" if is_loss(like) else "an array of the right shape"
-    if Y is ... or Y is None:
-        yield "forward returns nothing yet", ("fill in what forward returns", _formula(like, forward=True))
-        return
     if np.shape(Y) != np.shape(right):
         shapes = f"expected shape {np.shape(right)}, got {np.shape(Y)}"
-        yield "forward returns another shape", (shapes, _formula(like, forward=True))
-        return
-    yield f"forward returns {what}"
+        yield "forward returns another shape", (shapes, formula)
+    yield f"forward returns {'a number' if is_loss(like) else 'an array of the right shape'}"
     if not np.allclose(Y, right, rtol=1e-6, atol=1e-9):
         place = np.unravel_index(np.abs(np.asarray(Y) - right).argmax(), np.shape(right))
         index = f" at {[*map(int, place)]}" if place else ""
         got, expected = (scalar_text(float(np.asarray(A)[place])) for A in (Y, right))
         ratio = np.asarray(Y, float).reshape(-1) / np.asarray(right).reshape(-1)
         times = f"it is {scalar_text(float(ratio[0]))} times the right one" if np.allclose(ratio, ratio[0]) else ""
-        hints = [f"expected {expected}, got {got}{index}", times, _formula(like, forward=True)]
+        hints = [f"expected {expected}, got {got}{index}", times, formula]
         yield "forward computes other values", tuple(filter(None, hints))
-        return
     yield "forward computes the right values"
     if not all(np.array_equal(one, other) for one, other in zip(given, inputs, strict=True)):
         yield "forward changes X", ("compute a new array in place of X += ...",)
-        return
     yield "forward leaves X as it is"
-    yield from _gradients(layer, like, inputs)
 
 
 def _gradients(layer: Layer, like: Layer, inputs: tuple[Array, ...]) -> Iterator[str | Wrong]:
     first = "dY" if is_loss(like) else "dX"
     names = [first, *(f"d{name}" for name, _ in layer.named_parameters())]
+    Y = like.forward(*inputs)
+    dX, holes, error = _run(layer, "backward", np.float64(1.0) if is_loss(like) else np.ones_like(Y))
+    if dX is ...:
+        holes.append(first)
+    empty = [name for name in holes if name in names] or holes
+    if empty:
+        yield f"{', '.join(empty)}: nothing yet", (f"fill in {empty[0]} in backward", _formula(like, empty[0]))
+    if error:
+        yield f"backward raises {type(error).__name__}", (_first_line(error), _formula(like, *names))
+    if dX is None:
+        yield "backward returns nothing", (f"backward ends with return {first}", _formula(like, first))
     try:
         check_gradients(layer, inputs if len(inputs) > 1 else inputs[0])
-    except GradientError as error:
-        fault: Fault = error.report.fault
-        wrong = {comparison.name for comparison in error.report.comparisons if not comparison.right}
-        for comparison in error.report.comparisons:
-            if comparison.name not in wrong:
-                yield f"d{comparison.name}"
-        array = {"": "backward", "dX": first}.get(fault.array, fault.array)
-        yield array, (f"look at backward, at {array}", fault.kind, f"{fault}; {_formula(like, forward=False)}")
-        return
-    except Exception as error:  # such as of a product of shapes that do not fit, or of ... in it
-        said = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        yield "backward raises an error, or has a hole", (said, _formula(like, forward=False))
-        return
+    except GradientError as wrong:
+        faults = {{"dX": first}.get(fault.array, fault.array): fault for fault in wrong.report.faults}
+        right = {f"d{comparison.name}" for comparison in wrong.report.comparisons if comparison.right}
+        yield from (name for name in names if name in right and name not in faults)
+        array, fault = next(iter(faults.items()))
+        place = f"look at backward, at {array}" if array else "look at backward"
+        yield ", ".join(faults) or "backward", (place, fault.kind, f"{fault}\n{_formula(like, array)}")
     yield from names
 
 
-def _formula(like: Layer, *, forward: bool) -> str:
-    """The formulas of the layer that it should be, in one line."""
+def _float32(layer: Layer, like: Layer, inputs: tuple[Array, ...]) -> Iterator[str | Wrong]:
+    """Whether arrays stay float32 where the parameters and the inputs are."""
+    layer.astype(np.float32)
+    Y = layer.forward(*(A.astype(np.float32) for A in inputs))
+    returned = {} if is_loss(like) else {"forward": Y}
+    returned["backward"] = layer.backward(np.float32(1.0) if is_loss(like) else np.ones(np.shape(Y), np.float32))
+    for method, A in returned.items():
+        if np.asarray(A).dtype != np.float32:
+            hints = (
+                f"look at {method}: which array in it is new, such as of np.zeros or of random numbers?",
+                "float32 and float64 give float64; pass dtype=X.dtype where an array is made",
+            )
+            yield f"{method} returns {np.asarray(A).dtype} where X is float32", hints
+    yield "float32 stays float32"
+
+
+def _run(layer: Layer, method: str, *arguments: Any) -> tuple[Any, list[str], Exception | None]:
+    """What the method returns, the attributes to which it assigns ``...``, and its error."""
+    cls, holes = type(layer), []
+
+    class Noting(cls):  # type: ignore[valid-type, misc]
+        def __setattr__(self, name: str, value: Any) -> None:
+            if value is ...:
+                holes.append(name)
+            else:
+                super().__setattr__(name, value)
+
+    Noting.__name__ = cls.__name__
+    layer.__class__ = Noting
+    try:
+        return getattr(layer, method)(*arguments), holes, None
+    except Exception as error:
+        return None, holes, error
+    finally:
+        layer.__class__ = cls
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _in_columns(word: str, text: str) -> str:
+    """The word, and lines of the text beside it."""
+    lines = [line for part in text.splitlines() for line in textwrap.wrap(part, WIDTH - len(word))]
+    return word + ("\n" + " " * len(word)).join(lines)
+
+
+def _formula(like: Layer, *names: str) -> str:
+    """The formulas of these arrays in the layer that it should be, in one line; all if it has no such."""
     if not like.formulas:
         return "write the formulas of each of its layers below each other, as nnlite.explain prints them"
     formulas = formulas_of(like, 2 if is_loss(like) else 1)
-    return "the formulas are " + ", ".join(str(line) for line in (formulas.forward if forward else formulas.backward))
+    lines = formulas.forward if names == ("Y",) else formulas.backward
+    wanted = [line for line in lines if line.name in names] or lines
+    return f"the formula{'s are' if len(wanted) > 1 else ' is'} " + ", ".join(map(str, wanted))

@@ -1,6 +1,5 @@
 """hunt: a network with one planted bug to find."""
 
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from nnlite.basics.checks import whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.containers.sequential import Sequential
 from nnlite.diagnostics.check_gradients import check_gradients
-from nnlite.diagnostics.gradients.fault import KINDS, Fault
+from nnlite.diagnostics.gradients.fault import Fault
 from nnlite.errors import GradientError
 from nnlite.exercises.planted import planted
 from nnlite.layer.layer import Layer
@@ -22,6 +21,13 @@ from nnlite.losses.regression_losses import MSELoss
 
 N, WIDTHS = 6, (4, 5, 3)  # no two alike, so that a factor has one name
 LEVELS = 3
+KINDS = (
+    *("zero", "wrong sign", "wrong factor"),
+    *("missing dY", "missing derivative", "another derivative"),
+    *("missing term", "extra term", "derivative applied twice"),
+    *("wrong point", "part of dY", "only the diagonal"),
+    *("wrong axis", "transposed", "order of entries"),
+)  # of those of check_gradients: what the bug may be
 
 
 def _put(**new: Callable[[Any, Array, Array], Array]) -> Callable[..., None]:
@@ -79,16 +85,19 @@ class Hunt:
         self._path = self._fault.layer.partition("[")[2].partition("]")[0]
 
     def __str__(self) -> str:
-        kinds = textwrap.fill(", ".join(f'"{kind}"' for kind in KINDS), 78, initial_indent="  ", subsequent_indent="  ")
+        rows = [[f'"{kind}"' for kind in KINDS[first : first + 3]] for first in range(0, len(KINDS), 3)]
+        kinds = ["  " + "".join(f"{kind:<24}" for kind in row).rstrip() for row in rows]
         return "\n".join(
             [
                 "One gradient of this network is wrong. Which layer, and what kind of mistake?",
                 "",
                 str(self.model),
                 "",
-                "Run it with .model, .loss, .X and .Y of this hunt: train it, step through it, compare",
-                "with numerical differences. Then .answer(layer=2, kind=...); the kinds are",
-                kinds,
+                "Run it with .model, .loss, .X and .Y of this hunt: train it, step through it,",
+                "compare each gradient with numerical differences. Then answer, such as",
+                '.answer(layer=2, kind="wrong sign"), as often as you like; .solution() tells.',
+                "The kinds are",
+                *kinds,
             ]
         )
 
@@ -99,7 +108,8 @@ class Hunt:
 
         Args:
             layer: its number in the model.
-            kind: the kind of mistake, one of those that :func:`nnlite.check_gradients` lists.
+            kind: the kind of mistake, one of those that ``print`` shows, as :func:`nnlite.check_gradients` has them; ""
+                asks for the layer only.
 
         Raises:
             ValueError: there is no such layer or kind.
@@ -113,13 +123,13 @@ class Hunt:
         where, what = str(layer) == self._path, kind == self._fault.kind
         if where and what:
             tries = "at once" if self._tries == 1 else f"after {self._tries} guesses"
-            print(f"found {tries}: {self.solution()}")
+            print(f"found {tries}:\n  {self.solution()}")
         elif where:
             print(f"the layer is right; {'it is another kind of mistake' if kind else 'and what is wrong in it?'}")
         elif what:
             print("the kind is right; it is another layer")
         else:
-            print("no; compare each gradient with numerical differences, from the last layer to the first")
+            print("no; compare with numerical differences, from the last layer to the first")
         return where and what
 
     def solution(self) -> str:
@@ -143,7 +153,7 @@ def hunt(level: int = 1, rng: Rng = None) -> Hunt:
     >>> import nnlite as nn
     >>> found = nn.exercises.hunt(level=1, rng=0)
     >>> found.answer(layer=0)
-    no; compare each gradient with numerical differences, from the last layer to the first
+    no; compare with numerical differences, from the last layer to the first
     False
     """
     if whole(level, "hunt: level", least=1) > LEVELS:

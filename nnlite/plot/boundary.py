@@ -24,7 +24,7 @@ COLOURS = (  # the first seven: Okabe and Ito, 2008, without their yellow; then 
     "#332288",
     "#999933",
 )
-MARKERS = "osD^vP*Xph"
+MARKERS = "osD^vpX<>h"
 
 
 def boundary(

@@ -217,12 +217,12 @@ def test_gradients_over_the_epochs_are_those_of_diagnostics():
 
 
 def test_gradients_of_many_layers_stay_on_a_page():
-    model = nn.Sequential(*[nn.Linear(2, 2, rng=number) for number in range(70)])
+    model = nn.Sequential(*[nn.Linear(2, 2, rng=number) for number in range(35)])
     model.backward(np.ones_like(model.forward(np.ones((1, 2)))))
     ax = nn.plot.gradients(model)
     assert ax.figure.get_figheight() == 12
-    assert [label.get_text() for label in ax.get_yticklabels()][:3] == ["0.W", "1.b", "3.W"]  # every third
-    assert len(ax.patches) == 140
+    assert [label.get_text() for label in ax.get_yticklabels()][:3] == ["0.W", "1.W", "2.W"]  # every second
+    assert len(ax.patches) == 70
 
 
 # --------------------------------------------------------------------------------------------------------- surface
