@@ -21,6 +21,8 @@ class KeptArrays(dict[str, Array]):
     finds there is another layer's, and it starts anew.
     """
 
+    __slots__ = ("layer",)
+
     def __init__(self, layer: Any) -> None:
         self.layer = ref(layer)
 
