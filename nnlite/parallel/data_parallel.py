@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.parallel.ranks import Ranks
+from nnlite.parallel.ranks import Ranks, ranks_of
 from nnlite.parallel.same_on_all import check_replicas, compare, copy_from_first
 from nnlite.parallel.shared_measurements import SharedMeasurements
 from nnlite.parallel.shared_step import SharedStep
 from nnlite.training.callbacks import Callback
 from nnlite.training.step import Step
 from nnlite.training.training_state import Training
-
-_RANKS: dict[Any, Ranks] = {}  # by communicator, since each holds communicators of its own
 
 
 class DataParallel(Callback):
@@ -68,9 +66,7 @@ class DataParallel(Callback):
     """
 
     def __init__(self, *, sync_batchnorm: bool = False, comm: Any = None) -> None:
-        if comm not in _RANKS:
-            _RANKS[comm] = Ranks(comm)
-        found = _RANKS[comm]
+        found = ranks_of(comm)
         self.rank, self.ranks = found.rank, found.ranks
         self.sync_batchnorm = bool(sync_batchnorm)
         self.sharing = _Shared(found, self.sync_batchnorm) if self.ranks > 1 else None

@@ -1,5 +1,6 @@
 """Ranks: the processes that mpiexec has started, and what they compute together."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,28 +9,48 @@ from nnlite.basics.arrays import Array
 from nnlite.parallel.errors_of_ranks import ErrorsOfRanks
 
 
+def ranks_of(comm: Any = None) -> "Ranks":
+    """The processes of a communicator of mpi4py, the same object each time; None for all that mpiexec has started.
+
+    Raises:
+        ImportError: mpi4py is not installed; it is the extra ``mpi``.
+    """
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        error.add_note("DataParallel needs mpi4py and an MPI library: install nnlite's extra 'mpi'")
+        raise
+    comm = MPI.COMM_WORLD if comm is None else comm
+    found = comm.Get_attr(_key())
+    if found is None:
+        found = Ranks(comm)
+        comm.Set_attr(_key(), found)
+    return found  # type: ignore[no-any-return]
+
+
+@cache
+def _key() -> int:
+    """By which MPI keeps the Ranks with the communicator."""
+    from mpi4py import MPI
+
+    return MPI.Comm.Create_keyval()
+
+
 class Ranks:
     """The processes of a communicator of mpi4py; each calls the same methods in the same order.
 
     Args:
-        comm: the communicator; None for all processes that mpiexec has started.
+        comm: the communicator.
 
     Attributes:
         rank: the number of this process, from 0.
         ranks: how many there are.
         comm: a communicator of their own.
-
-    Raises:
-        ImportError: mpi4py is not installed; it is the extra ``mpi``.
     """
 
-    def __init__(self, comm: Any = None) -> None:
-        try:
-            from mpi4py import MPI
-        except ImportError as error:
-            error.add_note("DataParallel needs mpi4py and an MPI library: install nnlite's extra 'mpi'")
-            raise
-        comm = MPI.COMM_WORLD if comm is None else comm
+    def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI
+
         self.rank, self.ranks = comm.Get_rank(), comm.Get_size()
         self.in_place, self.maximum = MPI.IN_PLACE, MPI.MAX
         if self.ranks > 1:

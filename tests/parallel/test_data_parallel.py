@@ -69,6 +69,7 @@ def test_an_error_of_all_ranks_is_raised_on_all_and_says_what_differs():
     }
     assert told["0"].pop("seeds:")[1:] == told["1"].pop("seeds:")[1:]  # those of rank 0 are used
     for rank in "01":
+        assert told[rank].pop("comm:") == f"{rank} comm: True 2 1"
         assert told[rank].keys() == {f"{name}:" for name in expected}
         for name, (what, *parts) in expected.items():
             line = told[rank][f"{name}:"]

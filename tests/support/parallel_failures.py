@@ -57,6 +57,10 @@ def common() -> None:
     own_seeds = nn.Sequential(nn.Linear(3, 4, rng=RANK), nn.Dropout(0.5, rng=RANK), nn.Linear(4, 1, rng=RANK))
     train(model=own_seeds, rng=RANK, epochs=2)
     sys.stdout.write(f"{RANK} seeds: {own_seeds.Phi.tolist()}\n")
+    from mpi4py import MPI
+
+    same, alone = nn.DataParallel(comm=MPI.COMM_WORLD), nn.DataParallel(comm=MPI.COMM_SELF)
+    sys.stdout.write(f"{RANK} comm: {same.rank == RANK} {same.ranks} {alone.ranks}\n")
     told("layers", model=network(4 + RANK))
     told("data", X=X + (RANK == 1))
     told("options", lr=0.1 + 0.1 * RANK)

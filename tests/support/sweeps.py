@@ -3,6 +3,8 @@
 A longer sweep, here ten times as many seeds and random examples, for whoever changes what they cover:
 
     NNLITE_SWEEP=10 python -m pytest tests/test_examples.py tests/containers/test_random_graphs.py
+    NNLITE_SWEEP=2 python -m pytest tests/parallel        trainings by up to five processes, and more ways to fail
+    python tests/support/parallel_kills.py                one of two processes killed 20 times
 """
 
 import os
