@@ -125,6 +125,12 @@ class RotaryEmbedding(Positions):
         ValueError: ``base`` is not above 0, or ``offset`` is below 0.
         ShapeError: X has fewer than two axes, or D is odd.
 
+    In :class:`nnlite.MultiheadAttention` queries and keys are not rotated; a graph of their maps does it::
+
+        q, k, v = (nn.Transpose(1, 2)(nn.Unflatten(-1, (h, d))(nn.Linear(h * d, h * d)(X))) for _ in range(3))
+        rotary = nn.RotaryEmbedding(), nn.RotaryEmbedding()
+        Y = nn.ScaledDotProductAttention(causal=True)(rotary[0](q), rotary[1](k), v)  # (N, h, T, d)
+
     Source: Su, Lu, Pan, Murtadha, Wen and Liu, RoFormer: enhanced transformer with rotary position embedding, 2021.
 
     >>> layer = RotaryEmbedding()

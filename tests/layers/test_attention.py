@@ -188,6 +188,21 @@ def test_a_learned_encoding_is_an_embedding_of_positions():
     nn.check_gradients(model, given)
 
 
+def test_attention_of_rotated_queries_and_keys_as_a_graph():
+    """The weights depend on distances alone: the same steps at later positions have the same outputs."""
+    X = nn.Input("X")
+    q, k, v = (nn.Transpose(1, 2)(nn.Unflatten(-1, (2, 4))(nn.Linear(8, 8, rng=n)(X))) for n in range(3))
+    rotary = nn.RotaryEmbedding(), nn.RotaryEmbedding()
+    Y = nn.ScaledDotProductAttention(causal=True)(rotary[0](q), rotary[1](k), v)
+    graph = nn.Graph(X, nn.Linear(8, 8, rng=3)(nn.Flatten(-2)(nn.Transpose(1, 2)(Y)))).astype(np.float64)
+    given = numbers(2, 5, 8)
+    before = graph.forward(given)
+    for layer in rotary:
+        layer.offset = 7
+    np.testing.assert_allclose(graph.forward(given), before, rtol=1e-9, atol=1e-12)
+    nn.check_gradients(graph, given)
+
+
 def test_the_operations_are_counted():
     """Of 2 samples with 3 queries and 5 keys in 2 heads of width 3."""
     layer, Q, K = layer_of(6, 2, bias=False), numbers(2, 3, 6), numbers(2, 5, 6)
