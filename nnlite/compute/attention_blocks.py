@@ -82,6 +82,10 @@ class Block(NamedTuple):
         """The part of an X (N, ..., d, S), the transpose of a k or v."""
         return X[self.samples, ..., : self.keys]
 
+    def first_of(self, X: Array) -> Any:
+        """A part of the shape of the block of an X that is as large as any block; see :func:`scratch`."""
+        return X[: self.samples.stop - self.samples.start, ..., : self.last - self.first, : self.keys]
+
     def of_scores(self, X: Array) -> Any:
         """The part of an X (N, ..., T, S)."""
         return X[self.samples, ..., self.first : self.last, : self.keys]
@@ -100,7 +104,7 @@ def blocks(shape: tuple[int, ...], causal: bool = False) -> Iterator[Block]:
     for n in range(0, N, samples):
         for first in range(0, max(1, T), rows):  # one without queries, if there are none
             last = min(T, first + rows)
-            yield Block(slice(n, n + samples), first, last, min(S, last) if causal else S)
+            yield Block(slice(n, min(N, n + samples)), first, last, min(S, last) if causal else S)
 
 
 class Rows(NamedTuple):
@@ -113,6 +117,17 @@ class Rows(NamedTuple):
 
     m: Array | None
     s: Array
+
+
+def scratch(shape: tuple[int, ...], like: Array) -> Array:
+    """An array as large as any block of scores of this shape.
+
+    New ones for each block would often be new pages of memory, which the system has to clear.
+    """
+    first = next(blocks(shape), None)  # no other is larger
+    if first is None:
+        return np.empty(shape, like.dtype)
+    return np.empty((first.samples.stop, *shape[1:-2], first.last, shape[-1]), like.dtype)
 
 
 @np.errstate(**SILENT)
@@ -132,9 +147,10 @@ def attend(q: Array, k: Array, v: Array, mask: Mask, out: Array, weights: Array 
     mask, kT = mask.broadcast(shape), transposed(k)
     if weights is not None and mask.causal:
         weights[...] = 0
+    buffer = scratch(shape, q)
     with unbuffered(shape[-1]):
         for block in blocks(shape, mask.causal):
-            S = masked_scores(q, kT, mask, block)
+            S = masked_scores(q, kT, mask, block, block.first_of(buffer))
             if rows.m is not None:
                 m = row_max(S.reshape(math.prod(S.shape[:-1]), S.shape[-1])).reshape(*S.shape[:-1], 1)
                 m[m == -np.inf] = 0
@@ -163,16 +179,17 @@ def attend_backward(
     dq, dk, dv = outs
     shape = (*q.shape[:-1], k.shape[-2])
     mask, kT, vT = mask.broadcast(shape), transposed(k), transposed(v)
+    buffers = scratch(shape, q), scratch(shape, q)
     with unbuffered(shape[-1]):
         for block in blocks(shape, mask.causal):
-            S = masked_scores(q, kT, mask, block)
+            S = masked_scores(q, kT, mask, block, block.first_of(buffers[0]))
             if rows.m is not None:
                 S -= block.of_queries(rows.m)
             E = np.exp(S, out=S)
             s = block.of_queries(rows.s)
             g = block.of_queries(dO) / s
             P = dropped(E, mask, block)
-            dP = blas.stacked_matmul(g, block.of_columns(vT))
+            dP = blas.stacked_matmul(g, block.of_columns(vT), block.first_of(buffers[1]))
             if dweights is not None:
                 dP += block.of_scores(dweights) / s
             dS = dA = dropped(dP, mask, block)
@@ -196,9 +213,9 @@ def are_moderate(q: Array, k: Array, mask: Mask) -> bool:
     return bool(largest <= MODERATE)
 
 
-def masked_scores(q: Array, kT: Array, mask: Mask, block: Block) -> Array:
-    """The scores of a block, -inf where a key is not seen; kT are the transposed keys."""
-    S = blas.stacked_matmul(block.of_queries(q), block.of_columns(kT))
+def masked_scores(q: Array, kT: Array, mask: Mask, block: Block, out: Array) -> Array:
+    """The scores of a block in ``out``, -inf where a key is not seen; kT are the transposed keys."""
+    S = blas.stacked_matmul(block.of_queries(q), block.of_columns(kT), out)
     if mask.added is not None:
         S += block.of_scores(mask.added)
     if mask.ignored is not None:

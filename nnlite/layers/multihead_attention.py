@@ -251,11 +251,12 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
             self._store(name, X, dX)
         if not self.needs_dX:
             return None
-        dXs = [blas.matmul(dA, W.T) for dA, W in ((dq, self.W_q), (dk, self.W_k), (dv, self.W_v))]
-        if not self.V_given:
-            dXs[1] += dXs.pop()
-        if not self.K_given:
-            dXs[0] += dXs.pop()
+        dXs = [blas.matmul(dq, self.W_q.T)]
+        for dA, W, given in (dk, self.W_k, self.K_given), (dv, self.W_v, self.V_given):
+            if given:
+                dXs.append(blas.matmul(dA, W.T))
+            else:  # it is the last one in another role; dq has served, if it has this shape
+                dXs[-1] += blas.matmul(dA, W.T, dq if dq.shape == dXs[-1].shape else None)
         dXs = [dX.reshape(shape) for dX, shape in zip(dXs, self.X_shapes, strict=False)]
         return dXs[0] if len(dXs) == 1 else tuple(dXs)
 
