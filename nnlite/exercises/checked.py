@@ -84,7 +84,7 @@ def check(layer: Layer, like: Layer | None = None, *, X: Any = None, hint: int =
 
     Raises:
         TypeError: ``layer`` is not a Layer, such as its class.
-        ValueError: it is not known what it should be.
+        ValueError: it is not known what it should be, or that has other parameters.
 
     >>> import nnlite as nn
     >>> class Tanh(nn.Layer):
@@ -110,10 +110,7 @@ def check(layer: Layer, like: Layer | None = None, *, X: Any = None, hint: int =
     like.astype(np.float64)
     layer = copy.deepcopy(layer)
     layer.astype(np.float64)
-    if like.Phi.size != layer.Phi.size:
-        sizes = f"{layer.one_line()} has {layer.Phi.size} parameters, {like.one_line()} has {like.Phi.size}"
-        raise ValueError(f"exercises.check: {sizes}")
-    like.Phi = layer.Phi
+    _copy_parameters(layer, like)
     inputs = _inputs(like, X)
     done: list[str] = []
     for step in _steps(layer, like, inputs):
@@ -130,12 +127,13 @@ Wrong = tuple[str, tuple[str, ...]]
 def _reference(layer: Layer) -> Layer:
     """The layer that this one should be, known from its name."""
     names = [cls.__name__.removeprefix("My") for cls in type(layer).__mro__]
-    if "Linear" in names and hasattr(layer, "W"):
-        return Linear(*np.shape(layer.W))
-    if "MLP" in names and hasattr(layer, "W1") and hasattr(layer, "W2"):
+    own: dict[str, Array] = dict(layer.named_parameters()) or vars(layer)  # not declared: _copy_parameters says so
+    if "Linear" in names and np.ndim(own.get("W", 0)) == 2:
+        return Linear(*own["W"].shape)
+    if "MLP" in names and np.ndim(own.get("W1", 0)) == np.ndim(own.get("W2", 0)) == 2:
         from nnlite.containers.sequential import Sequential
 
-        return Sequential(Linear(*np.shape(layer.W1)), Tanh(), Linear(*np.shape(layer.W2)))
+        return Sequential(Linear(*own["W1"].shape), Tanh(), Linear(*own["W2"].shape))
     for known in (Tanh, Softmax, BCELoss):
         if known.__name__ in names:
             return known()
@@ -143,6 +141,26 @@ def _reference(layer: Layer) -> Layer:
         f"exercises.check: {type(layer).__name__} is none of Linear, Tanh, Softmax, BCELoss and MLP; pass what it "
         "should be, check(layer, like=nn.ReLU())"
     )
+
+
+def _copy_parameters(layer: Layer, like: Layer) -> None:
+    """Give the one the parameters of the other: by name, or, where these are others, in order.
+
+    Raises:
+        ValueError: they have other shapes.
+    """
+    own, wanted = dict(layer.named_parameters()), dict(like.named_parameters())
+    if own.keys() != wanted.keys() and len(own) == len(wanted):
+        own = dict(zip(wanted, own.values(), strict=True))
+    if {path: P.shape for path, P in own.items()} != {path: P.shape for path, P in wanted.items()}:
+        expected, got = (
+            ", ".join(f"{path} {P.shape}" for path, P in each.named_parameters()) or "none" for each in (like, layer)
+        )
+        declared = f'class {type(layer).__name__}(nn.Layer, parameters=("W", "b"))'
+        cure = "" if own else f"; declare them, as in {declared}"
+        raise ValueError(f"exercises.check: {layer.one_line()}: expected parameters {expected}, got {got}{cure}")
+    for path, P in wanted.items():
+        P[...] = own[path]
 
 
 def _inputs(like: Layer, X: Any) -> tuple[Array, ...]:

@@ -50,7 +50,8 @@ def surface(
 
     Raises:
         ImportError: matplotlib, the extra ``plot``, is not installed.
-        TypeError, ValueError: an argument is no number or too small; or the path is not of vectors like Phi.
+        TypeError, ValueError: an argument is no number or too small; the path is not of vectors like Phi; or no loss on
+            the plane is finite.
 
     Source: Li, Xu, Taylor, Studer and Goldstein, Visualizing the loss landscape of neural nets, 2018.
 
@@ -78,6 +79,7 @@ def surface(
     reach = np.abs(shown).max(axis=0) * 1.2
     axes = [np.linspace(-each, each, resolution) for each in size * np.where(reach > 0, reach, 1.0)]
     losses = _losses(model, X, Y, loss, centre, directions, axes)
+    levels = _levels(losses)
     ax = axes_or_new(ax, "surface", figsize=(5.5, 4.4))
     from matplotlib.colors import BoundaryNorm
 
@@ -85,7 +87,6 @@ def surface(
         centre[list(parameters)] if parameters is not None else np.zeros(2)
     )  # so that ticks are the parameters' values
     x, y = (start[number] + axis for number, axis in enumerate(axes))
-    levels = _levels(losses)
     bands = BoundaryNorm(levels, 256, extend="both")  # each band has a colour of its own, however narrow
     filled = ax.contourf(x, y, losses, levels=levels, cmap="viridis_r", norm=bands, extend="both")
     ax.contour(x, y, losses, levels=levels, colors="white", linewidths=0.4, alpha=0.7)
@@ -165,5 +166,7 @@ def _losses(model: Layer, X: Any, Y: Any, loss: Any, centre: Array, directions: 
 def _levels(losses: Array) -> Array:
     """Levels between which about equally large areas lie, so that valleys are seen beside walls."""
     finite = losses[np.isfinite(losses)]
+    if not finite.size:
+        raise ValueError("plot.surface: the loss is not finite anywhere on the plane; has the model diverged?")
     levels = np.unique(np.quantile(finite, np.linspace(0.0, 1.0, 16)))
     return levels if len(levels) > 1 else levels[0] + np.array([-0.5, 0.5])

@@ -208,10 +208,30 @@ def test_what_it_should_be_can_be_given():
     assert not nn.exercises.check(Relu(), nn.Tanh()).right
 
 
+def test_parameters_go_by_name_whatever_their_order():
+    class Other(nn.Layer, parameters=("b", "W")):
+        __init__, forward, backward = Own.__init__, Own.forward, Own.backward
+
+    right = Other(lambda X, dY, W: (X.T @ dY, dY.sum(axis=0), dY @ W.T))
+    assert [path for path, _ in right.named_parameters()] == ["b", "W"]
+    assert nn.exercises.check(right, nn.Linear(3, 2)).right
+
+
+def test_parameters_that_are_not_declared_are_an_error_with_the_line_to_write():
+    class Linear(nn.Layer):
+        def __init__(self):
+            self.W, self.b = np.ones((3, 2)), np.ones(2)
+
+    with pytest.raises(
+        ValueError, match=r'got none; declare them, as in class Linear\(nn.Layer, parameters=\("W", "b"'
+    ):
+        nn.exercises.check(Linear())
+
+
 def test_bad_arguments():
     with pytest.raises(TypeError, match=r"got the class itself; write Tanh\(\.\.\.\)"):
         nn.exercises.check(Tanh)
-    with pytest.raises(ValueError, match="has 8 parameters"):
+    with pytest.raises(ValueError, match=r"expected parameters W \(2, 2\), b \(2,\), got W \(3, 2\), b \(2,\)$"):
         nn.exercises.check(nn.Linear(3, 2, rng=0), nn.Linear(2, 2, rng=0))
     with pytest.raises(ValueError, match="hint"):
         nn.exercises.check(Tanh(), hint=-1)

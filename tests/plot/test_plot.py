@@ -246,6 +246,29 @@ def test_the_surface_of_two_parameters_is_the_loss_at_their_values():
     assert line.Phi.tolist() == [2.0, 0.0]
 
 
+def test_a_surface_without_a_finite_loss_is_refused_before_a_figure_is_made():
+    line = nn.Linear(1, 1, dtype=np.float64)
+    line.Phi = [np.nan, 0.0]
+    with pytest.raises(ValueError, match=r"plot.surface: the loss is not finite anywhere"):
+        nn.plot.surface(line, [[1.0]], [[1.0]], nn.MSELoss(), resolution=3)
+    assert plt.get_fignums() == []
+
+
+def test_a_surface_with_walls_that_overflow_is_drawn():
+    line = nn.Linear(1, 1, dtype=np.float64)
+    ax = nn.plot.surface(line, [[1.0]], [[1.0]], WithWalls(), size=1.0, resolution=7)
+    assert np.isfinite(contours(ax).levels).all()
+    ax.figure.canvas.draw()
+
+
+class WithWalls(nn.MSELoss):
+    """The squared error, and infinity where it is above 1."""
+
+    def forward(self, Y, target):
+        J = super().forward(Y, target)
+        return J if J < 1 else np.inf
+
+
 def test_each_band_of_the_surface_has_a_colour_of_its_own():
     X, Y = nn.datasets.moons(60, rng=0)
     model = nn.Sequential(nn.Linear(2, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1), nn.Sigmoid())
