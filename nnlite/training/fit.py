@@ -109,7 +109,7 @@ def fit(
         clip_value: the largest absolute value of each entry of them.
         compiled: compute forward and backward of each step after the first as :func:`nnlite.compile` does, in half the
             time for tiny networks, with the same bits. Callbacks may change ``dPhi``, but find nothing that layers
-            have cached. For one input and one output, without weights of samples.
+            have cached. For one input and one output, without weights of samples, in one process.
         resume: a file that :class:`nnlite.Checkpoint` wrote: training continues from there, also in the middle of an
             epoch, and ends, after ``epochs`` more, bit-identical to a training without the break, on the same machine,
             with the same versions and number of BLAS threads. What else must be the same is compared before the first

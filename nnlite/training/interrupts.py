@@ -88,7 +88,7 @@ class Interrupts:
         self._restore()
         if self.received is None or isinstance(error, KeyboardInterrupt | SystemExit):
             return
-        if self._previous[self.received] is signal.SIG_DFL:
+        if self._previous.get(self.received) is signal.SIG_DFL:
             raise SystemExit(128 + self.received)
         try:
             signal.raise_signal(self.received)

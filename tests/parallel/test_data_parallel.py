@@ -1,6 +1,7 @@
 """One training in several processes is that in one, but for rounding; and errors, signals and kills end all of them."""
 
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from support.mpi import ended, start
 from support.sweeps import SWEEP
 
 import nnlite as nn
+from nnlite.training.interrupts import Interrupts
 
 CASES = Path(parallel_cases.__file__)
 FAILURES = CASES.with_name("parallel_failures.py")
@@ -105,3 +107,26 @@ def test_a_signal_to_mpiexec_stops_all_ranks_after_the_same_batch(name, tmp_path
     if name == "SIGUSR1":
         assert out.splitlines() == ["ends 138"] * 2
         assert error.count("stopping after this batch") == error.count("interrupted ") == 1
+
+
+def test_without_mpi4py_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(ImportError) as caught:
+        nn.DataParallel()
+    assert "install nnlite's extra 'mpi'" in caught.value.__notes__[0]
+
+
+def test_a_second_signal_is_left_to_mpiexec_where_there_are_several_processes():
+    """It may send several; alone, a second Ctrl-C ends the program at once."""
+    done = []
+
+    def train():
+        with Interrupts(several=True) as interrupts:
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+            interrupts.tell(signal.SIGTERM)
+            done.append(interrupts.received)
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert done == [signal.SIGINT]
