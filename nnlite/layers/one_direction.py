@@ -85,6 +85,7 @@ class OneDirection(Recurrence):
         (_, T, D), M = self.X_shape, self.M
         self.dY, self.dfinals = dY, dfinals
         dM, product = np.zeros_like(M), np.empty_like(M)
+        self._start_backward()
         for steps, dA in self._gradients_of_gates(dY, dfinals):
             Z = self.Z[steps.start : steps.stop]
             # The sum over steps and samples, which must be next to each other for it to be one product.
@@ -97,13 +98,18 @@ class OneDirection(Recurrence):
             return None, dstates
         return np.ascontiguousarray(self._turned(self.dX_h[:T, :D].transpose(2, 0, 1))), dstates
 
+    def _start_backward(self) -> None:
+        """Make the arrays that the blocks of steps write into: nothing comes to the last step from a later one."""
+        (N, T, D), H = self.X_shape, self.hidden_size
+        # The gradients of x_t, if they are needed, and of h_{t-1}.
+        self.dX_h = self.room("dX_h", T + 1, D + H if self.needs_dX else H, N)
+        self.dX_h[T] = 0
+        self.dmore = [np.zeros((H, N), self.dtype) for _ in self.state_names[1:]]
+
     def _gradients_of_gates(self, dY: Array, dfinals: list[Array]) -> Iterator[tuple[range, Array]]:
         """Run the steps backward, a block after the other; for each its steps and the gradients (steps, rows H, N)."""
         (N, T, D), H = self.X_shape, self.hidden_size
         W = self.M[:-1] if self.needs_dX else self.M[D:-1]
-        self.dX_h = dX_h = self.room("dX_h", T + 1, len(W), N)  # of x_t, if it is needed, and h_{t-1}
-        dX_h[T] = 0
-        self.dmore = [np.zeros((H, N), self.dtype) for _ in self.state_names[1:]]
         if self.last:
             dfinals = self._with_last(dY, dfinals)
         else:
@@ -113,7 +119,7 @@ class OneDirection(Recurrence):
         for block in reversed(range(blocks)):
             steps = range(T * block // blocks, T * (block + 1) // blocks)
             from_outside = self._from_outside(dY, dfinals, steps)
-            dA = self.backward_in_time(steps, W, from_outside, dX_h)
+            dA = self.backward_in_time(steps, W, from_outside, self.dX_h)
             yield steps, dA.reshape(len(steps), self.M.shape[1], N)
 
     def _from_outside(self, dY: Array, dfinals: list[Array], steps: range) -> list[Array]:
@@ -253,12 +259,14 @@ class OneDirection(Recurrence):
     @property
     def dA(self) -> Array:
         """The gradients of the gates at all steps, (N, T, rows H)."""
+        self._start_backward()
         blocks = [dA.copy() for _, dA in self._gradients_of_gates(self.dY, self.dfinals)]
         return self.in_order(np.concatenate(blocks[::-1]))
 
     @property
     def dh(self) -> Array:
         """The gradients of the hidden states after all steps, (N, T, H)."""
+        self._start_backward()
         for _ in self._gradients_of_gates(self.dY, self.dfinals):
             pass
         dH = self.all_from_outside()[0]
