@@ -61,6 +61,27 @@ def bound(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> dict[str,
     return dict(zip(input_names_of(layer, len(arguments.args)), arguments.args, strict=True)) | arguments.kwargs
 
 
+def by_position(layer: Layer, Xs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """The inputs in the order of the layer's forward, those passed by name included; None for one left out before.
+
+    Raises:
+        TypeError: there is no input of that name, or it was passed twice.
+
+    >>> import nnlite as nn
+    >>> by_position(nn.Sequential(nn.LSTM(2, 3)), ("X",), {"H0": "H0"})
+    ('X', None, 'H0')
+    """
+    given = len(Xs) + len(named)
+    for count in range(given, given + 20):  # a layer of any number of inputs has names without an end
+        names = input_names_of(layer, count)
+        if named.keys() <= set(names) or len(names) < count:
+            break
+    if unknown := [name for name in named if name not in names[len(Xs) :]]:
+        raise TypeError(f"{layer.one_line()}: expected the inputs {', '.join(names)}, each once, got {unknown[0]}")
+    last = max([names.index(name) + 1 for name in named], default=0)
+    return (*Xs, *[named.get(name) for name in names[len(Xs) : last]])
+
+
 def fill(arguments: inspect.BoundArguments) -> None:
     """Put in the default of each argument that was left out before one that was passed by name."""
     if arguments.kwargs:
@@ -82,8 +103,8 @@ def input_names_of(model: Layer, count: int | None = None) -> list[str]:
     >>> input_names_of(nn.Sequential(nn.Tanh())), input_names_of(nn.MSELoss()), input_names_of(nn.Concat(), 2)
     (['X'], ['Y', 'target'], ['X', 'X2'])
     """
-    if expands(model):
-        names: list[str | None] = model.names_of_inputs(count)  # type: ignore[attr-defined]
+    if expands(container := model.original or model):
+        names: list[str | None] = container.names_of_inputs(count)  # type: ignore[attr-defined]
         return [name or _numbered("X", number, len(names)) for number, name in enumerate(names, start=1)]
     forward = (model.original or model).forward
     return argument_names(forward, "X", _count_needed(forward) if count is None else count)[0]

@@ -279,6 +279,8 @@ class Graph(Layer):
         """
         needed = self.wiring.needed
         for name, X in zip(self.input_names, Xs[:needed], strict=False):
+            if X is None:
+                raise TypeError(f"{self.one_line()}: {name} is needed, got None")
             if isinstance(X, Node) and X.optional:
                 raise TypeError(f"{self.one_line()}: {name} is needed, but {X!r} is optional")
         given = max((slot for slot, X in enumerate(Xs) if X is not None), default=0) + 1

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from nnlite.basics.arrays import Array, as_array, as_floating, floating_dtype
 from nnlite.basics.shapes import UNKNOWN, Shape
-from nnlite.containers.argument_names import fill
+from nnlite.containers.argument_names import by_position, expands, fill
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, Placeholder
 from nnlite.layers.arithmetic import Add, Divide, Multiply, Power, Subtract
@@ -82,13 +82,18 @@ class Node(Placeholder):
             TypeError: the layer's forward does not accept that number of inputs, or such a name.
             ShapeError: known shapes do not fit.
         """
+        own = layer.original or layer
+        if named and expands(own):
+            inputs, named = by_position(own, inputs, named), None
         try:
-            bound = signature(layer.forward).bind(*inputs, **named or {})
+            bound = signature(own.forward).bind(*inputs, **named or {})
         except TypeError as error:
             raise TypeError(f"{layer.one_line()}: {error} ({line_of_the_user()})") from None
         fill(bound)
         parameters = list(bound.signature.parameters.values())
         optional = [parameter.default is None for parameter in parameters]
+        if expands(own):  # it knows what may be left out when it runs
+            optional = [True] * len(bound.args)
         for parameter, X in zip(parameters, bound.args, strict=False):
             needed = parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
             if needed and isinstance(X, Node) and X.optional:

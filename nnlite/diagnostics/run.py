@@ -9,7 +9,7 @@ import numpy as np
 
 from nnlite.basics.arrays import as_array
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.containers.argument_names import input_names_of
+from nnlite.containers.argument_names import by_position
 from nnlite.containers.checkpointed import Checkpointed
 from nnlite.containers.program import Operation, Program
 from nnlite.diagnostics.places import all_finite
@@ -99,11 +99,7 @@ class Run:
         """The inputs in the order of the model's forward; None for one that is left out before others."""
         if not isinstance(self._inputs, dict):
             return listed(self._inputs)
-        count, names = len(self._inputs), input_names_of(self.model, len(self._inputs))
-        while len(names) == count and not self._inputs.keys() <= set(names):
-            count += 1
-            names = input_names_of(self.model, count)
-        return [self._inputs.get(name) for name in names]
+        return list(by_position(self.model, (), self._inputs))
 
     @property
     def input_edges(self) -> dict[int, int]:

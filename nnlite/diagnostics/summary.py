@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.trees import listed
-from nnlite.containers.argument_names import input_names_of
+from nnlite.containers.argument_names import by_position, input_names_of
 from nnlite.containers.nodes import Parameter
 from nnlite.containers.program import Program
 from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
@@ -124,7 +124,7 @@ def zero_samples(model: Layer, input_shape: Any) -> Any:
         input_shape = list(input_shape) if isinstance(input_shape, tuple) else input_shape  # of one input
     shapes = inputs_by_name(model, input_shape)
     integers = shapes.keys() - differentiable(model, shapes)
-    least = _least(model, shapes) if integers else {}
+    least = _least(model, shapes, isinstance(input_shape, dict)) if integers else {}
     samples = {
         name: np.full((1, *_sizes(name, shape)), least.get(name, 0) if name in integers else model.dtype.type(0))
         for name, shape in shapes.items()
@@ -152,11 +152,14 @@ def _sizes(name: str, shape: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _least(model: Layer, shapes: dict[str, Any]) -> dict[str, int | bool]:
+def _least(model: Layer, shapes: dict[str, Any], by_name: bool) -> dict[str, int | bool]:
     """The least integer that the layers take which have an input, by its name; False for one that is a mask."""
-    program = Program.of(model, inputs=len(shapes))
+    given = enumerate(by_position(model, (), shapes)) if by_name else ()
+    left_out = [place for place, shape in given if shape is None]
+    program = Program.of(model, inputs=len(shapes) + len(left_out), left_out=left_out)
     least: dict[str, int | bool] = {}
-    for name, edge in zip(shapes, program.inputs, strict=False):  # forward says what is wrong with their number
+    names = [program.names[edge] for edge in program.inputs] if by_name else list(shapes)
+    for name, edge in zip(names, program.inputs, strict=False):  # forward says what is wrong with their number
         uses = [(each.computes, each.takes.index(edge)) for each in program.operations if edge in each.takes]
         is_mask = any(_takes_a_mask(layer, place) for layer, place in uses)
         least[name] = False if is_mask else max([layer.least_integer for layer, _ in uses], default=0)

@@ -176,3 +176,51 @@ def test_errors_of_names():
     scale = nn.Parameter(2.0, name="a")
     with pytest.raises(ValueError, match="'a' is the name"):
         nn.Graph(x, Y * scale, names={"a": first})
+
+
+# ------------------------------------------------------------------------------------------------ passed by name
+
+
+@pytest.mark.parametrize("within", ["tied", "Sequential", "tied Sequential"])
+def test_inputs_passed_by_name_reach_layers_inside_of_others(within):
+    """Whatever a layer is within, what is passed by name is not lost."""
+    x, lengths = nn.Input("x"), nn.Input("lengths", optional=True)
+    lstm, like = (nn.LSTM(3, 3, dtype=np.float64, rng=0) for _ in range(2))
+    first = lstm if within == "tied" else nn.Sequential(lstm)
+    other = nn.tied(first) if "tied" in within else nn.Sequential(nn.LSTM(3, 3, dtype=np.float64, rng=0))
+    graph = nn.Graph([x, lengths], other(first(x, lengths=lengths), lengths=lengths))
+    assert_array_equal(graph.forward(X, LENGTHS), like.forward(like.forward(X, LENGTHS), LENGTHS))
+    assert_array_equal(graph.forward(X), like.forward(like.forward(X)))
+    assert nn.check_gradients(graph, (X, LENGTHS)).right
+    with pytest.raises(TypeError, match=r"got foo|keyword argument 'foo'"):
+        other(x, foo=lengths)
+
+
+def test_a_tied_graph_takes_its_inputs_by_position_and_by_name():
+    for given in [lambda p: ((None, p), {}), lambda p: ((), {"src_key_padding_mask": p})]:
+        x, padding = nn.Input("x"), nn.Input("padding", optional=True)
+        layer, like = (nn.TransformerEncoderLayer(4, 2, 6, 0.0, dtype=np.float64, rng=0) for _ in range(2))
+        more, named = given(padding)
+        graph = nn.Graph([x, padding], nn.tied(layer)(layer(x, *more, **named), *more, **named))
+        sequences, mask = numbers(3, 5, 4), nn.padding_mask([5, 3, 1])
+        once = like.forward(sequences, None, mask)
+        assert_array_equal(graph.forward(sequences, mask), like.forward(once, None, mask))
+        assert nn.check_gradients(graph, (sequences, mask)).right
+
+
+def test_inputs_by_name_go_to_onnx():
+    runs = pytest.importorskip("support.onnx_runs")
+    layer = nn.TransformerEncoderLayer(4, 2, 6, rng=0).eval()
+    sequences, mask = numbers(3, 5, 4).astype(np.float32), nn.padding_mask([5, 3, 1])
+    shapes = {"src_key_padding_mask": (5,), "X": (5, 4)}
+    assert nn.summary(layer, shapes).rows[0].path == "self_attn"
+    content = written(layer, shapes)
+    (Y,) = runs.outputs(content, sequences, mask)
+    np.testing.assert_allclose(Y, layer.forward(sequences, None, mask), rtol=1e-5, atol=1e-5)
+
+
+def written(model, input_shape):
+    """The content of the file of ONNX."""
+    from nnlite.interop.onnx.writing_onnx import content_of
+
+    return content_of(model, input_shape, 18)

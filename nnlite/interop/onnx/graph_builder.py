@@ -127,8 +127,9 @@ class Builder:
 
     def layer(self, layer: Layer, *inputs: Any) -> Any:
         """The outputs of a layer, or of a container of layers: one Value, or a tuple of several."""
-        program, before = Program.of(layer, inputs=len(inputs)), self._path
-        edges = program.constants | dict(zip(program.inputs, inputs, strict=True))
+        left_out = [place for place, X in enumerate(inputs) if X is None]
+        program, before = Program.of(layer, inputs=len(inputs), left_out=left_out), self._path
+        edges = program.constants | dict(zip(program.inputs, [X for X in inputs if X is not None], strict=True))
         for operation in program.operations:
             self._path = inside(before, operation.path)
             Xs = self._inputs(operation, edges, program)

@@ -7,7 +7,7 @@ from onnx import checker, defs, helper
 
 from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of, listed
-from nnlite.containers.program import Program
+from nnlite.containers.argument_names import by_position, input_names_of, output_names_of
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.summary import zero_samples
 from nnlite.interop.onnx.graph_builder import Builder, Value
@@ -33,18 +33,20 @@ def content_of(model: Layer, input_shape: Any, opset: int) -> bytes:
     twin = model.evaluation_twin()
     graph = Builder(opset, model.dtype, dict(twin.named_parameters()) | dict(twin.named_buffers()))
     graph.outputs_of = {call.path: call.Y for call in run.recording.forwards}
-    program = Program.of(twin, inputs=len(listed(two)))
-    Xs = [
-        graph.input(program.names[edge], ("batch", *X.shape[1:]), np.int64 if X.dtype.kind == "i" else X.dtype)
-        for edge, X in zip(program.inputs, listed(two), strict=True)
+    given = by_position(twin, (), two) if isinstance(two, dict) else listed(two)
+    names = input_names_of(twin, len(given))
+    inputs = [
+        None if X is None else graph.input(name, ("batch", *X.shape[1:]), np.int64 if X.dtype.kind == "i" else X.dtype)
+        for name, X in zip(names, given, strict=True)
     ]
-    Ys = listed(graph.layer(twin, *Xs))
+    Xs = [each for each in inputs if each is not None]
+    Ys = listed(graph.layer(twin, *inputs))
     if graph.unsupported:
         lines = "\n  ".join(f"{path or type(model).__name__}: {why}" for path, why in graph.unsupported.items())
         raise ValueError(f"{model.one_line()} cannot be written as ONNX:\n  {lines}")
     for made, array in zip(Ys, listed(Y), strict=True):
         _check_shape(model, made, np.shape(array))
-    return _content(graph, Xs, Ys, program.output_names)
+    return _content(graph, Xs, Ys, tuple(output_names_of(twin)))
 
 
 def _check_shape(model: Layer, Y: Value, shape: tuple[int, ...]) -> None:
