@@ -34,10 +34,11 @@ def norm():
 
 
 X, memory = numbers(4, 3, 4), numbers(4, 2, 4)[::-1]
-padding, memory_padding = np.arange(3) >= np.array([[3], [2], [3], [1]]), np.arange(2) >= np.array([[1], [2], [2], [1]])
+padding, memory_padding = np.arange(3) >= np.array([[3], [2], [3], [1]]), np.arange(2) >= np.array([[2], [2], [2], [1]])
 unseen = np.random.default_rng(0).random((4, 3, 3)) < 0.4
 unseen[..., 0] = False
-added = numbers(4, 3, 2)
+of_memory = np.random.default_rng(1).random((4, 3, 2)) < 0.3
+of_memory[np.arange(4), :, [1, 0, 0, 0]] = False  # each step sees one that is no padding
 ROWS = [
     Row("TransformerEncoderLayer", filled(encoder_layer), X),
     Row(
@@ -51,13 +52,13 @@ ROWS = [
     Row(
         "TransformerDecoderLayer-masks",
         filled(lambda: decoder_layer(norm_first=True)),
-        (X, memory, unseen, added, padding, memory_padding),
+        (X, memory, unseen, of_memory, padding, memory_padding),
     ),
     Row("TransformerEncoder", filled(lambda: nn.TransformerEncoder(encoder_layer(), 2, norm())), X),
     Row("TransformerDecoder", filled(lambda: nn.TransformerDecoder(decoder_layer(), 2)), (X, memory)),
     Row(
         "Transformer",
         filled(lambda: nn.Transformer(4, 2, 1, 1, **OPTIONS, causal=True)),
-        (memory, X, np.zeros((4, 2, 2), bool), unseen, added, memory_padding, padding, memory_padding),
+        (memory, X, np.zeros((4, 2, 2), bool), unseen, of_memory, memory_padding, padding, memory_padding),
     ),
 ]
