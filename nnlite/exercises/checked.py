@@ -229,7 +229,7 @@ def _gradients(layer: Layer, like: Layer, inputs: tuple[Array, ...]) -> Iterator
     except GradientError as wrong:
         faults = {{"dX": first}.get(fault.array, fault.array): fault for fault in wrong.report.faults}
         right = {f"d{comparison.name}" for comparison in wrong.report.comparisons if comparison.right}
-        yield from (name for name in names if name in right and name not in faults)
+        yield from (name for name in names if name in right)
         array, fault = next(iter(faults.items()))
         place = f"look at backward, at {array}" if array else "look at backward"
         yield ", ".join(faults) or "backward", (place, fault.kind, f"{fault}\n{_formula(like, array)}")

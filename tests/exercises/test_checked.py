@@ -153,6 +153,24 @@ def test_all_wrong_gradients_are_named_and_the_right_ones_too():
     assert found.hints[2].endswith("the formula is dW = rows(X).T @ rows(dY)")
 
 
+def test_what_backward_does_beside_its_gradients_is_seen():
+    class Adds(Own):
+        def backward(self, dY):
+            self.dW, self.db = self.dW + self.X.T @ dY, dY.sum(axis=0)
+            return dY @ self.W.T
+
+    class Writes(Own):
+        def backward(self, dY):
+            dX = dY @ self.W.T
+            self.dW, self.db = self.X.T @ dY, dY.sum(axis=0)
+            dY *= 0
+            return dX
+
+    adds, writes = (nn.exercises.check(cls(None), nn.Linear(3, 2)) for cls in (Adds, Writes))
+    assert (adds.wrong, adds.hints[1], adds.done[3:]) == ("dW", "accumulated", ("dX", "db"))
+    assert (writes.wrong, writes.hints[1]) == ("backward", "modified in place")
+
+
 def test_a_backward_without_a_result_and_one_that_raises():
     assert checked(lambda X, dY, W: (X.T @ dY, dY.sum(axis=0), None)).hints[0] == "backward ends with return dX"
     transposed = checked(lambda X, dY, W: (dY.T @ X, dY.sum(axis=0), dY @ W.T))
@@ -168,8 +186,10 @@ def test_float32_that_becomes_float64_is_seen(method):
 
 
 def test_what_is_printed_has_80_columns():
-    found = checked(lambda X, dY, W: (X.T @ dY / len(dY), dY.sum(axis=0), dY @ W.T), hint=3)
-    assert max(map(len, str(found).splitlines())) <= 80
+    found = nn.exercises.Checked(("forward",), "a word " * 20, ("a hint " * 20 + "\nthe formula",), 1)
+    lines = str(found).splitlines()
+    assert 70 < max(map(len, lines)) <= 80
+    assert lines[-1] == "         the formula"
 
 
 def test_a_forward_that_changes_X_and_one_that_raises():

@@ -112,6 +112,20 @@ def test_weights_have_one_scale_with_white_at_zero():
     np.testing.assert_allclose(ax.images[0].cmap(0.5), 1, atol=0.05)
 
 
+def test_no_lines_are_drawn_around_images_that_are_missing():
+    ax = nn.plot.images(np.ones((4, 2, 2)), columns=3)
+    (rest,) = ax.patches  # a pixel is 1 wide around its whole number; the lines are pixels 2 and 5
+    assert (*rest.get_xy(), ax.images[0].get_array().shape) == (1.5, 1.5, (5, 8))
+    assert rest.get_x() + rest.get_width() >= 7.5
+    assert rest.get_y() + rest.get_height() >= 4.5
+
+
+def test_ten_classes_have_a_colour_and_a_mark_each():
+    from nnlite.plot.boundary import COLOURS, MARKERS
+
+    assert len(set(COLOURS)) == len(set(MARKERS)) == 10
+
+
 def test_images_of_three_channels_are_coloured():
     ax = nn.plot.images(np.ones((1, 3, 2, 2)) * np.array([1.0, 0.5, 0.0])[:, None, None])
     assert ax.images[0].get_array()[0, 0].tolist() == [1.0, 0.5, 0.0]
@@ -274,8 +288,9 @@ def test_each_band_of_the_surface_has_a_colour_of_its_own():
     model = nn.Sequential(nn.Linear(2, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1), nn.Sigmoid())
     ax = nn.plot.surface(model, X, Y, nn.BCELoss(), size=3, rng=0, resolution=9)
     filled = ax.collections[0]
-    colours = filled.to_rgba((filled.levels[1:] + filled.levels[:-1]) / 2)[:, :3]
-    assert np.linalg.norm(np.diff(colours, axis=0), axis=1).min() > 0.05
+    steps = np.diff(np.asarray(filled.norm((filled.levels[1:] + filled.levels[:-1]) / 2), float))
+    assert steps.max() < 1.2 * steps.min()  # along the colours, though not in the loss
+    assert np.diff(filled.levels).max() > 2 * np.diff(filled.levels).min()
 
 
 def test_a_path_lies_on_the_plane_of_its_principal_components():
