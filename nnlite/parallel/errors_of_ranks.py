@@ -3,6 +3,7 @@
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -26,8 +27,8 @@ class ErrorsOfRanks:
     def __init__(self, comm: Any) -> None:
         self.comm = comm
         self.rank, self.ranks = comm.Get_rank(), comm.Get_size()
-        self.common: BaseException | None = None  # the last error that all ranks have had
-        self.previous = sys.excepthook
+        other = getattr(sys.excepthook, "__self__", None)  # that of another communicator is replaced
+        self.previous: Callable[..., Any] = other.previous if isinstance(other, ErrorsOfRanks) else sys.excepthook
         sys.excepthook = self.uncaught
 
     def agree(self, error: BaseException, *, is_cause: bool = True) -> None:
@@ -37,9 +38,9 @@ class ErrorsOfRanks:
             error: of this rank.
             is_cause: whether a divergence has its cause in the rows of this rank.
         """
-        if error is self.common:
+        if getattr(error, "of_all_ranks", False):  # it comes here a second time, uncaught
             return
-        self.common = error
+        error.of_all_ranks = True  # type: ignore[attr-defined]
         if not self._all_have_one(LONG_WAIT if isinstance(error, DivergenceError) else WAIT):
             self._abort(error)
         found = self.comm.allgather((type(error).__name__, str(error), is_cause))
