@@ -24,22 +24,20 @@ ROWS, COLUMNS = 5, 3
 WIDTH = 80
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Checked:
     """What :func:`nnlite.exercises.check` found; prints as a list.
 
     Attributes:
-        right: whether all is.
         done: what is right, in words.
         wrong: what is not yet right; "" if all is.
         hints: what to think of, each clearer than the one before.
         shown: how many hints are printed.
 
-    >>> print(Checked(("forward", "dX"), "dW: not yet", ("Look at the shape of dW.",), 1))
-    right    forward
+    >>> print(Checked(("dX",), "dW", ("look at backward, at dW",), 1))
     right    dX
-    not yet  dW: not yet
-    hint     Look at the shape of dW.
+    not yet  dW
+    hint     look at backward, at dW
     """
 
     done: tuple[str, ...]
@@ -52,7 +50,7 @@ class Checked:
         """Whether all is right."""
         return not self.wrong
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [f"right    {each}" for each in self.done]
         if self.wrong:
             lines.append(_in_columns("not yet  ", self.wrong))
@@ -62,8 +60,6 @@ class Checked:
         else:
             lines.append("all is right")
         return "\n".join(lines)
-
-    __repr__ = __str__
 
 
 def check(layer: Layer, like: Layer | None = None, *, X: Any = None, hint: int = 0) -> Checked:

@@ -1,5 +1,7 @@
 """check: filled skeletons are right, each mistake is named, and hints become clearer."""
 
+import pydoc
+
 import numpy as np
 import pytest
 
@@ -270,3 +272,11 @@ def test_what_is_checked_prints_as_a_list():
     checked = nn.exercises.Checked(("forward",), "dX", ("one", "two"), 1)
     assert not checked.right
     assert str(checked).splitlines()[-1].strip() == "for a hint: check(layer, hint=2)"
+
+
+@pytest.mark.parametrize("room", ["datasets", "exercises", "plot"])
+def test_the_help_of_what_a_student_calls_is_short(room):
+    values = {name: getattr(getattr(nn, room), name) for name in getattr(nn, room).__all__}
+    for name, value in values.items():
+        if not isinstance(value, type):  # to the page of a class each Python adds lines of its own
+            assert len(pydoc.render_doc(value, renderer=pydoc.plaintext).splitlines()) < 60, name
