@@ -70,9 +70,9 @@ def number(pattern, text):
 def test_the_examples_are_these():
     names = (
         "attention breast_cancer d0_linear d1_graphs d2_by_hand d3_matrix_form d4_gates dataframe digits digits_cnn "
-        "dropout_batchnorm embedding export feedback_alignment from_torch imbalanced input_descent names new_head "
-        "optimizers own_layer parallel play residual signals sine sklearn_pipeline tied_autoencoder time_series "
-        "vanishing xor"
+        "dropout_batchnorm embedding exercises export feedback_alignment from_torch imbalanced input_descent names "
+        "new_head optimizers own_layer parallel play plots residual signals sine sklearn_pipeline tied_autoencoder "
+        "time_series vanishing xor"
     )
     assert " ".join(file.stem for file in FILES) == names
 
