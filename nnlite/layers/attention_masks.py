@@ -14,7 +14,7 @@ from nnlite.errors import ShapeError
 def padding_mask(lengths: Any, T: int | None = None) -> Array:
     """Return a boolean (N, T) that is True at padding: at the steps of each of N sequences that are after its end.
 
-    It is what :class:`nnlite.MultiheadAttention` takes as ``key_padding_mask``.
+    It is what :class:`nnlite.MultiheadAttention` takes as ``key_padding_mask``, where the lengths do as well.
 
     Args:
         lengths: the number of steps of each sequence, integers (N,).
@@ -80,8 +80,12 @@ def mask_of_heads(
             given = given[:, None] if len(given) == N else given.reshape(N, h, T, S)
         mask = mask.plus(given, ignored=True)
     if key_padding_mask is not None:
-        given = checked_mask(key_padding_mask, f"{name()}: key_padding_mask", dtype)
+        given = as_array(key_padding_mask, f"{name()}: key_padding_mask")
+        if given.ndim == 1 and given.dtype.kind in "iu":  # the lengths of the sequences
+            given = padding_mask(given, S)
+        given = checked_mask(given, f"{name()}: key_padding_mask", dtype)
         if given.shape != (N, S):
-            raise ShapeError(f"{name()}: expected key_padding_mask of shape {(N, S)}, got {given.shape}")
+            expected = f"{(N, S)}, or {(N,)} of lengths"
+            raise ShapeError(f"{name()}: expected key_padding_mask of shape {expected}, got {given.shape}")
         mask = mask.plus(given[:, None, None], ignored=True)
     return mask

@@ -54,7 +54,8 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     Y does not depend on b_k, which adds one number to all scores of a query: db_k is 0.
 
     Both masks are booleans that are True where a key is *ignored*, as those of PyTorch's ``MultiheadAttention``, or
-    floating numbers that are added to the scores. (In :class:`ScaledDotProductAttention`, as in PyTorch's function of
+    floating numbers that are added to the scores; key_padding_mask may also be the lengths of padded sequences,
+    integers (N,), as recurrent layers take them. (In :class:`ScaledDotProductAttention`, as in PyTorch's function of
     that name, True is a key that takes part.) A query whose keys are all ignored gets weights of 0, and so Y = b_o.
 
     Forward keeps no weights, so that memory is linear in T and S where there is no dropout; backward computes them

@@ -84,7 +84,11 @@ def test_errors_say_what_was_expected():
         ((X, X, X[:, :2]), nn.ShapeError, r"V \(N, S, vdim\)"),
         ((X, None, X), TypeError, "V was given without K"),
         ((X, None, None, np.zeros((2, 4), int)), TypeError, "key_padding_mask: expected booleans"),
-        ((X, None, None, np.zeros((2, 3), bool)), nn.ShapeError, r"key_padding_mask of shape \(2, 4\), got \(2, 3\)"),
+        (
+            (X, None, None, np.zeros((2, 3), bool)),
+            nn.ShapeError,
+            r"key_padding_mask of shape \(2, 4\), or \(2,\) of lengths, got \(2, 3\)",
+        ),
         ((X, None, None, None, np.zeros((4, 3), bool)), nn.ShapeError, r"attn_mask of shape \(4, 4\), \(2, 4, 4\)"),
     ]:
         with pytest.raises(error, match=words):
@@ -249,3 +253,29 @@ def test_in_a_graph_arguments_before_a_mask_can_be_left_out():
     nn.check_gradients(graph, inputs)
     restored = copy.deepcopy(graph)
     close(restored.forward(*inputs), Y)
+
+
+def test_lengths_stand_for_the_mask_of_the_padding():
+    layer, X = nn.MultiheadAttention(8, 2, dtype=np.float64, rng=0), np.random.default_rng(0).normal(size=(3, 5, 8))
+    by_mask = layer.forward(X, None, None, nn.padding_mask([5, 2, 3]))
+    assert (layer.forward(X, None, None, [5, 2, 3]) == by_mask).all()
+    np.testing.assert_allclose(layer.forward(X[1:2, :2]), by_mask[1:2, :2])
+    with pytest.raises(ValueError, match="lengths: expected from 0 to 5, got 6 at 1"):
+        layer.forward(X, None, None, [5, 6, 3])
+    with pytest.raises(nn.ShapeError, match=r"of shape \(3, 5\), or \(3,\) of lengths, got \(2, 5\)"):
+        layer.forward(X, None, None, [5, 2])
+
+
+def test_a_transformer_trains_on_sequences_of_different_lengths():
+    words, rng = [[3, 1, 2], [4], [1, 2], [2, 2, 2, 1]], np.random.default_rng(0)
+    x, lengths = nn.Input("x"), nn.Input("lengths")
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, rng=rng)
+    h = encoder(nn.Embedding(5, 8, rng=rng)(x), src_key_padding_mask=lengths)
+    model = nn.Graph([x, lengths], nn.Linear(8, 2, rng=rng)(h))
+    targets = [[int(letter == max(word)) for letter in word] for word in words]
+    options = {"loss": nn.CrossEntropyLoss(dim=-1), "optimizer": nn.Adam(model, lr=0.02), "verbose": 0, "rng": 0}
+    history = nn.fit(model, nn.Sequences(words, targets), epochs=60, batch_size=2, metrics=[nn.accuracy], **options)
+    assert history["accuracy"][-1] == 1.0
+    together = nn.predict(model, nn.Sequences(words))
+    for word, Y in zip(words, together, strict=True):
+        np.testing.assert_allclose(nn.predict(model, nn.Sequences([word]))[0], Y[: len(word)], rtol=1e-4, atol=1e-5)
