@@ -24,7 +24,6 @@ class BatchNorm(RunningNorm):
 
     onnx = RunningNorm.onnx  # forward differs from that of RunningNorm among several processes alone
     ranks: Any = None
-    all_values: int = 0  # for each mean and variance, over the processes
     cure = "; choose a batch_size that leaves no batch of one sample, or call eval()"
     defaults = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True, "bias": True}  # noqa: RUF012
 
@@ -43,7 +42,7 @@ class BatchNorm(RunningNorm):
 
     def forward_without_values(self, X: Array) -> None:
         if self.ranks is not None and not self.by_given:
-            self.statistics(X)  # those of the other processes
+            self.tracked(*self._over_ranks(np.zeros((3, 1, self.channels), X.dtype), X))  # those of the others
 
     def backward_without_values(self, dY: Array) -> None:
         if self.ranks is not None and not self.by_given:
@@ -56,12 +55,13 @@ class BatchNorm(RunningNorm):
 
     def group_moments(self, X: Array) -> tuple[Array, Array, Array]:
         """Those of all samples; over several processes those of all their samples."""
-        if self.ranks is None:
-            return self._own_moments(X)
-        numbers: Any = self._own_moments(X) if X.size else np.zeros((3, 1, self.channels))
-        mu, rest, v = (each.astype(np.float64) for each in numbers)
-        self.all_values, mu, v = self.ranks.moments(math.prod(X.shape) // self.num_features, mu + rest, v)
-        if self.all_values < 2:
+        own = self._own_moments(X)
+        return own if self.ranks is None else self._over_ranks(own, X)
+
+    def _over_ranks(self, own: Any, X: Array) -> tuple[Array, Array, Array]:
+        mu, rest, v = (each.astype(np.float64) for each in own)
+        self.n, mu, v = self.ranks.moments(self.group_size(X.shape), mu + rest, v)
+        if self.n < 2:
             raise ValueError(f"{self}: expected more than one value for each mean and variance, got one{self.cure}")
         first = mu.astype(X.dtype)
         return first, (mu - first).astype(X.dtype), v.astype(X.dtype)
@@ -77,7 +77,11 @@ class BatchNorm(RunningNorm):
         return of_batch, rest_of_batch, mean_over_samples(v + (D - rest_of_batch) ** 2)
 
     def group_size(self, shape: tuple[int, ...]) -> int:
-        return math.prod(shape) // self.num_features if self.ranks is None else self.all_values
+        return math.prod(shape) // self.num_features
+
+    def check_size(self, shape: tuple[int, ...]) -> None:
+        if self.ranks is None:
+            super().check_size(shape)
 
     def update(self, mu: Array, v: Array) -> None:
         batches: Any = self.num_batches_tracked

@@ -69,7 +69,7 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         self.check_shape(X.shape)
         X = np.ascontiguousarray(X)
         given = self.given_statistics(X)
-        self.X, self.by_given = X, given is not None
+        self.X, self.by_given, self.n = X, given is not None, self.group_size(X.shape)
         if not X.size:
             self.forward_without_values(X)
             return self.record_Y(np.empty_like(X))
@@ -96,7 +96,7 @@ class ChannelNorm(Normalization, parameters=("gamma", "beta")):
         if self.by_given:
             dX = layout.affine(dY, self._zero(dY), A, self._zero(dY))
         else:
-            part = scale * (1 / self.group_size(dY.shape))
+            part = scale * (1 / self.n)
             sum_dH, sum_dHH = (self.group_sums(self._times_gamma(each)) for each in (sum_dY, sum_dYH))
             B = scale * part * sum_dHH
             dX = layout.backward(dY, self.X, mu, A, B, part * sum_dH - self.rest * B)
@@ -205,17 +205,23 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
     def given_statistics(self, X: Array) -> tuple[Array, Array, Array] | None:
         if self.running_mean is not None and self.running_var is not None and not self.training:
             return self.running_mean[None].astype(X.dtype), self._zero(X), self.running_var[None].astype(X.dtype)
-        if self.group_size(X.shape) == 1:
-            raise ValueError(
-                f"{self}: expected more than one value for each mean and variance, got X of shape {X.shape}{self.cure}"
-            )
+        self.check_size(X.shape)
         return None
 
+    def check_size(self, shape: tuple[int, ...]) -> None:
+        """Raise where the statistics of an X of this shape would be those of single values."""
+        if self.group_size(shape) == 1:
+            raise ValueError(
+                f"{self}: expected more than one value for each mean and variance, got X of shape {shape}{self.cure}"
+            )
+
     def statistics(self, X: Array) -> tuple[Array, Array, Array]:
-        mu, rest, v = super().statistics(X)
+        return self.tracked(*super().statistics(X))
+
+    def tracked(self, mu: Array, rest: Array, v: Array) -> tuple[Array, Array, Array]:
+        """The statistics of a batch, by which the running ones are updated in training mode."""
         if self.training and self.running_mean is not None:
-            n = self.group_size(X.shape)
-            self.update(mu + rest, v * (n / (n - 1)))
+            self.update(mu + rest, v * (self.n / (self.n - 1)))
         return mu, rest, v
 
     def extra_repr(self) -> str:
