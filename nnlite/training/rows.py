@@ -319,8 +319,8 @@ def _as_rows(values: Any, name: str, *, optional: bool = False) -> Any:
         )
     try:
         values = as_array(values, name)  # no copy of an array, so a memmap stays on the disk
-    except (TypeError, ValueError) as error:
-        if isinstance(values, list | tuple) and len({np.shape(each)[:1] for each in values if np.size(each)}) > 1:
+    except ValueError as error:
+        if isinstance(values, list | tuple) and _differ_in_length(values):
             error.add_note("for sequences of different lengths pass nnlite.Sequences(X, Y), or see nnlite.pad_sequence")
         raise
     if values.ndim == 0:
@@ -328,6 +328,13 @@ def _as_rows(values: Any, name: str, *, optional: bool = False) -> Any:
             f"{name}: expected one row per sample, got a single number; one sample is one row, [[{values}]]"
         )
     return values
+
+
+def _differ_in_length(rows: Sequence[Any]) -> bool:
+    try:
+        return len({np.shape(row)[:1] for row in rows if np.size(row)}) > 1
+    except ValueError:  # a row is itself no array
+        return False
 
 
 def _parts(values: Any, name: str) -> list[tuple[str, Any]]:

@@ -398,7 +398,9 @@ def test_weights_in_a_graph_are_passed_by_name():
     options = {"loss": nn.CrossEntropyLoss(), "optimizer": nn.SGD(model, lr=0.1), "epochs": 2, "verbose": 0, "rng": 0}
     losses = nn.fit(model, X, LABELS, **options)["loss"]
     assert losses[1] < losses[0]
-    assert "None" in nn.to_mermaid(model)
+    drawn = nn.to_mermaid(model)
+    assert 'n1 -->|"per#95;sample#95;weights"| n2' in drawn
+    assert "None" not in drawn  # the offsets, which are left out
     text = str(nn.explain(model, X, LABELS, nn.CrossEntropyLoss()))
     assert re.search(r"B1 = bags\(words\)", text)
     assert "but the layer computes" not in text

@@ -49,6 +49,7 @@ def test_every_public_layer_is_registered():
     assert layers - {"Layer"} <= set(registry._KINDS)
     assert all(kind.cls.__name__ == name for name, kind in registry._KINDS.items())
     assert {name for name, kind in registry._KINDS.items() if is_nnlites(kind.cls)} - layers == {
+        "Checkpointed",
         "Tied",
         "TiedTranspose",
     }

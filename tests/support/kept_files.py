@@ -6,8 +6,9 @@ writes ``tests/saving/files/{model,state-dict,training,layers,expected}-2.npz`` 
 of a version are written once, by the nnlite whose version it is: ``expected`` holds what that nnlite computed from
 them, and ``tests/saving/test_kept_files.py`` asks the same of today's. Those of version 1 were written by the last
 commit that wrote it, 6accfba, and have no ``layers``, with buffers and generators. ``training-2-without-fingerprints``
-is what version 2 wrote before checkpoints held fingerprints of the data and options of callbacks, and
-``training-2-without-averages`` before EarlyStopping noted whether its best weights are averages.
+is what version 2 wrote before checkpoints held fingerprints of the data and options of callbacks,
+``training-2-without-averages`` before EarlyStopping noted whether its best weights are averages, and
+``training-2-without-weights`` before each metric had a weight of its own in the mean of an epoch.
 
 Today's nnlite writes its own version to the byte. Where that test fails, either the change was not meant; or a layer or
 optimizer in here has a new option: write the files again, after a look at what differs; or the format has a new
