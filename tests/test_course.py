@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nnlite as nn
+
 COURSE = Path(__file__).parent.parent / "examples" / "course"
 sys.path.insert(0, str(COURSE))
 
@@ -49,7 +51,7 @@ def test_a_page_has_all_its_parts(page):
     assert "```mermaid" in text
     assert "```pdb" in text
     for link in re.findall(r"\]\(([^)]+)\)", text):
-        assert (page.parent / link).exists()
+        assert (page.parent / link.partition("#")[0]).exists()
 
 
 @pytest.mark.parametrize("name", checker.EXERCISES)
@@ -63,15 +65,50 @@ def test_each_mistake_has_its_hint_in_both_languages(name):
         said = checker.judged(name, wrong)
         assert said.en == f"not yet: {hint.en}"
         assert said.es == f"todavía no: {hint.es}"
-    shape = checker.judged(name, np.zeros((7, 7)))
-    assert "expected" in shape.en
-    assert "(7, 7)" in shape.es
+    shape = checker.judged(name, np.zeros((7, 8)))
+    assert "got " in shape.en
+    assert shape.es.startswith("todavía no: se esperaba ")
+    assert not {"expected", "array", "number", "got"} & set(re.findall(r"\w+", shape.es))
+
+
+@pytest.mark.parametrize("name", checker.EXERCISES)
+def test_an_answer_without_numbers_is_not_yet_right(name):
+    for answer in (
+        None,
+        "140 320",
+        [["a", "b"]],
+        [[1], [2, 3]],
+        (),
+        [],
+        {},
+        {1, 2},
+        (None, "9"),
+        np.zeros((0, 3)),
+        np.nan,
+    ):
+        assert checker.judged(name, answer).es.startswith("todavía no: " if answer is not np.nan else "todavía no")
+
+
+@pytest.mark.parametrize("pair", [(3, 9), [3, 9], np.array([3, 9])])
+def test_a_pair_may_be_a_tuple_a_list_or_an_array(pair):
+    assert checker.judged("1.1", pair) is checker.RIGHT
+
+
+def test_a_tuple_may_stand_for_an_array():
+    assert checker.judged("1.2", (0.4, 1.2)) is checker.RIGHT
+
+
+def test_a_count_is_exact_and_other_numbers_have_three_digits():
+    assert checker.judged("3.3", 4355) is checker.WRONG
+    assert checker.judged("2.1", 0.3857) is checker.RIGHT
+    assert checker.judged("2.1", 0.39).en == "not yet: nearly; answer with three digits"
+    assert checker.judged("2.2", [[-0.033], [0.067], [0.2]]).es == "todavía no: casi; responde con tres cifras"
 
 
 def by_hand(X, y, W1, b1, W2, b2, U, c, wrong=""):
     h1 = np.tanh(X @ W1 + b1)
     h2 = 1 / (1 + np.exp(-(h1 @ W2 + b2)))
-    du3 = (1 / (1 + np.exp(-(h2 @ U + c))) - y) / (1 if wrong == "N" else len(X))
+    du3 = (1 / (1 + np.exp(-(h2 @ U + c))) - y) / {"N": 1, "1/N": len(X) ** 2, "sign": -len(X)}.get(wrong, len(X))
     du2 = du3 @ U.T * h2 * (1 - h2)
     du1 = du2 @ W2.T * (1 - (h1 if wrong == "tanh" else h1 * h1))
     dW1 = du1.T @ du1 if wrong == "du1^T du1" else X.T @ du1
@@ -82,18 +119,25 @@ def by_hand(X, y, W1, b1, W2, b2, U, c, wrong=""):
     ("wrong", "said"),
     [
         ("", "right"),
-        ("N", "dc is N times too large: the 1/N"),
+        ("N", "not yet: dc is N times too large: the 1/N"),
+        ("1/N", "not yet: dc is N times too small: 1/N once only"),
+        ("sign", "not yet: dc has the wrong sign"),
         ("tanh", "not yet: db1 (dW2, db2, dU, dc: right)"),
-        ("du1^T du1", "dW1: not yet: expected (3, 4), got (4, 4)"),
+        ("du1^T du1", "not yet: dW1: expected an array (3, 4), got an array (4, 4)"),
     ],
 )
 def test_the_checker_names_the_first_gradient_that_is_wrong(wrong, said):
     assert checker.judged("2.3", lambda *arrays: by_hand(*arrays, wrong=wrong)).en == said
 
 
-def test_the_checker_of_a_layer_names_the_mistake():
-    import nnlite as nn
+def test_the_checker_of_gradients_reads_lists_and_wants_a_function():
+    assert checker.judged("2.3", lambda *arrays: [*by_hand(*arrays)]) is checker.RIGHT
+    assert checker.judged("2.3", (1, 2, 3, 4, 5, 6)).en == "not yet: write the name of the function, without calling it"
+    assert checker.judged("2.3", lambda *arrays: None).en == "not yet: return the six gradients"
+    assert checker.judged("2.3", lambda *arrays: [None] * 6).en == "not yet: dc: expected an array (1,), got None"
 
+
+def test_the_checker_of_a_layer_names_the_mistake():
     class Swish(nn.Layer):
         def forward(self, X):
             self.s = 1 / (1 + np.exp(-X))
@@ -104,6 +148,11 @@ def test_the_checker_of_a_layer_names_the_mistake():
 
     assert checker.judged("4.3", nn.Tanh()).es == "todavía no: forward"
     assert checker.judged("4.3", Swish()).en.startswith("not yet: backward: ")
+    assert checker.judged("4.3", Swish).en.startswith("not yet: expected a layer, such as Swish(), got <class ")
+    Swish.backward = lambda self, dY: None
+    assert checker.judged("4.3", Swish()).en == "not yet: backward returns nothing"
+    Swish.forward = lambda self, X: None
+    assert checker.judged("4.3", Swish()).en == "not yet: forward returns nothing"
 
 
 def test_the_checker_speaks_both_languages(capsys):

@@ -25,7 +25,6 @@ class Exercise(NamedTuple):
 RIGHT = Text("right", "correcto")
 OPEN = Text("not answered yet: write your answer in place of ...", "sin respuesta: escríbela en lugar de ...")
 WRONG = Text("not yet", "todavía no")
-SHAPE = Text("not yet: expected {}, got {}", "todavía no: se esperaba {}, llegó {}")
 
 
 def check(exercise: str, answer: Any) -> None:
@@ -40,6 +39,7 @@ def comprobar(ejercicio: str, respuesta: Any) -> None:
 
 def judged(name: str, answer: Any) -> Text:
     """What there is to say of the answer."""
+    name = str(name)  # 0.1 is as good as "0.1"
     if name not in EXERCISES:
         raise ValueError(f"exercise: expected one of {', '.join(EXERCISES)}, got {name!r}")
     if answer is ...:
@@ -47,27 +47,57 @@ def judged(name: str, answer: Any) -> Text:
     right, mistakes = EXERCISES[name]
     if callable(right):
         return right(answer)
+    answer = arranged(answer, right)
     if described(answer) != described(right):
-        return Text(*(each.format(described(right), described(answer)) for each in SHAPE))
+        return not_yet(*expected(described(right), described(answer)))
     if same(answer, right):
         return RIGHT
     hints = [hint for wrong, hint in mistakes if described(wrong) == described(answer) and same(answer, wrong)]
-    return Text(*(f"{before}: {hint}" for before, hint in zip(WRONG, hints[0], strict=True))) if hints else WRONG
+    if not hints and same(answer, right, digits=2):
+        return not_yet("nearly; answer with three digits", "casi; responde con tres cifras")
+    return not_yet(*hints[0]) if hints else WRONG
 
 
-def described(value: Any) -> str:
-    """The shapes of an answer, without its values."""
+def arranged(answer: Any, right: Any) -> Any:
+    """The answer as a tuple or as an array, as the right one is: (3, 9), [3, 9] and np.array([3, 9]) are the same."""
+    if isinstance(right, tuple):
+        return tuple(answer) if isinstance(answer, list | np.ndarray) and np.size(answer[:1]) else answer
+    return list(answer) if isinstance(answer, tuple) else answer
+
+
+def described(value: Any) -> Text:
+    """The shapes of an answer, without its values; what holds no numbers as it is."""
     if isinstance(value, tuple):
-        return f"({', '.join(map(described, value))})"
-    shape = np.shape(value)
-    return f"an array {shape}" if shape else "a number"
+        parts = [described(each) for each in value]
+        return Text(*(f"({', '.join(words)})" for words in zip(*parts, strict=True))) if parts else Text("()", "()")
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of several lengths
+        return Text(repr(value), repr(value))
+    if array.dtype.kind not in "biuf":
+        return Text(repr(value), repr(value))
+    return (
+        Text(f"an array {array.shape}", f"un arreglo {array.shape}") if array.shape else Text("a number", "un número")
+    )
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two answers of the same shapes are equal to three digits."""
+def same(one: Any, other: Any, digits: int = 3) -> bool:
+    """Whether two answers of the same shapes are equal to so many digits; whole numbers are equal or not."""
     if isinstance(one, tuple):
-        return all(map(same, one, other))
-    return bool(np.allclose(one, other, rtol=2e-3, atol=1e-9))
+        return all(same(*pair, digits) for pair in zip(one, other, strict=True))
+    if isinstance(other, int):
+        return bool(one == other)
+    return bool(np.allclose(one, other, rtol=2 * 10.0**-digits, atol=1e-9))
+
+
+def not_yet(en: str, es: str) -> Text:
+    """A wrong answer, and what to think of."""
+    return Text(f"{WRONG.en}: {en}", f"{WRONG.es}: {es}")
+
+
+def expected(right: Text, answer: Text) -> Text:
+    """What came in place of the right kind or shape."""
+    return Text(f"expected {right.en}, got {answer.en}", f"se esperaba {right.es}, llegó {answer.es}")
 
 
 # 0: the linear layer. The numbers of the page.
@@ -96,35 +126,57 @@ def gradients_by_hand(answer: Callable[..., Any]) -> Text:
     loss = nn.BCELoss()
     loss.forward(model.forward(X), target)
     model.backward(loss.backward())
+    if not callable(answer):
+        return not_yet(
+            "write the name of the function, without calling it", "escribe el nombre de la función, sin llamarla"
+        )
     gradients = answer(X, target, *(parameter.copy() for _, parameter in model.named_parameters()))
-    if not isinstance(gradients, tuple) or len(gradients) != 6:
-        return Text("not yet: return the six gradients", "todavía no: devuelve los seis gradientes")
-    names = "dW1", "db1", "dW2", "db2", "dU", "dc"
-    for name, mine, (_, right) in zip(reversed(names), gradients[::-1], [*model.named_gradients()][::-1], strict=True):
-        if np.shape(mine) != right.shape:
-            return Text(*(f"{name}: {each.format(right.shape, np.shape(mine))}" for each in SHAPE))
-        if same(mine, right):
-            continue
-        if same(mine, right * len(X)):
-            return Text(f"{name} is N times too large: the 1/N", f"{name} es N veces mayor: el 1/N")
-        if same(mine, -right):
-            return Text(f"{name} has the wrong sign", f"{name} tiene el signo contrario")
-        after = names[names.index(name) + 1 :]
-        is_right = f" ({', '.join(after)}: right)" if after else "", f" ({', '.join(after)}: bien)" if after else ""
-        return Text(f"not yet: {name}{is_right[0]}", f"todavía no: {name}{is_right[1]}")
+    names = ["dW1", "db1", "dW2", "db2", "dU", "dc"]
+    if not isinstance(gradients, tuple | list) or len(gradients) != len(names):
+        return not_yet("return the six gradients", "devuelve los seis gradientes")
+    done: list[str] = []
+    for name, mine, (_, right) in [*zip(names, gradients, model.named_gradients(), strict=True)][
+        ::-1
+    ]:  # as backward goes
+        if described(mine) != described(right):
+            wrong = expected(described(right), described(mine))
+            return not_yet(f"{name}: {wrong.en}", f"{name}: {wrong.es}")
+        if not same(mine, right):
+            wrong = wrong_gradient(mine, right, N=len(X))
+            after = Text(f" ({', '.join(done)}: right)", f" ({', '.join(done)}: bien)") if done else Text("", "")
+            return not_yet(f"{name}{wrong.en}{after.en}", f"{name}{wrong.es}{after.es}")
+        done.insert(0, name)
     return RIGHT
+
+
+def wrong_gradient(mine: Any, right: np.ndarray, N: int) -> Text:
+    """What is wrong with a gradient, as the end of a sentence."""
+    if same(mine, right * N):
+        return Text(" is N times too large: the 1/N", " es N veces mayor: el 1/N")
+    if same(mine, right / N):
+        return Text(" is N times too small: 1/N once only", " es N veces menor: el 1/N va una sola vez")
+    if same(mine, -right):
+        return Text(" has the wrong sign", " tiene el signo contrario")
+    return Text("", "")
 
 
 def swish(answer: nn.Layer) -> Text:
     """Judge a layer that should compute x sigmoid(x) (exercise 4.3)."""
+    if not isinstance(answer, nn.Layer):
+        return not_yet(*expected(Text("a layer, such as Swish()", "una capa, por ejemplo Swish()"), described(answer)))
     X = np.linspace(-3, 3, 8).reshape(2, 4)
-    if not np.allclose(answer.forward(X), X / (1 + np.exp(-X))):
-        return Text("not yet: forward", "todavía no: forward")
+    Y = answer.forward(X)
+    if Y is None:
+        return not_yet("forward returns nothing", "forward no devuelve nada")
+    if described(Y) != described(X) or not np.allclose(Y, X / (1 + np.exp(-X))):
+        return not_yet("forward", "forward")
+    if answer.backward(np.ones_like(X)) is None:
+        return not_yet("backward returns nothing", "backward no devuelve nada")
     try:
         nn.check_gradients(answer, X)
     except nn.GradientError as error:
         kind = error.report.fault.kind
-        return Text(f"not yet: backward: {kind}", f"todavía no: backward: {kind}")
+        return not_yet(f"backward: {kind}", f"backward: {kind}")
     return RIGHT
 
 
@@ -149,6 +201,8 @@ EXERCISES = {
             (0.25, Text("X has N rows as well as Y", "también X tiene N filas, no solo Y")),
             (512 * 1024 * 4 / 2**30, Text("X and Y have N rows", "X e Y tienen N filas")),
             (64.0, Text("4 bytes each", "4 bytes cada una")),
+            (2.0**35, Text("that is in bytes", "eso son bytes")),
+            (2**35 / 10**9, Text("1 GiB is 2^30 bytes", "1 GiB son 2^30 bytes")),
             (8.0, Text("that is in units of 2^30 entries", "eso son entradas, en unidades de 2^30")),
         ],
     ),
@@ -168,7 +222,18 @@ EXERCISES = {
             (np.array([60.0, 80]), Text("that is the gradient; and the step?", "ese es el gradiente; ¿y el paso?")),
         ],
     ),
-    "1.3": Exercise(1, []),
+    "1.3": Exercise(
+        1,
+        [
+            (
+                4,
+                Text(
+                    "do two neurons ever get different gradients?",
+                    "¿reciben dos neuronas alguna vez gradientes distintos?",
+                ),
+            )
+        ],
+    ),
     "2.1": Exercise(
         -np.log(1 - 0.32),
         [
@@ -217,6 +282,14 @@ EXERCISES = {
             ((1.5, 4.0), Text("max hands it to one of the two", "max se lo entrega a uno de los dos")),
         ],
     ),
-    "4.2": Exercise((dZ @ t, dZ.T @ x), []),
+    "4.2": Exercise(
+        (dZ @ t, dZ.T @ x),
+        [
+            (
+                (dZ.sum(axis=1), dZ.sum(axis=0)),
+                Text("and the other factor, entry by entry?", "¿y el otro factor, elemento a elemento?"),
+            )
+        ],
+    ),
     "4.3": Exercise(swish, []),
 }
