@@ -25,10 +25,16 @@ settings.register_profile("nnlite", examples(40))
 settings.load_profile("nnlite")
 
 
-def pytest_collection_finish():
-    """Leave the ten thousand tests out of every garbage collection from now on."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """No garbage collection while the thousands of tests are made, and none of them in any collection from then on."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

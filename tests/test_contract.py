@@ -146,7 +146,7 @@ def test_every_public_layer_has_a_row():
     public = {getattr(nn, name) for name in nn.__all__ if inspect.isclass(getattr(nn, name))}
     layers = {value for value in public if issubclass(value, nn.Layer)} - {nn.Layer, nn.Loss, nn.Parameter}
     rows = {row.kind for row in ROWS}
-    inside = {type(part) for row in ROWS for _, part in row.make().named_layers()}
+    inside = {type(part) for row in ROWS for _, part in row.layer.named_layers()}
     assert layers <= rows
     assert {nn.Parameter, Tied, TiedTranspose} <= inside  # these do nothing outside a container
 
@@ -243,7 +243,7 @@ def test_dtype_is_kept_and_float32_gives_the_same_numbers(row: Row):
         assert all(each.dtype == np.float32 for each in arrays)
 
 
-@over([row for row in LAYERS if not issubclass(row.kind, nn.Sequential) and row.make().Phi.size])
+@over([row for row in LAYERS if not issubclass(row.kind, nn.Sequential) and row.layer.Phi.size])
 def test_a_layer_with_parameters_converts_its_input_to_their_dtype(row: Row):
     Y, dX, _ = run(row.make().astype(np.float32), row.X)
     assert all(each.dtype == np.float32 for each in [*listed(Y), *gradients(dX)])
@@ -469,7 +469,7 @@ def test_a_loss_that_refused_its_values_does_not_mix_two_calls(row: Row):
 # ------------------------------------------------------------------------------------ modes, copies, files, text
 
 
-@over([row for row in ROWS if row.id in FEW or list(row.make().named_children())])
+@over([row for row in ROWS if row.id in FEW or list(row.layer.named_children())])
 def test_train_and_eval_return_the_layer_and_set_the_mode_everywhere(row: Row):
     layer = row.make().train()
     assert layer.eval() is layer
@@ -534,7 +534,7 @@ def test_copies_are_equal_share_nothing_and_have_no_cache_and_clear_cache_drops_
         assert_equal(a, b)
 
 
-@over([row for row in ROWS if list(row.make().named_generators())])
+@over([row for row in ROWS if list(row.layer.named_generators())])
 def test_a_copy_draws_the_same_numbers_from_a_generator_of_its_own(row: Row):
     layer = row.make()
     for name, copied in COPIES.items():
@@ -623,7 +623,7 @@ def test_a_twin_writes_nothing_on_the_layer(row: Row):
     assert not any(np.shares_memory(*two) for two in buffers)
 
 
-@over([row for row in ROWS if row.id in FEW or isinstance(row.make(), nn.Graph)])
+@over([row for row in ROWS if row.id in FEW or isinstance(row.layer, nn.Graph)])
 def test_calling_the_layer_is_forward(row: Row):
     layer = row.make()
     Y = spread(layer, row.X) if row.target is None else layer(row.X, row.target)

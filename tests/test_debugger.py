@@ -86,7 +86,7 @@ def runs(row: Row) -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
 LEAVES = [
     row
     for row in one_of_each(ROWS)
-    if not isinstance(row.X, dict) and not isinstance(row.make(), nn.Sequential | nn.Graph | nn.Parallel)
+    if not isinstance(row.X, dict) and not issubclass(row.kind, nn.Sequential | nn.Graph | nn.Parallel)
 ]
 
 
@@ -96,7 +96,7 @@ def test_at_most_one_frame_is_between_a_layer_and_its_formula(row: Row):
         stacks = Stepper().stacks_of(method, *args)
         assert names(stacks[0])[-1] in ("forward", "backward")
         formulas = [stack for stack in stacks if (stack[-1].f_code.co_filename, names(stack)[-1]) in places()]
-        if type(row.make()) not in COMPUTED_FIRST:
+        if row.kind not in COMPUTED_FIRST:
             assert [names(stack) for stack in formulas if len(stack) > 3] == []
         below = [names(stack) for stack in stacks if {*names(stack)[:-1]} & CHECKS]
         assert below == [], "a check calls nothing where there is nothing to convert"

@@ -43,7 +43,10 @@ class Only(nn.Layer):
 
 @pytest.mark.parametrize("row", one_of_each(ROWS), ids=lambda row: row.id)
 def test_contracted_with_any_dY_it_is_backward(row):
-    """``sum_i dY_i dY_i/dX_j = dX_j``, for each input, parameter and output of each row of the contract table."""
+    """``sum_i dY_i dY_i/dX_j = dX_j``, for each output of each row of the contract table.
+
+    And for each input and parameter; of the many parameters of some layers for one in so many.
+    """
     given = inputs_of(row)
     outputs = len(listed(spread(row.make().forward, given)))
     for number in range(outputs):
@@ -53,7 +56,7 @@ def test_contracted_with_any_dY_it_is_backward(row):
         dXs = gradients_by_name(layer, inputs_by_name(layer, given), layer.backward(dY))
         gradients = {name: dX for name, dX in dXs.items() if dX is not None} | dict(layer.named_gradients())
         assert gradients
-        for name, gradient in gradients.items():
+        for name, gradient in list(gradients.items())[:: 1 + len(gradients) // 6]:
             J = nn.jacobian(copy.deepcopy(other), given, name)  # a random layer draws the numbers that layer drew
             assert J.shape == np.shape(Y) + np.shape(gradient)
             assert_allclose(np.tensordot(dY, J, dY.ndim), gradient, rtol=1e-9, atol=1e-12)

@@ -56,7 +56,7 @@ def test_of_one_linear_by_hand():
     assert_array_equal(norms["b"], [0.5, 1])
 
 
-rows_apart = [row for row in ROWS if row.rows_apart and row.target is None and row.make().Phi.size]
+rows_apart = [row for row in ROWS if row.rows_apart and row.target is None and row.layer.Phi.size]
 
 
 @pytest.mark.parametrize("row", rows_apart, ids=lambda row: row.id)

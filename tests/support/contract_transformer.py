@@ -5,7 +5,7 @@ from support.contract_row import Row, numbers
 
 import nnlite as nn
 
-OPTIONS = {"dim_feedforward": 5, "dropout": 0.0, "activation": "gelu", "dtype": np.float64, "rng": 0}
+OPTIONS = {"dim_feedforward": 2, "dropout": 0.0, "activation": "gelu", "dtype": np.float64, "rng": 0}
 
 
 def filled(make):
@@ -22,18 +22,18 @@ def filled(make):
 
 
 def encoder_layer(**options):
-    return nn.TransformerEncoderLayer(4, 2, **OPTIONS | options)
+    return nn.TransformerEncoderLayer(3, 3, **OPTIONS | options)
 
 
 def decoder_layer(**options):
-    return nn.TransformerDecoderLayer(4, 2, **OPTIONS | options)
+    return nn.TransformerDecoderLayer(3, 3, **OPTIONS | options)
 
 
 def norm():
-    return nn.LayerNorm(4, dtype=np.float64)
+    return nn.LayerNorm(3, dtype=np.float64)
 
 
-X, memory = numbers(4, 3, 4), numbers(4, 2, 4)[::-1]
+X, memory = numbers(4, 3, 3), numbers(4, 2, 3)[::-1]
 padding, memory_padding = np.arange(3) >= np.array([[3], [2], [3], [1]]), np.arange(2) >= np.array([[2], [2], [2], [1]])
 unseen = np.random.default_rng(0).random((4, 3, 3)) < 0.4
 unseen[..., 0] = False
@@ -58,7 +58,7 @@ ROWS = [
     Row("TransformerDecoder", filled(lambda: nn.TransformerDecoder(decoder_layer(), 2)), (X, memory)),
     Row(
         "Transformer",
-        filled(lambda: nn.Transformer(4, 2, 1, 1, **OPTIONS, causal=True)),
+        filled(lambda: nn.Transformer(3, 3, 1, 1, **OPTIONS, causal=True)),
         (memory, X, np.zeros((4, 2, 2), bool), unseen, of_memory, memory_padding, padding, memory_padding),
     ),
 ]
