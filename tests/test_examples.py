@@ -425,7 +425,7 @@ def test_attention_sorts_and_reads_the_letter_that_it_writes(seed, run, tmp_path
 
 @pytest.mark.parametrize("seed", seeds(1))
 def test_names_writes_letters_with_three_models(seed, run):
-    out, _ = run("names.py", "--seed", str(seed), "--epochs", "2")
+    out, _ = run("names.py", "--seed", str(seed), "--epochs", "1")
     losses = {name: float(loss) for name, loss in re.findall(r"^(\w+), .+ parameters: loss (\S+),", out, re.MULTILINE)}
     assert list(losses) == ["MLP", "GRU", "transformer"]
     assert max(losses.values()) < 3.1  # the entropy of its letters is 3.1 nats

@@ -176,13 +176,14 @@ def flatten(model: Layer, room: int = 0) -> None:
     Raises:
         ValueError: they differ in dtype, or from the floating buffers.
     """
-    dtypes = {name: P.dtype for name, P in model.named_parameters()}
+    parameters = dict(model.named_parameters())
+    dtypes = {name: P.dtype for name, P in parameters.items()}
     dtypes |= {name: buffer.dtype for name, buffer in model.named_buffers() if buffer.dtype.kind == "f"}
     if len(set(dtypes.values())) > 1:
         listing = ", ".join(f"{name} is {dtype}" for name, dtype in dtypes.items())
         raise ValueError(f"one model, one dtype: give every layer the same dtype=, or call its astype first; {listing}")
     dtype = next(iter(dtypes.values()), model.dtype)
-    size = max(room, sum(P.size for _, P in model.named_parameters()))
+    size = max(room, sum(P.size for P in parameters.values()))
     Phi, dPhi = np.empty(size, dtype), np.zeros(size, dtype)
     stop = _move(model, Phi, dPhi, start=0)
     if stop == size:  # not views of all of them: kernels see at once that arrays with memory of their own are apart
