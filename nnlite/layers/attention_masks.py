@@ -59,15 +59,17 @@ def mask_of_heads(
     name: Callable[[], str],
     shape: tuple[int, int, int, int],
     causal: bool,
-    key_padding_mask: Any,
+    padding: Array | None,
     attn_mask: Any,
     dtype: "np.dtype[Any]",
 ) -> Mask:
     """Both masks of a MultiheadAttention, each as it is broadcast to scores of this shape, (N, h, T, S).
 
+    ``padding`` is what :func:`checked_padding` returns.
+
     Raises:
-        TypeError: a mask holds neither booleans nor floating numbers; ``name()`` is that of the layer.
-        ShapeError: a mask has another shape.
+        TypeError: attn_mask holds neither booleans nor floating numbers; ``name()`` is that of the layer.
+        ShapeError: it has another shape.
     """
     mask, (N, h, T, S) = Mask(causal=causal), shape
     if attn_mask is not None:
@@ -79,13 +81,48 @@ def mask_of_heads(
         if given.ndim == 3:
             given = given[:, None] if len(given) == N else given.reshape(N, h, T, S)
         mask = mask.plus(given, ignored=True)
-    if key_padding_mask is not None:
-        given = as_array(key_padding_mask, f"{name()}: key_padding_mask")
-        if given.ndim == 1 and given.dtype.kind in "iu":  # the lengths of the sequences
-            given = padding_mask(given, S)
-        given = checked_mask(given, f"{name()}: key_padding_mask", dtype)
-        if given.shape != (N, S):
-            expected = f"{(N, S)}, or {(N,)} of lengths"
-            raise ShapeError(f"{name()}: expected key_padding_mask of shape {expected}, got {given.shape}")
-        mask = mask.plus(given[:, None, None], ignored=True)
+    if padding is not None:
+        mask = mask.plus(padding[:, None, None], ignored=True)
     return mask
+
+
+def checked_padding(
+    name: Callable[[], str], shape: tuple[int, int], key_padding_mask: Any, dtype: "np.dtype[Any]"
+) -> Array | None:
+    """The key_padding_mask of a MultiheadAttention, (N, S), also if it was given as lengths.
+
+    Raises:
+        TypeError: it holds neither booleans nor floating numbers, nor lengths; ``name()`` is that of the layer.
+        ShapeError: it has another shape.
+        ValueError: a length is below 0 or above S.
+    """
+    if key_padding_mask is None:
+        return None
+    given, (N, S) = as_array(key_padding_mask, f"{name()}: key_padding_mask"), shape
+    if given.ndim == 1 and given.dtype.kind in "iu":  # the lengths of the sequences
+        given = padding_mask(given, S)
+    given = checked_mask(given, f"{name()}: key_padding_mask", dtype)
+    if given.shape != shape:
+        expected = f"{shape}, or {(N,)} of lengths"
+        raise ShapeError(
+            f"{name()}: expected key_padding_mask of shape {expected}, got {given.shape} of dtype {given.dtype}"
+        )
+    return given
+
+
+def finite_at_padding(X: Array, padding: Array | None) -> Array:
+    """X with zeros in place of the steps of padding, if there is a NaN or an infinity in them.
+
+    A weight of 0 would not keep these out: 0 times NaN is NaN, in Y and in the gradients of all weights.
+
+    >>> X = np.array([[[1.0], [np.nan]]])
+    >>> finite_at_padding(X, np.array([[False, True]]))
+    array([[[1.],
+            [0.]]])
+    """
+    if padding is None:
+        return X
+    ignored = padding if padding.dtype == bool else np.isneginf(padding)
+    if np.isfinite(X[ignored]).all():
+        return X
+    return np.where(ignored[..., None], X.dtype.type(0), X)

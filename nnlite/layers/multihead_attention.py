@@ -17,7 +17,7 @@ from nnlite.initializers import glorot_uniform, zeros
 from nnlite.layer.flops import Flops
 from nnlite.layers.attention import Attention
 from nnlite.layers.attention_in_onnx import heads_in_onnx
-from nnlite.layers.attention_masks import mask_of_heads
+from nnlite.layers.attention_masks import checked_padding, finite_at_padding, mask_of_heads
 
 WEIGHTS = ("W_q", "W_k", "W_v", "W_o")
 BIASES = ("b_q", "b_k", "b_v", "b_o")
@@ -57,6 +57,7 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     floating numbers that are added to the scores; key_padding_mask may also be the lengths of padded sequences,
     integers (N,), as recurrent layers take them. (In :class:`ScaledDotProductAttention`, as in PyTorch's function of
     that name, True is a key that takes part.) A query whose keys are all ignored gets weights of 0, and so Y = b_o.
+    What is at padded steps matters to no other step, also if it is NaN, which is then taken as 0.
 
     Forward keeps no weights, so that memory is linear in T and S where there is no dropout; backward computes them
     anew. The attribute ``A``, (N, h, T, S), computes those of the last forward without dropout, for a picture.
@@ -188,7 +189,10 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
     def forward(self, Q: Any, K: Any = None, V: Any = None, key_padding_mask: Any = None, attn_mask: Any = None) -> Any:
         Q, K, V = self._check_inputs(Q, K, V)
         shape = (len(Q), self.num_heads, Q.shape[1], K.shape[1])
-        mask = mask_of_heads(self.one_line, shape, self.causal, key_padding_mask, attn_mask, self.dtype)
+        padding = checked_padding(self.one_line, K.shape[:2], key_padding_mask, self.dtype)
+        mask = mask_of_heads(self.one_line, shape, self.causal, padding, attn_mask, self.dtype)
+        clean = finite_at_padding(K, padding)
+        Q, K, V = clean if Q is K else Q, clean, clean if V is K else finite_at_padding(V, padding)
         self.X_shapes = Q.shape, K.shape, V.shape
         self.Q, self.K, self.V = Q, K, V = [X.reshape(-1, X.shape[-1]) for X in (Q, K, V)]
         q, k, v = affine(Q, self.W_q, self.b_q), affine(K, self.W_k, self.b_k), affine(V, self.W_v, self.b_v)

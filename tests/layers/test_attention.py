@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nnlite as nn
+from nnlite.basics.trees import listed
 
 
 def numbers(*shape, seed=0):
@@ -67,6 +68,29 @@ def test_padding_does_not_matter_and_an_empty_sequence_gives_b():
         assert not dX[n, length:].any()
     close(Y[3], np.broadcast_to(layer.b_o, (5, 6)))
     assert not dX[3].any()
+
+
+@pytest.mark.parametrize("as_numbers", [False, True], ids=["booleans", "numbers"])
+def test_what_is_not_finite_at_padding_stays_there(as_numbers):
+    rng = np.random.default_rng(0)
+    layer = nn.MultiheadAttention(8, 2, dtype=np.float64, rng=0)
+    mask = nn.padding_mask([5, 2, 1])
+    X, memory = rng.normal(size=(2, 3, 5, 8))
+    bad = np.where(mask[..., None], rng.choice([np.nan, np.inf], size=(3, 5, 1)), X)
+    bad_memory = np.where(mask[..., None], np.nan, memory)
+    padding = np.where(mask, -np.inf, 0.0) if as_numbers else mask
+    dY = rng.normal(size=X.shape) * ~mask[..., None]
+    results = []
+    for inputs in (X,), (bad,), (X, memory), (X, bad_memory), (X, bad_memory, bad_memory + 0), (X, memory, memory + 0):
+        kept = [each.copy() for each in inputs]
+        Y = layer.forward(*inputs, key_padding_mask=padding)
+        dXs = listed(layer.backward(dY))
+        results.append([Y[~mask], dXs[0][~mask], layer.dPhi.copy(), *dXs[1:]])
+        for each, before in zip(inputs, kept, strict=True):
+            np.testing.assert_array_equal(each, before)
+    for one, other in (0, 1), (2, 3), (5, 4):
+        for expected, got in zip(results[one], results[other], strict=True):
+            np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
 def test_gradients_are_the_differences():
