@@ -42,9 +42,15 @@ def _assigned(cls: type, method: str) -> set[str]:
         name = waiting.pop()
         seen.add(name)
         for code in _codes(cls, name):
-            assigned.update(step.argval for step in dis.get_instructions(code) if step.opname == "STORE_ATTR")
+            assigned |= _stored(code)
             waiting.update(set(code.co_names) - seen - {"__init__"})
     return assigned
+
+
+@cache
+def _stored(code: CodeType) -> frozenset[str]:
+    """The names of the attributes that the code assigns; asked of each class whose methods mention it."""
+    return frozenset(step.argval for step in dis.get_instructions(code) if step.opname == "STORE_ATTR")
 
 
 def _codes(cls: type, name: str) -> Iterator[CodeType]:

@@ -6,7 +6,7 @@ left there, and the attribute is state. What is always assigned before it is rea
 
 import dis
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from inspect import unwrap
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -19,6 +19,9 @@ class Use(NamedTuple):
     assigned: frozenset[str] = frozenset()  # on some path, or written into in place
     always: frozenset[str] = frozenset()  # assigned on every path
     itself: frozenset[str] = frozenset()  # assigned in a statement that reads them, or written into in part
+
+
+NOTHING = Use()
 
 
 class _Place(NamedTuple):
@@ -94,28 +97,36 @@ def _of_method(place: _Place, name: str, bases: tuple[type, ...]) -> Use:
 
 def _of_code(place: _Place, code: CodeType) -> Use:
     """The use by code: what is assigned before an instruction is followed along all paths, to a fixed point."""
+    steps, following = _read(code)
+    uses = {index: use for index in range(len(steps)) if (use := _of_step(place, code, steps, index)) != NOTHING}
+    before: dict[int, frozenset[str]] = {}
+    waiting: list[tuple[int, frozenset[str]]] = [(0, frozenset())]
+    while waiting:
+        index, known = waiting.pop()
+        if index not in before or not before[index] <= known:
+            before[index] = after = known & before.get(index, known)
+            if index in uses:
+                after |= uses[index].always
+            waiting += [(number, after) for number in following[index]]
+    ends = [known for index, known in before.items() if steps[index].opname.startswith("RETURN_")]
+    return Use(
+        early=frozenset().union(*(use.early - before[index] for index, use in uses.items() if index in before)),
+        assigned=frozenset().union(*(use.assigned for use in uses.values())),
+        always=frozenset.intersection(*ends) if ends else frozenset(),
+        itself=frozenset().union(*(use.itself for use in uses.values())),
+    )
+
+
+@lru_cache(maxsize=128)  # many classes share the methods of their bases
+def _read(code: CodeType) -> tuple[list[dis.Instruction], list[tuple[int, ...]]]:
+    """The instructions, and of each the numbers of those that may follow it."""
     steps: list[dis.Instruction] = []
     numbers: dict[int, int] = {}  # of the steps by their offsets
     for step in dis.get_instructions(code):
         numbers[step.offset] = len(steps)
         if step.opname not in ("PRECALL", "EXTENDED_ARG", "NOP"):
             steps.append(step)
-    uses = [_of_step(place, code, steps, index) for index in range(len(steps))]
-    before: dict[int, frozenset[str]] = {}
-    waiting: list[tuple[int, frozenset[str]]] = [(0, frozenset())]
-    while waiting:
-        index, known = waiting.pop()
-        if index not in before or not before[index] <= known:
-            before[index] = known & before.get(index, known)
-            after = before[index] | uses[index].always
-            waiting += [(number, after) for number in _next(steps, index, numbers)]
-    ends = [known for index, known in before.items() if steps[index].opname.startswith("RETURN_")]
-    return Use(
-        early=frozenset().union(*(uses[index].early - known for index, known in before.items())),
-        assigned=frozenset().union(*(use.assigned for use in uses)),
-        always=frozenset.intersection(*ends) if ends else frozenset(),
-        itself=frozenset().union(*(use.itself for use in uses)),
-    )
+    return steps, [tuple(_next(steps, index, numbers)) for index in range(len(steps))]
 
 
 def _next(steps: list[dis.Instruction], index: int, numbers: dict[int, int]) -> Iterator[int]:
@@ -130,7 +141,10 @@ def _next(steps: list[dis.Instruction], index: int, numbers: dict[int, int]) -> 
 
 def _of_step(place: _Place, code: CodeType, steps: list[dis.Instruction], index: int) -> Use:
     """The use by one instruction: of an attribute of self, or by the method that it mentions."""
-    step, name = steps[index], frozenset({steps[index].argval} if isinstance(steps[index].argval, str) else ())
+    step = steps[index]
+    if not step.opname.startswith(("LOAD_", "STORE_")):
+        return NOTHING
+    name = frozenset({step.argval} if isinstance(step.argval, str) else ())
     match step.opname:
         case "LOAD_ATTR" | "LOAD_METHOD" if _is_self(place, steps, index - 1):
             if _is_out(code, steps, index + 1) or _is_overwritten(steps, index + 1):
@@ -149,7 +163,7 @@ def _of_step(place: _Place, code: CodeType, steps: list[dis.Instruction], index:
             return _of_code(place, step.argval)._replace(always=frozenset())  # a comprehension or lambda
         case "LOAD_CONST" if name and {"hasattr", "getattr"} & {*code.co_names}:  # of (self, "x")
             return Use(early=name)
-    return Use()
+    return NOTHING
 
 
 def _is_self(place: _Place, steps: list[dis.Instruction], index: int) -> bool:
