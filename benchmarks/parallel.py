@@ -79,13 +79,18 @@ class SecondsOfSteps:
 
 def started(ranks: int, arguments: list[str]) -> "subprocess.Popen[str]":
     """The processes of one contender, which wait for a line."""
+    return started_for(__file__, ranks, ["--rank", *arguments], stdin=subprocess.PIPE)
+
+
+def started_for(program: str, ranks: int, arguments: list[str], **options: Any) -> "subprocess.Popen[str]":
+    """So many processes of a program, with one thread each."""
     beside = Path(sys.executable).parent / "mpiexec"
     command = [str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec", "-n", str(ranks)]
     own = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return subprocess.Popen(
-        [*(command if ranks > 1 else []), sys.executable, __file__, "--rank", *arguments],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **own, **threads},
+        [*(command if ranks > 1 else []), sys.executable, program, *arguments],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, **own, **threads}, **options,
     )  # fmt: skip
 
 
