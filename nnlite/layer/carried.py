@@ -33,7 +33,6 @@ class _Place(NamedTuple):
     own: str  # what it calls self
 
 
-@cache
 def carried_names(cls: type, method: str) -> frozenset[str]:
     """The names of the attributes that the method of the class carries, alone or with the methods that it mentions.
 
@@ -46,24 +45,21 @@ def carried_names(cls: type, method: str) -> frozenset[str]:
     >>> sorted(carried_names(Counter, "count"))
     ['total']
     """
-    use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
+    use = _use(cls, method)
     return use.early & use.assigned
 
 
-@cache
 def read_names(cls: type, method: str) -> frozenset[str]:
     """The names that the method, or one that it mentions, reads and has not assigned before."""
-    return _of_method(_Place(cls, (), (), ""), method, cls.__mro__).early
+    return _use(cls, method).early
 
 
-@cache
 def temporary_names(cls: type, method: str) -> frozenset[str]:
     """The names that the method assigns, and does not carry: what one call leaves there, the next one does not read."""
-    use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
+    use = _use(cls, method)
     return use.assigned - use.early
 
 
-@cache
 def accumulated_names(cls: type, method: str) -> frozenset[str]:
     """The carried names whose new value comes from the old one, as in ``self.mean = 0.9 * self.mean + X.mean()``.
 
@@ -77,8 +73,13 @@ def accumulated_names(cls: type, method: str) -> frozenset[str]:
     >>> sorted(carried_names(Average, "forward")), sorted(accumulated_names(Average, "forward"))
     (['mask', 'mean'], ['mean'])
     """
-    use = _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
+    use = _use(cls, method)
     return use.early & use.itself
+
+
+@cache
+def _use(cls: type, method: str) -> Use:
+    return _of_method(_Place(cls, (), (), ""), method, cls.__mro__)
 
 
 def _of_method(place: _Place, name: str, bases: tuple[type, ...]) -> Use:
