@@ -66,7 +66,8 @@ def settings(state: Training, loss: Layer, **arguments: Any) -> dict[str, str]:
 def differences(saved: dict[str, str], own: dict[str, str]) -> list[str]:
     """A line for each setting that is not the same.
 
-    Not compared is what an older nnlite did not save, nor the values of rows that one side has as samples or a stream.
+    Not compared is what an older nnlite did not save, or this one no longer does, nor the values of rows that one side
+    has as samples or a stream.
 
     >>> differences({"layer 1": "Tanh", "metrics": ""}, {"layer 1": "ReLU", "metrics": "", "layer 1: new": "0"})
     ['layer 1: Tanh in the file, ReLU here']
@@ -79,9 +80,11 @@ def differences(saved: dict[str, str], own: dict[str, str]) -> list[str]:
         another_class = name != place and (
             saved.get(place) != own.get(place) or place not in places_there & places_here  # as of a callback
         )
-        newer = name not in saved and (name != place or place.split()[0] not in ("layer", "loss", "optimizer"))
+        of_object = place.split()[0] in ("model", "layer", "loss", "optimizer")
+        newer = name not in saved and (name != place or not of_object)
+        older = name not in own and name != place and of_object
         one_sided = place.startswith("values of") and not (name in saved and name in own)
-        if there != here and not another_class and not newer and not one_sided:
+        if there != here and not another_class and not newer and not older and not one_sided:
             lines.append(f"{name}: {there} in the file, {here} here")
     return lines
 
@@ -175,15 +178,19 @@ def _described(place: str, value: Any, of: str = "") -> dict[str, str]:
 def _arguments(value: Any, depth: int = 0) -> dict[str, str]:
     """The arguments of an object's constructor that it holds in attributes of the same names.
 
-    Without the state that the file holds: parameters, buffers, layers and random generators.
+    Without the state that the file holds: parameters, buffers, layers and random generators; also where an array of
+    them stands for its sizes, as in ``saved_arguments`` of LayerNorm.
     """
     state = (*value._parameters, *value._buffers, "rng") if isinstance(value, Layer) else ("rng",)
+    arrays = {id(getattr(value, name)) for name in state if isinstance(getattr(value, name, None), np.ndarray)}
     names = _argument_names(type(value)) if depth < 3 else ()  # type: ignore[arg-type]  # a class is hashable
     arguments = {name: getattr(value, name) for name in names if hasattr(value, name)}
     if hasattr(value, "saved_arguments"):  # as of a graph, what is connected with what
         arguments |= value.saved_arguments()
     return {
-        name: _text(each, depth + 1) for name, each in arguments.items() if name not in state and not _is_state(each)
+        name: _text(each, depth + 1)
+        for name, each in arguments.items()
+        if name not in state and id(each) not in arrays and not _is_state(each)
     }
 
 

@@ -203,6 +203,19 @@ def test_options_of_a_layer_and_wires_of_a_graph_are_settings(tmp_path):
         run(turned=True, resume=path)
 
 
+@pytest.mark.parametrize("make", [nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d], ids=lambda make: make.__name__)
+def test_trained_weights_are_no_setting_where_a_layer_is_saved_by_them(make, tmp_path):
+    def run(model, **options):
+        nn.fit(model, X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), verbose=0, rng=0, **options)
+
+    path = tmp_path / "c.npz"
+    trained, new = (nn.Sequential(make(4), nn.Linear(4, 1, rng=0)) for _ in range(2))
+    run(trained, callbacks=[nn.Checkpoint(path)])
+    run(trained, resume=path)
+    run(new, resume=path)
+    assert_equal(trained.Phi, new.Phi)
+
+
 def test_long_arrays_among_the_options_are_compared_too(tmp_path):
     def run(last, **options):
         loss = nn.BCEWithLogitsLoss(weight=[*range(1, 50), last])
