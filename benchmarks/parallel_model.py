@@ -1,7 +1,7 @@
 """Predict the speed-up of DataParallel on 2 to 1,024 processes: where more of them stop paying.
 
-    python benchmarks/parallel_model.py --plot speedup.png               latency and bandwidth measured here, by 2 processes
-    python benchmarks/parallel_model.py --latency 2e-6 --bandwidth 12e9  of a network between machines, such as 100 Gbit/s
+    python benchmarks/parallel_model.py --plot speedup.png    latency and bandwidth measured here, by 2 processes
+    python benchmarks/parallel_model.py --latency 2e-6 --bandwidth 12e9    those of a network of 100 Gbit/s
 
 With p processes a step of a batch of B rows takes
 
@@ -108,9 +108,8 @@ def link_here(repeats: int) -> tuple[float, float]:
     if process.returncode:
         raise SystemExit(f"the two processes ended with exit code {process.returncode}; is mpiexec there?")
     seconds = {int(size): each for size, each in json.loads(out).items()}
-    print(
-        "sum over 2 processes: " + ", ".join(f"{size:,} bytes {1e6 * each:,.1f} us" for size, each in seconds.items())
-    )
+    lines = [f"{size:>12,} bytes {1e6 * each:>10,.1f} us" for size, each in seconds.items()]
+    print("sum over 2 processes:", *lines, sep="\n")
     return fitted(seconds)
 
 
@@ -148,20 +147,17 @@ def main() -> None:
         parser.error("--latency and --bandwidth: expected both, or neither")
     link = (options.latency, options.bandwidth) if options.latency is not None else link_here(options.repeats)
     print(f"latency {1e6 * link[0]:.2f} us, bandwidth {link[1] / 1e9:.2f} GB/s\n")
-    speedups = {}
-    print(
-        f"{'speed-up with processes':28}"
-        + "".join(f"{ranks:>7,}" for ranks in RANKS[1:])
-        + "  most with, half of it used up to"
-    )
+    speedups, ends = {}, []
+    shown = [ranks for ranks in RANKS if ranks in (2, 4, 8, 16, 64, 256, 1024)]
+    print(f"{'speed-up with processes':30}" + "".join(f"{ranks:>7,}" for ranks in shown))
     for name, (widths, rows) in (TINY if options.tiny else NETWORKS).items():
         cost, size = measure_cost(widths, rows, options.repeats)
         seconds = [step_seconds(ranks, rows, size, cost, link) for ranks in RANKS]
         speedups[name] = values = [seconds[0] / each for each in seconds]
-        most = RANKS[int(np.argmax(values))]
+        print(f"{f'{name}, {rows:,} rows':30}" + "".join(f"{values[RANKS.index(ranks)]:7.1f}" for ranks in shown))
         useful = max(ranks for ranks, value in zip(RANKS, values, strict=True) if value >= ranks / 2)
-        cells = "".join(f"{value:7.1f}" for value in values[1:])
-        print(f"{f'{name}, {rows:,} rows':28}{cells}  {most:>9,}  {useful:>22,}")
+        ends.append(f"{name}: fastest with {RANKS[int(np.argmax(values))]:,}, half of each used up to {useful:,}")
+    print("\n" + "\n".join(ends))
     if options.plot:
         draw(speedups, options.plot)
 

@@ -84,6 +84,7 @@ def test_the_benchmarks_are_these():
         "lenet",
         "optimizer_step",
         "parallel",
+        "parallel_model",
         "recurrent",
         "scaling",
         "sklearn_mlp",
@@ -597,3 +598,25 @@ def test_parallel_measures_both_numbers_of_processes():
     code, out, error = ended(start(1, BENCHMARKS / "parallel.py", *arguments))
     assert code == 0, error
     assert [line.split(":")[0] for line in out.splitlines()[1:]] == ["1 process", "2 processes"]
+
+
+def test_the_model_of_several_processes_is_its_formula_and_finds_its_own_numbers():
+    model = importlib.import_module("parallel_model")
+    # 8 processes: 2 log2(8) = 6 latencies, and 2 * 7/8 of the bytes
+    assert model.sum_seconds(8, 4e9, 1e-3, 1e9) == pytest.approx(6e-3 + 7.0)
+    alone = model.step_seconds(1, 100, 4000, (1.0, 0.01), (1.0, 1.0))
+    assert alone == pytest.approx(2.0)  # nothing is sent
+    together = model.step_seconds(4, 100, 4000, (1.0, 0.01), (1e-3, 1e6))
+    assert together == pytest.approx(1.25 + 4e-3 + 6e-3 + 2 * (4e-3 + 1.5 * 64e-6))
+    seconds = {size: model.sum_seconds(2, size, 3e-6, 5e9) for size in model.SIZES}
+    assert model.fitted(seconds) == pytest.approx((3e-6, 5e9))
+
+
+def test_parallel_model_predicts_and_draws(tmp_path):
+    arguments = ["--tiny", "--repeats", "2", "--plot", str(tmp_path / "speedup.png")]
+    code, out, error = ended(start(1, BENCHMARKS / "parallel_model.py", *arguments))
+    assert code == 0, error
+    assert "16,777,216 bytes" in out
+    assert re.search(r"^30-16-8-1, 64 rows( +\d+\.\d){7}$", out, re.MULTILINE)
+    assert re.search(r"^30-16-8-1: fastest with [\d,]+, half of each used up to [\d,]+$", out, re.MULTILINE)
+    assert (tmp_path / "speedup.png").stat().st_size > 5000
