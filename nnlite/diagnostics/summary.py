@@ -112,7 +112,8 @@ def summary(model: Layer, input_shape: Any) -> Summary:
 def zero_samples(model: Layer, input_shape: Any) -> Any:
     """One sample of zeros for each input, in the form of ``input_shape``; integers for those without a gradient.
 
-    The integers are the least that their layers take: 0 of indices, 1 of lengths. Masks are booleans, False.
+    The integers are the least that their layers take: 0 of indices, 1 of lengths. Masks are booleans, False, unless
+    their shape is (): then they are lengths.
 
     >>> import nnlite as nn
     >>> zero_samples(nn.Add(), ((2,), (1,)))
@@ -162,7 +163,9 @@ def _least(model: Layer, shapes: dict[str, Any], by_name: bool) -> dict[str, int
     for name, edge in zip(names, program.inputs, strict=False):  # forward says what is wrong with their number
         uses = [(each.computes, each.takes.index(edge)) for each in program.operations if edge in each.takes]
         is_mask = any(_takes_a_mask(layer, place) for layer, place in uses)
-        least[name] = False if is_mask else max([layer.least_integer for layer, _ in uses], default=0)
+        is_length = is_mask and shapes[name] == ()  # one for each sample
+        integers = [layer.least_integer for layer, _ in uses]
+        least[name] = False if is_mask and not is_length else max(integers, default=0) or int(is_length)
     return least
 
 

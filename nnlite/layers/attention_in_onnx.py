@@ -37,6 +37,13 @@ class Scores:
         self.S += mask
         self._see(self.graph.Not(self.graph.IsInf(mask, detect_positive=0)))
 
+    def see_lengths(self, lengths: Any) -> None:
+        """Note that of each sample so many keys are seen, the first ones; the scores are those of heads."""
+        S = self.S.shape[-1]
+        if S is None:
+            raise NotImplementedError("with lengths the number of steps must be known")
+        self._see(self.graph.Less(np.arange(S), self.graph.Unsqueeze(lengths, (1, 2, 3))))
+
     def _see(self, seen: Any) -> None:
         self.seen = seen if self.seen is None else self.graph.And(self.seen, seen)
 
@@ -62,7 +69,9 @@ def heads_in_onnx(layer: Any, graph: Any, inputs: tuple[Any, Any, Any], key_padd
     scores = Scores(graph, q * layer.scale, k, layer.causal)
     if attn_mask is not None:
         scores.add(graph.Unsqueeze(attn_mask, (1,)) if attn_mask.ndim == 3 else attn_mask, ignored=True)
-    if key_padding_mask is not None:
+    if key_padding_mask is not None and key_padding_mask.ndim == 1:
+        scores.see_lengths(key_padding_mask)
+    elif key_padding_mask is not None:
         scores.add(graph.Unsqueeze(key_padding_mask, (1, 2)), ignored=True)
     A = scores.weights()
     O = graph.Reshape(graph.Transpose(A @ v, perm=(0, 2, 1, 3)), (0, 0, layer.embed_dim))  # noqa: E741

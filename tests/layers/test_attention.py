@@ -290,6 +290,22 @@ def test_lengths_stand_for_the_mask_of_the_padding():
         layer.forward(X, None, None, [5, 2])
 
 
+def test_a_model_with_lengths_goes_through_the_tools(tmp_path):
+    """A shape of () says that the input of a mask is a length for each sample."""
+    X, lengths = nn.Input("X"), nn.Input("lengths")
+    block = nn.TransformerEncoderLayer(4, 2, 8, rng=0)
+    model = nn.Graph([X, lengths], nn.Select(1, 0)(block(X, src_key_padding_mask=lengths))).eval()
+    assert "(N, 4)" in str(nn.summary(model, ((3, 4), ())))
+    assert "(N, 4)" in str(nn.summary(model, {"X": (3, 4), "lengths": ()}))
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    given, counts = numbers(4, 3, 4).astype(np.float32), np.array([3, 1, 2, 0])
+    nn.to_onnx(model, tmp_path / "model.onnx", ((3, 4), ()))
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (Y,) = session.run(None, {"X": given, "lengths": counts})
+    np.testing.assert_allclose(Y, model.forward(given, counts), atol=1e-6)
+
+
 def test_a_transformer_trains_on_sequences_of_different_lengths():
     words, rng = [[3, 1, 2], [4], [1, 2], [2, 2, 2, 1]], np.random.default_rng(0)
     x, lengths = nn.Input("x"), nn.Input("lengths")
