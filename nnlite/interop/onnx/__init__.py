@@ -94,8 +94,8 @@ def from_onnx(source: Any) -> Layer:
     known, such as the ends of a slice, is a constant.
 
     What :func:`nnlite.to_onnx` writes can be read again, but for MaxUnpool, an EmbeddingBag with ``padding_idx`` and
-    attention with masks. Layers that are several operators in ONNX, as an AdaptiveAvgPool with windows of several
-    sizes, become these operators in a Graph.
+    attention with masks as inputs. Layers that are several operators in ONNX, as an AdaptiveAvgPool with windows of
+    several sizes, become these operators in a Graph.
 
     The model is in training mode, as every new one; ``model.eval()`` or :func:`nnlite.predict` compute what the file
     does. Its dtype is that of the initializers: float64 if there are such, else float32.

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from nnlite.containers.nodes import Parameter
+import numpy as np
+
+from nnlite.containers.nodes import Constant, Parameter
 from nnlite.interop.onnx.operands import Operand, number, raise_unless
 from nnlite.layers.arithmetic import Multiply
 from nnlite.layers.piecewise_linear import Threshold
@@ -38,7 +40,12 @@ class ConditionalOperators:
         return Comparison(A, B, holds=False)
 
     def Where(self, condition: Operand, X: Operand, Y: Operand) -> Any:
-        """A Threshold, ``X if X > threshold else value``; or a PReLU, ``X if X > 0 else slope X``."""
+        """A Threshold, ``X if X > threshold else value``; or a PReLU, ``X if X > 0 else slope X``.
+
+        Where the condition is known, as of causal attention, it is ``X c + value (1 - c)`` with zeros and ones c.
+        """
+        if condition.array is not None:
+            return chosen(condition.array, X, Y)
         expected = "expected X where X is greater than a number, and elsewhere a number, or a multiple of X"
         raise_unless(isinstance(condition, Comparison), expected)
         above, below = (X, Y) if condition.holds else (Y, X)  # type: ignore[attr-defined]
@@ -56,3 +63,13 @@ class ConditionalOperators:
         array = slope.value  # type: ignore[union-attr]
         trained = isinstance(slope, Parameter)
         return self.PRelu(above, Operand(array.shape, array, 1, floating=True, trained=trained, node=slope))  # type: ignore[attr-defined]
+
+
+def chosen(condition: Any, X: Operand, Y: Operand) -> Any:
+    """X where a known condition holds and elsewhere Y, of which one is known, too."""
+    value, computed, kept = (X, Y, ~condition) if Y.array is None else (Y, X, condition)
+    array = value.array
+    raise_unless(array is not None and not value.trained, "expected a constant in place of one of its arrays")
+    raise_unless(bool(np.isfinite(array).all()), "expected finite numbers as the constant")
+    factor = Constant(kept.astype(array.dtype))
+    return computed.node * factor + Constant(np.where(kept, array.dtype.type(0), array))
