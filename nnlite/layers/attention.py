@@ -78,6 +78,18 @@ class Attention(Gate):
         """What the weights are multiplied by in a dropout; None if there is none. For the formulas."""
         return None if self.scores.kept is None else self.scores.kept * self.scores.factor
 
+    @property
+    def sum_of_E(self) -> str:
+        """For the formulas: the sum of each row of E, which is not 0 for a query that sees no key: its weights are."""
+        total, mask = "sum(E, axis=-1, keepdims=True)", self.mask if hasattr(self, "scores") else None
+        blind = mask is not None and bool(np.isneginf(mask).all(axis=-1).any())
+        return f"maximum({total}, tiny)" if blind else total
+
+    @property
+    def tiny(self) -> float:
+        """The smallest normal number of the dtype, for the formulas."""
+        return float(np.finfo(self.q.dtype).tiny)
+
     def flops_of_attention(self) -> tuple[Flops, Flops]:
         """The operations of :meth:`attend`, and of its backward: softmax, and the products of each matrix."""
         T, S, d, e = self.q.shape[-2], self.k.shape[-2], self.q.shape[-1], self.v.shape[-1]
@@ -147,7 +159,7 @@ class ScaledDotProductAttention(Attention):
         """Those of forward and backward, with the weights and their gradient where they are an output."""
         return f"""
             E = exp(Q @ K.mT * factor + mask)
-            A = E / sum(E, axis=-1, keepdims=True)
+            A = E / {self.sum_of_E}
             {"weights = A * M" if self.need_weights else ""}
             Y = (A * M) @ V
             dA = (dY @ V.mT{" + dweights" if self.need_weights else ""}) * M

@@ -103,7 +103,7 @@ class MultiheadAttention(Attention, parameters=(*WEIGHTS[:3], *BIASES[:3], "W_o"
             k = heads((K if K_given else Q) @ W_k + b_k, num_heads)
             v = heads((V if V_given else K if K_given else Q) @ W_v + b_v, num_heads)
             E = exp(q @ k.mT * scale + mask)
-            A = E / sum(E, axis=-1, keepdims=True)
+            A = E / {self.sum_of_E}
             {weights if self.need_weights else ""}
             O = joined(A * M @ v)
             Y = O @ W_o + b_o

@@ -123,6 +123,16 @@ def test_errors_say_what_was_expected():
         nn.padding_mask([1, 3], 2)
 
 
+def test_explain_shows_weights_of_0_where_a_query_sees_no_key():
+    X, ignored = numbers(2, 3, 6), np.array([[False, False, True], [True, True, True]])
+    text = str(nn.explain(layer_of(), {"Q": X, "key_padding_mask": ignored}, values=True))
+    assert "max(sum_4(E1)," in text
+    assert "nan" not in text
+    assert "max(" not in str(nn.explain(layer_of(), {"Q": X[:1], "key_padding_mask": ignored[:1]}))
+    shown = np.zeros((3, 3), bool)
+    assert "nan" not in str(nn.explain(nn.ScaledDotProductAttention(), (X, X, X, shown), values=True))
+
+
 def test_the_gate_is_the_formula_and_its_mask_is_the_other_way_round():
     Q, K, V, unseen = numbers(2, 3, 4), numbers(2, 5, 4, seed=1), numbers(2, 5, 2, seed=2), numbers(3, 5, seed=3) > 0.5
     unseen[0] = True
