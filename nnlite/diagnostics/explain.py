@@ -141,11 +141,6 @@ def explain(
     Phi holds W1 in Phi[0:6], b1 in Phi[6:8], U in Phi[8:10], c in Phi[10:11], row by row.
     """
     check_layer(model, "model")
-    if isinstance(loss, tuple | dict):
-        raise TypeError(
-            "explain: loss: expected one loss, got several; build a graph that has the targets as inputs and returns "
-            "the sum of the losses, such as nn.Graph([x, t1, t2], nn.MSELoss()(y1, t1) + nn.MSELoss()(y2, t2))"
-        )
     if loss is not None:
         check_loss(loss)
     elif X is not None and target is not None and len(input_names_of(model)) == 1:

@@ -153,6 +153,8 @@ def picture(
     whole(most, "most", least=1)
     if loss is not None:
         check_loss(loss)
+    elif X is not None and target is not None and len(input_names_of(model)) == 1:
+        raise ValueError(f"loss: got a target, but {model.one_line()} takes none; pass loss= too")
     if loss is not None and dY is not None:
         raise TypeError("draw: got both dY and loss, which computes dY; pass one of them")
     if X is None:

@@ -123,7 +123,8 @@ class Step:
     def _shown(self) -> dict[str, Any]:
         """Return the arrays by name, those that the formulas use besides behind what the layer received."""
         besides = {name: A for each in self._worked for name, A in each.used.items()}
-        return self.inputs | besides | self.arrays
+        arrays = self.inputs | besides | self.arrays
+        return {name: A for name, A in arrays.items() if A is not None}  # not an argument that was left out
 
     def _repr_html_(self) -> str:
         """Return the step as HTML for notebooks: its formulas as MathML, and a table of the arrays."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.basics.arrays import Array
+from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
 from nnlite.diagnostics.array_text import scalar_text
 from nnlite.diagnostics.check_gradients import check_gradients
@@ -79,8 +79,8 @@ def check(layer: Layer, like: Layer | None = None, *, X: Any = None, hint: int =
         What is right, and what is not.
 
     Raises:
-        TypeError: ``layer`` is not a Layer, such as its class.
-        ValueError: it is not known what it should be, or that has other parameters.
+        TypeError: ``layer`` or ``like`` is not a Layer, such as its class; or ``X`` does not hold real numbers.
+        ValueError: it is not known what it should be, or that has other parameters; or ``X`` is not finite.
 
     >>> import nnlite as nn
     >>> class Tanh(nn.Layer):
@@ -102,12 +102,14 @@ def check(layer: Layer, like: Layer | None = None, *, X: Any = None, hint: int =
         raise TypeError(f"exercises.check: expected a layer, got the class itself; write {layer.__name__}(...)")
     check_layer(layer, "exercises.check: layer")
     hint = whole(hint, "exercises.check: hint", least=0)
+    if like is not None:
+        check_layer(like, "exercises.check: like")
     like = _reference(layer) if like is None else copy.deepcopy(like)
     like.astype(np.float64)
     layer = copy.deepcopy(layer)
     layer.astype(np.float64)
     _copy_parameters(layer, like)
-    inputs = _inputs(like, X)
+    inputs = _inputs(like, None if X is None else _finite(X))
     done: list[str] = []
     for step in _steps(layer, like, inputs):
         if isinstance(step, str):
@@ -159,14 +161,26 @@ def _copy_parameters(layer: Layer, like: Layer) -> None:
         P[...] = own[path]
 
 
-def _inputs(like: Layer, X: Any) -> tuple[Array, ...]:
+def _finite(X: Any) -> Array:
+    """X in float64.
+
+    Raises:
+        TypeError, ValueError: it does not hold real numbers, or one is not finite.
+    """
+    A = as_array(X, "exercises.check: X").astype(np.float64)
+    if not np.isfinite(A).all():
+        raise ValueError("exercises.check: X: expected finite numbers, got NaN or infinity")
+    return A
+
+
+def _inputs(like: Layer, X: Array | None) -> tuple[Array, ...]:
     """Inputs that fit the layer: X, and of a loss the target."""
     rng = np.random.default_rng(0)
     if is_loss(like):
-        Y = rng.uniform(0.1, 0.9, (ROWS, 1)) if X is None else np.asarray(X, float)
+        Y = rng.uniform(0.1, 0.9, (ROWS, 1)) if X is None else X
         return Y, (rng.uniform(size=Y.shape) < 0.5).astype(float)
     if X is not None:
-        return (np.asarray(X, float),)
+        return (X,)
     first = next((part for _, part in like.named_layers() if isinstance(part, Linear)), None)
     return (rng.normal(size=(ROWS, COLUMNS if first is None else first.in_features)),)
 
@@ -196,7 +210,8 @@ def _forward(layer: Layer, like: Layer, inputs: tuple[Array, ...]) -> Iterator[s
         place = np.unravel_index(np.abs(np.asarray(Y) - right).argmax(), np.shape(right))
         index = f" at {[*map(int, place)]}" if place else ""
         got, expected = (scalar_text(float(np.asarray(A)[place])) for A in (Y, right))
-        ratio = np.asarray(Y, float).reshape(-1) / np.asarray(right).reshape(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):  # of entries that should be 0
+            ratio = np.asarray(Y, float).reshape(-1) / np.asarray(right).reshape(-1)
         times = f"it is {scalar_text(float(ratio[0]))} times the right one" if np.allclose(ratio, ratio[0]) else ""
         hints = [f"expected {expected}, got {got}{index}", times, formula]
         yield "forward computes other values", tuple(filter(None, hints))

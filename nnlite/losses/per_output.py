@@ -119,6 +119,11 @@ def check_loss(value: Any) -> None:
         return
     if isinstance(value, type) and issubclass(value, Loss):
         raise TypeError(f"loss: expected a Loss, got the class itself; write {value.__name__}()")
+    if isinstance(value, tuple | dict):
+        raise TypeError(
+            "loss: expected one loss, got several; build a graph that has the targets as inputs and returns the sum of "
+            "the losses, such as nn.Graph([x, t1, t2], nn.MSELoss()(y1, t1) + nn.MSELoss()(y2, t2))"
+        )
     if isinstance(value, str):
         word = value.lower().replace("_", "")
         own = [cls for cls in _subclasses(Loss) if cls.__module__.startswith("nnlite.losses.")]

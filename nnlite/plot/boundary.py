@@ -57,7 +57,7 @@ def boundary(
     Raises:
         ImportError: matplotlib, the extra ``plot``, is not installed.
         ShapeError: X does not have two columns, Y not a class for each row, or the output has another form.
-        TypeError, ValueError: an argument is no number or too small.
+        TypeError, ValueError: an argument is no number or too small, or X is not finite.
 
     >>> import nnlite as nn
     >>> X, Y = nn.datasets.moons(rng=0)
@@ -69,8 +69,12 @@ def boundary(
     resolution = whole(resolution, "plot.boundary: resolution", least=2)
     margin = non_negative(margin, "plot.boundary: margin")
     X = as_array(X, "plot.boundary: X")
-    if X.ndim != 2 or X.shape[1] != 2 or not len(X):
+    if X.ndim != 2 or X.shape[1] != 2:
         raise ShapeError(f"plot.boundary: expected X of shape (N, 2), got {X.shape}")
+    if not len(X):
+        raise ShapeError(f"plot.boundary: expected at least one row of X, got X of shape {X.shape}")
+    if not np.isfinite(X).all():
+        raise ValueError("plot.boundary: X: expected finite numbers, got NaN or infinity")
     low, high = X.min(axis=0), X.max(axis=0)
     room = margin * np.where(high > low, high - low, 1.0)
     x, y = (np.linspace(*ends, resolution) for ends in zip(low - room, high + room, strict=True))

@@ -42,11 +42,13 @@ def images(
     (17, 89)
     """
     X = as_array(X, "plot.images: X")
+    if not X.size:
+        raise ShapeError(f"plot.images: expected at least one image, got X of shape {X.shape}")
     if shape is not None:
         X = _from_matrix(X, tuple(shape), axis)
     if X.ndim == 3:
         X = X[:, None]
-    if X.ndim != 4 or X.shape[1] not in (1, 3) or 0 in X.shape:
+    if X.ndim != 4 or X.shape[1] not in (1, 3):
         raise ShapeError(
             f"plot.images: expected (n, height, width), (n, 1 or 3, height, width), or a matrix with shape=(height, "
             f"width), got {X.shape}"

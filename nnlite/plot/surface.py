@@ -10,6 +10,7 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.checks import positive, whole
 from nnlite.basics.generators import Rng, generator
 from nnlite.layer.layer import Layer, check_layer
+from nnlite.losses.per_output import as_one_loss
 from nnlite.plot.new_axes import axes_or_new
 
 
@@ -36,7 +37,7 @@ def surface(
         model: in evaluation mode it is computed on a copy; a cross marks its parameters.
         X: the rows.
         Y: their targets.
-        loss: a :class:`nnlite.Loss`.
+        loss: a :class:`nnlite.Loss`; for several outputs a tuple or dict of losses.
         path: the Phi after each step or epoch, as ``path.append(model.Phi.copy())`` collects them.
         parameters: two indices of Phi, the horizontal one and the vertical one.
         size: how far the plane reaches in each direction: of random directions in units of the model's own weights, of
@@ -63,6 +64,7 @@ def surface(
     ('W[0, 0]', 'b[0]')
     """
     check_layer(model, "model")
+    loss = as_one_loss(loss)
     resolution, size = whole(resolution, "plot.surface: resolution", least=2), positive(size, "plot.surface: size")
     centre = np.array(model.Phi, float)
     steps = _steps(path, centre)
@@ -119,7 +121,9 @@ def _steps(path: Any, centre: Array) -> Array:
 def _of_parameters(model: Layer, parameters: tuple[int, int]) -> tuple[Array, list[str]]:
     size = model.Phi.size
     names = [
-        f"{path}[{', '.join(map(str, index))}]" for path, P in model.named_parameters() for index in np.ndindex(P.shape)
+        f"{path.removesuffix('.value')}{[*index] or ''}"  # nn.Parameter, a number
+        for path, P in model.named_parameters()
+        for index in np.ndindex(P.shape)
     ]
     one, other = (whole(number, "plot.surface: parameters", least=0) for number in parameters)
     if max(one, other) >= size or one == other:

@@ -239,3 +239,29 @@ def test_buttons_keys_and_the_slider_walk_through_the_page(tmp_path):
         ["play", "Pause"],
         ["pause", "Play"],
     ]
+
+
+def test_a_loss_that_is_not_finite_is_none_in_the_data():
+    """``NaN`` is no JSON: a browser would show an empty page."""
+    model, X, _ = network()
+    optimizer = nn.SGD(model, lr=0.1)
+    for wrong in np.nan, np.inf:
+        with np.errstate(invalid="ignore", over="ignore"):
+            page = nn.play(model, X, np.full((4, 1), wrong), nn.MSELoss(), optimizer=optimizer, steps=2)
+        text = re.search(r'id="data">(.*?)</script>', page.html, re.DOTALL)[1]
+        assert json.loads(text, parse_constant=pytest.fail)["losses"] == [None, None]
+
+
+def test_arguments_that_are_left_out_are_not_shown():
+    layer = nn.TransformerEncoderLayer(4, 2, dim_feedforward=8, rng=0)
+    frames = data(nn.play(layer, np.ones((2, 3, 4)), dY=np.ones((2, 3, 4))))["frames"]
+    assert "None" not in "".join(frame["panel"] for frame in frames)
+
+
+@pytest.mark.parametrize("draws", [nn.play, nn.draw, nn.to_mermaid, nn.to_dot])
+def test_several_losses_and_a_target_without_a_loss_have_their_cure(draws):
+    model, X, Y = network()
+    with pytest.raises(TypeError, match=r"^loss: expected one loss, got several; build a graph that has"):
+        draws(model, X, (Y, Y), (nn.MSELoss(), nn.MSELoss()))
+    with pytest.raises(ValueError, match=r"^loss: got a target, but Sequential\(4 layers\) takes none; pass loss= too"):
+        draws(model, X, Y)

@@ -13,6 +13,7 @@ import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.program import Program
 from nnlite.containers.tied import Tied
+from nnlite.diagnostics.formulas import one_entry
 from nnlite.diagnostics.steps import Step
 from nnlite.layer.hidden import Reference
 
@@ -531,6 +532,18 @@ def test_a_printed_step_has_what_its_formula_uses_and_one_entry_in_numbers():
     ]
     assert "<td>Y</td><td>(1, 2)</td><td><pre>[[0.5  0.72]]</pre></td>" in step._repr_html_()
     assert "<code>dX[0,1] = 0.25 * 0.72 * (1 - 0.72) = 0.0504</code>" in step._repr_html_()
+
+
+def test_of_a_long_sum_only_the_terms_that_are_shown_are_written_out(monkeypatch):
+    made = []
+    within = one_entry.Substitution.parts
+    monkeypatch.setattr(one_entry.Substitution, "parts", lambda self, node: made.append(node) or within(self, node))
+    layer = nn.Linear(1, 1, dtype=np.float64)
+    layer.forward(np.arange(1.0, 1001.0)[:, None])
+    (step,) = nn.backward_steps(layer, np.ones((1000, 1)))
+    assert "dW[0,0] = 1 * 1 + 2 * 1 + 3 * 1 + ... + 1000 * 1 = 5.005e+05\n" in str(step)  # 1000 * 1001 / 2
+    assert "db[0] = 1 + 1 + 1 + ... + 1 = 1000\n" in str(step)
+    assert len(made) < 50
 
 
 def test_a_step_of_a_linear_layer_by_hand():

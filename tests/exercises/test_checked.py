@@ -280,3 +280,23 @@ def test_the_help_of_what_a_student_calls_is_short(room):
     for name, value in values.items():
         if not isinstance(value, type):  # to the page of a class each Python adds lines of its own
             assert len(pydoc.render_doc(value, renderer=pydoc.plaintext).splitlines()) < 60, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"X": "abc"}, TypeError, r"exercises\.check: X: expected real numbers"),
+        ({"X": [[np.nan]]}, ValueError, r"exercises\.check: X: expected finite numbers, got NaN or infinity"),
+        ({"like": "Tanh"}, TypeError, r"exercises\.check: like: expected a Layer, got 'Tanh'"),
+        ({"like": nn.Tanh}, TypeError, r"exercises\.check: like: expected a Layer, got the class itself"),
+    ],
+)
+def test_arguments_that_cannot_be_checked(arguments, error, message):
+    with pytest.raises(error, match=message):
+        nn.exercises.check(nn.Tanh(), **arguments)
+
+
+def test_values_that_should_be_zero_have_no_ratio():
+    found = nn.exercises.check(nn.Square(), like=nn.ReLU(), X=[[-2.0, 3.0]], hint=3)
+    assert found.hints[0] == "expected 3, got 9 at [0, 1]"
+    assert not any("times" in hint for hint in found.hints)

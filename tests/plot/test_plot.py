@@ -371,3 +371,22 @@ def test_without_matplotlib_the_error_names_the_extra():
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert "nnlite.plot.images draws with matplotlib: install nnlite's extra 'plot'" in run.stdout
+
+
+def test_what_cannot_be_shown_is_an_error():
+    with pytest.raises(ValueError, match="boundary: X: expected finite numbers, got NaN or infinity"):
+        nn.plot.boundary(nn.Linear(2, 1, rng=0), [[0.0, np.nan], [1.0, 1.0]])
+    with pytest.raises(nn.ShapeError, match=r"boundary: expected at least one row of X, got X of shape \(0, 2\)"):
+        nn.plot.boundary(nn.Linear(2, 1, rng=0), np.zeros((0, 2)))
+    with pytest.raises(nn.ShapeError, match=r"images: expected at least one image, got X of shape \(0, 64\)"):
+        nn.plot.images(np.zeros((0, 64)), (8, 8))
+    with pytest.raises(TypeError, match=r"loss: expected a Loss, got 'mse'; write loss=nnlite\.MSELoss\(\)"):
+        nn.plot.surface(nn.Linear(1, 1, rng=0), [[1.0]], [[1.0]], "mse")
+
+
+def test_a_surface_of_a_model_with_several_outputs():
+    x, w, b = nn.Input("x"), nn.Parameter(1.0, name="w"), nn.Parameter(0.0, name="b")
+    model = nn.Graph(x, [w * x, x + b])
+    X, Y = np.ones((2, 1)), (np.ones((2, 1)), np.ones((2, 1)))
+    ax = nn.plot.surface(model, X, Y, (nn.MSELoss(), nn.MSELoss()), resolution=5)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("w", "b")

@@ -3,8 +3,9 @@
 import ast
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -40,31 +41,34 @@ def entry(node: ast.expr, index: Index) -> ast.expr:
     return _Entry({letter: size for letter, size in sizes.items() if isinstance(letter, str)}).of(node, tuple(places))
 
 
-def written_out(node: ast.expr) -> list[ast.expr]:
-    """Return the terms of the sum in an entry; a sum of unknown size stays one term."""
+def written_out(node: ast.expr, *, last_first: bool = False) -> Iterator[ast.expr]:
+    """Yield the terms of the sum in an entry, from the first or from the last; a sum of unknown size stays one term."""
     match node:
         case ast.Call(args=[ast.GeneratorExp(elt=term, generators=[over])]) if (count := known(over.iter)) is not None:
             letter = ast.unparse(over.target)
-            each = (Substitution({letter: [ast.Constant(n)]}).parts(term) for n in count)
-            return [part for (one,) in each for part in written_out(one)]
+            for n in reversed(count) if last_first else count:
+                for each in Substitution({letter: [ast.Constant(n)]}).parts(term):
+                    yield from written_out(each, last_first=last_first)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return written_out(left) + written_out(right)
-    return [node]
+            for each in (right, left) if last_first else (left, right):
+                yield from written_out(each, last_first=last_first)
+        case _:
+            yield node
 
 
 def added(terms: Sequence[ast.expr]) -> ast.expr:
-    """Return the sum of the terms; of many only the first three and the last."""
-    if len(terms) > MOST_TERMS:
-        terms = [*terms[:3], Leaf(DOTS), terms[-1]]
+    """Return the sum of the terms."""
     return reduce(lambda a, b: ast.BinOp(a, ast.Add(), b), terms)
 
 
 def in_numbers(line: Line) -> Line:
     """Return the line of an entry as a sum of products, the same in numbers, and the number."""
     assert line.expression is not None
-    terms = written_out(line.expression)
+    terms = list(islice(written_out(line.expression), MOST_TERMS + 1))
+    if len(terms) > MOST_TERMS:  # of many only the first three and the last: there may be a million
+        terms = [*terms[:3], Leaf(DOTS), next(written_out(line.expression, last_first=True))]
     numbers = list(map(with_values, terms))
-    total = float(sum(map(known, numbers)))
+    total = float(known(line.expression))
     return Line(line.symbol, added(terms), "", total, (added(numbers), ast.Constant(total)), line.index)
 
 

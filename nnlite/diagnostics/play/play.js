@@ -37,15 +37,16 @@ function show(index) {
 
 function drawLosses(now) {
   if (losses.length < 2) return;
-  const high = Math.max(...losses), low = Math.min(...losses, 0);
-  const points = losses.map((loss, n) => [
-    5 + (190 * n) / (losses.length - 1), 75 - (70 * (loss - low)) / (high - low || 1),
-  ]);
-  const dots = points.map(([x, y], n) => `<circle cx="${x}" cy="${y}" r="${n === now ? 5 : 3}" class="${n === now ? "now" : ""}"/>`);
+  const finite = losses.filter((loss) => loss !== null); // null is NaN or infinite
+  const high = Math.max(...finite, 0), low = Math.min(...finite, 0);
+  const points = losses.flatMap((loss, n) => loss === null ? [] : [[
+    5 + (190 * n) / (losses.length - 1), 75 - (70 * (loss - low)) / (high - low || 1), n,
+  ]]);
+  const dots = points.map(([x, y, n]) => `<circle cx="${x}" cy="${y}" r="${n === now ? 5 : 3}" class="${n === now ? "now" : ""}"/>`);
   byId("curve").hidden = false;
   byId("curve").innerHTML =
-    `<svg viewBox="0 0 200 80" role="img"><path d="M${points.join("L")}"/>${dots.join("")}</svg>` +
-    `<div>loss ${losses[now].toPrecision(4)} before step ${now + 1} of ${losses.length}</div>`;
+    `<svg viewBox="0 0 200 80" role="img"><path d="M${points.map(([x, y]) => [x, y]).join("L")}"/>${dots.join("")}</svg>` +
+    `<div>loss ${losses[now]?.toPrecision(4) ?? "not finite"} before step ${now + 1} of ${losses.length}</div>`;
 }
 
 function pause() {

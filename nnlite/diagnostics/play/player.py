@@ -22,7 +22,7 @@ from nnlite.diagnostics.play.scene import scenes
 from nnlite.diagnostics.steps import Step, backward_steps, forward_steps
 from nnlite.diagnostics.text_table import shortened
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.per_output import as_one_loss
+from nnlite.losses.per_output import check_loss
 from nnlite.optim.optimizer import Optimizer
 from nnlite.saving.atomic_write import atomic_write
 
@@ -67,7 +67,7 @@ def play(
     model: Layer,
     X: Any,
     target: Any = None,
-    loss: Any = None,
+    loss: Layer | None = None,
     *,
     dY: Any = None,
     optimizer: Optimizer | None = None,
@@ -86,7 +86,7 @@ def play(
         model: any Layer; :func:`nnlite.forward_steps` says which layers are split into several operations.
         X: its input; a tuple or a dict by name if there are several.
         target: the target of the loss.
-        loss: a loss behind the model; for several outputs a tuple or dict of losses.
+        loss: a loss behind the model.
         dY: the gradient of the output, in place of a loss; 1 by default if the output is a single number. Without
             either the page shows forward alone.
         optimizer: one of this model, such as ``SGD(model, lr=0.1)``, for a training.
@@ -107,7 +107,8 @@ def play(
     """
     check_layer(model, "model")
     steps = whole(steps, "play: steps", least=1)
-    loss = None if loss is None else as_one_loss(loss)
+    if loss is not None:
+        check_loss(loss)
     if optimizer is None and steps > 1:
         raise ValueError("play: steps: expected 1 without an optimizer; pass optimizer=nn.SGD(model, lr=0.1)")
     if optimizer is not None:
@@ -202,12 +203,13 @@ def _update(model: Layer, optimizer: Optimizer, number: int) -> dict[str, Any]:
 
 def _page(model: Layer, drawn: list[str], frames: list[dict[str, Any]], losses: list[float]) -> str:
     here = files(__package__)
-    data = json.dumps({"frames": frames, "losses": losses}, ensure_ascii=False, separators=(",", ":"))
+    data = {"frames": frames, "losses": [each if np.isfinite(each) else None for each in losses]}
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     parts = {
         "title": html.escape(shortened(model.one_line(), 80)),
         "style": (here / "play.css").read_text(encoding="utf-8"),
         "script": (here / "play.js").read_text(encoding="utf-8"),
         "scenes": "\n".join(f'<div class="scene" hidden>{each}</div>' for each in drawn),
-        "data": data.replace("</", "<\\/").replace("<!--", "<\\!--"),  # it ends where the element ends, not before
+        "data": text.replace("</", "<\\/").replace("<!--", "<\\!--"),  # it ends where the element ends, not before
     }
     return Template((here / "page.html").read_text(encoding="utf-8")).substitute(parts)
