@@ -180,3 +180,11 @@ def test_the_split_of_sequences_does_not_take_steps_for_one_hot_rows():
     ):
         nn.fit(model, Z, TARGET, loss=nn.CrossEntropyLoss(dim=-1), optimizer=nn.SGD(model, lr=0.1), verbose=0,
                class_weight="balanced")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "metric", [nn.accuracy, nn.perplexity, nn.confusion_matrix], ids=lambda metric: metric.__name__
+)
+def test_classes_as_the_last_axis_name_the_cure(metric):
+    with pytest.raises(nn.ShapeError, match=rf"{metric.__name__}: expected .*\(4, 3\), got \(4, 5\); .* pass dim=-1"):
+        metric(np.zeros((4, 5, 3)), np.zeros((4, 5), int))

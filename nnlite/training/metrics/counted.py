@@ -21,7 +21,7 @@ def counted(Y_pred: Any, Y: Any, name: str, dim: int = 1, ignore_index: int | No
 
     Raises:
         TypeError: the predictions are those of several outputs.
-        ShapeError: Y_pred has no axis ``dim``.
+        ShapeError: Y_pred has no axis ``dim``, or its classes seem to be the last axis, and ``dim`` is 1.
 
     >>> Y_pred, Y = counted(np.zeros((2, 3, 4)), [[0, 1, -100], [3, -100, -100]], "accuracy", -1, -100)
     >>> Y_pred.shape, Y
@@ -35,12 +35,18 @@ def counted(Y_pred: Any, Y: Any, name: str, dim: int = 1, ignore_index: int | No
             )
         Y = np.moveaxis(Y, dim, 1) if Y.shape == Y_pred.shape else Y
         Y_pred = np.moveaxis(Y_pred, dim, 1)
+    expected = Y_pred.shape[:1] + Y_pred.shape[2:]
+    if dim == 1 and Y_pred.ndim > 2 and Y_pred.shape[-1] > 1 and Y.shape == Y_pred.shape[:-1] != expected:
+        raise ShapeError(
+            f"{name}: expected class indices of shape {expected}, got {Y.shape}; if the classes are the last axis of "
+            "Y_pred, pass dim=-1"
+        )
     if ignore_index is None:
         return Y_pred, Y
     counts = ignore_index != Y
     if counts.all():
         return Y_pred, Y
-    if Y.shape == Y_pred.shape[:1] + Y_pred.shape[2:]:
+    if Y.shape == expected:
         return np.moveaxis(Y_pred, 1, -1)[counts] if Y_pred.ndim > 1 else Y_pred[counts], Y[counts]
     if Y.shape == Y_pred.shape and (Y_pred.ndim < 2 or Y_pred.shape[1] == 1):
         return Y_pred[counts], Y[counts]
