@@ -50,7 +50,8 @@ class Mask(NamedTuple):
         (array([ 0.5, -inf]), array([False,  True]))
         """
         if array.dtype.kind == "f":
-            return self._replace(added=array if self.added is None else self.added + array)
+            with np.errstate(over="ignore"):  # of two of the lowest numbers, which stand for -inf
+                return self._replace(added=array if self.added is None else self.added + array)
         unseen = array if ignored else ~array
         return self._replace(ignored=unseen if self.ignored is None else self.ignored | unseen)
 

@@ -52,7 +52,8 @@ def checked_mask(mask: Any, name: str, dtype: "np.dtype[Any]") -> Array:
         return array
     if array.dtype.kind != "f":
         raise TypeError(f"{name}: expected booleans, or floating numbers that are added, got dtype {array.dtype}")
-    return array.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # of float64's lowest number, which stands for -inf
+        return array.astype(dtype, copy=False)
 
 
 def mask_of_heads(

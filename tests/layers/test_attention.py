@@ -154,6 +154,16 @@ def test_the_gate_is_the_formula_and_its_mask_is_the_other_way_round():
     close(Y_of_heads[..., :2], Y)
 
 
+@pytest.mark.parametrize("lowest", [np.finfo(np.float32).min, np.finfo(np.float64).min], ids=["float32", "float64"])
+def test_the_lowest_number_hides_a_key_as_a_boolean_does(lowest):
+    layer, X = nn.MultiheadAttention(8, 2, rng=0), numbers(3, 5, 8)
+    padding, future = nn.padding_mask([5, 2, 3]), np.triu(np.ones((5, 5), bool), 1)
+    expected = layer.forward(X, key_padding_mask=padding, attn_mask=future)
+    added = [np.where(mask, lowest, 0.0) for mask in (padding, future)]
+    found = layer.forward(X, key_padding_mask=added[0], attn_mask=added[1])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
 def test_scores_far_from_0_give_no_overflow():
     for dtype in np.float32, np.float64:
         Q, K, V = np.array([[1e3]], dtype), np.array([[1e3], [-1e3], [999.0]], dtype), np.eye(3, dtype=dtype)
