@@ -95,6 +95,30 @@ def test_a_training_shows_its_steps_and_the_losses_that_fall():
     assert "SGD(" in updates[0]["panel"]
 
 
+def test_plain_descent_is_shown_as_its_formula_with_an_entry_in_numbers():
+    layer = nn.Linear(1, 1, dtype=np.float64)
+    layer.Phi = [2.0, 0.0]
+
+    def update(optimizer):  # the error is 2 * 3 - 5 = 1, so dPhi = (2 * 1 * 3, 2 * 1)
+        options = {"target": [[5.0]], "loss": nn.MSELoss(), "optimizer": optimizer, "steps": 1}
+        return html.unescape(data(nn.play(layer, [[3.0]], **options))["frames"][-1]["panel"])
+
+    assert "<code>Phi[0] = 2 - 0.1 * 6 = 1.4</code>" in update(nn.SGD(layer, lr=0.1))
+    assert "<code>Phi <- Phi - lr dPhi</code>" in update(nn.SGD(layer, lr=0.1))
+    assert "Phi <-" not in update(nn.Adam(layer, lr=0.1))
+    assert "Phi <-" not in update(nn.SGD(layer, lr=0.1, weight_decay=0.1))
+
+
+def test_backward_marks_no_edge_of_a_target():
+    model, X, Y = network()
+    page = nn.play(model, X, Y, nn.BCELoss())
+    forward, backward = data(page)["frames"][5:7]
+    assert forward["title"] == backward["title"] == "loss BCELoss()"
+    assert len(forward["edges"]) == 3
+    assert len(backward["edges"]) == 2
+    assert {f"g{n}" for n in backward["edges"]} <= set(texts(scenes(page)[0]))
+
+
 @pytest.mark.parametrize(
     ("make", "inputs", "options"),
     [
@@ -168,6 +192,9 @@ def test_open_shows_a_file_in_the_browser(monkeypatch):
     assert opened[0].endswith("play.html")
 
 
+LAYER = nn.Linear(1, 1, rng=0)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -175,13 +202,14 @@ def test_open_shows_a_file_in_the_browser(monkeypatch):
         ({"steps": 0}, ValueError, "play: steps"),
         ({"optimizer": "sgd"}, TypeError, "play: optimizer: expected one such as"),
         ({"optimizer": nn.SGD(nn.Linear(1, 1), lr=0.1)}, ValueError, "is not of this model"),
+        ({"optimizer": nn.SGD(LAYER, lr=0.1)}, ValueError, "optimizer: expected a loss, which the training reduces"),
         ({"loss": 3}, TypeError, "loss"),
         ({"loss": nn.MSELoss()}, ValueError, "target"),
     ],
 )
 def test_bad_arguments(options, error, message):
     with pytest.raises(error, match=message):
-        nn.play(nn.Linear(1, 1, rng=0), [[1.0]], **options)
+        nn.play(LAYER, [[1.0], [2.0]], **options)
 
 
 # ------------------------------------------------------------------------------------------------------ in a browser

@@ -2,6 +2,7 @@
 const { frames, losses } = JSON.parse(document.getElementById("data").textContent);
 const scenes = [...document.querySelectorAll(".scene")];
 const byId = (id) => document.getElementById(id);
+const WIDE = 750; // a drawing wider than this has the page's whole width, and the panel below it
 const INTERVAL = 1200; // milliseconds between two steps that are played
 let at = 0;
 let timer = null;
@@ -31,7 +32,7 @@ function show(index) {
   byId("slider").value = at;
   byId("count").textContent = `${at} of ${frames.length - 1}`;
   drawLosses(frame.scene);
-  scene.querySelector(".node.now")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  scene.querySelector(".node.now")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (location.protocol !== "about:") history.replaceState(null, "", `#step=${at}`); // in a notebook's frame it is "about:"
 }
 
@@ -84,6 +85,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   actions[event.key]();
 });
+const { width } = scenes[0].querySelector("svg").viewBox.baseVal;
+document.body.classList.toggle("wide", width > WIDE);
 const fromHash = () => Number((location.hash.match(/^#step=(\d+)$/) || [0, 0])[1]);
 addEventListener("hashchange", () => { if (fromHash() !== at) go(fromHash()); });
 show(fromHash());

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.checks import whole
-from nnlite.diagnostics.array_text import array_range, array_text
+from nnlite.diagnostics.array_text import array_range, array_text, scalar_text
 from nnlite.diagnostics.picture import Picture, picture
 from nnlite.diagnostics.play.scene import scenes
 from nnlite.diagnostics.steps import Step, backward_steps, forward_steps
@@ -116,8 +116,6 @@ def play(
             raise TypeError(f"play: optimizer: expected one such as nn.SGD(model, lr=0.1), got {optimizer!r}")
         if not np.may_share_memory(optimizer.layer.Phi, model.Phi):
             raise ValueError(f"play: optimizer: {optimizer!r} is not of this model; make it from {model.one_line()}")
-        if loss is None and dY is None and model.num_outputs > 1:
-            raise ValueError("play: optimizer: expected a loss, which the training reduces")
     model, loss, optimizer = copy.deepcopy((model, loss, optimizer))
     pictures: list[Picture] = []
     frames: list[dict[str, Any]] = []
@@ -127,6 +125,8 @@ def play(
         pictures.append(shown)
         frames += _frames(model, X, target, loss, dY, shown, number, losses)
         if optimizer is not None:
+            if all(frame["phase"] in ("given", "forward") for frame in frames):
+                raise ValueError("play: optimizer: expected a loss, which the training reduces; pass target= and loss=")
             frames.append(_update(model, optimizer, number))
     return Player(_page(model, scenes(pictures), frames, losses))
 
@@ -147,6 +147,8 @@ def _frames(
         visible = [f"v{n}" for n in values] + [f"g{n}" for n in gradients] + [f"s{n}" for n in sums]
         visible += [f"p{n}_{k}" for n in backward for k in range(len(shown.nodes[n].lines))]
         edges = [n for n, edge in enumerate(shown.edges) if node is not None and node in (edge.start, edge.end)]
+        if phase != "forward":
+            edges = [n for n in edges if shown.edges[n].gradient]  # a target gets none
         what = {"scene": number, "phase": phase, "title": title, "panel": panel}
         return what | {"node": node, "edges": edges, "visible": visible}
 
@@ -178,17 +180,22 @@ def _title(step: Step) -> str:
 def _update(model: Layer, optimizer: Optimizer, number: int) -> dict[str, Any]:
     """The optimizer's step: each parameter before and after."""
     before = {path: P.copy() for path, P in model.named_parameters()}
+    formulas = _descent(optimizer)
     optimizer.step()
     gradients = dict(model.named_gradients())
     rows = []
     for path, P in model.named_parameters():
-        cells = [
-            f"<td><pre>{html.escape(array_text(A) or array_range(A))}</pre></td>"
-            for A in (before[path], gradients[path], P)
-        ]
-        rows.append(f"<tr><td>{html.escape(path)}</td>{''.join(cells)}</tr>")
-    head = "<tr><th>parameter</th><th>before</th><th>gradient</th><th>after</th></tr>"
-    panel = f"<p><code>{html.escape(repr(optimizer))}</code></p><table>{head}{''.join(rows)}</table>"
+        name = html.escape(path)
+        for label, A, kind in (
+            ("before", before[path], "value"),
+            ("gradient", gradients[path], "gradient"),
+            ("after", P, "value"),
+        ):
+            values = html.escape(array_text(A) or array_range(A))
+            rows.append(f'<tr><td>{name}</td><th>{label}</th><td><pre class="{kind}">{values}</pre></td></tr>')
+            name = ""
+    lines = [repr(optimizer), *formulas]
+    panel = "".join(f"<p><code>{html.escape(line)}</code></p>" for line in lines) + f"<table>{''.join(rows)}</table>"
     title = f"step {number + 1} of the training"
     return {
         "scene": number,
@@ -199,6 +206,19 @@ def _update(model: Layer, optimizer: Optimizer, number: int) -> dict[str, Any]:
         "edges": [],
         "visible": None,
     }
+
+
+def _descent(optimizer: Optimizer) -> list[str]:
+    """The update of SGD without momentum and the like, and one entry of it in numbers; of other optimizers nothing."""
+    trial = copy.deepcopy(optimizer)
+    before, gradient, lr = trial.layer.Phi.copy(), trial.layer.dPhi, trial.current_lr
+    trial.step()
+    if not np.array_equal(trial.layer.Phi, before - before.dtype.type(lr) * gradient):
+        return []
+    n = int(np.argmax(np.abs(gradient)))  # an entry that moves
+    old, slope, new = (scalar_text(A[n].item()) for A in (before, gradient, trial.layer.Phi))
+    shown = f"({slope})" if slope.startswith("-") else slope
+    return ["Phi <- Phi - lr dPhi", f"Phi[{n}] = {old} - {lr:g} * {shown} = {new}"]
 
 
 def _page(model: Layer, drawn: list[str], frames: list[dict[str, Any]], losses: list[float]) -> str:
