@@ -39,7 +39,8 @@ function show(index) {
 function drawLosses(now) {
   if (losses.length < 2) return;
   const finite = losses.filter((loss) => loss !== null); // null is NaN or infinite
-  const high = Math.max(...finite, 0), low = Math.min(...finite, 0);
+  const high = Math.max(...finite), low = Math.min(...finite); // from the lowest to the highest, not from 0: a few steps change little
+  const scale = finite.length ? `, curve from ${low.toPrecision(4)} to ${high.toPrecision(4)}` : "";
   const points = losses.flatMap((loss, n) => loss === null ? [] : [[
     5 + (190 * n) / (losses.length - 1), 75 - (70 * (loss - low)) / (high - low || 1), n,
   ]]);
@@ -47,7 +48,7 @@ function drawLosses(now) {
   byId("curve").hidden = false;
   byId("curve").innerHTML =
     `<svg viewBox="0 0 200 80" role="img"><path d="M${points.map(([x, y]) => [x, y]).join("L")}"/>${dots.join("")}</svg>` +
-    `<div>loss ${losses[now]?.toPrecision(4) ?? "not finite"} before step ${now + 1} of ${losses.length}</div>`;
+    `<div>loss ${losses[now]?.toPrecision(4) ?? "not finite"} before step ${now + 1} of ${losses.length}${scale}</div>`;
 }
 
 function pause() {
