@@ -26,6 +26,8 @@ Layers
     Softmin, Softmax2d                   likewise; of -X, and over the channels of images
     Add, Subtract, Multiply, Divide      elementwise arithmetic of two inputs, with broadcasting
     Power, Maximum, Minimum              likewise
+    Where                                X where a condition is true, else Y
+    Greater, GreaterEqual                comparisons, as numbers 1 and 0
     Negative, Exp, Log, Square           elementwise functions of one input
     Sqrt, Reciprocal, Abs, Sign          likewise
     Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
@@ -238,6 +240,7 @@ from nnlite.layers.batch_normalization import (
     InstanceNorm3d,
 )
 from nnlite.layers.bilinear import Bilinear
+from nnlite.layers.conditions import Greater, GreaterEqual, Where
 from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
@@ -448,6 +451,8 @@ __all__ = [
     "GaussianNLLLoss",
     "GradientError",
     "Graph",
+    "Greater",
+    "GreaterEqual",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -580,6 +585,7 @@ __all__ = [
     "Upsample",
     "Warmup",
     "WeightAverage",
+    "Where",
     "ZeroPad1d",
     "ZeroPad2d",
     "ZeroPad3d",

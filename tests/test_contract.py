@@ -365,6 +365,9 @@ def test_a_batch_of_no_rows(row: Row):
 # --------------------------------------------------------------------------------------------------- bad input
 
 
+CHOOSING = nn.Where, nn.Greater, nn.GreaterEqual  # what is not chosen has no influence; NaN is greater than nothing
+
+
 @over(LAYERS)
 def test_values_that_are_not_finite_pass_through_layers(row: Row):
     Y_before = forward(row.make(), row.X)
@@ -382,7 +385,7 @@ def test_values_that_are_not_finite_pass_through_layers(row: Row):
                 assert all(each.shape == before.shape for each, before in pairs(Y, Y_before))
                 for each, dEach in zip(differentiable(layer, X), gradients(dX), strict=True):
                     assert dEach.shape == each.shape
-                if np.isnan(value):
+                if np.isnan(value) and not isinstance(layer, CHOOSING):
                     assert any(np.isnan(each).any() for each in listed(Y))
 
 

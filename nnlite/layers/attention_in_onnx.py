@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 
-TENSOR_TYPES = {np.dtype(np.float32): 1, np.dtype(np.float64): 11}  # onnx.TensorProto.FLOAT and DOUBLE
-
 
 class Scores:
     """The masked scores of queries (..., T, d) and keys (..., S, d), from which :meth:`weights` follow.
@@ -33,7 +31,7 @@ class Scores:
             self._see(self.graph.Not(mask) if ignored else mask)
             return
         if mask.dtype != self.graph.dtype:
-            mask = self.graph.Cast(mask, to=TENSOR_TYPES[self.graph.dtype])
+            mask = self.graph.Cast(mask, to=self.graph.dtype)
         self.S += mask
         self._see(self.graph.Not(self.graph.IsInf(mask, detect_positive=0)))
 

@@ -269,6 +269,8 @@ ROWS = [
             (nn.Power, pair(shares)),
             (nn.Maximum, lower_and_higher),
             (nn.Minimum, lower_and_higher),
+            (nn.Greater, lower_and_higher),
+            (nn.GreaterEqual, lower_and_higher),
         ]
         for label, apart, shapes in [
             ("", True, [(4, 3), (4, 3)]),
@@ -287,6 +289,8 @@ ROWS = [
     ),
     Row("Add-of-four", nn.Add, (numbers(4, 3), numbers(3), numbers(4, 1), numbers()), rows_apart=False),
     Row("Add-of-three", nn.Add, (numbers(4, 3), shares(4, 3), numbers(4, 1))),
+    Row("Where", nn.Where, (numbers(4, 3) > 0, numbers(4, 3), shares(4, 3))),
+    Row("Where-of-all-broadcast", nn.Where, (numbers(3) > 0, numbers(4, 1, 3), shares(4, 1)), rows_apart=False),
     Row("Divide-negative", nn.Divide, (numbers(4, 3), -shares(4, 3))),
     Row("Power-whole", nn.Power, (shares(4, 3) * 2, np.array([[-1.0], [2.0], [0.0], [1.0]]))),
     *(

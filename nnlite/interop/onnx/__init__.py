@@ -93,9 +93,12 @@ def from_onnx(source: Any) -> Layer:
     among the initializers are constants, too, since PyTorch writes them there. What a file computes of sizes that are
     known, such as the ends of a slice, is a constant.
 
-    What :func:`nnlite.to_onnx` writes can be read again, but for MaxUnpool, an EmbeddingBag with ``padding_idx`` and
-    attention with masks as inputs. Layers that are several operators in ONNX, as an AdaptiveAvgPool with windows of
-    several sizes, become these operators in a Graph.
+    Conditions become numbers, 1 and 0, as :class:`nnlite.Greater` and :class:`nnlite.GreaterEqual` give them: ``a * b``
+    for And, ``1 - a`` for Not; a file's Where is :class:`nnlite.Where`.
+
+    What :func:`nnlite.to_onnx` writes can be read again, but for MaxUnpool and an EmbeddingBag with ``padding_idx``.
+    Layers that are several operators in ONNX, as an AdaptiveAvgPool with windows of several
+    sizes, become these operators in a Graph.
 
     The model is in training mode, as every new one; ``model.eval()`` or :func:`nnlite.predict` compute what the file
     does. Its dtype is that of the initializers: float64 if there are such, else float32.

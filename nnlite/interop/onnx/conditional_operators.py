@@ -1,27 +1,41 @@
-"""What a choice between two arrays is in nnlite: comparisons are kept as they are until Where uses them."""
+"""What conditions are in nnlite: numbers, 1 and 0, by which Where chooses; and choices that are activations."""
 
 from typing import Any
 
 import numpy as np
 
-from nnlite.containers.nodes import Constant, Parameter
-from nnlite.interop.onnx.operands import Operand, number, raise_unless
-from nnlite.layers.arithmetic import Multiply
+from nnlite.containers.nodes import Constant, Node, Parameter
+from nnlite.interop.onnx.operands import Operand, known, number, raise_unless
+from nnlite.layers.arithmetic import Maximum, Multiply
+from nnlite.layers.conditions import Greater, GreaterEqual, Where
 from nnlite.layers.piecewise_linear import Threshold
 from nnlite.layers.smooth_activations import Softplus
 
 
-class Comparison(Operand):
-    """``A > B``, or that it is not so."""
+class Condition(Operand):
+    """An array of booleans that is computed: in nnlite of numbers, 1 and 0."""
+
+    def __init__(self, shape: Any, node: Node | None = None) -> None:
+        super().__init__(shape, None, 1, floating=False, node=node)
+
+
+class Comparison(Condition):
+    """``A > B``, or that it is not so; its layer is made when an operator uses it.
+
+    An initializer of its own is a constant there, since a comparison gives it no gradient to be trained by.
+    """
 
     def __init__(self, A: Operand, B: Operand, holds: bool = True) -> None:
-        super().__init__(A.shape, None, 1, floating=False)
+        raise_unless(A.floating and B.floating, "expected a comparison of floating numbers")
+        super().__init__(None)
         self.A, self.B, self.holds = A, B, holds
 
     @property
     def node(self) -> Any:
-        """There is none."""
-        raise NotImplementedError("a comparison is supported as the condition of Where only")
+        if self._node is None:
+            A, B = [each.node if each.own is None else Constant(each.own) for each in (self.A, self.B)]
+            self._node = Greater()(A, B) if self.holds else GreaterEqual()(B, A)
+        return self._node
 
 
 class ConditionalOperators:
@@ -39,37 +53,47 @@ class ConditionalOperators:
     def LessOrEqual(self, A: Operand, B: Operand) -> Any:
         return Comparison(A, B, holds=False)
 
-    def Where(self, condition: Operand, X: Operand, Y: Operand) -> Any:
-        """A Threshold, ``X if X > threshold else value``; or a PReLU, ``X if X > 0 else slope X``.
+    def Equal(self, A: Operand, B: Operand) -> Any:
+        return self.And(Comparison(A, B, holds=False), Comparison(B, A, holds=False))
 
-        Where the condition is known, as of causal attention, it is ``X c + value (1 - c)`` with zeros and ones c.
+    def Not(self, X: Operand) -> Any:
+        return Condition(X.shape, 1 - X.node)
+
+    def And(self, A: Operand, B: Operand) -> Any:
+        return Condition(None, A.node * B.node)
+
+    def Or(self, A: Operand, B: Operand) -> Any:
+        return Condition(None, Maximum()(A.node, B.node))
+
+    def IsInf(self, X: Operand, *, detect_negative: int = 1, detect_positive: int = 1) -> Any:
+        array = known(X)
+        found = np.isneginf(array) * bool(detect_negative) | np.isposinf(array) * bool(detect_positive)
+        return Operand(X.shape, found, 1, floating=False)
+
+    def Where(self, condition: Operand, X: Operand, Y: Operand) -> Any:
+        raise_unless(X.floating and Y.floating, "expected a choice between floating numbers")
+        activation = self._activation(condition, X, Y) if isinstance(condition, Comparison) else None
+        return Where()(condition.node, X.node, Y.node) if activation is None else activation
+
+    def _activation(self, condition: Comparison, X: Operand, Y: Operand) -> Any:
+        """The activation that a choice between X and Y is, or None.
+
+        A Threshold, ``X if X > threshold else value``; a PReLU, ``X if X > 0 else slope X``; or a Softplus, instead of
+        which files have X above a number from which on both are the same in float32.
         """
-        if condition.array is not None:
-            return chosen(condition.array, X, Y)
-        expected = "expected X where X is greater than a number, and elsewhere a number, or a multiple of X"
-        raise_unless(isinstance(condition, Comparison), expected)
-        above, below = (X, Y) if condition.holds else (Y, X)  # type: ignore[attr-defined]
-        bound = condition.B  # type: ignore[attr-defined]
-        raise_unless(condition.A is above and bound.array is not None and bound.array.size == 1, expected)  # type: ignore[attr-defined]
-        if below.node.call and isinstance(below.node.call.layer, Softplus) and below.node.call.inputs[0] is above.node:
-            raise_unless(number(bound) >= 20, expected)
-            return below  # beyond that number both are the same in float32
-        if below.array is not None and below.array.size == 1:
-            return Threshold(number(bound), number(below))(above.node)
+        above, below = (X, Y) if condition.holds else (Y, X)
+        bound = condition.B
+        if condition.A is not above or bound.array is None or bound.array.size != 1 or bound.trained:
+            return None
         call = below.node.call
+        if call and isinstance(call.layer, Softplus) and call.inputs[0] is above.node and number(bound) >= 20:
+            return below
+        if below.array is not None and below.array.size == 1 and not below.trained:
+            return Threshold(number(bound), number(below))(above.node)
         factors = call.inputs if call and isinstance(call.layer, Multiply) and number(bound) == 0 else ()
         slope = next((each for each in factors if each is not above.node and each.call is None), None)
-        raise_unless(above.node in factors and hasattr(slope, "value"), expected)
-        array = slope.value  # type: ignore[union-attr]
-        trained = isinstance(slope, Parameter)
-        return self.PRelu(above, Operand(array.shape, array, 1, floating=True, trained=trained, node=slope))  # type: ignore[attr-defined]
-
-
-def chosen(condition: Any, X: Operand, Y: Operand) -> Any:
-    """X where a known condition holds and elsewhere Y, of which one is known, too."""
-    value, computed, kept = (X, Y, ~condition) if Y.array is None else (Y, X, condition)
-    array = value.array
-    raise_unless(array is not None and not value.trained, "expected a constant in place of one of its arrays")
-    raise_unless(bool(np.isfinite(array).all()), "expected finite numbers as the constant")
-    factor = Constant(kept.astype(array.dtype))
-    return computed.node * factor + Constant(np.where(kept, array.dtype.type(0), array))
+        if above.node not in factors or not hasattr(slope, "value"):
+            return None
+        array, trained = slope.value, isinstance(slope, Parameter)  # type: ignore[union-attr]
+        made = Operand(array.shape, array, 1, floating=True, trained=trained, node=slope)
+        return self.PRelu(above, made)  # type: ignore[attr-defined]

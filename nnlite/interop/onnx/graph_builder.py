@@ -89,7 +89,7 @@ class Builder:
 
     Inputs of an operator are Values, arrays, numbers, tuples of whole numbers such as axes, or None for an optional one
     that is left out. Keywords are attributes, or inputs by their names, as the opset has it: ``graph.ReduceSum(X,
-    axes=(1,))``. ``outputs=2`` asks for a tuple of two Values.
+    axes=(1,))``, and ``graph.Cast(X, to=graph.dtype)``. ``outputs=2`` asks for a tuple of two Values.
 
     Args:
         opset: the version of ONNX's operators.
@@ -205,6 +205,7 @@ class Builder:
         for keyword, value in keywords.items():
             if keyword in schema.attributes:
                 is_float = schema.attributes[keyword].type == defs.OpSchema.AttrType.FLOAT
+                value = helper.np_dtype_to_tensor_dtype(value) if isinstance(value, np.dtype) else value
                 attributes[keyword] = float(value) if is_float else value
             elif keyword in names:
                 inputs += [None] * (names.index(keyword) + 1 - len(inputs))

@@ -13,6 +13,7 @@ LIMIT = 4096  # entries of an array that is computed
 FOLDED = {
     *("Shape", "ConstantOfShape", "Gather", "Slice", "Concat", "Reshape", "Transpose", "Unsqueeze", "Squeeze", "Cast"),
     *("Add", "Sub", "Mul", "Div", "Neg", "Max", "Min", "Sqrt", "Pow", "ReduceProd", "Identity", "Equal", "Where"),
+    *("Not", "And", "IsInf"),
 }
 UNKNOWN_SIZES = 1009, 2003  # what is the same for both does not depend on a size that is not known
 

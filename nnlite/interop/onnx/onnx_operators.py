@@ -11,7 +11,7 @@ from onnx import helper
 from nnlite.basics.arrays import FLOATING, Array
 from nnlite.containers.nodes import Input
 from nnlite.interop.onnx.axes import flattened, transposed, without_axis
-from nnlite.interop.onnx.conditional_operators import ConditionalOperators
+from nnlite.interop.onnx.conditional_operators import Condition, ConditionalOperators
 from nnlite.interop.onnx.operands import Operand, at, known, number, parameter, raise_unless, reduced, whole_numbers
 from nnlite.interop.onnx.recurrent_operators import RecurrentOperators
 from nnlite.interop.onnx.spatial_operators import SpatialOperators
@@ -118,6 +118,8 @@ class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
 
     def Cast(self, X: Operand, *, to: int, saturate: int = 1, **_: Any) -> Any:
         dtype = helper.tensor_dtype_to_np_dtype(to)
+        if isinstance(X, Condition) and (dtype.kind == "b" or dtype in FLOATING):
+            return X
         input_of_integers = isinstance(X.node, Input) and not X.floating and dtype.kind == "i"
         raise_unless(
             (X.floating and dtype in FLOATING) or input_of_integers,

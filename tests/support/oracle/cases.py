@@ -62,6 +62,10 @@ def add_gates():
     ties = np.array([1.0, 0.0, np.inf, -np.inf, 2.0]), np.array([1.0, -0.0, np.inf, -np.inf, 3.0])
     add_gate("Maximum", *ties, label="ties")
     add_gate("Minimum", *ties, label="ties")
+    own = seed("where")
+    for shapes in ((4, 3), (4, 3), (4, 3)), ((4, 1), (3,), (4, 3)), ((3,), (2, 1, 3), (4, 1)):
+        condition, *Xs = [draw(own, shape) for shape in shapes]
+        add_gate("Where", condition > 0, *Xs)
 
     for shape in (), (4, 3), (2, 3, 4):
         for kind in "Negative", "Exp", "Square", "Abs":

@@ -29,6 +29,7 @@ def torch_gate(kind, *args, **options):
         return getattr(torch, elementwise[kind])
     return {
         "Add": lambda *Xs: functools.reduce(torch.add, Xs),
+        "Where": torch.where,
         "Dot": torch.linalg.vecdot,
         "Outer": lambda X, Y: torch.einsum("...i,...j->...ij", X, Y),
         "MatMul": torch.matmul,
