@@ -51,6 +51,7 @@ class DataParallel(Callback):
     Raises:
         ImportError: mpi4py is not installed; it is the extra ``mpi``.
         ValueError: before training: the ranks differ, with rank and difference; it is not the first callback.
+        RuntimeError: before training: a rank has ended, and will not take part.
 
     Source: Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017.
 
@@ -80,6 +81,7 @@ class DataParallel(Callback):
             raise ValueError("DataParallel: expected it as the first of the callbacks; pass [nn.DataParallel(), ...]")
         if not state.optimizers:
             raise ValueError("DataParallel: nnlite.minimize uses all rows in one process; train with nnlite.fit")
+        self._ranks.meet()
         compare(state, self._ranks)
         copy_from_first(state, self._ranks)
         shared: Any = state

@@ -72,7 +72,8 @@ def map(
         TypeError: ``function`` cannot be called, or cannot be sent to a process.
         ValueError: the iterables are of different lengths.
         RuntimeError: no process could start.
-        KeyboardInterrupt: on Ctrl-C; calls that have not begun are dropped.
+        KeyboardInterrupt: on Ctrl-C; calls that have not begun are dropped, and so are the results. What shall
+            outlast that, a function writes to a file of its own.
 
     >>> import math, nnlite as nn
     >>> nn.parallel.map(math.sqrt, [4.0, -1.0, 9.0], workers=2, verbose=0)
@@ -171,11 +172,11 @@ def _run(
     return dict(sorted(lost.items()))
 
 
-def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Exception | None, str]:
+def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None, str]:
     """In the process: the result, or the error and its traceback."""
     try:
         return function(*arguments), None, ""
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit would end the program that called map
         text = traceback.format_exc()
         try:
             pickle.loads(pickle.dumps(error))

@@ -1,5 +1,7 @@
 """Ranks: the processes that mpiexec has started, and what they compute together."""
 
+import atexit
+import time
 from functools import cache
 from typing import Any
 
@@ -7,6 +9,8 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.parallel.errors_of_ranks import ErrorsOfRanks
+
+ENDED = 1  # the tag of the message that a rank has ended
 
 
 def ranks_of(comm: Any = None) -> "Ranks":
@@ -56,6 +60,30 @@ class Ranks:
         if self.ranks > 1:
             self.comm = comm.Dup()
             self.errors = ErrorsOfRanks(comm.Dup())
+            self._ended: Any = None  # the request by which the next rank learns that this one has ended
+            atexit.register(self._tell_the_next)
+
+    def meet(self) -> None:
+        """Wait for the other ranks to come here.
+
+        Raises:
+            RuntimeError: the rank before this one has ended, and will not come.
+        """
+        request, before = self.comm.Ibarrier(), (self.rank - 1) % self.ranks
+        while not request.Test():
+            if self.comm.Iprobe(before, ENDED):
+                raise RuntimeError(
+                    f"DataParallel: rank {before} has ended, or ends, where rank {self.rank} begins a training; let "
+                    "all ranks train: look for an error that it caught, a sys.exit, or a training without DataParallel"
+                )
+            time.sleep(0.001)
+
+    def _tell_the_next(self) -> None:
+        """At the end of the program; of ranks that wait, one at least has a rank before it that has ended."""
+        from mpi4py import MPI
+
+        if not MPI.Is_finalized():
+            self._ended = self.comm.Isend([b"", MPI.BYTE], (self.rank + 1) % self.ranks, ENDED)
 
     def total(self, array: Array) -> Array:
         """The sum of the arrays of all ranks, each of this shape and dtype.

@@ -109,6 +109,12 @@ def test_a_signal_to_mpiexec_stops_all_ranks_after_the_same_batch(name, tmp_path
         assert error.count("stopping after this batch") == error.count("interrupted ") == 1
 
 
+def test_a_rank_that_has_ended_without_training_ends_those_that_wait_for_it(tmp_path):
+    code, _, error = ended(start(2, FAILURES, "caught", tmp_path / "c.npz"))
+    assert code != 0
+    assert "rank 1 has ended, or ends, where rank 0 begins a training" in error
+
+
 def test_without_mpi4py_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(ImportError) as caught:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
-from support.mapped import killed, raises, train
+from support.mapped import ends, killed, raises, train
 
 import nnlite as nn
 
@@ -29,6 +29,12 @@ def test_failures_are_kept_in_their_places():
     assert repr(one) == "Failure(1 -> ValueError: one is wrong)"
     assert str(two.error) == "NeedsTwoError: this and that"
     assert "pickle" in str(three.error)
+
+
+def test_sys_exit_in_a_call_ends_that_call_only():
+    zero, one, two = nn.parallel.map(ends, range(3), workers=1, verbose=0)
+    assert (zero, two) == (0, 2)
+    assert repr(one) == "Failure(1 -> SystemExit: no data)"
 
 
 def test_a_killed_process_costs_its_own_call_only(tmp_path):
