@@ -77,7 +77,8 @@ def floor(N: int, T: int, E: int, heads: int, causal: bool) -> Run:
     d, seen = E // heads, T // 2 if causal else T
     shapes = (N * T, E), (E, 3 * E), (N * T, 3 * E), (heads, T, d), (heads, d, seen), (heads, T, seen)
     X, W, dA, q, kT, S = (np.ones(shape, np.float32) for shape in shapes)
-    A, Y, dX, dW, O, keys = (np.empty_like(array) for array in (dA, X, X, W, q, kT.swapaxes(1, 2)))  # noqa: E741
+    A, Y, dX, dW, O = (np.empty_like(array) for array in (dA, X, X, W, q))  # noqa: E741
+    keys = np.ones_like(kT.swapaxes(1, 2))  # read before it is written
 
     def step() -> None:
         np.matmul(X, W, out=A)
