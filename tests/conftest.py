@@ -37,6 +37,19 @@ def pytest_collection():
         gc.enable()
 
 
+class FiguresAreClosed:
+    """After each test pyplot has no figures; a plugin, since hooks of this file leave out doctests of the package."""
+
+    def pytest_runtest_teardown(self):
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            pyplot.close("all")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(FiguresAreClosed())
+
+
 @pytest.fixture(scope="session", autouse=True)
 def without_waiting_for_the_disk():
     """Nothing here cuts the power; test_atomic_write.py asks whether os.fsync is called, and when."""
