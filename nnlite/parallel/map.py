@@ -61,7 +61,7 @@ def map(
         threads: how many threads BLAS and Numba have in each process.
         executor: another executor of the interface of ``concurrent.futures``, which has its own number of workers and
             of threads, and is not shut down. With ``mpi4py.futures.MPIPoolExecutor()``, in a program started by
-            ``mpiexec -n 9 -x OMP_NUM_THREADS=1 python -m mpi4py.futures search.py``, calls run on eight ranks. With
+            ``mpiexec -n 9 -genv OMP_NUM_THREADS 1 python -m mpi4py.futures search.py``, calls run on eight ranks. With
             ``loky.get_reusable_executor()`` the function may be one of a notebook.
         verbose: 1 for a bar on a terminal or in a notebook, 0 for none.
 
