@@ -86,11 +86,10 @@ def started_for(program: str, ranks: int, arguments: list[str], **options: Any) 
     """So many processes of a program, with one thread each."""
     beside = Path(sys.executable).parent / "mpiexec"
     command = [str(beside) if beside.exists() else shutil.which("mpiexec") or "mpiexec", "-n", str(ranks)]
-    own = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return subprocess.Popen(
         [*(command if ranks > 1 else []), sys.executable, program, *arguments],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, **own, **threads}, **options,
+        stdout=subprocess.PIPE, text=True, env={**os.environ, **threads}, **options,
     )  # fmt: skip
 
 

@@ -30,7 +30,8 @@ class DataParallel(Callback):
     It is the first of the callbacks. What callbacks do, all ranks do; :class:`nnlite.Checkpoint`,
     :class:`nnlite.CSVLogger` and the bar write on rank 0 alone, and a function of yours may ask ``state.rank``. A
     checkpoint is continued by any number of ranks; each of them reads the file. Streams and datasets must give the same
-    batches on each rank. ``compiled=True`` is for one process.
+    batches on each rank. A callback that stops the training on one rank stops it on all. ``compiled=True`` is for one
+    process.
 
     Before the first step layers, options, data and versions are compared; parameters, buffers and random generators
     become those of rank 0, so that seeds need not be equal. An error that all ranks have is raised on all; if one rank
@@ -93,28 +94,13 @@ class DataParallel(Callback):
         if self.sharing is not None:
             check_replicas(state, self._ranks)
 
-    def on_save(self, state: Training) -> None:
-        """Let all ranks stop where one does."""
-        if self.sharing is not None:
-            self._agree_on_stop(state)
-
-    def _agree_on_stop(self, state: Training) -> None:
-        interrupts: Any = state.interrupts
-        stop, interrupted, signum = self._ranks.largest([state.stop, state.interrupted, interrupts.received or 0])
-        state.stop = bool(stop)
-        if interrupted:
-            interrupts.tell(int(signum))
-        if interrupted and not state.interrupted:
-            state.interrupted = True
-            state.remarks.append(f"interrupted {state.done()}")
-
     def on_train_end(self, state: Training) -> None:
         """See whether all ranks end in the same way."""
         if self.sharing is None:
             return
         error = sys.exception()
         if error is None:
-            self._agree_on_stop(state)  # a signal may have come after the last batch
+            state.agree_to_stop()  # a signal may have come after the last batch
             check_replicas(state, self._ranks)
             return
         step: Any = state.step
@@ -138,3 +124,15 @@ class _Shared:
         if kind is not Step:
             raise ValueError("compiled: expected False for a training by several processes, got True")
         return partial(SharedStep, self._ranks, self.sync_batchnorm)
+
+    def agree_to_stop(self, state: Training) -> None:
+        interrupts: Any = state.interrupts
+        stop, interrupted, signum = self._ranks.largest([state.stop, state.interrupted, interrupts.received or 0])
+        if interrupted:
+            interrupts.tell(int(signum))
+        if interrupted and not state.interrupted:
+            state.interrupted = True
+            state.remarks.append(f"interrupted {state.done()}")
+        elif stop and not state.stop:
+            state.remarks.append(f"stopped {state.done()} by a callback of another rank")
+        state.stop = bool(stop)

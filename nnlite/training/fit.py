@@ -210,11 +210,13 @@ def _train(state: Training, events: Events, validation: Validation, shown: Progr
     numbers = range(state.epoch + 1, state.epochs + 1)
     with session(state, events, shown) as interrupts:
         for state.epoch in numbers:
-            if not state.batch and not state.stop:  # otherwise the epoch is resumed in the middle
+            if state.agree_to_stop():
+                return
+            if not state.batch:  # otherwise the epoch is resumed in the middle
                 state.order = rows.order(state.rng if shuffle else None, state.batch_size)
                 means.clear()
                 events.call("on_epoch_begin")
-            if state.stop:
+            if state.agree_to_stop():
                 return
             for batch in rows.batches(state.batch_size, state.order, first=state.batch, share=state.share):
                 try:
@@ -231,8 +233,10 @@ def _train(state: Training, events: Events, validation: Validation, shown: Progr
                 if interrupts.received:
                     state.interrupted = state.stop = True
                     state.remarks.append(f"interrupted {state.done()}")
-                events.call("on_batch_end", "on_save")
-                if state.stop:
+                events.call("on_batch_end")
+                ends = state.agree_to_stop()
+                events.call("on_save")
+                if ends:
                     return
             step.finish()
             end_epoch(state, events, validation, shown)

@@ -24,8 +24,8 @@ class Interrupts:
     Args:
         say: what to call with a line for the user when a signal comes.
         several: whether other processes take part in the training. Then a second signal is left to the program that
-            has started them all, which may send this one several; and SIGUSR1 counts as well, which mpiexec forwards
-            to all processes without ending them.
+            has started them all, which may send this one several; SIGUSR1 counts as well, which mpiexec forwards
+            to all processes without ending them; and Ctrl-C raises an :class:`EndOfRank`.
 
     Attributes:
         received: the number of the signal that has come; None before.
@@ -93,8 +93,17 @@ class Interrupts:
         try:
             signal.raise_signal(self.received)
         except KeyboardInterrupt as interrupt:
+            if self._several:
+                raise EndOfRank(128 + self.received) from None
             interrupt.quiet = _WithoutTraceback()  # type: ignore[attr-defined]
             raise
+
+
+class EndOfRank(SystemExit, KeyboardInterrupt):
+    """A KeyboardInterrupt after which the process exits with a code, where Python would end it by the signal.
+
+    Of a process that a signal has ended mpiexec says, in many lines, that it has crashed.
+    """
 
 
 class _WithoutTraceback:

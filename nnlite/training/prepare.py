@@ -96,8 +96,7 @@ def prepare(
         validation=validation_rows,
         callbacks=callbacks,
         rng=rng,
-        rank=0 if sharing is None else sharing.rank,
-        ranks=1 if sharing is None else sharing.ranks,
+        sharing=sharing,
     )
     validation = Validation(model, validation_rows, loss, metrics_by_name, batch_size, sharing)
     validation.try_out()

@@ -54,6 +54,7 @@ def end_epoch(state: Training, events: Events, validation: Validation, shown: Pr
         events.call("on_epoch_end")
     state.values |= state.extra  # what the callbacks have added at the end of the epoch
     state.history.amend(state.extra)
+    state.agree_to_stop()
     events.call("on_save")
 
 

@@ -24,6 +24,9 @@ class Sharing(Protocol):
     def measurements(self, loss: Any, metrics: Any) -> Any:
         """Measurements of batches of which each is evaluated by one process."""
 
+    def agree_to_stop(self, state: Any) -> None:
+        """Stop the training in all processes if it stops in one; all call it after the same batch."""
+
 
 def sharing_of(callbacks: Sequence[Any]) -> Sharing | None:
     """That of the first callback that has one.

@@ -13,6 +13,7 @@ from nnlite.training.history import History
 from nnlite.training.interrupts import Interrupts
 from nnlite.training.measurements import Measurements
 from nnlite.training.rows import Rows, Share
+from nnlite.training.sharing import Sharing
 from nnlite.training.step import Step
 from nnlite.training.streams import Stream
 
@@ -75,14 +76,27 @@ class Training:
     interrupted: bool = False
     remarks: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)  # compared when the training is resumed
-    rank: int = 0
-    ranks: int = 1
+    sharing: Sharing | None = None
     interrupts: Interrupts | None = None  # while it runs
+
+    @property
+    def rank(self) -> int:
+        return 0 if self.sharing is None else self.sharing.rank
+
+    @property
+    def ranks(self) -> int:
+        return 1 if self.sharing is None else self.sharing.ranks
 
     @property
     def share(self) -> Share:
         """Which share of each batch this process trains on."""
         return (self.rank, self.ranks) if self.ranks > 1 else None
+
+    def agree_to_stop(self) -> bool:
+        """Whether the training stops, in all processes that share the batches, since it stops in one at least."""
+        if self.sharing is not None:
+            self.sharing.agree_to_stop(self)
+        return self.stop
 
     def where(self) -> str:
         """The current epoch and batch, for messages."""

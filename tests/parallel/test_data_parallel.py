@@ -50,6 +50,19 @@ def test_the_number_of_ranks_changes_nothing_but_rounding(tmp_path):
         assert_allclose(resumed["Phi"], undisturbed["Phi"], rtol=1e-12, atol=1e-12)
 
 
+# How many epochs a training has ended that a callback stops in the second one, if it can.
+STOPS = {
+    "on_train_begin": "0",
+    "on_epoch_begin": "1",
+    "on_backward_end": "1",
+    "on_batch_end": "1",
+    "on_save": "1",
+    "on_evaluation_begin": "2",
+    "on_epoch_end": "2",
+    "on_evaluation_end": "2",
+}
+
+
 def test_an_error_of_all_ranks_is_raised_on_all_and_says_what_differs():
     code, out, error = ended(start(2, FAILURES, "common"))
     assert code == 0, error
@@ -70,6 +83,13 @@ def test_an_error_of_all_ranks_is_raised_on_all_and_says_what_differs():
         "minimize": ("ValueError True", "train with nnlite.fit"),
     }
     assert told["0"].pop("seeds:")[1:] == told["1"].pop("seeds:")[1:]  # those of rank 0 are used
+    for hook, epochs in STOPS.items():
+        for who, other in ("01", "10"):
+            stopped, told_of = (told[rank].pop(f"{hook}-{who}:").split(maxsplit=5) for rank in (who, other))
+            assert stopped[2] == epochs, (hook, who)
+            assert stopped[2:] == told_of[2:5], (hook, who)
+            assert told_of[5].startswith("stopped ")
+            assert told_of[5].endswith(" by a callback of another rank")
     for rank in "01":
         assert told[rank].pop("comm:") == f"{rank} comm: True 2 1"
         assert told[rank].keys() == {f"{name}:" for name in expected}
@@ -94,19 +114,18 @@ def test_an_error_of_one_rank_ends_all_and_the_checkpoint_stands(how, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signal")
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGINT", "SIGTERM"])
 def test_a_signal_to_mpiexec_stops_all_ranks_after_the_same_batch(name, tmp_path):
     process = start(2, FAILURES, "endless", tmp_path / "c.npz")
     while process.stdout.readline() not in ("trains\n", ""):
         pass
     process.send_signal(getattr(signal, name))
     code, out, error = ended(process)
-    assert code != 0
-    written = nn.Checkpoint(tmp_path / "c.npz").epochs_done  # by the interrupt alone
-    assert written >= 3 or (name == "SIGINT" and not written)  # after which Open MPI does not wait for a busy machine
-    if name == "SIGUSR1":
-        assert out.splitlines() == ["ends 138"] * 2
-        assert error.count("stopping after this batch") == error.count("interrupted ") == 1
+    assert code == 128 + signal.Signals[name]
+    assert nn.Checkpoint(tmp_path / "c.npz").epochs_done >= 3  # written by the interrupt alone
+    own = [line for line in out.splitlines() if not line.startswith("[mpiexec")]  # MPICH has a line for Ctrl-C
+    assert own == [f"ends {code}"] * 2
+    assert error.count("stopping after this batch") == error.count("interrupted ") == 1
 
 
 def test_a_rank_that_has_ended_without_training_ends_those_that_wait_for_it(tmp_path):
@@ -133,6 +152,7 @@ def test_a_second_signal_is_left_to_mpiexec_where_there_are_several_processes():
             interrupts.tell(signal.SIGTERM)
             done.append(interrupts.received)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt) as caught:
         train()
     assert done == [signal.SIGINT]
+    assert caught.value.code == 130  # with which the process ends, not by the signal, which mpiexec takes for a crash

@@ -51,6 +51,17 @@ def other_parameters(state: Any) -> None:
     state.model.Phi *= 1 + RANK
 
 
+class Stopping:
+    """Stops the training of one rank in one of the methods of callbacks, from the second epoch on if there is one."""
+
+    def __init__(self, hook: str, who: int) -> None:
+        self.hook, self.who = hook, who
+        setattr(self, hook, self.stop)
+
+    def stop(self, state: Any) -> bool:
+        return bool(self.who == RANK and (state.epoch > 1 or self.hook == "on_train_begin"))
+
+
 def common() -> None:
     wrong = X.copy()
     wrong[14, 2] = np.nan
@@ -61,6 +72,13 @@ def common() -> None:
 
     same, alone = nn.DataParallel(comm=MPI.COMM_WORLD), nn.DataParallel(comm=MPI.COMM_SELF)
     sys.stdout.write(f"{RANK} comm: {same.rank == RANK} {same.ranks} {alone.ranks}\n")
+    for hook in nn.Callback.__dict__:
+        for who in (0, 1) if hook.startswith("on_") and hook != "on_train_end" else ():
+            stopping = Stopping(hook, who)
+            history = nn.fit(model := network(), X, Y, loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), batch_size=8,
+                             epochs=4, rng=3, verbose=0, callbacks=[nn.DataParallel(), stopping])  # fmt: skip
+            found = f"{len(history.to_dict().get('loss', []))} epochs {model.Phi.sum()!r}"
+            sys.stdout.write(f"{RANK} {hook}-{who}: {found} {history.remark if who != RANK else ''}\n")
     told("layers", model=network(4 + RANK))
     told("data", X=X + (RANK == 1))
     told("options", lr=0.1 + 0.1 * RANK)
