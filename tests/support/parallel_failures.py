@@ -115,7 +115,7 @@ def main(how: str, path: str) -> None:
     try:
         train([checkpoint, on_epoch_end], epochs=10**6, verbose=int(how == "endless"))
     except SystemExit as end:
-        print("ends", end.code, flush=True)
+        sys.stdout.write(f"ends {end.code}\n")  # in one piece, beside those of other ranks
         raise
 
 
