@@ -27,7 +27,7 @@ Layers
     Add, Subtract, Multiply, Divide      elementwise arithmetic of two inputs, with broadcasting
     Power, Maximum, Minimum              likewise
     Where                                X where a condition is true, else Y
-    Greater, GreaterEqual                comparisons, as numbers 1 and 0
+    Greater, GreaterEqual, Equal         comparisons, as numbers 1 and 0
     Negative, Exp, Log, Square           elementwise functions of one input
     Sqrt, Reciprocal, Abs, Sign          likewise
     Embedding, EmbeddingBag              a vector for each index; the sum, mean or maximum of several
@@ -240,7 +240,7 @@ from nnlite.layers.batch_normalization import (
     InstanceNorm3d,
 )
 from nnlite.layers.bilinear import Bilinear
-from nnlite.layers.conditions import Greater, GreaterEqual, Where
+from nnlite.layers.conditions import Equal, Greater, GreaterEqual, Where
 from nnlite.layers.convolution import Conv1d, Conv2d, Conv3d
 from nnlite.layers.distances import CosineSimilarity, PairwiseDistance
 from nnlite.layers.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
@@ -442,6 +442,7 @@ __all__ = [
     "EarlyStopping",
     "Embedding",
     "EmbeddingBag",
+    "Equal",
     "Exp",
     "ExponentialLR",
     "FeatureAlphaDropout",

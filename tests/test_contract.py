@@ -365,7 +365,12 @@ def test_a_batch_of_no_rows(row: Row):
 # --------------------------------------------------------------------------------------------------- bad input
 
 
-CHOOSING = nn.Where, nn.Greater, nn.GreaterEqual  # what is not chosen has no influence; NaN is greater than nothing
+CHOOSING = (
+    nn.Where,
+    nn.Greater,
+    nn.GreaterEqual,
+    nn.Equal,
+)  # what is not chosen has no influence; NaN is greater than nothing
 
 
 @over(LAYERS)

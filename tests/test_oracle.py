@@ -121,7 +121,7 @@ def test_every_layer_loss_and_optimizer_has_cases():
     public = [getattr(nn, name) for name in nn.__all__]
     classes = [c for c in public if isinstance(c, type) and issubclass(c, nn.Layer | nn.Optimizer)]
     without = {"Layer", "Loss", "Optimizer", "Parameter", "Lion", "Stateful"}  # Parameters: of graphs
-    without |= {"Greater", "GreaterEqual"}  # which give numbers, PyTorch's booleans: see test_conditions.py
+    without |= {"Greater", "GreaterEqual", "Equal"}  # which give numbers, PyTorch's booleans: see test_conditions.py
     names = {c.__name__ for c in classes} - without
     assert any(len(given.args) > 1 for given in CASES.values() if given.kind == "Graph")
     assert names | {"WeightAverage"} == set(KINDS)

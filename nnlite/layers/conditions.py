@@ -119,3 +119,33 @@ class GreaterEqual(Broadcasting):
         if graph.opset >= 16:
             return graph.Cast(graph.GreaterOrEqual(X, Y), to=graph.dtype)
         return graph.Cast(graph.Or(graph.Greater(X, Y), graph.Equal(X, Y)), to=graph.dtype)  # whose shape onnx infers
+
+
+class Equal(Broadcasting):
+    """``Z = 1`` where X is equal to Y, else 0, elementwise, of numbers or of indices. The inputs are broadcast.
+
+    It has no gradient, and the inputs keep their dtype, so that whole numbers are compared exactly. In a graph
+    ``1 - Equal()(words, 0)`` marks the words that are no padding. Where an input is NaN, Z is 0.
+
+    >>> layer = Equal()
+    >>> layer.forward(np.array([7, 3, 0, 0]), np.array([0]))
+    array([0., 0., 1., 1.], dtype=float32)
+    >>> layer.backward(np.ones(4)) is None
+    True
+    """
+
+    sign, any_order = "=", True
+    without_gradient = ("X", "Y")
+    formulas = "Z = 1 * (X == Y)"
+
+    def forward(self, X: Any, Y: Any) -> Array:
+        X, Y = [as_array(each, f"{self.one_line()}: {name}") for name, each in (("X", X), ("Y", Y))]
+        floating = [each.dtype for each in (X, Y) if each.dtype.kind == "f"]
+        dtype = np.result_type(*floating) if floating else self.dtype
+        return self.computed(lambda X, Y: np.equal(X, Y).astype(dtype), X, Y)
+
+    def backward(self, dZ: Any) -> None:
+        self.check_dY(dZ)
+
+    def onnx(self, graph: Any, X: Any, Y: Any) -> Any:
+        return graph.Cast(graph.Equal(X, Y), to=graph.dtype)

@@ -47,6 +47,27 @@ def test_comparisons_with_ties_infinity_and_nan(layer, expected):
     assert_array_equal(Z, expected)
 
 
+def test_equal_of_numbers_with_ties_and_nan():
+    layer = nn.Equal()
+    assert_array_equal(layer.forward([1.0, -0.0, inf, nan, 2.0], [1.0, 0.0, inf, nan, 3.0]), [1, 1, 1, 0, 0])
+    assert layer.forward(np.ones(2), np.ones(2, np.float32)).dtype == np.float64
+
+
+def test_equal_of_whole_numbers_is_exact():
+    words = np.array([2**53, 2**53 + 1, 0])
+    assert_array_equal(nn.Equal().forward(words, np.array([2**53 + 1])), [0, 1, 0])
+
+
+def test_a_mask_that_a_graph_makes_of_its_words():
+    words = nn.Input("words")
+    some = 1 - nn.Equal()(words, 0)
+    model = nn.Graph(words, nn.Embedding(5, 3, rng=0)(words) * nn.Unflatten(1, (-1, 1))(some))
+    X = np.array([[3, 1, 0], [2, 0, 0]])
+    assert_array_equal(model.forward(X), model.layers[0].W[X] * (X != 0)[..., None])
+    assert model.backward(np.ones((2, 3, 3))) is None
+    assert nn.check_gradients(model, X)
+
+
 def test_shapes_that_do_not_match():
     with pytest.raises(nn.ShapeError, match="Where"):
         nn.Where().forward(np.ones(2, bool), np.ones(3), np.ones(3))
@@ -82,5 +103,5 @@ def test_the_same_as_where_of_pytorch():
 def test_the_same_as_comparisons_of_pytorch():
     torch = pytest.importorskip("torch")
     X, Y = np.array([1.0, 2.0, 0.0, inf, nan, -inf]), np.array([[1.0], [nan], [-0.0], [inf]])
-    for layer, compared in (nn.Greater(), torch.gt), (nn.GreaterEqual(), torch.ge):
+    for layer, compared in (nn.Greater(), torch.gt), (nn.GreaterEqual(), torch.ge), (nn.Equal(), torch.eq):
         assert_array_equal(layer.forward(X, Y), compared(torch.tensor(X), torch.tensor(Y)))

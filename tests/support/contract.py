@@ -278,6 +278,7 @@ ROWS = [
             ("-of-both-broadcast", False, [(2, 1, 3), (4, 1)]),
         ]
     ),
+    Row("Equal", nn.Equal, (whole_numbers, whole_numbers[::-1])),
     *(  # all ways to broadcast, for one gate: the others call the same function
         Row(f"Multiply-{label}", nn.Multiply, pair(numbers)(*shapes), rows_apart=apart)
         for label, apart, shapes in [

@@ -7,7 +7,7 @@ import numpy as np
 from nnlite.containers.nodes import Constant, Node, Parameter
 from nnlite.interop.onnx.operands import Operand, known, number, raise_unless
 from nnlite.layers.arithmetic import Maximum, Multiply
-from nnlite.layers.conditions import Greater, GreaterEqual, Where
+from nnlite.layers.conditions import Equal, Greater, GreaterEqual, Where
 from nnlite.layers.piecewise_linear import Threshold
 from nnlite.layers.smooth_activations import Softplus
 
@@ -20,10 +20,7 @@ class Condition(Operand):
 
 
 class Comparison(Condition):
-    """``A > B``, or that it is not so; its layer is made when an operator uses it.
-
-    An initializer of its own is a constant there, since a comparison gives it no gradient to be trained by.
-    """
+    """``A > B``, or that it is not so; its layer is made when an operator uses it."""
 
     def __init__(self, A: Operand, B: Operand, holds: bool = True) -> None:
         raise_unless(A.floating and B.floating, "expected a comparison of floating numbers")
@@ -33,9 +30,14 @@ class Comparison(Condition):
     @property
     def node(self) -> Any:
         if self._node is None:
-            A, B = [each.node if each.own is None else Constant(each.own) for each in (self.A, self.B)]
+            A, B = untrained(self.A, self.B)
             self._node = Greater()(A, B) if self.holds else GreaterEqual()(B, A)
         return self._node
+
+
+def untrained(A: Operand, B: Operand) -> list[Node]:
+    """Their nodes; an initializer of its own is a constant, since a comparison gives no gradient to train it by."""
+    return [each.node if each.own is None else Constant(each.own) for each in (A, B)]
 
 
 class ConditionalOperators:
@@ -54,7 +56,7 @@ class ConditionalOperators:
         return Comparison(A, B, holds=False)
 
     def Equal(self, A: Operand, B: Operand) -> Any:
-        return self.And(Comparison(A, B, holds=False), Comparison(B, A, holds=False))
+        return Condition(None, Equal()(*untrained(A, B)))
 
     def Not(self, X: Operand) -> Any:
         return Condition(X.shape, 1 - X.node)

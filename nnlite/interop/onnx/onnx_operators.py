@@ -9,12 +9,23 @@ import numpy as np
 from onnx import helper
 
 from nnlite.basics.arrays import FLOATING, Array
-from nnlite.containers.nodes import Input
+from nnlite.containers.nodes import Constant, Input
 from nnlite.interop.onnx.axes import flattened, transposed, without_axis
 from nnlite.interop.onnx.conditional_operators import Condition, ConditionalOperators
-from nnlite.interop.onnx.operands import Operand, at, known, number, parameter, raise_unless, reduced, whole_numbers
+from nnlite.interop.onnx.operands import (
+    Expanded,
+    Operand,
+    Reshaped,
+    at,
+    known,
+    number,
+    parameter,
+    raise_unless,
+    reduced,
+    whole_numbers,
+)
 from nnlite.interop.onnx.recurrent_operators import RecurrentOperators
-from nnlite.interop.onnx.spatial_operators import SpatialOperators
+from nnlite.interop.onnx.spatial_operators import Scattered, SpatialOperators
 from nnlite.layers.activations import ReLU
 from nnlite.layers.arithmetic import Maximum, Minimum
 from nnlite.layers.arrangement import Concat, Split, Transpose
@@ -230,6 +241,10 @@ class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
 
     def Reshape(self, X: Operand, shape: Operand, *, allowzero: int = 0) -> Any:
         sizes = whole_numbers(shape)
+        if isinstance(X, Scattered):
+            return X.reshaped(sizes[2:])
+        if not X.floating and X.array is None and not isinstance(X, Condition):
+            return Reshaped(None, X)
         given = [size == 0 and not allowzero for size in sizes]
         known_shape = X.shape or ()
         same = [given[n] or known_shape[n : n + 1] == (size,) for n, size in enumerate(sizes)]
@@ -254,6 +269,15 @@ class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
                 Y = transposed(Y, place, other)
                 order[place], order[other] = order[other], order[place]
         return Y
+
+    def Expand(self, X: Operand, shape: Operand) -> Any:
+        sizes = whole_numbers(shape)
+        ones = (1,) * (len(sizes) - X.ndim)
+        new = [size if size > 1 and own == 1 else 1 for size, own in zip(sizes, (*ones, *X.shape), strict=True)]
+        if -1 in sizes:
+            raise_unless(X.array is not None and X.array.size == 1, "expanded to sizes that are not known")
+            return Expanded(None, number(X))
+        return X.node * Constant(np.ones(new)) if ones or max(new) > 1 else X
 
     def Concat(self, *Xs: Operand, axis: int) -> Any:
         return Concat(axis)(*[X.node for X in Xs])

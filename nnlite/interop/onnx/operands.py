@@ -49,6 +49,30 @@ class Operand:
         return len(self.shape)
 
 
+class Expanded(Operand):
+    """A number in each entry of an array, some of whose sizes are not known before it is computed."""
+
+    def __init__(self, shape: Any, value: float) -> None:
+        super().__init__(shape, None, 1, floating=True)
+        self.value = value
+
+    @property
+    def node(self) -> Any:
+        raise NotImplementedError("an array that is expanded to sizes that are not known")
+
+
+class Reshaped(Operand):
+    """Whole numbers in another shape, as MaxUnpool has its indices; layers that reshape give floating numbers."""
+
+    def __init__(self, shape: Any, of: Operand) -> None:
+        super().__init__(shape, None, 1, floating=False)
+        self.of = of
+
+    @property
+    def node(self) -> Any:
+        raise NotImplementedError("whole numbers that are reshaped")
+
+
 def known(operand: Operand) -> Any:
     """The value of an initializer or a constant."""
     if operand.array is None:

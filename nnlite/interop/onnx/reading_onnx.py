@@ -56,6 +56,7 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
             wrong.append(f"{node}: {error}")
             made = tuple([Input() for _ in node.outputs])
         if isinstance(made, Operand):
+            made.shape = file.shapes.get(node.outputs[0]) if made.shape is None else made.shape
             operands[node.outputs[0]] = made
             continue
         for name, output in zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=False):

@@ -5,7 +5,7 @@ from typing import Any
 
 from nnlite.interop.onnx.convolution_operators import convolution, transposed_convolution
 from nnlite.interop.onnx.onnx_windows import UNEQUAL, dilations, ends, enlarged, strides
-from nnlite.interop.onnx.operands import Operand, known, number, raise_unless, whole_numbers
+from nnlite.interop.onnx.operands import Expanded, Operand, Reshaped, at, known, number, raise_unless, whole_numbers
 from nnlite.layers.adaptive_pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -28,6 +28,8 @@ from nnlite.layers.padding import (
     ReplicationPad3d,
 )
 from nnlite.layers.pixel_shuffle import PixelShuffle
+from nnlite.layers.reshaping import Unflatten
+from nnlite.layers.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 from nnlite.layers.upsample import Upsample
 
 PADS = {
@@ -107,9 +109,37 @@ class SpatialOperators:
         raise_unless(factors[:2] == [1, 1] and len(factors) == X.ndim, "expected scales of the spatial axes")
         return Upsample(scale_factor=tuple(factors[2:]), mode=name, align_corners=align)(X.node)
 
+    def ScatterElements(
+        self, data: Operand, indices: Operand, updates: Operand, *, axis: int, reduction: str = "none"
+    ) -> Any:
+        raise_unless(isinstance(data, Expanded) and data.value == 0, "expected an array of zeros to put entries into")
+        raise_unless(isinstance(indices, Reshaped) and indices.of.ndim in (3, 4, 5), "expected indices of MaxUnpool")
+        raise_unless(axis == 2 and reduction == "none", f"with axis={axis} and reduction={reduction}")
+        return Scattered(updates.node, indices.of)  # type: ignore[attr-defined]
+
     def DepthToSpace(self, X: Operand, *, blocksize: int, mode: str) -> Any:
         raise_unless(mode == "CRD", f"with mode={mode}")
         return PixelShuffle(blocksize)(X.node)
+
+
+class Scattered(Operand):
+    """The entries of channels that are flattened, before they are reshaped into the output of a MaxUnpool."""
+
+    def __init__(self, updates: Any, indices: Operand) -> None:
+        super().__init__(None, None, 1, floating=True)
+        self.updates, self.indices = updates, indices
+
+    @property
+    def node(self) -> Any:
+        raise NotImplementedError("expected an operator that reshapes the scattered entries")
+
+    def reshaped(self, sizes: tuple[int, ...]) -> Any:
+        """The node of the MaxUnpool whose output has these sizes on its spatial axes."""
+        own = [at(self.indices.shape, axis) for axis in range(2, self.indices.ndim)]
+        kernel = [size - each + 1 for size, each in zip(sizes, own, strict=True)]
+        raise_unless(min(kernel) >= 1, f"expected an output of at least {own}, got {sizes}")
+        X = Unflatten(2, tuple(own))(self.updates) if len(own) > 1 else self.updates
+        return (MaxUnpool1d, MaxUnpool2d, MaxUnpool3d)[len(own) - 1](tuple(kernel), stride=1)(X, self.indices.node)
 
 
 def windows(options: dict[str, Any], X: Operand, value: float | None) -> tuple[Any, Any, Any, Any]:
