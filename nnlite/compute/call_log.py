@@ -21,6 +21,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from nnlite.basics.arrays import StandIn
 from nnlite.compute import blas
 from nnlite.compute.kernel import Kernel
+from nnlite.compute.log1p import log1p_by_log, vectorized
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.tracing import COLUMN_SUM
 
@@ -348,17 +349,21 @@ class LoggedArray(StandIn, NDArrayOperatorsMixin):
         return self.log.call(dtype.type, number) if isinstance(number, LoggedArray) else dtype.type(number)
 
     def _operation(self, name: str, given: list[Any], dtype: Any) -> Any:
-        call = self.log.call
-        if name in REDUCTIONS:
-            return call(REDUCTIONS[name], *given)
-        if name == COLUMN_SUM:
-            from nnlite.compute.sums import column_sum
-
-            return call(column_sum, *given)
         if not any(isinstance(each, LoggedArray) for each in given):
             return dtype.type(getattr(np, name)(*given))
-        result = call(getattr(np, name), *given)
+        result = self.log.call(_function(name), *given)
         return result.astype(dtype) if name == "where" and result.dtype != dtype else result
+
+
+def _function(name: str) -> Any:
+    """What a kernel calls for an operation on arrays."""
+    if name == COLUMN_SUM:
+        from nnlite.compute.sums import column_sum
+
+        return column_sum
+    if name == "log1p" and not vectorized("log1p"):
+        return log1p_by_log
+    return REDUCTIONS.get(name) or getattr(np, name)
 
 
 class Size(int):

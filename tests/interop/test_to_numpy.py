@@ -283,6 +283,34 @@ def test_every_elementwise_layer_loss_and_optimizer(names):
             nn.to_numpy(model, nn.MSELoss(), nn.SGD(model, lr=0.1))
 
 
+@pytest.mark.parametrize("name", BY_STEP[:-1])
+def test_many_parameters_are_updated_in_blocks(name):
+    """To the bits of the layers, which to_numpy compares."""
+    model = nn.Sequential(nn.Linear(300, 250, rng=0), nn.Tanh())
+    source = nn.to_numpy(model, nn.MSELoss(), getattr(nn, name)(model, lr=0.01))
+    update = source[source.index("db1[...]") : source.index("return L")].splitlines()[1:]
+    whole = [line for line in update if "[part]" not in line and ("Phi" in line or "for" in line or "slice" in line)]
+    assert [line.split("#")[0].strip() for line in whole] == [
+        "for start in range(0, 75250, 32768):",
+        "part = slice(start, start + 32768)",
+    ]
+
+
+def test_many_parameters_with_a_norm_over_all_are_updated_at_once():
+    model = nn.Sequential(nn.Linear(300, 250, rng=0), nn.Tanh())
+    for optimizer in nn.SGD(model, lr=0.1, lr_factor={"0.W": 0.1}), nn.SGD(model, lr=0.1, weight_decay={"W": 0.1}):
+        assert "[part]" not in nn.to_numpy(model, nn.MSELoss(), optimizer)
+
+
+@pytest.mark.parametrize("vectorized", [False, True])
+def test_a_logarithm_is_that_of_the_layers_with_and_without_vector_instructions(vectorized, monkeypatch):
+    for module in ("log1p", "call_log"):
+        monkeypatch.setattr(f"nnlite.compute.{module}.vectorized", lambda function: vectorized)
+    model = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Softplus())
+    source = nn.to_numpy(model, nn.BCEWithLogitsLoss(), nn.SGD(model, lr=0.1))
+    assert ("np.log1p(np.exp" in source) == vectorized
+
+
 def test_an_optimizer_whose_first_step_is_another_one_is_written_after_it():
     model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.Tanh())
     loss, optimizer = nn.MSELoss(), nn.SGD(model, lr=0.1, momentum=0.9, dampening=0.5)

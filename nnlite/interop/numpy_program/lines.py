@@ -18,7 +18,7 @@ _BINARY = {  # sign and precedence, of ufuncs and of Python's operators
     "equal": ("==", 1), "not_equal": ("!=", 1),
 }  # fmt: skip
 _WIDTH = 100  # of an expression that is put into another one
-_LARGE = 1 << 16  # numbers of a product that is not copied into a state, which would be a pass over memory
+LARGE = 1 << 16  # numbers of a state that is written without another array of its size
 
 
 class Lines:
@@ -95,7 +95,7 @@ class Lines:
     def _into_state(self, node: Node, state: str) -> str:
         """The line that writes a result into a state."""
         expression, first = self._expression(node)[0], next(iter(node.operands), None)
-        if node.function is np.dot and np.size(node.value) > _LARGE:
+        if node.function is np.dot and np.size(node.value) > LARGE:
             return f"np.dot({', '.join(map(self.text, node.operands))}, out={state})"
         sign = _BINARY.get(_name(node.function), ("", 0))[0]
         if sign and sign not in "<>==!=" and isinstance(first, Node) and self.names.get(first) == state:

@@ -19,6 +19,7 @@ from nnlite.interop.numpy_program.helpers import Helpers
 from nnlite.interop.numpy_program.lines import Lines
 from nnlite.interop.numpy_program.logged_update import Update
 from nnlite.interop.numpy_program.unwritable import unwritable
+from nnlite.interop.numpy_program.update_in_blocks import in_blocks
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.losses.per_output import check_loss
 from nnlite.optim.optimizer import Optimizer
@@ -221,13 +222,16 @@ class _Program:
     def _step(self, run: LoggedRun, guards: Guards, update: Update) -> list[str]:
         lines = self._lines(run.log, [run.L.node], run.log.stored, guards)
         written = lines.written()
-        moved = self._lines(update.log, [], update.log.stored).written()
+        update_lines = self._lines(update.log, [], update.log.stored)
+        moved = [line for line, _ in update_lines.written()]
+        moved = in_blocks(update_lines, moved, self.constants, self.model.Phi.size)
         numbers = [name for name, array in update.arrays.items() if not array.ndim]
-        changed = [found[1] for line, _ in (*written, *moved) if (found := re.match(r"(\w+) [^\s=]+= ", line))]
+        texts = [*(line for line, _ in written), *moved]
+        changed = [found[1] for line in texts if (found := re.match(r"(\w+) [^\s=]+= ", line))]
         changed = list(dict.fromkeys([*changed, *numbers]))
         body = [(f"global {', '.join(changed)}", "")] * bool(changed)
         body += [*self._converted(run, lines), *written]
-        body += [(line, "" if n else self.optimizer_text) for n, (line, _) in enumerate(moved)]
+        body += [(line, "" if n else self.optimizer_text) for n, line in enumerate(moved)]
         body.append((f"return {lines.text(run.L.node)}", ""))
         arguments = ", ".join([*run.inputs, f"lr={update.lr!r}"])
         return [*_decorated(run), f"def step({arguments}):", *_aligned(body)]

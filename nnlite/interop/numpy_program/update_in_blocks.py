@@ -32,24 +32,30 @@ def in_blocks(lines: Lines, written: list[str], constants: Mapping[str, Array], 
     arrays = {name for node, name in lines.names.items() if np.shape(node.value) == (size,)}
     arrays |= {name for name, array in constants.items() if array.shape == (size,)}
     kept = [name for name in arrays if not re.fullmatch(r"t\d+", name)]
-    sliced = re.compile(rf"\b({'|'.join(kept)})\b(\[\.\.\.\])?")
-    of_arrays = [any(re.search(rf"\b{name}\b", line) for name in arrays) for line in written]
+    whole = re.compile(rf"\b({'|'.join(kept)})\b(\[\.\.\.\])?")
+    of_array = [bool(re.search(rf"\b({'|'.join(arrays)})\b", line)) for line in written]
+    first, end = of_array.index(True), len(written) - of_array[::-1].index(True)
+    numbers = [line for line, each in zip(written[first:end], of_array[first:end], strict=True) if not each]
+    if any(not line.startswith("t") for line in numbers):  # states, which other lines may read before or after
+        return written
     return [
-        *(line for line, of_array in zip(written, of_arrays, strict=True) if not of_array),
+        *written[:first],
+        *numbers,
         f"for start in range(0, {size}, {BLOCK}):",
         f"    part = slice(start, start + {BLOCK})",
-        *(
-            f"    {sliced.sub(r'\1[part]', line)}"
-            for line, of_array in zip(written, of_arrays, strict=True)
-            if of_array
-        ),
+        *("    " + whole.sub(r"\1[part]", line) for line in written[first:end] if line not in numbers),
+        *written[end:],
     ]
 
 
 def _is_elementwise(node: Node, size: int) -> bool:
     """Whether each number of the result is made of single numbers, and of those at its place in arrays of this size."""
     function: Any = node.function
-    known = isinstance(function, np.ufunc) or getattr(operator, getattr(function, "__name__", ""), None) is function
+    known = (
+        isinstance(function, np.ufunc)
+        or function is np.where
+        or getattr(operator, getattr(function, "__name__", ""), None) is function
+    )
     shapes = {np.shape(each) for each in (node.value, *(operand.value for operand in node.nodes()))}
     if np.shape(node.value) == ():
         return shapes == {()}
