@@ -55,7 +55,7 @@ def test_contracted_with_any_dY_it_is_backward(row):
         dY = np.asarray(some_dY(Y))
         dXs = gradients_by_name(layer, inputs_by_name(layer, given), layer.backward(dY))
         gradients = {name: dX for name, dX in dXs.items() if dX is not None} | dict(layer.named_gradients())
-        assert gradients
+        assert gradients or isinstance(layer, nn.Equal)  # which has none
         for name, gradient in list(gradients.items())[:: 1 + len(gradients) // 6]:
             J = nn.jacobian(copy.deepcopy(other), given, name)  # a random layer draws the numbers that layer drew
             assert J.shape == np.shape(Y) + np.shape(gradient)
