@@ -3,13 +3,14 @@
 import builtins
 import os
 import pickle
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 from nnlite.basics.checks import whole
@@ -72,8 +73,8 @@ def map(
         TypeError: ``function`` cannot be called, or cannot be sent to a process.
         ValueError: the iterables are of different lengths.
         RuntimeError: no process could start.
-        KeyboardInterrupt: on Ctrl-C; calls that have not begun are dropped, and so are the results. What shall
-            outlast that, a function writes to a file of its own.
+        KeyboardInterrupt: on Ctrl-C. Its attribute ``results`` has what would be returned, with a Failure for each
+            call that has not ended. A training that runs finishes its batch, and writes its checkpoint if it has one.
 
     >>> import math, nnlite as nn
     >>> nn.parallel.map(math.sqrt, [4.0, -1.0, 9.0], workers=2, verbose=0)
@@ -92,13 +93,18 @@ def map(
         raise ValueError(f"map: expected iterables of one length, got lengths {sorted(lengths)}")
     calls = dict(enumerate(zip(*columns, strict=True)))
     results: dict[int, Any] = {}
-    with _bar(len(calls), verbose) as tick:
-        if executor is not None:
-            for number, error in _run(executor, function, calls, results, tick).items():
-                results[number] = Failure(calls[number], error, "")
-        elif calls:
-            with _environment(threads):
-                _run_on_processes(min(workers, len(calls)), function, calls, results, tick)
+    try:
+        with _bar(len(calls), verbose) as tick:
+            if executor is not None:
+                for number, error in _run(executor, function, calls, results, tick).items():
+                    results[number] = Failure(calls[number], error, "")
+            elif calls:
+                with _environment(threads):
+                    _run_on_processes(min(workers, len(calls)), function, calls, results, tick)
+    except KeyboardInterrupt as interrupt:
+        unfinished = {number: Failure(call, KeyboardInterrupt(), "") for number, call in calls.items()}
+        interrupt.results = list((unfinished | results).values())  # type: ignore[attr-defined]
+        raise
     return [results[number] for number in calls]
 
 
@@ -121,10 +127,9 @@ def _run_on_processes(
     workers: int, function: Callable[..., Any], calls: dict[int, Any], results: dict[int, Any], tick: Callable[[], Any]
 ) -> None:
     """Fill in the results of the calls, whatever happens to the processes."""
-    context = get_context("spawn")  # a fork would copy the locks of BLAS's threads in whatever state they are
     waiting = calls
     while waiting:
-        with _dropping(ProcessPoolExecutor(workers, context)) as pool:
+        with _processes(workers) as pool:
             try:
                 pool.submit(abs, 0).result()
             except BrokenExecutor as error:
@@ -136,7 +141,7 @@ def _run_on_processes(
         # A killed process breaks the pool. The calls that were running are the first of those lost; each gets a process
         # of its own, which shows whose was killed. The others go on together.
         for number in list(lost)[:workers]:
-            with _dropping(ProcessPoolExecutor(1, context)) as pool:
+            with _processes(1) as pool:
                 for killed in _run(pool, function, {number: calls[number]}, results, tick).values():
                     results[number] = Failure(calls[number], killed, "")
                     tick()
@@ -186,12 +191,30 @@ def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[A
 
 
 @contextmanager
-def _dropping(pool: ProcessPoolExecutor) -> Iterator[ProcessPoolExecutor]:
-    """The pool, which drops what has not begun when it is left by an error."""
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """So many processes; when they are left by an error, such as Ctrl-C, they get SIGTERM."""
+    others = active_children()
+    context = get_context("spawn")  # a fork would copy the locks of BLAS's threads in whatever state they are
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_by_sigterm_alone)
     try:
         yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():
+            if process not in others:
+                process.terminate()
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
+
+
+def _end_by_sigterm_alone() -> None:
+    """In a process: Ctrl-C, which a terminal sends to all, is left to the program that called map.
+
+    A training of :func:`nnlite.fit` still finishes its batch after SIGTERM, and writes its checkpoint.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda signum, frame: os._exit(128 + signum))
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """map: results in order, failures kept, threads limited, processes that are killed."""
 
 import math
+import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -50,6 +52,43 @@ def test_another_executor_is_used_and_stays_open():
         assert nn.parallel.map(math.sqrt, [4.0, 9.0], executor=executor) == [2.0, 3.0]
         assert nn.parallel.map(lambda x, y: x + y, [1, 2], [3, 4], executor=executor) == [4, 6]
         assert isinstance(nn.parallel.map(math.sqrt, [-1.0], executor=executor)[0], nn.parallel.Failure)
+
+
+INTERRUPTED = """
+import sys, time
+import nnlite as nn
+
+def work(number):
+    if number:
+        print(number, flush=True)
+        time.sleep(100)
+    return number
+
+if __name__ == "__main__":
+    try:
+        nn.parallel.map(work, range(4), workers=2, verbose=0)
+    except KeyboardInterrupt as interrupt:
+        print(interrupt.results)
+"""
+
+
+def test_ctrl_c_leaves_what_is_done(tmp_path):
+    """A terminal sends SIGINT to all processes."""
+    program = tmp_path / "search.py"
+    program.write_text(INTERRUPTED)
+    process = subprocess.Popen(
+        [sys.executable, str(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert sorted(process.stdout.readline() for _ in range(2)) == ["1\n", "2\n"]
+    os.killpg(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    failures = [f"Failure({number} -> KeyboardInterrupt: )" for number in (1, 2, 3)]
+    assert out.splitlines()[-1] == f"[0, {', '.join(failures)}]"
 
 
 def test_nothing_to_do():
