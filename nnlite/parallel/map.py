@@ -177,9 +177,39 @@ def _run(
     return dict(sorted(lost.items()))
 
 
+class _Process:
+    """The process, as one of those that run calls: SIGTERM ends the call that it runs, and those that follow.
+
+    A training of :func:`nnlite.fit` finishes its batch first, and writes its checkpoint. The process itself goes on,
+    since the pool would kill the others if one ended. Ctrl-C, which a terminal sends to all, is left to the program
+    that called map.
+    """
+
+    calls = stops = False
+
+    def begin(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, self._stop)
+
+    def _stop(self, signum: int, frame: Any) -> None:
+        self.stops = True
+        if self.calls:
+            raise SystemExit(128 + signum)
+
+
+_process = _Process()
+
+
+def _begin() -> None:  # pickled by its name, as a bound method of this object would not be
+    _process.begin()
+
+
 def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, BaseException | None, str]:
     """In the process: the result, or the error and its traceback."""
     try:
+        _process.calls = True
+        if _process.stops:
+            raise SystemExit
         return function(*arguments), None, ""
     except (Exception, SystemExit) as error:  # sys.exit would end the program that called map
         text = traceback.format_exc()
@@ -188,14 +218,16 @@ def _called(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[A
         except Exception:  # an exception whose constructor needs more than its message
             return None, RuntimeError(f"{type(error).__name__}: {error}"), text
         return None, error, text
+    finally:
+        _process.calls = False
 
 
 @contextmanager
 def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """So many processes; when they are left by an error, such as Ctrl-C, they get SIGTERM."""
+    """So many processes; when they are left by an error, such as Ctrl-C, they get SIGTERM, and begin nothing new."""
     others = active_children()
     context = get_context("spawn")  # a fork would copy the locks of BLAS's threads in whatever state they are
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_by_sigterm_alone)
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin)
     try:
         yield pool
     except BaseException:
@@ -206,15 +238,6 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown()
-
-
-def _end_by_sigterm_alone() -> None:
-    """In a process: Ctrl-C, which a terminal sends to all, is left to the program that called map.
-
-    A training of :func:`nnlite.fit` still finishes its batch after SIGTERM, and writes its checkpoint.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda signum, frame: os._exit(128 + signum))
 
 
 @contextmanager

@@ -58,7 +58,15 @@ INTERRUPTED = """
 import sys, time
 import nnlite as nn
 
+def tell(state):
+    if state.epoch == 2:
+        print(1, flush=True)
+
 def work(number):
+    if number == 1:
+        model = nn.Linear(1, 1, rng=0)
+        nn.fit(model, [[1.0]], [[2.0]], loss=nn.MSELoss(), optimizer=nn.SGD(model, lr=0.1), epochs=10**7, verbose=0,
+               callbacks=[nn.Checkpoint(sys.argv[1], every=10**9), tell])
     if number:
         print(number, flush=True)
         time.sleep(100)
@@ -72,23 +80,25 @@ if __name__ == "__main__":
 """
 
 
-def test_ctrl_c_leaves_what_is_done(tmp_path):
-    """A terminal sends SIGINT to all processes."""
+@pytest.mark.parametrize("to", [os.killpg, os.kill])
+def test_ctrl_c_leaves_what_is_done(to, tmp_path):
+    """A terminal sends SIGINT to all processes, a notebook to one."""
     program = tmp_path / "search.py"
     program.write_text(INTERRUPTED)
     process = subprocess.Popen(
-        [sys.executable, str(program)],
+        [sys.executable, str(program), str(tmp_path / "c.npz")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     assert sorted(process.stdout.readline() for _ in range(2)) == ["1\n", "2\n"]
-    os.killpg(process.pid, signal.SIGINT)
+    to(process.pid, signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     failures = [f"Failure({number} -> KeyboardInterrupt: )" for number in (1, 2, 3)]
     assert out.splitlines()[-1] == f"[0, {', '.join(failures)}]"
+    assert nn.Checkpoint(tmp_path / "c.npz").epochs_done >= 2  # of the training that was running
 
 
 def test_nothing_to_do():

@@ -9,11 +9,12 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.call_log import CallLog, Node, UnwritableError
+from nnlite.compute.log1p import log1p_by_log
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.sums import column_sum
 
 _ELEMENTWISE = {
-    "add": "{} + {}", "sub": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}",
+    "add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}",
     "negative": "-{}", "exp": "expf({})", "expm1": "expm1f({})", "exp2": "exp2f({})", "log": "logf({})",
     "log1p": "log1pf({})", "log2": "log2f({})", "log10": "log10f({})", "tanh": "tanhf({})", "sin": "sinf({})",
     "cos": "cosf({})", "sqrt": "sqrtf({})", "absolute": "fabsf({})", "power": "powf({}, {})",
@@ -162,6 +163,8 @@ class CLines:
     def _expression(self, node: Node, index: str) -> str:
         function, operands = node.function, node.operands
         name = getattr(function, "__name__", function)
+        if function is log1p_by_log:
+            return self._expression(Node(np.log1p, operands, {}, node.value), index)
         if isinstance(function, np.ufunc) or function in (np.where, np.clip):
             form = _ELEMENTWISE.get(name)
             sizes = {np.size(each.value if isinstance(each, Node) else each) for each in operands}
