@@ -82,6 +82,28 @@ def test_steps_of_all_common_activations_and_losses(run):
     assert_allclose(printed, np.concatenate(expected), rtol=2e-5, atol=2e-6)
 
 
+def test_steps_of_cross_entropy(run):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((ROWS, 3)).astype(np.float32), np.array([2, 0, 3, 3, 1])
+    losses = nn.CrossEntropyLoss(), nn.CrossEntropyLoss(reduction="sum")
+    models = [nn.Sequential(nn.Linear(3, 4, rng=n), nn.Tanh(), nn.Linear(4, 4, rng=n + 1)) for n in range(2)]
+    cases = dict(zip(("n0", "n1"), zip(models, losses, strict=True), strict=True))
+    lines = [array("X", X), array("y", y.astype(float)), "int main(void) { for (int step = 0; step < 3; step++) {"]
+    for name in cases:
+        lines.append(f'printf("%.9g\\n", {name}_step(X, y, {ROWS}, 0.1f));')
+        for table, size in ("W1", 12), ("b1", 4), ("W2", 16), ("b2", 4):
+            lines.append(f'for (int j = 0; j < {size}; j++) printf("%.9g ", {name}_{table}[j]);')
+    headers = {name: nn.to_c(model, loss, training=True, name=name) for name, (model, loss) in cases.items()}
+    printed, expected = run(headers, [*lines, "} return 0; }"]), []
+    for _ in range(3):
+        for model, loss in cases.values():
+            J = loss.forward(model.forward(X), y)
+            model.backward(loss.backward())
+            model.Phi -= np.float32(0.1) * model.dPhi
+            expected += [[J], model.Phi.copy()]
+    assert_allclose(printed, np.concatenate(expected), rtol=2e-5, atol=2e-6)
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_layers_with_parts_and_with_slopes(run, training):
     X, y = (np.random.default_rng(seed).standard_normal((ROWS, 3)).astype(np.float32) for seed in (0, 1))
@@ -168,7 +190,8 @@ def test_all_layers_that_have_no_form_in_c_are_in_one_error():
         (lambda model: nn.to_c(model, nn.MSELoss()), "pass training=True"),
         (lambda model: nn.to_c(model, nn.Tanh(), training=True), "expected a Loss"),
         (lambda model: nn.to_c(model, nn.MSELoss(reduction="none"), training=True), 'got "none"'),
-        (lambda model: nn.to_c(model, nn.CrossEntropyLoss(), training=True), r"CrossEntropyLoss\(\): "),
+        (lambda model: nn.to_c(model, nn.CrossEntropyLoss(label_smoothing=0.1), training=True), "label_smoothing=0.1"),
+        (lambda model: nn.to_c(model, nn.CrossEntropyLoss(weight=[1, 2]), training=True), r"weight=\[1.0, 2.0\]\): "),
         (lambda _: nn.to_c(nn.Sequential(nn.Tanh())), "nothing in it tells the number of features"),
         (lambda _: nn.to_c(nn.Conv1d(1, 2, 3)), "to_c: expected a model of one vector of numbers: Conv1d"),
         (

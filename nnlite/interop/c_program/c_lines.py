@@ -44,6 +44,8 @@ class CLines:
     def __init__(self, log: CallLog, results: Iterable[Node], stored: list[tuple[str, Node]]) -> None:
         self.stored = list(dict(stored).items())  # of a gradient that is written twice, as of a tied layer, the last
         self.results = list(results)
+        self.mutated = log.mutated
+        writes = [node for node in log.nodes if node.function is operator.setitem]
         live: set[Node] = set()
         waiting = [*self.results, *(node for _, node in self.stored)]
         while waiting:
@@ -51,8 +53,7 @@ class CLines:
             if node not in live:
                 live.add(node)
                 waiting += node.nodes()
-        if any(node.root in log.mutated for node in live):
-            raise UnwritableError("an array that is written into in place")
+                waiting += [each for each in writes if next(each.nodes()).root is node.root]
         self.order = [node for node in log.nodes if node in live]
         self.uses = Counter(each for node in self.order for each in node.nodes())
         self.uses.update([*self.results, *(node for _, node in self.stored)])
@@ -92,6 +93,12 @@ class CLines:
     def _statement(self, node: Node) -> Iterator[str]:
         name = node.name or self._new()
         function = node.function
+        if function is operator.setitem:
+            array, index, value = node.operands
+            if _size(node.operands[0].root) > _size(array) or not self._is_entry(index):
+                raise UnwritableError("an array that is written into in place")
+            yield f"{self.names[self._alias(array)]}[{self._entry(index)}] = {self.element(value)};"
+            return
         if function in REDUCTIONS.values() or self._is_total(node):
             self.arrays[name] = 0
             yield from self._reduction(node, name)
@@ -152,7 +159,9 @@ class CLines:
             return True
         if node.function is np.dot:
             return any(each is node for _, each in self.stored) and self.uses[node] == 1
-        if node.function in REDUCTIONS.values() or self._is_total(node):
+        if node.function in REDUCTIONS.values() or self._is_total(node) or node.function is operator.setitem:
+            return False
+        if any(each.root in self.mutated for each in (node, *node.nodes())):
             return False
         if node.name and node not in [each for _, each in self.stored]:
             return False
@@ -172,6 +181,8 @@ class CLines:
                 return form.format(*(self.element(each, index) for each in operands))
         elif name in _OF_NUMBERS and self._is_scalar(node):
             return _OF_NUMBERS[name].format(*(self.element(each, "0") for each in operands))
+        elif function in (operator.getitem, "take") and self._is_entry(operands[1]):
+            return self.element(operands[0], self._entry(operands[1]))
         elif function is operator.getitem and len(list(node.nodes())) == 1:
             source, at = operands
             places = np.arange(source.value.size).reshape(source.value.shape)[at].reshape(-1)
@@ -187,6 +198,14 @@ class CLines:
         elif isinstance(function, type) and issubclass(function, np.generic):
             return self.element(operands[0], "0")
         raise UnwritableError(f"the call of {name}")
+
+    @staticmethod
+    def _is_entry(index: Any) -> bool:
+        """Whether it is the computed index of a single entry, such as that of a class."""
+        return isinstance(index, Node) and _size(index) == 1 and np.asarray(index.value).dtype.kind in "iu"
+
+    def _entry(self, index: Node) -> str:
+        return f"(int){self.element(index, '0')}"
 
     def _alias(self, node: Node) -> Node:
         """The node whose numbers it has, in the same order."""

@@ -44,8 +44,9 @@ def to_c(model: Layer, loss: Loss | None = None, *, training: bool = False, name
     Args:
         model: layers whose calls are products with weights and elementwise functions: :class:`nnlite.Linear`,
             activations, softmaxes and the norms of a sample.
-        loss: the loss of a step, elementwise, such as :class:`nnlite.BCEWithLogitsLoss`; by default
-            :class:`nnlite.MSELoss`.
+        loss: the loss of a step, elementwise, such as :class:`nnlite.BCEWithLogitsLoss`, or
+            :class:`nnlite.CrossEntropyLoss`, where y has the number of the class of each row, from 0, which is not
+            checked; by default :class:`nnlite.MSELoss`.
         training: whether there is a step.
         name: what the names of functions begin with.
 
