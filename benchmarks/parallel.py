@@ -3,6 +3,7 @@
     python benchmarks/parallel.py                     784-1024-1024-10, batches of 1,024 rows
     python benchmarks/parallel.py --batch 256         of another size
     python benchmarks/parallel.py --ranks 1 2 4       other numbers of processes, of as many cores
+    python benchmarks/parallel.py --compress          gradients travel as float16
 
 The processes of all runs take turns in rounds, so that other load on the machine affects all alike; the efficiency,
 ``time of one / (ranks * time)``, is the median of those within a round. mpiexec must be on the path or beside Python.
@@ -23,13 +24,13 @@ from typing import Any
 STEPS = 20  # in one measurement
 
 
-def train(sizes: list[int], batch: int, rounds: int) -> None:
+def train(sizes: list[int], batch: int, rounds: int, compress: bool) -> None:
     """As one rank: for each line on stdin of rank 0 train some steps, and print the seconds of each step."""
     import numpy as np
 
     import nnlite as nn
 
-    parallel = nn.DataParallel()
+    parallel = nn.DataParallel(compress=compress)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(batch * STEPS, sizes[0])).astype(np.float32)
     Y = rng.integers(0, sizes[-1], batch * STEPS)
@@ -99,12 +100,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1024)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--compress", action="store_true")
     parser.add_argument("--rank", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.rank:
-        train(options.sizes, options.batch, options.rounds)
+        train(options.sizes, options.batch, options.rounds, options.compress)
         return
     arguments = ["--batch", str(options.batch), "--rounds", str(options.rounds), "--sizes", *map(str, options.sizes)]
+    arguments += ["--compress"] * options.compress
     ranks = sorted({1, *options.ranks})
     processes = {number: started(number, arguments) for number in ranks}
     seconds: dict[int, list[float]] = {number: [] for number in ranks}

@@ -40,6 +40,11 @@ def _key() -> int:
     return MPI.Comm.Create_keyval()
 
 
+def _bytes(array: Array) -> Array:
+    """The array as bytes, since MPI has no float16."""
+    return array.view(np.uint8)
+
+
 class Ranks:
     """The processes of a communicator of mpi4py; each calls the same methods in the same order.
 
@@ -98,6 +103,18 @@ class Ranks:
     def add_up(self, array: Array) -> None:
         """:meth:`total` in place, of a contiguous array."""
         self.comm.Allreduce(self.in_place, array)
+
+    def exchange(self, rows: Array) -> Array:
+        """The row of this rank's number from the ``rows`` of each rank, which have one for each."""
+        received = np.empty_like(rows)
+        self.comm.Alltoall(_bytes(rows), _bytes(received))
+        return received
+
+    def gather(self, row: Array) -> Array:
+        """The rows of all ranks, in their order."""
+        received = np.empty((self.ranks, *row.shape), row.dtype)
+        self.comm.Allgather(_bytes(row), _bytes(received))
+        return received
 
     def largest(self, numbers: list[float]) -> list[float]:
         """The largest of each number."""

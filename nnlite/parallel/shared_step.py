@@ -11,6 +11,7 @@ from nnlite.basics.trees import each_of, spread
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
 from nnlite.optim.optimizer import Optimizer
+from nnlite.parallel.float16_sums import add_up_in_float16
 from nnlite.parallel.ranks import Ranks
 from nnlite.parallel.shared_batch import SharedBatch, mean_of_buffers
 from nnlite.training.divergence import loss_not_finite
@@ -29,6 +30,7 @@ class SharedStep(Step):
     Args:
         ranks: the processes.
         sync_batchnorm: whether BatchNorm's statistics are those of the whole batch.
+        compress: whether gradients travel as float16.
         model, loss, optimizers, options: as of :class:`Step`; losses are :class:`WeightedLoss`.
     """
 
@@ -36,6 +38,7 @@ class SharedStep(Step):
         self,
         ranks: Ranks,
         sync_batchnorm: bool,
+        compress: bool,
         model: Layer,
         loss: Layer,
         optimizers: Sequence[Optimizer],
@@ -44,7 +47,7 @@ class SharedStep(Step):
         **options: Any,
     ) -> None:
         super().__init__(model, loss, optimizers, on_backward_end=(self._add_up, *on_backward_end), **options)
-        self.ranks = ranks
+        self.ranks, self.compress = ranks, compress
         self.parts: list[Any] = list(loss.by_output.values()) if isinstance(loss, Losses) else [loss]
         self.shared = SharedBatch(
             [layer for each in (model, loss) for _, layer in each.named_layers()], ranks, sync_batchnorm
@@ -152,7 +155,10 @@ class SharedStep(Step):
 
     def _add_up(self) -> None:
         for layer in self.trained:
-            self.ranks.add_up(layer.dPhi)
+            if self.compress:
+                add_up_in_float16(self.ranks, layer.dPhi)
+            else:
+                self.ranks.add_up(layer.dPhi)
 
 
 def _joined(states: list[tuple[Array, ...] | None]) -> tuple[Array, ...] | None:

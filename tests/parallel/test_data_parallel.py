@@ -91,6 +91,10 @@ def test_an_error_of_all_ranks_is_raised_on_all_and_says_what_differs():
             assert told_of[5].startswith("stopped ")
             assert told_of[5].endswith(" by a callback of another rank")
     for rank in "01":
+        worst, *others = told[rank].pop("compressed:").split(maxsplit=3)[2:]
+        assert 0 < float(worst) < 2**-9  # each of two numbers, and their mean, rounded to 11 bits
+        assert others == ["[2.0, nan, inf, -2.0] [0.0, 0.0, 0.0]"]
+        assert 0 < float(told[rank].pop("halves:").split()[2]) < 1e-2
         assert told[rank].pop("comm:") == f"{rank} comm: True 2 1"
         assert told[rank].keys() == {f"{name}:" for name in expected}
         for name, (what, *parts) in expected.items():

@@ -51,6 +51,33 @@ def other_parameters(state: Any) -> None:
     state.model.Phi *= 1 + RANK
 
 
+def compressed() -> str:
+    """How far sums by float16 are from the exact ones, in shares of the largest number; "differ" if ranks do."""
+    from mpi4py import MPI
+
+    from nnlite.parallel.float16_sums import add_up_in_float16
+    from nnlite.parallel.ranks import ranks_of
+
+    ranks, own, worst = ranks_of(), np.random.default_rng(RANK), 0.0
+    for size in 1, 2, 7, 1000:
+        for scale in 1e-38, 1e-20, 1.0, 1e38:
+            for dtype in np.float32, np.float64:
+                mine = (own.uniform(-1, 1, size) * scale).astype(dtype)
+                each, total = MPI.COMM_WORLD.allgather(mine.astype(float) / scale), mine.copy()
+                with np.errstate(over="raise"):
+                    add_up_in_float16(ranks, total)
+                if len(set(MPI.COMM_WORLD.allgather(total.tobytes()))) > 1:
+                    return "differ"
+                worst = max(
+                    worst, np.abs(total / scale - sum(each)).max() / max(np.abs(np.concatenate(each)).max(), 1e-9)
+                )
+    special = np.array([1.0, np.nan, np.inf, -1.0])
+    add_up_in_float16(ranks, special)
+    zeros = np.zeros(3)
+    add_up_in_float16(ranks, zeros)
+    return f"{worst} {special.tolist()} {zeros.tolist()}"
+
+
 class Stopping:
     """Stops the training of one rank in one of the methods of callbacks, from the second epoch on if there is one."""
 
@@ -79,6 +106,18 @@ def common() -> None:
                              epochs=4, rng=3, verbose=0, callbacks=[nn.DataParallel(), stopping])  # fmt: skip
             found = f"{len(history.to_dict().get('loss', []))} epochs {model.Phi.sum()!r}"
             sys.stdout.write(f"{RANK} {hook}-{who}: {found} {history.remark if who != RANK else ''}\n")
+    sys.stdout.write(f"{RANK} compressed: {compressed()}\n")
+    exact = train(epochs=3).Phi
+    halves, options = network(), {"loss": nn.MSELoss(), "epochs": 3, "batch_size": 8, "rng": 3, "verbose": 0}
+    nn.fit(
+        halves,
+        X,
+        Y,
+        optimizer=nn.SGD(halves, lr=0.1, momentum=0.5),
+        callbacks=[nn.DataParallel(compress=True)],
+        **options,
+    )
+    sys.stdout.write(f"{RANK} halves: {np.abs(halves.Phi - exact).max()}\n")
     told("layers", model=network(4 + RANK))
     told("data", X=X + (RANK == 1))
     told("options", lr=0.1 + 0.1 * RANK)
