@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 from contenders import Run, repeated
-from harness import Field, arguments
-from results import report
+from harness import compare_layers
 
 CASES = [  # N, T, E, heads, causal
     (16, 32, 64, 4, False),
@@ -99,20 +98,16 @@ def floor(N: int, T: int, E: int, heads: int, causal: bool) -> Run:
     return repeated(step, lambda _: ())
 
 
+def contest(N: int, T: int, E: int, heads: int, causal: bool) -> tuple[str, dict[str, Any], float]:
+    """Name, arguments and floating-point operations."""
+    label = f"{heads} heads of {E // heads}, {N} sequences of {T} steps{', causal' * causal}"
+    scores = N * T * (T + 1) // 2 if causal else N * T * T
+    work = 3 * 2 * (4 * N * T * E * E + 2 * scores * E)
+    return label, {"N": N, "T": T, "E": E, "heads": heads, "causal": causal}, work
+
+
 def main() -> None:
-    parser = arguments(__doc__, ("floor", "torch"), default=["floor"])
-    options = parser.parse_args()
-    results = []
-    with Field(options) as field:
-        for N, T, E, heads, causal in CASES[:1] if options.tiny else CASES:
-            label = f"{heads} heads of {E // heads}, {N} sequences of {T} steps{', causal' * causal}"
-            what = {"N": N, "T": T, "E": E, "heads": heads, "causal": causal}
-            scores = N * T * (T + 1) // 2 if causal else N * T * T
-            work = 3 * 2 * (4 * N * T * E * E + 2 * scores * E)
-            results += field.compare(
-                label, "attention", what, peers=options.against, agree=1e-4, steps=2, work=work, unit="FLOP"
-            )  # fmt: skip
-    report(options, results)
+    compare_layers(__doc__, "attention", CASES, contest)
 
 
 if __name__ == "__main__":

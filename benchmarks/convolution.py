@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 from contenders import Run, repeated
-from harness import Field, arguments
-from results import report
+from harness import compare_layers
 
 CASES = [  # N, in_channels, out_channels, size, kernel_size
     (64, 1, 8, 28, 5),
@@ -80,19 +79,15 @@ def floor(N: int, C: int, M: int, size: int, kernel: int) -> Run:
     return repeated(step, lambda _: ())
 
 
+def contest(N: int, C: int, M: int, size: int, kernel: int) -> tuple[str, dict[str, Any], float]:
+    """Name, arguments and floating-point operations."""
+    label = f"Conv2d {C} -> {M}, {kernel} x {kernel}, {N} images of {size} x {size}"
+    work = 6 * N * size**2 * C * M * kernel**2
+    return label, {"N": N, "C": C, "M": M, "size": size, "kernel": kernel}, work
+
+
 def main() -> None:
-    parser = arguments(__doc__, ("floor", "torch"), default=["floor"])
-    options = parser.parse_args()
-    results = []
-    with Field(options) as field:
-        for N, C, M, size, kernel in CASES[:1] if options.tiny else CASES:
-            label = f"Conv2d {C} -> {M}, {kernel} x {kernel}, {N} images of {size} x {size}"
-            what = {"N": N, "C": C, "M": M, "size": size, "kernel": kernel}
-            work = 6 * N * size**2 * C * M * kernel**2
-            results += field.compare(
-                label, "convolution", what, peers=options.against, agree=1e-4, steps=2, work=work, unit="FLOP"
-            )  # fmt: skip
-    report(options, results)
+    compare_layers(__doc__, "convolution", CASES, contest)
 
 
 if __name__ == "__main__":

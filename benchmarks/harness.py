@@ -20,14 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib import util
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from results import Result, Timing
+from results import Result, Timing, report
 
 HERE = Path(__file__).parent
 PAUSE = {"": 0.05, "mkl": 0.25}  # seconds; OpenMP's threads spin for 6 ms after their work, those of MKL for 0.2 s
@@ -280,6 +280,32 @@ class Field:
             for kernels in ways:
                 own = [each for (_, way), each in zip(workers, timings, strict=True) if way in (kernels, "")]
                 yield Result(step, threads, own, work, unit, kernels, arguments)
+
+
+def compare_layers(
+    description: str,
+    module: str,
+    cases: Sequence[tuple[Any, ...]],
+    contest: Callable[..., tuple[str, dict[str, Any], float]],
+    tiny: int = 0,
+) -> None:
+    """The program that times forward and backward of a layer beside PyTorch's and beside the products alone.
+
+    Args:
+        description: what ``--help`` says.
+        module: in which there are the contenders nnlite, floor and torch.
+        cases: the sizes, one tuple for each.
+        contest: called with the sizes, returns what the results are called, the arguments of the contenders, and the
+            floating-point operations of a step.
+        tiny: the index of the case that ``--tiny`` runs.
+    """
+    options = arguments(description, ("floor", "torch"), default=["floor"]).parse_args()
+    results: list[Result] = []
+    with Field(options) as field:
+        for sizes in [cases[tiny]] if options.tiny else cases:
+            label, keywords, work = contest(*sizes)
+            results += field.compare(label, module, keywords, agree=1e-4, steps=2, work=work, unit="FLOP")
+    report(options, results)
 
 
 def arguments(description: str, peers: Sequence[str], default: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 from contenders import Run, repeated
-from harness import Field, arguments
-from results import report
+from harness import compare_layers
 
 CASES = [  # T, N, D, H
     (50, 32, 32, 64),
@@ -85,19 +84,15 @@ def floor(T: int, N: int, D: int, H: int) -> Run:
     return repeated(step, lambda _: ())
 
 
+def contest(T: int, N: int, D: int, H: int) -> tuple[str, dict[str, Any], float]:
+    """Name, arguments and floating-point operations."""
+    label = f"LSTM {D} -> {H}, {N} sequences of {T} steps"
+    work = 2 * T * N * 4 * H * (2 * (D + H + 1) + H + D)
+    return label, {"T": T, "N": N, "D": D, "H": H}, work
+
+
 def main() -> None:
-    parser = arguments(__doc__, ("floor", "torch"), default=["floor"])
-    options = parser.parse_args()
-    results = []
-    with Field(options) as field:
-        for T, N, D, H in CASES[2:3] if options.tiny else CASES:
-            label = f"LSTM {D} -> {H}, {N} sequences of {T} steps"
-            what = {"T": T, "N": N, "D": D, "H": H}
-            work = 2 * T * N * 4 * H * (2 * (D + H + 1) + H + D)
-            results += field.compare(
-                label, "recurrent", what, peers=options.against, agree=1e-4, steps=2, work=work, unit="FLOP"
-            )  # fmt: skip
-    report(options, results)
+    compare_layers(__doc__, "recurrent", CASES, contest, tiny=2)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from nnlite.basics.arrays import Array
 from nnlite.basics.shapes import Shape
 from nnlite.containers.argument_names import input_names_of, output_names_of
 from nnlite.containers.stateful import stateful_layers
+from nnlite.containers.wrapper import Wrapper
 from nnlite.errors import StateError
-from nnlite.layer.described import can_skip_dX
 from nnlite.layer.layer import Layer, check_layer
 
 
@@ -49,7 +49,7 @@ def checkpointed(layer: Layer) -> Layer:
     return Checkpointed(layer)
 
 
-class Checkpointed(Layer):
+class Checkpointed(Wrapper):
     """A layer that keeps its inputs alone, as :func:`checkpointed` returns it.
 
     Attributes:
@@ -66,10 +66,6 @@ class Checkpointed(Layer):
     flops_per_element = (0, 0)
     keeps_cache = False
     kept: tuple[Any, ...] | None = None
-
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-        self.dtype = layer.dtype
 
     def forward(self, *Xs: Any, **named: Any) -> Any:
         before = self.begin()
@@ -130,9 +126,6 @@ class Checkpointed(Layer):
         """Those of the layer."""
         return tuple(output_names_of(self.layer))
 
-    def one_line(self) -> str:
-        return f"{type(self).__name__}({self.layer.one_line()})"
-
     def onnx(self, graph: Any, *Xs: Any) -> Any:
         return graph.layer(self.layer, *Xs)
 
@@ -145,15 +138,6 @@ class Checkpointed(Layer):
     def num_outputs(self) -> int:  # type: ignore[override]
         """That of the layer."""
         return self.layer.num_outputs
-
-    @property
-    def needs_dX(self) -> bool:
-        """See :class:`nnlite.Layer`."""
-        return self.layer.needs_dX
-
-    @needs_dX.setter
-    def needs_dX(self, value: bool) -> None:
-        self.layer.needs_dX = value or not can_skip_dX(self.layer)
 
     def output_shape(self, *shapes: Shape) -> Any:
         return self.layer.output_shape(*shapes)

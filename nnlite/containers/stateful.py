@@ -8,13 +8,13 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_floating
 from nnlite.basics.shapes import Shape
 from nnlite.basics.trees import listed
+from nnlite.containers.wrapper import Wrapper
 from nnlite.errors import ShapeError, StateError
-from nnlite.layer.described import can_skip_dX
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.layers.recurrent import Recurrent
 
 
-class Stateful(Layer):
+class Stateful(Wrapper):
     """A recurrent layer that carries its state from one piece of long sequences to the next.
 
     ``forward`` starts from :attr:`state`; after it :func:`nnlite.carry_state` makes its final state the one that the
@@ -71,8 +71,7 @@ class Stateful(Layer):
             )
         if recurrent.bidirectional or recurrent.reverse:
             raise ValueError(f"Stateful: expected a layer from the first step to the last, got {layer.one_line()}")
-        self.layer = layer
-        self.dtype = layer.dtype
+        super().__init__(layer)
         self.state: tuple[Array, ...] | None = None
 
     def forward(self, X: Any, lengths: Any = None) -> Array:
@@ -117,9 +116,6 @@ class Stateful(Layer):
     def dX_alone(self, dX: Any) -> Array | None:
         """What backward ends with: the gradients of the first states go no further."""
         return listed(dX)[0] if self.needs_dX else None
-
-    def one_line(self) -> str:
-        return f"{type(self).__name__}({self.layer.one_line()})"
 
     def carry_state(self) -> None:
         """Let the next forward start from the final state of the last one.
@@ -166,15 +162,6 @@ class Stateful(Layer):
     def onnx(self, graph: Any, X: Any, lengths: Any = None) -> Any:
         """From zeros."""
         return listed(graph.layer(self.layer, X, lengths))[0]
-
-    @property
-    def needs_dX(self) -> bool:
-        """See :class:`nnlite.Layer`."""
-        return self.layer.needs_dX
-
-    @needs_dX.setter
-    def needs_dX(self, value: bool) -> None:
-        self.layer.needs_dX = value or not can_skip_dX(self.layer)
 
     def output_shape(self, *shapes: Shape) -> Any:
         Y = self.layer.output_shape(*shapes)

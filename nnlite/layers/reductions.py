@@ -134,7 +134,29 @@ class Mean(Sum):
         return self.reduced(graph.ReduceMean, X)
 
 
-class Max(Sum):
+class Extremum(Sum):
+    """The largest or the smallest entry; dY goes to all entries that equal it, in equal parts."""
+
+    extremum: Any  # the ufunc of two entries: np.maximum or np.minimum
+
+    def forward(self, X: Any) -> Array:
+        X = self.check_X(X)
+        self.X_shape, self.axes = X.shape, self._axes(X)
+        if not all(X.shape[axis] for axis in self.axes):
+            raise ShapeError(f"{self}: expected at least one entry, got X of shape {X.shape}")
+        Y = np.asarray(self.extremum.reduce(X, self.axes, keepdims=True))
+        self.kept_shape = Y.shape
+        self.A = X == Y
+        return self.record_Y(Y if self.keepdim else Y.reshape(_without(X.shape, self.axes)))
+
+    def backward(self, dY: Any) -> Array:
+        dY = self.check_dY(dY).reshape(self.kept_shape)
+        count = np.sum(self.A, axis=self.axes, keepdims=True, dtype=dY.dtype)
+        dX: Array = np.where(self.A, dY / np.maximum(count, 1), dY.dtype.type(0))
+        return dX
+
+
+class Max(Extremum):
     """``Y = max(X)`` over all axes or some; dY goes to the largest entries, in equal parts where several are.
 
     Where an entry is NaN, Y is NaN and its gradient 0.
@@ -160,29 +182,13 @@ class Max(Sum):
         A = X == max(X, axis=dim, keepdims=True)
         dX = A * view(dY, shape=kept_shape) / sum(A, axis=dim, keepdims=True)
     """
-    extremum: Any = np.maximum
-
-    def forward(self, X: Any) -> Array:
-        X = self.check_X(X)
-        self.X_shape, self.axes = X.shape, self._axes(X)
-        if not all(X.shape[axis] for axis in self.axes):
-            raise ShapeError(f"{self}: expected at least one entry, got X of shape {X.shape}")
-        Y = np.asarray(self.extremum.reduce(X, self.axes, keepdims=True))
-        self.kept_shape = Y.shape
-        self.A = X == Y
-        return self.record_Y(Y if self.keepdim else Y.reshape(_without(X.shape, self.axes)))
-
-    def backward(self, dY: Any) -> Array:
-        dY = self.check_dY(dY).reshape(self.kept_shape)
-        count = np.sum(self.A, axis=self.axes, keepdims=True, dtype=dY.dtype)
-        dX: Array = np.where(self.A, dY / np.maximum(count, 1), dY.dtype.type(0))
-        return dX
+    extremum = np.maximum
 
     def onnx(self, graph: Any, X: Any) -> Any:
         return self.reduced(graph.ReduceMax, X)
 
 
-class Min(Max):
+class Min(Extremum):
     """``Y = min(X)`` over all axes or some; dY goes to the smallest entries, in equal parts where several are.
 
     Where an entry is NaN, Y is NaN and its gradient 0.
@@ -208,7 +214,7 @@ class Min(Max):
         A = X == min(X, axis=dim, keepdims=True)
         dX = A * view(dY, shape=kept_shape) / sum(A, axis=dim, keepdims=True)
     """
-    extremum: Any = np.minimum
+    extremum = np.minimum
 
     def onnx(self, graph: Any, X: Any) -> Any:
         return self.reduced(graph.ReduceMin, X)

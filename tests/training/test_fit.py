@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from support.own_layers import ScaledMSELoss
 
 import nnlite as nn
 from nnlite.training.progress import Silent
@@ -175,24 +176,8 @@ def test_a_tuple_of_optimizers_is_taken_as_well():
     assert model.Phi.tolist() == [0.5, -0.5]  # error 1, dW = db = 2
 
 
-class Scaled(nn.MSELoss, parameters=("a",)):
-    """a times the mean squared error, for dJ/da = MSE."""
-
-    def __init__(self):
-        super().__init__()
-        self.a = np.ones(1)
-
-    def forward(self, Y, target):
-        self.J = super().forward(Y, target)
-        return float(self.a[0]) * self.J
-
-    def backward(self, dJ=1.0):
-        self.da = [dJ * self.J]
-        return super().backward(float(self.a[0]) * dJ)
-
-
 def test_an_optimizer_may_move_the_parameters_of_the_loss():
-    model, loss = line(), Scaled()
+    model, loss = line(), ScaledMSELoss()
     nn.fit(model, [[1.0]], [[0.0]], loss=loss, optimizer=[nn.SGD(model, 0.0), nn.SGD(loss, 0.25)], verbose=0)
     assert loss.a.tolist() == [0.75]
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from support.own_layers import ScaledMSELoss
 from support.small_classifier import LOSSES, X, Y, trained
 
 import nnlite as nn
@@ -67,25 +68,9 @@ def test_losses_that_are_sums_accumulate_to_their_sum_also_with_several_outputs(
     assert_allclose(run(4, 3), run(12, 1), rtol=1e-12)
 
 
-class Scaled(nn.MSELoss, parameters=("a",)):
-    """a times the mean squared error."""
-
-    def __init__(self):
-        super().__init__()
-        self.a = np.ones(1)
-
-    def forward(self, Y, target):
-        self.J = super().forward(Y, target)
-        return float(self.a[0]) * self.J
-
-    def backward(self, dJ=1.0):
-        self.da = [dJ * self.J]
-        return super().backward(float(self.a[0]) * dJ)
-
-
 def test_the_gradients_of_a_losss_own_parameters_are_accumulated_as_well():
     def run(batch_size, steps):
-        model, loss = nn.Linear(3, 1, dtype=np.float64, rng=0), Scaled()
+        model, loss = nn.Linear(3, 1, dtype=np.float64, rng=0), ScaledMSELoss()
         optimizers = [nn.SGD(model, lr=0.1), nn.SGD(loss, lr=0.1)]
         nn.fit(model, X, X[:, :1], loss=loss, optimizer=optimizers, batch_size=batch_size, accumulate_steps=steps,
                shuffle=False, verbose=0)  # fmt: skip
