@@ -87,10 +87,6 @@ from nnlite.layers.average_pooling import AvgPool3d as AvgPool3d
 from nnlite.layers.batch_normalization import BatchNorm1d as BatchNorm1d
 from nnlite.layers.batch_normalization import BatchNorm2d as BatchNorm2d
 from nnlite.layers.batch_normalization import BatchNorm3d as BatchNorm3d
-from nnlite.layers.batch_normalization import GroupNorm as GroupNorm
-from nnlite.layers.batch_normalization import InstanceNorm1d as InstanceNorm1d
-from nnlite.layers.batch_normalization import InstanceNorm2d as InstanceNorm2d
-from nnlite.layers.batch_normalization import InstanceNorm3d as InstanceNorm3d
 from nnlite.layers.bilinear import Bilinear as Bilinear
 from nnlite.layers.conditions import Equal as Equal
 from nnlite.layers.conditions import Greater as Greater
@@ -119,10 +115,14 @@ from nnlite.layers.embedding import Embedding as Embedding
 from nnlite.layers.embedding_bag import EmbeddingBag as EmbeddingBag
 from nnlite.layers.folding import Fold as Fold
 from nnlite.layers.folding import Unfold as Unfold
+from nnlite.layers.group_normalization import GroupNorm as GroupNorm
 from nnlite.layers.gru import GRU as GRU
 from nnlite.layers.gru import GRUCell as GRUCell
 from nnlite.layers.indexing import Select as Select
 from nnlite.layers.indexing import Slice as Slice
+from nnlite.layers.instance_normalization import InstanceNorm1d as InstanceNorm1d
+from nnlite.layers.instance_normalization import InstanceNorm2d as InstanceNorm2d
+from nnlite.layers.instance_normalization import InstanceNorm3d as InstanceNorm3d
 from nnlite.layers.linear import Linear as Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm as LocalResponseNorm
 from nnlite.layers.lstm import LSTM as LSTM

@@ -16,7 +16,7 @@ from support.oracle.table import draw, seed
 
 import nnlite as nn
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss_arguments import arguments_of
 
 HAS_TORCH = find_spec("torch") is not None
 RECORDED = recorded()

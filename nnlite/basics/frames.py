@@ -79,6 +79,17 @@ def numbered(argument: str) -> str:
     return f"{line}; for other rows {argument} = np.searchsorted(classes, {argument})"
 
 
+def indexed(name: str, given: Any) -> str:
+    """Return how to write the argument where NumPy's indexing follows.
+
+    >>> indexed("Y", np.zeros(3)), indexed("Y", [0, 0, 0])
+    ('Y', 'np.asarray(Y)')
+    """
+    if is_frame(given):
+        return f"{name}.to_numpy()"
+    return name if isinstance(given, np.ndarray) else f"np.asarray({name})"
+
+
 def _missing(frame: Any, missing: NDArray[np.bool_], argument: str) -> str:
     """Return where the first missing value is, and what to write."""
     row, column = (int(index) for index in np.argwhere(missing)[0])

@@ -13,7 +13,7 @@ from nnlite.containers.argument_names import bound, expands, input_names_of, out
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.layer.parts import inside
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import check_loss
 
 Edges = tuple[int, ...]

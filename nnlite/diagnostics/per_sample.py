@@ -24,7 +24,7 @@ from nnlite.diagnostics.samples import (
 from nnlite.layer.described import described
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.layer.parts import inside
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import as_one_loss
 
 TRY_EVAL = "; try evaluation mode, model.eval()"

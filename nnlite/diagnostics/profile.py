@@ -18,7 +18,8 @@ from nnlite.diagnostics.time_and_memory import Quartiles, arrays_in, memory, qua
 from nnlite.layer.described import described
 from nnlite.layer.flops import Flops
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import Loss, arguments_of
+from nnlite.losses.loss import Loss
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import check_loss
 
 

@@ -16,7 +16,7 @@ from nnlite.diagnostics.places import all_finite
 from nnlite.diagnostics.recording import LayerCall, Recording
 from nnlite.layer.described import with_gradient
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import check_target
 
 

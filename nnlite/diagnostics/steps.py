@@ -21,7 +21,8 @@ from nnlite.diagnostics.formulas.typeset import MathML
 from nnlite.diagnostics.formulas.worked_step import Worked, worked
 from nnlite.diagnostics.own_parameters import stored_gradients
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import arguments_of, is_loss
+from nnlite.losses.loss import is_loss
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import check_loss, check_target
 
 WIDTH = 80  # columns of a terminal

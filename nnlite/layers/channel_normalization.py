@@ -247,3 +247,12 @@ class RunningNorm(ChannelNorm, buffers=("running_mean", "running_var", "num_batc
         return self.normalized(graph, X, axes) * self.along_channels(graph, self.gamma, X) + self.along_channels(
             graph, self.beta, X
         )
+
+
+def mean_over_samples(numbers: Array) -> Array:
+    """The mean of (N, C) over N, (1, C)."""
+    if len(numbers) == 1:
+        return numbers
+    first = numbers[:1]
+    mean: Array = first + column_sum(numbers - first) / numbers.dtype.type(len(numbers))  # exact where all are equal
+    return mean

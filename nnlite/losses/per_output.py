@@ -6,7 +6,8 @@ import numpy as np
 
 from nnlite.basics.checks import non_negative
 from nnlite.layer.layer import Layer
-from nnlite.losses.loss import Loss, arguments_of
+from nnlite.losses.loss import Loss
+from nnlite.losses.loss_arguments import arguments_of
 
 
 class Losses(Layer):

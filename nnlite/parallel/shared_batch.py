@@ -10,7 +10,8 @@ from nnlite.basics.arrays import Array, StandIn
 from nnlite.layer.layer import Layer
 from nnlite.layers.batch_normalization import BatchNorm
 from nnlite.parallel.ranks import Ranks
-from nnlite.training.rows import Batch, share_of
+from nnlite.training.batch import Batch
+from nnlite.training.rows import share_of
 
 
 class DrawsForRows(StandIn):

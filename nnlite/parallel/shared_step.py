@@ -14,9 +14,10 @@ from nnlite.optim.optimizer import Optimizer
 from nnlite.parallel.float16_sums import add_up_in_float16
 from nnlite.parallel.ranks import Ranks
 from nnlite.parallel.shared_batch import SharedBatch, mean_of_buffers
+from nnlite.training.batch import Batch
 from nnlite.training.divergence import loss_not_finite
 from nnlite.training.evaluate import loss_of
-from nnlite.training.rows import Batch, share_of
+from nnlite.training.rows import share_of
 from nnlite.training.step import Step
 
 

@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
+from nnlite.training.batch import Batch
 from nnlite.training.compile import Passes
-from nnlite.training.rows import Batch
 from nnlite.training.step import Step
 
 

@@ -15,7 +15,7 @@ from nnlite.diagnostics.unscaled import LARGE, Scales, unscaled_target
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses
-from nnlite.training.rows import Batch
+from nnlite.training.batch import Batch
 
 COLUMNS = 3  # at most so many columns are named as a likely cause
 FILL = "remove or fill the rows that are not finite"

@@ -6,17 +6,20 @@ from typing import Any
 import numpy as np
 
 from nnlite.basics.checks import whole
-from nnlite.basics.frames import is_frame
+from nnlite.basics.frames import indexed, is_frame
 from nnlite.basics.trees import spread
 from nnlite.containers.stateful import Stateful, stateful_layers
 from nnlite.diagnostics.places import all_finite
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import TargetError, arguments_of
+from nnlite.losses.loss import TargetError
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import Losses, as_one_loss
+from nnlite.training.batch import Batch
 from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, Metric, named
-from nnlite.training.rows import Batch, Rows, indexed, noting_shapes
+from nnlite.training.rows import Rows
+from nnlite.training.shape_advice import noting_shapes
 from nnlite.training.sharing import Sharing
 from nnlite.training.streams import Stream, rows_or_stream
 from nnlite.training.weighted_loss import weighted

@@ -11,14 +11,15 @@ from nnlite.basics.generators import Rng, generator
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.optim.optimizer import Optimizer
+from nnlite.training.as_optimizers import as_optimizers
 from nnlite.training.callbacks import Events
 from nnlite.training.feature_names import note_feature_names
 from nnlite.training.history import History
 from nnlite.training.prepare import prepare
 from nnlite.training.progress import Progress, progress
-from nnlite.training.rows import noting_shapes
 from nnlite.training.session import end_epoch, note_history, note_layer, session
-from nnlite.training.step import Step, as_optimizers
+from nnlite.training.shape_advice import noting_shapes
+from nnlite.training.step import Step
 from nnlite.training.training_state import Training
 from nnlite.training.validation import Validation
 

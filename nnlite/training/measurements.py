@@ -12,10 +12,11 @@ from nnlite.basics.checks import whole
 from nnlite.basics.trees import each_of
 from nnlite.layer.layer import Layer
 from nnlite.losses.per_output import Losses, by_key
+from nnlite.training.batch import Batch
 from nnlite.training.metrics.mean_over_batches import is_mean_over_batches, mark
 from nnlite.training.metrics.one_output import OutputMetric
 from nnlite.training.metrics.threshold import for_loss
-from nnlite.training.rows import Batch, joined
+from nnlite.training.rows import joined
 from nnlite.training.weighted_loss import weight_of
 
 Metric = Callable[[Any, Any], float]

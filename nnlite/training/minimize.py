@@ -18,8 +18,8 @@ from nnlite.training.float64_twin import in_float64
 from nnlite.training.history import History
 from nnlite.training.prepare import prepare
 from nnlite.training.progress import progress
-from nnlite.training.rows import noting_shapes
 from nnlite.training.session import note_history, session
+from nnlite.training.shape_advice import noting_shapes
 from nnlite.training.training_state import Training
 from nnlite.training.update_bn import with_statistics
 

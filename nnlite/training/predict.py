@@ -10,8 +10,9 @@ from nnlite.basics.trees import each_of, listed, spread
 from nnlite.errors import ShapeError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.training.feature_names import check_feature_names
-from nnlite.training.rows import Rows, joined, noting_shapes, read_only
+from nnlite.training.rows import Rows, joined, read_only
 from nnlite.training.sequences import Pieces, Sequences
+from nnlite.training.shape_advice import noting_shapes
 
 
 def predict(model: Layer, X: Any, *, batch_size: int = 1024) -> Any:

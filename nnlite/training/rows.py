@@ -2,49 +2,20 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
 from numbers import Number
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
-from nnlite.basics.frames import check_same_index, column_names, is_frame
+from nnlite.basics.frames import check_same_index, column_names, indexed, is_frame
 from nnlite.basics.trees import each_of, listed
-from nnlite.errors import ShapeError
 from nnlite.losses.per_output import by_key
+from nnlite.training.batch import Batch
 from nnlite.training.sources import SourceRows, SparseRows, is_sparse
 
-COLUMNS = 10  # of a frame, that an error lists
-
 Share = tuple[int, int] | None  # of each batch: the number of the share, from 0, and how many there are
-
-
-@dataclass(slots=True)
-class Batch:
-    """A batch of rows: one array or several, in a tuple or dict, for X and for Y.
-
-    >>> Batch(np.zeros((2, 3)), np.ones((2, 1)), count=2).weight is None
-    True
-    """
-
-    X: Any
-    Y: Any
-    count: int  # of rows
-    weight: Array | None = None  # of each row in the loss, or of each of its steps
-    rows: Any = None  # the indices of the rows, an array or a slice; None in a stream
-    source: Any = None  # the Rows that it is part of
-    of: int = 0  # how many rows the batch has in all processes; see sharing.py
-    inside: Array | None = None  # of padded sequences with a target for each step: which steps count, (N, T)
-    starts: bool = True  # sequences begin with it; else it goes on from the batch before
-
-    def row(self, index: int) -> int:
-        """The index, among all rows, of a row of the batch; in a stream its index in the batch."""
-        if self.rows is None:
-            return index
-        return self.rows.start + index if isinstance(self.rows, slice) else int(self.rows[index])
 
 
 class Rows:
@@ -204,58 +175,6 @@ class Rows:
         3
         """
         return math.ceil(len(self) / batch_size)
-
-
-@contextmanager
-def noting_shapes(rows: Any, model: Any = None) -> Iterator[None]:
-    """Add to a ShapeError what is likely to be wrong with the shape of X as the user gave it.
-
-    >>> import nnlite as nn
-    >>> try:
-    ...     with noting_shapes(Rows(np.zeros(200))):
-    ...         nn.Linear(1, 1).forward(np.zeros(32))
-    ... except ShapeError as error:
-    ...     error.__notes__[-1]
-    'X has the shape (200,), so each number is a row: pass X[:, None] for a column, or X[None, :] for a single sample'
-    """
-    try:
-        yield
-    except ShapeError as error:
-        X = rows.X if isinstance(rows, Rows) else None
-        if isinstance(X, np.ndarray) and X.ndim == 1:
-            line = indexed("X", rows.given[0])
-            error.add_note(
-                f"X has the shape {X.shape}, so each number is a row: pass {line}[:, None] for a column, or "
-                f"{line}[None, :] for a single sample"
-            )
-        elif isinstance(X, np.ndarray | SparseRows):
-            columns = list(getattr(rows.given[0], "columns", []))
-            which = f", the columns {columns[:COLUMNS]}{' ...' * (len(columns) > COLUMNS)}" * bool(columns)
-            flat = f"; for a row of numbers pass {indexed('X', rows.given[0])}.reshape(len(X), -1)"
-            error.add_note(f"X has the shape {X.shape}: a row for each sample{which}{flat * _fits_flat(model, X)}")
-        raise
-
-
-def _fits_flat(model: Any, X: Any) -> bool:
-    """Whether the model accepts samples of several axes if they are made rows of numbers."""
-    if model is None or X.ndim < 3 or not len(X):
-        return False
-    try:
-        model.evaluation_twin().forward(X[:1].reshape(1, -1))
-    except Exception:
-        return False
-    return True
-
-
-def indexed(name: str, given: Any) -> str:
-    """How to write the argument where NumPy's indexing follows.
-
-    >>> indexed("Y", np.zeros(3)), indexed("Y", [0, 0, 0])
-    ('Y', 'np.asarray(Y)')
-    """
-    if is_frame(given):
-        return f"{name}.to_numpy()"
-    return name if isinstance(given, np.ndarray) else f"np.asarray({name})"
 
 
 def share_of(count: int, number: int, shares: int) -> tuple[int, int]:

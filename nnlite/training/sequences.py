@@ -10,7 +10,8 @@ import numpy as np
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
 from nnlite.errors import ShapeError
-from nnlite.training.rows import Batch, Rows, Share
+from nnlite.training.batch import Batch
+from nnlite.training.rows import Rows, Share
 from nnlite.training.sources import SourceRows
 
 NOISE = 0.1  # of the lengths by which sequences are sorted

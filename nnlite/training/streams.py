@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from nnlite.basics.frames import is_frame
-from nnlite.training.rows import Batch, Rows, Share
+from nnlite.training.batch import Batch
+from nnlite.training.rows import Rows, Share
 from nnlite.training.sequences import Pieces, Sequences
 from nnlite.training.sources import KerasBatches, SamplePairs, is_dataset, is_keras_sequence, is_sparse, not_a_pair
 

@@ -13,8 +13,10 @@ from nnlite.diagnostics.run import restorer
 from nnlite.errors import DivergenceError
 from nnlite.layer.layer import Layer, check_layer
 from nnlite.layer.parts import inside
+from nnlite.training.batch import Batch
 from nnlite.training.feature_names import check_feature_names
-from nnlite.training.rows import Batch, Rows, noting_shapes
+from nnlite.training.rows import Rows
+from nnlite.training.shape_advice import noting_shapes
 from nnlite.training.sources import is_dataset, is_keras_sequence
 from nnlite.training.streams import rows_or_stream
 

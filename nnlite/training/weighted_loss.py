@@ -11,7 +11,8 @@ from nnlite.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from nnlite.losses.class_loss import ClassLoss
 from nnlite.losses.cross_entropy import CrossEntropyLoss
 from nnlite.losses.likelihood_losses import NLLLoss
-from nnlite.losses.loss import Loss, arguments_of
+from nnlite.losses.loss import Loss
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import Losses, by_key
 
 

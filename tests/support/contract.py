@@ -29,7 +29,7 @@ from support.contract_row import Row, numbers, shares
 
 import nnlite as nn
 from nnlite.basics.trees import each_of, listed, spread
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss_arguments import arguments_of
 
 
 def forward(layer: nn.Layer, X: Any, target: Any = None) -> Any:

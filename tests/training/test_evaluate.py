@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import nnlite as nn
+from nnlite.training.batch import Batch
 from nnlite.training.measurements import Measurements
-from nnlite.training.rows import Batch
 
 X = np.random.default_rng(0).normal(size=(10, 3)).astype(np.float32)
 Y = (X[:, :1] > 0).astype(np.float32)

@@ -11,7 +11,7 @@ from nnlite.diagnostics.recording import LayerCall
 from nnlite.diagnostics.run import restorer
 from nnlite.layer.layer import Layer
 from nnlite.layer.parts import inside
-from nnlite.losses.loss import arguments_of
+from nnlite.losses.loss_arguments import arguments_of
 
 
 class Trial:

@@ -16,7 +16,8 @@ from nnlite.diagnostics.sanity_checks.updates import SLOW, too_slow
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Identity, LogSoftmax
 from nnlite.layers.elementwise import Square
-from nnlite.losses.loss import arguments_of, original_loss
+from nnlite.losses.loss import original_loss
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import Losses, by_key
 from nnlite.optim.optimizer import Optimizer
 

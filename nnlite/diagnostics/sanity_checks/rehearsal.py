@@ -12,7 +12,8 @@ from nnlite.diagnostics.named_inputs import differentiable, inputs_by_name
 from nnlite.diagnostics.run import Run
 from nnlite.diagnostics.samples import copies, count_of, pick, samples
 from nnlite.layer.layer import Layer, check_layer
-from nnlite.losses.loss import Loss, arguments_of, original_loss
+from nnlite.losses.loss import Loss, original_loss
+from nnlite.losses.loss_arguments import arguments_of
 from nnlite.losses.per_output import Losses, as_one_loss, by_key
 
 ROWS = 1000  # rows drawn at random for the checks that need not look at every row

@@ -29,19 +29,13 @@ from nnlite.interop.onnx.spatial_operators import Scattered, SpatialOperators
 from nnlite.layers.activations import ReLU
 from nnlite.layers.arithmetic import Maximum, Minimum
 from nnlite.layers.arrangement import Concat, Split, Transpose
-from nnlite.layers.batch_normalization import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    GroupNorm,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
+from nnlite.layers.batch_normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from nnlite.layers.dropout import Dropout
 from nnlite.layers.elementwise import Sqrt, Square
 from nnlite.layers.embedding import Embedding
+from nnlite.layers.group_normalization import GroupNorm
 from nnlite.layers.indexing import Select, Slice
+from nnlite.layers.instance_normalization import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from nnlite.layers.linear import Linear
 from nnlite.layers.local_response_normalization import LocalResponseNorm
 from nnlite.layers.normalization import LayerNorm, RMSNorm
