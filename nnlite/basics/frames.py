@@ -60,7 +60,7 @@ def array_of_frame(frame: Any, name: str, argument: str) -> NDArray[Any]:
 def check_same_index(one: Any, other: Any, name: str, other_name: str) -> None:
     """Raise a ValueError if two frames or series have the same index labels in another order.
 
-    Rows are read by position, so that each row of one would be beside another one's row of the other.
+    Rows are paired by position, so the samples would get the targets of other samples.
     """
     if not (is_frame(one) and is_frame(other)) or len(one) != len(other) or one.index.equals(other.index):
         return

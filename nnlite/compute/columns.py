@@ -143,7 +143,8 @@ def convolve_weights(X: Array, dY: Array, windows: Windows, groups: int = 1) -> 
         dW = _sum_of_products(X, dY, windows, groups, _WASTE)
     if np.isfinite(dW).all():
         return dW
-    # Windows across the ends of rows are multiplied by 0, which makes NaN of an infinity in X; so now without them.
+    # The products of windows that cross the end of a row are multiplied by 0, and 0 * inf is NaN: where X or dY is not
+    # finite, they are left out.
     return _sum_of_products(X, dY, windows, groups, waste=1)
 
 

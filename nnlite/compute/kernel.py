@@ -142,8 +142,8 @@ class Kernel:
         """Make the code of a function with the formula's arguments what a call of the kernel runs.
 
         The function is of a class of this kernel alone: a call through a method of Kernel would take a fifth of the
-        time of a kernel for few numbers. It has the formula's place in its file: a debugger that steps into a kernel
-        stands in the formula, with its arguments, and not in what looks at these.
+        time of a kernel for few numbers. It has the file and line of the formula: a debugger that steps into a kernel
+        shows the formula with its arguments, not the code that checks them.
         """
         file, first = self._place.co_filename, self._place.co_firstlineno
         line = next((line for *_, line in self._place.co_lines() if line and line > first), first)

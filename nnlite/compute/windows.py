@@ -1,9 +1,9 @@
 """Windows that slide over the spatial axes of an array (N, C, *sizes): of convolutions, pooling and patches.
 
 The window at position i along an axis holds the entries ``i stride + k dilation - padding`` for k = 0, 1, ... below the
-kernel's size; what lies outside is the padding. So the entries that stand at the same k of all windows are a slice with
-a step, :meth:`Windows.slices`, and there are no more such slices than the kernel has entries: pooling is a maximum of
-them. A convolution multiplies all windows at once, see columns.py.
+kernel's size; positions outside the array are padding. So the entries at the same k of all windows are a slice with a
+step, :meth:`Windows.slices`, one for each entry of the kernel: pooling is a maximum of these slices. A convolution
+multiplies all windows at once, see columns.py.
 """
 
 import itertools

@@ -10,7 +10,7 @@ from nnlite.layer.layer import Layer
 def described(layer: Layer, name: str, *methods: str) -> Any:
     """The value of an attribute that describes methods of the layer; None if a subclass overrides one of them.
 
-    What a base class says of methods that it leaves to its subclasses holds for the first of each.
+    Where a base class declares it for methods that it does not define, it holds for the first definition below.
 
     >>> import nnlite as nn
     >>> class Doubled(nn.Sigmoid):

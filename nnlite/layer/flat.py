@@ -1,9 +1,9 @@
-"""The flat vectors: Phi and dPhi, in which all parameters and gradients of a model live.
+"""The flat vectors: Phi and dPhi, the storage of all parameters and gradients of a model.
 
 Three rules hold at all times:
 
-- A parameter is written into and never rebound, so whoever holds ``layer.W`` or ``model.Phi`` holds the real thing.
-  They move only where a layer joins a model, or a model changes its dtype: read them again then.
+- A parameter is written in place and never rebound, so a reference to ``layer.W`` or ``model.Phi`` stays valid. The
+  arrays are replaced only when a layer joins a model, or a model changes its dtype: read them again then.
 - A model's Phi is one contiguous array; the Phi of each part is a slice of it, and each parameter a view into that.
 - So a layer belongs to one model. The model *adopts* its parts, and as long as it exists no other can adopt them.
 """

@@ -1,4 +1,4 @@
-"""Layer: the one concept that everything else here is made of."""
+"""Layer: the base class of layers, losses, containers and models."""
 
 import weakref
 from collections.abc import Iterator, Mapping
@@ -338,7 +338,7 @@ class Layer:
             yield from child.named_layers(inside(path, name))
 
     def _check_depth(self) -> None:
-        """Raise if layers nest too deeply, unless that was asked when Phi was made."""
+        """Raise if layers nest too deeply, unless that was checked when Phi was made."""
         if vars(self).get("_Phi") is None:
             check_depth(self)
 
@@ -362,7 +362,7 @@ class Layer:
         twin = object.__new__(type(self))
         attributes = twin.__dict__ = self.__dict__ | {"training": False}  # at once: another thread may add attributes
         for name, value in attributes.items():
-            if type(value) not in PLAIN:  # a glance that spares most of them the questions that follow
+            if type(value) not in PLAIN:  # a quick test first: most attributes are plain
                 attributes[name] = twins_in(value, Layer)
         for name in self._buffers:  # copies: a layer may write into them, also in evaluation mode
             attributes["_" + name] = copy(getattr(self, name))

@@ -119,7 +119,7 @@ class _ChannelDropout(Dropout):
 class Dropout1d(_ChannelDropout):
     """:class:`Dropout` of whole channels of sequences: M has one number for each sample and channel.
 
-    Neighbours in a channel are alike, so that a single one would be missed by nobody.
+    Neighbouring elements of a channel are correlated, so dropping single elements would have little effect.
 
     Shapes:
         X (N, C, L) or (C, L), Y the same.

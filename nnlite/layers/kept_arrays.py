@@ -1,8 +1,8 @@
 """Arrays that a layer keeps from one call to the next.
 
-What a layer of sequences caches is large, and C's allocator returns large arrays to the system when they are freed,
-and gets them anew, page by page, in the next call. Where its arrays are there already, an LSTM's forward and backward
-take up to 5 % less time.
+The cache of a recurrent layer is large. The C allocator returns large arrays to the operating system when they are
+freed, and the next call pays for each new page. With arrays that are kept, forward and backward of an LSTM take up to
+5 % less time.
 """
 
 from typing import Any, Self
@@ -17,8 +17,8 @@ from nnlite.basics.arrays import Array
 class KeptArrays(dict[str, Array]):
     """Arrays by name, of one layer alone.
 
-    A twin of the layer, such as ``predict`` runs, perhaps in several threads at once, has the same attributes: what it
-    finds there is another layer's, and it starts anew.
+    A twin of the layer, as ``predict`` makes in each thread, shares its attributes. Arrays that belong to another layer
+    must not be written into, so the twin makes its own.
     """
 
     __slots__ = ("layer",)
@@ -33,7 +33,7 @@ class KeptArrays(dict[str, Array]):
         return kept if isinstance(kept, cls) and kept.layer() is layer else cls(layer)
 
     def room(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-        """An array with anything in it: the one that had this name, if it fits; its first axis may have been longer."""
+        """An uninitialized array: the one of this name, if it is large enough along the first axis, else a new one."""
         array = self.get(name)
         if array is None or array.shape[1:] != shape[1:] or len(array) < shape[0] or array.dtype != dtype:
             array = self[name] = np.empty(shape, dtype)

@@ -1,4 +1,4 @@
-"""Bounds of parameters, by their names, as SciPy wants them: an array of lower and one of upper bounds over Phi."""
+"""Bounds of parameters, by their names, in SciPy's form: an array of lower and one of upper bounds over Phi."""
 
 import math
 from collections.abc import Mapping

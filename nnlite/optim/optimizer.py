@@ -273,7 +273,7 @@ class Optimizer:
         Raises:
             TypeError: ``arrays`` does not name all that later steps depend on, or names what is no array or number.
         """
-        if type(self).state_dict is Optimizer.state_dict:  # else the class sees to it
+        if type(self).state_dict is Optimizer.state_dict:  # a class that overrides it checks its own state
             check_declared(self)
         state: dict[str, Any] = {"steps": self.steps}
         if counts_epochs(self._lr):

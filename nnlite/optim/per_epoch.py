@@ -22,7 +22,7 @@ class PerEpoch:
     Raises:
         TypeError: ``schedule`` is not a function.
         ValueError: it counts epochs already.
-        StateError: in a step, nobody counts the epochs.
+        StateError: in ``optimizer.step()``, if ``epochs_done`` is not set, as it is in :func:`nnlite.fit`.
 
     >>> import nnlite as nn
     >>> model = nn.Sequential(nn.Linear(1, 1, rng=0))

@@ -117,7 +117,7 @@ def _table(arrays: Mapping[str, Array]) -> list[list[Any]]:
 
 
 def _little_endian(array: Array) -> Array:
-    """The array as it is written: in C order; of an x86 long double, the six bytes that mean nothing are zeros."""
+    """The array as it is written: in C order; the six padding bytes of an x86 long double are zeros."""
     data = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
     if data.dtype.str == _LONG_DOUBLE == "<f16" and np.finfo(data.dtype).nmant == 63:
         data = data.copy()

@@ -140,7 +140,7 @@ def _floating(code: Any) -> np.dtype[Any]:
 
 
 def _convert(layer: Layer, new: list[Layer], dtype: np.dtype[Any]) -> None:
-    """Give a layer, of whose parts some are new, the dtype that the model had: a constructor may know no other one."""
+    """Convert a layer with newly built parts to the dtype of the saved model; constructors may use another one."""
     own = [getattr(part, name) for part in new for name in (*part._parameters, *part._buffers)]
     if any(array is not None and array.dtype.kind == "f" and array.dtype != dtype for array in own):
         layer.astype(dtype)

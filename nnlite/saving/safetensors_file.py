@@ -90,7 +90,7 @@ def _plain(array: Any, name: Any) -> Array:
 def read_safetensors(path: Any) -> StateDict:
     """The arrays of a safetensors file, in the order of the file; bfloat16 as float32, exactly.
 
-    Such a file has no digest: if a byte of an array changes, nobody can tell.
+    Such a file has no digest: a changed byte of an array is not detected.
 
     Raises:
         FileNotFoundError, IsADirectoryError: there is no such file, or it is a folder.

@@ -14,12 +14,12 @@ FORWARDED = tuple(getattr(signal, name) for name in ("SIGUSR1",) if hasattr(sign
 
 
 class Interrupts:
-    """A context in which a first signal is only noted; it takes effect at the end, when everything inside is closed.
+    """A context that delays the first SIGINT or SIGTERM until its end, when files are closed.
 
-    A second signal takes effect at once. At the end a handler of the
-    program's own is called as it would have been; without one, SIGINT raises KeyboardInterrupt (exit code 130) and
-    SIGTERM SystemExit (143). A KeyboardInterrupt that is not caught ends the program without a traceback, which would
-    only show where in ``fit`` it was. Outside the main thread, where Python handles no signals, it does nothing.
+    A second signal takes effect at once. At the end the program's own signal handler is called; without one, SIGINT
+    raises KeyboardInterrupt (exit code 130) and SIGTERM SystemExit (143). A KeyboardInterrupt that is not caught ends
+    the program without a traceback, which would only show where in ``fit`` it was. Outside the main thread, where
+    Python handles no signals, it does nothing.
 
     Args:
         say: what to call with a line for the user when a signal comes.
@@ -118,7 +118,7 @@ class _WithoutTraceback:
 
 
 class _Hook:
-    """What prints uncaught exceptions, except the quiet ones; it is taken out when there are none any more."""
+    """A ``sys.excepthook`` that prints no quiet exceptions; it is removed with the last of them."""
 
     def __init__(self, previous: Callable[..., Any]) -> None:
         self.previous = previous

@@ -26,9 +26,9 @@ def computed_sizes(node: Any, constants: Collection[str]) -> int | None:
 
 
 def inferred_values(model: Any) -> dict[str, Any]:
-    """What follows from the operators about the type and the shape of each value, by name; computed sizes included.
+    """The type and shape of each value by name, inferred from the operators, with sizes that are computed.
 
-    What the file says of them itself counts for its inputs alone: PyTorch writes sizes of its example into outputs.
+    Declared shapes are used for the inputs only: in outputs PyTorch declares the sizes of its example.
     """
     own = onnx.ModelProto()
     own.CopyFrom(model)

@@ -25,7 +25,7 @@ def _by_steps(estimator: Any) -> bool:
 
 
 def _has_columns(y: Any) -> bool:
-    """Whether y has several columns; type_of_target, which tells more, takes as long as many a step of training."""
+    """Whether y has several columns; type_of_target also answers this, but takes as long as a step of training."""
     return y.ndim == 2 and y.shape[1] > 1  # type: ignore[no-any-return]
 
 

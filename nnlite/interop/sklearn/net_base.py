@@ -57,7 +57,7 @@ class BaseNet(BaseEstimator):  # type: ignore[misc]
             raise TypeError(unknown)
 
     def _unknown(self, names: Any) -> str:
-        """What is wrong if one is no parameter; a wrong network, which has none, is an error in fit alone."""
+        """The error message for the first name that is not a parameter; "" if all are, or if ``network`` is invalid."""
         known = [*self._get_param_names(), *self._network_parameters()]
         unknown = [] if self._defaults() is None else [name for name in names if name not in known]
         return (
