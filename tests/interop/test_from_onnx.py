@@ -586,8 +586,31 @@ def test_expanding():
     same_as_onnxruntime(
         file("n = ReduceMean<axes = [1]>(x) six = Constant<value = int64[2] {1, 6}>() y = Expand(n, six)"), X
     )
-    with pytest.raises(nn.CheckpointError, match="expanded to sizes that are not known"):
-        nn.from_onnx(file(f"{sizes} one = Constant<value = float[1, 1] {{1.0}}>() e = Expand(one, s) y = Mul(x, e)"))
+    one = "one = Constant<value = float[1, 1] {1.5}>()"
+    expanded = same_as_onnxruntime(file(f"{sizes} {one} e = Expand(one, s) y = Concat<axis = 1>(x, e)"), X)
+    with np.errstate(invalid="ignore"):
+        Y = expanded.forward(np.full((2, 6), np.nan, np.float32))
+    assert (Y[:, 6:] == 1.5).all()  # which the rows of the batch only count
+    unknown = """<ir_version: 8, opset_import: ["" : 17]> g (float[batch, steps] x) => (float[batch, steps] y) {
+        s = Shape(x) one = Constant<value = float[1, 1] {1.0}>() e = Expand(one, s) y = Mul(x, e)
+    }"""
+    with pytest.raises(nn.CheckpointError, match="its sizes are computed in a way that is not supported"):
+        nn.from_onnx(onnx.parser.parse_model(unknown))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "l = ReduceLogSumExp<axes = [1]>(x) y = Sub(x, l)",
+        "l = ReduceLogSumExp<axes = [0, 1]>(x) y = Sub(x, l)",
+        "l = ReduceLogSumExp<axes = [1], keepdims = 0>(x) one = Constant<value = int64[1] {1}>() "
+        "k = Unsqueeze(l, one) y = Sub(x, k)",
+    ],
+)
+def test_the_logarithm_of_a_sum_of_exponentials(text):
+    model = same_as_onnxruntime(file(text), X)
+    assert np.isfinite(model.forward(X + 1000)).all()
+    assert nn.check_gradients(model.astype(np.float64), X[:3].astype(np.float64))
 
 
 def test_outputs_without_a_shape_or_a_type():

@@ -15,7 +15,7 @@ from onnx import TensorProto, checker, defs, helper, numpy_helper
 from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
 from nnlite.interop.onnx.computed_sizes import computed_sizes, inferred_values, known_sizes, live_nodes
-from nnlite.interop.onnx.known_values import known_values
+from nnlite.interop.onnx.known_values import known_values, with_values
 from nnlite.interop.onnx.zero_states import without_zero_states
 
 OLDEST, NEWEST = 13, defs.onnx_opset_version()
@@ -100,8 +100,13 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         _check_tensor(tensor, name)
     _check_names(graph)
     arrays = {name: numpy_helper.to_array(tensor) for name, tensor in tensors}
+    constants = {} if ours else _constants(graph, arrays)
     types, invalid = _inferred(model)
-    arrays |= known_values(graph, opset, {} if ours else _constants(graph, arrays), types)
+    known = known_values(graph, opset, constants, types)
+    while known.keys() - arrays.keys():  # sizes that follow from sizes, until there are no more
+        arrays |= known
+        types, invalid = _inferred(with_values(model, known))
+        known |= known_values(graph, opset, constants | known, types)
     live = live_nodes(graph, arrays)
     _check_operators(live, set(supported))
     if invalid:
@@ -110,7 +115,8 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
     for node in live:
         place = computed_sizes(node, arrays)
         if place is not None:
-            sizes = known_sizes(types[node.input[0]], types[node.output[0]])
+            data = types.get(node.input[0]) or _type_of(arrays[node.input[0]])
+            sizes = known_sizes(data, types[node.output[0]])
             if sizes is None:
                 raise CheckpointError(
                     f"{node.op_type} {node.name!r}: its sizes are computed in a way that is not supported"
@@ -141,6 +147,10 @@ def _inferred(model: Any) -> tuple[dict[str, Any], str]:
         return inferred_values(model), ""
     except Exception as error:  # ValidationError, InferenceError, and what C++ raises
         return {}, _first_line(error)
+
+
+def _type_of(array: Array) -> Any:
+    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(array.dtype), array.shape).tensor_type
 
 
 def _constants(graph: Any, arrays: dict[str, Array]) -> dict[str, Array]:

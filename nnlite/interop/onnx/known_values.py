@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from onnx import helper
+import onnx
+from onnx import helper, numpy_helper
 
 from nnlite.basics.arrays import Array
 
@@ -13,7 +14,7 @@ LIMIT = 4096  # entries of an array that is computed
 FOLDED = {
     *("Shape", "ConstantOfShape", "Gather", "Slice", "Concat", "Reshape", "Transpose", "Unsqueeze", "Squeeze", "Cast"),
     *("Add", "Sub", "Mul", "Div", "Neg", "Max", "Min", "Sqrt", "Pow", "ReduceProd", "Identity", "Equal", "Where"),
-    *("Not", "And", "IsInf"),
+    *("Not", "And", "IsInf", "Trilu"),
 }
 UNKNOWN_SIZES = 1009, 2003  # what is the same for both does not depend on a size that is not known
 
@@ -24,6 +25,17 @@ def known_values(graph: Any, opset: int, arrays: Mapping[str, Array], types: Map
     small = {name: array for name, array in arrays.items() if array.size <= LIMIT}
     first, second = ({}, {}) if not nodes else (_computed(nodes, opset, small, types, size) for size in UNKNOWN_SIZES)
     return {name: array for name, array in first.items() if name in second and np.array_equal(array, second[name])}
+
+
+def with_values(model: Any, values: Mapping[str, Array]) -> Any:
+    """The model with constants in place of what computes these values, for what onnx infers from them."""
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    for node in other.graph.node:
+        if len(node.output) == 1 and node.output[0] in values:
+            name, tensor = node.output[0], numpy_helper.from_array(values[node.output[0]])
+            node.CopyFrom(helper.make_node("Constant", [], [name], value=tensor))
+    return other
 
 
 def _computed(nodes: Any, opset: int, arrays: Any, types: Mapping[str, Any], unknown: int) -> dict[str, Array]:

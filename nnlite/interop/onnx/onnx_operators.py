@@ -1,6 +1,7 @@
 """What an operator of ONNX is in nnlite: a method for each that is not the inverse of what a layer declares."""
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from operator import add
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from onnx import helper
 
 from nnlite.basics.arrays import FLOATING, Array
-from nnlite.containers.nodes import Constant, Input
+from nnlite.containers.nodes import Input
 from nnlite.interop.onnx.axes import flattened, transposed, without_axis
 from nnlite.interop.onnx.conditional_operators import Condition, ConditionalOperators
 from nnlite.interop.onnx.operands import (
@@ -31,7 +32,7 @@ from nnlite.layers.arithmetic import Maximum, Minimum
 from nnlite.layers.arrangement import Concat, Split, Transpose
 from nnlite.layers.batch_normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from nnlite.layers.dropout import Dropout
-from nnlite.layers.elementwise import Sqrt, Square
+from nnlite.layers.elementwise import Exp, Log, Sqrt, Square
 from nnlite.layers.embedding import Embedding
 from nnlite.layers.group_normalization import GroupNorm
 from nnlite.layers.indexing import Select, Slice
@@ -53,7 +54,13 @@ class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
 
     Each has its inputs as operands and its attributes as keywords, as in ONNX's documentation, and returns the node of
     its output, or a tuple of nodes. It raises NotImplementedError for what nnlite does not have.
+
+    Args:
+        inputs: of the model.
     """
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self.inputs = inputs
 
     # --------------------------------------------------------------------------------------------- products
 
@@ -265,13 +272,7 @@ class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
         return Y
 
     def Expand(self, X: Operand, shape: Operand) -> Any:
-        sizes = whole_numbers(shape)
-        ones = (1,) * (len(sizes) - X.ndim)
-        new = [size if size > 1 and own == 1 else 1 for size, own in zip(sizes, (*ones, *X.shape), strict=True)]
-        if -1 in sizes:
-            raise_unless(X.array is not None and X.array.size == 1, "expanded to sizes that are not known")
-            return Expanded(None, number(X))
-        return X.node * Constant(np.ones(new)) if ones or max(new) > 1 else X
+        return Expanded(X, whole_numbers(shape), self.inputs)
 
     def Concat(self, *Xs: Operand, axis: int) -> Any:
         return Concat(axis)(*[X.node for X in Xs])
@@ -331,6 +332,11 @@ class Operators(SpatialOperators, RecurrentOperators, ConditionalOperators):
 
     def ReduceMin(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
         return Min(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(X.node)
+
+    def ReduceLogSumExp(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
+        over = reduced(X, axes, noop_with_empty_axes)
+        largest, kept = (Max(over, keepdim=keepdim)(X.node) for keepdim in (True, bool(keepdims)))
+        return Log()(Sum(over, keepdim=bool(keepdims))(Exp()(X.node - largest))) + kept
 
     def ReduceL2(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
         return Sqrt()(Sum(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(Square()(X.node)))

@@ -1,8 +1,15 @@
 """Operand: an array of the file, which is computed, an initializer or a constant; and what operators ask of it."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from nnlite.containers.nodes import Constant, Node, Parameter
+import numpy as np
+
+from nnlite.basics.shapes import UNKNOWN
+from nnlite.containers.nodes import Constant, Input, Node, Parameter
+from nnlite.layers.conditions import Where
+from nnlite.layers.reductions import Sum
+from nnlite.layers.reshaping import Unflatten
 
 
 class Operand:
@@ -50,15 +57,44 @@ class Operand:
 
 
 class Expanded(Operand):
-    """A number in each entry of an array, some of whose sizes are not known before it is computed."""
+    """An array whose axes of size 1 are repeated.
 
-    def __init__(self, shape: Any, value: float) -> None:
-        super().__init__(shape, None, 1, floating=True)
-        self.value = value
+    For the rows of a batch, whose number is not known, Where chooses one of two equal arrays, by a condition that has
+    so many rows: it broadcasts, and computes nothing with the numbers.
+
+    Args:
+        X: the array.
+        sizes: of all axes; -1 for what is not known.
+        inputs: of the model, whose first axis is that of the batch.
+    """
+
+    def __init__(self, X: Operand, sizes: tuple[int, ...], inputs: Sequence[Input]) -> None:
+        super().__init__(None, None, 1, floating=X.floating)
+        own = (1,) * (len(sizes) - X.ndim) + tuple(X.shape)
+        self.X, self.inputs = X, inputs
+        self.repeats = [size if old == 1 else 1 for size, old in zip(sizes, own, strict=True)]
 
     @property
     def node(self) -> Any:
-        raise NotImplementedError("an array that is expanded to sizes that are not known")
+        if self._node is None:
+            raise_unless(self.repeats.count(-1) < 2, "expanded to sizes that are not known")
+            self._node = self.X.node
+            known = [max(each, 1) for each in self.repeats]
+            if max(known, default=1) > 1 or (-1 not in self.repeats and len(known) > self.X.ndim):
+                self._node = self._node * Constant(np.ones(known))
+            if -1 in self.repeats:
+                sizes = tuple(-1 if each == -1 else 1 for each in self.repeats)
+                condition = Unflatten(0, sizes)(self._rows()) if len(sizes) > 1 else self._rows()
+                self._node = Where()(condition, self._node, self._node)
+        return self._node
+
+    def _rows(self) -> Any:
+        """A number for each row of the batch."""
+        batch = next((each for each in self.inputs if each.shape is not UNKNOWN), None)
+        if batch is None:
+            raise NotImplementedError("expanded to a batch that no input has")
+        axes = tuple(range(1, len(batch.shape)))
+        return Sum(axes)(batch) if axes else batch
 
 
 class Reshaped(Operand):

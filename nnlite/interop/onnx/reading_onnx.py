@@ -47,11 +47,12 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
         for name, array in arrays.items():
             own = trained and (array.ndim > 0 or file.ours)
             operands[name] = Operand(array.shape, array, uses[name], floating=array.dtype.kind == "f", trained=own)
-    wrong = []
+    wrong, operators = [], Operators(inputs)
     for node in file.nodes:
         try:
             used = tuple([bool(name and uses[name]) for name in node.outputs])
-            made = _made(node, [operands[name] if name else None for name in node.inputs], used, declared)
+            given = [operands[name] if name else None for name in node.inputs]
+            made = _made(node, given, used, declared, operators)
         except (NotImplementedError, ValueError, TypeError, ArithmeticError, LookupError) as error:
             wrong.append(f"{node}: {error}")
             made = tuple([Input() for _ in node.outputs])
@@ -70,9 +71,15 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
     return inputs, [operands[name].node for name in file.outputs]
 
 
-def _made(node: OnnxNode, operands: list[Operand | None], used: tuple[bool, ...], declared: dict[str, Inverse]) -> Any:
+def _made(
+    node: OnnxNode,
+    operands: list[Operand | None],
+    used: tuple[bool, ...],
+    declared: dict[str, Inverse],
+    operators: Operators,
+) -> Any:
     """The node of an operator's output, a tuple of several, or an operand that it hands on."""
-    method = getattr(Operators(), node.operator, None)
+    method = getattr(operators, node.operator, None)
     attributes = dict(node.attributes)
     if method is not None:
         if "outputs" in signature(method).parameters:

@@ -112,7 +112,8 @@ class SpatialOperators:
     def ScatterElements(
         self, data: Operand, indices: Operand, updates: Operand, *, axis: int, reduction: str = "none"
     ) -> Any:
-        raise_unless(isinstance(data, Expanded) and data.value == 0, "expected an array of zeros to put entries into")
+        zeros = isinstance(data, Expanded) and data.X.array is not None and not data.X.array.any()
+        raise_unless(zeros, "expected an array of zeros to put entries into")
         raise_unless(isinstance(indices, Reshaped) and indices.of.ndim in (3, 4, 5), "expected indices of MaxUnpool")
         raise_unless(axis == 2 and reduction == "none", f"with axis={axis} and reduction={reduction}")
         return Scattered(updates.node, indices.of)  # type: ignore[attr-defined]
