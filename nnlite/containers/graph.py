@@ -9,7 +9,8 @@ from numpy import ndarray
 from nnlite.basics.arrays import Array, as_array, as_floating
 from nnlite.basics.shapes import UNKNOWN, Shape
 from nnlite.basics.trees import listed
-from nnlite.containers.nodes import Constant, Input, Node, Omitted, Parameter
+from nnlite.containers.nodes import Node, Omitted
+from nnlite.containers.saved_wiring import nodes_of_saved, saved_wiring
 from nnlite.containers.slots import added, each_dX, put
 from nnlite.containers.wiring import in_form, wired
 from nnlite.layer.described import can_skip_dX, learns
@@ -330,56 +331,11 @@ class Graph(Layer):
     # ------------------------------------------------------------------------------------ for files
 
     def saved_arguments(self) -> dict[str, Any]:
-        """For files: what is connected with what, by the numbers of the slots; see :class:`Wiring`."""
-        wiring = self.wiring
-        shapes = [None if shape == UNKNOWN else shape for shape in wiring.input_shapes]
-        names = [
-            None if isinstance(layer, Parameter) else name
-            for layer, name in zip(self.layers, wiring.names, strict=True)
-        ]
-        optional = {} if wiring.needed == len(shapes) else {"needed": wiring.needed}
-        return {
-            "inputs": list(zip(wiring.input_names, shapes, strict=True)),
-            "constants": [value for _, value in wiring.constants],
-            "layers": self.layers,
-            "takes": [list(takes) for takes, _, _ in wiring.wires],
-            "outputs": list(wiring.outputs),
-            "forms": (wiring.input_keys, wiring.output_keys),
-            **optional,
-            **({"names": names} if any(names) else {}),
-        }
+        """For files: what is connected with what, by the numbers of the slots."""
+        return saved_wiring(self.layers, self.wiring)
 
     @classmethod
-    def from_saved(
-        cls,
-        inputs: Any,
-        constants: Any,
-        layers: Any,
-        takes: Any,
-        outputs: Any,
-        forms: Any,
-        needed: int | None = None,
-        names: Any = (),
-    ) -> "Graph":
-        """A graph of these layers, each of which gets a node for every slot that it takes.
-
-        ``needed`` is the number of inputs that are not optional, by default all.
-        """
-        input_keys, output_keys = forms
-        input_nodes: list[Node] = [
-            Input(None if input_keys else name, shape=shape, optional=needed is not None and slot >= needed)
-            for slot, (name, shape) in enumerate(inputs)
-        ]
-        fixed = [Omitted() if value is None else Constant(value) for value in constants]
-        slots = [*input_nodes, *fixed, *(layer for layer in layers if isinstance(layer, Parameter))]
-
-        def nodes(numbers: Any) -> list[Node]:
-            if not all(type(number) is int and 0 <= number < len(slots) for number in numbers):
-                raise ValueError("a layer of a graph takes the output of a later one")
-            return [slots[number] for number in numbers]
-
-        for layer, taken in zip(layers, takes, strict=True):
-            if not isinstance(layer, Parameter):
-                slots += listed(Node.applied(layer, tuple(nodes(taken))))
-        found = {name: layer for name, layer in zip(names, layers, strict=False) if name is not None}
-        return cls(in_form(input_nodes, input_keys), in_form(nodes(outputs), output_keys), names=found)
+    def from_saved(cls, **saved: Any) -> "Graph":
+        """A graph that is connected as :meth:`saved_arguments` says."""
+        inputs, outputs, names = nodes_of_saved(**saved)
+        return cls(inputs, outputs, names=names)

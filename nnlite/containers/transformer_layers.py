@@ -131,7 +131,7 @@ class TransformerLayer(Graph):
         return {name: getattr(self, name) for name in (*names, "bias", "causal", "dtype")}
 
     @classmethod
-    def from_saved(cls, **options: Any) -> Self:  # type: ignore[override]
+    def from_saved(cls, **options: Any) -> Self:
         """A layer without drawing weights."""
         return cls(**options, weight_init=zeros, rng=0)
 
