@@ -49,73 +49,91 @@ def describe(model: Layer, arrays: dict[str, Array]) -> dict[str, Any]:
     """
     check_layer(model, "describe")
     model.own_parts()  # which brings them to one dtype
-    parameters, buffers = dict(model.named_parameters()), dict(model.named_buffers())
-    if taken := sorted((parameters | buffers).keys() & arrays.keys()):
-        raise ValueError(f"{model.one_line()}: there are arrays called {', '.join(taken)} already")
-    arrays |= parameters | buffers
-    names = {id(array): name for name, array in (parameters | buffers).items()}
-    paths = {id(layer): path for path, layer in model.named_layers()}
-    found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
-    _find(model, paths, found)
-    check_kept(model)
-    for layer, kind, values in found.values():
-        check_made_again(layer, f"{paths[id(layer)]} {layer.one_line()}".strip(), kind, values)
+    return _Description(model, arrays).data()
 
-    numbers: dict[int, int | None] = {}  # of the layers; None while one is being added
-    entries: list[dict[str, Any]] = []
-    generators, generator_numbers = _generators(model, arrays)
 
-    def add(layer: Layer) -> None:
-        numbers[id(layer)] = None
-        _, kind, arguments = found[id(layer)]
-        packed = {name: argument(layer, name, value) for name, value in arguments.items()}
-        numbers[id(layer)] = len(entries)
-        entries.append({"class": kind.cls.__name__, "arguments": packed})
+class _Description:
+    """A model as data for JSON, while it is made."""
 
-    def argument(layer: Layer, name: str, value: Any) -> Any:
-        place = inside(paths[id(layer)], name)
+    def __init__(self, model: Layer, arrays: dict[str, Array]) -> None:
+        self.model, self.arrays = model, arrays
+        self.parameters, self.buffers = dict(model.named_parameters()), dict(model.named_buffers())
+        state = self.parameters | self.buffers
+        if taken := sorted(state.keys() & arrays.keys()):
+            raise ValueError(f"{model.one_line()}: there are arrays called {', '.join(taken)} already")
+        arrays |= state
+        self.names = {id(array): name for name, array in state.items()}
+        self.paths = {id(layer): path for path, layer in model.named_layers()}
+        self.found: dict[int, tuple[Layer, Kind, dict[str, Any]]] = {}
+        _find(model, self.paths, self.found)
+        check_kept(model)
+        for layer, kind, values in self.found.values():
+            check_made_again(layer, f"{self.paths[id(layer)]} {layer.one_line()}".strip(), kind, values)
+        self.numbers: dict[int, int | None] = {}  # of the layers; None while one is being added
+        self.entries: list[dict[str, Any]] = []
+        self.generators, self.generator_numbers = _generators(model, arrays)
+
+    def data(self) -> dict[str, Any]:
+        """The description as a whole."""
+        model = self.model
+        self.add(model)
+        check_size(self.entries)
+        modes = [layer.training for _, layer in model.named_layers()]
+        description = {
+            "layers": self.entries,
+            "parameters": list(self.parameters),
+            "buffers": list(self.buffers),
+            "generators": self.generators,
+            "dtype": dtype_code(model.dtype),
+            "training": modes[0] if len(set(modes)) == 1 else modes,
+        }
+        if model.feature_names is not None:
+            description["feature_names"] = list(model.feature_names)
+        return description
+
+    def add(self, layer: Layer) -> None:
+        """Append the entry of a layer, after those of the layers that its constructor gets."""
+        self.numbers[id(layer)] = None
+        _, kind, arguments = self.found[id(layer)]
+        packed = {name: self.argument(layer, name, value) for name, value in arguments.items()}
+        self.numbers[id(layer)] = len(self.entries)
+        self.entries.append({"class": kind.cls.__name__, "arguments": packed})
+
+    def argument(self, layer: Layer, name: str, value: Any) -> Any:
+        """An argument of its constructor."""
+        place = inside(self.paths[id(layer)], name)
 
         def other(value: Any, _: str) -> Any:
             if isinstance(value, Layer):
-                return refer(value)
+                return self.reference(value)
             if isinstance(value, np.dtype) and value in FLOATING:
                 return {"dtype": dtype_code(value)}
             if isinstance(value, np.random.Generator):
-                number = generator_numbers.get(id(value))
-                return pack(value, arrays, place) if number is None else {"generator": number}
+                number = self.generator_numbers.get(id(value))
+                return pack(value, self.arrays, place) if number is None else {"generator": number}
             what = f"{layer.one_line()}: its {name} is or contains a {type(value).__name__}"
             raise TypeError(f"{what}, so {how_to_register(layer, name)}")
 
-        return {"array": names[id(value)]} if id(value) in names else pack(value, arrays, place, other)
+        if id(value) in self.names:
+            return {"array": self.names[id(value)]}
+        return pack(value, self.arrays, place, other)
 
-    def refer(layer: Layer) -> dict[str, Any]:
-        if id(layer) in found:
-            if id(layer) not in numbers:
-                add(layer)
-            number = numbers[id(layer)]
+    def reference(self, layer: Layer) -> dict[str, Any]:
+        """What refers to the entry of a layer, which is added first; or to a part of what another entry makes."""
+        if id(layer) in self.found:
+            if id(layer) not in self.numbers:
+                self.add(layer)
+            number = self.numbers[id(layer)]
             if number is None:
                 raise ValueError(f"{layer.one_line()}: a layer in it is tied to what it makes itself, and not a part")
             return {"layer": number}
-        for holder, _, _ in reversed(found.values()):  # those that it is made of come after it
+        for holder, _, _ in reversed(self.found.values()):  # those that it is made of come after it
             for path, part in holder.named_layers():
                 if part is layer:
-                    return {"part": [refer(holder)["layer"], path]}
-        raise ValueError(f"{layer.one_line()} is not in {model.one_line()}, but a layer there is tied to it; save both")
-
-    add(model)
-    check_size(entries)
-    modes = [layer.training for _, layer in model.named_layers()]
-    description = {
-        "layers": entries,
-        "parameters": list(parameters),
-        "buffers": list(buffers),
-        "generators": generators,
-        "dtype": dtype_code(model.dtype),
-        "training": modes[0] if len(set(modes)) == 1 else modes,
-    }
-    if model.feature_names is not None:
-        description["feature_names"] = list(model.feature_names)
-    return description
+                    return {"part": [self.reference(holder)["layer"], path]}
+        raise ValueError(
+            f"{layer.one_line()} is not in {self.model.one_line()}, but a layer there is tied to it; save both"
+        )
 
 
 def _find(layer: Layer, paths: dict[int, str], found: dict[int, Any]) -> None:

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -119,78 +119,86 @@ def in_notation(node: ast.expr, broadcast: frozenset[str] = frozenset(), one_num
         broadcast: symbols of arrays that are broadcast, where the values are unknown.
         one_number: whether the result is a single number, so that a sum needs no axis.
     """
+    return _Notation(broadcast, one_number).read(node)
 
-    def read(node: ast.expr) -> ast.expr:
+
+class _Notation(NamedTuple):
+    """The options of :func:`in_notation`, and how each kind of expression is read."""
+
+    broadcast: frozenset[str]
+    one_number: bool
+
+    def read(self, node: ast.expr) -> ast.expr:
         match node:
             case Leaf(id="1"):
                 return ast.Constant(1)
             case ast.UnaryOp(op=ast.UAdd(), operand=of):
-                return read(of)
+                return self.read(of)
             case ast.BinOp(left=left, op=op, right=right):
-                return joined(op, read(left), read(right))
+                return joined(op, self.read(left), self.read(right))
             case ast.UnaryOp(op=ast.USub()) | ast.Compare():
-                return rebuilt(node, lambda part: [read(part)])
+                return rebuilt(node, lambda part: [self.read(part)])
             case ast.Attribute(value=of, attr="T" | "mT"):
-                return turned(read(of), known(node))
+                return turned(self.read(of), known(node))
+            case ast.Subscript(value=of, slice=index) if _adds_axes(index):
+                return _in_shape(node, self.read(of))
             case ast.Subscript(value=of, slice=index):
-                return _in_shape(node, read(of)) if _adds_axes(index) else ast.Subscript(read(of), index, ast.Load())
+                return ast.Subscript(self.read(of), index, ast.Load())
             case ast.Call(func=ast.Name(id="sum"), args=[ast.GeneratorExp(elt=term, generators=over)]):
-                return call("sum", ast.GeneratorExp(read(term), over))
+                return call("sum", ast.GeneratorExp(self.read(term), over))
             case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
                 given = [part for arg in args for part in (arg.elts if isinstance(arg, ast.List) else [arg])]
                 options = {each.arg: _literal(each.value) for each in keywords}
-                return _call(node, name, given, options)
+                return self._call(node, name, given, options)
         return node
 
-    def _call(node: ast.Call, name: str, args: list[ast.expr], options: dict[Any, Any]) -> ast.expr:
+    def _call(self, node: ast.Call, name: str, args: list[ast.expr], options: dict[Any, Any]) -> ast.expr:
         if name in NOT_SHOWN:
-            return _in_shape(node, read(args[0]))
+            return _in_shape(node, self.read(args[0]))
         if name == "rows":
             value = known(args[0])
             shown = value is not None and np.ndim(value) != 2
-            return call("rows", read(args[0])) if shown else _in_shape(node, read(args[0]))
+            return call("rows", self.read(args[0])) if shown else _in_shape(node, self.read(args[0]))
         if name in ("sum", "mean"):
-            return _along(name, args[0], options.get("axis"), bool(options.get("keepdims")))
+            return self._along(name, args[0], options.get("axis"), bool(options.get("keepdims")))
         if name == "add_at":  # what is not shown decides which rows an entry is the sum of
             hidden = {each.arg: known(each.value) for each in node.keywords if each.arg in ("ignored", "averaged")}
-            return call(name, *map(read, args), **hidden)
+            return call(name, *map(self.read, args), **hidden)
         if name == "sum_to":
-            return _sum_to(args[0], args[1])
+            return self._sum_to(args[0], args[1])
         if name in ("vecdot", "matvec", "outer"):
-            left, right = map(read, args)
+            left, right = map(self.read, args)
             left = turned(left) if name == "vecdot" else left
             return joined(Dot(), left, turned(right) if name == "outer" else right)
-        if name == "broadcast" and number_of(of := read(args[0])) is not None:
+        if name == "broadcast" and number_of(of := self.read(args[0])) is not None:
             return of
         if name in ("swapaxes", "transpose", "matrix_transpose"):
-            return turned(read(args[0]), known(node))
-        return call(name, *map(read, args))
+            return turned(self.read(args[0]), known(node))
+        return call(name, *map(self.read, args))
 
-    def _along(name: str, of: ast.expr, axis: Any, keepdims: bool) -> ast.expr:
+    def _along(self, name: str, of: ast.expr, axis: Any, keepdims: bool) -> ast.expr:
         """Return a sum or a mean; over no axes, or of a number, that is its argument."""
         if axis == ():
-            return read(of)
-        axes = None if axis is None or one_number else axis if isinstance(axis, tuple) else (axis,)
+            return self.read(of)
+        axes = None if axis is None or self.one_number else axis if isinstance(axis, tuple) else (axis,)
         value = known(of)
         if value is not None and axes is not None:
             if not np.ndim(value):
-                return read(of)
+                return self.read(of)
             axes = tuple(sorted(axis % np.ndim(value) for axis in axes))
-        return call(name, read(of), axis=axes, keepdims=keepdims)
+        return call(name, self.read(of), axis=axes, keepdims=keepdims)
 
-    def _sum_to(of: ast.expr, X: ast.expr) -> ast.expr:
+    def _sum_to(self, of: ast.expr, X: ast.expr) -> ast.expr:
         """Return the sum over the axes along which X was broadcast, if any."""
         A, array = known(of), known(X)
         if A is None or array is None:
-            summed = isinstance(X, Leaf) and X.id in broadcast
-            return call("sum", read(of), axis=None, keepdims=False) if summed else read(of)
+            summed = isinstance(X, Leaf) and X.id in self.broadcast
+            return call("sum", self.read(of), axis=None, keepdims=False) if summed else self.read(of)
         new = np.ndim(A) - np.ndim(array)
         axes = [axis for axis, size in enumerate(np.shape(A)) if axis < new or size != np.shape(array)[axis - new]]
         if not axes:
-            return read(of)
-        return call("sum", read(of), axis=None if len(axes) == np.ndim(A) else tuple(axes), keepdims=new == 0)
-
-    return read(node)
+            return self.read(of)
+        return call("sum", self.read(of), axis=None if len(axes) == np.ndim(A) else tuple(axes), keepdims=new == 0)
 
 
 def _in_shape(node: ast.expr, of: ast.expr) -> ast.expr:
