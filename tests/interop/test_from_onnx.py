@@ -468,6 +468,24 @@ def test_ends_of_a_slice_that_are_computed_of_known_sizes():
         nn.from_onnx(file(f"{text} y = Slice(x, zero, half, one)"))
 
 
+def test_sizes_that_are_products_of_the_size_of_the_batch():
+    """As attention computes them: heads become samples, (N, 6) -> (2 N, 3) -> (N, 6), with a scale of a size."""
+    text = integers(zero=[0], two=[2], three=[3], five=[5])
+    text += """
+        shape = Shape(x) n = Slice(shape, zero, one) one = Mod(three, two) rows = Mul(n, two)
+        width = Mod(five, two) six = Slice(shape, width, two) half = Div(six, two)
+        heads = Concat<axis = 0>(rows, half) h = Reshape(x, heads) t = Softmax<axis = 1>(h)
+        of_t = Shape(t) last = Slice(of_t, one, two) number = Cast<to = 1>(last) root = Sqrt(number) s = Div(t, root)
+        back = Concat<axis = 0>(n, six) y = Reshape(s, back)
+    """
+    text = text.replace(
+        "n = Slice(shape, zero, one) one = Mod(three, two)", "one = Mod(three, two) n = Slice(shape, zero, one)"
+    )
+    written = file(text)
+    for rows in 1, 5:
+        same_as_onnxruntime(written, X[:rows])
+
+
 def test_values_that_would_be_large_are_not_computed():
     text = integers(sizes=[1 << 20, 1 << 20], one=[1], axes=[0])
     text += "ones = ConstantOfShape(sizes) s = Slice(ones, one, one, axes) y = Reshape(x, s)"

@@ -24,7 +24,7 @@ Where the expression is one operator of X, ``from_onnx`` makes a registered laye
 
 declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
 writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file, with
-known_values.py, computed_sizes.py, zero_states.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes
+run_on_sizes.py, computed_sizes.py, zero_states.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes
 through its operators; onnx_operators.py and, for convolutions, windows, recurrent layers and conditions, files beside
 it have those that no layer declares.
 """

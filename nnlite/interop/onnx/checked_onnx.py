@@ -14,8 +14,8 @@ from onnx import TensorProto, checker, defs, helper, numpy_helper
 
 from nnlite.basics.arrays import Array
 from nnlite.errors import CheckpointError
-from nnlite.interop.onnx.computed_sizes import computed_sizes, inferred_values, known_sizes, live_nodes
-from nnlite.interop.onnx.known_values import known_values, with_values
+from nnlite.interop.onnx.computed_sizes import computed_sizes, inferred_values, live_nodes
+from nnlite.interop.onnx.run_on_sizes import sizes_of
 from nnlite.interop.onnx.zero_states import without_zero_states
 
 OLDEST, NEWEST = 13, defs.onnx_opset_version()
@@ -100,13 +100,9 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         _check_tensor(tensor, name)
     _check_names(graph)
     arrays = {name: numpy_helper.to_array(tensor) for name, tensor in tensors}
-    constants = {} if ours else _constants(graph, arrays)
     types, invalid = _inferred(model)
-    known = known_values(graph, opset, constants, types)
-    while known.keys() - arrays.keys():  # sizes that follow from sizes, until there are no more
-        arrays |= known
-        types, invalid = _inferred(with_values(model, known))
-        known |= known_values(graph, opset, constants | known, types)
+    sizes = sizes_of(graph, opset, _constants(graph, arrays))
+    arrays |= {} if ours else sizes.values
     live = live_nodes(graph, arrays)
     _check_operators(live, set(supported))
     if invalid:
@@ -115,14 +111,15 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
     for node in live:
         place = computed_sizes(node, arrays)
         if place is not None:
-            data = types.get(node.input[0]) or _type_of(arrays[node.input[0]])
-            sizes = known_sizes(data, types[node.output[0]])
-            if sizes is None:
+            wanted = node.input[place]
+            expands = node.op_type == "Expand"
+            numbers = sizes.expanding(wanted) if expands else sizes.reshaping(node.input[0], wanted)
+            if numbers is None:
                 raise CheckpointError(
                     f"{node.op_type} {node.name!r}: its sizes are computed in a way that is not supported"
                 )
             node.input[place] = f"{node.output[0]}.sizes"
-            arrays[node.input[place]] = np.array(sizes)
+            arrays[node.input[place]] = np.array(numbers)
     initializers = {each.name: arrays[each.name] for each in graph.initializer}
     return OnnxFile(
         [_node(each, number, opset) for number, each in enumerate(live) if not _is_constant(each)],
@@ -130,7 +127,7 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         {name: array for name, array in arrays.items() if name not in initializers},
         [each.name for each in graph.input if each.name not in initializers],
         [each.name for each in graph.output],
-        {name: _sizes(each) for name, each in types.items() if each.HasField("shape")},
+        {name: _sizes(each) for name, each in types.items() if each.HasField("shape")} | sizes.shapes,
         frozenset(name for name, each in types.items() if each.elem_type in _FLOATING),
         ours,
     )
@@ -147,10 +144,6 @@ def _inferred(model: Any) -> tuple[dict[str, Any], str]:
         return inferred_values(model), ""
     except Exception as error:  # ValidationError, InferenceError, and what C++ raises
         return {}, _first_line(error)
-
-
-def _type_of(array: Array) -> Any:
-    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(array.dtype), array.shape).tensor_type
 
 
 def _constants(graph: Any, arrays: dict[str, Array]) -> dict[str, Array]:

@@ -1,6 +1,6 @@
 """Sizes that a file computes, as ``x.view(x.size(0), -1)`` of PyTorch does: Reshape gets them as numbers instead."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 import onnx
@@ -37,18 +37,3 @@ def inferred_values(model: Any) -> dict[str, Any]:
         output.ClearField("type")
     graph = shape_inference.infer_shapes(own, check_type=True, strict_mode=True, data_prop=True).graph
     return {each.name: each.type.tensor_type for each in (*graph.input, *graph.value_info, *graph.output)}
-
-
-def known_sizes(data: Any, Y: Any) -> list[int] | None:
-    """The sizes for data of this type that give a Y of that type; None if they are not known.
-
-    Where both have the same unknown size, such as that of the batch, it is 0 in ONNX, and another unknown one is -1.
-    """
-    if not data.HasField("shape") or not Y.HasField("shape"):
-        return None
-    before: Sequence[Any] = data.shape.dim
-    sizes = []
-    for axis, size in enumerate(Y.shape.dim):
-        same = axis < len(before) and size.dim_param and before[axis].dim_param == size.dim_param
-        sizes.append(size.dim_value if size.HasField("dim_value") else 0 if same else -1)
-    return sizes if sizes.count(-1) < 2 else None

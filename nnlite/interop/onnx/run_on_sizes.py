@@ -1,0 +1,165 @@
+"""A file run on sizes alone: the shapes of its arrays, and what it computes of sizes, such as those of a view.
+
+It is run twice, with different numbers for the sizes that are not known, such as that of the batch. What is the same in
+both runs does not depend on them.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from onnx import defs, helper, numpy_helper, shape_inference
+
+from nnlite.basics.arrays import Array
+
+LIMIT = 4096  # entries of an array that is computed
+FOLDED = {
+    *("Shape", "Size", "ConstantOfShape", "Range", "Gather", "Slice", "Concat", "Reshape", "Transpose", "Unsqueeze"),
+    *("Squeeze", "Expand", "Tile", "Trilu", "Cast", "Identity", "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Max", "Min"),
+    *("Sqrt", "Pow", "ReduceProd", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Where", "Not", "And"),
+    *("Or", "IsInf", "IsNaN"),
+}
+FIRST, SECOND = (1009, 1013, 1019, 1021), (2003, 2011, 2017, 2027)  # primes, so that no product is another size
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What two runs give.
+
+    Attributes:
+        values: arrays that do not depend on unknown sizes, by name.
+        shapes: sizes by name, None for one that depends on unknown sizes.
+        runs: values and shapes of each run.
+    """
+
+    values: dict[str, Array]
+    shapes: dict[str, tuple[int | None, ...]]
+    runs: tuple["Run", "Run"]
+
+    def reshaping(self, data: str, sizes: str) -> list[int] | None:
+        """The sizes as numbers: 0 for that of the same axis of ``data``, -1 for another unknown one.
+
+        None if they are not known, or several are unknown.
+        """
+        before = [run.shape(data) for run in self.runs]
+        pairs = self._pairs(sizes)
+        if pairs is None or None in before:
+            return None
+        found = []
+        for axis, pair in enumerate(pairs):
+            same = pair == tuple([shape[axis] if shape and axis < len(shape) else None for shape in before])
+            found.append(pair[0] if pair[0] == pair[1] else 0 if same else -1)
+        return found if found.count(-1) < 2 else None
+
+    def expanding(self, sizes: str) -> list[int] | None:
+        """The sizes as numbers, -1 for that of the batch, the first axis of an input; None if others are unknown."""
+        batches = [tuple([shape[0] for shape in run.inputs if shape]) for run in self.runs]
+        pairs = self._pairs(sizes)
+        if pairs is None or not all(a == b or (a, b) in zip(*batches, strict=True) for a, b in pairs):
+            return None
+        found = [a if a == b else -1 for a, b in pairs]
+        return found if found.count(-1) < 2 else None
+
+    def _pairs(self, sizes: str) -> list[tuple[int, int]] | None:
+        first, second = [run.values.get(sizes) for run in self.runs]
+        if first is None or second is None:
+            return None
+        return list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def sizes_of(graph: Any, opset: int, constants: Mapping[str, Array]) -> Sizes:
+    """Run the operators of a graph on sizes.
+
+    Args:
+        graph: a GraphProto whose nodes are sorted.
+        opset: the version of its operators.
+        constants: arrays whose numbers may be used; those of other initializers are not.
+    """
+    runs = Run(graph, opset, constants, FIRST), Run(graph, opset, constants, SECOND)
+    first, second = (run.values for run in runs)
+    equal = [name for name in first.keys() & second.keys() if np.array_equal(first[name], second[name], equal_nan=True)]
+    values = {name: first[name] for name in first if name in set(equal) - constants.keys()}
+    shapes = {}
+    for name in runs[0].types:
+        one, other = (run.shape(name) for run in runs)
+        if one is not None and other is not None and len(one) == len(other):
+            shapes[name] = tuple([a if a == b else None for a, b in zip(one, other, strict=True)])
+    return Sizes(values, shapes, runs)
+
+
+class Run:
+    """The types of a graph's arrays, with all sizes, and the values of small ones that follow from sizes.
+
+    Args:
+        graph, opset, constants: see ``sizes_of``.
+        unknown: a number for each unknown size; the last one is for all others.
+    """
+
+    def __init__(self, graph: Any, opset: int, constants: Mapping[str, Array], unknown: tuple[int, ...]) -> None:
+        self.opset = opset
+        self.values = {name: array for name, array in constants.items() if array.size <= LIMIT}
+        self.types = {each.name: helper.make_tensor_type_proto(each.data_type, each.dims) for each in graph.initializer}
+        self.types |= {name: _type(array) for name, array in constants.items()}
+        known: dict[str, int] = {}
+        for each in graph.input:
+            if each.name not in self.types and each.type.tensor_type.HasField("shape"):
+                self.types[each.name] = _with_sizes(each.type.tensor_type, known, unknown)
+        self.inputs = [self.shape(each.name) for each in graph.input]
+        for node in graph.node:
+            if node.domain in ("", "ai.onnx") and node.output and node.output[0] not in self.types:
+                self._run(node)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array; None if it is not known."""
+        type = self.types.get(name)
+        if type is None or not type.tensor_type.HasField("shape"):
+            return None
+        sizes = type.tensor_type.shape.dim
+        return tuple([each.dim_value for each in sizes]) if all(each.HasField("dim_value") for each in sizes) else None
+
+    def _run(self, node: Any) -> None:
+        given = [name for name in node.input if name]
+        try:
+            schema = defs.get_schema(node.op_type, self.opset, "")
+            types = {name: self.types[name] for name in given}
+            data = {name: numpy_helper.from_array(self.values[name], name) for name in given if name in self.values}
+            opsets = [helper.make_opsetid("", self.opset)]
+            self.types |= shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
+            shape = self.shape(node.output[0])
+            if node.op_type not in FOLDED or shape is None or math.prod(shape) > LIMIT:
+                return
+            if node.op_type in ("Shape", "Size"):
+                of = self.shape(given[0])
+                arrays: Any = None if of is None else [np.broadcast_to(np.zeros((), np.int8), of)]  # takes no memory
+            else:
+                arrays = [self.values[name] for name in given]
+            if arrays is not None and given:
+                self.values[node.output[0]] = _result(node, self.opset, dict(zip(given, arrays, strict=True)))
+        except Exception:  # what is not known, or wrong, which the check of the whole file says
+            return
+
+
+def _type(array: Array) -> Any:
+    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+
+
+def _with_sizes(type: Any, known: dict[str, int], unknown: tuple[int, ...]) -> Any:
+    """A type whose unknown sizes are numbers; sizes of one name, or without a name of one axis, are the same."""
+    sizes = []
+    for axis, size in enumerate(type.shape.dim):
+        if not size.HasField("dim_value"):
+            known.setdefault(size.dim_param or str(axis), unknown[min(len(known), len(unknown) - 1)])
+        sizes.append(size.dim_value if size.HasField("dim_value") else known[size.dim_param or str(axis)])
+    return helper.make_tensor_type_proto(type.elem_type, sizes)
+
+
+def _result(node: Any, opset: int, given: dict[str, Array]) -> Array:
+    """The output of a node, by the reference implementation of ONNX."""
+    from onnx.reference import ReferenceEvaluator  # which takes longer to import than most files take to read
+
+    output = helper.make_value_info(node.output[0], helper.make_tensor_type_proto(0, None))
+    graph = helper.make_graph([node], "node", [], [output])
+    outputs: Any = ReferenceEvaluator(graph, opsets={"": opset}).run(None, given)
+    return np.asarray(outputs[0])
