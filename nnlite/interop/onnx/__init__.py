@@ -25,8 +25,8 @@ Where the expression is one operator of X, ``from_onnx`` makes a registered laye
 declared_operators.py evaluates the attribute, graph_builder.py makes the operators with the shapes that they give, and
 writing_onnx.py goes through a model. In the other direction checked_onnx.py reads somebody else's file, with
 run_on_sizes.py, computed_sizes.py, zero_states.py and fused_operators.py, which finds GELU in it; reading_onnx.py goes
-through its operators; onnx_operators.py and, for convolutions, windows, recurrent layers and conditions, files beside
-it have those that no layer declares.
+through its operators. Those that no layer declares are methods of Operators in onnx_operators.py, in a file for each
+kind: shape_operators.py, reduction_operators.py and so on.
 """
 
 import os
@@ -96,9 +96,8 @@ def from_onnx(source: Any) -> Layer:
     Conditions become numbers, 1 and 0, as :class:`nnlite.Greater` and :class:`nnlite.GreaterEqual` give them: ``a * b``
     for And, ``1 - a`` for Not; a file's Where is :class:`nnlite.Where`.
 
-    What :func:`nnlite.to_onnx` writes can be read again, but for MaxUnpool and an EmbeddingBag with ``padding_idx``.
-    Layers that are several operators in ONNX, as an AdaptiveAvgPool with windows of several
-    sizes, become these operators in a Graph.
+    Whatever :func:`nnlite.to_onnx` writes can be read again. Layers that are several operators in ONNX, such as an
+    AdaptiveAvgPool with windows of several sizes, become these operators in a Graph.
 
     The model is in training mode, as every new one; ``model.eval()`` or :func:`nnlite.predict` compute what the file
     does. Its dtype is that of the initializers: float64 if there are such, else float32.
