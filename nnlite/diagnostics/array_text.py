@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 
+DIGITS = 4
 
-def array_text(values: Any, most: int = 12, precision: int = 4) -> str | None:
+
+def array_text(values: Any, most: int = 12) -> str | None:
     """The numbers of a small array, one line per row; None if there are more than ``most``.
 
     >>> print(array_text(np.array([[1.0, -0.25], [1 / 3, 2.0]])))
@@ -18,8 +20,8 @@ def array_text(values: Any, most: int = 12, precision: int = 4) -> str | None:
     if array.size > most:
         return None
     if array.ndim == 0:
-        return scalar_text(array.item(), precision)
-    return np.array2string(array, precision=precision, suppress_small=_near_one(array), threshold=most)
+        return scalar_text(array.item())
+    return np.array2string(array, precision=DIGITS, suppress_small=_near_one(array), threshold=most)
 
 
 def array_range(values: Any) -> str:
@@ -37,13 +39,13 @@ def array_range(values: Any) -> str:
     return f"from {low} to {high}{odd}" if finite.size else odd[2:]
 
 
-def scalar_text(number: float, precision: int = 4) -> str:
+def scalar_text(number: float) -> str:
     """A number in four digits; an integer, which may be an index, in all of its digits.
 
     >>> scalar_text(1 / 3), scalar_text(123456), scalar_text(True)
     ('0.3333', '123456', '1')
     """
-    return f"{number:.{precision}g}" if isinstance(number, float) else str(int(number))
+    return f"{number:.{DIGITS}g}" if isinstance(number, float) else str(int(number))
 
 
 def _near_one(array: Any) -> bool:

@@ -65,7 +65,7 @@ def note_history(error: BaseException, state: Training) -> str:
 
 
 def note_layer(error: BaseException) -> None:
-    """Add to an error in the code of somebody's own layer the line that names the shapes and the likely cause."""
+    """Add a note to an error that a user-defined layer raises: the line that names the shapes and the likely cause."""
     last = [frame for frame, _ in walk_tb(error.__traceback__)][-1]
     own = isinstance(last.f_locals.get("self"), Layer) and not last.f_globals["__name__"].startswith("nnlite")
     if own and isinstance(error, TypeError | ValueError):
