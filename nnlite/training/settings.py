@@ -66,8 +66,8 @@ def settings(state: Training, loss: Layer, **arguments: Any) -> dict[str, str]:
 def differences(saved: dict[str, str], own: dict[str, str]) -> list[str]:
     """A line for each setting that is not the same.
 
-    Settings that only one of two versions of nnlite saves are not compared, and neither are the values of rows where one
-    side has samples of them, or a stream.
+    Settings that only one of two versions of nnlite saves are not compared, and neither are the values of rows where
+    one side has samples of them, or a stream.
 
     >>> differences({"layer 1": "Tanh", "metrics": ""}, {"layer 1": "ReLU", "metrics": "", "layer 1: new": "0"})
     ['layer 1: Tanh in the file, ReLU here']
