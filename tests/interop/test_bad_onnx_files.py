@@ -179,7 +179,7 @@ def test_what_contradicts_itself_or_is_not_supported(model, message):
 
 def test_all_operators_that_are_used_in_an_unsupported_way_are_listed():
     text = """
-        a = Gather(x, i)
+        a = Gather<axis = 1>(w, i)
         c = HardSigmoid(a)
         d, m = Dropout(c)
         s = Shrink<bias = 0.3, lambd = 0.5>(d)

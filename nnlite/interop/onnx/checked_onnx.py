@@ -52,6 +52,7 @@ class OnnxFile:
         outputs: names of the outputs.
         shapes: sizes by name, None for an unknown one; what has no entry has an unknown number of axes.
         numbers: the names of what has floating numbers.
+        batch: the name of the first input whose first size is not known, that of the batch.
         ours: whether nnlite wrote it.
     """
 
@@ -62,6 +63,7 @@ class OnnxFile:
     outputs: list[str]
     shapes: dict[str, tuple[int | None, ...]]
     numbers: frozenset[str]
+    batch: str | None
     ours: bool
 
 
@@ -111,14 +113,14 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
     for node in live:
         place = computed_sizes(node, arrays)
         if place is not None:
-            wanted = node.input[place]
-            expands = node.op_type == "Expand"
-            numbers = sizes.expanding(wanted) if expands else sizes.reshaping(node.input[0], wanted)
+            Y = node.output[0]
+            reshapes = node.op_type in ("Reshape", "Resize")
+            numbers = sizes.reshaping(node.input[0], Y) if reshapes else sizes.expanding(Y)
             if numbers is None:
                 raise CheckpointError(
                     f"{node.op_type} {node.name!r}: its sizes are computed in a way that is not supported"
                 )
-            node.input[place] = f"{node.output[0]}.sizes"
+            node.input[place] = f"{Y}.sizes"
             arrays[node.input[place]] = np.array(numbers)
     initializers = {each.name: arrays[each.name] for each in graph.initializer}
     return OnnxFile(
@@ -129,6 +131,7 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         [each.name for each in graph.output],
         {name: _sizes(each) for name, each in types.items() if each.HasField("shape")} | sizes.shapes,
         frozenset(name for name, each in types.items() if each.elem_type in _FLOATING),
+        sizes.batch,
         ours,
     )
 

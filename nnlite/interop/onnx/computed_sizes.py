@@ -19,8 +19,8 @@ def live_nodes(graph: Any, constants: Collection[str]) -> list[Any]:
 
 
 def computed_sizes(node: Any, constants: Collection[str]) -> int | None:
-    """Which input of a Reshape, Resize or Expand are its sizes, if they are no constant."""
-    place = {"Reshape": 1, "Resize": 3, "Expand": 1}.get(node.op_type)
+    """Which input of an operator are the sizes of its output, if they are no constant."""
+    place = {"Reshape": 1, "Resize": 3, "Expand": 1, "ConstantOfShape": 0}.get(node.op_type)
     computed = place is not None and len(node.input) > place and node.input[place] not in {"", *constants}
     return place if computed else None
 

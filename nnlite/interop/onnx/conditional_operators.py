@@ -72,6 +72,9 @@ class ConditionalOperators:
         found = np.isneginf(array) * bool(detect_negative) | np.isposinf(array) * bool(detect_positive)
         return Operand(X.shape, found, 1, floating=False)
 
+    def IsNaN(self, X: Operand) -> Any:
+        return Condition(X.shape, 1 - Equal()(X.node, X.node))
+
     def Where(self, condition: Operand, X: Operand, Y: Operand) -> Any:
         raise_unless(X.floating and Y.floating, "expected a choice between floating numbers")
         activation = self._activation(condition, X, Y) if isinstance(condition, Comparison) else None

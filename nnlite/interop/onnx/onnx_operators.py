@@ -1,8 +1,6 @@
 """What an operator of ONNX is in nnlite: a method for each that is not the inverse of what a layer declares."""
 
-from collections.abc import Sequence
-
-from nnlite.containers.nodes import Input
+from nnlite.containers.nodes import Node
 from nnlite.interop.onnx.activation_operators import ActivationOperators
 from nnlite.interop.onnx.arithmetic_operators import ArithmeticOperators
 from nnlite.interop.onnx.conditional_operators import ConditionalOperators
@@ -29,8 +27,8 @@ class Operators(
     its output, or a tuple of nodes. It raises NotImplementedError for what nnlite does not have.
 
     Args:
-        inputs: of the model.
+        batch: an input of the model that has the rows of the batch; None if no input is known to have them.
     """
 
-    def __init__(self, inputs: Sequence[Input]) -> None:
-        self.inputs = inputs
+    def __init__(self, batch: Node | None) -> None:
+        self.batch = batch

@@ -1,15 +1,16 @@
 """Operand: an array of the file, which is computed, an initializer or a constant; and what operators ask of it."""
 
-from collections.abc import Sequence
+import math
 from typing import Any
 
 import numpy as np
 
-from nnlite.basics.shapes import UNKNOWN
-from nnlite.containers.nodes import Constant, Input, Node, Parameter
+from nnlite.containers.nodes import Constant, Node, Parameter
 from nnlite.layers.conditions import Where
 from nnlite.layers.reductions import Sum
 from nnlite.layers.reshaping import Unflatten
+
+LARGEST = 1 << 26  # numbers in an array that is made when a file is read
 
 
 class Operand:
@@ -64,20 +65,20 @@ class Expanded(Operand):
 
     Args:
         X: the array.
-        sizes: of all axes; -1 for what is not known.
-        inputs: of the model, whose first axis is that of the batch.
+        sizes: of all axes; -1 for that of the batch.
+        batch: an input of the model that has the rows of the batch.
     """
 
-    def __init__(self, X: Operand, sizes: tuple[int, ...], inputs: Sequence[Input]) -> None:
+    def __init__(self, X: Operand, sizes: tuple[int, ...], batch: Node | None) -> None:
         super().__init__(None, None, 1, floating=X.floating)
         own = (1,) * (len(sizes) - X.ndim) + tuple(X.shape)
-        self.X, self.inputs = X, inputs
+        self.X, self.sizes, self.batch = X, sizes, batch
+        raise_unless(math.prod(each for each in sizes if each > 0) <= LARGEST, "expanded to too many numbers")
         self.repeats = [size if old == 1 else 1 for size, old in zip(sizes, own, strict=True)]
 
     @property
     def node(self) -> Any:
         if self._node is None:
-            raise_unless(self.repeats.count(-1) < 2, "expanded to sizes that are not known")
             self._node = self.X.node
             known = [max(each, 1) for each in self.repeats]
             if max(known, default=1) > 1 or (-1 not in self.repeats and len(known) > self.X.ndim):
@@ -90,11 +91,10 @@ class Expanded(Operand):
 
     def _rows(self) -> Any:
         """A number for each row of the batch."""
-        batch = next((each for each in self.inputs if each.shape is not UNKNOWN), None)
-        if batch is None:
+        if self.batch is None:
             raise NotImplementedError("expanded to a batch that no input has")
-        axes = tuple(range(1, len(batch.shape)))
-        return Sum(axes)(batch) if axes else batch
+        axes = tuple(range(1, len(self.batch.shape)))
+        return Sum(axes)(self.batch) if axes else self.batch
 
 
 class Reshaped(Operand):

@@ -47,7 +47,8 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
         for name, array in arrays.items():
             own = trained and (array.ndim > 0 or file.ours)
             operands[name] = Operand(array.shape, array, uses[name], floating=array.dtype.kind == "f", trained=own)
-    wrong, operators = [], Operators(inputs)
+    batch = None if file.batch is None else operands[file.batch].node
+    wrong, operators = [], Operators(batch)
     for node in file.nodes:
         try:
             used = tuple([bool(name and uses[name]) for name in node.outputs])

@@ -6,7 +6,7 @@ from nnlite.interop.onnx.operands import (
     Operand,
     reduced,
 )
-from nnlite.layers.elementwise import Exp, Log, Sqrt, Square
+from nnlite.layers.elementwise import Abs, Exp, Log, Sqrt, Square
 from nnlite.layers.reductions import Max, Mean, Min, Sum
 
 
@@ -29,6 +29,12 @@ class ReductionOperators:
         over = reduced(X, axes, noop_with_empty_axes)
         largest, kept = (Max(over, keepdim=keepdim)(X.node) for keepdim in (True, bool(keepdims)))
         return Log()(Sum(over, keepdim=bool(keepdims))(Exp()(X.node - largest))) + kept
+
+    def ReduceL1(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
+        return Sum(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(Abs()(X.node))
+
+    def ReduceSumSquare(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
+        return Sum(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(Square()(X.node))
 
     def ReduceL2(self, X: Operand, axes: Any = None, *, keepdims: int, noop_with_empty_axes: int = 0) -> Any:
         return Sqrt()(Sum(reduced(X, axes, noop_with_empty_axes), keepdim=bool(keepdims))(Square()(X.node)))

@@ -32,19 +32,20 @@ class Sizes:
         values: arrays that do not depend on unknown sizes, by name.
         shapes: sizes by name, None for one that depends on unknown sizes.
         runs: values and shapes of each run.
+        batch: the first input whose first size is not known.
     """
 
     values: dict[str, Array]
     shapes: dict[str, tuple[int | None, ...]]
     runs: tuple["Run", "Run"]
+    batch: str | None
 
-    def reshaping(self, data: str, sizes: str) -> list[int] | None:
-        """The sizes as numbers: 0 for that of the same axis of ``data``, -1 for another unknown one.
+    def reshaping(self, data: str, Y: str) -> list[int] | None:
+        """The sizes that give ``data`` the shape of Y: 0 for that of the same axis, -1 for another unknown one.
 
         None if they are not known, or several are unknown.
         """
-        before = [run.shape(data) for run in self.runs]
-        pairs = self._pairs(sizes)
+        before, pairs = [run.shape(data) for run in self.runs], self._pairs(Y)
         if pairs is None or None in before:
             return None
         found = []
@@ -53,20 +54,19 @@ class Sizes:
             found.append(pair[0] if pair[0] == pair[1] else 0 if same else -1)
         return found if found.count(-1) < 2 else None
 
-    def expanding(self, sizes: str) -> list[int] | None:
-        """The sizes as numbers, -1 for that of the batch, the first axis of an input; None if others are unknown."""
-        batches = [tuple([shape[0] for shape in run.inputs if shape]) for run in self.runs]
-        pairs = self._pairs(sizes)
-        if pairs is None or not all(a == b or (a, b) in zip(*batches, strict=True) for a, b in pairs):
+    def expanding(self, Y: str) -> list[int] | None:
+        """The sizes of Y, -1 for that of the batch; None if others are not known."""
+        batch = [(run.shape(self.batch) or (None,))[0] if self.batch else None for run in self.runs]
+        pairs = self._pairs(Y)
+        if pairs is None or not all(a == b or [a, b] == batch for a, b in pairs):
             return None
         found = [a if a == b else -1 for a, b in pairs]
         return found if found.count(-1) < 2 else None
 
-    def _pairs(self, sizes: str) -> list[tuple[int, int]] | None:
-        first, second = [run.values.get(sizes) for run in self.runs]
-        if first is None or second is None:
-            return None
-        return list(zip(first.tolist(), second.tolist(), strict=True))
+    def _pairs(self, Y: str) -> list[tuple[int, int]] | None:
+        """The sizes of an array in both runs."""
+        first, second = [run.shape(Y) for run in self.runs]
+        return None if first is None or second is None else list(zip(first, second, strict=True))
 
 
 def sizes_of(graph: Any, opset: int, constants: Mapping[str, Array]) -> Sizes:
@@ -86,7 +86,8 @@ def sizes_of(graph: Any, opset: int, constants: Mapping[str, Array]) -> Sizes:
         one, other = (run.shape(name) for run in runs)
         if one is not None and other is not None and len(one) == len(other):
             shapes[name] = tuple([a if a == b else None for a, b in zip(one, other, strict=True)])
-    return Sizes(values, shapes, runs)
+    batch = next((each.name for each in graph.input if shapes.get(each.name, (0,))[:1] == (None,)), None)
+    return Sizes(values, shapes, runs, batch)
 
 
 class Run:
@@ -106,7 +107,6 @@ class Run:
         for each in graph.input:
             if each.name not in self.types and each.type.tensor_type.HasField("shape"):
                 self.types[each.name] = _with_sizes(each.type.tensor_type, known, unknown)
-        self.inputs = [self.shape(each.name) for each in graph.input]
         for node in graph.node:
             if node.domain in ("", "ai.onnx") and node.output and node.output[0] not in self.types:
                 self._run(node)
