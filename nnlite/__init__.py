@@ -224,6 +224,8 @@ def __dir__() -> list[str]:
     return sorted([*__all__, *(name for name in globals() if name.startswith("__"))])
 
 
+__getattr__("set_kernels")  # now, since its module reads the environment variable NNLITE_KERNELS
+
 # What can be saved is imported now, so that a file may name it; all else later: it would double the import time.
 for _name, _module in _MODULE_OF.items():
     if _module.startswith(("nnlite.layers.", "nnlite.containers.", "nnlite.losses.")):
