@@ -122,3 +122,23 @@ def test_a_view_whose_other_sizes_follow_from_the_batch():
 def test_what_would_take_much_memory_is_refused(text):
     with pytest.raises(nn.CheckpointError, match="expanded to too many numbers"):
         nn.from_onnx(file(f"{text} y = Tanh(e)"))
+
+
+def test_integers_and_numbers_as_conditions():
+    """As files have masks of tokens: integers that become numbers, or booleans."""
+    head = '<ir_version: 8, opset_import: ["" : 18]> g (float[batch, 3] x, int64[batch, 3] mask) => (float y)'
+    X, mask = floats(4, 3), rng.integers(-1, 2, size=(4, 3))
+    for text in (
+        "m = Cast<to = 1>(mask) y = Mul(x, m)",
+        "m = Cast<to = 9>(mask) t = Tanh(x) y = Where(m, x, t)",
+        "c = Cast<to = 9>(x) m = Cast<to = 1>(c) y = Add(x, m)",
+    ):
+        with case(text):
+            written = onnx.parser.parse_model(f"{head} {{ {text} }}")
+            if "mask" not in text:
+                del written.graph.input[1]
+            X[0] = 0, np.inf, 1
+            given = (X, mask)[: len(written.graph.input)]
+            np.testing.assert_allclose(
+                nn.from_onnx(written).forward(*given), outputs(written.SerializeToString(), *given)[0], rtol=1e-6
+            )

@@ -60,6 +60,33 @@ def test_stacks_in_both_directions_with_embeddings_lengths_and_states(make):
             np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("attention", "shape"),
+    [
+        (lambda x, mask: nn.MultiheadAttention(8, 2, rng=0)(x, attn_mask=mask), (5, 5)),
+        (lambda x, mask: nn.MultiheadAttention(8, 2, rng=0)(x, key_padding_mask=mask), (5,)),
+        (lambda x, mask: nn.ScaledDotProductAttention(causal=True)(x, x, x, mask), (5, 5)),
+        (lambda x, mask: nn.Where()(mask, nn.Tanh()(x), x), (5, 8)),
+    ],
+)
+def test_masks_of_numbers(attention, shape):
+    """They go out and come in, with all keys masked, too; without ``float_masks`` the file wants booleans."""
+    x, mask = nn.Input("x"), nn.Input("mask")
+    model = nn.Graph([x, mask], attention(x, mask)).eval()
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4, 5, 8)).astype(np.float32)
+    numbers = np.where(rng.random((4, *shape)) < 0.4, -np.inf, rng.normal(size=(4, *shape))).astype(np.float32)
+    numbers[1] = -np.inf
+    content = content_of(model, ((5, 8), shape), 18, float_masks=True)
+    expected = model.forward(X, numbers)
+    np.testing.assert_allclose(outputs(content, X, numbers)[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(nn.from_onnx(content).eval().forward(X, numbers), expected, rtol=1e-5, atol=1e-6)
+    booleans = onnx.load_from_string(content_of(model, ((5, 8), shape), 18)).graph.input[1]
+    assert booleans.type.tensor_type.elem_type == onnx.TensorProto.BOOL
+    with pytest.raises(TypeError, match="float_masks"):
+        content_of(model, ((5, 8), shape), 18, float_masks="yes")
+
+
 def test_what_onnx_does_not_have_is_an_error_with_the_reason(path):
     for row in of_batches():
         if reason := WITHOUT_ONNX.get(row.id):

@@ -10,12 +10,10 @@ from support.contract import OWN, ROWS, WITHOUT_FORMULAS, Row, forward
 import nnlite as nn
 from nnlite.basics.trees import listed
 from nnlite.containers.argument_names import expands
-from nnlite.containers.program import Program
 
 onnxruntime.set_default_logger_severity(4)  # its warnings are about files, not about us
 
 WITHOUT_ONNX = {  # and why
-    "GLU-of-rows": "the size of the axis that is halved is not known",
     "Conv2d-circular": "padding_mode='circular' is in opsets from 19 on",
     "LocalResponseNorm-even": "in ONNX the size is odd",
     "PositionalEncoding-of-a-sequence": "the number of steps must be known",
@@ -43,13 +41,6 @@ def takes_any_rows(row: Row) -> bool:
     return True
 
 
-def adds(row: Row) -> bool:
-    """Whether a mask of the row is of numbers that are added; in a file masks are booleans."""
-    program = Program.of(row.make(), inputs=len(listed(row.X)))
-    names = [program.names[edge] for edge in program.inputs]
-    return any("mask" in name and np.asarray(X).dtype.kind == "f" for name, X in zip(names, listed(row.X), strict=True))
-
-
 def says_what_it_is(row: Row) -> list[bool]:
     """Of each layer of the row that no container is, whether it has an ``onnx``."""
     return [bool(layer.onnx) for _, layer in row.make().named_layers() if not expands(layer)]
@@ -64,7 +55,7 @@ def of_batches() -> list[Row]:
 @cache
 def exported() -> list[Row]:
     """Those of which each layer has operators of ONNX."""
-    return [row for row in of_batches() if row.id not in WITHOUT_ONNX and all(says_what_it_is(row)) and not adds(row)]
+    return [row for row in of_batches() if row.id not in WITHOUT_ONNX and all(says_what_it_is(row))]
 
 
 def one_of_each_layer(rows: list[Row]) -> list[Row]:

@@ -36,14 +36,16 @@ from nnlite.layer.layer import Layer
 from nnlite.saving.atomic_write import atomic_write
 
 
-def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, opset: int = 18) -> None:
+def to_onnx(
+    model: Layer, path: str | os.PathLike[str], input_shape: Any, *, opset: int = 18, float_masks: bool = False
+) -> None:
     """Write a model, as it computes in evaluation mode, as an ONNX file, which onnxruntime and others run.
 
     Parameters and buffers become initializers with the names of ``state_dict``, one for each array, also where layers
     are tied; those of recurrent layers become Constants, since ONNX has their gates in another order. The first axis of
     each input is the batch, of any size. Numbers have the model's dtype; inputs without a gradient, such as indices and
-    lengths, are int64, and masks boolean; a key_padding_mask of shape ``()`` is the lengths. The file is checked by
-    ``onnx.checker`` and replaced as a whole.
+    lengths, are int64, and masks boolean unless ``float_masks=True``; a key_padding_mask of shape ``()`` is the lengths.
+    The file is checked by ``onnx.checker`` and replaced as a whole.
 
     A layer says by its attribute ``onnx`` which operators it is; see ``help(nnlite.interop.onnx)``.
 
@@ -53,6 +55,8 @@ def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, ops
         input_shape: the shape of one sample, without the batch axis: ``(8, 8)``, or 30 for 30 features. For several
             inputs a tuple of shapes, ``((8, 8), (30,))``, or a dict by name.
         opset: the version of ONNX's operators, from 13 on.
+        float_masks: whether masks are numbers that are added to the scores of attention, such as 0 and -inf, in the
+            model's dtype; by default they are booleans.
 
     Raises:
         ValueError: layers have no ``onnx``, or an operator that is not in the opset. All are listed with their places,
@@ -78,7 +82,7 @@ def to_onnx(model: Layer, path: str | os.PathLike[str], input_shape: Any, *, ops
     _check_package()
     from nnlite.interop.onnx.writing_onnx import content_of
 
-    content = content_of(model, input_shape, opset)
+    content = content_of(model, input_shape, opset, float_masks)
     with atomic_write(path) as file:
         file.write(content)
 

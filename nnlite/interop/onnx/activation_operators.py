@@ -14,6 +14,7 @@ from nnlite.interop.onnx.operands import (
     raise_unless,
 )
 from nnlite.layers.activations import ReLU
+from nnlite.layers.conditions import Equal
 from nnlite.layers.dropout import Dropout
 from nnlite.layers.piecewise_linear import Hardsigmoid, Hardtanh, ReLU6, Threshold
 from nnlite.layers.rectifiers import CELU, PReLU
@@ -28,13 +29,12 @@ class ActivationOperators:
 
     def Cast(self, X: Operand, *, to: int, saturate: int = 1, **_: Any) -> Any:
         dtype = helper.tensor_dtype_to_np_dtype(to)
-        if isinstance(X, Condition) and (dtype.kind == "b" or dtype in FLOATING):
-            return X
+        if dtype in FLOATING:
+            return X if X.floating or isinstance(X, Condition) else X.node * 1.0
+        if dtype.kind == "b":
+            return X if isinstance(X, Condition) else Condition(X.shape, 1 - Equal()(X.node, 0))
         input_of_integers = isinstance(X.node, Input) and not X.floating and dtype.kind == "i"
-        raise_unless(
-            (X.floating and dtype in FLOATING) or input_of_integers,
-            "expected floating numbers in and out, or an input of integers, and integers out",
-        )
+        raise_unless(input_of_integers, "expected floating numbers or booleans out, or an input of integers")
         return X
 
     def Dropout(self, X: Operand, ratio: Operand | None = None, mode: Operand | None = None, **_: Any) -> Any:

@@ -1,11 +1,12 @@
 """What conditions are in nnlite: numbers, 1 and 0, by which Where chooses; and choices that are activations."""
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from nnlite.containers.nodes import Constant, Node, Parameter
-from nnlite.interop.onnx.operands import Operand, known, number, raise_unless
+from nnlite.interop.onnx.operands import Operand, number, raise_unless
 from nnlite.layers.arithmetic import Maximum, Multiply
 from nnlite.layers.conditions import Equal, Greater, GreaterEqual, Where
 from nnlite.layers.piecewise_linear import Threshold
@@ -68,9 +69,12 @@ class ConditionalOperators:
         return Condition(None, Maximum()(A.node, B.node))
 
     def IsInf(self, X: Operand, *, detect_negative: int = 1, detect_positive: int = 1) -> Any:
-        array = known(X)
-        found = np.isneginf(array) * bool(detect_negative) | np.isposinf(array) * bool(detect_positive)
-        return Operand(X.shape, found, 1, floating=False)
+        if X.array is not None:
+            found = np.isneginf(X.array) * bool(detect_negative) | np.isposinf(X.array) * bool(detect_positive)
+            return Operand(X.shape, found, 1, floating=False)
+        signs = [sign for sign, is_detected in ((-1, detect_negative), (1, detect_positive)) if is_detected]
+        raise_unless(bool(signs), "expected infinity of a sign")
+        return Condition(X.shape, reduce(Maximum(), [Equal()(X.node, sign * np.inf) for sign in signs]))
 
     def IsNaN(self, X: Operand) -> Any:
         return Condition(X.shape, 1 - Equal()(X.node, X.node))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from onnx import checker, defs, helper
 
-from nnlite.basics.checks import whole
+from nnlite.basics.checks import boolean, whole
 from nnlite.basics.trees import each_of, listed
 from nnlite.containers.argument_names import by_position, input_names_of, output_names_of
 from nnlite.diagnostics.run import Run
@@ -16,7 +16,7 @@ from nnlite.layer.layer import Layer, check_layer
 OLDEST = 13  # in which axes and sizes became inputs of operators
 
 
-def content_of(model: Layer, input_shape: Any, opset: int) -> bytes:
+def content_of(model: Layer, input_shape: Any, opset: int, float_masks: bool = False) -> bytes:
     """The content of the file; see :func:`nnlite.to_onnx`."""
     check_layer(model, "model")
     newest = defs.onnx_opset_version()
@@ -26,7 +26,10 @@ def content_of(model: Layer, input_shape: Any, opset: int) -> bytes:
         raise ValueError(
             f"to_onnx: expected a model of float32 or float64, got {model.dtype}; use model.astype(np.float64)"
         )
-    two = each_of(lambda X: np.repeat(X, 2, axis=0), zero_samples(model, input_shape))
+    one = zero_samples(model, input_shape)
+    if boolean(float_masks, "to_onnx: float_masks"):
+        one = each_of(lambda X: X.astype(model.dtype) if X.dtype == bool else X, one)
+    two = each_of(lambda X: np.repeat(X, 2, axis=0), one)
     run = Run(model, evaluation=True)
     with np.errstate(all="ignore"):
         Y = run.forward(two)
