@@ -12,7 +12,7 @@ from nnlite.training.feature_names import check_feature_names
 from nnlite.training.measurements import Measurements, named
 from nnlite.training.resume import resume_from
 from nnlite.training.rows import Rows
-from nnlite.training.sequences import Pieces
+from nnlite.training.sequences import Pieces, Sequences
 from nnlite.training.settings import settings
 from nnlite.training.sharing import sharing_of
 from nnlite.training.step import Step
@@ -61,6 +61,8 @@ def prepare(
     rows, validation_rows = split(
         rows_or_stream(X, Y, epochs), validation_data, validation_split, shuffle=shuffle, loss=loss
     )
+    if isinstance(rows, Sequences):
+        rows.check_model(model)
     if batch_size is None:
         if isinstance(rows, Stream):
             raise TypeError("X: expected rows X and Y, got batches; join them, since all rows are used at once")

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from nnlite.basics.arrays import Array, as_array
 from nnlite.basics.checks import whole
+from nnlite.containers.sequential import Sequential
 from nnlite.errors import ShapeError
+from nnlite.layer.layer import Layer
 from nnlite.training.batch import Batch
 from nnlite.training.rows import Rows, Share
 from nnlite.training.sources import SourceRows
@@ -128,6 +131,20 @@ class Sequences(Rows):
                 weight = np.ones(len(lengths)) if batch.weight is None else batch.weight
                 batch.weight = batch.inside * weight[:, None]
             yield batch
+
+    def check_model(self, model: Layer) -> None:
+        """Raise a TypeError unless the first layer of the model takes lengths as its second input."""
+        first = model
+        while isinstance(first, Sequential):
+            first = first[0]
+        try:
+            signature(first.forward).bind(None, None)
+        except TypeError:
+            raise TypeError(
+                f"{first.one_line()}: expected a first layer that takes lengths beside X, such as LSTM(...), since "
+                "Sequences gives both; for one that takes X alone write X, lengths = nnlite.pad_sequence(sequences), "
+                "pad the targets likewise, and pass sample_weight=np.arange(X.shape[1]) < lengths[:, None]"
+            ) from None
 
     def padded(self) -> tuple[Array, Array]:
         """All sequences in one array, and their lengths."""

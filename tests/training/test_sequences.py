@@ -319,3 +319,14 @@ def test_what_sequences_refuse():
         nn.fit(model, nn.Sequences(X), **options)
     with pytest.raises(TypeError, match=r"^Y: expected the targets in Sequences\(sequences, targets\), and no Y"):
         nn.fit(model, nn.Sequences(X), TAGS, **options)
+
+
+def test_a_model_that_takes_no_lengths_is_told_the_lines():
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 3, rng=0)), nn.Tanh())
+    options = {"loss": nn.MSELoss(), "optimizer": nn.SGD(model, lr=0.1), "verbose": 0}
+    with pytest.raises(TypeError, match=r"Linear\(2 -> 3\): expected a first layer that takes lengths beside X"):
+        nn.fit(model, nn.Sequences(X, CURVES), **options)
+    padded, lengths = nn.pad_sequence(X)
+    weight = np.arange(padded.shape[1]) < lengths[:, None]
+    history = nn.fit(model, padded, nn.pad_sequence(CURVES)[0], sample_weight=weight, **options)
+    assert np.isfinite(history["loss"]).all()
