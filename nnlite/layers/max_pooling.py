@@ -91,7 +91,12 @@ class MaxPoolNd(Pooling, Maxima):
     def onnx(self, graph: Any, X: Any) -> Any:
         if self.return_indices:
             raise NotImplementedError("with return_indices")
-        return graph.MaxPool(X, dilations=self.dilation, **self.windows_in_onnx(X))
+        options = self.windows_in_onnx(X)
+        before, after = options["pads"][: self.axes], options["pads"][self.axes :]
+        if any(p >= k for p, k in zip(after, self.kernel_size, strict=True)):  # which onnxruntime refuses
+            X = graph.Pad(X, (0, 0, *before, 0, 0, *after), -math.inf)
+            options["pads"] = (0,) * len(options["pads"])
+        return graph.MaxPool(X, dilations=self.dilation, **options)
 
     def output_shape(self, *shapes: Shape) -> Any:
         return self.twice(super().output_shape(*shapes))

@@ -172,7 +172,10 @@ class Softplus(Activation):
         Y = log(1 + exp(beta * X)) / beta
         dX = dY * sigmoid(beta * X)
     """
-    onnx = "Softplus(X) if beta == 1 else Softplus(X * beta) / beta"
+    onnx = (
+        "Softplus(X) if beta == 1 and threshold >= 20 else Softplus(X * beta) / beta if threshold >= 20 else "
+        "Where(X * beta > threshold, X, Softplus(X * beta) / beta)"
+    )
     output_range = (0.0, math.inf)
     flops_per_element = (9, 5)
 

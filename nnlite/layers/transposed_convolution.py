@@ -94,6 +94,8 @@ class ConvTransposeNd(Convolution):
     def onnx(self, graph: Any, X: Any) -> Any:
         if X.ndim == self.axes + 1:
             raise NotImplementedError("X has no axis for samples")
+        if any(more >= step for more, step in zip(self.output_padding, self.stride, strict=True)):
+            raise NotImplementedError("with output_padding of at least the stride, which onnxruntime refuses")
         options = {"strides": self.stride, "dilations": self.dilation, "group": self.groups}
         pads = (*self.padding, *self.padding)
         return graph.ConvTranspose(X, self.W, self.b, pads=pads, output_padding=self.output_padding, **options)

@@ -44,8 +44,8 @@ def to_onnx(
     Parameters and buffers become initializers with the names of ``state_dict``, one for each array, also where layers
     are tied; those of recurrent layers become Constants, since ONNX has their gates in another order. The first axis of
     each input is the batch, of any size. Numbers have the model's dtype; inputs without a gradient, such as indices and
-    lengths, are int64, and masks boolean unless ``float_masks=True``; a key_padding_mask of shape ``()`` is the lengths.
-    The file is checked by ``onnx.checker`` and replaced as a whole.
+    lengths, are int64, and masks boolean, unless ``float_masks=True``; a key_padding_mask of shape ``()`` is the
+    lengths. The file is checked by ``onnx.checker`` and replaced as a whole.
 
     A layer says by its attribute ``onnx`` which operators it is; see ``help(nnlite.interop.onnx)``.
 

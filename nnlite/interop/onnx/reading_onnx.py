@@ -16,6 +16,7 @@ from nnlite.interop.onnx.fused_operators import with_gelu
 from nnlite.interop.onnx.onnx_operators import Operators
 from nnlite.interop.onnx.operands import Operand
 from nnlite.layer.layer import Layer
+from nnlite.layers.activations import Identity
 
 
 def model_of(source: Any) -> Layer:
@@ -69,7 +70,11 @@ def _graph(file: OnnxFile, declared: dict[str, Inverse]) -> tuple[list[Input], l
                 operands[name] = operands[node.outputs[0]]
     if wrong:
         raise CheckpointError("what is not supported:\n  " + "\n  ".join(wrong))
-    return inputs, [operands[name].node for name in file.outputs]
+    outputs: list[Node] = []
+    for name in file.outputs:
+        Y = operands[name].node
+        outputs.append(Identity()(Y) if any(Y is each for each in outputs) else Y)
+    return inputs, outputs
 
 
 def _made(

@@ -91,9 +91,14 @@ class Kind:
         h_of_Y = len(states) == 2 and used[:2] == (True, True) and not any(used[2:]) and lengths is None
         return_state = any(used[1:]) and not last and not h_of_Y
         all_used = used == (True,) * (1 + len(states))
-        raise_unless(all_used or not return_state, "expected Y, Y_h or all outputs to be used")
+        finals_alone = used == (False, True, True)
+        raise_unless(all_used or finals_alone or not return_state, "expected Y, Y_h, both states or all to be used")
         layer = self.layer.from_saved(
-            **options, bidirectional=both, reverse=direction == "reverse", last=last, return_state=return_state
+            **options,
+            bidirectional=both,
+            reverse=direction == "reverse",
+            last=last or finals_alone,
+            return_state=return_state,
         )
         for n, part in enumerate(layer.sweeps or [layer]):
             self.set_parameters(part, arrays, n)
@@ -106,8 +111,12 @@ class Kind:
         if h_of_Y:
             finals = [final_state(Y, R.shape[2], direction)]
         directions = (2, R.shape[2])
-        if last:
-            return Y, (transposed(Unflatten(1, directions)(Y), 0, 1) if both else Unflatten(0, (1, -1))(Y))
+        if last or finals_alone:
+            h = Unflatten(1, directions)(Y) if both else Y
+            if finals_alone:  # the last state of h and that of the layer are equal; a Graph wants both to be used
+                finals[0] = (h + finals[0]) / 2
+            finals = [transposed(each, 0, 1) if both else Unflatten(0, (1, -1))(each) for each in finals or [h]]
+            return (Y, *finals)
         Y = transposed(Y, 0, 1)
         Y = transposed(Unflatten(2, directions)(Y), 1, 2) if both else Unflatten(1, (1, -1))(Y)
         return (Y, *[transposed(each, 0, 1) if both else Unflatten(0, (1, -1))(each) for each in finals])
