@@ -130,6 +130,21 @@ def of_opset(version):
     return model
 
 
+def of_sizes(*sizes):
+    model = made()
+    for axis, size in enumerate(sizes):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    return model
+
+
+def pooled_to_nothing():
+    """A Slice behind it ends the process in onnx."""
+    names = {"zero": 0, "end": -9, "two": 2, "one": 1}
+    text = " ".join(f"{name} = Constant<value = int64[1] {{{n}}}>()" for name, n in names.items())
+    pooled = "u = Unsqueeze(x, zero) p = AveragePool<kernel_shape = [9]>(u)"
+    return made(f"{text} {pooled} s = Slice(p, zero, end, two, one) y = Tanh(s)")
+
+
 def of_integers():
     model = made()
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
@@ -154,6 +169,8 @@ def of_integers():
         (made(w=np.ones((3, 2), np.float32)), "invalid"),
         (made(w=np.ones((2, 2), np.complex64)), "w: expected real numbers"),
         (of_integers(), "invalid"),
+        (of_sizes(2, -2), "negative sizes:\n  input 'x'"),
+        (pooled_to_nothing(), "negative sizes:\n  AveragePool "),
         (of_opset(11), "expected an opset from 13 to .*; convert it"),
         (of_opset(1 << 40), "expected an opset from 13 to"),
         (in_another_domain(), "not supported:\n  com.example.Gemm 0"),

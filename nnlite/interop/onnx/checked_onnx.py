@@ -102,8 +102,10 @@ def checked(model: Any, supported: Iterable[str]) -> OnnxFile:
         _check_tensor(tensor, name)
     _check_names(graph)
     arrays = {name: numpy_helper.to_array(tensor) for name, tensor in tensors}
-    types, invalid = _inferred(model)
     sizes = sizes_of(graph, opset, _constants(graph, arrays))
+    if sizes.negative:
+        raise CheckpointError("negative sizes:\n  " + "\n  ".join(sizes.negative))
+    types, invalid = _inferred(model)
     arrays |= {} if ours else sizes.values
     live = live_nodes(graph, arrays)
     _check_operators(live, set(supported))

@@ -33,12 +33,14 @@ class Sizes:
         shapes: sizes by name, None for one that depends on unknown sizes.
         runs: values and shapes of each run.
         batch: the first input whose first size is not known.
+        negative: inputs and operators that have negative sizes.
     """
 
     values: dict[str, Array]
     shapes: dict[str, tuple[int | None, ...]]
     runs: tuple["Run", "Run"]
     batch: str | None
+    negative: list[str]
 
     def reshaping(self, data: str, Y: str) -> list[int] | None:
         """The sizes that give ``data`` the shape of Y: 0 for that of the same axis, -1 for another unknown one.
@@ -87,7 +89,7 @@ def sizes_of(graph: Any, opset: int, constants: Mapping[str, Array]) -> Sizes:
         if one is not None and other is not None and len(one) == len(other):
             shapes[name] = tuple([a if a == b else None for a, b in zip(one, other, strict=True)])
     batch = next((each.name for each in graph.input if shapes.get(each.name, (0,))[:1] == (None,)), None)
-    return Sizes(values, shapes, runs, batch)
+    return Sizes(values, shapes, runs, batch, Run(graph, opset, {**constants, **values}, None).negative)
 
 
 class Run:
@@ -95,18 +97,24 @@ class Run:
 
     Args:
         graph, opset, constants: see ``sizes_of``.
-        unknown: a number for each unknown size; the last one is for all others.
+        unknown: a number for each unknown size, the last one for all others; None if they stay unknown.
+
+    Attributes:
+        types, values: by name.
+        negative: inputs and operators with negative sizes, on which the rest of onnx may end the process.
     """
 
-    def __init__(self, graph: Any, opset: int, constants: Mapping[str, Array], unknown: tuple[int, ...]) -> None:
+    def __init__(self, graph: Any, opset: int, constants: Mapping[str, Array], unknown: Any) -> None:
         self.opset = opset
+        self.negative: list[str] = []
         self.values = {name: array for name, array in constants.items() if array.size <= LIMIT}
         self.types = {each.name: helper.make_tensor_type_proto(each.data_type, each.dims) for each in graph.initializer}
         self.types |= {name: _type(array) for name, array in constants.items()}
         known: dict[str, int] = {}
         for each in graph.input:
             if each.name not in self.types and each.type.tensor_type.HasField("shape"):
-                self.types[each.name] = _with_sizes(each.type.tensor_type, known, unknown)
+                type = _with_sizes(each.type.tensor_type, known, unknown) if unknown else each.type
+                self._add({each.name: type}, f"input {each.name!r}")
         for node in graph.node:
             if node.domain in ("", "ai.onnx") and node.output and node.output[0] not in self.types:
                 self._run(node)
@@ -119,6 +127,12 @@ class Run:
         sizes = type.tensor_type.shape.dim
         return tuple([each.dim_value for each in sizes]) if all(each.HasField("dim_value") for each in sizes) else None
 
+    def _add(self, types: dict[str, Any], place: str) -> None:
+        if any(size.dim_value < 0 for type in types.values() for size in type.tensor_type.shape.dim):
+            self.negative.append(place)
+        else:
+            self.types |= types
+
     def _run(self, node: Any) -> None:
         given = [name for name in node.input if name]
         try:
@@ -126,7 +140,8 @@ class Run:
             types = {name: self.types[name] for name in given}
             data = {name: numpy_helper.from_array(self.values[name], name) for name in given if name in self.values}
             opsets = [helper.make_opsetid("", self.opset)]
-            self.types |= shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
+            made = shape_inference.infer_node_outputs(schema, node, types, data, opset_imports=opsets)
+            self._add(made, f"{node.op_type} {node.name!r}")
             shape = self.shape(node.output[0])
             if node.op_type not in FOLDED or shape is None or math.prod(shape) > LIMIT:
                 return
