@@ -72,6 +72,14 @@ def test_repetitions():
         nn.from_onnx(file(constant("n", 1, 1 << 40, 2) + "y = Tile(x, n)"))
 
 
+def test_padding_of_named_axes():
+    assert_same(constant("pads", 1, 2) + constant("axes", -1) + "y = Pad(x, pads, , axes)")
+    with pytest.raises(nn.CheckpointError, match="of the batch or the channels"):
+        nn.from_onnx(file(constant("pads", 1, 2) + constant("axes", 1) + "y = Pad(x, pads, , axes)"))
+    with pytest.raises(nn.CheckpointError):
+        nn.from_onnx(file(constant("pads", 1, 2) + constant("axes", 3) + "y = Pad(x, pads, , axes)"))
+
+
 def test_not_a_number():
     X = floats(4, 2, 6)
     X[1, 1, 2:4] = np.nan

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from nnlite.interop.onnx.convolution_operators import convolution, transposed_convolution
 from nnlite.interop.onnx.onnx_windows import UNEQUAL, dilations, ends, enlarged, strides
 from nnlite.interop.onnx.operands import Expanded, Operand, Reshaped, at, known, number, raise_unless, whole_numbers
@@ -72,7 +74,10 @@ class SpatialOperators:
         self, X: Operand, pads: Operand, value: Operand | None = None, axes: Operand | None = None, *, mode: str
     ) -> Any:
         sizes, spatial = whole_numbers(pads), X.ndim - 2
-        raise_unless(axes is None, "with axes")
+        if axes is not None:  # the sizes are those of these axes alone
+            pairs, full = np.reshape(sizes, (2, -1)), np.zeros((2, X.ndim), int)
+            full[:, whole_numbers(axes)] = pairs
+            sizes = tuple(full.reshape(-1).tolist())
         raise_unless(mode in {"constant", *PADS}, f"with mode={mode}")
         raise_unless(spatial in (1, 2, 3), "expected one to three spatial axes")
         before, after = sizes[: X.ndim], sizes[X.ndim :]
