@@ -137,12 +137,14 @@ def of_sizes(*sizes):
     return model
 
 
-def pooled_to_nothing():
-    """A Slice behind it ends the process in onnx."""
+def cut_from(text):
+    """A Slice of what the text computes as p (1, N, ...), which ends the process in onnx if a size is negative."""
     names = {"zero": 0, "end": -9, "two": 2, "one": 1}
-    text = " ".join(f"{name} = Constant<value = int64[1] {{{n}}}>()" for name, n in names.items())
-    pooled = "u = Unsqueeze(x, zero) p = AveragePool<kernel_shape = [9]>(u)"
-    return made(f"{text} {pooled} s = Slice(p, zero, end, two, one) y = Tanh(s)")
+    numbers = " ".join(f"{name} = Constant<value = int64[1] {{{n}}}>()" for name, n in names.items())
+    return made(f"{numbers} {text} s = Slice(p, zero, end, two, one) y = Tanh(s)")
+
+
+EXPANDED = "n = Shape<end = 1>(x) sizes = Concat<axis = 0>(one, n, end) f = Cast<to = 1>(one) p = Expand(f, sizes)"
 
 
 def of_integers():
@@ -170,7 +172,11 @@ def of_integers():
         (made(w=np.ones((2, 2), np.complex64)), "w: expected real numbers"),
         (of_integers(), "invalid"),
         (of_sizes(2, -2), "negative sizes:\n  input 'x'"),
-        (pooled_to_nothing(), "negative sizes:\n  AveragePool "),
+        (cut_from("u = Unsqueeze(x, zero) p = AveragePool<kernel_shape = [9]>(u)"), "negative sizes:\n  AveragePool "),
+        (
+            cut_from("n = Shape<end = 1>(x) c = Concat<axis = 0>(one, n, end) f = Cast<to = 1>(one) p = Expand(f, c)"),
+            ".",
+        ),
         (of_opset(11), "expected an opset from 13 to .*; convert it"),
         (of_opset(1 << 40), "expected an opset from 13 to"),
         (in_another_domain(), "not supported:\n  com.example.Gemm 0"),

@@ -26,7 +26,7 @@ def computed_sizes(node: Any, constants: Collection[str]) -> int | None:
 
 
 def inferred_values(model: Any) -> dict[str, Any]:
-    """The type and shape of each value by name, inferred from the operators, with sizes that are computed.
+    """The type and shape of each value by name, inferred from the operators, without sizes that are computed.
 
     Declared shapes are used for the inputs only: in outputs PyTorch declares the sizes of its example.
     """
@@ -35,5 +35,5 @@ def inferred_values(model: Any) -> dict[str, Any]:
     del own.graph.value_info[:]
     for output in own.graph.output:
         output.ClearField("type")
-    graph = shape_inference.infer_shapes(own, check_type=True, strict_mode=True, data_prop=True).graph
+    graph = shape_inference.infer_shapes(own, check_type=True, strict_mode=True).graph
     return {each.name: each.type.tensor_type for each in (*graph.input, *graph.value_info, *graph.output)}
