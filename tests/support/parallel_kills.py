@@ -37,7 +37,8 @@ def train(file: Path) -> None:
     class Slowly(nn.Callback):
         def on_batch_end(self, state: Any) -> None:
             if state.batch == 1:
-                print(os.getpid(), flush=True)
+                sys.stdout.write(f"{os.getpid()}\n")  # in one piece, beside those of other ranks
+                sys.stdout.flush()
             time.sleep(0.01)
 
     done = nn.Checkpoint(file).epochs_done
