@@ -10,7 +10,7 @@ A :class:`Size` is the number of rows of the example, or a multiple of it, and k
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
@@ -119,6 +119,19 @@ class CallLog:
                     node.root = each.root
         self.nodes.append(node)
         return node
+
+    def needed(self, wanted: Iterable[Node]) -> list[Node]:
+        """The calls that the wanted values depend on, in order, with those that write into their arrays."""
+        writes = [node for node in self.nodes if node.function is operator.setitem]
+        found: set[Node] = set()
+        waiting = [*wanted]
+        while waiting:
+            node = waiting.pop()
+            if node not in found:
+                found.add(node)
+                waiting += node.nodes()
+                waiting += [each for each in writes if next(each.nodes()).root is node.root]
+        return [node for node in self.nodes if node in found]
 
     def decide(self, node: Node, outcome: bool) -> bool:
         """The outcome of a decision of the layer on a value, or the other one where that is asked for."""

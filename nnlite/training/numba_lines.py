@@ -90,7 +90,10 @@ class NumbaLines:
         for name, (part, shape) in places.items():
             at = f"[{part.start}:{part.stop}].reshape({self._shape(shape)})"
             lines += [f"{name} = Phi{at}", f"d{name} = dPhi{at}"]
-        for node in [node for node in log.nodes if node in self._live(loss)]:
+        order = log.needed([loss, self.output, *self.decisions, *(node for _, node in log.stored)])
+        if any(node.root in log.mutated for node in order):
+            raise UnwritableError("an array that is written into in place")
+        for node in order:
             lines += self._lines(node)
             if node in self.decisions:
                 lines.append(f"if {'not ' * self.decisions[node]}{self.text[node]}:")
@@ -130,18 +133,6 @@ class NumbaLines:
 
     def backward(self, X: Array, target: Array) -> None:
         """Nothing: forward has stored the gradients."""
-
-    def _live(self, loss: Node) -> set[Node]:
-        live: set[Node] = set()
-        waiting = [loss, self.output, *self.decisions, *(node for _, node in self.log.stored)]
-        while waiting:
-            node = waiting.pop()
-            if node not in live:
-                live.add(node)
-                waiting += node.nodes()
-        if any(node.root in self.log.mutated for node in live):
-            raise UnwritableError("an array that is written into in place")
-        return live
 
     # ------------------------------------------------------------------------------------ lines of a call
 

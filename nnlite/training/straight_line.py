@@ -58,8 +58,8 @@ class StraightLine:
         self.count = 0
         self.dynamic: set[str] = set()
         self.decisions = dict(log.decisions)
-        live = self._live()
-        order = [node for node in log.nodes if node in live]
+        asked = [each for each in outputs if isinstance(each, Node)]
+        order = log.needed([split, *asked, *self.decisions, *self.states])
         self.last = {each: n for n, node in enumerate(order) for each in node.nodes()}
         self.last |= {
             each: len(order) for each in outputs if isinstance(each, Node)
@@ -102,19 +102,6 @@ class StraightLine:
         """The output in the last forward, and the ``count`` of the loss."""
         Y, count = (self.scope[self.text[each]] if isinstance(each, Node) else each for each in self.asked)
         return Y, count
-
-    def _live(self) -> set[Node]:
-        live: set[Node] = set()
-        outputs = [each for each in self.asked if isinstance(each, Node)]
-        waiting = [self.split, *outputs, *self.decisions, *(node for _, node in self.log.stored)]
-        writes = [node for node in self.log.nodes if node.function is operator.setitem]
-        while waiting:
-            node = waiting.pop()
-            if node not in live:
-                live.add(node)
-                waiting += node.nodes()
-                waiting += [each for each in writes if next(each.nodes()).root is node.root]
-        return live
 
     # ------------------------------------------------------------------------------------ lines of a call
 

@@ -45,16 +45,7 @@ class CLines:
         self.stored = list(dict(stored).items())  # of a gradient that is written twice, as of a tied layer, the last
         self.results = list(results)
         self.mutated = log.mutated
-        writes = [node for node in log.nodes if node.function is operator.setitem]
-        live: set[Node] = set()
-        waiting = [*self.results, *(node for _, node in self.stored)]
-        while waiting:
-            node = waiting.pop()
-            if node not in live:
-                live.add(node)
-                waiting += node.nodes()
-                waiting += [each for each in writes if next(each.nodes()).root is node.root]
-        self.order = [node for node in log.nodes if node in live]
+        self.order = log.needed([*self.results, *(node for _, node in self.stored)])
         self.uses = Counter(each for node in self.order for each in node.nodes())
         self.uses.update([*self.results, *(node for _, node in self.stored)])
         self.names = {node: node.name for node in log.given.values()}

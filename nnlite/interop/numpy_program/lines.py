@@ -46,27 +46,12 @@ class Lines:
         self.log, self.stored, self.helper, self.constant = log, stored, helper, constant
         self.results = list(results)
         self.states = {node: name for name, node in stored}
-        self.live = self._live()
-        self.order = [node for node in log.nodes if node in self.live]
+        self.order = log.needed([*self.results, *guards, *self.states])
         self.uses = Counter(each for node in self.order for each in node.nodes())
         self.uses.update([*self.results, *self.guards])
         self.names = {node: node.name for node in log.given.values()}
         self.temporaries = 0
         self.uses_rows = False
-
-    def _live(self) -> set[Node]:
-        """The nodes that results and states need, and what is written into their arrays."""
-        live: set[Node] = set()
-        waiting = [*self.results, *self.guards, *(node for _, node in self.stored)]
-        writes = [node for node in self.log.nodes if node.function is operator.setitem]
-        while waiting:
-            node = waiting.pop()
-            if node in live:
-                continue
-            live.add(node)
-            waiting += node.nodes()
-            waiting += [each for each in writes if next(each.nodes()).root is node.root]
-        return live
 
     def written(self) -> list[tuple[str, str]]:
         """The lines, each with its remark."""
