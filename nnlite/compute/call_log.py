@@ -11,8 +11,6 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -55,7 +53,7 @@ class Node:
 
     def nodes(self) -> Iterator["Node"]:
         """The nodes among its arguments."""
-        return _found(Node, [*self.operands, *self.options.values()])
+        return found(Node, [*self.operands, *self.options.values()])
 
     def __repr__(self) -> str:
         return f"Node({self.name or getattr(self.function, '__name__', self.function)})"
@@ -145,63 +143,6 @@ class CallLog:
     def has_views(self, node: Node) -> bool:
         """Whether other values lie in its memory."""
         return any(each.root is node and each is not node for each in self.nodes)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Let layers run on logged arrays: for that long, a few functions of NumPy log what is done with these.
-
-        No protocol lets an object that stands for an array answer ``np.asarray`` or the size of a new array; for all
-        other arguments, so also in other threads, the functions are what they always are.
-        """
-
-        def passing(function: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(function)
-            def call(value: Any, *arguments: Any, **options: Any) -> Any:
-                if not isinstance(value, LoggedArray):
-                    return function(value, *arguments, **options)
-                dtype = arguments[0] if arguments else options.get("dtype")
-                if not isinstance(value.node.value, np.ndarray):
-                    return self.call(function, value, *arguments, **options)
-                if function is np_array:
-                    value = value.copy()
-                return value if dtype is None else value.astype(dtype, copy=False)
-
-            return call
-
-        def making(function: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(function)
-            def call(*arguments: Any, **options: Any) -> Any:
-                ours = any(True for _ in _found((LoggedArray, Size), [*arguments, *options.values()]))
-                new = self.whole_kernels and not self.calling and get_ident() == thread
-                return self.call(function, *arguments, **options) if ours or new else function(*arguments, **options)
-
-            return call
-
-        np_array, thread = np.array, get_ident()
-        product = blas.matmul
-
-        def matmul(A: Any, B: Any, out: Any = None) -> Any:
-            logged = next((each for each in (A, B, out) if isinstance(each, LoggedArray)), None)
-            if logged is None:
-                return product(A, B, out)
-            result = logged.log.call(np.dot, A, B)
-            return result if out is None else out.assign(result)
-
-        replaced = {each: passing(getattr(np, each)) for each in ("asarray", "ascontiguousarray", "array")}
-        replaced |= {each: making(getattr(np, each)) for each in ("zeros", "empty", "full")}
-        with np.errstate(all="ignore"), _replaced(np, replaced), _replaced(blas, {"matmul": matmul}):
-            yield
-
-
-@contextmanager
-def _replaced(owner: Any, attributes: dict[str, Any]) -> Iterator[None]:
-    """Other attributes of a module, for a while."""
-    before = {name: getattr(owner, name) for name in attributes}
-    vars(owner).update(attributes)
-    try:
-        yield
-    finally:
-        vars(owner).update(before)
 
 
 _PYTHON = {np.add: operator.add, np.subtract: operator.sub, np.multiply: operator.mul, np.true_divide: operator.truediv,
@@ -427,14 +368,15 @@ class Size(int):
         return self.log.call(function, *operands)
 
 
-def _found(kind: Any, value: Any) -> Iterator[Any]:
+def found(kind: Any, value: Any) -> Iterator[Any]:
+    """The objects of a kind in nested tuples, lists and slices."""
     if isinstance(value, kind):
         yield value
     elif isinstance(value, tuple | list):
         for each in value:
-            yield from _found(kind, each)
+            yield from found(kind, each)
     elif isinstance(value, slice):
-        yield from _found(kind, [value.start, value.stop, value.step])
+        yield from found(kind, [value.start, value.stop, value.step])
 
 
 def _mapped(value: Any, kind: Any, of: Callable[[Any], Any]) -> Any:

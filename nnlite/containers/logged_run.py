@@ -14,6 +14,7 @@ import numpy as np
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
 from nnlite.compute.call_log import CallLog, LoggedArray, Size, UnwritableError
+from nnlite.compute.logged_numpy import running
 from nnlite.layer.described import can_skip_dX, with_gradient
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Activation
@@ -70,7 +71,7 @@ class LoggedRun:
         several = isinstance(X, tuple)
         Xs = [self.log.give(f"X{n}" if several else "X", each) for n, each in enumerate(listed(X), start=1)]
         self.inputs = [each.node.name for each in Xs]
-        with self.log.running():
+        with running(self.log):
             self._run(Xs, own, target)
 
     def _run(self, Xs: list[LoggedArray], loss: Any, target: Any) -> None:

@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from nnlite.compute import blas
 from nnlite.compute.call_log import CallLog, Size, UnwritableError
 from nnlite.compute.kernel import kernel
+from nnlite.compute.logged_numpy import running
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def named(log):
 
 def test_calls_of_all_kinds_are_logged_with_their_values(log):
     X = log.give("X", np.arange(10.0).reshape(5, 2))
-    with log.running():
+    with running(log):
         Y = np.exp(-X) @ X.T + np.asarray(X).sum(axis=1)
         Z = np.where(Y > 1, Y, 0.0)[:, :2]
     expected = np.exp(-X.node.value) @ X.node.value.T + X.node.value.sum(axis=1)
@@ -63,7 +64,7 @@ def test_an_array_that_is_written_into_is_another_value_unless_a_view_shares_its
 
 def test_what_is_written_into_state_is_stored(log):
     X, dW = log.give("X", np.ones((5, 2))), log.give("dW", np.zeros((2, 2)))
-    with log.running():
+    with running(log):
         blas.matmul(X.T, X, dW)
         dW += 1
         dW[...] = dW * 2
@@ -103,13 +104,13 @@ def test_decisions_are_noted_and_can_be_flipped():
 )
 def test_what_cannot_be_logged_is_an_error(log, call):
     X = log.give("X", np.ones((5, 2)))
-    with log.running(), pytest.raises(UnwritableError):
+    with running(log), pytest.raises(UnwritableError):
         call(X)
 
 
 def test_other_arrays_and_other_threads_see_the_functions_as_they_are(log):
     before = np.asarray, np.zeros, blas.matmul
-    with log.running():
+    with running(log):
         assert type(np.zeros(3)) is np.ndarray
         assert type(np.asarray([1])) is np.ndarray
         assert_array_equal(blas.matmul(np.ones((2, 3)), np.ones((3, 1))), [[3], [3]])

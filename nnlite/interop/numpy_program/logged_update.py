@@ -7,6 +7,7 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.compute.call_log import CallLog, LoggedArray, Node
+from nnlite.compute.logged_numpy import running
 from nnlite.optim.optimizer import Optimizer
 
 
@@ -40,7 +41,7 @@ class Update:
             if isinstance(value := getattr(own, name), np.ndarray):
                 self.arrays[name] = value.copy()
                 setattr(own, name, self.log.give(name, value))
-        with self.log.running():
+        with running(self.log):
             own.step()
         for name in numbers:  # those that are assigned anew
             value = getattr(own, name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from nnlite.basics.trees import listed, spread
 from nnlite.compute.call_log import CallLog, LoggedArray, Node
+from nnlite.compute.logged_numpy import running
 from nnlite.containers.logged_run import LoggedRun
 from nnlite.interop.numpy_program.helpers import Helpers
 from nnlite.interop.numpy_program.lines import Lines
@@ -58,7 +59,7 @@ def unwritable(
             run = LoggedRun(layer, None, Xs if len(Xs) > 1 else Xs[0], training=layer.training, log=log)
             results = listed(run.Y)
             if backward:
-                with log.running():
+                with running(log):
                     dX = run.model.backward(*[log.give(f"dY{n}", each) for n, each in enumerate(listed(Y))])
                 results = [*results, *listed(dX)]
             write(run, [each.node for each in results if isinstance(each, LoggedArray)])
