@@ -3,8 +3,6 @@
 A :class:`LoggedArray` behaves as the array that it holds, an example, and writes down what is called with it: ufuncs
 and functions of NumPy, methods, operators, and kernels as the ufuncs in them. So the lines of :func:`nnlite.to_numpy`
 are those that a layer really computes, and a layer needs to say nothing about them.
-
-A :class:`Size` is the number of rows of the example, or a multiple of it, and keeps that as text, ``N * 8``.
 """
 
 import functools
@@ -20,6 +18,7 @@ from nnlite.basics.arrays import StandIn
 from nnlite.compute import blas
 from nnlite.compute.kernel import Kernel
 from nnlite.compute.log1p import log1p_by_log, vectorized
+from nnlite.compute.logged_size import Size
 from nnlite.compute.row_reductions import REDUCTIONS
 from nnlite.compute.tracing import COLUMN_SUM
 
@@ -318,54 +317,6 @@ def _function(name: str) -> Any:
     if name == "log1p" and not vectorized("log1p"):
         return log1p_by_log
     return REDUCTIONS.get(name) or getattr(np, name)
-
-
-class Size(int):
-    """A multiple of the number of rows."""
-
-    log: CallLog
-
-    def __new__(cls, value: int, log: CallLog) -> "Size":
-        self = super().__new__(cls, value)
-        self.log = log
-        return self
-
-    @property
-    def times(self) -> int:
-        return int(self) // self.log.rows
-
-    def __mul__(self, other: Any) -> Any:
-        return Size(int(self) * other, self.log) if type(other) is int else self.logged(operator.mul, self, other)
-
-    __rmul__ = __mul__
-
-    def __add__(self, other: Any) -> Any:
-        return self.logged(operator.add, self, other)
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> Any:
-        return self.logged(operator.sub, self, other)
-
-    def __truediv__(self, other: Any) -> Any:
-        return self.logged(operator.truediv, self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return self.logged(operator.truediv, other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        quotient = int(self) // int(other)
-        return quotient if isinstance(other, Size) else self.log.size(quotient)
-
-    def number(self) -> "LoggedArray":
-        """It as a number that is logged, since a float divides by a Size as by any int."""
-        return self.log.call(operator.pos, self)  # type: ignore[no-any-return]
-
-    def logged(self, function: Any, *operands: Any) -> Any:
-        """Log a call with it; of an operation with an array its own operator has the word."""
-        if any(isinstance(each, LoggedArray) for each in operands):
-            return NotImplemented
-        return self.log.call(function, *operands)
 
 
 def found(kind: Any, value: Any) -> Iterator[Any]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnlite.compute import blas
-from nnlite.compute.call_log import CallLog, LoggedArray, Size, found
+from nnlite.compute.call_log import CallLog, LoggedArray, found
+from nnlite.compute.logged_size import Size
 
 
 @contextmanager

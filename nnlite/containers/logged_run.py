@@ -13,8 +13,9 @@ import numpy as np
 
 from nnlite.basics.arrays import Array
 from nnlite.basics.trees import listed
-from nnlite.compute.call_log import CallLog, LoggedArray, Size, UnwritableError
+from nnlite.compute.call_log import CallLog, LoggedArray, UnwritableError
 from nnlite.compute.logged_numpy import running
+from nnlite.compute.logged_size import Size
 from nnlite.layer.described import can_skip_dX, with_gradient
 from nnlite.layer.layer import Layer
 from nnlite.layers.activations import Activation

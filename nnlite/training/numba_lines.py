@@ -11,8 +11,9 @@ import numba
 import numpy as np
 
 from nnlite.basics.arrays import Array
-from nnlite.compute.call_log import CallLog, Node, Size, UnwritableError
+from nnlite.compute.call_log import CallLog, Node, UnwritableError
 from nnlite.compute.kernel import Kernel
+from nnlite.compute.logged_size import Size
 from nnlite.compute.numba_function import compiled
 from nnlite.compute.numba_source import EXPRESSIONS, can_compile, numba_source
 from nnlite.compute.sums import column_sum

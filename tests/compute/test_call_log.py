@@ -7,9 +7,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from nnlite.compute import blas
-from nnlite.compute.call_log import CallLog, Size, UnwritableError
+from nnlite.compute.call_log import CallLog, UnwritableError
 from nnlite.compute.kernel import kernel
 from nnlite.compute.logged_numpy import running
+from nnlite.compute.logged_size import Size
 
 
 @pytest.fixture

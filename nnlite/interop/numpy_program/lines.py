@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nnlite.compute.call_log import CallLog, Node, Size, UnwritableError
+from nnlite.compute.call_log import CallLog, Node, UnwritableError
+from nnlite.compute.logged_size import Size
 
 _BINARY = {  # sign and precedence, of ufuncs and of Python's operators
     "add": ("+", 4), "subtract": ("-", 4), "sub": ("-", 4), "multiply": ("*", 5), "mul": ("*", 5),
