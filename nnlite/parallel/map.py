@@ -163,17 +163,22 @@ def _run(
             futures[executor.submit(_called, function, arguments)] = number
         except BrokenExecutor as broken:
             lost[number] = broken
-    for future in as_completed(futures):
-        number = futures[future]
-        try:
-            result, error, text = future.result()
-        except BrokenExecutor as broken:
-            lost[number] = broken
-            continue
-        except Exception as unsent:  # the arguments or the result could not be sent
-            result, error, text = None, unsent, traceback.format_exc()
-        results[number] = Failure(calls[number], error, text) if error else result
-        tick()
+    try:
+        for future in as_completed(futures):
+            number = futures[future]
+            try:
+                result, error, text = future.result()
+            except BrokenExecutor as broken:
+                lost[number] = broken
+                continue
+            except Exception as unsent:  # the arguments or the result could not be sent
+                result, error, text = None, unsent, traceback.format_exc()
+            results[number] = Failure(calls[number], error, text) if error else result
+            tick()
+    except KeyboardInterrupt:
+        for future in futures:  # those that wait, also in an executor that is not shut down
+            future.cancel()
+        raise
     return dict(sorted(lost.items()))
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
@@ -99,6 +100,26 @@ def test_ctrl_c_leaves_what_is_done(to, tmp_path):
     failures = [f"Failure({number} -> KeyboardInterrupt: )" for number in (1, 2, 3)]
     assert out.splitlines()[-1] == f"[0, {', '.join(failures)}]"
     assert nn.Checkpoint(tmp_path / "c.npz").epochs_done >= 2  # of the training that was running
+
+
+def test_ctrl_c_drops_what_waits_in_another_executor():
+    begun, released = [], threading.Event()
+
+    def work(number):
+        begun.append(number)
+        if number == 1:
+            raise KeyboardInterrupt
+        if number == 2:
+            released.wait(60)
+        return number
+
+    with ThreadPoolExecutor(1) as executor:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            nn.parallel.map(work, range(9), executor=executor, verbose=0)
+        released.set()
+    assert begun in ([0, 1], [0, 1, 2])
+    assert caught.value.results[0] == 0
+    assert all(isinstance(each, nn.parallel.Failure) for each in caught.value.results[1:])
 
 
 def test_nothing_to_do():
