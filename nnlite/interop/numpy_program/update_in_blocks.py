@@ -51,11 +51,7 @@ def in_blocks(lines: Lines, written: list[str], constants: Mapping[str, Array], 
 def _is_elementwise(node: Node, size: int) -> bool:
     """Whether each number of the result is made of single numbers, and of those at its place in arrays of this size."""
     function: Any = node.function
-    known = (
-        isinstance(function, np.ufunc)
-        or function is np.where
-        or getattr(operator, getattr(function, "__name__", ""), None) is function
-    )
+    known = isinstance(function, np.ufunc) or getattr(operator, getattr(function, "__name__", ""), None) is function
     shapes = {np.shape(each) for each in (node.value, *(operand.value for operand in node.nodes()))}
     if np.shape(node.value) == ():
         return shapes == {()}
